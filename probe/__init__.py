@@ -1,0 +1,3 @@
+"""Synthetic latency probes for machine-learning model endpoints."""
+
+__version__ = "0.1.0"
