@@ -1,0 +1,26 @@
+"""The two clocks of a machine, passed in wherever time is read."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second; instants and spans are integers of nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Instants in nanoseconds: one clock that only goes forward, one that people set."""
+
+    monotonic: Callable[[], int] = time.monotonic_ns
+    wall: Callable[[], int] = time.time_ns
+
+    def date(self, instant: int) -> datetime:
+        """What the wall clock showed, or will show, at an instant of the monotonic one (UTC)."""
+        wall = self.wall() - (self.monotonic() - instant)
+        return datetime.fromtimestamp(wall / SECOND, UTC)
+
+
+def nanoseconds(seconds: float) -> int:
+    return round(seconds * SECOND)

@@ -1,0 +1,1 @@
+"""One probe, from the wire to a verdict."""

@@ -1,0 +1,172 @@
+"""Pure judges of an answer: what the config expects of it, and what it was."""
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from probe.measure import failure
+from probe.settings.schema import Condition, Expect
+from probe.vocabulary import Failure, Reason
+
+Judge = Callable[["Observed"], Failure | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """An answer as it came: the body as it was sent, the names of headers in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Judgement:
+    """The expectations of one probe, ready to be held against an answer."""
+
+    def __init__(self, expect: Expect, most: int) -> None:
+        """`most` is the largest body (bytes) that decompression may make."""
+        self._expect = expect
+        self._most = most
+        self._json = _compile(expect.json_paths)
+
+    def __call__(self, observed: Observed) -> Failure | None:
+        """None when all is as expected, else the first thing that is not."""
+        if not self._expect.allows(observed.status):
+            reason = failure.of_status(observed.status)
+            return Failure(reason=reason, detail=f"the answer has the status {observed.status}")
+        try:
+            self._check(observed)
+        except _Unexpected as unexpected:
+            return Failure(reason=Reason.ASSERTION, detail=str(unexpected))
+        return None
+
+    def _check(self, observed: Observed) -> None:
+        for name, condition in self._expect.headers.items():
+            value = observed.headers.get(name)
+            _hold(condition, [] if value is None else [value], f"the header {name}")
+        if self._expect.body_matches is None and not self._json:
+            return
+        body = decompressed(observed, self._most)
+        pattern = self._expect.body_matches
+        if pattern and not pattern.search(body.decode(errors="replace")):
+            raise _Unexpected(f"the body does not match {pattern.pattern!r}")
+        if self._json:
+            document = _parsed(body)
+            for path, find, condition in self._json:
+                _hold(condition, find(document), path)
+
+
+class _Unexpected(Exception):
+    """An expectation that does not hold, in words."""
+
+
+def _compile(
+    paths: Mapping[str, Condition],
+) -> tuple[tuple[str, Callable[[Any], list[Any]], Condition], ...]:
+    if not paths:
+        return ()
+    import jsonpath  # noqa: PLC0415  (memory: few probes need it)
+
+    return tuple(
+        (path, jsonpath.compile(path, strict=True).findall, when) for path, when in paths.items()
+    )
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _Unexpected(f"the body is not JSON: {error}") from None
+
+
+def decompressed(observed: Observed, most: int) -> bytes:
+    """The body without its compression; no more than `most` bytes of it are ever made."""
+    encoding = observed.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return observed.body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise _Unexpected(f"the body is compressed as {encoding!r}, which nobody asked for")
+    try:
+        machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
+        body = machine.decompress(observed.body, most)
+    except zlib.error as error:
+        raise _Unexpected(f"the body is not {encoding}: {error}") from None
+    if machine.unconsumed_tail:
+        raise _Unexpected(f"the body is larger than {most} bytes when decompressed (`max_bytes`)")
+    return body
+
+
+def _hold(condition: Condition, found: list[Any], where: str) -> None:
+    """Raise unless there is a value and every value that was found meets the condition."""
+    if condition.exists is not None and condition.exists is not bool(found):
+        raise _Unexpected(f"{where} is {'missing' if condition.exists else 'there'}")
+    if condition.exists is False:
+        return
+    if not found:
+        raise _Unexpected(f"{where} is missing")
+    for value in found:
+        _meet(condition, value, where)
+
+
+def _meet(condition: Condition, value: Any, where: str) -> None:
+    shown = json.dumps(value)[:80]
+    for operator, wanted in condition.operators.items():
+        complaint = _COMPLAINTS[operator](value, wanted)
+        if complaint:
+            raise _Unexpected(f"{where} is {shown}, {complaint}")
+
+
+def _differs(value: Any, wanted: Any) -> str | None:
+    return None if _same(value, wanted) else f"not {json.dumps(wanted)}"
+
+
+def _is_none_of(value: Any, wanted: tuple[Any, ...]) -> str | None:
+    fits = any(_same(value, one) for one in wanted)
+    return None if fits else f"none of {json.dumps(list(wanted))}"
+
+
+def _does_not_match(value: Any, wanted: re.Pattern[str]) -> str | None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return None if wanted.search(text) else f"which does not match {wanted.pattern!r}"
+
+
+def _is_less(value: Any, least: float) -> str | None:
+    number = _number(value)
+    if number is None:
+        return "not a number"
+    return None if number >= least else f"less than {least:g}"
+
+
+def _is_more(value: Any, most: float) -> str | None:
+    number = _number(value)
+    if number is None:
+        return "not a number"
+    return None if number <= most else f"more than {most:g}"
+
+
+def _number(value: Any) -> float | None:
+    """A JSON number, or a header's text that is one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equality of JSON: true is not 1."""
+    return bool(value == wanted) and isinstance(value, bool) is isinstance(wanted, bool)
+
+
+_COMPLAINTS: Mapping[str, Callable[[Any, Any], str | None]] = {
+    "equals": _differs,
+    "in": _is_none_of,
+    "matches": _does_not_match,
+    "exists": lambda _value, _wanted: None,  # it was found
+    "min": _is_less,
+    "max": _is_more,
+}

@@ -1,0 +1,178 @@
+"""Opens connections: name, address, proxy, TLS; each under the stopwatch."""
+
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from urllib.parse import SplitResult, unquote
+
+from urllib3.util.ssltransport import SSLTransport
+
+from probe.measure.answer import Answer
+from probe.measure.errors import Denied, ProxyFailure
+from probe.measure.policy import Policy
+from probe.measure.resolver import Address, Resolver
+from probe.measure.stopwatch import Inbox, Stopwatch, Stream, TimedSocket
+from probe.vocabulary import Phase
+
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(slots=True)
+class Connection:
+    """A way to a server: what to read and write, and the timed socket under it."""
+
+    stream: Stream
+    timed: TimedSocket
+    certificate_not_after: float | None = None
+
+    def alive(self) -> bool:
+        """Whether the server has neither closed an idle connection nor sent what none asked for."""
+        self.timed.setblocking(False)
+        try:
+            socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        self.timed.close()
+
+
+class Dialer:
+    """Opens the connections of one probe."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        policy: Policy,
+        *,
+        context: Callable[[], ssl.SSLContext],
+        server_name: str | None = None,
+        family: int = socket.AF_UNSPEC,
+    ) -> None:
+        """`context` is asked for https; `server_name` is checked in place of the URL's host."""
+        self._resolver = resolver
+        self._policy = policy
+        self._context = context
+        self._server_name = server_name
+        self._family = family
+
+    def dial(self, url: SplitResult, watch: Stopwatch, proxy: SplitResult | None) -> Connection:
+        """Connect to the server of a URL; raises OSError, TimeoutError and ProbeErrors."""
+        if proxy is None:
+            timed = self._connect(_place(url), watch)
+        else:
+            timed = self._through(proxy, url, watch)
+        try:
+            return self._secure(url, timed) if url.scheme == "https" else Connection(timed, timed)
+        except BaseException:
+            timed.close()
+            raise
+
+    def _connect(self, place: tuple[str, int], watch: Stopwatch) -> TimedSocket:
+        found = self._resolver.resolve(*place, self._family, watch)
+        addresses = [address for address in found if self._policy.permits(address.host)]
+        if not addresses:
+            denied = ", ".join(sorted({address.host for address in found}))
+            raise Denied(f"the `networks` of the config do not permit {denied}")
+        watch.begin(Phase.CONNECT)
+        try:
+            return _first(addresses, watch)
+        finally:
+            watch.end()
+
+    def _through(self, proxy: SplitResult, url: SplitResult, watch: Stopwatch) -> TimedSocket:
+        """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
+        try:
+            timed = self._connect(_place(proxy), watch)
+        except (ConnectionError, socket.gaierror) as error:
+            raise ProxyFailure(f"the proxy {proxy.hostname} cannot be reached: {error}") from error
+        if url.scheme != "https":
+            return timed
+        try:
+            watch.begin(Phase.CONNECT)
+            _tunnel(timed, proxy, _place(url))
+            watch.end()
+        except (ConnectionError, HTTPException) as error:
+            timed.close()
+            raise ProxyFailure(f"the proxy {proxy.hostname} broke the tunnel: {error}") from error
+        except BaseException:
+            timed.close()
+            raise
+        return timed
+
+    def _secure(self, url: SplitResult, timed: TimedSocket) -> Connection:
+        context = self._context()
+        timed.watch.begin(Phase.TLS)
+        # TLS over memory, not over the socket's own: so its bytes pass the timed socket too
+        secured = SSLTransport(timed, context, self._server_name or url.hostname)
+        timed.watch.end()
+        certificate = secured.getpeercert() or {}
+        not_after = certificate.get("notAfter")
+        expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
+        return Connection(secured, timed, expiry)  # type: ignore[arg-type]  # urllib3's unions
+
+
+def _place(url: SplitResult) -> tuple[str, int]:
+    return url.hostname or "", url.port or PORTS[url.scheme]
+
+
+def authority(url: SplitResult) -> str:
+    """Host and port as the Host header has them."""
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
+    return host if url.port in (None, PORTS[url.scheme]) else f"{host}:{url.port}"
+
+
+def _first(addresses: list[Address], watch: Stopwatch) -> TimedSocket:
+    """The first address that answers, tried in order.
+
+    Each gets its share of the time that is left, so that one which drops packets does not use up
+    the turn of the others.
+    """
+    error: OSError | None = None
+    for count, address in enumerate(addresses):
+        try:
+            return _open(address, watch, share=1 / (len(addresses) - count))
+        except OSError as failed:
+            error = failed
+    assert error is not None, "there is at least one address"
+    raise error
+
+
+def _open(address: Address, watch: Stopwatch, *, share: float) -> TimedSocket:
+    timed = TimedSocket(address.family, socket.SOCK_STREAM)
+    timed.watch = watch
+    try:
+        timed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        timed.connect_within(address.sockaddr, share)
+    except BaseException:
+        timed.close()
+        raise
+    return timed
+
+
+def proxy_credentials(proxy: SplitResult) -> str | None:
+    """The value of Proxy-Authorization for user and password in a proxy's URL."""
+    if proxy.username is None:
+        return None
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return "Basic " + b64encode(pair.encode()).decode("ascii")
+
+
+def _tunnel(timed: TimedSocket, proxy: SplitResult, place: tuple[str, int]) -> None:
+    """Ask the proxy for a tunnel (RFC 9110, 9.3.6)."""
+    host = f"[{place[0]}]" if ":" in place[0] else place[0]
+    lines = [f"CONNECT {host}:{place[1]} HTTP/1.1", f"Host: {host}:{place[1]}"]
+    credentials = proxy_credentials(proxy)
+    if credentials:
+        lines.append(f"Proxy-Authorization: {credentials}")
+    timed.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    answer = Answer(Inbox(timed, timed, watch=None), method="CONNECT")
+    answer.begin()
+    if not 200 <= answer.status < 300:
+        raise ProxyFailure(f"the proxy answered the request for a tunnel with {answer.status}")

@@ -1,0 +1,21 @@
+"""What can go wrong with a probe and has no exception of the standard library's."""
+
+
+class ProbeError(Exception):
+    """The sentence is for people."""
+
+
+class Denied(ProbeError):
+    """The policy forbids the addresses of the host."""
+
+
+class TooLarge(ProbeError):
+    """The body is larger than the cap."""
+
+
+class ProxyFailure(ProbeError):
+    """The proxy cannot be reached or refuses the tunnel."""
+
+
+class RedirectRefused(ProbeError):
+    """A redirect that is not followed: too many, to nowhere, or with a secret to a stranger."""

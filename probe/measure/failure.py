@@ -1,0 +1,91 @@
+"""Why a probe failed: one table from the phase and the exception to the reason."""
+
+import errno
+import socket
+import ssl
+from http.client import HTTPException, RemoteDisconnected
+
+from probe.measure.errors import Denied, ProxyFailure, RedirectRefused, TooLarge
+from probe.vocabulary import Failure, Phase, Reason
+
+_UNREACHABLE = {
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.EHOSTDOWN,
+}
+
+_TIMEOUTS = {
+    Phase.DNS: Reason.DNS,
+    Phase.CONNECT: Reason.CONNECT_TIMEOUT,
+    Phase.TLS: Reason.TLS_TIMEOUT,
+    Phase.SEND: Reason.SEND_TIMEOUT,
+    Phase.WAIT: Reason.FIRST_BYTE_TIMEOUT,
+    Phase.RECEIVE: Reason.BODY_TIMEOUT,
+}
+
+# The first row that fits counts. What fits none is our own fault: no descriptor, no local port, a
+# bug; it must never be charged to the target.
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (Denied, Reason.DENIED),
+    (TooLarge, Reason.TOO_LARGE),
+    (ProxyFailure, Reason.PROXY),
+    (RedirectRefused, Reason.HTTP_3XX),
+    (socket.gaierror, Reason.DNS),
+    (ConnectionRefusedError, Reason.REFUSED),
+    (RemoteDisconnected, Reason.RESET),
+    (ConnectionError, Reason.RESET),
+    (ssl.SSLError, Reason.TLS),
+    (HTTPException, Reason.PROTOCOL),
+)
+
+_DOING = {
+    Phase.DNS: "looking up the name",
+    Phase.CONNECT: "connecting",
+    Phase.TLS: "in the TLS handshake",
+    Phase.SEND: "sending the request",
+    Phase.WAIT: "waiting for the first byte of the answer",
+    Phase.RECEIVE: "reading the answer",
+}
+
+
+def classify(phase: Phase | None, error: Exception, *, timeout: float) -> Failure:
+    """The failure that an exception in a phase means; `timeout` (seconds) is for the sentence."""
+    reason = _reason(phase, error)
+    doing = _DOING[phase] if phase else "preparing the request"
+    if phase and isinstance(error, TimeoutError):
+        return Failure(reason=reason, detail=f"the deadline of {timeout:g} s passed while {doing}")
+    text = str(error) or type(error).__name__
+    if reason is Reason.INTERNAL:
+        text = f"{type(error).__name__}: {text} (a fault of the prober or of its machine)"
+    return Failure(reason=reason, detail=f"{text} (while {doing})" if phase else text)
+
+
+def _reason(phase: Phase | None, error: Exception) -> Reason:
+    if isinstance(error, TimeoutError):
+        return _TIMEOUTS[phase] if phase else Reason.INTERNAL
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        return Reason.UNREACHABLE
+    return Reason.INTERNAL
+
+
+def of_status(status: int) -> Reason:
+    """The reason for a status that `expect.status` does not name."""
+    match status:
+        case 401 | 403:
+            return Reason.HTTP_401_403
+        case 429:
+            return Reason.RATE_LIMITED
+        case 503 | 529:
+            return Reason.OVERLOADED
+    match status // 100:
+        case 3:
+            return Reason.HTTP_3XX
+        case 4:
+            return Reason.HTTP_4XX
+        case 5:
+            return Reason.HTTP_5XX
+    return Reason.ASSERTION if status // 100 == 2 else Reason.PROTOCOL

@@ -1,0 +1,30 @@
+"""The grace that a model has to start: until its first success, for a while, it cannot fail."""
+
+import dataclasses
+
+from probe.clock import Clock, nanoseconds
+from probe.vocabulary import Failure, Reason, Result
+
+
+class Grace:
+    """Turns a starting model's failures into `startup`, so that they are not charged to it."""
+
+    def __init__(self, clock: Clock, startup_grace: float) -> None:
+        """Runs for `startup_grace` seconds from now, and ends early with the first success."""
+        self._now = clock.monotonic
+        self._until = self._now() + nanoseconds(startup_grace)
+        self._succeeded = False
+
+    @property
+    def running(self) -> bool:
+        return not self._succeeded and self._now() < self._until
+
+    def judge(self, result: Result) -> Result:
+        """The result of a scheduled run as it counts."""
+        if result.failure is None:
+            self._succeeded = True
+        elif self.running and result.failure.reason.charged:
+            cause = f"{result.failure.reason}: {result.failure.detail}"
+            failure = Failure(reason=Reason.STARTUP, detail=f"not up yet ({cause})")
+            return dataclasses.replace(result, failure=failure)
+        return result

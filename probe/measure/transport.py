@@ -1,0 +1,173 @@
+"""The seam to the network: a transport adapter for requests, on sockets that keep time."""
+
+from http.client import HTTPMessage, IncompleteRead
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from probe.measure.answer import Answer
+from probe.measure.dialer import Connection, Dialer, authority, proxy_credentials
+from probe.measure.stopwatch import Inbox, Stopwatch
+from probe.vocabulary import Phase
+
+
+class Pool:
+    """Idle connections of one probe, by scheme, host and port. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, str], list[Connection]] = {}
+
+    def take(self, url: SplitResult, watch: Stopwatch) -> Connection | None:
+        """An idle connection that the server has not closed, the last used one first."""
+        idle = self._idle.get((url.scheme, url.netloc), [])
+        while idle:
+            try:
+                connection = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if connection.alive():
+                connection.timed.watch = watch
+                return connection
+            connection.close()
+        return None
+
+    def give(self, url: SplitResult, connection: Connection) -> None:
+        self._idle.setdefault((url.scheme, url.netloc), []).append(connection)
+
+    def close(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
+
+class Exchange:
+    """A request that was sent and its answer: the raw response that requests reads the body from.
+
+    It is over when the body has been read to its end, or when it is closed.
+    """
+
+    def __init__(self, url: SplitResult, connection: Connection, pool: Pool | None) -> None:
+        self._url = url
+        self._connection = connection
+        self._pool = pool
+        self._inbox = Inbox(connection.stream, connection.timed, connection.timed.watch)
+        self._answer: Answer
+
+    def begin(self, message: bytes, method: str) -> Answer:
+        """Send the request; the answer up to its headers."""
+        watch = self._connection.timed.watch
+        watch.begin(Phase.SEND)
+        self._connection.stream.sendall(message)
+        watch.begin(Phase.WAIT)
+        self._answer = Answer(self._inbox, method)
+        self._answer.begin()
+        return self._answer
+
+    def read(self, amount: int) -> bytes:
+        """The next bytes of the body, as they were sent: requests asks until there are none."""
+        data = self._answer.read(amount)
+        if not data:
+            if self._answer.length:
+                raise IncompleteRead(b"", self._answer.length)
+            self._end()
+        return data
+
+    def _end(self) -> None:
+        self._connection.timed.watch.end(self._inbox.last)
+        if self._pool and not self._answer.will_close:
+            self._pool.give(self._url, self._connection)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Transport(BaseAdapter):
+    """Sends the requests of one run of a probe and times their phases.
+
+    Without a pool every request opens a connection and closes it. The deadline is the stopwatch's,
+    certificates are the dialer's and the proxy is this object's: of what requests passes to `send`
+    only the request counts.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        watch: Stopwatch,
+        *,
+        pool: Pool | None = None,
+        proxy: SplitResult | None = None,
+    ) -> None:
+        super().__init__()
+        self._dialer = dialer
+        self._watch = watch
+        self._pool = pool
+        self._proxy = proxy
+        self._exchange: Exchange | None = None
+        self.certificate_not_after: float | None = None
+        """When the certificate of the last server expires (Unix seconds); None without TLS."""
+
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
+        """The answer up to its headers; its body is to be read at once.
+
+        Raises what the network raises: OSError, TimeoutError, ssl.SSLError, HTTPException and
+        the ProbeErrors. The stopwatch knows in which phase it happened.
+        """
+        url = urlsplit(request.url or "")
+        connection = self._pool.take(url, self._watch) if self._pool else None
+        connection = connection or self._dialer.dial(url, self._watch, self._proxy)
+        self.certificate_not_after = connection.certificate_not_after
+        self._exchange = Exchange(url, connection, self._pool)
+        proxied = self._proxy if url.scheme == "http" else None
+        answer = self._exchange.begin(serialise(request, url, proxied), request.method or "GET")
+        return self._response(request, answer, self._exchange)
+
+    def _response(self, request: PreparedRequest, answer: Answer, raw: Exchange) -> Response:
+        response = Response()
+        response.status_code = answer.status
+        response.reason = answer.reason
+        response.headers = CaseInsensitiveDict(_merged(answer.headers))
+        response.url = request.url or ""
+        response.request = request
+        response.raw = raw
+        return response
+
+    def close(self) -> None:
+        """Give up an exchange that has not come to its end."""
+        if self._exchange:
+            self._exchange.close()
+
+
+def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | None) -> bytes:
+    """The bytes of a request, headers and body in one piece: one segment, one instant of sending.
+
+    To a proxy the target is the whole URL (RFC 9112, 3.2.2).
+    """
+    target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
+    headers = {"Host": authority(url), **request.headers}
+    credentials = proxy_credentials(proxy) if proxy else None
+    if credentials:
+        headers["Proxy-Authorization"] = credentials
+    lines = [f"{request.method} {target} HTTP/1.1"]
+    lines += [f"{name}: {_text(value)}" for name, value in headers.items()]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    body = request.body or b""
+    assert isinstance(body, (str, bytes)), "no probe streams its body"
+    return head + (body.encode() if isinstance(body, str) else body)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def _merged(headers: HTTPMessage) -> dict[str, str]:
+    """Headers that came more than once are one list (RFC 9110, 5.3)."""
+    merged: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        merged[key] = f"{merged[key]}, {value}" if key in merged else value
+    return merged

@@ -1,0 +1,152 @@
+"""Every metric, declared once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prometheus_client.metrics_core import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A metric as users know it. `labels` are those that every series of it has."""
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def family(self) -> "Family":
+        return Family(self)
+
+
+class Family(Metric):
+    """The samples of one declared metric."""
+
+    def __init__(self, declared: Declaration) -> None:
+        name = declared.name.removesuffix("_total") if declared.kind == "counter" else declared.name
+        super().__init__(name, declared.help, declared.kind)
+        self._declared = declared
+
+    def add(
+        self, values: tuple[str, ...], value: float, more: Mapping[str, str] | None = None
+    ) -> None:
+        """Add a sample: the values of the declared labels, in their order, then more labels."""
+        labels = dict(zip(self._declared.labels, values, strict=True))
+        self.add_sample(self._declared.name, {**labels, **(more or {})}, value)
+
+
+LATENCY = Declaration(
+    "inference_probe_latency_seconds",
+    "histogram",
+    "Sum of a probe's phases, from the first network action to the last byte or to the failure.",
+    ("probe", "outcome"),
+)
+PHASE = Declaration(
+    "inference_probe_phase_seconds",
+    "histogram",
+    "Phases of successful probes; a phase that did not happen is not observed.",
+    ("probe", "phase"),
+)
+TICKS = Declaration(
+    "inference_probe_ticks_total",
+    "counter",
+    "Ticks of the grid that have come due: runs, skipped and in flight together.",
+    ("probe",),
+)
+RUNS = Declaration("inference_probe_runs_total", "counter", "Finished probes.", ("probe",))
+FAILURES = Declaration(
+    "inference_probe_failures_total", "counter", "Failed probes by reason.", ("probe", "reason")
+)
+SKIPPED = Declaration(
+    "inference_probe_skipped_total",
+    "counter",
+    "Ticks that did not become a request, by reason.",
+    ("probe", "reason"),
+)
+IN_FLIGHT = Declaration(
+    "inference_probe_in_flight", "gauge", "Probes that have not come back yet.", ("probe",)
+)
+SUSPENDED = Declaration(
+    "inference_probe_suspended",
+    "gauge",
+    "1 while failures are not charged to the model, or none can come: it starts, or is paused.",
+    ("probe", "reason"),
+)
+INTERVAL = Declaration(
+    "inference_probe_interval_seconds", "gauge", "Time between two ticks.", ("probe",)
+)
+TIMEOUT = Declaration(
+    "inference_probe_timeout_seconds", "gauge", "Deadline of one probe.", ("probe",)
+)
+LAST_RUN = Declaration(
+    "inference_probe_last_run_timestamp_seconds",
+    "gauge",
+    "When the last probe finished; absent before the first.",
+    ("probe",),
+)
+LAST_SUCCESS = Declaration(
+    "inference_probe_last_success_timestamp_seconds",
+    "gauge",
+    "When the last success finished; absent before the first.",
+    ("probe",),
+)
+OBJECTIVE = Declaration(
+    "inference_probe_slo_objective_ratio",
+    "gauge",
+    "Share of requests that is promised to succeed, within the bucket that threshold names.",
+    ("probe", "slo", "signal", "threshold", "alert"),
+)
+INFO = Declaration(
+    "inference_probe_info", "gauge", "What is probed, with the labels of the config.",
+    ("probe", "url"),
+)  # fmt: skip
+CERTIFICATE = Declaration(
+    "inference_probe_tls_certificate_not_after_timestamp_seconds",
+    "gauge",
+    "When the certificate of the endpoint expires; absent without TLS.",
+    ("probe",),
+)
+LAG = Declaration(
+    "inference_probe_schedule_lag_seconds", "histogram", "Start of a probe after its due time."
+)
+CORRECTION = Declaration(
+    "inference_probe_clock_correction_seconds",
+    "histogram",
+    "What the interpreter would have added to a latency, and was taken out.",
+)
+BUILD = Declaration(
+    "inference_probe_build_info", "gauge", "The version that runs.", ("version", "python_version")
+)
+RELOAD_SUCCESSFUL = Declaration(
+    "inference_probe_config_last_reload_successful",
+    "gauge",
+    "Whether the last attempt to load the config succeeded.",
+)
+RELOAD_TIME = Declaration(
+    "inference_probe_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    "When the config was last loaded with success.",
+)
+
+DECLARATIONS = (
+    LATENCY,
+    PHASE,
+    TICKS,
+    RUNS,
+    FAILURES,
+    SKIPPED,
+    IN_FLIGHT,
+    SUSPENDED,
+    INTERVAL,
+    TIMEOUT,
+    LAST_RUN,
+    LAST_SUCCESS,
+    OBJECTIVE,
+    INFO,
+    CERTIFICATE,
+    LAG,
+    CORRECTION,
+    BUILD,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIME,
+)

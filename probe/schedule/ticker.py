@@ -1,0 +1,102 @@
+"""What happens when a probe comes due: run it, or say why not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from probe.clock import SECOND, Clock, nanoseconds
+from probe.schedule.ledger import Ledger
+from probe.vocabulary import Skip
+from probe.workers import Task
+
+LATEST_START = 1.0
+"""Seconds after which a tick is late whatever the interval; below that, half the interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a probe runs and how long one run may take, in seconds."""
+
+    interval: float
+    timeout: float
+
+    @property
+    def latest_start(self) -> float:
+        """Seconds after its due time at which a tick is too late to stand for that time."""
+        return min(self.interval / 2, LATEST_START)
+
+    @property
+    def limit(self) -> int:
+        """Runs that can be in flight at once while each keeps its deadline."""
+        return int((self.timeout + self.latest_start) // self.interval) + 1
+
+
+class Crew(Protocol):
+    """Who runs a task at once on a thread of its own; `probe.workers.Workers` outside of tests."""
+
+    def submit(self, task: Task) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A due time that became a run: the instant (nanoseconds, monotonic) and the lag (seconds)."""
+
+    due: int
+    lag: float
+
+
+class Ticker:
+    """Turns the due times of one probe into runs and enters each of them into the ledger."""
+
+    def __init__(
+        self,
+        name: str,
+        pace: Pace,
+        *,
+        run: Callable[[Tick], None],
+        unable: Callable[[Tick, Exception], None],
+        ledger: Ledger,
+        crew: Crew,
+        clock: Clock,
+    ) -> None:
+        """`run` does the probe on a thread of the crew; `unable` records that there was none."""
+        self.name = name
+        self.pace = pace
+        self._run = run
+        self._unable = unable
+        self._ledger = ledger
+        self._crew = crew
+        self._clock = clock
+        self._latest_start = nanoseconds(pace.latest_start)
+        self._stopped = False
+
+    def tick(self, due: int) -> None:
+        """Enter one due time. Quick: it is called on the scheduler's own thread."""
+        if self._stopped:
+            self._ledger.skip(self.name, Skip.SHUTDOWN)
+        elif self._lag(due) > self._latest_start:
+            self._ledger.skip(self.name, Skip.LATE)
+        elif self._ledger.begin(self.name, limit=self.pace.limit):
+            self._hand_over(due)
+
+    def stop(self) -> None:
+        """What has not started by now will not start."""
+        self._stopped = True
+
+    def _hand_over(self, due: int) -> None:
+        try:
+            self._crew.submit(lambda: self._start(due))
+        except RuntimeError as no_thread:
+            self._unable(Tick(due=due, lag=self._lag(due) / SECOND), no_thread)
+
+    def _start(self, due: int) -> None:
+        lag = self._lag(due)
+        if self._stopped:
+            self._ledger.abandon(self.name, Skip.SHUTDOWN)
+        elif lag > self._latest_start:
+            self._ledger.abandon(self.name, Skip.LATE)
+        else:
+            self._run(Tick(due=due, lag=lag / SECOND))
+
+    def _lag(self, due: int) -> int:
+        return self._clock.monotonic() - due
