@@ -39,6 +39,21 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (HTTPException, Reason.PROTOCOL),
 )
 
+_STATUSES = {
+    401: Reason.HTTP_401_403,
+    403: Reason.HTTP_401_403,
+    429: Reason.RATE_LIMITED,
+    503: Reason.OVERLOADED,
+    529: Reason.OVERLOADED,
+}
+
+_CLASSES = {
+    2: Reason.ASSERTION,
+    3: Reason.HTTP_3XX,
+    4: Reason.HTTP_4XX,
+    5: Reason.HTTP_5XX,
+}
+
 _DOING = {
     Phase.DNS: "looking up the name",
     Phase.CONNECT: "connecting",
@@ -74,18 +89,4 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
 
 def of_status(status: int) -> Reason:
     """The reason for a status that `expect.status` does not name."""
-    match status:
-        case 401 | 403:
-            return Reason.HTTP_401_403
-        case 429:
-            return Reason.RATE_LIMITED
-        case 503 | 529:
-            return Reason.OVERLOADED
-    match status // 100:
-        case 3:
-            return Reason.HTTP_3XX
-        case 4:
-            return Reason.HTTP_4XX
-        case 5:
-            return Reason.HTTP_5XX
-    return Reason.ASSERTION if status // 100 == 2 else Reason.PROTOCOL
+    return _STATUSES.get(status) or _CLASSES.get(status // 100, Reason.PROTOCOL)

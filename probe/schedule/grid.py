@@ -15,7 +15,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Due times `first + n * interval`, in nanoseconds: whole numbers, so the period never drifts."""
+    """Due times `first + n * interval`, in whole nanoseconds, so that the period never drifts."""
 
     first: int
     interval: int
@@ -49,7 +49,7 @@ class MonotonicZone(tzinfo):
         return self.at(self._monotonic())
 
     def at(self, instant: int) -> datetime:
-        """An instant as this zone's date, rounded up to the microsecond that a datetime can hold."""
+        """An instant as this zone's date, rounded up to the microseconds that a datetime has."""
         return (_EPOCH - (-instant // 1000) * _MICROSECOND).replace(tzinfo=self)
 
     @staticmethod
