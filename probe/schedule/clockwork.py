@@ -40,11 +40,11 @@ class Clockwork:
     ) -> None:
         zone = MonotonicZone(clock.monotonic)
         self._tickers = tuple(tickers)
-        self._scheduler = scheduler(timezone=zone, executors={"default": TickExecutor()})
+        self.scheduler = scheduler(timezone=zone, executors={"default": TickExecutor()})
         anchor = clock.monotonic()
         for ticker in self._tickers:
             grid = Grid.of(ticker.name, ticker.pace.interval, anchor=anchor)
-            self._scheduler.add_job(
+            self.scheduler.add_job(
                 ticker.tick,
                 GridTrigger(grid, zone),
                 args=(None,),  # checked against the signature; the executor passes the due time
@@ -53,10 +53,10 @@ class Clockwork:
             )
 
     def start(self) -> None:
-        self._scheduler.start()
+        self.scheduler.start()
 
     def stop(self) -> None:
         """No tick comes due after this, and what is due but not started is skipped."""
         for ticker in self._tickers:
             ticker.stop()
-        self._scheduler.shutdown(wait=False)
+        self.scheduler.shutdown(wait=False)
