@@ -47,10 +47,11 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     base = source.parent if source else Path()
     daemon = Daemon(settings, listener, environ=environ, base=base, clock=Clock())
     daemon.start()
+    host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,
-        "address": args.web_listen_address,
-        "config": source or args.url,
+        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "config": source or "flags",
         "probes": len(settings.probes),
     }
     logger.info("inference-probe is running", extra={"fields": fields})

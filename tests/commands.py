@@ -1,0 +1,87 @@
+"""The command as users run it: a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+COMMAND = (sys.executable, "-m", "probe")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without whatever it says to inference-probe."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("INFERENCE_PROBE_")}
+    root = str(Path(__file__).parent.parent)
+    return {**ours, "PYTHONPATH": root, **(extra or {})}
+
+
+def invoke(
+    *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment(environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Running:
+    """A daemon, and what can be asked of it."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=10)
+
+    def total(self, metric: str) -> float:
+        """The sum over all series of a metric."""
+        lines = re.findall(rf"^{metric}(?:{{.*}})? (.+)$", self.get("/metrics").text, re.MULTILINE)
+        return sum(map(float, lines))
+
+    def wait_for(self, metric: str, least: float, seconds: float = 20) -> None:
+        """Wait until the total of a metric has come to something."""
+        end = time.monotonic() + seconds
+        while self.total(metric) < least:
+            assert time.monotonic() < end, f"{metric} is {self.total(metric)}, not {least}"
+            time.sleep(0.05)
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def running(
+    *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """A daemon on a free port, listening, until the end of the block."""
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--web.listen-address=127.0.0.1:0", *arguments],
+        cwd=cwd,
+        env=environment(environ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr
+        said = process.stderr.readline()
+        listening = re.search(r"address=127\.0\.0\.1:(\d+)", said)
+        assert listening, said + process.stderr.read()
+        yield Running(process, int(listening[1]))
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,192 @@
+"""From results to what Prometheus reads."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from probe.record import metrics
+from probe.record.about import About
+from probe.record.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
+from probe.record.recorder import Recorder
+from probe.schedule.ledger import Ledger
+from probe.vocabulary import Outcome, Phase, Reason, Skip
+from tests.builders import probe_of, result_of
+
+NOW = 1_800_000_000.5
+
+
+class Kept:
+    """A recorder of one probe, and what a scrape of it says."""
+
+    def __init__(self, directory: Path, **keys: Any) -> None:
+        self.ledger = Ledger(["model"])
+        self.recorder = Recorder(self.ledger, lambda: NOW)
+        self.starting = True
+        self.recorder.watch(probe_of(directory, **keys), {"startup": lambda: self.starting})
+        self.registry = CollectorRegistry()
+        self.registry.register(self.recorder)
+        self.registry.register(About(lambda: NOW))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, {"probe": "model", **labels})
+
+    def buckets(self, outcome: str) -> list[str]:
+        return [
+            sample.labels["le"]
+            for family in self.recorder.collect()
+            for sample in family.samples
+            if sample.name == "inference_probe_latency_seconds_bucket"
+            and sample.labels["outcome"] == outcome
+        ]
+
+
+def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
+    """Every reason, skip, phase and outcome is there before the first probe, as 0."""
+    kept = Kept(tmp_path)
+    for reason in Reason:
+        assert kept.value("inference_probe_failures_total", reason=reason) == 0
+    for skip in Skip:
+        assert kept.value("inference_probe_skipped_total", reason=skip) == 0
+    for phase in Phase:
+        assert kept.value("inference_probe_phase_seconds_count", phase=phase) == 0
+    for outcome in Outcome:
+        assert kept.value("inference_probe_latency_seconds_count", outcome=outcome) == 0
+    assert kept.value("inference_probe_runs_total") == 0
+
+
+def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
+    """No last run before the first run, no last success before the first success."""
+    kept = Kept(tmp_path)
+    assert kept.value("inference_probe_last_run_timestamp_seconds") is None
+    kept.recorder.finished(result_of(reason=Reason.REFUSED))
+    assert kept.value("inference_probe_last_run_timestamp_seconds") == NOW
+    assert kept.value("inference_probe_last_success_timestamp_seconds") is None
+    kept.recorder.finished(result_of())
+    assert kept.value("inference_probe_last_success_timestamp_seconds") == NOW
+
+
+def test_thresholds_are_buckets(tmp_path: Path) -> None:
+    """The objective names, letter for letter, a bucket of the histogram, whatever the buckets."""
+    objectives = [
+        {"name": "odd", "target": "99%", "latency": "123ms"},
+        {"name": "whole", "target": "95%", "latency": "1s"},
+        {"name": "up", "target": "99.9%", "alert": "ticket"},
+    ]
+    kept = Kept(tmp_path, objectives=objectives, buckets=["100ms", "10s"])
+    assert kept.buckets("success") == ["0.1", "0.123", "1.0", "10.0", "+Inf"]
+    for slo, threshold, alert, target in (
+        ("odd", "0.123", "page", 0.99),
+        ("whole", "1.0", "page", 0.95),
+        ("up", "+Inf", "ticket", 0.999),
+    ):
+        labels = {"slo": slo, "threshold": threshold, "alert": alert, "signal": "latency"}
+        assert kept.value("inference_probe_slo_objective_ratio", **labels) == target
+
+
+def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
+    """A success within the threshold is in its bucket; one above, and a fast error, are not."""
+    kept = Kept(tmp_path, objectives=[{"name": "fast", "target": "99%", "latency": "500ms"}])
+    for result in (
+        result_of(latency=0.5),
+        result_of(latency=0.5001),
+        result_of(latency=0.02, reason=Reason.HTTP_5XX),
+    ):
+        kept.recorder.finished(result)
+    bucket = "inference_probe_latency_seconds_bucket"
+    assert kept.value(bucket, outcome="success", le="0.5") == 1
+    assert kept.value("inference_probe_latency_seconds_count", outcome="success") == 2
+    assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 1
+    assert kept.value("inference_probe_latency_seconds_sum", outcome="success") == 1.0001
+
+
+@pytest.mark.parametrize("reason", [Reason.INTERNAL, Reason.STARTUP])
+def test_our_own_faults_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
+    """`internal` and `startup` are counted as failures and never charged to the target."""
+    kept = Kept(tmp_path)
+    kept.recorder.finished(result_of(reason=reason))
+    assert kept.value("inference_probe_failures_total", reason=reason) == 1
+    assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 0
+
+
+def test_phases_are_those_of_successes(tmp_path: Path) -> None:
+    """A failure's phases are not mixed into the histograms of how long a phase takes."""
+    kept = Kept(tmp_path)
+    kept.recorder.finished(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
+    assert kept.value("inference_probe_phase_seconds_count", phase="wait") == 0
+    kept.recorder.finished(result_of(latency=0.25))
+    assert kept.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
+    assert kept.value("inference_probe_phase_seconds_count", phase="connect") == 0
+
+
+def test_suspension_is_told(tmp_path: Path) -> None:
+    """Rules can see that failures are at present not charged to the model."""
+    kept = Kept(tmp_path)
+    assert kept.value("inference_probe_suspended", reason="startup") == 1
+    kept.starting = False
+    assert kept.value("inference_probe_suspended", reason="startup") == 0
+
+
+def test_url_is_shown_without_secrets(tmp_path: Path) -> None:
+    """User, password and query of the URL do not become a label."""
+    (tmp_path / "token").write_text("hunter2")
+    url = "http://me:hunter2@host:8080/v1/${file:token}/predict?key=hunter2"
+    kept = Kept(tmp_path, url=url, labels={"model": "m"})
+    shown = "http://host:8080/v1/${file:token}/predict"
+    assert kept.value("inference_probe_info", url=shown, model="m") == 1
+    assert b"hunter2" not in generate_latest(kept.registry)
+
+
+def test_default_buckets() -> None:
+    """From 1 ms to 2 minutes, no step above 1.5, and few enough to be stored for every probe."""
+    steps = [round(b / a, 9) for a, b in zip(LATENCY_BUCKETS, LATENCY_BUCKETS[1:], strict=False)]
+    assert (LATENCY_BUCKETS[0], LATENCY_BUCKETS[-1]) == (0.001, 120.0)
+    assert max(steps) <= 1.5
+    assert len(LATENCY_BUCKETS) <= 32
+    assert list(COARSE_BUCKETS) == sorted(COARSE_BUCKETS)
+
+
+def test_everything_declared_is_exported(tmp_path: Path) -> None:
+    """Each declared metric has samples with exactly the labels that it declares."""
+    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    kept.recorder.finished(result_of())
+    seen = {
+        sample.name.removesuffix("_count"): set(sample.labels)
+        for family in kept.registry.collect()
+        for sample in family.samples
+        if not sample.name.endswith(("_bucket", "_sum"))
+    }
+    declared = {one.name: set(one.labels) for one in metrics.DECLARATIONS}
+    del declared[metrics.CERTIFICATE.name]  # absent without TLS
+    assert seen == declared
+
+
+def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
+    """`promtool check metrics` finds nothing to complain about."""
+    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    kept.recorder.finished(result_of())
+    promtool = shutil.which("promtool")
+    assert promtool, "promtool is not on the PATH: install the package prometheus"
+    said = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=generate_latest(kept.registry),
+        capture_output=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout + said.stderr) == (0, b"")
+
+
+def test_openmetrics_parses(tmp_path: Path) -> None:
+    """The OpenMetrics form is valid to the strict parser, and has no `_created` series."""
+    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    kept.recorder.finished(result_of())
+    text = generate_openmetrics(kept.registry).decode()
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert "inference_probe_latency_seconds" in families
+    assert "_created" not in text

@@ -1,0 +1,69 @@
+"""Threads that can be left behind."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from probe.workers import Workers
+
+
+def test_tasks_never_wait_for_each_other() -> None:
+    """Twenty tasks that each wait for all the others come to an end."""
+    barrier = threading.Barrier(21)
+    workers = Workers("test")
+    for _ in range(20):
+        workers.submit(lambda: barrier.wait(5))
+    barrier.wait(5)
+
+
+def test_threads_are_used_again() -> None:
+    """One task after the other needs one thread."""
+    workers, names = Workers("test"), set()
+    for _ in range(10):
+        done = threading.Event()
+
+        def task(done: threading.Event = done) -> None:
+            names.add(threading.get_ident())
+            done.set()
+
+        workers.submit(task)
+        assert done.wait(5)
+        time.sleep(0.01)  # until the thread has laid itself down
+    assert len(names) == 1
+
+
+def test_a_task_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception is logged, and the thread takes the next task."""
+    workers, done = Workers("test"), threading.Event()
+    workers.submit(lambda: 1 // 0)  # type: ignore[arg-type, return-value]  # what matters is 1 // 0
+    workers.submit(done.set)
+    assert done.wait(5)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_idle_threads_retire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has had nothing to do for a while is given back to the system."""
+    monkeypatch.setattr("probe.workers.IDLE_SECONDS", 0.05)
+    workers, done = Workers("retiring"), threading.Event()
+    workers.submit(done.set)
+    assert done.wait(5)
+    end = time.monotonic() + 5
+    while any(thread.name == "retiring" for thread in threading.enumerate()):
+        assert time.monotonic() < end, "the thread is still there"
+        time.sleep(0.01)
+    again = threading.Event()
+    workers.submit(again.set)
+    assert again.wait(5)
+
+
+def test_a_hanging_task_does_not_keep_the_process() -> None:
+    """A process ends although a task of it hangs."""
+    code = (
+        "import time; from probe.workers import Workers; "
+        "Workers('x').submit(lambda: time.sleep(60)); print('end')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], timeout=20, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "end\n")
