@@ -25,7 +25,7 @@ POSITION = {room: position for position, rooms in enumerate(ROOMS) for room in r
 
 def _room(module: str) -> str:
     """`probe.measure.prober` is in the room `measure`, `probe` itself in `probe`."""
-    return (module.split(".") + ["probe"])[1] if "." in module else "probe"
+    return [*module.split("."), "probe"][1] if "." in module else "probe"
 
 
 def _imports(path: Path) -> list[str]:

@@ -96,7 +96,7 @@ def test_a_hanging_endpoint_does_not_thin_out_its_histogram(tmp_path: Path) -> N
 
 
 def test_stopping_drains(tmp_path: Path) -> None:
-    """SIGTERM: no new probe starts, the one in flight comes back, scrapes are answered meanwhile."""
+    """SIGTERM: no new probe starts, those in flight come back, scrapes are answered meanwhile."""
     started = []
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

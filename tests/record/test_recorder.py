@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_url_is_shown_without_secrets(tmp_path: Path) -> None:
 
 def test_default_buckets() -> None:
     """From 1 ms to 2 minutes, no step above 1.5, and few enough to be stored for every probe."""
-    steps = [round(b / a, 9) for a, b in zip(LATENCY_BUCKETS, LATENCY_BUCKETS[1:], strict=False)]
+    steps = [round(b / a, 9) for a, b in pairwise(LATENCY_BUCKETS)]
     assert (LATENCY_BUCKETS[0], LATENCY_BUCKETS[-1]) == (0.001, 120.0)
     assert max(steps) <= 1.5
     assert len(LATENCY_BUCKETS) <= 32

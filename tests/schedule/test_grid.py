@@ -31,7 +31,7 @@ def test_first_due_time(name: str, interval: float, anchor: int) -> None:
 
 
 def test_period_never_drifts() -> None:
-    """A million periods of a third of a second are a million times the period, to the nanosecond."""
+    """A million thirds of a second are a million times the period, to the nanosecond."""
     grid = Grid.of("model", 1 / 3, anchor=0)
     due = grid.first
     for _ in range(1_000_000):
