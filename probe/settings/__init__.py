@@ -1,0 +1,1 @@
+"""What the user asked for: a config file or a few flags, read, checked and frozen."""

@@ -1,0 +1,283 @@
+"""How the values of a config are written: each kind reads its own, and describes it to editors.
+
+A reader takes what YAML gave and returns what the program uses; it raises ValueError with a
+sentence for people that never holds the value of a reference.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+from probe.settings import units
+from probe.settings.quoting import quote
+from probe.settings.secrets import Substituted, Template
+
+NO_VALUE = "no value; write one, or remove the key"
+REFERENCE = {"type": "string", "pattern": r"\$\{(env|file):"}
+
+Reader = Callable[[Any, ValidationInfo], Any]
+JsonSchema = dict[str, Any]
+
+
+class NotTextError(ValueError):
+    """Something that YAML did not read as text; whoever knows the file says how to quote it."""
+
+
+class Written:
+    """Annotates a field with the way it is written: its reader and its JSON Schema."""
+
+    def __init__(self, read: Reader, schema: JsonSchema, *, reference: bool = True) -> None:
+        self._read = read
+        self._schema = {"anyOf": [schema, REFERENCE]} if reference else schema
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        return dict(self._schema)
+
+
+def text(value: Any) -> str:
+    """The value if it is text; the words for it if it is not."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise ValueError(NO_VALUE)
+    if isinstance(value, (bool, int, float)):
+        raise NotTextError(str(value).lower())
+    raise ValueError(f"expected text, not {kind(value)}")
+
+
+def kind(value: Any) -> str:
+    """What people call a value of this type."""
+    names: dict[type, str] = {
+        dict: "a mapping",
+        list: "a list",
+        tuple: "a list",
+        bool: "true or false",
+    }
+    return names.get(type(value), "text" if isinstance(value, str) else "a number")
+
+
+def plain(value: Any) -> Any:
+    """JSON in which text is nothing but text: references have become what they stand for."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def template(value: Any) -> Template:
+    """The template that the loader has looked up, or that the text is."""
+    if isinstance(value, Template):
+        return value
+    return value.template if isinstance(value, Substituted) else Template.parse(text(value))
+
+
+def pattern(expression: str, **more: Any) -> JsonSchema:
+    """The JSON Schema of text that is an expression from end to end."""
+    return {"type": "string", "pattern": f"^(?:{expression})$", **more}
+
+
+class Duration(Written):
+    """Seconds, written "250ms" or "1m30s", between two bounds, both of them allowed."""
+
+    def __init__(self, shortest: str, longest: str) -> None:
+        self._range = (shortest, longest)
+        examples = ["250ms", "5s", "1m30s"]
+        super().__init__(self._seconds, pattern(units.DURATION_PATTERN, examples=examples))
+
+    def _seconds(self, value: Any, _: ValidationInfo) -> float:
+        if number := _bare_number(value):
+            unit = "ms" if float(number) >= 100 else "s"
+            raise ValueError(f"a duration needs a unit; write {number}{unit}")
+        seconds = units.parse_duration(text(value))
+        shortest, longest = self._range
+        if not units.parse_duration(shortest) <= seconds <= units.parse_duration(longest):
+            raise ValueError(f"{quote(value)} is not between {shortest} and {longest}")
+        return seconds
+
+
+def _bare_number(value: Any) -> str | None:
+    """The number, if there is no unit; not if it is what a reference stands for."""
+    if _is_number(value):
+        return f"{abs(value):.15g}"
+    plain_text = isinstance(value, str) and not isinstance(value, Substituted)
+    return value if plain_text and re.fullmatch(units.NUMBER, value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _size(value: Any, _: ValidationInfo) -> int:
+    if number := _bare_number(value):
+        raise ValueError(f"a size needs a unit; write {number}B, or one such as 1MiB")
+    size = units.parse_size(text(value))
+    if not 1 <= size <= 1024**3:
+        raise ValueError(f"{quote(value)} is not between 1B and 1GiB")
+    return size
+
+
+def _share(value: Any, _: ValidationInfo) -> float:
+    if number := _bare_number(value):
+        percent = float(number) * (100 if float(number) <= 1 else 1)
+        raise ValueError(f"a percentage needs its sign; write {percent:.12g}%")
+    share = units.parse_percentage(text(value))
+    if not 0 < share < 1:
+        raise ValueError(f"{quote(value)} is not between 0% and 100%, both excluded")
+    return share
+
+
+def _flag(value: Any, _: ValidationInfo) -> bool:
+    choice = {"true": True, "false": False}.get(value) if isinstance(value, Substituted) else value
+    if not isinstance(choice, bool):
+        raise ValueError(NO_VALUE if value is None else "expected true or false")
+    return choice
+
+
+class Whole(Written):
+    """A whole number between two bounds, both of them allowed."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._range = (least, most)
+        super().__init__(self._read_int, {"type": "integer", "minimum": least, "maximum": most})
+
+    def _read_int(self, value: Any, _: ValidationInfo) -> int:
+        least, most = self._range
+        number = value
+        if isinstance(value, Substituted) and re.fullmatch("[0-9]{1,9}", value):
+            number = int(value)
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}")
+        return number
+
+
+def _finite(value: Any, _: ValidationInfo) -> float:
+    if isinstance(value, Substituted):
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError("expected a number") from None
+    if not _is_number(value) or not math.isfinite(value):
+        raise ValueError("expected a number")
+    return float(value)
+
+
+class Choice(Written):
+    """One of the words of an enum. YAML's numbers are taken for words, so that 4 is "4"."""
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        self._words = words
+        values: list[str | int] = [word.value for word in words]
+        values += [int(value) for value in values if str(value).isdigit()]
+        super().__init__(self._choose, {"enum": values})
+
+    def _choose(self, value: Any, _: ValidationInfo) -> StrEnum:
+        written = str(value) if isinstance(value, int) else value
+        *words, last = (word.value for word in self._words)
+        known = f"{', '.join(words)} or {last}"
+        if written is None or not isinstance(written, str):
+            raise ValueError(NO_VALUE if written is None else f"expected {known}")
+        try:
+            return self._words(written)
+        except ValueError:
+            raise ValueError(f"expected {known}, not {quote(written)}") from None
+
+
+def _name(value: Any, _: ValidationInfo) -> str:
+    written = text(value)
+    if not re.fullmatch(NAME_PATTERN, written):
+        advice = "use letters, digits and . _ : / -, first a letter or digit, 200 at most"
+        raise ValueError(f"not a name: {quote(written)}; {advice}")
+    return str(written)
+
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}"
+
+
+def _network(value: Any, _: ValidationInfo) -> IPv4Network | IPv6Network:
+    written = text(value)
+    try:
+        return ip_network(str(written))
+    except ValueError:
+        advice = "write an address and a length, such as 10.0.0.0/8 or fd00::/8"
+        raise ValueError(
+            f"not a network: {quote(written)}; {_aligned(written) or advice}"
+        ) from None
+
+
+def _aligned(written: str) -> str | None:
+    """The network that an address with bits right of the mask is in."""
+    if isinstance(written, Substituted):
+        return None
+    try:
+        return f"write {ip_network(written, strict=False)}"
+    except ValueError:
+        return None
+
+
+def _file(value: Any, info: ValidationInfo) -> Path:
+    """A file that can be read, seen from the directory in the context's `base`."""
+    written = text(str(value) if isinstance(value, Path) else value)
+    base: Path = (info.context or {}).get("base", Path())
+    if not written or "\0" in written:
+        raise ValueError("expected the name of a file")
+    path = base / str(written)
+    try:
+        if not path.is_file():
+            found = "not a file" if path.exists() else "no such file"
+            raise ValueError(f"{found}: {quote(written)}")
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot read {quote(written)}: {error.strerror}") from None
+    return path
+
+
+def _regex(value: Any, _: ValidationInfo) -> re.Pattern[str]:
+    written = text(value)
+    try:
+        with warnings.catch_warnings():
+            # "[[a]" may come to mean something else in a later Python; no news for the log.
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(str(written))
+    except (re.error, OverflowError, RecursionError) as error:
+        # The words of the error may hold a part of the value that a reference stands for.
+        why = "" if isinstance(written, Substituted) else f"; {error}"
+        raise ValueError(f"not a regular expression: {quote(written)}{why}") from None
+
+
+Name = Annotated[str, Written(_name, pattern(NAME_PATTERN))]
+Text = Annotated[
+    str, Written(lambda value, _: str(text(value)), {"type": "string"}, reference=False)
+]
+Flag = Annotated[bool, Written(_flag, {"type": "boolean"})]
+Finite = Annotated[float, Written(_finite, {"type": "number"})]
+Size = Annotated[
+    int, Written(_size, pattern(units.SIZE_PATTERN, examples=["512B", "10kB", "1MiB"]))
+]
+Share = Annotated[
+    float, Written(_share, pattern(units.PERCENTAGE_PATTERN, examples=["99%", "99.9%"]))
+]
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    Written(_network, {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}, reference=False),
+]
+File = Annotated[Path, Written(_file, {"type": "string", "minLength": 1}, reference=False)]
+Regex = Annotated[
+    re.Pattern[str], Written(_regex, {"type": "string", "format": "regex"}, reference=False)
+]
+Json = Annotated[Any, Written(lambda value, _: plain(value), {}, reference=False)]

@@ -1,0 +1,141 @@
+"""From a file, or from flags, to Settings: everything that is wrong is found in one go."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from probe.settings.consistency import conflicts, defaults_conflicts
+from probe.settings.document import Document
+from probe.settings.fields import kind
+from probe.settings.flags import Flags
+from probe.settings.lookup import Lookup
+from probe.settings.merge import Merged, merge, stand_in
+from probe.settings.problems import ConfigError, Finding, Keys, Problem, Source
+from probe.settings.quoting import quote
+from probe.settings.schema import Settings, Tls
+from probe.settings.secrets import Secrets
+from probe.settings.tls import TlsError, make_context
+from probe.settings.words import findings
+
+__all__ = ["ConfigError", "Problem", "from_flags", "load"]
+
+
+def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
+    """The settings of a YAML file; raises ConfigError with all of its problems."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        problem = Problem(file=str(path), path="", message=f"cannot read the config: {reason}")
+        raise ConfigError((problem,)) from None
+    return _settings(Document(content, file=str(path)), environ=environ, base=path.parent)
+
+
+def from_flags(
+    *,
+    url: str,
+    slo: str | None = None,
+    interval: str | None = None,
+    json: str | None = None,
+    name: str | None = None,
+    environ: Mapping[str, str],
+) -> Settings:
+    """Settings with one probe; raises ConfigError whose problems have flags for paths."""
+    flags = Flags(url=url, slo=slo, interval=interval, json=json, name=name)
+    return _settings(flags, environ=environ, base=Path())
+
+
+def _settings(source: Source, *, environ: Mapping[str, str], base: Path) -> Settings:
+    if source.value is None and source.problems:
+        raise ConfigError(source.problems)
+    lookup = Lookup(Secrets(environ, base))
+    config = lookup.value(source.value)
+    inspection = _Inspection(source, environ=environ, base=base)
+    settings = inspection.settings(config)
+    problems = _in_order(source, inspection.found, lookup.found)
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return settings
+
+
+class _Inspection:
+    """One look at a config that goes on after a mistake, so that it finds the others, too."""
+
+    def __init__(self, source: Source, *, environ: Mapping[str, str], base: Path) -> None:
+        self._source = source
+        self._environ = environ
+        self._context = {"base": base}
+        self.found: list[Finding] = []
+
+    def settings(self, config: Any) -> Settings | None:
+        """The settings, if they can be had in spite of what was found."""
+        if not isinstance(config, dict):
+            message = f"expected a mapping with the key `probes`, not {kind(config)}"
+            self.found.append(Finding((), message))
+            return None
+        self.found += defaults_conflicts(config)
+        self._inspect(stand_in(config))
+        return self._inspect(merge(config))
+
+    def _inspect(self, merged: Merged) -> Settings | None:
+        settings, invalid = self._validate(merged)
+        found = [*invalid, *conflicts(merged.value), *self._tls(merged.value)]
+        self.found += [finding._replace(keys=merged.origin(finding.keys)) for finding in found]
+        return settings
+
+    def _validate(self, merged: Merged) -> tuple[Settings | None, list[Finding]]:
+        def written(keys: Keys) -> str | None:
+            return self._source.text(merged.origin(keys))
+
+        try:
+            return Settings.model_validate(merged.value, context=self._context), []
+        except ValidationError as error:
+            return None, list(findings(error, written=written))
+
+    def _tls(self, config: dict[str, Any]) -> Iterator[Finding]:
+        """Distinct TLS settings of https probes, tried out: a file may be there and be no good."""
+        tried: set[Tls] = set()
+        probes = config.get("probes")
+        for index, probe in enumerate(probes if isinstance(probes, list) else []):
+            tls = self._valid_tls(probe)
+            if tls is None or tls in tried:
+                continue
+            tried.add(tls)
+            try:
+                make_context(tls, self._environ)
+            except TlsError as error:
+                yield _tls_finding(probe, ("probes", index), error)
+
+    def _valid_tls(self, probe: Any) -> Tls | None:
+        """The TLS settings of a probe of which the rest may be wrong."""
+        url = probe.get("url") if isinstance(probe, dict) else None
+        if not isinstance(url, str) or not url.startswith("https://"):
+            return None
+        try:
+            return Tls.model_validate(probe.get("tls", {}), context=self._context)
+        except ValidationError:
+            return None
+
+
+def _tls_finding(probe: dict[str, Any], keys: Keys, error: TlsError) -> Finding:
+    """About the key that names the file, or else about the URL that makes TLS necessary."""
+    if error.key is None:
+        return Finding((*keys, "url"), str(error))
+    return Finding((*keys, "tls", error.key), f"{error}: {quote(probe['tls'][error.key])}")
+
+
+def _in_order(
+    source: Source, found: Sequence[Finding], missing: Sequence[Finding]
+) -> tuple[Problem, ...]:
+    """Every problem once, as the file has them; of a value that could not be had nothing more."""
+    broken = source.broken | {finding.keys for finding in missing}
+    sound = [finding for finding in found if not _is_in(finding.keys, broken)]
+    problems = dict.fromkeys([*source.problems, *map(source.problem, [*missing, *sound])])
+    return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def _is_in(keys: Keys, broken: AbstractSet[Keys]) -> bool:
+    return any(keys[:length] in broken for length in range(len(keys) + 1))

@@ -1,0 +1,75 @@
+"""What is wrong with a config, for the person who has to put it right."""
+
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from probe.settings.quoting import quote
+
+Keys = tuple[str | int, ...]
+"""The keys and indexes that lead from the top of a config to one of its values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake. Line and column count from 1; path is `probes[0].interval`, or a flag's name."""
+
+    path: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class ConfigError(Exception):
+    """A config that cannot work, with all of its problems, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Finding(NamedTuple):
+    """A mistake before it has a place: which value it is about (or which key) and what to say."""
+
+    keys: Keys
+    message: str
+    at_key: bool = False
+
+
+class Source(Protocol):
+    """Where values come from, a file or flags: it knows how to point at each of them."""
+
+    @property
+    def value(self) -> Any:
+        """The values, plain, as JSON has them."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with them already, whatever they mean."""
+
+    @property
+    def broken(self) -> AbstractSet[Keys]:
+        """The values that one of these problems is about: nothing more to say of them."""
+
+    def problem(self, finding: Finding) -> Problem:
+        """The finding with its place."""
+
+    def text(self, keys: Keys) -> str | None:
+        """What was written for a single value."""
+
+
+def spell(keys: Keys) -> str:
+    """The path as people write it: `probes[0].expect.json["$.result"]`."""
+    return "".join(_step(key) for key in keys).removeprefix(".")
+
+
+def _step(key: str | int) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    return f".{key}" if re.fullmatch(r"[\w-]+", key) else f"[{quote(key)}]"

@@ -1,0 +1,82 @@
+"""What pydantic finds, in the words of a config's author."""
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from probe.settings.fields import NotTextError, kind
+from probe.settings.problems import Finding, Keys
+from probe.settings.schema import Settings
+
+_EXPECTED = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_WORDS = {"missing": "this key is missing", "too_short": "expected one at least"}
+
+
+def findings(error: ValidationError, *, written: Callable[[Keys], str | None]) -> Iterator[Finding]:
+    """Each error of a validation of Settings; `written` tells what the file says for a value."""
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "default_factory_not_called":
+            continue  # the default of a key depends on others, and their errors are said already
+        keys, unknown = detail["loc"], detail["type"] == "extra_forbidden"
+        about_key = keys[-1] == "[key]" and not unknown
+        keys = keys[:-1] if about_key else keys
+        yield Finding(keys, _message(detail, keys, written), at_key=about_key or unknown)
+
+
+def _message(detail: ErrorDetails, keys: Keys, written: Callable[[Keys], str | None]) -> str:
+    reason = detail.get("ctx", {}).get("error")
+    if isinstance(reason, NotTextError):
+        return f'expected text; quote it: "{written(keys) or reason}"'
+    if detail["type"] == "extra_forbidden":
+        return _unknown(str(keys[-1]), known_keys(keys[:-1]))
+    if detail["type"] in _EXPECTED:
+        return _expected(_EXPECTED[detail["type"]], detail["input"])
+    return _WORDS.get(detail["type"]) or str(reason or detail["msg"])
+
+
+def _expected(wanted: str, found: Any) -> str:
+    if found is None:
+        return f"no value; expected {wanted}"
+    example = "; put it into brackets: [...]" if wanted == "a list" else ""
+    return f"expected {wanted}, not {kind(found)}{example}"
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = get_close_matches(key.lower(), known, n=1)
+    if near:
+        return f"unknown key, did you mean `{near[0]}`?"
+    return f"unknown key; known are {', '.join(sorted(known))}"
+
+
+def known_keys(keys: Keys) -> list[str]:
+    """The keys that a mapping may have, by the way that leads to it."""
+    model: type[BaseModel] = Settings
+    steps = iter(keys)
+    for step in steps:
+        field = next(
+            field for name, field in model.model_fields.items() if step == (field.alias or name)
+        )
+        inner, repeated = _inner(field.annotation)
+        if repeated:
+            next(steps)
+        model = inner
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return [*names, "defaults"] if model is Settings else names
+
+
+def _inner(annotation: Any) -> tuple[type[BaseModel], bool]:
+    """The model of a field, and whether the field holds many of it."""
+    many = get_origin(annotation) in (tuple, Mapping)
+    options = get_args(annotation) if many else (annotation,)
+    found = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return found, many
