@@ -1,0 +1,64 @@
+"""python -m bench.ticks [--probes 200] [--interval 1s] [--minutes 1]: is a tick lost or skipped?
+
+Runs the daemon as a process against an endpoint that answers after 20 ms, stops it, and prints its
+account. Exit code 0 when every tick became a finished probe.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.commands import Running, running
+from tests.servers import answering, serving
+
+
+def main() -> int:
+    args = _parser().parse_args()
+    with tempfile.TemporaryDirectory() as directory, serving(answering(delay=0.02)) as url:
+        config = Path(directory, "probe.yml")
+        probes = [{"name": f"model-{n}", "url": url} for n in range(args.probes)]
+        defaults = {"interval": args.interval, "timeout": "2s"}
+        config.write_text(yaml.safe_dump({"defaults": defaults, "probes": probes}))
+        with running(f"--config.file={config}") as daemon:
+            time.sleep(args.minutes * 60)
+            return _report(daemon)
+
+
+def _report(daemon: Running) -> int:
+    text = daemon.get("/metrics").text
+    account = {
+        name: _total(text, f"inference_probe_{name}")
+        for name in ("ticks_total", "runs_total", "skipped_total", "in_flight", "failures_total")
+    }
+    for name, value in account.items():
+        print(f"{name:<16}{value:>10.0f}")
+    lost = account["ticks_total"] - account["runs_total"] - account["in_flight"]
+    print(f"{'CPU per probe':<16}{_cpu(text) / account['runs_total'] * 1000:>10.2f} ms")
+    print(f"lost: {lost:.0f}, skipped: {account['skipped_total']:.0f}")
+    return 1 if lost or account["skipped_total"] or account["failures_total"] else 0
+
+
+def _cpu(text: str) -> float:
+    return _total(text, "process_cpu_seconds_total")
+
+
+def _total(text: str, metric: str) -> float:
+    lines = re.findall(rf"^{metric}(?:{{.*}})? (.+)$", text, re.MULTILINE)
+    return sum(map(float, lines))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench.ticks", description=__doc__)
+    parser.add_argument("--probes", type=int, default=200)
+    parser.add_argument("--interval", default="1s")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
