@@ -1,0 +1,80 @@
+"""The bundled rules, in every promtool that is here."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .render import FILES, RULES, rendered
+
+RULE_FILE = RULES / "inference-probe.rules.yml"
+RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/README.md"
+GROUPS: list[dict[str, Any]] = yaml.safe_load(RULE_FILE.read_text())["groups"]
+ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+NAMES = [f"{rule['alert']}-{rule['labels']['severity']}" for rule in ALERTS]
+
+
+def run(promtool: Path, *arguments: str | Path) -> None:
+    """Runs promtool; what it says is the reason if it is not content."""
+    done = subprocess.run(
+        [promtool, *arguments], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_scenarios_hold(promtool: Path, name: str) -> None:
+    """The alerts fire, do not fire and resolve as the scenarios of the file say."""
+    run(promtool, "test", "rules", RULES / "tests" / name)
+
+
+def test_rules_are_accepted_without_remark(promtool: Path) -> None:
+    """The linter of promtool has nothing to say about the rules."""
+    run(promtool, "check", "rules", "--lint=all", "--lint-fatal", RULE_FILE)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_what_the_scenarios_say(name: str) -> None:
+    """What anyone can run by hand is what the scenarios in this directory say."""
+    text = (RULES / "tests" / name).read_text()
+    assert text == rendered(FILES[name]), "stale: run python -m tests.rules.render"
+
+
+def test_no_file_is_left_over() -> None:
+    """Every file of rules/tests comes from a scenario."""
+    assert {path.name for path in (RULES / "tests").iterdir()} == set(FILES)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=[group["name"] for group in GROUPS])
+def test_a_group_states_its_interval(group: dict[str, Any]) -> None:
+    """No global setting of the user's Prometheus changes when the rules are evaluated."""
+    assert re.fullmatch(r"\d+[sm]", group["interval"])
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
+def test_an_alert_can_be_routed(rule: dict[str, Any]) -> None:
+    """An alert is a critical page that outlasts a blink, or a warning and a ticket."""
+    level = (rule["labels"]["severity"], rule["labels"]["slo_severity"])
+    assert level in {("critical", "page"), ("warning", "ticket")}
+    assert level != ("critical", "page") or rule.get("keep_firing_for")
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
+def test_an_alert_explains_itself(rule: dict[str, Any]) -> None:
+    """An alert has a summary of one line, a description in sentences, and a runbook that exists."""
+    annotations = rule["annotations"]
+    assert "\n" not in annotations["summary"].strip()
+    assert annotations["description"].strip().endswith(".")
+    page, _, anchor = annotations["runbook_url"].partition("#")
+    assert page == RUNBOOK
+    assert anchor == rule["alert"].lower()
+    assert anchor in anchors()
+
+
+def anchors() -> set[str]:
+    """The headings of the runbook as GitHub links them."""
+    headings = re.findall(r"^#+ (.+)$", (RULES / "README.md").read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", it.lower()).replace(" ", "-") for it in headings}
