@@ -1,4 +1,4 @@
-"""python -m bench.ticks [--probes 200] [--interval 1s] [--minutes 1]: is a tick lost or skipped?
+"""Is a tick lost or skipped? python -m bench.ticks [--probes 200] [--interval 1s] [--minutes 1].
 
 Runs the daemon as a process against an endpoint that answers after 20 ms, stops it, and prints its
 account. Exit code 0 when every tick became a finished probe.

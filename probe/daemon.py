@@ -55,7 +55,7 @@ def build_probers(
 ) -> dict[str, Prober]:
     """A prober for each probe, by name; secrets in files are looked for in `base`."""
     secrets = Secrets(environ, base)
-    resolver = Resolver(Workers("resolver"))
+    resolver = Resolver(Workers("resolver"), clock)
     policy = Policy(deny=settings.networks.deny, allow=settings.networks.allow)
     contexts: dict[Tls, ssl.SSLContext] = {}  # one costs 18 ms and 0.7 MB: probes share them
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -12,9 +13,11 @@ from tests.commands import running
 from tests.servers import OK, answering, hanging, serving
 
 
-def _config(directory: Path, *probes: dict[str, object], **defaults: object) -> str:
+def _config(directory: Path, *probes: Mapping[str, object], **defaults: object) -> str:
     path = directory / "probe.yml"
-    path.write_text(yaml.safe_dump({"defaults": defaults, "probes": list(probes)}))
+    path.write_text(
+        yaml.safe_dump({"defaults": defaults, "probes": [dict(probe) for probe in probes]})
+    )
     return f"--config.file={path}"
 
 

@@ -14,8 +14,12 @@ def test_tasks_never_wait_for_each_other() -> None:
     """Twenty tasks that each wait for all the others come to an end."""
     barrier = threading.Barrier(21)
     workers = Workers("test")
+
+    def arrive() -> None:
+        barrier.wait(5)
+
     for _ in range(20):
-        workers.submit(lambda: barrier.wait(5))
+        workers.submit(arrive)
     barrier.wait(5)
 
 
@@ -37,11 +41,20 @@ def test_threads_are_used_again() -> None:
 
 def test_a_task_that_fails_costs_no_thread(caplog: pytest.LogCaptureFixture) -> None:
     """An exception is logged, and the thread takes the next task."""
-    workers, done = Workers("test"), threading.Event()
-    workers.submit(lambda: 1 // 0)  # type: ignore[arg-type, return-value]  # what matters is 1 // 0
-    workers.submit(done.set)
-    assert done.wait(5)
-    assert "ZeroDivisionError" in caplog.text
+    workers, names = Workers("test"), []
+
+    def fail() -> None:
+        names.append(threading.get_ident())
+        raise RuntimeError("as the test says")
+
+    for count in (1, 2):
+        workers.submit(fail)
+        end = time.monotonic() + 5
+        while caplog.text.count("RuntimeError: as the test says") < count:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.01)  # until the thread has laid itself down
+    assert len(set(names)) == 1
 
 
 def test_idle_threads_retire(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,12 +41,15 @@ class Judgement:
             self._check(observed)
         except _Unexpected as unexpected:
             return Failure(reason=Reason.ASSERTION, detail=str(unexpected))
+        except RecursionError:
+            return Failure(reason=Reason.ASSERTION, detail="the body's JSON is nested too deeply")
         return None
 
     def _check(self, observed: Observed) -> None:
         for name, condition in self._expect.headers.items():
             value = observed.headers.get(name)
-            _hold(condition, [] if value is None else [value], f"the header {name}")
+            found = [] if value is None else [_HeaderText(value)]
+            _hold(condition, found, f"the header {name}")
         if self._expect.body_matches is None and not self._json:
             return
         body = decompressed(observed, self._most)
@@ -63,6 +66,10 @@ class _Unexpected(Exception):
     """An expectation that does not hold, in words."""
 
 
+class _HeaderText(str):
+    """A header's value: its numbers are text, too; those of JSON are not."""
+
+
 def _compile(
     paths: Mapping[str, Condition],
 ) -> tuple[tuple[str, Callable[[Any], list[Any]], Condition], ...]:
@@ -77,9 +84,13 @@ def _compile(
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
+        return json.loads(body, parse_constant=_refuse)
+    except ValueError as error:
         raise _Unexpected(f"the body is not JSON: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no value of JSON (RFC 8259)")
 
 
 def decompressed(observed: Observed, most: int) -> bytes:
@@ -91,11 +102,13 @@ def decompressed(observed: Observed, most: int) -> bytes:
         raise _Unexpected(f"the body is compressed as {encoding!r}, which nobody asked for")
     try:
         machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
-        body = machine.decompress(observed.body, most)
+        body = machine.decompress(observed.body, most + 1)
     except zlib.error as error:
         raise _Unexpected(f"the body is not {encoding}: {error}") from None
-    if machine.unconsumed_tail:
+    if len(body) > most:
         raise _Unexpected(f"the body is larger than {most} bytes when decompressed (`max_bytes`)")
+    if not machine.eof:
+        raise _Unexpected(f"the body is not {encoding}: it ends too early")
     return body
 
 
@@ -149,7 +162,7 @@ def _is_more(value: Any, most: float) -> str | None:
 
 def _number(value: Any) -> float | None:
     """A JSON number, or a header's text that is one."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, _HeaderText)):
         return None
     try:
         return float(value)
@@ -158,7 +171,11 @@ def _number(value: Any) -> float | None:
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    """Equality of JSON: true is not 1."""
+    """Equality of JSON: true is not 1, at any depth, and 1 is 1.0."""
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in value)
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
     return bool(value == wanted) and isinstance(value, bool) is isinstance(wanted, bool)
 
 

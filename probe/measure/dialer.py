@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote
 from urllib3.util.ssltransport import SSLTransport
 
 from probe.measure.answer import Answer
-from probe.measure.errors import Denied, ProxyFailure
+from probe.measure.errors import Denied, ProxyFailure, is_unreachable
 from probe.measure.policy import Policy
 from probe.measure.resolver import Address, Resolver
 from probe.measure.stopwatch import Inbox, Stopwatch, Stream, TimedSocket
@@ -90,7 +90,9 @@ class Dialer:
         """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
         try:
             timed = self._connect(_place(proxy), watch)
-        except (ConnectionError, socket.gaierror) as error:
+        except OSError as error:
+            if not (isinstance(error, (ConnectionError, socket.gaierror)) or is_unreachable(error)):
+                raise
             raise ProxyFailure(f"the proxy {proxy.hostname} cannot be reached: {error}") from error
         if url.scheme != "https":
             return timed
@@ -134,14 +136,23 @@ def _first(addresses: list[Address], watch: Stopwatch) -> TimedSocket:
     Each gets its share of the time that is left, so that one which drops packets does not use up
     the turn of the others.
     """
-    error: OSError | None = None
+    errors: list[OSError] = []
     for count, address in enumerate(addresses):
         try:
             return _open(address, watch, share=1 / (len(addresses) - count))
-        except OSError as failed:
-            error = failed
-    assert error is not None, "there is at least one address"
-    raise error
+        except OSError as error:
+            errors.append(error)
+    raise min(reversed(errors), key=_silence)
+
+
+def _silence(error: OSError) -> int:
+    """How little an error says of the server.
+
+    One that refuses is down, also where its other address is of a family that we do not have.
+    """
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return 0
+    return 1 if is_unreachable(error) else 2
 
 
 def _open(address: Address, watch: Stopwatch, *, share: float) -> TimedSocket:

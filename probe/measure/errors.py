@@ -1,5 +1,19 @@
 """What can go wrong with a probe and has no exception of the standard library's."""
 
+import errno
+
+_UNREACHABLE = {
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.EHOSTDOWN,
+}
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether it says that the network knows no way to an address."""
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+
 
 class ProbeError(Exception):
     """The sentence is for people."""

@@ -1,19 +1,17 @@
 """Why a probe failed: one table from the phase and the exception to the reason."""
 
-import errno
 import socket
 import ssl
 from http.client import HTTPException, RemoteDisconnected
 
-from probe.measure.errors import Denied, ProxyFailure, RedirectRefused, TooLarge
+from probe.measure.errors import (
+    Denied,
+    ProxyFailure,
+    RedirectRefused,
+    TooLarge,
+    is_unreachable,
+)
 from probe.vocabulary import Failure, Phase, Reason
-
-_UNREACHABLE = {
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.EHOSTDOWN,
-}
 
 _TIMEOUTS = {
     Phase.DNS: Reason.DNS,
@@ -63,6 +61,9 @@ _DOING = {
     Phase.RECEIVE: "reading the answer",
 }
 
+LONGEST = 200
+"""Characters of an exception's own words that are shown."""
+
 
 def classify(phase: Phase | None, error: Exception, *, timeout: float) -> Failure:
     """The failure that an exception in a phase means; `timeout` (seconds) is for the sentence."""
@@ -70,9 +71,7 @@ def classify(phase: Phase | None, error: Exception, *, timeout: float) -> Failur
     doing = _DOING[phase] if phase else "preparing the request"
     if phase and isinstance(error, TimeoutError):
         return Failure(reason=reason, detail=f"the deadline of {timeout:g} s passed while {doing}")
-    text = str(error) or type(error).__name__
-    if reason is Reason.INTERNAL:
-        text = f"{type(error).__name__}: {text} (a fault of the prober or of its machine)"
+    text = _words(reason, error)
     return Failure(reason=reason, detail=f"{text} (while {doing})" if phase else text)
 
 
@@ -82,9 +81,19 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
-    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
-        return Reason.UNREACHABLE
-    return Reason.INTERNAL
+    return Reason.UNREACHABLE if is_unreachable(error) else Reason.INTERNAL
+
+
+def _words(reason: Reason, error: Exception) -> str:
+    """What an exception says, on one line: a server's garbage may be a part of it."""
+    said = str(error)[:LONGEST]
+    text = "".join(c if c.isprintable() else " " for c in said).strip()
+    name = type(error).__name__
+    if reason is Reason.INTERNAL:
+        return f"{name}: {text} (a fault of the prober or of its machine)"
+    if reason is Reason.PROTOCOL:
+        return f"not the HTTP that was expected: {text or name}"
+    return text or name
 
 
 def of_status(status: int) -> Reason:

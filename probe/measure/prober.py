@@ -88,15 +88,16 @@ class Prober:
             following = self._redirects.next(response, followed=len(seen.hops))
             if following is None:
                 return Observed(status=response.status_code, headers=response.headers, body=body)
-            seen.hops.append(
-                Hop(url=_shown(response.url), status=response.status_code, phases=watch.lap())
-            )
+            # as it is written: the path of the first may hold a secret
+            url = response.url if seen.hops else self._probe.url.source
+            hop = Hop(url=_shown(url), status=response.status_code, phases=watch.lap())
+            seen.hops.append(hop)
+            seen.status, seen.size = None, 0
             request = following
 
     def _body(self, response: Response, seen: _Sighting) -> bytes:
         """The whole body, no more than `max_bytes`."""
         parts: list[bytes] = []
-        seen.size = 0
         for part in response.iter_content(CHUNK):
             parts.append(part)
             seen.size += len(part)

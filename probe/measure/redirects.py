@@ -5,6 +5,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import requests
 from requests.utils import requote_uri
 
+from probe.measure.dialer import PORTS
 from probe.measure.errors import RedirectRefused
 from probe.measure.request import RequestMaker
 
@@ -25,13 +26,12 @@ class Redirects:
         Raises RedirectRefused where there is one more than is allowed, or one that cannot be
         followed. Without any allowed, a redirect is an answer like others: `expect` judges it.
         """
-        target = self._rules.get_redirect_target(response) if self._allowed else None
-        if not target:
+        if not self._allowed or not response.is_redirect:
             return None
         if followed >= self._allowed:
             raise RedirectRefused(f"more than {self._allowed} redirects (`redirects`)")
         request = response.request.copy()
-        request.url = _absolute(response.url, target)
+        request.url = self._target(response)
         self._rules.rebuild_method(request, response)
         if response.status_code not in (307, 308):
             _drop_body(request)
@@ -41,12 +41,21 @@ class Redirects:
                 raise RedirectRefused("a redirect to another host, and the body holds a secret")
         return request
 
+    def _target(self, response: requests.Response) -> str:
+        try:
+            target = self._rules.get_redirect_target(response) or ""
+            return _absolute(response.url, target)
+        except ValueError:  # also of text that is not UTF-8, and of ports that are none
+            message = "a redirect to something that is not an http or https URL"
+            raise RedirectRefused(message) from None
+
 
 def _absolute(base: str, target: str) -> str:
+    """Raises ValueError unless host, port and scheme make sense."""
     url = urldefrag(urljoin(base, requote_uri(target))).url
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RedirectRefused("a redirect to something that is not an http or https URL")
+    if parts.scheme not in PORTS or not parts.hostname or parts.port == 0:
+        raise ValueError("not an http or https URL")
     return url
 
 

@@ -1,5 +1,6 @@
 """The request of a probe: prepared once, and again when a secret in it has changed."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -8,10 +9,13 @@ import requests
 
 from probe import __version__
 from probe.settings.schema import Connection, Probe
-from probe.settings.secrets import Secrets, Template, resolve_json
+from probe.settings.secrets import SecretError, Secrets, Template, resolve_json
 
-# What tells a server who is asking, whatever the config wrote it from.
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "api-key"})
+# What tells a server who is asking, by its name, whatever the config wrote it from.
+_CREDENTIALS = re.compile(
+    "auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,12 @@ class RequestMaker:
         self._made: tuple[_Values, requests.PreparedRequest] | None = None
 
     def make(self) -> tuple[requests.PreparedRequest, SplitResult | None]:
-        """The request and the proxy's URL; raises SecretError when a secret is gone."""
+        """The request and the proxy's URL; raises SecretError when a secret is gone or no good."""
         values = self._values()
         made = self._made
         if made is None or made[0] != values:
             made = self._made = (values, self._prepare(values))
-        return made[1], urlsplit(values.proxy) if values.proxy else None
+        return made[1], _split(values.proxy) if values.proxy else None
 
     def _values(self) -> _Values:
         probe, secrets = self._probe, self._secrets
@@ -55,6 +59,7 @@ class RequestMaker:
 
     def _prepare(self, values: _Values) -> requests.PreparedRequest:
         probe = self._probe
+        _split(values.url)
         keep = probe.connection is Connection.REUSE
         ours = {
             "User-Agent": f"inference-probe/{__version__}",
@@ -71,19 +76,35 @@ class RequestMaker:
         for name, value in ours.items():
             if name.lower() not in written:
                 request.headers[name] = value
-        request.headers.update(values.headers)
+        for name, value in values.headers:
+            if _CONTROLS.search(value):
+                raise SecretError(f"the header {name} has line breaks or control characters by now")
+            request.headers[name] = value
         return request
 
     def strip(self, request: requests.PreparedRequest) -> None:
         """Take out of a request to another host whatever would tell it a secret."""
         for name, value in self._probe.headers.items():
-            if value.is_secret or name.lower() in _CREDENTIALS:
+            if value.is_secret or _CREDENTIALS.search(name):
                 request.headers.pop(name, None)
         request.headers.pop("Authorization", None)  # also made from a user in the URL
+        request.headers.pop("Host", None)  # that of the host that was left
 
     def body_is_secret(self) -> bool:
         """Whether the body holds anything that came from the environment or a file of secrets."""
         return _holds_secret(self._probe.body) or _holds_secret(self._probe.json_body)
+
+
+def _split(url: str) -> SplitResult:
+    """Raises SecretError, which does not show the URL: it was one when the config was read."""
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SecretError("a value that `url` or `proxy` refers to has changed: it is no URL now")
+    return parts
 
 
 def _holds_secret(value: Any) -> bool:

@@ -7,21 +7,18 @@ way at a time, which all its probes wait for, and there are only so many lookups
 
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from probe.measure.errors import ProbeError
+from probe.clock import Clock
 from probe.measure.stopwatch import Stopwatch
 from probe.vocabulary import Phase
 from probe.workers import Workers
 
 MOST_LOOKUPS = 32
-"""Lookups under way at once, for different hosts; more than this hang only when DNS is dead."""
-
-
-class TooManyLookups(ProbeError):
-    """As many names hang as may be looked up at once."""
+"""Lookups under way at once, for different hosts; the others wait, and know it from their phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Address:
 class _Lookup:
     done: threading.Event = field(default_factory=threading.Event)
     addresses: tuple[Address, ...] = ()
-    error: OSError | None = None
+    error: Exception | None = None
     began: int = 0
     ended: int = 0
 
@@ -52,24 +49,29 @@ Getaddrinfo = Callable[..., list[tuple[Any, ...]]]
 class Resolver:
     """Shared by all probes."""
 
-    def __init__(self, workers: Workers, getaddrinfo: Getaddrinfo = socket.getaddrinfo) -> None:
+    def __init__(
+        self, workers: Workers, clock: Clock, getaddrinfo: Getaddrinfo = socket.getaddrinfo
+    ) -> None:
         self._workers = workers
         self._getaddrinfo = getaddrinfo
+        self._now = clock.monotonic
         self._lock = threading.Lock()
         self._under_way: dict[Key, _Lookup] = {}
+        self._waiting: deque[tuple[Key, _Lookup]] = deque()
+        self._threads = 0
 
     def resolve(self, host: str, port: int, family: int, watch: Stopwatch) -> tuple[Address, ...]:
         """The addresses of a host, in the system's order.
 
         An IP address needs no lookup and has no phase `dns`. Raises OSError (gaierror for a name
-        that does not resolve), TimeoutError, TooManyLookups.
+        that does not resolve), TimeoutError, RuntimeError (no thread).
         """
         try:
             return self._ask(host, port, family, socket.AI_NUMERICHOST)
         except (socket.gaierror, UnicodeError):
             pass  # a name
         watch.begin(Phase.DNS)
-        lookup = self._join((host, port, family), watch)
+        lookup = self._join((host, port, family))
         if not lookup.done.wait(watch.remaining()):
             raise TimeoutError("the lookup is still under way")
         # the time of the lookup itself, not of waking two threads
@@ -78,31 +80,53 @@ class Resolver:
             raise type(lookup.error)(*lookup.error.args)  # several threads may raise it
         return lookup.addresses
 
-    def _join(self, key: Key, watch: Stopwatch) -> _Lookup:
+    def _join(self, key: Key) -> _Lookup:
         """The lookup of this host that is under way, or a new one."""
         with self._lock:
             lookup = self._under_way.get(key)
             if lookup:
                 return lookup
-            if len(self._under_way) >= MOST_LOOKUPS:
-                raise TooManyLookups(f"{MOST_LOOKUPS} name lookups are hanging already")
             lookup = self._under_way[key] = _Lookup()
+            self._waiting.append((key, lookup))
+            if self._threads == MOST_LOOKUPS:
+                return lookup  # its turn comes when another ends, or its askers' deadlines pass
+            self._threads += 1
         try:
-            self._workers.submit(lambda: self._look_up(key, lookup, watch.now))
-        except RuntimeError:
-            self._under_way.pop(key)
-            raise
+            self._workers.submit(self._work)
+        except RuntimeError as error:  # for those who have joined meanwhile, too
+            self._give_up(error)
         return lookup
 
-    def _look_up(self, key: Key, lookup: _Lookup, now: Callable[[], int]) -> None:
-        lookup.began = now()
+    def _work(self) -> None:
+        while waiting := self._next():
+            self._look_up(*waiting)
+
+    def _next(self) -> tuple[Key, _Lookup] | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._threads -= 1
+            return None
+
+    def _give_up(self, error: RuntimeError) -> None:
+        """There is no thread for what waits."""
+        while waiting := self._next():
+            self._finish(*waiting, error)
+
+    def _look_up(self, key: Key, lookup: _Lookup) -> None:
+        failed: Exception | None = None
+        lookup.began = self._now()
         try:
             lookup.addresses = self._ask(*key, 0)
-        except OSError as error:
-            lookup.error = error
         except UnicodeError as error:  # a name that IDNA cannot encode
-            lookup.error = socket.gaierror(socket.EAI_NONAME, str(error))
-        lookup.ended = now()
+            failed = socket.gaierror(socket.EAI_NONAME, str(error))
+        except Exception as error:  # noqa: BLE001  (they wait for an answer, whatever it is)
+            failed = error
+        lookup.ended = self._now()
+        self._finish(key, lookup, failed and (_no_descriptor() or failed))
+
+    def _finish(self, key: Key, lookup: _Lookup, error: Exception | None) -> None:
+        lookup.error = error
         with self._lock:
             del self._under_way[key]
         lookup.done.set()
@@ -110,3 +134,12 @@ class Resolver:
     def _ask(self, host: str, port: int, family: int, flags: int) -> tuple[Address, ...]:
         answers = self._getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
         return tuple(Address(answer[0], answer[4]) for answer in answers)
+
+
+def _no_descriptor() -> OSError | None:
+    """Our own fault that getaddrinfo takes for an unknown name: no descriptor to ask with."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        return error
+    return None

@@ -128,6 +128,8 @@ class Inbox(io.RawIOBase):
         self._watch = watch
         self._received = 0
         self._awaited = False
+        self.ended = False
+        """Whether the server has closed its side of the connection."""
 
     @property
     def last(self) -> int:
@@ -164,6 +166,7 @@ class Inbox(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader
         count = self._stream.recv_into(buffer)
         self._received += count
+        self.ended = count == 0
         if self._awaited and count:
             self._first_byte()
         return count

@@ -53,6 +53,7 @@ class Exchange:
         self._url = url
         self._connection = connection
         self._pool = pool
+        self._pooled = False
         self._inbox = Inbox(connection.stream, connection.timed, connection.timed.watch)
         self._answer: Answer
 
@@ -78,12 +79,14 @@ class Exchange:
     def _end(self) -> None:
         self._connection.timed.watch.end(self._inbox.last)
         if self._pool and not self._answer.will_close:
+            self._pooled = True
             self._pool.give(self._url, self._connection)
         else:
             self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        if not self._pooled:  # from then on it may be another run's
+            self._connection.close()
 
 
 class Transport(BaseAdapter):
@@ -148,7 +151,8 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
     To a proxy the target is the whole URL (RFC 9112, 3.2.2).
     """
     target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
-    headers = {"Host": authority(url), **request.headers}
+    headers = CaseInsensitiveDict[str | bytes]({"Host": authority(url)})
+    headers.update(request.headers)
     credentials = proxy_credentials(proxy) if proxy else None
     if credentials:
         headers["Proxy-Authorization"] = credentials

@@ -187,7 +187,10 @@ def test_openmetrics_parses(tmp_path: Path) -> None:
     """The OpenMetrics form is valid to the strict parser, and has no `_created` series."""
     kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
     kept.recorder.finished(result_of())
-    text = generate_openmetrics(kept.registry).decode()
-    families = {family.name for family in text_string_to_metric_families(text)}
+    text = generate_openmetrics(kept.registry).decode()  # type: ignore[no-untyped-call]
+    families = {
+        family.name
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    }
     assert "inference_probe_latency_seconds" in families
     assert "_created" not in text

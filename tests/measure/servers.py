@@ -1,0 +1,218 @@
+"""A server that does as it is told: each connection is handed to a script on a thread."""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+Socket = socket.socket | ssl.SSLSocket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as it came over the wire."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def line(self) -> str:
+        return self.head.split(b"\r\n", 1)[0].decode("latin-1")
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Names in lower case, in the order in which they came."""
+        lines = self.head.decode("latin-1").rstrip("\r\n").split("\r\n")[1:]
+        pairs = (line.partition(":") for line in lines)
+        return [(name.lower(), value.strip()) for name, _, value in pairs]
+
+    def header(self, name: str) -> str | None:
+        """The value of a header; a header that came twice fails the test."""
+        values = [value for key, value in self.headers if key == name]
+        assert len(values) <= 1, f"{name} was sent {len(values)} times: {values}"
+        return values[0] if values else None
+
+
+class Peer:
+    """The server's end of one connection."""
+
+    def __init__(self, server: "Server", connection: Socket) -> None:
+        self.server = server
+        self.connection = connection
+        self._buffer = b""
+
+    def request(self) -> Received | None:
+        """The next request with its body, None when the client has closed."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not self._more():
+                return None
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        received = Received(head=head + b"\r\n\r\n", body=b"")
+        length = int(received.header("content-length") or 0)
+        while len(self._buffer) < length and self._more():
+            pass
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        received = Received(head=received.head, body=body)
+        self.server.requests.append(received)
+        return received
+
+    def _more(self) -> bool:
+        data = self.connection.recv(65536)
+        self._buffer += data
+        return bool(data)
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def drip(self, data: bytes, gap: float = 0.05) -> None:
+        """Send byte by byte."""
+        for at in range(len(data)):
+            self.send(data[at : at + 1])
+            self.pause(gap)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, unless the test is over."""
+        if self.server.over.wait(seconds):
+            raise ConnectionAbortedError("the test is over")
+
+    def silence(self) -> None:
+        """Keep the connection open, neither read nor write."""
+        self.server.over.wait(60)
+
+    def reset(self) -> None:
+        """Close with an RST."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+Script = Callable[[Peer], None]
+
+
+class Server:
+    """Listens on loopback until it is closed; over TLS if there is a context."""
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        context: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.over = threading.Event()
+        self._script = script
+        self._context = context
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        if receive_buffer:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.bind((host, 0))
+        self._listener.listen(64)
+        self._listener.settimeout(0.1)
+        self._open: list[Socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def url(self, path: str = "/", *, host: str = "127.0.0.1") -> str:
+        scheme = "https" if self._context else "http"
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            self.connections += 1
+            connection.settimeout(20)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: Socket) -> None:
+        self._open.append(connection)
+        try:
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
+            self._script(Peer(self, connection))
+        except (OSError, ValueError):
+            pass  # the client has gone, or the test is over
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self.over.set()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        for thread in self._threads:
+            thread.join(5)
+        self._listener.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def answer(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
+    """The bytes of an answer whose length is known."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def always(reply: bytes) -> Script:
+    """Every request of a connection gets the same bytes, and nothing closes."""
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.send(reply)
+
+    return script
+
+
+def once(reply: bytes) -> Script:
+    """One request gets the bytes, then the connection is closed in order."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(reply)
+
+    return script
+
+
+def later(seconds: float, reply: bytes) -> Script:
+    """Every request is answered after a while."""
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.pause(seconds)
+            peer.send(reply)
+
+    return script
+
+
+def silent(peer: Peer) -> None:
+    """Reads the request and never says a word."""
+    peer.request()
+    peer.silence()
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

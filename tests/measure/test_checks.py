@@ -1,0 +1,234 @@
+"""Pure judges of an answer."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from probe.measure.checks import Judgement, Observed
+from probe.settings.schema import Expect
+from probe.vocabulary import Failure, Reason
+
+MOST = 10_000
+
+
+def judge(
+    expect: Mapping[str, Any],
+    body: Any = b"",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Failure | None:
+    """The judgement of a body: of bytes, or of anything else as JSON."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    observed = Observed(status=status, headers=CaseInsensitiveDict(headers or {}), body=sent)
+    return Judgement(Expect.model_validate(expect), MOST)(observed)
+
+
+def holds(condition: Mapping[str, Any], value: Any) -> bool:
+    failure = judge({"json": {"$.a": condition}}, {"a": value})
+    assert failure is None or failure.reason is Reason.ASSERTION
+    return failure is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "good", "bad"),
+    [
+        ({"equals": "x"}, ["x"], ["X", "", None, ["x"], {"x": 1}]),
+        ({"equals": 1}, [1, 1.0], [True, "1", 2, None, [1]]),
+        ({"equals": True}, [True], [1, 1.0, "true", False]),
+        ({"equals": False}, [False], [0, None, ""]),
+        ({"equals": None}, [None], [False, 0, "", "null"]),
+        ({"equals": [1, {"b": True}]}, [[1, {"b": True}]], [[1, {"b": 1}], [True, {"b": True}]]),
+        ({"equals": {"b": 1}}, [{"b": 1}], [{"b": 1, "c": 2}, {"b": True}, {}, [["b", 1]]]),
+        ({"equals": []}, [[]], [{}, None, [1]]),
+        ({"in": [1, "x", None]}, [1, "x", None], [True, "1", 2, ["x"]]),
+        ({"in": [[1], {"b": 0}]}, [[1], {"b": 0}], [[True], {"b": False}, 1]),
+        ({"matches": "^po.*e$"}, ["positive"], ["negative", "a positive", None, 1]),
+        ({"matches": "^1.5$"}, [1.5], [15]),
+        ({"exists": True}, [None, False, 0, "", []], []),
+        ({"min": 0.5}, [0.5, 1, 10**400 // 10**399], [0.49, "0.6", True, None, [1]]),
+        ({"max": 2}, [2, -1, 1.9], [2.1, "1", False, None]),
+        ({"min": 1, "max": 2}, [1, 2, 1.5], [0.9, 2.1]),
+        ({"min": 1, "equals": 2}, [2], [1, 3]),
+        ({"exists": True, "equals": 2}, [2], [3]),
+    ],
+)
+def test_operators(condition: Mapping[str, Any], good: list[Any], bad: list[Any]) -> None:
+    """What each of them takes and refuses; types are those of JSON, and all of it must hold."""
+    assert [value for value in good if not holds(condition, value)] == []
+    assert [value for value in bad if holds(condition, value)] == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"equals": None}, {"in": [None]}, {"matches": ""}, {"exists": True}, {"min": -1e300}],
+)
+def test_a_missing_value_meets_no_condition(condition: Mapping[str, Any]) -> None:
+    """Not even that of null; the failure says what is missing."""
+    failure = judge({"json": {"$.b": condition}}, {"a": 1})
+
+    assert failure
+    assert failure.detail == "$.b is missing"
+
+
+def test_what_must_not_be_there() -> None:
+    """`exists: false` is the one condition that a missing value meets."""
+    assert judge({"json": {"$.error": {"exists": False}}}, {"a": 1}) is None
+
+    failure = judge({"json": {"$.error": {"exists": False}}}, {"error": None})
+
+    assert failure
+    assert failure.detail == "$.error is there"
+
+
+@pytest.mark.parametrize(("values", "good"), [([0.5, 0.9], True), ([0.5, 1.1], False), ([], False)])
+def test_every_match_must_meet_the_condition(values: list[float], good: bool) -> None:
+    """A path may find many; one bad score of many is a bad answer, none is missing."""
+    failure = judge({"json": {"$.scores[*]": {"max": 1}}}, {"scores": values})
+
+    assert (failure is None) is good
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"<html>", b"\xff\xfe\xfd", b'{"a": 1} x', b'{"a": NaN}', b"[-Infinity]"]
+)
+def test_what_is_not_json_is_an_assertion(body: bytes) -> None:
+    """NaN is what Python writes and no other client reads."""
+    failure = judge({"json": {"$": {"exists": True}}}, body)
+
+    assert failure
+    assert failure.reason is Reason.ASSERTION
+    assert "not JSON" in failure.detail
+
+
+@pytest.mark.parametrize("depth", [90, 200, 900, 100_000])
+@pytest.mark.parametrize(
+    "condition", [{"exists": False}, {"equals": 1}, {"matches": "x"}, {"in": [[], 2]}]
+)
+@pytest.mark.parametrize("path", ["$", "$..a"])
+def test_nesting_without_end_is_an_assertion(
+    depth: int, condition: Mapping[str, Any], path: str
+) -> None:
+    """A server cannot make it our fault, and certainly not crash us."""
+    failure = judge({"json": {path: condition}}, b"[" * depth + b"1" + b"]" * depth)
+
+    assert failure is None or failure.reason is Reason.ASSERTION
+
+
+def test_json_may_come_with_a_mark_of_its_encoding() -> None:
+    """As .NET writes it."""
+    assert judge({"json": {"$.a": {"equals": "ä"}}}, b'\xef\xbb\xbf{"a": "\xc3\xa4"}') is None
+
+
+def test_the_body_is_searched() -> None:
+    """Anywhere in it, and bytes that are no UTF-8 are no obstacle."""
+    assert judge({"body_matches": "posi|nega"}, b"\xff very positive") is None
+
+    failure = judge({"body_matches": "posi|nega"}, b"neutral")
+
+    assert failure
+    assert "posi|nega" in failure.detail
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate", "identity", ""])
+def test_compressed_bodies_are_judged_by_what_is_in_them(encoding: str) -> None:
+    """Whatever the server chose of what it may choose."""
+    document = b'{"a": 1}'
+    name = encoding.lower().removeprefix("x-")
+    compressed = {"gzip": gzip.compress(document), "deflate": zlib.compress(document)}
+    sent = compressed.get(name, document)
+
+    failure = judge({"json": {"$.a": {"equals": 1}}}, sent, headers={"Content-Encoding": encoding})
+
+    assert failure is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"..."),
+        ("gzip, gzip", b"..."),
+        ("gzip", b"not compressed"),
+        ("gzip", gzip.compress(b'{"a": 1}' * 100, mtime=0)[:-20]),
+        ("gzip", gzip.compress(b'{"a": 1}', mtime=0)[:-1]),
+        ("gzip", b""),
+        ("deflate", zlib.compress(b"x" * (MOST + 1))),
+    ],
+)
+def test_what_cannot_be_decompressed_is_an_assertion(encoding: str, body: bytes) -> None:
+    """An encoding that we do not know, garbage, half of it, or too much."""
+    failure = judge({"body_matches": ""}, body, headers={"Content-Encoding": encoding})
+
+    assert failure
+    assert failure.reason is Reason.ASSERTION
+
+
+def test_the_largest_body_may_come_out_of_compression() -> None:
+    """The cap itself is allowed, as it is without compression."""
+    body = gzip.compress(b"x" * MOST)
+
+    assert judge({"body_matches": "x"}, body, headers={"Content-Encoding": "gzip"}) is None
+
+
+def test_a_body_that_nobody_asks_about_is_not_decompressed() -> None:
+    """A status is all that is expected: br is nobody's business."""
+    assert judge({}, b"...", headers={"Content-Encoding": "br"}) is None
+
+
+@pytest.mark.parametrize("name", ["x-model", "X-Model", "X-MODEL"])
+def test_headers_are_found_in_any_case(name: str) -> None:
+    """As HTTP has it."""
+    expect = {"headers": {"X-Model": {"equals": "v3"}}}
+
+    assert judge(expect, headers={name: "v3"}) is None
+    assert judge(expect, headers={name: "V3"}) is not None
+    assert judge(expect) is not None
+
+
+def test_numbers_in_headers_are_text_and_numbers() -> None:
+    """A header has no other way to say them."""
+    expect = {"headers": {"X-Queue": {"min": 1, "max": 5, "matches": "^[0-9]+$"}}}
+
+    assert judge(expect, headers={"X-Queue": "5"}) is None
+    assert judge(expect, headers={"X-Queue": "6"}) is not None
+    assert judge(expect, headers={"X-Queue": "many"}) is not None
+
+
+def test_the_first_failure_counts() -> None:
+    """Status, headers, words of the body, JSON, in this order."""
+    expect = {
+        "status": [200],
+        "headers": {"X-A": {"exists": True}},
+        "body_matches": "positive",
+        "json": {"$.a": {"equals": 1}},
+    }
+    steps = [
+        ({"status": 500}, b"", "500"),
+        ({}, b"", "X-A"),
+        ({"headers": {"X-A": "b"}}, b"{}", "positive"),
+        ({"headers": {"X-A": "b"}}, b'{"positive": 1}', "$.a"),
+    ]
+    for how, body, part in steps:
+        failure = judge(expect, body, **how)  # type: ignore[arg-type]
+        assert failure
+        assert part in failure.detail
+    assert judge(expect, b'{"positive": 1, "a": 1}', headers={"x-a": "b"}) is None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "good", "bad"),
+    [
+        (["2xx"], [200, 204, 299], [199, 300, 500]),
+        (["200", "404"], [200, 404], [201, 403]),
+        ([404, "5xx"], [404, 503], [200, 400]),
+    ],
+)
+def test_statuses(patterns: list[Any], good: list[int], bad: list[int]) -> None:
+    """Numbers and classes of them; an expected error is a success."""
+    assert all(judge({"status": patterns}, status=status) is None for status in good)
+    assert all(judge({"status": patterns}, status=status) for status in bad)

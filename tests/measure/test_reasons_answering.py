@@ -1,0 +1,271 @@
+"""The rows of the table of reasons for what a server may do with a request."""
+
+import gzip
+from typing import Any
+
+import pytest
+
+from probe.vocabulary import Phase, Reason
+from tests.measure.conftest import Serve
+from tests.measure.probing import detail, reason, run
+from tests.measure.servers import Peer, Script, always, answer, once, silent
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_an_rst_while_waiting_is_a_reset(serve: Serve) -> None:
+    """A worker that is killed."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    assert reason(run(serve(script).url())) is Reason.RESET
+
+
+def test_a_close_without_an_answer_is_a_reset(serve: Serve) -> None:
+    """A proxy whose backend has gone."""
+    result = run(serve(once(b"")).url())
+
+    assert reason(result) is Reason.RESET
+    assert result.status is None
+
+
+def test_an_rst_in_the_body_is_a_reset(serve: Serve) -> None:
+    """Half an answer."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(b"x" * 100)[:-50])
+        peer.pause(0.1)
+        peer.reset()
+
+    result = run(serve(script).url())
+
+    assert reason(result) is Reason.RESET
+    assert result.status == 200
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80",
+        b"x" * 100_000,
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 2xx OK\r\n\r\n",
+        b"HTTP/1.1 99 Low\r\n\r\n",
+        b"HTTP/1.1 1000 High\r\n\r\n",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/pl",
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
+        answer(b"x" * 10)[:-1],
+        b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+        answer(b"ok", "Content-Length: 5"),
+        CHUNKED + b"what?\r\nok\r\n0\r\n\r\n",
+        CHUNKED + b"-2\r\nok\r\n0\r\n\r\n",
+        CHUNKED + b"-1\r\n",
+        CHUNKED + b"\r\nok",
+        CHUNKED + b"f" * 100_000,
+        CHUNKED + b"2\r\nok\r\n",
+        CHUNKED + b"20\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 666 Beast\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=lambda reply: repr(reply[-40:])[2:-1],
+)
+def test_what_is_not_http_is_protocol(serve: Serve, reply: bytes) -> None:
+    """Garbage, floods and truncations have one reason, told in one short line."""
+    result = run(serve(once(reply)).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert detail(result).isprintable()
+    assert len(detail(result)) < 300
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        CHUNKED + b"2;name=value\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
+        answer(b""),
+    ],
+)
+def test_what_is_http_is_read_to_its_end(serve: Serve, reply: bytes) -> None:
+    """The server keeps the connection open: whoever waits for its end runs out of time."""
+    assert reason(run(serve(always(reply)).url(), timeout="1s")) is None
+
+
+def test_a_body_that_the_end_of_the_connection_ends_is_read(serve: Serve) -> None:
+    """As servers of HTTP/1.0 do."""
+    result = run(serve(once(b"HTTP/1.0 200 OK\r\n\r\nhello")).url())
+
+    assert reason(result) is None
+    assert result.size == 5
+
+
+def test_head_has_no_body(serve: Serve) -> None:
+    """Whatever Content-Length says."""
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+
+    assert reason(run(serve(always(reply)).url(), method="HEAD", timeout="1s")) is None
+
+
+def endless(head: bytes) -> Script:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        while not peer.server.over.is_set():
+            peer.send(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        CHUNKED,
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n",
+        b"HTTP/1.1 500 Oops\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n",
+    ],
+)
+def test_a_body_without_end_is_too_large(serve: Serve, head: bytes) -> None:
+    """Also one that declares a terabyte, and that of an error or a redirect."""
+    result = run(serve(endless(head)).url(), max_bytes="100kB", redirects=1)
+
+    assert reason(result) is Reason.TOO_LARGE
+    assert "max_bytes" in detail(result)
+    assert result.size < 100_000 + 64 * 1024 + 1
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(1000, None), (1001, Reason.TOO_LARGE)])
+def test_the_cap_is_the_largest_size_that_is_good(
+    serve: Serve, size: int, wanted: Reason | None
+) -> None:
+    """`max_bytes` itself is allowed."""
+    result = run(serve(always(answer(b"x" * size))).url(), max_bytes="1000B")
+
+    assert reason(result) is wanted
+
+
+def test_a_gzip_bomb_is_an_assertion(serve: Serve) -> None:
+    """Some kilobytes that would become many megabytes."""
+    bomb = gzip.compress(b"0" * 20_000_000)
+    server = serve(always(answer(bomb, "Content-Encoding: gzip")))
+
+    result = run(server.url(), max_bytes="1MiB", expect={"body_matches": "0"})
+
+    assert reason(result) is Reason.ASSERTION
+    assert "decompressed" in detail(result)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_peer_that_does_not_read_is_a_send_timeout(
+    serve: Serve, tls: bool, authority: Any
+) -> None:
+    """The body is larger than the buffers of both sockets."""
+
+    def script(peer: Peer) -> None:
+        peer.silence()
+
+    server = serve(script, receive_buffer=4096, context=authority.context() if tls else None)
+
+    result = run(server.url(), body="x" * 20_000_000, timeout="600ms", tls=authority.tls)
+
+    assert reason(result) is Reason.SEND_TIMEOUT
+    assert result.latency == pytest.approx(0.6, abs=0.1)
+    assert Phase.WAIT not in result.phases
+
+
+def test_silence_is_a_first_byte_timeout(serve: Serve) -> None:
+    """A model that hangs."""
+    result = run(serve(silent).url(), timeout="300ms")
+
+    assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
+    assert "0.3 s" in detail(result)
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+    assert Phase.RECEIVE not in result.phases
+
+
+def test_silence_after_interim_answers_is_a_first_byte_timeout(serve: Serve) -> None:
+    """100 and 103 are not the answer."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        peer.silence()
+
+    result = run(serve(script).url(), timeout="300ms")
+
+    assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
+    assert Phase.RECEIVE not in result.phases
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_drip_is_a_body_timeout(serve: Serve, head: bytes) -> None:
+    """Of the headers or of the body: after the first byte the answer is being received."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.drip(answer(b"x" * 1000))
+
+    result = run(serve(script).url(), timeout="300ms")
+
+    assert reason(result) is Reason.BODY_TIMEOUT
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+    assert result.phases[Phase.RECEIVE] == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        (302, Reason.HTTP_3XX),
+        (304, Reason.HTTP_3XX),
+        (400, Reason.HTTP_4XX),
+        (401, Reason.HTTP_401_403),
+        (403, Reason.HTTP_401_403),
+        (404, Reason.HTTP_4XX),
+        (407, Reason.HTTP_4XX),
+        (429, Reason.RATE_LIMITED),
+        (500, Reason.HTTP_5XX),
+        (502, Reason.HTTP_5XX),
+        (503, Reason.OVERLOADED),
+        (504, Reason.HTTP_5XX),
+        (529, Reason.OVERLOADED),
+    ],
+)
+def test_a_status_that_is_not_expected_has_its_reason(
+    serve: Serve, status: int, wanted: Reason
+) -> None:
+    """The status is reported beside it."""
+    result = run(serve(always(answer(b"", "Location: /x", status=f"{status} So"))).url())
+
+    assert reason(result) is wanted
+    assert result.status == status
+    assert str(status) in detail(result)
+
+
+def test_another_success_than_the_expected_is_an_assertion(serve: Serve) -> None:
+    """204 where 200 was promised."""
+    reply = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    result = run(serve(always(reply)).url(), expect={"status": [200]})
+
+    assert reason(result) is Reason.ASSERTION
+
+
+def test_a_wrong_body_is_an_assertion(serve: Serve) -> None:
+    """The wrong words, with the right status."""
+    result = run(serve(always(answer(b"negative"))).url(), expect={"body_matches": "positive"})
+
+    assert reason(result) is Reason.ASSERTION
+    assert result.status == 200

@@ -1,0 +1,284 @@
+"""Redirects: followed where allowed, and no secret follows to a stranger."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from probe.measure.transport import Pool
+from probe.vocabulary import Phase, Reason
+from tests.measure.conftest import Authority, Serve
+from tests.measure.probing import detail, make_prober, names, reason, run
+from tests.measure.servers import Peer, Script, answer, free_port
+
+TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
+
+
+def moved(location: str, status: int = 302) -> bytes:
+    return answer(b"moved", f"Location: {location}", status=f"{status} Moved")
+
+
+def paths(replies: Mapping[str, bytes]) -> Script:
+    """Answers by path; 200 where nothing is said."""
+
+    def script(peer: Peer) -> None:
+        while received := peer.request():
+            peer.send(replies.get(received.line.split()[1], answer()))
+
+    return script
+
+
+def test_redirects_are_answers_unless_asked_for(serve: Serve) -> None:
+    """By default the first one is a failure of its own name, and nothing is followed."""
+    server = serve(paths({"/": moved("/on")}))
+
+    result = run(server.url())
+
+    assert reason(result) is Reason.HTTP_3XX
+    assert result.status == 302
+    assert result.hops == ()
+    assert len(server.requests) == 1
+
+
+def test_an_expected_redirect_is_a_success(serve: Serve) -> None:
+    """Whoever probes a redirect gets one."""
+    assert reason(run(serve(paths({"/": moved("/on")})).url(), expect={"status": [302]})) is None
+
+
+def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
+    """Two of two, with where they came from and what each has cost."""
+    server = serve(paths({"/": moved("/a?token=1#x"), "/a?token=1": moved("/b", 307)}))
+
+    result = run(server.url(), redirects=2)
+
+    assert reason(result) is None
+    assert result.status == 200
+    assert [hop.status for hop in result.hops] == [302, 307]
+    assert [hop.url for hop in result.hops] == [server.url("/"), server.url("/a")]
+    for hop in result.hops:
+        assert set(hop.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}
+    assert sum(sum(hop.phases.values()) for hop in result.hops) < result.latency
+    assert result.size == 2
+
+
+def test_one_too_many_is_http_3xx(serve: Serve) -> None:
+    """Also round in circles."""
+    server = serve(paths({"/": moved("/a"), "/a": moved("/")}))
+
+    result = run(server.url(), redirects=3)
+
+    assert reason(result) is Reason.HTTP_3XX
+    assert "3 redirects" in detail(result)
+    assert len(server.requests) == 4
+    assert len(result.hops) == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/b?c=d", "/b?c=d"),
+        ("b", "/x/b"),
+        ("../b", "/b"),
+        ("?q", "/x/y?q"),
+        ("//127.0.0.1:{port}/b", "/b"),
+        ("/a b", "/a%20b"),
+        ("/gr\xc3\xbcn", "/gr%C3%BCn"),
+    ],
+)
+def test_relative_targets(serve: Serve, location: str, target: str) -> None:
+    """Are seen from where they were sent (RFC 3986, 5)."""
+
+    def script(peer: Peer) -> None:
+        received = peer.request()
+        first = received and received.line.split()[1] == "/x/y"
+        peer.send(moved(location.format(port=peer.server.port)) if first else answer())
+
+    server = serve(script)
+
+    assert reason(run(server.url("/x/y"), redirects=1)) is None
+    assert server.requests[1].line.split()[1] == target
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://",
+        "https:///path",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:x/",
+        "http://127.0.0.1:0/",
+        "http://[::1/",
+        "/\xff\xfe",
+    ],
+)
+def test_a_redirect_to_nowhere_is_http_3xx(serve: Serve, location: str) -> None:
+    """The server's fault, not ours: it is charged."""
+    result = run(serve(paths({"/": moved(location)})).url(), redirects=5)
+
+    assert reason(result) is Reason.HTTP_3XX
+    assert len(result.hops) == 0
+
+
+def test_a_redirect_to_a_dead_host_fails_as_that_host(serve: Serve) -> None:
+    """The status of the hop is the hop's, not that of an answer which never came."""
+    server = serve(paths({"/": moved(f"http://127.0.0.1:{free_port()}/")}))
+
+    result = run(server.url(), redirects=1)
+
+    assert reason(result) is Reason.REFUSED
+    assert result.status is None
+    assert result.hops[0].status == 302
+
+
+def test_to_another_scheme(serve: Serve, authority: Authority) -> None:
+    """From http to https, as most redirects are."""
+    secure = serve(paths({}), context=authority.context())
+    server = serve(paths({"/": moved(secure.url("/on"))}))
+
+    result = run(server.url(), redirects=1, tls=authority.tls)
+
+    assert reason(result) is None
+    assert Phase.TLS in result.phases
+    assert Phase.TLS not in result.hops[0].phases
+    assert secure.requests[0].line == "GET /on HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "followed_by"),
+    [
+        (301, "POST", "GET"),
+        (302, "POST", "GET"),
+        (303, "POST", "GET"),
+        (303, "PUT", "GET"),
+        (307, "POST", "POST"),
+        (308, "PUT", "PUT"),
+    ],
+)
+def test_methods_and_bodies(serve: Serve, status: int, method: str, followed_by: str) -> None:
+    """303 means GET; 307 and 308 mean the same again (RFC 9110, 15.4)."""
+    server = serve(paths({"/": moved("/on", status)}))
+
+    assert reason(run(server.url(), redirects=1, method=method, json={"a": 1})) is None
+
+    first, second = server.requests
+    assert second.line == f"{followed_by} /on HTTP/1.1"
+    if followed_by == "GET":
+        assert second.body == b""
+        assert second.header("content-length") is None
+        assert second.header("content-type") is None
+    else:
+        assert second.body == first.body
+        assert second.header("content-type") == "application/json"
+
+
+SECRETS = {
+    "Authorization": "Bearer s3cret-a",
+    "Cookie": "session=s3cret-b",
+    "X-Api-Key": "s3cret-c",
+    "X-Auth-Token": "s3cret-d",
+    "Ocp-Apim-Subscription-Key": "s3cret-e",
+    "X-Customer": "${env:CUSTOMER}",
+    "Host": "s3cret-g.internal",
+    "X-Plain": "plain",
+}
+
+
+def test_secrets_never_reach_another_host(serve: Serve) -> None:
+    """Not one byte of them, by whatever name; what is no secret goes along."""
+    other = serve(paths({}))
+    server = serve(paths({"/?s3cret-q": moved(other.url("/on", host="two.test"), 307)}))
+
+    result = run(
+        server.url("/?s3cret-q", host="s3cret-u:s3cret-p@one.test"),
+        redirects=1,
+        headers=SECRETS,
+        environ={"CUSTOMER": "s3cret-f"},
+        getaddrinfo=TWO_HOSTS,
+    )
+
+    assert reason(result) is None
+    (received,) = other.requests
+    assert b"s3cret" not in received.head
+    assert received.header("x-plain") == "plain"
+    assert received.header("host") == f"two.test:{other.port}"
+    assert server.requests[0].header("authorization") == "Bearer s3cret-a"
+
+
+def test_the_user_of_a_url_never_reaches_another_host(serve: Serve) -> None:
+    """Its Authorization was made by us, not written."""
+    other = serve(paths({}))
+    server = serve(paths({"/": moved(other.url("/on"))}))
+
+    assert reason(run(server.url(host="ann:s3cret@127.0.0.1"), redirects=1)) is None
+
+    assert server.requests[0].header("authorization")
+    assert other.requests[0].header("authorization") is None
+
+
+def test_what_is_lost_on_the_way_does_not_come_back(serve: Serve) -> None:
+    """Home, away and home again: a stranger sent us there."""
+    first = serve(paths({}))
+    other = serve(paths({"/": moved(first.url("/end"))}))
+    start = serve(paths({"/": moved(other.url("/"))}))
+
+    run(start.url(), redirects=2, headers={"Authorization": "s3cret"})
+
+    assert first.requests[0].header("authorization") is None
+
+
+def test_credentials_stay_with_their_host(serve: Serve) -> None:
+    """On the same host they are needed again."""
+    server = serve(paths({"/": moved("/on")}))
+
+    run(server.url(), redirects=1, headers=SECRETS, environ={"CUSTOMER": "x"})
+
+    assert server.requests[1].header("authorization") == "Bearer s3cret-a"
+    assert server.requests[1].header("host") == "s3cret-g.internal"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"body": "key=${env:KEY}"},
+        {"json": {"a": [{"b": "${env:KEY}"}]}},
+    ],
+)
+@pytest.mark.parametrize(("status", "refused"), [(307, True), (303, False)])
+def test_a_secret_body_is_not_sent_to_another_host(
+    serve: Serve, keys: dict[str, Any], status: int, refused: bool
+) -> None:
+    """The redirect is refused, unless it goes on without a body."""
+    other = serve(paths({}))
+    server = serve(paths({"/": moved(other.url(), status)}))
+
+    result = run(server.url(), redirects=1, environ={"KEY": "s3cret"}, **keys)
+
+    assert reason(result) is (Reason.HTTP_3XX if refused else None)
+    assert len(other.requests) == (0 if refused else 1)
+    assert all(received.body == b"" for received in other.requests)
+
+
+def test_hops_show_no_secrets(serve: Serve) -> None:
+    """Neither user nor query, and of a path what stands in the config."""
+    server = serve(paths({"/s3cret/x?s3cret": moved("/on")}))
+    url = server.url("/${env:KEY}/x?${env:KEY}", host="ann:${env:KEY}@127.0.0.1")
+
+    result = run(url, redirects=1, environ={"KEY": "s3cret"})
+
+    assert reason(result) is None
+    assert result.hops[0].url == server.url("/${env:KEY}/x")
+
+
+def test_redirects_on_a_reused_connection(serve: Serve, pool: Pool) -> None:
+    """To the same host they share it; later runs do, too."""
+    server = serve(paths({"/": moved("/on")}))
+    prober = make_prober(server.url(), redirects=1, pool=pool)
+
+    for _ in range(3):
+        assert reason(prober.run()) is None
+
+    assert server.connections == 1
+    assert len(server.requests) == 6
