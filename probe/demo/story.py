@@ -1,0 +1,72 @@
+"""Healthy, misbehaving, healthy again: a fault, the alert that it is for, and the end of both."""
+
+import time
+from dataclasses import dataclass
+
+from probe.demo import duration
+from probe.demo.alerts import Stage
+from probe.demo.fault import Fault
+from probe.demo.stack import ToyModel
+from probe.demo.watch import Watch, tell
+
+HEALTHY = 300.0  # seconds before the fault: the window of the rules is full
+PATIENCE = 1800.0  # seconds for the alert to resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Times are real seconds, except that `factor` divides the constants above."""
+
+    watch: Watch
+    model: ToyModel
+    fault: Fault
+    lasting: float
+    factor: int
+
+    def run(self) -> int:
+        """0 when the alert came and went; 1, and a word on what did not happen."""
+        tell(f"the model is healthy; in {duration.write(HEALTHY / self.factor)} it will not be")
+        self.watch.until(self._fired, seconds=HEALTHY / self.factor)
+        if self._fired():
+            return self._fail("an alert fired while the model was healthy")
+        begun = self._become(self.fault, f"{self.fault.story}, for {duration.write(self.lasting)}")
+        self.watch.until(lambda: False, seconds=self.lasting)
+        arrived = self._arrived()
+        healed = self._become(None, "healthy again")
+        if not arrived:
+            return self._fail(f"{self.fault.alert} did not arrive in Alertmanager meanwhile")
+        if not self.watch.until(self._resolved, seconds=PATIENCE / self.factor):
+            return self._fail(f"{self.fault.alert} did not resolve")
+        self._sum_up(begun, healed)
+        return 0
+
+    def _become(self, fault: Fault | None, words: str) -> float:
+        """When, on the monotonic clock."""
+        self.model.become(fault)
+        tell(f"the model from now on: {words}")
+        return time.monotonic()
+
+    def _fired(self) -> bool:
+        return any(stage is not Stage.PENDING for stage in self.watch.stages.values())
+
+    def _arrived(self) -> bool:
+        return any(
+            change.alert.name == self.fault.alert and change.after is Stage.ARRIVED
+            for change in self.watch.changes
+        )
+
+    def _resolved(self) -> bool:
+        return all(alert.name != self.fault.alert for alert in self.watch.stages)
+
+    def _fail(self, problem: str) -> int:
+        now = ", ".join(f"{alert} is {stage}" for alert, stage in self.watch.stages.items())
+        print(f"\nNot as it should be: {problem}. Alerts now: {now or 'none'}.")
+        return 1
+
+    def _sum_up(self, begun: float, healed: float) -> None:
+        print(f"\nNothing fired while the model was healthy. Then, {self.fault.story}:")
+        for change in self.watch.changes:
+            since, event = (begun, "the fault") if change.at < healed else (healed, "its end")
+            print(f"  {change}, {change.at - since:.0f} s after {event}")
+        for alert, stage in self.watch.stages.items():
+            print(f"  {alert}: still {stage}")

@@ -1,0 +1,54 @@
+"""Real programs, each a process on a free port of this machine."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probe.demo.stack import Binaries, Stack
+
+from .observer import FACTOR
+
+
+def generations() -> dict[str, str]:
+    """By version of Prometheus: the PATH, and each directory of PROMETHEUS_BIN_DIRS."""
+    more = os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep)
+    paths = [os.environ.get("PATH", ""), *filter(None, more)]
+    return {_version(path): path for path in paths if shutil.which("prometheus", path=path)}
+
+
+def _version(path: str) -> str:
+    binary = shutil.which("prometheus", path=path) or ""
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\S+)", done.stdout + done.stderr)
+    return found[1] if found else "unknown"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than ten seconds, most of it waiting")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for a `search_path` runs once for each generation of Prometheus."""
+    if "search_path" in metafunc.fixturenames:
+        found = generations()
+        ids = [f"prometheus-{version}" for version in found] or ["prometheus-missing"]
+        metafunc.parametrize("search_path", list(found.values()) or [""], ids=ids)
+
+
+@pytest.fixture
+def binaries(search_path: str) -> Binaries:
+    found = Binaries.find(search_path)
+    assert found, "install prometheus and alertmanager, or put them on the PATH"
+    return found
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path, factor=FACTOR, stop=threading.Event()) as stack:
+        yield stack

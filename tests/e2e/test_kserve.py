@@ -1,0 +1,70 @@
+"""A real model server, probed as config/examples/kserve-v2.yml says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from probe.demo.shorten import shorten
+from probe.demo.stack import Binaries, Stack
+from probe.shipped import shipped
+
+from . import mlserver
+from .observer import FACTOR, WINDOW, Observer
+
+EXAMPLE = shipped("config/examples/kserve-v2.yml")
+
+
+@pytest.fixture(scope="session")
+def programs(pytestconfig: pytest.Config) -> Path:
+    cache = pytestconfig.cache
+    assert cache
+    return mlserver.install(cache.mkdir("mlserver"))
+
+
+def once(url: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "probe", "once", f"--config.file={EXAMPLE}", "--output=json"]
+    environment = os.environ | {"KSERVE_URL": url}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # the first time it installs half a gigabyte
+def test_example_succeeds(stack: Stack, programs: Path) -> None:
+    """The example as it is, pointed at MLServer: one success, with its phases."""
+    _, url = mlserver.serve(stack, programs)
+    done = once(url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (result,) = json.loads(done.stdout)
+    assert (result["probe"], result["success"], result["status"]) == ("iris", True, 200)
+    assert result["latency_seconds"] == pytest.approx(sum(result["phases"].values()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_frozen_server(stack: Stack, programs: Path) -> None:
+    """Its kernel still accepts connections, its process no longer answers: ModelDown, until it
+    does again.
+    """
+    binaries = Binaries.find()
+    assert binaries, "install prometheus and alertmanager, or put them on the PATH"
+    server, url = mlserver.serve(stack, programs)
+    config = shorten(EXAMPLE.read_text(), FACTOR)
+    daemon = stack.daemon(config, environment=os.environ | {"KSERVE_URL": url})
+    observer = Observer(stack=stack, alerting=stack.alerting(binaries, daemon=daemon))
+    observer.stays_quiet(seconds=WINDOW)
+
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        (down,) = observer.arrives("ModelDown", seconds=60)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert down["probe"] == "iris"
+    assert down["slo_severity"] == "page"
+    observer.resolves("ModelDown", seconds=60)
