@@ -112,6 +112,7 @@ class Result:
     hops: tuple[Hop, ...] = ()
     clock: str = "user"
     correction: float = 0.0
+    merged_reads: int = 0
     size: int = 0
     certificate_not_after: float | None = None
 

@@ -3,7 +3,7 @@
 from http.client import HTTPException, HTTPResponse, parse_headers
 from io import BufferedReader
 
-from probe.measure.stopwatch import Inbox
+from probe.measure.inbox import Inbox
 
 
 class Answer(HTTPResponse):

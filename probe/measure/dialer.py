@@ -12,9 +12,11 @@ from urllib3.util.ssltransport import SSLTransport
 
 from probe.measure.answer import Answer
 from probe.measure.errors import Denied, ProxyFailure, is_unreachable
+from probe.measure.inbox import Inbox, Stream
 from probe.measure.policy import Policy
 from probe.measure.resolver import Address, Resolver
-from probe.measure.stopwatch import Inbox, Stopwatch, Stream, TimedSocket
+from probe.measure.stopwatch import Mark, Stopwatch
+from probe.measure.timed import TimedSocket
 from probe.vocabulary import Phase
 
 PORTS = {"http": 80, "https": 443}
@@ -80,11 +82,9 @@ class Dialer:
         if not addresses:
             denied = ", ".join(sorted({address.host for address in found}))
             raise Denied(f"the `networks` of the config do not permit {denied}")
-        watch.begin(Phase.CONNECT)
-        try:
-            return _first(addresses, watch)
-        finally:
-            watch.end()
+        timed, connected = _first(addresses, watch)
+        watch.end(connected)
+        return timed
 
     def _through(self, proxy: SplitResult, url: SplitResult, watch: Stopwatch) -> TimedSocket:
         """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
@@ -109,11 +109,15 @@ class Dialer:
         return timed
 
     def _secure(self, url: SplitResult, timed: TimedSocket) -> Connection:
-        context = self._context()
-        timed.watch.begin(Phase.TLS)
+        context, watch = self._context(), timed.watch
+        watch.begin(Phase.TLS)
+        timed.first_departed = None
         # TLS over memory, not over the socket's own: so its bytes pass the timed socket too
         secured = SSLTransport(timed, context, self._server_name or url.hostname)
-        timed.watch.end()
+        # from the first byte sent to the last received: our own arithmetic is not the server's
+        if timed.first_departed:
+            watch.since(timed.first_departed.kernel)
+        watch.end(timed.arrived)
         certificate = secured.getpeercert() or {}
         not_after = certificate.get("notAfter")
         expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
@@ -130,7 +134,7 @@ def authority(url: SplitResult) -> str:
     return host if url.port in (None, PORTS[url.scheme]) else f"{host}:{url.port}"
 
 
-def _first(addresses: list[Address], watch: Stopwatch) -> TimedSocket:
+def _first(addresses: list[Address], watch: Stopwatch) -> tuple[TimedSocket, Mark]:
     """The first address that answers, tried in order.
 
     Each gets its share of the time that is left, so that one which drops packets does not use up
@@ -155,16 +159,16 @@ def _silence(error: OSError) -> int:
     return 1 if is_unreachable(error) else 2
 
 
-def _open(address: Address, watch: Stopwatch, *, share: float) -> TimedSocket:
+def _open(address: Address, watch: Stopwatch, *, share: float) -> tuple[TimedSocket, Mark]:
+    watch.begin(Phase.CONNECT)
     timed = TimedSocket(address.family, socket.SOCK_STREAM)
     timed.watch = watch
     try:
         timed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        timed.connect_within(address.sockaddr, share)
+        return timed, timed.connect_within(address.sockaddr, share)
     except BaseException:
         timed.close()
         raise
-    return timed
 
 
 def proxy_credentials(proxy: SplitResult) -> str | None:

@@ -30,7 +30,8 @@ class _Sighting:
 
     status: int | None = None
     size: int = 0
-    hops: list[Hop] = field(default_factory=list)
+    hops: list[tuple[str, int]] = field(default_factory=list)
+    """URL and status of each redirect that was followed."""
 
 
 class Prober:
@@ -65,14 +66,19 @@ class Prober:
                 certificate = getattr(transport, "certificate_not_after", None)
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
             failure = classify(watch.phase, error, timeout=self._probe.timeout)
+        times = watch.times()
+        hops = zip(seen.hops, times.laps, strict=False)
         return Result(
             probe=self._probe.name,
             started=self._clock.date(started),
             due=None if due is None else self._clock.date(due),
-            phases=watch.phases(),
+            phases=times.phases(),
             failure=failure,
             status=seen.status,
-            hops=tuple(seen.hops),
+            hops=tuple(Hop(url=url, status=code, phases=lap) for (url, code), lap in hops),
+            clock=times.clock,
+            correction=times.correction,
+            merged_reads=times.merged,
             size=seen.size,
             certificate_not_after=certificate,
         )
@@ -90,8 +96,8 @@ class Prober:
                 return Observed(status=response.status_code, headers=response.headers, body=body)
             # as it is written: the path of the first may hold a secret
             url = response.url if seen.hops else self._probe.url.source
-            hop = Hop(url=_shown(url), status=response.status_code, phases=watch.lap())
-            seen.hops.append(hop)
+            seen.hops.append((_shown(url), response.status_code))
+            watch.lap()
             seen.status, seen.size = None, 0
             request = following
 

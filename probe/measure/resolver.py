@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.clock import Clock
-from probe.measure.stopwatch import Stopwatch
+from probe.measure.stopwatch import Mark, Stopwatch
 from probe.vocabulary import Phase
 from probe.workers import Workers
 
@@ -75,7 +75,8 @@ class Resolver:
         if not lookup.done.wait(watch.remaining()):
             raise TimeoutError("the lookup is still under way")
         # the time of the lookup itself, not of waking two threads
-        watch.end(lookup.ended, since=lookup.began)
+        watch.since(lookup.began)
+        watch.end(Mark(watch.now(), lookup.ended))
         if lookup.error:
             raise type(lookup.error)(*lookup.error.args)  # several threads may raise it
         return lookup.addresses

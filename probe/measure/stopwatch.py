@@ -1,30 +1,69 @@
-"""The stopwatch of one probe: the phases on one timeline, under one deadline."""
+"""The stopwatch of one probe: the phases on one timeline, under one deadline.
 
-import io
-import socket
-from collections.abc import Mapping
-from typing import Any, Protocol
+Each instant is known twice: when this process got round to it, and when it happened, where the
+kernel says so. The kernel's stamps are of the wall clock; a run in which that was set is told by
+the process's own.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from probe.clock import SECOND, Clock, nanoseconds
 from probe.vocabulary import Phase
+
+# How far the two clocks may come apart in a run before the wall clock must have been set: what
+# sampling them costs, and the fastest that NTP slews (500 ppm; Mills, RFC 5905, 11.3).
+SAMPLING = 200_000
+SLEW = 500e-6
+
+
+class Mark(NamedTuple):
+    """An instant, in nanoseconds of the monotonic clock: as the process saw it, and as it was."""
+
+    process: int
+    kernel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """What a stopwatch has measured: seconds by phase for each lap, and by which clock."""
+
+    laps: tuple[dict[Phase, float], ...]
+    clock: str
+    correction: float
+    merged: int
+
+    def phases(self) -> dict[Phase, float]:
+        """All laps together."""
+        total: dict[Phase, float] = {}
+        for lap in self.laps:
+            for phase, seconds in lap.items():
+                total[phase] = total.get(phase, 0.0) + seconds
+        return total
 
 
 class Stopwatch:
     """Keeps the time of each phase and knows how much of the deadline is left.
 
-    Instants are nanoseconds of the monotonic clock. A phase that is begun ends the one before it;
-    a phase that never began is absent. The same phase may come again, on a further redirect or
-    address: its times add up.
+    A phase that is begun ends the one before it; a phase that never began is absent. The same phase
+    may come again, on a further address: its times add up. One run's, and one thread's.
     """
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         """The deadline is `timeout` seconds from now, and there is no other."""
+        self._clock = clock
         self.now = clock.monotonic
-        self._deadline = self.now() + nanoseconds(timeout)
-        self._began: int | None = None
-        self._spans: dict[Phase, int] = {}
-        self._lap: dict[Phase, int] = {}
+        self._started = self.now()
+        self._deadline = self._started + nanoseconds(timeout)
+        self._offset = self._sample()
+        self._first: int | None = None
+        self._last = 0
+        self._began: Mark | None = None
+        self._laps: list[dict[Phase, tuple[int, int]]] = [{}]
+        self._stamped = False
         self.phase: Phase | None = None
+        self.merged = 0
+        """First reads of an answer that found several segments, of which one stamp is known."""
 
     def remaining(self) -> float:
         """Seconds until the deadline; raises TimeoutError when it has passed."""
@@ -33,140 +72,90 @@ class Stopwatch:
             raise TimeoutError("the deadline has passed")
         return left / SECOND
 
-    def begin(self, phase: Phase, at: int | None = None) -> None:
-        instant = self.now() if at is None else at
-        self.end(instant)
-        self.phase, self._began = phase, instant
+    def mark(self, stamp: int | None = None) -> Mark:
+        """This instant, at which something is seen that the kernel stamped (wall clock, ns)."""
+        now = self.now()
+        if stamp is None:
+            return Mark(now, now)
+        self._stamped = True
+        return Mark(now, min(now, stamp - self._offset))
 
-    def end(self, at: int | None = None, *, since: int | None = None) -> None:
-        """End the phase that is under way, if one is; never later than the deadline.
+    def begin(self, phase: Phase, at: Mark | None = None) -> None:
+        at = at or self.mark()
+        self.end(at)
+        self.phase, self._began = phase, at
+        if self._first is None:
+            self._first = at.process
 
-        `since` corrects its beginning, where that becomes known only afterwards.
-        """
+    def end(self, at: Mark | None = None) -> None:
+        """End the phase that is under way, if one is; never later than the deadline."""
         if self.phase is None or self._began is None:
             return
-        instant = min(self.now() if at is None else at, self._deadline)
-        began = self._began if since is None else max(since, self._began)
-        self._lap[self.phase] = self._lap.get(self.phase, 0) + max(0, instant - began)
+        at = at or self.mark()
+        process = min(at.process, self._deadline) - self._began.process
+        kernel = min(at.kernel, self._deadline) - self._began.kernel
+        self._add(self.phase, max(0, process), max(0, kernel))
+        self._last = at.process
         self._began = None
+
+    def _add(self, phase: Phase, process: int, kernel: int) -> None:
+        lap = self._laps[-1]
+        before = lap.get(phase, (0, 0))
+        lap[phase] = (before[0] + process, before[1] + kernel)
+
+    def since(self, instant: int) -> None:
+        """The phase under way began later than was thought (monotonic): with this, says the kernel,
+        or whoever did it.
+        """
+        if self._began and instant > self._began.kernel:
+            self._began = Mark(self._began.process, instant)
+
+    def sent(self, mark: Mark) -> None:
+        """The request was on its way by then, as the kernel told only during the wait."""
+        if self.phase is Phase.WAIT and self._began:
+            self._add(Phase.SEND, 0, max(0, mark.kernel - self._began.kernel))
+            self.since(mark.kernel)
 
     def rename(self, phase: Phase) -> None:
         """The phase under way turns out to have been another."""
         self.phase = phase
 
-    def lap(self) -> dict[Phase, float]:
-        """The phases (seconds) since the last lap: one request of a chain of redirects."""
+    def lap(self) -> None:
+        """A request of a chain of redirects is over: the next one has phases of its own."""
         self.end()
-        lap, self._lap = self._lap, {}
-        for phase, span in lap.items():
-            self._spans[phase] = self._spans.get(phase, 0) + span
-        return _seconds(lap)
+        self._laps.append({})
 
-    def phases(self) -> dict[Phase, float]:
-        """All phases up to now (seconds), in the order of their first beginning."""
-        self.lap()
-        return _seconds(self._spans)
+    def times(self) -> Times:
+        """What has been measured; ends the phase that is under way."""
+        self.end()
+        by_kernel = self._stamped and not self._stepped()
+        laps = tuple(
+            {phase: spans[by_kernel] / SECOND for phase, spans in lap.items()} for lap in self._laps
+        )
+        latency = sum(sum(lap.values()) for lap in laps)
+        wall = 0.0 if self._first is None else (self._last - self._first) / SECOND
+        return Times(
+            laps=laps,
+            clock="kernel" if by_kernel else "user",
+            correction=max(0.0, wall - latency),
+            merged=self.merged,
+        )
 
+    def _sample(self) -> int:
+        """The wall clock less the monotonic one, read as nearly at once as it can be had."""
+        best = SAMPLING
+        offset = 0
+        for _ in range(3):
+            before = self.now()
+            wall = self._clock.wall()
+            took = self.now() - before
+            if took < best or not offset:
+                best, offset = took, wall - before - took // 2
+            if took < SAMPLING // 20:
+                break
+        return offset
 
-def _seconds(spans: Mapping[Phase, int]) -> dict[Phase, float]:
-    return {phase: span / SECOND for phase, span in spans.items()}
-
-
-class TimedSocket(socket.socket):
-    """A socket whose every operation keeps within its stopwatch's deadline.
-
-    `stamp` is the instant at which the last bytes were received.
-    """
-
-    watch: Stopwatch
-    stamp: int = 0
-
-    def connect_within(self, address: tuple[Any, ...], share: float) -> None:
-        """Connect within a share (0 to 1) of the time that is left."""
-        self.settimeout(self.watch.remaining() * share)
-        self.connect(address)
-
-    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]  # bytes do
-        if data:  # a TLS layer above flushes nothing now and then
-            self.settimeout(self.watch.remaining())
-            super().sendall(data, flags)
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        self.settimeout(self.watch.remaining())
-        data = super().recv(size, flags)
-        self.stamp = self.watch.now()
-        return data
-
-    def recv_into(  # type: ignore[override]  # typeshed asks for a default that nobody uses
-        self, buffer: memoryview, size: int = 0, flags: int = 0
-    ) -> int:
-        self.settimeout(self.watch.remaining())
-        count = super().recv_into(buffer, size, flags)
-        self.stamp = self.watch.now()
-        return count
-
-
-class Stream(Protocol):
-    """What an inbox reads from: a timed socket, or a TLS layer over one."""
-
-    def sendall(self, data: bytes) -> None: ...
-
-    def recv_into(self, buffer: memoryview) -> int: ...
-
-
-class Inbox(io.RawIOBase):
-    """The bytes of one answer, and when the first and the last of them arrived.
-
-    The first byte begins the phase `receive`. It is told apart here, before any parsing, so that
-    a server that drips its headers is seen to drip, and not to think.
-    """
-
-    def __init__(self, stream: Stream, timed: TimedSocket, watch: Stopwatch | None) -> None:
-        """Without a watch no phase begins: the answer of a proxy is part of another one."""
-        self._stream = stream
-        self._timed = timed
-        self._watch = watch
-        self._received = 0
-        self._awaited = False
-        self.ended = False
-        """Whether the server has closed its side of the connection."""
-
-    @property
-    def last(self) -> int:
-        """When the last bytes arrived."""
-        return self._timed.stamp
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client.HTTPResponse` asks of a socket."""
-        return io.BufferedReader(self)
-
-    def await_answer(self, position: int) -> None:
-        """The byte at `position` is the first of what may be the answer."""
-        self._awaited = position == self._received
-        if not self._awaited:
-            self._first_byte()  # it came together with what went before
-
-    def interim(self) -> None:
-        """It was not: what has been received since belongs to the wait."""
-        if self._watch:
-            self._watch.rename(Phase.WAIT)
-
-    def _first_byte(self) -> None:
-        self._awaited = False
-        if self._watch:
-            self._watch.begin(Phase.RECEIVE, at=self.last)
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        """Bytes received; the buffered reader above subtracts what it has not given out."""
-        return self._received
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader
-        count = self._stream.recv_into(buffer)
-        self._received += count
-        self.ended = count == 0
-        if self._awaited and count:
-            self._first_byte()
-        return count
+    def _stepped(self) -> bool:
+        """Whether the wall clock was set during the run."""
+        allowed = SAMPLING + SLEW * (self.now() - self._started)
+        return abs(self._sample() - self._offset) > allowed

@@ -1,5 +1,6 @@
 """The seam to the network: a transport adapter for requests, on sockets that keep time."""
 
+from contextlib import suppress
 from http.client import HTTPMessage, IncompleteRead
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -10,7 +11,9 @@ from requests.structures import CaseInsensitiveDict
 
 from probe.measure.answer import Answer
 from probe.measure.dialer import Connection, Dialer, authority, proxy_credentials
-from probe.measure.stopwatch import Inbox, Stopwatch
+from probe.measure.inbox import Inbox
+from probe.measure.stopwatch import Stopwatch
+from probe.measure.timed import ONE_FLIGHT
 from probe.vocabulary import Phase
 
 
@@ -59,10 +62,15 @@ class Exchange:
 
     def begin(self, message: bytes, method: str) -> Answer:
         """Send the request; the answer up to its headers."""
-        watch = self._connection.timed.watch
-        watch.begin(Phase.SEND)
-        self._connection.stream.sendall(message)
-        watch.begin(Phase.WAIT)
+        timed = self._connection.timed
+        timed.watch.begin(Phase.SEND)
+        timed.departed = timed.watch.mark()
+        # a server may answer before it has read it all, and close: the answer tells more
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.stream.sendall(message)
+        if len(message) <= ONE_FLIGHT:  # it left all at once: the time before is ours
+            timed.watch.since(timed.departed.kernel)
+        timed.watch.begin(Phase.WAIT, at=timed.departed)
         self._answer = Answer(self._inbox, method)
         self._answer.begin()
         return self._answer
@@ -77,7 +85,7 @@ class Exchange:
         return data
 
     def _end(self) -> None:
-        self._connection.timed.watch.end(self._inbox.last)
+        self._connection.timed.watch.end(self._connection.timed.arrived)
         if self._pool and not self._answer.will_close:
             self._pooled = True
             self._pool.give(self._url, self._connection)

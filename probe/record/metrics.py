@@ -106,6 +106,12 @@ CERTIFICATE = Declaration(
     "When the certificate of the endpoint expires; absent without TLS.",
     ("probe",),
 )
+MERGED = Declaration(
+    "inference_probe_merged_reads_total",
+    "counter",
+    "First reads in which the kernel had merged more than it could tell apart.",
+    ("probe",),
+)
 LAG = Declaration(
     "inference_probe_schedule_lag_seconds", "histogram", "Start of a probe after its due time."
 )
@@ -144,6 +150,7 @@ DECLARATIONS = (
     OBJECTIVE,
     INFO,
     CERTIFICATE,
+    MERGED,
     LAG,
     CORRECTION,
     BUILD,

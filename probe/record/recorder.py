@@ -34,6 +34,7 @@ class _Record:
     phases: Mapping[Phase, Histogram]
     suspended: Mapping[str, Callable[[], bool]]
     failures: Counter[Reason] = field(default_factory=Counter)
+    merged_reads: int = 0
     last_run: float | None = None
     last_success: float | None = None
     certificate: float | None = None
@@ -87,6 +88,7 @@ class Recorder(Collector):
         with self._lock:
             record = self._records[result.probe]
             record.last_run = self._now()
+            record.merged_reads += result.merged_reads
             if result.certificate_not_after is not None:
                 record.certificate = result.certificate_not_after
             if result.failure:
@@ -126,6 +128,7 @@ class Recorder(Collector):
             self._family(metrics.LAST_RUN, lambda to, of: _add_known(to, of, of.last_run)),
             self._family(metrics.LAST_SUCCESS, lambda to, of: _add_known(to, of, of.last_success)),
             self._family(metrics.CERTIFICATE, lambda to, of: _add_known(to, of, of.certificate)),
+            self._family(metrics.MERGED, lambda to, of: to.add(_name(of), of.merged_reads)),
             self._family(metrics.OBJECTIVE, _add_objectives),
             self._family(metrics.INFO, _add_info),
         ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from probe.measure.stopwatch import TimedSocket
+from probe.measure.timed import TimedSocket
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Serve
 from tests.measure.probing import detail, make_prober, names, reason, run

@@ -13,7 +13,7 @@ import pytest
 from probe.clock import Clock
 from probe.measure.grace import Grace
 from probe.measure.resolver import Resolver
-from probe.measure.stopwatch import TimedSocket
+from probe.measure.timed import TimedSocket
 from probe.vocabulary import Phase, Reason, Result
 from probe.workers import Task, Workers
 from tests.fakes import FakeTime

@@ -1,0 +1,72 @@
+"""The bytes of one answer, and when the first and the last of them arrived."""
+
+import io
+from typing import Protocol
+
+from probe.measure.stopwatch import Stopwatch
+from probe.measure.timed import TimedSocket
+from probe.vocabulary import Phase
+
+
+class Stream(Protocol):
+    """What an inbox reads from: a timed socket, or a TLS layer over one."""
+
+    def sendall(self, data: bytes) -> None: ...
+
+    def recv_into(self, buffer: memoryview) -> int: ...
+
+
+class Inbox(io.RawIOBase):
+    """Reads an answer from a stream whose bytes pass a timed socket.
+
+    The first byte begins the phase `receive`. It is told apart here, before any parsing, so that
+    a server that drips its headers is seen to drip, and not to think.
+    """
+
+    def __init__(self, stream: Stream, timed: TimedSocket, watch: Stopwatch | None) -> None:
+        """Without a watch no phase begins: the answer of a proxy is part of another one."""
+        self._stream = stream
+        self._timed = timed
+        self._watch = watch
+        self._received = 0
+        self._awaited = False
+        self._segments = timed.segments()
+        self.ended = False
+        """Whether the server has closed its side of the connection."""
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What `http.client.HTTPResponse` asks of a socket."""
+        return io.BufferedReader(self)
+
+    def await_answer(self, position: int) -> None:
+        """The byte at `position` is the first of what may be the answer."""
+        self._awaited = position == self._received
+        if not self._awaited:
+            self._first_byte()  # it came together with what went before
+
+    def interim(self) -> None:
+        """It was not: what has been received since belongs to the wait."""
+        if self._watch:
+            self._watch.rename(Phase.WAIT)
+        self._segments = self._timed.segments()
+
+    def _first_byte(self) -> None:
+        self._awaited = False
+        if self._watch:
+            self._watch.begin(Phase.RECEIVE, at=self._timed.arrived)
+            self._watch.merged += self._timed.segments() - self._segments > 1
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        """Bytes received; the buffered reader above subtracts what it has not given out."""
+        return self._received
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader
+        count = self._stream.recv_into(buffer)
+        self._received += count
+        self.ended = count == 0
+        if self._awaited and count:
+            self._first_byte()
+        return count

@@ -1,0 +1,186 @@
+"""A socket that keeps time: the kernel's stamps of what was sent and what arrived."""
+
+import select
+import socket
+import struct
+import sys
+from typing import Any, NamedTuple
+
+from probe.clock import SECOND
+from probe.measure.stopwatch import Mark, Stopwatch
+
+# Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
+SO_TIMESTAMPNS = 35
+SO_TIMESTAMPING = 37
+MSG_ERRQUEUE = 0x2000
+TX_SOFTWARE = 1 << 1  # stamp a segment when it is handed to the device
+SOFTWARE = 1 << 4  # report software stamps
+OPT_ID = 1 << 7  # number the stamps by the bytes sent
+OPT_TSONLY = 1 << 11  # without a copy of the segment
+_TIMESPEC = struct.Struct("@qq")
+_EXTENDED_ERROR = struct.Struct("@IBBBBII")
+_STAMP_THIS = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
+_CONTROL = 256
+
+# <linux/tcp.h>, struct tcp_info: microseconds, counts.
+_RTT, _TOTAL_RETRANS, _DATA_SEGS_IN, _TCP_INFO = 68, 100, 152, 160
+
+ONE_FLIGHT = 10 * 1400
+"""Bytes that a new connection sends without waiting for an answer (RFC 6928: ten segments)."""
+
+Control = list[tuple[int, int, bytes]]
+
+KERNEL_STAMPS = sys.platform == "linux"
+
+
+class TcpInfo(NamedTuple):
+    """What the kernel knows of a connection; `rtt` in nanoseconds."""
+
+    rtt: int
+    retransmissions: int
+    segments: int
+
+    @classmethod
+    def parse(cls, info: bytes) -> "TcpInfo":
+        rtt, retransmissions, segments = (
+            int.from_bytes(info[offset : offset + 4], sys.byteorder)
+            for offset in (_RTT, _TOTAL_RETRANS, _DATA_SEGS_IN)
+        )
+        return cls(rtt * 1000, retransmissions, segments)
+
+
+class TimedSocket(socket.socket):
+    """A socket whose every operation keeps within its stopwatch's deadline.
+
+    It waits by itself, and not by a timeout, because a stamp in the error queue wakes whoever
+    waits for data: it has to be taken out, or the wait would spin.
+    """
+
+    watch: Stopwatch
+    arrived: Mark
+    """When the last bytes arrived."""
+    departed: Mark
+    """When the last bytes were sent."""
+    first_departed: Mark | None = None
+    """When the first bytes were sent, since somebody last set this to None."""
+
+    _stamps = False
+    _sent = 0
+    _unstamped = 0
+
+    def connect_within(self, address: tuple[Any, ...], share: float) -> Mark:
+        """Connect within a share (0 to 1) of the time that is left; when the connection stood."""
+        self.settimeout(self.watch.remaining() * share)
+        began = self.watch.now()
+        self.watch.since(began)
+        self.connect(address)
+        connected = self.watch.mark()
+        self.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self, select.POLLIN)
+        if KERNEL_STAMPS:
+            connected = self._stamp(connected, began)
+        return connected
+
+    def _stamp(self, connected: Mark, began: int) -> Mark:
+        """Turn the stamps on; the handshake took what the kernel measured, if it lost nothing."""
+        self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
+        self._stamps = True
+        info = self._info()
+        if info.retransmissions or not info.rtt:
+            return connected
+        return Mark(connected.process, min(connected.process, began + info.rtt))
+
+    def segments(self) -> int:
+        """Segments with data that have come in so far, as far as the kernel says."""
+        return self._info().segments if self._stamps else 0
+
+    def _info(self) -> TcpInfo:
+        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO))
+
+    def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # bytes do
+        control = _STAMP_THIS if self._stamps else ()
+        rest = memoryview(data)  # a TLS layer above flushes nothing now and then
+        while rest:
+            self.watch.remaining()
+            try:
+                count = self.sendmsg((rest,), control)
+            except BlockingIOError:
+                self._wait(select.POLLOUT)
+                continue
+            self._sent += count
+            self._unstamped += self._stamps
+            rest = rest[count:]
+            self.departed = self.watch.mark()
+            self._take_stamps()
+            self.first_departed = self.first_departed or self.departed
+
+    def recv(self, size: int, _flags: int = 0) -> bytes:
+        while True:
+            self._wait(select.POLLIN)
+            try:
+                data, control, _, _ = self.recvmsg(size, _CONTROL)
+            except BlockingIOError:
+                continue
+            if data:
+                self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+            return data
+
+    def recv_into(  # type: ignore[override]  # typeshed asks for a default that nobody uses
+        self, buffer: memoryview, _size: int = 0, _flags: int = 0
+    ) -> int:
+        while True:
+            self._wait(select.POLLIN)
+            try:
+                count, control, _, _ = self.recvmsg_into((buffer,), _CONTROL)
+            except BlockingIOError:
+                continue
+            if count:
+                self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+            return count
+
+    def _wait(self, event: int) -> None:
+        """Until the socket is ready, or broken; raises TimeoutError at the deadline."""
+        if event != select.POLLIN:
+            self._poll.modify(self, event)
+        try:
+            while True:
+                ready = self._poll.poll(self.watch.remaining() * 1000)
+                if ready and (ready[0][1] != select.POLLERR or not self._take_stamps()):
+                    return
+        finally:
+            if event != select.POLLIN:
+                self._poll.modify(self, select.POLLIN)
+
+    def _take_stamps(self) -> bool:
+        """Take the stamps of what was sent out of the error queue; whether there were any."""
+        taken = False
+        while self._unstamped:
+            try:
+                _, control, _, _ = self.recvmsg(0, _CONTROL, MSG_ERRQUEUE)
+            except BlockingIOError:
+                break
+            taken = True
+            self._unstamped -= 1
+            if _number(control) == (self._sent - 1) & 0xFFFFFFFF:
+                self.departed = self.watch.mark(_stamp_in(control, SO_TIMESTAMPING))
+                self.watch.sent(self.departed)
+        return taken
+
+
+def _stamp_in(control: Control, kind: int) -> int | None:
+    """The first stamp of a kind in the ancillary data (wall clock, ns)."""
+    for _, found, data in control:
+        if found == kind:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return int(seconds) * SECOND + int(nanoseconds)
+    return None
+
+
+def _number(control: Control) -> int | None:
+    """Which byte a stamp of the error queue is about."""
+    for level, _, data in control:
+        if level != socket.SOL_SOCKET:
+            return int(_EXTENDED_ERROR.unpack_from(data)[6])
+    return None
