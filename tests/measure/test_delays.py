@@ -159,8 +159,8 @@ def test_a_full_listen_queue_is_connect() -> None:
 
 
 def test_a_handshake_that_had_to_be_repeated_is_connect() -> None:
-    """The first SYN is dropped, and sent again after a second: what the kernel says of the handshake
-    is true of the second alone, and is not believed.
+    """The first SYN is dropped, and sent again after a second: what the kernel says of the
+    handshake is true of the second alone, and is not believed.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         place = listener.getsockname()
