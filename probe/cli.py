@@ -22,12 +22,16 @@ INTERRUPTED = 128 + signal.SIGINT
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     args = parser(os.environ).parse_args(arguments)
     try:
-        sys.exit(args.command(args, os.environ))
+        code = args.command(args, os.environ)
+        sys.stdout.flush()
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # somebody piped it into `head`, and has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED_PIPE)
+    except OSError as error:  # what was to be printed has no place: the disk is full
+        sys.exit(f"inference-probe: {error}")
 
 
 def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -67,7 +71,7 @@ def _add_run(subparsers: "Commands", environ: Mapping[str, str]) -> None:
         "run",
         commands.run,
         "run the daemon: probe on schedule and serve /metrics",
-        'Without a file: inference-probe run --url http://localhost:8080/ --slo "99%% < 500ms"',
+        'Without a file: inference-probe run --url http://localhost:8080/ --slo "99% < 500ms"',
     )
     flags = _Flags(command, environ)
     _add_config(flags)
@@ -126,6 +130,7 @@ def _command(
         help=about,
         description=about[0].upper() + about[1:] + ".",
         epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
         allow_abbrev=False,
     )
     command.set_defaults(command=run)
@@ -151,17 +156,19 @@ class _Flags:
             flag,
             dest=name,
             default=self._environ.get(variable, default),
-            type=_one_of(choices) if choices else str,
+            type=_reader(choices, variable),
             metavar="|".join(choices) or flag.rpartition(".")[2].strip("-").upper(),
             help=f"{about}{said} [{variable}]",
         )
 
 
-def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
+def _reader(choices: Sequence[str], variable: str) -> Callable[[str], str]:
     """Argparse itself holds no default, and so no variable, against its `choices`."""
 
     def read(value: str) -> str:
-        if value not in choices:
+        if not value:
+            raise argparse.ArgumentTypeError(f"empty; give it a value, or unset {variable}")
+        if choices and value not in choices:
             raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(choices)}")
         return value
 

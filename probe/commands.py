@@ -7,23 +7,27 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 
-from probe import __version__, log, plan
+from probe import __version__, log, plan, waterfall
 from probe.clock import Clock
 from probe.daemon import Daemon, build_probers
 from probe.settings.loader import ConfigError, from_flags, load
 from probe.settings.schema import Settings
 from probe.shipped import shipped
-from probe.vocabulary import Phase, Result
+from probe.vocabulary import Result
 from probe.web.report import report
 from probe.web.server import listen
+from probe.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
+CONFIG = "config/probe.yml"
 MOST_AT_ONCE = 16
 """Probes that `once` runs at the same time."""
 
@@ -41,12 +45,9 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _complain(error)
     except OSError as error:
         return _complain(f"cannot listen on {args.web_listen_address}: {error.strerror or error}")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _until_signalled()
     base = source.parent if source else Path()
     daemon = Daemon(settings, listener, environ=environ, base=base, clock=Clock())
-    daemon.start()
     host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,
@@ -55,11 +56,32 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "probes": len(settings.probes),
     }
     logger.info("inference-probe is running", extra={"fields": fields})
+    for advice in plan.plan(settings).advice:
+        logger.warning(advice)
+    if source == shipped(CONFIG):
+        logger.warning("no config was given: this is the packaged example")
+    daemon.start()
     stop.wait()
     logger.info("stopping: waiting for the probes in flight")
     daemon.stop()
     logger.info("stopped")
     return OK
+
+
+def _until_signalled() -> threading.Event:
+    """Set by SIGTERM and SIGINT, of which a second one is not waited for."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    if hasattr(signal, "SIGHUP"):
+        words = "SIGHUP changes nothing: a config is read at the start; restart to change it"
+        signal.signal(signal.SIGHUP, lambda *_: logger.warning(words))
+    return stop
 
 
 def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -86,13 +108,31 @@ def once(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         runs = _runs(load(path, environ=environ), args.names, path, environ)
     except (ConfigError, UsageError) as error:
         return _complain(error)
-    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-        results = [future.result() for future in [pool.submit(one) for one in runs]]
+    results = _results(runs)
     if args.output == "json":
         print(json.dumps([report(result) for result in results], indent=2))
     else:
-        print("\n".join(_told(result) for result in results))
+        print(waterfall.text(results, now=datetime.now(UTC), encoding=sys.stdout.encoding))
     return FAILED if any(result.failure for result in results) else OK
+
+
+def _results(runs: Sequence[Callable[[], Result]]) -> list[Result]:
+    """The results, in order. On threads that Ctrl-C leaves behind: it does not wait for a probe."""
+    waiting = deque((run, Future[Result]()) for run in runs)
+    futures = [future for _, future in waiting]
+
+    def work() -> None:
+        while True:
+            try:
+                run, future = waiting.popleft()
+            except IndexError:
+                return
+            future.set_result(run())
+
+    workers = Workers("once")
+    for _ in range(min(MOST_AT_ONCE, len(runs))):
+        workers.submit(work)
+    return [future.result() for future in futures]
 
 
 def rules(_args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
@@ -124,8 +164,8 @@ def _config(args: argparse.Namespace) -> Path:
     """The flag's or variable's file, else the one of the working directory, else the packaged."""
     if args.config_file:
         return Path(args.config_file)
-    local = Path("config/probe.yml")
-    return local if local.exists() else shipped("config/probe.yml")
+    local = Path(CONFIG)
+    return local if local.exists() else shipped(CONFIG)
 
 
 def _runs(
@@ -137,21 +177,6 @@ def _runs(
         known = ", ".join(probers)
         raise UsageError(f"no probe {', '.join(map(repr, unknown))} in {path}; there are: {known}")
     return [probers[name].run for name in names or probers]
-
-
-def _told(result: Result) -> str:
-    """A result for people."""
-    verdict = f"failed ({result.failure.reason})" if result.failure else "succeeded"
-    status = f", status {result.status}" if result.status else ""
-    lines = [f"{result.probe}: {verdict} after {result.latency * 1000:.1f} ms{status}"]
-    if result.failure:
-        lines.append(f"    {result.failure.detail}")
-    lines += [
-        f"    {phase:<8}{result.phases[phase] * 1000:10.3f} ms"
-        for phase in Phase
-        if phase in result.phases
-    ]
-    return "\n".join(lines)
 
 
 def _complain(error: Exception | str) -> int:

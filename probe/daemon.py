@@ -1,6 +1,5 @@
 """The composition root: builds the daemon from its settings, starts it and stops it."""
 
-import logging
 import socket
 import ssl
 import time
@@ -25,6 +24,8 @@ from probe.measure.resolver import Resolver
 from probe.measure.stopwatch import Stopwatch
 from probe.measure.transport import Pool, Transport
 from probe.record.about import About
+from probe.record.exposition import render
+from probe.record.journal import Journal
 from probe.record.recorder import Recorder
 from probe.schedule.clockwork import Clockwork
 from probe.schedule.ledger import Ledger
@@ -33,12 +34,10 @@ from probe.settings.schema import Connection, IpFamily, Probe, Settings, Tls
 from probe.settings.secrets import Secrets
 from probe.settings.tls import make_context
 from probe.vocabulary import Result
-from probe.web.app import create_app
+from probe.web.app import Render, create_app
 from probe.web.ondemand import Target
 from probe.web.server import Server
 from probe.workers import Workers
-
-logger = logging.getLogger(__name__)
 
 LONGEST_DRAIN = 10.0
 """Seconds that a stop waits for probes in flight; less than Kubernetes' grace period of 30."""
@@ -113,17 +112,18 @@ class Daemon:
             probe.name: Target(run=probers[probe.name].run, interval=probe.interval)
             for probe in settings.probes
         }
-        self._server = Server(create_app(self._registry(), targets), listener)
+        self._server = Server(create_app(self._page(), targets), listener)
 
-    def _registry(self) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        own = (self._recorder, About(lambda: self._clock.wall() / SECOND))
-        for collector in (*own, PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-            registry.register(collector)
-        return registry
+    def _page(self) -> Render:
+        """What a scrape gets: our own metrics, and those of any Python process."""
+        others = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            others.register(collector)
+        sources = (self._recorder, About(self._clock.wall() / SECOND))
+        return lambda accept: render(accept, sources, others)
 
     def _ticker(self, probe: Probe, prober: Prober) -> Ticker:
-        grace = Grace(self._clock, probe.startup_grace)
+        grace, journal = Grace(self._clock, probe.startup_grace), Journal()
         self._recorder.watch(probe, {"startup": lambda: grace.running})
 
         def run(tick: Tick) -> None:
@@ -137,7 +137,7 @@ class Daemon:
             if self._ledger.finish(probe.name):
                 counted = grace.judge(result)
                 self._recorder.finished(counted)
-                _log(counted)
+                journal.note(counted)
 
         return Ticker(
             probe.name,
@@ -175,14 +175,3 @@ def _not_run(probe: Probe, tick: Tick, error: Exception, clock: Clock) -> Result
         phases={},
         failure=classify(None, error, timeout=probe.timeout),
     )
-
-
-def _log(result: Result) -> None:
-    if result.failure and logger.isEnabledFor(logging.DEBUG):
-        fields = {
-            "probe": result.probe,
-            "reason": result.failure.reason,
-            "detail": result.failure.detail,
-            "latency": f"{result.latency:.6f}",
-        }
-        logger.debug("probe failed", extra={"fields": fields})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from probe.record.exposition import Exposition
 from probe.record.recorder import Recorder, shown_url
 from probe.schedule.ledger import Ledger
 from probe.settings.schema import Objective, Probe, Settings
@@ -27,7 +28,9 @@ def _series(settings: Settings) -> int:
     recorder = Recorder(Ledger(probe.name for probe in settings.probes))
     for probe in settings.probes:
         recorder.watch(probe, {"startup": lambda: True})
-    return sum(len(family.samples) for family in recorder.collect())
+    page = Exposition(openmetrics=False)
+    recorder.expose(page)
+    return sum(not line.startswith("#") for line in page.text().splitlines())
 
 
 def _advice(settings: Settings) -> Iterator[str]:

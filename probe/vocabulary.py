@@ -91,10 +91,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A redirect that was followed: where it came from and what it cost (seconds by phase)."""
+    """One request of a chain of redirects: where it went and what it cost (seconds by phase).
+
+    The URL is without user, password and query; the status is None where no answer came.
+    """
 
     url: str
-    status: int
+    status: int | None
     phases: Mapping[Phase, float]
 
 
@@ -109,7 +112,12 @@ class Result:
     failure: Failure | None = None
     status: int | None = None
     server: Mapping[Component, float] = field(default_factory=dict)
+    server_ignored: int = 0
+    """Times that the server told and that made no sense."""
     hops: tuple[Hop, ...] = ()
+    """The redirects that were followed."""
+    landing: Hop | None = None
+    """Where they led: the last request, if there was one before."""
     clock: str = "user"
     correction: float = 0.0
     merged_reads: int = 0

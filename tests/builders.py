@@ -25,12 +25,12 @@ def probe_of(directory: Path, **keys: Any) -> Probe:
 
 
 def result_of(
-    *, latency: float = 0.1, reason: Reason | None = None, probe: str = "model"
+    *, latency: float = 0.1, reason: Reason | None = None, probe: str = "model", **more: Any
 ) -> Result:
-    """A result whose latency is all waiting."""
+    """A result whose latency is all waiting, unless `more` has other phases."""
     return Result(
         probe=probe,
         started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        phases={Phase.WAIT: latency},
         failure=Failure(reason=reason, detail="as the test says") if reason else None,
+        **{"phases": {Phase.WAIT: latency}, **more},
     )

@@ -15,7 +15,7 @@ ROOMS = (
     ("measure",),
     ("record",),
     ("web",),
-    ("plan", "daemon"),
+    ("plan", "waterfall", "daemon"),
     ("commands",),
     ("cli",),
     ("__main__",),

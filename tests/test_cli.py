@@ -1,14 +1,16 @@
 """The commands as processes: what they print, and their exit codes."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from probe import __version__
-from tests.commands import invoke
-from tests.servers import answering, serving
+from tests.commands import COMMAND, environment, invoke
+from tests.servers import OK, answering, serving
 
 REFUSING = "http://127.0.0.1:1/"
 
@@ -56,6 +58,19 @@ def test_once_shows_failures_beside_successes(tmp_path: Path) -> None:
         chosen = invoke("once", config, "model-0", "--output=json")
     assert [result["probe"] for result in json.loads(chosen.stdout)] == ["model-0"]
     assert chosen.returncode == 0
+
+
+@pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "█"), ("ascii", "#")])
+def test_once_draws(tmp_path: Path, encoding: str, bar: str) -> None:
+    """The phases are bars, in whatever the output can say; what the server told of itself stands
+    below the wait.
+    """
+    reply = OK.replace(b"\r\n", b"\r\nServer-Timing: queue;dur=20, nothing, total;dur=x\r\n", 1)
+    with serving(answering(reply, delay=0.05)) as url:
+        said = invoke("once", _config(tmp_path, url), environ={"PYTHONIOENCODING": encoding})
+    assert re.search(rf"    wait +\d+\.\d{{3}} ms +{bar}+\n +queue +20\.000 ms", said.stdout)
+    assert "told 1 time that made no sense" in said.stdout
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 def test_once_knows_its_probes(tmp_path: Path) -> None:
@@ -144,6 +159,28 @@ def test_variables_are_checked_like_flags() -> None:
     """A bad value in a variable is told as one in a flag is."""
     said = invoke("run", environ={"INFERENCE_PROBE_LOG_FORMAT": "xml"})
     assert (said.returncode, "'xml' is none of logfmt, json" in said.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["URL", "CONFIG_FILE", "SLO", "LOG_LEVEL"])
+def test_an_empty_variable_is_a_mistake(name: str) -> None:
+    """A value that came out empty, as in a template, is told by the variable's name."""
+    said = invoke("run", environ={f"INFERENCE_PROBE_{name}": ""})
+    assert said.returncode == 2
+    assert f"unset INFERENCE_PROBE_{name}" in said.stderr
+
+
+def test_a_full_disk_is_told_in_a_sentence() -> None:
+    """What cannot be printed ends with 1, without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [*COMMAND, "rules"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment(),
+        )
+    assert (process.returncode, "Traceback" in process.stderr) == (1, False)
 
 
 def test_rules_are_printed_as_they_are() -> None:

@@ -29,7 +29,9 @@ def test_a_sidecar_needs_no_file() -> None:
     ):
         daemon.wait_for("inference_probe_runs_total", 3)
         name = url.removeprefix("http://") + "predict"
-        objective = f'{{alert="page",probe="{name}",signal="latency",slo='
+        objective = (
+            f'{{probe="{name}",slo="fast",signal="latency",threshold="0.5",alert="page"}} 0.99'
+        )
         assert objective in daemon.get("/metrics").text
         assert daemon.total("inference_probe_latency_seconds_count") >= 3
         assert daemon.terminate() == 0
@@ -162,3 +164,37 @@ def test_log_lines_are_fields(tmp_path: Path) -> None:
     assert failures
     assert "probe=m reason=refused detail=" in failures[0]
     assert json.loads(failures[0].partition("detail=")[2].partition('" ')[0] + '"')
+
+
+def test_a_change_of_state_is_told_once(tmp_path: Path) -> None:
+    """At info a model that goes down is one line, however long it is down."""
+    probe = {"name": "m", "url": "http://127.0.0.1:1/", "interval": "100ms", "startup_grace": "0s"}
+    with running(_config(tmp_path, probe)) as daemon:
+        daemon.wait_for("inference_probe_failures_total", 5)
+        daemon.terminate()
+        assert daemon.process.stderr
+        lines = daemon.process.stderr.read().splitlines()
+    failing = [line for line in lines if 'msg="probe is failing" probe=m reason=refused' in line]
+    assert len(failing) == 1
+
+
+def test_hanging_up_is_not_the_end(tmp_path: Path) -> None:
+    """SIGHUP, by which others reload, says that it changes nothing, and the daemon goes on."""
+    with running(_config(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/"})) as daemon:
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.process.stderr
+        assert "SIGHUP changes nothing" in daemon.process.stderr.readline()
+        assert daemon.get("/-/healthy").status_code == 200
+
+
+def test_a_second_interrupt_is_not_waited_for(tmp_path: Path) -> None:
+    """Who asks twice to stop does not wait for the drain."""
+    probe = {"name": "m", "interval": "200ms", "timeout": "9s"}
+    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+        daemon.wait_for("inference_probe_in_flight", 2)
+        daemon.process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        began = time.monotonic()
+        daemon.process.send_signal(signal.SIGINT)
+        daemon.process.wait(5)
+        assert time.monotonic() - began < 2

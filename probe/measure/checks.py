@@ -2,35 +2,21 @@
 
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from probe.measure import failure
+from probe.measure.observed import Observed, Unreadable, finder
 from probe.settings.schema import Condition, Expect
 from probe.vocabulary import Failure, Reason
-
-Judge = Callable[["Observed"], Failure | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """An answer as it came: the body as it was sent, the names of headers in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Judgement:
     """The expectations of one probe, ready to be held against an answer."""
 
-    def __init__(self, expect: Expect, most: int) -> None:
-        """`most` is the largest body (bytes) that decompression may make."""
+    def __init__(self, expect: Expect) -> None:
         self._expect = expect
-        self._most = most
-        self._json = _compile(expect.json_paths)
+        self._json = tuple((path, finder(path), when) for path, when in expect.json_paths.items())
 
     def __call__(self, observed: Observed) -> Failure | None:
         """None when all is as expected, else the first thing that is not."""
@@ -39,7 +25,7 @@ class Judgement:
             return Failure(reason=reason, detail=f"the answer has the status {observed.status}")
         try:
             self._check(observed)
-        except _Unexpected as unexpected:
+        except (_Unexpected, Unreadable) as unexpected:
             return Failure(reason=Reason.ASSERTION, detail=str(unexpected))
         except RecursionError:
             return Failure(reason=Reason.ASSERTION, detail="the body's JSON is nested too deeply")
@@ -50,16 +36,11 @@ class Judgement:
             value = observed.headers.get(name)
             found = [] if value is None else [_HeaderText(value)]
             _hold(condition, found, f"the header {name}")
-        if self._expect.body_matches is None and not self._json:
-            return
-        body = decompressed(observed, self._most)
         pattern = self._expect.body_matches
-        if pattern and not pattern.search(body.decode(errors="replace")):
+        if pattern and not pattern.search(observed.content.decode(errors="replace")):
             raise _Unexpected(f"the body does not match {pattern.pattern!r}")
-        if self._json:
-            document = _parsed(body)
-            for path, find, condition in self._json:
-                _hold(condition, find(document), path)
+        for path, find, condition in self._json:
+            _hold(condition, find(observed.document), path)
 
 
 class _Unexpected(Exception):
@@ -68,48 +49,6 @@ class _Unexpected(Exception):
 
 class _HeaderText(str):
     """A header's value: its numbers are text, too; those of JSON are not."""
-
-
-def _compile(
-    paths: Mapping[str, Condition],
-) -> tuple[tuple[str, Callable[[Any], list[Any]], Condition], ...]:
-    if not paths:
-        return ()
-    import jsonpath  # noqa: PLC0415  (memory: few probes need it)
-
-    return tuple(
-        (path, jsonpath.compile(path, strict=True).findall, when) for path, when in paths.items()
-    )
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body, parse_constant=_refuse)
-    except ValueError as error:
-        raise _Unexpected(f"the body is not JSON: {error}") from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no value of JSON (RFC 8259)")
-
-
-def decompressed(observed: Observed, most: int) -> bytes:
-    """The body without its compression; no more than `most` bytes of it are ever made."""
-    encoding = observed.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
-        return observed.body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise _Unexpected(f"the body is compressed as {encoding!r}, which nobody asked for")
-    try:
-        machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
-        body = machine.decompress(observed.body, most + 1)
-    except zlib.error as error:
-        raise _Unexpected(f"the body is not {encoding}: {error}") from None
-    if len(body) > most:
-        raise _Unexpected(f"the body is larger than {most} bytes when decompressed (`max_bytes`)")
-    if not machine.eof:
-        raise _Unexpected(f"the body is not {encoding}: it ends too early")
-    return body
 
 
 def _hold(condition: Condition, found: list[Any], where: str) -> None:

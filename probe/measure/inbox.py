@@ -30,7 +30,6 @@ class Inbox(io.RawIOBase):
         self._watch = watch
         self._received = 0
         self._awaited = False
-        self._segments = timed.segments()
         self.ended = False
         """Whether the server has closed its side of the connection."""
 
@@ -48,13 +47,12 @@ class Inbox(io.RawIOBase):
         """It was not: what has been received since belongs to the wait."""
         if self._watch:
             self._watch.rename(Phase.WAIT)
-        self._segments = self._timed.segments()
 
     def _first_byte(self) -> None:
         self._awaited = False
         if self._watch:
             self._watch.begin(Phase.RECEIVE, at=self._timed.arrived)
-            self._watch.merged += self._timed.segments() - self._segments > 1
+            self._watch.merged += self._timed.merged
 
     def readable(self) -> bool:
         return True

@@ -1,6 +1,6 @@
 """Runs one probe: request, answer, verdict. A failed probe is a result, never an exception."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
@@ -8,15 +8,17 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from probe.clock import Clock
-from probe.measure.checks import Judgement, Observed
+from probe.measure.checks import Judgement
 from probe.measure.errors import TooLarge
 from probe.measure.failure import classify
+from probe.measure.observed import Observed
 from probe.measure.redirects import Redirects
 from probe.measure.request import RequestMaker
+from probe.measure.server_timing import NOTHING, ServerTimes
 from probe.measure.stopwatch import Stopwatch
 from probe.settings.schema import Probe
 from probe.settings.secrets import Secrets
-from probe.vocabulary import Failure, Hop, Result
+from probe.vocabulary import Failure, Hop, Phase, Result
 
 CHUNK = 64 * 1024
 
@@ -28,10 +30,13 @@ OpenTransport = Callable[[Stopwatch, SplitResult | None], BaseAdapter]
 class _Sighting:
     """What has been seen of an exchange so far, however it ends."""
 
+    url: str
     status: int | None = None
     size: int = 0
     hops: list[tuple[str, int]] = field(default_factory=list)
     """URL and status of each redirect that was followed."""
+    answer: Observed | None = None
+    """The last answer, once it is whole."""
 
 
 class Prober:
@@ -44,7 +49,8 @@ class Prober:
         self._probe = probe
         self._maker = RequestMaker(probe, secrets)
         self._redirects = Redirects(self._maker, probe.redirects)
-        self._judge = Judgement(probe.expect, probe.max_bytes)
+        self._judge = Judgement(probe.expect)
+        self._server_times = ServerTimes(probe.server_timing)
         self._open_transport = open_transport
         self._clock = clock
 
@@ -52,14 +58,16 @@ class Prober:
         """Probe once; `due` is the instant (monotonic, ns) of a scheduled run."""
         started = self._clock.monotonic()
         watch = Stopwatch(self._clock, self._probe.timeout)
-        seen = _Sighting()
+        # as it is written: the path may hold a secret
+        seen = _Sighting(self._probe.url.source)
         certificate = None
         failure: Failure | None
         try:
             request, proxy = self._maker.make()
             transport = self._open_transport(watch, proxy)
             try:
-                failure = self._judge(self._exchange(transport, request, watch, seen))
+                seen.answer = self._exchange(transport, request, watch, seen)
+                failure = self._judge(seen.answer)
             finally:
                 watch.end()
                 transport.close()
@@ -67,15 +75,24 @@ class Prober:
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
             failure = classify(watch.phase, error, timeout=self._probe.timeout)
         times = watch.times()
-        hops = zip(seen.hops, times.laps, strict=False)
+        phases = times.phases()
+        wall = sum(phases.values()) + times.correction
+        server = self._server_times(seen.answer, wall=wall) if seen.answer else NOTHING
+        hops = [
+            Hop(url=url, status=status, phases=lap)
+            for (url, status), lap in zip(seen.hops, times.laps, strict=False)
+        ]
         return Result(
             probe=self._probe.name,
             started=self._clock.date(started),
             due=None if due is None else self._clock.date(due),
-            phases=times.phases(),
+            phases=phases,
             failure=failure,
             status=seen.status,
-            hops=tuple(Hop(url=url, status=code, phases=lap) for (url, code), lap in hops),
+            server=server.times,
+            server_ignored=server.ignored,
+            hops=tuple(hops),
+            landing=_landing(seen, times.laps[-1]) if hops else None,
             clock=times.clock,
             correction=times.correction,
             merged_reads=times.merged,
@@ -93,12 +110,15 @@ class Prober:
             body = self._body(response, seen)
             following = self._redirects.next(response, followed=len(seen.hops))
             if following is None:
-                return Observed(status=response.status_code, headers=response.headers, body=body)
-            # as it is written: the path of the first may hold a secret
-            url = response.url if seen.hops else self._probe.url.source
-            seen.hops.append((_shown(url), response.status_code))
+                return Observed(
+                    status=response.status_code,
+                    headers=response.headers,
+                    body=body,
+                    most=self._probe.max_bytes,
+                )
+            seen.hops.append((_shown(seen.url), response.status_code))
             watch.lap()
-            seen.status, seen.size = None, 0
+            seen.url, seen.status, seen.size = following.url or "", None, 0
             request = following
 
     def _body(self, response: Response, seen: _Sighting) -> bytes:
@@ -112,6 +132,10 @@ class Prober:
                     f"the body is larger than {self._probe.max_bytes} bytes (`max_bytes`)"
                 )
         return b"".join(parts)
+
+
+def _landing(seen: _Sighting, phases: Mapping[Phase, float]) -> Hop:
+    return Hop(url=_shown(seen.url), status=seen.status, phases=phases)
 
 
 def _shown(url: str) -> str:

@@ -64,7 +64,11 @@ class TimedSocket(socket.socket):
     first_departed: Mark | None = None
     """When the first bytes were sent, since somebody last set this to None."""
 
+    merged = False
+    """Whether the last bytes came in several segments, of which one time is known: the last's."""
+
     _stamps = False
+    _segments = 0
     _sent = 0
     _unstamped = 0
 
@@ -91,10 +95,6 @@ class TimedSocket(socket.socket):
         if info.retransmissions or not info.rtt:
             return connected
         return Mark(connected.process, min(connected.process, began + info.rtt))
-
-    def segments(self) -> int:
-        """Segments with data that have come in so far, as far as the kernel says."""
-        return self._info().segments if self._stamps else 0
 
     def _info(self) -> TcpInfo:
         return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO))
@@ -124,7 +124,7 @@ class TimedSocket(socket.socket):
             except BlockingIOError:
                 continue
             if data:
-                self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+                self._received(control)
             return data
 
     def recv_into(  # type: ignore[override]  # typeshed asks for a default that nobody uses
@@ -137,8 +137,14 @@ class TimedSocket(socket.socket):
             except BlockingIOError:
                 continue
             if count:
-                self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+                self._received(control)
             return count
+
+    def _received(self, control: Control) -> None:
+        self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+        if self._stamps:
+            before, self._segments = self._segments, self._info().segments
+            self.merged = self._segments - before > 1
 
     def _wait(self, event: int) -> None:
         """Until the socket is ready, or broken; raises TimeoutError at the deadline."""

@@ -5,11 +5,12 @@ its own: the thresholds of its objectives are among them, so that a rule can cou
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
+from functools import cache
 from itertools import accumulate
 
-from prometheus_client.metrics_core import Metric
-from prometheus_client.utils import floatToGoString
+from probe.record.exposition import number
+from probe.record.metrics import Declaration
 
 # The series E6 of IEC 60063, six steps a decade and none above 1.5, from 1 ms to 2 minutes.
 LATENCY_BUCKETS = (
@@ -25,31 +26,34 @@ LATENCY_BUCKETS = (
 COARSE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
-def bucket_label(bound: float) -> str:
-    """The text of a bucket's label `le` for its upper bound (seconds; infinity is `+Inf`)."""
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
-
-
 class Histogram:
     """Counts observations (seconds) in buckets. Not locked: its owner is."""
+
+    __slots__ = ("_bounds", "_counts", "_ends", "_sum")
 
     def __init__(self, buckets: Iterable[float]) -> None:
         """`buckets` are upper bounds in any order; the one at infinity is added."""
         self._bounds = sorted(set(buckets))
-        self._labels = [bucket_label(bound) for bound in (*self._bounds, float("inf"))]
-        self._counts = [0] * len(self._labels)
+        self._ends = _ends(tuple(self._bounds))
+        self._counts = [0] * len(self._ends)
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def add_to(self, metric: Metric, labels: Mapping[str, str]) -> None:
-        """Add the samples of this histogram to a metric family."""
-        for le, count in self._cumulative():
-            metric.add_sample(f"{metric.name}_bucket", {**labels, "le": le}, count)
-        metric.add_sample(f"{metric.name}_count", dict(labels), sum(self._counts))
-        metric.add_sample(f"{metric.name}_sum", dict(labels), self._sum)
+    def samples(self, declared: Declaration, labels: str) -> str:
+        """The lines of its samples; `labels` as `labels_text` has made them."""
+        comma = "," if labels else ""
+        head = f"{declared.name}_bucket{{{labels}{comma}"
+        cumulative = list(accumulate(self._counts))
+        lines = [f"{head}{end}{count}\n" for end, count in zip(self._ends, cumulative, strict=True)]
+        lines.append(f"{declared.name}_count{{{labels}}} {cumulative[-1]}\n")
+        lines.append(f"{declared.name}_sum{{{labels}}} {number(self._sum)}\n")
+        return "".join(lines)
 
-    def _cumulative(self) -> Iterator[tuple[str, int]]:
-        return zip(self._labels, accumulate(self._counts), strict=True)
+
+@cache
+def _ends(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    """How the line of each bucket goes on after its labels; probes with equal buckets share it."""
+    return tuple(f'le="{number(bound)}"}} ' for bound in (*bounds, float("inf")))

@@ -1,9 +1,6 @@
 """Every metric, declared once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from prometheus_client.metrics_core import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,30 +12,11 @@ class Declaration:
     help: str
     labels: tuple[str, ...] = ()
 
-    def family(self) -> "Family":
-        return Family(self)
-
-
-class Family(Metric):
-    """The samples of one declared metric."""
-
-    def __init__(self, declared: Declaration) -> None:
-        name = declared.name.removesuffix("_total") if declared.kind == "counter" else declared.name
-        super().__init__(name, declared.help, declared.kind)
-        self._declared = declared
-
-    def add(
-        self, values: tuple[str, ...], value: float, more: Mapping[str, str] | None = None
-    ) -> None:
-        """Add a sample: the values of the declared labels, in their order, then more labels."""
-        labels = dict(zip(self._declared.labels, values, strict=True))
-        self.add_sample(self._declared.name, {**labels, **(more or {})}, value)
-
 
 LATENCY = Declaration(
     "inference_probe_latency_seconds",
     "histogram",
-    "Sum of a probe's phases, from the first network action to the last byte or to the failure.",
+    "Sum of a probe's phases. Select one outcome: their buckets differ, a sum means nothing.",
     ("probe", "outcome"),
 )
 PHASE = Declaration(
@@ -46,6 +24,18 @@ PHASE = Declaration(
     "histogram",
     "Phases of successful probes; a phase that did not happen is not observed.",
     ("probe", "phase"),
+)
+SERVER = Declaration(
+    "inference_probe_server_seconds",
+    "histogram",
+    "What the servers of successful probes said that they spent their time on.",
+    ("probe", "component"),
+)
+SERVER_IGNORED = Declaration(
+    "inference_probe_server_timing_ignored_total",
+    "counter",
+    "Times that servers told and that made no sense.",
+    ("probe",),
 )
 TICKS = Declaration(
     "inference_probe_ticks_total",
@@ -137,6 +127,8 @@ RELOAD_TIME = Declaration(
 DECLARATIONS = (
     LATENCY,
     PHASE,
+    SERVER,
+    SERVER_IGNORED,
     TICKS,
     RUNS,
     FAILURES,

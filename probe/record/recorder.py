@@ -3,24 +3,17 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
 from probe.record import metrics
-from probe.record.histogram import (
-    COARSE_BUCKETS,
-    LATENCY_BUCKETS,
-    Histogram,
-    bucket_label,
-)
-from probe.record.metrics import Declaration, Family
-from probe.schedule.ledger import Ledger
+from probe.record.exposition import Exposition, labels_text, number, sample
+from probe.record.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, Histogram
+from probe.record.metrics import Declaration
+from probe.schedule.ledger import Account, Ledger
 from probe.settings.schema import Objective, Probe
-from probe.vocabulary import Outcome, Phase, Reason, Result, Skip
+from probe.vocabulary import Component, Outcome, Phase, Reason, Result, Skip
 
 INFINITY = float("inf")
 
@@ -30,10 +23,16 @@ class _Record:
     """What is kept of one probe."""
 
     probe: Probe
+    labels: str
+    """The text of the label `probe`, which every series of it begins with."""
     latency: Mapping[Outcome, Histogram]
     phases: Mapping[Phase, Histogram]
+    server: dict[Component, Histogram]
+    coarse: Sequence[float]
+    """The buckets of all but the latency of successes."""
     suspended: Mapping[str, Callable[[], bool]]
     failures: Counter[Reason] = field(default_factory=Counter)
+    server_ignored: int = 0
     merged_reads: int = 0
     last_run: float | None = None
     last_success: float | None = None
@@ -45,17 +44,22 @@ def _record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Recor
     coarse = probe.phase_buckets or COARSE_BUCKETS
     return _Record(
         probe=probe,
+        labels=labels_text({"probe": probe.name}),
         latency={
             Outcome.SUCCESS: Histogram((*(probe.buckets or LATENCY_BUCKETS), *thresholds)),
             Outcome.FAILURE: Histogram(coarse),
         },
         phases={phase: Histogram(coarse) for phase in Phase},
+        # Only what the config maps is known beforehand. The others come with the first
+        # Server-Timing: six components at 0 would be 90 series of each probe, mostly for nothing.
+        server={one.component: Histogram(coarse) for one in probe.server_timing},
+        coarse=coarse,
         suspended=suspended,
     )
 
 
-class Recorder(Collector):
-    """Counts results, and shows the counts to prometheus_client whenever it is scraped.
+class Recorder:
+    """Counts results, and shows the counts whenever it is scraped.
 
     One lock guards it all: taking a result in is a matter of microseconds, and what a scrape
     reads belongs together.
@@ -89,6 +93,7 @@ class Recorder(Collector):
             record = self._records[result.probe]
             record.last_run = self._now()
             record.merged_reads += result.merged_reads
+            record.server_ignored += result.server_ignored
             if result.certificate_not_after is not None:
                 record.certificate = result.certificate_not_after
             if result.failure:
@@ -97,104 +102,111 @@ class Recorder(Collector):
                 record.last_success = record.last_run
                 for phase, seconds in result.phases.items():
                     record.phases[phase].observe(seconds)
+                for component, seconds in result.server.items():
+                    if component not in record.server:
+                        record.server[component] = Histogram(record.coarse)
+                    record.server[component].observe(seconds)
             if result.failure is None or result.failure.reason.charged:
                 record.latency[result.outcome].observe(result.latency)
                 self._correction.observe(result.correction)
 
-    def collect(self) -> Iterator[Metric]:
+    def expose(self, to: Exposition) -> None:
         with self._lock:
-            families = [*self._of_ledger(), *self._of_records(), *self._of_daemon()]
-        return iter(families)
+            self._expose_ledger(to)
+            self._expose_records(to)
+            to.family(metrics.LAG, [self._lag.samples(metrics.LAG, "")])
+            to.family(metrics.CORRECTION, [self._correction.samples(metrics.CORRECTION, "")])
 
-    def _of_ledger(self) -> list[Family]:
-        ticks, runs = metrics.TICKS.family(), metrics.RUNS.family()
-        skipped, in_flight = metrics.SKIPPED.family(), metrics.IN_FLIGHT.family()
-        for name, account in self._ledger.accounts().items():
-            ticks.add((name,), account.ticks)
-            runs.add((name,), account.runs)
-            in_flight.add((name,), account.in_flight)
-            for reason in Skip:
-                skipped.add((name, reason), account.skipped[reason])
-        return [ticks, runs, skipped, in_flight]
+    def _expose_ledger(self, to: Exposition) -> None:
+        accounts = self._ledger.accounts()
 
-    def _of_records(self) -> list[Family]:
-        return [
-            self._family(metrics.LATENCY, _add_latency),
-            self._family(metrics.PHASE, _add_phases),
-            self._family(metrics.FAILURES, _add_failures),
-            self._family(metrics.SUSPENDED, _add_suspended),
-            self._family(metrics.INTERVAL, lambda to, of: to.add(_name(of), of.probe.interval)),
-            self._family(metrics.TIMEOUT, lambda to, of: to.add(_name(of), of.probe.timeout)),
-            self._family(metrics.LAST_RUN, lambda to, of: _add_known(to, of, of.last_run)),
-            self._family(metrics.LAST_SUCCESS, lambda to, of: _add_known(to, of, of.last_success)),
-            self._family(metrics.CERTIFICATE, lambda to, of: _add_known(to, of, of.certificate)),
-            self._family(metrics.MERGED, lambda to, of: to.add(_name(of), of.merged_reads)),
-            self._family(metrics.OBJECTIVE, _add_objectives),
-            self._family(metrics.INFO, _add_info),
-        ]
+        def show(declared: Declaration, count: Callable[[Account], int]) -> None:
+            rows = ((record.labels, accounts[name]) for name, record in self._records.items())
+            to.family(
+                declared, (sample(declared, labels, count(account)) for labels, account in rows)
+            )
 
-    def _family(self, declared: Declaration, add: Callable[[Family, _Record], None]) -> Family:
-        family = declared.family()
-        for record in self._records.values():
-            add(family, record)
-        return family
-
-    def _of_daemon(self) -> list[Family]:
-        lag, correction = metrics.LAG.family(), metrics.CORRECTION.family()
-        self._lag.add_to(lag, {})
-        self._correction.add_to(correction, {})
-        return [lag, correction]
-
-
-def _name(record: _Record) -> tuple[str]:
-    return (record.probe.name,)
-
-
-def _add_latency(family: Family, record: _Record) -> None:
-    for outcome, histogram in record.latency.items():
-        histogram.add_to(family, {"probe": record.probe.name, "outcome": outcome})
-
-
-def _add_phases(family: Family, record: _Record) -> None:
-    for phase, histogram in record.phases.items():
-        histogram.add_to(family, {"probe": record.probe.name, "phase": phase})
-
-
-def _add_failures(family: Family, record: _Record) -> None:
-    for reason in Reason:
-        family.add((record.probe.name, reason), record.failures[reason])
-
-
-def _add_suspended(family: Family, record: _Record) -> None:
-    for reason, suspended in record.suspended.items():
-        family.add((record.probe.name, reason), float(suspended()))
-
-
-def _add_known(family: Family, record: _Record, value: float | None) -> None:
-    if value is not None:
-        family.add(_name(record), value)
-
-
-def _add_objectives(family: Family, record: _Record) -> None:
-    for objective in record.probe.objectives:
-        family.add(
+        show(metrics.TICKS, lambda account: account.ticks)
+        show(metrics.RUNS, lambda account: account.runs)
+        show(metrics.IN_FLIGHT, lambda account: account.in_flight)
+        to.family(
+            metrics.SKIPPED,
             (
-                record.probe.name,
-                objective.name,
-                "latency",
-                bucket_label(_threshold(objective)),
-                objective.alert,
+                sample(
+                    metrics.SKIPPED,
+                    f'{record.labels},reason="{skip}"',
+                    accounts[name].skipped[skip],
+                )
+                for name, record in self._records.items()
+                for skip in Skip
             ),
-            objective.target,
         )
+
+    def _expose_records(self, to: Exposition) -> None:
+        def show(declared: Declaration, lines: Callable[[_Record], Iterator[str]]) -> None:
+            to.family(declared, (line for one in self._records.values() for line in lines(one)))
+
+        def value(declared: Declaration, of: Callable[[_Record], float | None]) -> None:
+            show(declared, lambda record: _value(declared, record, of(record)))
+
+        show(metrics.LATENCY, lambda one: _by(metrics.LATENCY, one, "outcome", one.latency.items()))
+        show(metrics.PHASE, lambda one: _by(metrics.PHASE, one, "phase", one.phases.items()))
+        show(metrics.SERVER, lambda one: _by(metrics.SERVER, one, "component", one.server.items()))
+        value(metrics.SERVER_IGNORED, lambda one: one.server_ignored)
+        value(metrics.MERGED, lambda one: one.merged_reads)
+        show(metrics.FAILURES, _failures)
+        show(metrics.SUSPENDED, _suspended)
+        value(metrics.INTERVAL, lambda one: one.probe.interval)
+        value(metrics.TIMEOUT, lambda one: one.probe.timeout)
+        value(metrics.LAST_RUN, lambda one: one.last_run)
+        value(metrics.LAST_SUCCESS, lambda one: one.last_success)
+        value(metrics.CERTIFICATE, lambda one: one.certificate)
+        show(metrics.OBJECTIVE, _objectives)
+        show(metrics.INFO, _info)
+
+
+def _value(declared: Declaration, record: _Record, value: float | None) -> Iterator[str]:
+    if value is not None:
+        yield sample(declared, record.labels, value)
+
+
+def _by(
+    declared: Declaration, record: _Record, label: str, histograms: Iterable[tuple[str, Histogram]]
+) -> Iterator[str]:
+    for value, histogram in histograms:
+        yield histogram.samples(declared, f'{record.labels},{label}="{value}"')
+
+
+def _failures(record: _Record) -> Iterator[str]:
+    for reason in Reason:
+        labels = f'{record.labels},reason="{reason}"'
+        yield sample(metrics.FAILURES, labels, record.failures[reason])
+
+
+def _suspended(record: _Record) -> Iterator[str]:
+    for reason, suspended in record.suspended.items():
+        yield sample(metrics.SUSPENDED, f'{record.labels},reason="{reason}"', suspended())
+
+
+def _objectives(record: _Record) -> Iterator[str]:
+    for objective in record.probe.objectives:
+        labels = {
+            "slo": objective.name,
+            "signal": "latency",
+            "threshold": number(_threshold(objective)),
+            "alert": objective.alert,
+        }
+        of = f"{record.labels},{labels_text(labels)}"
+        yield sample(metrics.OBJECTIVE, of, objective.target)
 
 
 def _threshold(objective: Objective) -> float:
     return INFINITY if objective.latency is None else objective.latency
 
 
-def _add_info(family: Family, record: _Record) -> None:
-    family.add((record.probe.name, shown_url(record.probe)), 1, record.probe.labels)
+def _info(record: _Record) -> Iterator[str]:
+    labels = labels_text({"url": shown_url(record.probe), **record.probe.labels})
+    yield sample(metrics.INFO, f"{record.labels},{labels}", 1)
 
 
 def shown_url(probe: Probe) -> str:

@@ -1,14 +1,12 @@
 """The routes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from http import HTTPStatus
 from urllib.parse import quote
 
 import anyio
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -21,18 +19,21 @@ from probe import __version__
 from probe.web.ondemand import OnDemand, Target
 from probe.web.report import report
 
+Render = Callable[[str], tuple[bytes, str]]
+"""From what a scrape accepts to the page and its content type."""
+
 MOST_ON_DEMAND = 8
 """Probes asked for over HTTP that run at once; a hanging endpoint holds one of them."""
 
 
-def create_app(registry: Collector, targets: Mapping[str, Target]) -> Starlette:
-    """The application: the metrics of a registry, and probes that can be asked for by name."""
+def create_app(render: Render, targets: Mapping[str, Target]) -> Starlette:
+    """The application: the page of metrics, and probes that can be asked for by name."""
     limiter = anyio.CapacityLimiter(MOST_ON_DEMAND)
     asked = {name: OnDemand(target, time.monotonic, limiter) for name, target in targets.items()}
 
     def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        page, content_type = render(request.headers.get("accept", ""))
+        return Response(page, headers={"Content-Type": content_type})
 
     async def probe(request: Request) -> Response:
         name = request.query_params.get("name")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from probe.measure.checks import Judgement, Observed
+from probe.measure.checks import Judgement
+from probe.measure.observed import Observed
 from probe.settings.schema import Expect
 from probe.vocabulary import Failure, Reason
 
@@ -25,8 +26,10 @@ def judge(
 ) -> Failure | None:
     """The judgement of a body: of bytes, or of anything else as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    observed = Observed(status=status, headers=CaseInsensitiveDict(headers or {}), body=sent)
-    return Judgement(Expect.model_validate(expect), MOST)(observed)
+    observed = Observed(
+        status=status, headers=CaseInsensitiveDict(headers or {}), body=sent, most=MOST
+    )
+    return Judgement(Expect.model_validate(expect))(observed)
 
 
 def holds(condition: Mapping[str, Any], value: Any) -> bool:

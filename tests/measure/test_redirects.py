@@ -57,8 +57,29 @@ def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
     assert [hop.url for hop in result.hops] == [server.url("/"), server.url("/a")]
     for hop in result.hops:
         assert set(hop.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}
-    assert sum(sum(hop.phases.values()) for hop in result.hops) < result.latency
+    assert result.landing
+    assert (result.landing.url, result.landing.status) == (server.url("/b"), 200)
+    requests = (*result.hops, result.landing)
+    assert sum(sum(hop.phases.values()) for hop in requests) == pytest.approx(result.latency)
     assert result.size == 2
+
+
+def test_a_landing_where_nobody_is(serve: Serve) -> None:
+    """It has a URL and the phases that were reached, and no status."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    server = serve(paths({"/": moved(f"{nowhere}/on?token=1")}))
+
+    result = run(server.url(), redirects=1)
+
+    assert reason(result) is Reason.REFUSED
+    assert result.landing
+    assert (result.landing.url, result.landing.status) == (f"{nowhere}/on", None)
+    assert set(result.landing.phases) == {Phase.CONNECT}
+
+
+def test_without_redirects_there_is_no_landing(serve: Serve) -> None:
+    """The result says it all."""
+    assert run(serve(paths({})).url(), redirects=1).landing is None
 
 
 def test_one_too_many_is_http_3xx(serve: Serve) -> None:

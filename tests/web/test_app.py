@@ -12,6 +12,7 @@ import pytest
 import requests
 from prometheus_client import CollectorRegistry, Counter
 
+from probe.record.exposition import render
 from probe.vocabulary import Reason, Result
 from probe.web.app import create_app
 from probe.web.ondemand import Target
@@ -36,7 +37,9 @@ class Site:
         }
         listener = listen("127.0.0.1:0")
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.server = Server(create_app(registry, targets), listener)
+        self.server = Server(
+            create_app(lambda accept: render(accept, (), registry), targets), listener
+        )
         self.server.start()
 
     def _quick(self) -> Result:

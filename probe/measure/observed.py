@@ -1,0 +1,65 @@
+"""An answer as it came, and what is in its body."""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+
+class Unreadable(Exception):
+    """A body that is not what it should be, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: what is read of the body is kept
+class Observed:
+    """An answer: the body as it was sent, the names of headers in any case.
+
+    The body is decompressed and parsed by the first who asks, for all of them.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    most: int
+    """The largest body (bytes) that decompression may make."""
+
+    @cached_property
+    def content(self) -> bytes:
+        """The body without its compression. Raises Unreadable."""
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in ("identity", ""):
+            return self.body
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise Unreadable(f"the body is compressed as {encoding!r}, which nobody asked for")
+        try:
+            machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
+            body = machine.decompress(self.body, self.most + 1)
+        except zlib.error as error:
+            raise Unreadable(f"the body is not {encoding}: {error}") from None
+        if len(body) > self.most:
+            most = f"{self.most} bytes when decompressed (`max_bytes`)"
+            raise Unreadable(f"the body is larger than {most}")
+        if not machine.eof:
+            raise Unreadable(f"the body is not {encoding}: it ends too early")
+        return body
+
+    @cached_property
+    def document(self) -> Any:
+        """The body's JSON. Raises Unreadable, and RecursionError where it is nested too deeply."""
+        try:
+            return json.loads(self.content, parse_constant=_refuse)
+        except ValueError as error:
+            raise Unreadable(f"the body is not JSON: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no value of JSON (RFC 8259)")
+
+
+def finder(path: str) -> Callable[[Any], list[Any]]:
+    """What finds the values at a JSONPath (RFC 9535); it raises RecursionError as parsing does."""
+    import jsonpath  # noqa: PLC0415  (memory: few probes need it)
+
+    return jsonpath.compile(path, strict=True).findall
