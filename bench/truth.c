@@ -1,0 +1,266 @@
+/* A model endpoint that knows the truth: it answers a fixed time after the request arrived, and knows
+ * how long it really took, from the kernel's time of arrival to the kernel's time of departure.
+ *
+ *   truth DELAY_MICROSECONDS LOG [CERTIFICATE KEY]
+ *
+ * Prints the port that it listens on (127.0.0.1). For a request to /N the line "N ARRIVED TOOK" (Unix
+ * time and span, both in nanoseconds) goes to LOG, which is complete once SIGTERM has ended the server;
+ * it also ends with the process that started it. Each answer has `Server-Timing: total;dur=MS`, too: the
+ * time until it was written, which is some microseconds less.
+ * One thread a connection: simple, and nobody waits for anybody.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <linux/net_tstamp.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char BODY[] = "{\"result\": \"positive\", \"confidence\": 0.93}";
+static long long delay_ns;
+static FILE *log_file;
+static SSL_CTX *context;
+
+struct connection {
+    int fd;
+    SSL *ssl; /* over memory, so that the bytes are received here, with their time of arrival */
+    BIO *in, *out;
+    long long arrived;  /* CLOCK_REALTIME, ns: of the last bytes received */
+    long long departed; /* likewise: of the last bytes sent */
+};
+
+static long long nanoseconds(struct timespec t) { return t.tv_sec * 1000000000LL + t.tv_nsec; }
+
+static long long now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return nanoseconds(t);
+}
+
+static void sleep_until(long long instant)
+{
+    struct timespec t = {instant / 1000000000LL, instant % 1000000000LL};
+    while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) != 0) {}
+}
+
+/* Like recv; *stamp becomes the kernel's of this kind, and is left alone where there is none. */
+static ssize_t receive_stamp(int fd, char *buffer, size_t size, int flags, int kind, long long *stamp)
+{
+    char control[256];
+    struct iovec vector = {buffer, size};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t count = recvmsg(fd, &message, flags);
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); count >= 0 && h; h = CMSG_NXTHDR(&message, h))
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == kind) {
+            struct timespec t; /* of SCM_TIMESTAMPING the first of three: the software's */
+            memcpy(&t, CMSG_DATA(h), sizeof t);
+            *stamp = nanoseconds(t);
+        }
+    return count;
+}
+
+static ssize_t receive(struct connection *c, char *buffer, size_t size)
+{
+    long long stamp = 0;
+    ssize_t count = receive_stamp(c->fd, buffer, size, 0, SCM_TIMESTAMPNS, &stamp);
+    c->arrived = stamp ? stamp : now();
+    return count;
+}
+
+/* When the last bytes sent left: the last stamp of the error queue, if it is not of earlier ones. */
+static void depart(struct connection *c)
+{
+    long long stamp = 0;
+    while (receive_stamp(c->fd, NULL, 0, MSG_ERRQUEUE, SCM_TIMESTAMPING, &stamp) >= 0) {}
+    if (stamp > c->departed)
+        c->departed = stamp;
+}
+
+static int send_all(struct connection *c, const char *data, size_t size)
+{
+    while (size > 0) {
+        c->departed = now();
+        ssize_t sent = send(c->fd, data, size, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return -1;
+        data += sent;
+        size -= sent;
+    }
+    return 0;
+}
+
+/* What OpenSSL has to say goes out; what it waits for is received. */
+static int turn(struct connection *c, int result)
+{
+    char buffer[16384];
+    int count, error = SSL_get_error(c->ssl, result);
+    while ((count = BIO_read(c->out, buffer, sizeof buffer)) > 0)
+        if (send_all(c, buffer, count) < 0)
+            return -1;
+    if (result > 0)
+        return 1;
+    if (error != SSL_ERROR_WANT_READ)
+        return -1;
+    count = receive(c, buffer, sizeof buffer);
+    return count > 0 && BIO_write(c->in, buffer, count) == count ? 0 : -1;
+}
+
+static ssize_t read_some(struct connection *c, char *buffer, size_t size)
+{
+    int count, state;
+    if (!c->ssl)
+        return receive(c, buffer, size);
+    do
+        count = SSL_read(c->ssl, buffer, size);
+    while ((state = turn(c, count)) == 0);
+    return state < 0 ? -1 : count;
+}
+
+static int write_all(struct connection *c, const char *data, size_t size)
+{
+    if (!c->ssl)
+        return send_all(c, data, size);
+    return turn(c, SSL_write(c->ssl, data, size)) == 1 ? 0 : -1;
+}
+
+/* Reads one request; its number, or -1 when there is none. */
+static long long request(struct connection *c, int *last)
+{
+    char buffer[65536];
+    size_t size = 0;
+    char *body = NULL, *length;
+    long long number = 0;
+    do {
+        ssize_t count = read_some(c, buffer + size, sizeof buffer - 1 - size);
+        if (count <= 0)
+            return -1;
+        size += count;
+        buffer[size] = 0;
+        body = strstr(buffer, "\r\n\r\n");
+        length = strcasestr(buffer, "\r\ncontent-length:");
+    } while (!body || size < (size_t)(body + 4 - buffer) + (length && length < body ? atol(length + 17) : 0));
+    *last = strcasestr(buffer, "\r\nconnection: close") != NULL;
+    sscanf(buffer, "%*s /%lld", &number);
+    return number;
+}
+
+static int answer(struct connection *c, long long number)
+{
+    char text[512];
+    long long took = now() - c->arrived;
+    int size = snprintf(text, sizeof text,
+                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+                        "Server-Timing: total;dur=%.6f\r\n\r\n%s",
+                        sizeof BODY - 1, took / 1e6, BODY);
+    int done = write_all(c, text, size);
+    if (number > 0) {
+        depart(c);
+        fprintf(log_file, "%lld %lld %lld\n", number, c->arrived, c->departed - c->arrived);
+    }
+    return done;
+}
+
+static void *serve(void *argument)
+{
+    struct connection c = {.fd = (int)(long)argument};
+    int on = 1, last = 0, state = 1;
+    setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (context) {
+        c.ssl = SSL_new(context);
+        c.in = BIO_new(BIO_s_mem());
+        c.out = BIO_new(BIO_s_mem());
+        SSL_set_bio(c.ssl, c.in, c.out);
+        while ((state = turn(&c, SSL_accept(c.ssl))) == 0) {}
+    }
+    while (state == 1 && !last) {
+        long long number = request(&c, &last);
+        if (number < 0)
+            break;
+        sleep_until(c.arrived + delay_ns);
+        if (answer(&c, number) < 0)
+            break;
+    }
+    SSL_free(c.ssl);
+    close(c.fd);
+    return NULL;
+}
+
+__attribute__((noreturn)) static void *listen_on(void *argument)
+{
+    int listener = (int)(long)argument;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd >= 0 && pthread_create(&thread, &attributes, serve, (void *)(long)fd) != 0)
+            close(fd);
+    }
+}
+
+static int read_identity(const char *certificate, const char *key)
+{
+    context = SSL_CTX_new(TLS_server_method());
+    return SSL_CTX_use_certificate_chain_file(context, certificate) == 1 &&
+           SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1;
+}
+
+/* A listening socket on a free port of loopback, or -1. */
+static int listening(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    int departures = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
+    /* connections inherit them: a request that comes before its connection is accepted has a stamp */
+    setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPING, &departures, sizeof departures);
+    if (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 4096) < 0)
+        return -1;
+    getsockname(listener, (struct sockaddr *)&address, &size);
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    return listener;
+}
+
+int main(int count, char **arguments)
+{
+    sigset_t end;
+    pthread_t thread;
+    int listener, signal_number;
+    if (count != 3 && count != 5) {
+        fprintf(stderr, "usage: truth DELAY_MICROSECONDS LOG [CERTIFICATE KEY]\n");
+        return 2;
+    }
+    delay_ns = atoll(arguments[1]) * 1000;
+    log_file = fopen(arguments[2], "w");
+    if (!log_file)
+        return perror(arguments[2]), 1;
+    if (count == 5 && !read_identity(arguments[3], arguments[4]))
+        return fprintf(stderr, "no certificate and key in %s and %s\n", arguments[3], arguments[4]), 1;
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &end, NULL); /* of all threads: this one waits for it */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_TIMERSLACK, 1); /* inherited; the truth is measured, this keeps it near DELAY */
+    listener = listening();
+    if (listener < 0 || pthread_create(&thread, NULL, listen_on, (void *)(long)listener) != 0)
+        return perror("listen"), 1;
+    sigwait(&end, &signal_number);
+    fflush(log_file);
+    _exit(0);
+}
