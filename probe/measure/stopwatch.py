@@ -113,8 +113,10 @@ class Stopwatch:
     def sent(self, mark: Mark) -> None:
         """The request was on its way by then, as the kernel told only during the wait."""
         if self.phase is Phase.WAIT and self._began:
-            self._add(Phase.SEND, 0, max(0, mark.kernel - self._began.kernel))
-            self.since(mark.kernel)
+            process, kernel = self._laps[-1].get(Phase.SEND, (0, 0))
+            shift = mark.kernel - self._began.kernel
+            self._laps[-1][Phase.SEND] = (process, max(0, kernel + shift))
+            self._began = Mark(self._began.process, mark.kernel)
 
     def rename(self, phase: Phase) -> None:
         """The phase under way turns out to have been another."""

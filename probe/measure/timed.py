@@ -153,7 +153,8 @@ class TimedSocket(socket.socket):
         try:
             while True:
                 ready = self._poll.poll(self.watch.remaining() * 1000)
-                if ready and (ready[0][1] != select.POLLERR or not self._take_stamps()):
+                taken = self._take_stamps()  # also when the answer is there already
+                if ready and (ready[0][1] != select.POLLERR or not taken):
                     return
         finally:
             if event != select.POLLIN:

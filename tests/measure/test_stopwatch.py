@@ -106,6 +106,21 @@ def test_a_stamp_of_the_sending_that_comes_late() -> None:
     assert phases(watch) == {Phase.SEND: 0.15, Phase.WAIT: 0.2}
 
 
+def test_a_stamp_of_the_sending_that_was_seen_late() -> None:
+    """The process got round to it 5 ms after the request had left: they belong to the wait."""
+    time = FakeTime()
+    watch = Stopwatch(time.clock(), 5)
+    watch.begin(Phase.SEND)
+    departed = time.wall
+    time.advance(0.005)
+    watch.since(time.monotonic)
+    watch.begin(Phase.WAIT)
+    time.advance(0.2)
+    watch.sent(watch.mark(departed))
+    watch.end(watch.mark(time.wall))
+    assert phases(watch) == {Phase.SEND: 0.0, Phase.WAIT: 0.205}
+
+
 def test_the_deadline_ends_every_phase() -> None:
     """A phase that the deadline struck ends with it, however late that was noticed."""
     time = FakeTime()
