@@ -15,7 +15,7 @@ from probe.measure.observed import Observed
 from probe.measure.redirects import Redirects
 from probe.measure.request import RequestMaker
 from probe.measure.server_timing import NOTHING, ServerTimes
-from probe.measure.stopwatch import Stopwatch
+from probe.measure.stopwatch import Stopwatch, Times
 from probe.settings.schema import Probe
 from probe.settings.secrets import Secrets
 from probe.vocabulary import Failure, Hop, Phase, Result
@@ -37,6 +37,7 @@ class _Sighting:
     """URL and status of each redirect that was followed."""
     answer: Observed | None = None
     """The last answer, once it is whole."""
+    certificate: float | None = None
 
 
 class Prober:
@@ -60,7 +61,6 @@ class Prober:
         watch = Stopwatch(self._clock, self._probe.timeout)
         # as it is written: the path may hold a secret
         seen = _Sighting(self._probe.url.source)
-        certificate = None
         failure: Failure | None
         try:
             request, proxy = self._maker.make()
@@ -71,10 +71,20 @@ class Prober:
             finally:
                 watch.end()
                 transport.close()
-                certificate = getattr(transport, "certificate_not_after", None)
+                seen.certificate = getattr(transport, "certificate_not_after", None)
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
             failure = classify(watch.phase, error, timeout=self._probe.timeout)
-        times = watch.times()
+        return self._result(seen, watch.times(), failure, started=started, due=due)
+
+    def _result(
+        self,
+        seen: _Sighting,
+        times: Times,
+        failure: Failure | None,
+        *,
+        started: int,
+        due: int | None,
+    ) -> Result:
         phases = times.phases()
         wall = sum(phases.values()) + times.correction
         server = self._server_times(seen.answer, wall=wall) if seen.answer else NOTHING
@@ -97,7 +107,7 @@ class Prober:
             correction=times.correction,
             merged_reads=times.merged,
             size=seen.size,
-            certificate_not_after=certificate,
+            certificate_not_after=seen.certificate,
         )
 
     def _exchange(
