@@ -1,35 +1,28 @@
 """Scenarios of the probe watching itself: InferenceProbeNoData and InferenceProbeAbsent."""
 
-from .daemon import (
-    GOOD,
-    HUNG,
-    INTERNAL,
-    PAUSED,
-    REFUSED,
-    TIMEOUT,
-    Objective,
-    Probe,
-    Script,
-    Target,
-)
+from .daemon import Target
+from .fate import GOOD, HUNG, INTERNAL, PAUSED, REFUSED, TIMEOUT, Objective, Probe, Script
 from .scenario import (
+    DAY,
+    EVERY,
     HOUR,
     MINUTE,
-    alert,
+    absent,
     case,
     firing,
     no_data,
+    of_the_instance,
     silent,
     throughout,
 )
 
-DAY = 24 * HOUR
 STOPS = 6 * MINUTE
 KEPT = 5 * MINUTE  # the pages' keep_firing_for
 SEEN = 90  # a scrape of 60 s and an evaluation
 NOTICED = STOPS + 8 * MINUTE + SEEN  # 3m without an event, as the pace is fast, then `for`
 MISSED = STOPS + 4 * MINUTE + SEEN
-ABSENT = alert("InferenceProbeAbsent")
+NAME = "InferenceProbeAbsent"
+ABSENT = absent()
 HANGS: Script = {0: (GOOD,), STOPS: (HUNG,)}
 HEALTHY: Script = {0: (GOOD,)}
 
@@ -54,6 +47,7 @@ NO_DATA = (
             throughout(NOTICED, NOTICED + 15 * MINUTE, "InferenceProbeNoData"),
             firing(NOTICED + 15 * MINUTE + SEEN),
         ),
+        scrapes=EVERY,
     ),
     case(
         "a scheduler that hangs in one of two instances is noticed there",
@@ -141,10 +135,11 @@ ABSENCE = (
         ),
         checks=(
             silent(0, STOPS + 3 * MINUTE),
-            firing(MISSED, ABSENT),
-            throughout(MISSED, MISSED + 5 * MINUTE + KEPT - MINUTE, "InferenceProbeAbsent"),
-            firing(MISSED + 10 * MINUTE + SEEN),
+            firing(MISSED, ABSENT, name=NAME),
+            throughout(MISSED, MISSED + 5 * MINUTE + KEPT - MINUTE, NAME),
+            firing(MISSED + 10 * MINUTE + SEEN, name=NAME),
         ),
+        scrapes=EVERY,
     ),
     case(
         "one failed scrape is not absence",
@@ -160,7 +155,7 @@ ABSENCE = (
         "one of two instances is gone: the job still has one",
         instance("a", HEALTHY),
         instance("b", HEALTHY, gone=STOPS),
-        checks=(silent(0, 20 * MINUTE),),
+        checks=(silent(0, 20 * MINUTE, NAME),),
     ),
     case(
         "each job, cluster and namespace must have an instance, whatever their names",
@@ -174,8 +169,9 @@ ABSENCE = (
         checks=(
             firing(
                 MISSED,
-                alert("InferenceProbeAbsent", job="a/sidecar"),
-                alert("InferenceProbeAbsent", job="b", cluster="c", namespace="n"),
+                absent(job="a/sidecar"),
+                absent(job="b", cluster="c", namespace="n"),
+                name=NAME,
             ),
         ),
     ),
@@ -184,15 +180,19 @@ ABSENCE = (
         Target((), {"job": "old", "instance": "i"}, gone=STOPS),
         Target((), {"job": "new", "instance": "i"}),
         checks=(
-            throughout(MISSED, DAY, "InferenceProbeAbsent"),
-            firing(DAY, alert("InferenceProbeAbsent", job="old")),
+            throughout(MISSED, DAY, NAME),
+            firing(
+                DAY,
+                absent(job="old"),
+                of_the_instance("InferenceProbeInstanceDown", job="old", instance="i"),
+            ),
             firing(STOPS + DAY + KEPT + SEEN),
         ),
         scrapes=(60,),
     ),
     case(
         "none was ever seen",
-        checks=(silent(0, 3 * MINUTE), firing(5 * MINUTE, alert("InferenceProbeAbsent", job=""))),
+        checks=(silent(0, 3 * MINUTE), firing(5 * MINUTE, absent(job=""))),
     ),
     case(
         "the daemon dies while a page fires: at every moment one of them is firing",
@@ -203,7 +203,7 @@ ABSENCE = (
                 STOPS + 25 * MINUTE,
                 "ModelDown|InferenceProbeAbsent",
             ),
-            firing(STOPS + 25 * MINUTE, ABSENT),
+            firing(STOPS + 25 * MINUTE, ABSENT, name="ModelDown|InferenceProbeAbsent"),
         ),
     ),
 )

@@ -1,97 +1,14 @@
-"""What a daemon would export at each scrape, for a scripted course of events. Times are seconds."""
+"""What a scripted daemon would export at each scrape. Times are seconds."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise, product
 from math import inf
 
+from .fate import PAUSED, Probe
+from .life import LAGS, SKIPS, Life
+
 Exposition = dict[str, float]  # series, as promtool writes them, to their values
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a probe ends. `charged` is false for what reaches no histogram."""
-
-    latency: float
-    success: bool = False
-    charged: bool = True
-
-
-GOOD = Outcome(latency=0.1, success=True)
-SLOW = Outcome(latency=0.8, success=True)
-REFUSED = Outcome(latency=0.001)
-TIMEOUT = Outcome(latency=5)
-INTERNAL = Outcome(latency=0, charged=False)
-PAUSED = Outcome(latency=inf, charged=False)
-HUNG = Outcome(latency=inf)
-
-
-Script = Mapping[float, tuple[Outcome, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """An objective that the config holds from `since` to `until`."""
-
-    slo: str = "fast"
-    target: float = 0.99
-    threshold: str = "0.5"
-    alert: str = "page"
-    since: float = -inf
-    until: float = inf
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A probe and its fate: from each time in `script` on, its runs end so, in turns."""
-
-    script: Script
-    name: str = "sentiment"
-    interval: float = 5
-    timeout: float = 5
-    objectives: tuple[Objective, ...] = (Objective(),)
-    buckets: tuple[str, ...] = ("0.25", "0.5", "1.0", "+Inf")
-    phases: tuple[str, ...] = ()  # that a success consists of, each as long as the whole
-    rebuilt: float = inf  # when a reload starts its histograms anew
-
-    def outcome(self, due: float) -> Outcome:
-        start = max((time for time in self.script if time <= due), default=min(self.script))
-        turns = self.script[start]
-        return turns[int((due - start) // self.interval) % len(turns)]
-
-
-@dataclass(frozen=True)
-class Life:
-    """One probe in one life of its histograms: from `start` to `end`."""
-
-    probe: Probe
-    start: float
-    end: float
-    grace: float
-
-    @cached_property
-    def counted(self) -> list[tuple[float, Outcome]]:
-        """(time, outcome) of what reached the histograms, by time."""
-        return [run for run in self._runs if run[1].charged and run[0] >= self.suspended_until]
-
-    @cached_property
-    def suspended_until(self) -> float:
-        successes = [time for time, outcome in self._runs if outcome.success]
-        return min([self.start + self.grace, *successes])
-
-    @cached_property
-    def _runs(self) -> list[tuple[float, Outcome]]:
-        return sorted(self._finished(), key=lambda run: run[0])
-
-    def _finished(self) -> Iterator[tuple[float, Outcome]]:
-        due = -(-self.start // self.probe.interval) * self.probe.interval
-        while due < self.end:
-            outcome = self.probe.outcome(due)
-            if due + outcome.latency < self.end:
-                yield due + outcome.latency, outcome
-            due += self.probe.interval
 
 
 @dataclass(frozen=True)
@@ -99,7 +16,8 @@ class Target:
     """A daemon as Prometheus scrapes it.
 
     It starts at each of `starts` and is gone from `gone` on: with `up` 0, or `deleted` in order,
-    which leaves no `up`. The scrapes at `failed` fail.
+    which leaves no `up`. The scrapes at `failed` fail. From each time in `reloads` on, the last
+    reload was a success (1) or not (0).
     """
 
     probes: tuple[Probe, ...]
@@ -111,6 +29,7 @@ class Target:
     deleted: bool = False
     failed: tuple[float, ...] = ()
     grace: float = 300
+    reloads: Mapping[float, float] = field(default_factory=lambda: {-inf: 1})
 
     def scrapes(self, times: Sequence[float]) -> list[Exposition]:
         """What Prometheus gets at each of these times; nothing where there is nothing to scrape."""
@@ -122,15 +41,18 @@ class Target:
             return {}
         if time in self.failed or time >= self.gone:
             return {self._series("up"): 0}
+        living = [life for life in lives if life.start <= time < life.end]
         return {
             self._series("up"): 1,
             self._series("inference_probe_build_info", version="1"): 1,
+            self._series("inference_probe_config_last_reload_successful"): _at(self.reloads, time),
             **{
-                series: value
-                for life in lives
-                if life.start <= time < life.end
-                for series, value in self._probe(life, time)
+                self._series("inference_probe_schedule_lag_seconds_bucket", le=le): sum(
+                    life.started(time, le) for life in living
+                )
+                for le in LAGS
             },
+            **{series: value for life in living for series, value in self._probe(life, time)},
         }
 
     def _lives(self, horizon: float) -> Iterator[Life]:
@@ -140,45 +62,63 @@ class Target:
                 yield Life(probe, start, end, 0 if start == probe.rebuilt else self.grace)
 
     def _probe(self, life: Life, time: float) -> Iterator[tuple[str, float]]:
-        yield from self._gauges(life, time)
-        yield from self._histograms(life, time)
-
-    def _gauges(self, life: Life, time: float) -> Iterator[tuple[str, float]]:
-        probe = life.probe
-        labels = {"probe": probe.name}
-        yield self._series("inference_probe_interval_seconds", **labels), probe.interval
-        yield self._series("inference_probe_timeout_seconds", **labels), probe.timeout
-        suspended = {
-            "startup": time < life.suspended_until,
-            "paused": probe.outcome(time) is PAUSED,
-        }
-        for reason, value in suspended.items():
-            yield self._series("inference_probe_suspended", **labels, reason=reason), float(value)
-        successes = [at for at, outcome in life.counted if outcome.success and at <= time]
-        if successes:
-            name = "inference_probe_last_success_timestamp_seconds"
-            yield self._series(name, **labels), successes[-1]
-        for it in probe.objectives:
-            if it.since <= time < it.until:
-                name = "inference_probe_slo_objective_ratio"
-                more = {"slo": it.slo, "threshold": it.threshold, "alert": it.alert}
-                yield self._series(name, **labels, **more, signal="latency"), it.target
-
-    def _histograms(self, life: Life, time: float) -> Iterator[tuple[str, float]]:
-        seen = life.counted[: bisect_right(life.counted, time, key=lambda run: run[0])]
-        for name, success in (("success", True), ("failure", False)):
-            labels = {"probe": life.probe.name, "outcome": name}
-            latencies = [outcome.latency for _, outcome in seen if outcome.success is success]
-            for le in life.probe.buckets:
-                count = sum(latency <= float(le) for latency in latencies)
-                yield self._series("inference_probe_latency_seconds_bucket", **labels, le=le), count
-            yield self._series("inference_probe_latency_seconds_count", **labels), len(latencies)
-        latencies = [outcome.latency for _, outcome in seen if outcome.success]
-        for phase, le in product(life.probe.phases, life.probe.buckets):
-            labels = {"probe": life.probe.name, "phase": phase, "le": le}
-            count = sum(latency <= float(le) for latency in latencies)
-            yield self._series("inference_probe_phase_seconds_bucket", **labels), count
+        for name, labels, value in (
+            *_pace(life.probe),
+            *_accounts(life, time),
+            *_state(life, time),
+            *_objectives(life.probe, time),
+            *_histograms(life, time),
+        ):
+            yield self._series(f"inference_probe_{name}", probe=life.probe.name, **labels), value
 
     def _series(self, name: str, **labels: str) -> str:
         pairs = sorted({**self.labels, **labels}.items())
         return name + "{" + ", ".join(f'{key}="{value}"' for key, value in pairs) + "}"
+
+
+Sample = tuple[str, dict[str, str], float]
+
+
+def _pace(probe: Probe) -> Iterator[Sample]:
+    yield "interval_seconds", {}, probe.interval
+    yield "timeout_seconds", {}, probe.timeout
+
+
+def _accounts(life: Life, time: float) -> Iterator[Sample]:
+    yield "ticks_total", {}, life.ticks(time)
+    for reason in SKIPS:
+        yield "skipped_total", {"reason": reason}, life.skipped(time, reason)
+
+
+def _state(life: Life, time: float) -> Iterator[Sample]:
+    paused = life.probe.outcome(time) is PAUSED
+    yield "suspended", {"reason": "startup"}, float(time < life.suspended_until)
+    yield "suspended", {"reason": "paused"}, float(paused)
+    last_success = life.last_success(time)
+    if last_success is not None:
+        yield "last_success_timestamp_seconds", {}, last_success
+    if life.probe.certificates:
+        expires = _at(life.probe.certificates, time)
+        yield "tls_certificate_not_after_timestamp_seconds", {}, expires
+
+
+def _objectives(probe: Probe, time: float) -> Iterator[Sample]:
+    for it in probe.objectives:
+        if it.since <= time < it.until:
+            labels = {"slo": it.slo, "threshold": it.threshold, "alert": it.alert}
+            yield "slo_objective_ratio", {**labels, "signal": "latency"}, it.target
+
+
+def _histograms(life: Life, time: float) -> Iterator[Sample]:
+    for outcome, success in (("success", True), ("failure", False)):
+        for le in life.probe.buckets:
+            labels = {"outcome": outcome, "le": le}
+            yield "latency_seconds_bucket", labels, life.answers(time, success, le)
+        yield "latency_seconds_count", {"outcome": outcome}, life.answers(time, success)
+    for phase, le in product(life.probe.phases, life.probe.buckets):
+        yield "phase_seconds_bucket", {"phase": phase, "le": le}, life.answers(time, True, le)
+
+
+def _at(values: Mapping[float, float], time: float) -> float:
+    """The value that holds at that time, of those that each hold from a time on."""
+    return values[max(start for start in values if start <= time)]

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from math import inf
 
-from .daemon import GOOD, REFUSED, SLOW, TIMEOUT, Objective, Outcome, Probe, Script, Target
+from .daemon import Target
+from .fate import GOOD, REFUSED, SLOW, TIMEOUT, Objective, Outcome, Probe, Script
 from .scenario import (
+    EVERY,
     HOUR,
     MINUTE,
     Check,
@@ -21,6 +23,7 @@ FIRES = TURNS_SLOW + 13 * MINUTE  # 10 of `for`, and time to be scraped and eval
 TURNS_GOOD = TURNS_SLOW + 22 * MINUTE
 RESOLVED = TURNS_GOOD + 7 * MINUTE  # the window of 5, scraped and evaluated
 ONE_IN_THREE_SLOW = (SLOW, GOOD, GOOD)
+NAME = "HighModelLatency"
 UP = Objective(slo="up", target=0.999, threshold="+Inf")
 
 
@@ -36,10 +39,10 @@ def target(probe: Probe, **labels: str) -> Target:
 def comes_and_goes(*alerts: str) -> tuple[Check, ...]:
     """Nothing fires too early, these do while it lasts, and nothing does after."""
     return (
-        silent(0, TURNS_SLOW + 9 * MINUTE),
-        firing(FIRES, *alerts),
-        throughout(FIRES, TURNS_GOOD, "HighModelLatency"),
-        firing(RESOLVED),
+        silent(0, TURNS_SLOW + 9 * MINUTE, NAME),
+        firing(FIRES, *alerts, name=NAME),
+        throughout(FIRES, TURNS_GOOD, NAME),
+        firing(RESOLVED, name=NAME),
     )
 
 
@@ -58,6 +61,7 @@ BASICS = (
         "one answer in three is slow: fires, and resolves",
         target(SLOW_AT_TIMES),
         checks=comes_and_goes(high_latency()),
+        scrapes=EVERY,
     ),
     case(
         "one slow answer does not fire",
@@ -98,7 +102,7 @@ BASICS = (
     case(
         "a probe every 10 minutes is too slow for 5 minutes: silent, however slow the model",
         target(Probe(interval=600, script={0: (GOOD,), HOUR: (SLOW,)})),
-        checks=(silent(0, 3 * HOUR, "HighModelLatency"),),
+        checks=(silent(0, 3 * HOUR, NAME),),
     ),
     case(
         "a restart inside the window",
@@ -149,7 +153,7 @@ LEVELS = (
     case(
         "an objective that asks for tickets gets this warning",
         objectives(Objective(alert="ticket")),
-        checks=comes_and_goes(high_latency(alert="ticket")),
+        checks=comes_and_goes(high_latency()),
     ),
     case(
         "an objective that asks for no alerts gets none",
@@ -163,7 +167,7 @@ LEVELS = (
             replace(SLOW_AT_TIMES, objectives=(Objective(target=0.95, alert="ticket"),)),
             instance="b:10115",
         ),
-        checks=comes_and_goes(high_latency(), high_latency(alert="ticket")),
+        checks=comes_and_goes(high_latency()),
     ),
 )
 
@@ -195,7 +199,10 @@ THRESHOLDS = (
             Objective(threshold="0.25", since=MOVES),
             script=SLOW_TO_A_QUARTER,
         ),
-        checks=(silent(0, TURNS_SLOW + 9 * MINUTE), firing(FIRES, high_latency())),
+        checks=(
+            silent(0, TURNS_SLOW + 9 * MINUTE, NAME),
+            firing(FIRES, high_latency(), name=NAME),
+        ),
     ),
     case(
         "a threshold that moves above the latency resolves",
@@ -205,8 +212,8 @@ THRESHOLDS = (
             script=SLOW_TO_A_QUARTER,
         ),
         checks=(
-            throughout(13 * MINUTE, FIRES, "HighModelLatency"),
-            firing(FIRES + 7 * MINUTE),
+            throughout(13 * MINUTE, FIRES, NAME),
+            firing(FIRES + 7 * MINUTE, name=NAME),
         ),
     ),
     case(
@@ -218,7 +225,7 @@ THRESHOLDS = (
                 expr='{__name__=~"inference_probe:slo_(good|bad):count", slo="typo"}',
                 samples={},
             ),
-            firing(FIRES, high_latency(), no_data(slo="typo")),
+            firing(FIRES, high_latency(), no_data(slo="typo"), name=f"{NAME}|InferenceProbeNoData"),
         ),
     ),
 )

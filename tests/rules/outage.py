@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 
-from .daemon import GOOD, INTERNAL, PAUSED, REFUSED, SLOW, TIMEOUT, Outcome, Probe, Script, Target
+from .daemon import Target
+from .fate import GOOD, INTERNAL, PAUSED, REFUSED, SLOW, TIMEOUT, Outcome, Probe, Script
 from .scenario import (
+    EVERY,
     HOUR,
     MINUTE,
+    SCRAPES,
     Scenario,
     alert,
+    burn,
     case,
     firing,
     high_latency,
+    missed,
     silent,
     throughout,
 )
@@ -53,16 +58,10 @@ def total(interval: float, *outcomes: Outcome) -> Scenario:
             throughout(pages, heals + KEPT, "ModelDown"),
             firing(heals + KEPT + SEEN),
         ),
+        scrapes=EVERY if interval == 10 else SCRAPES,
     )
 
 
-def replica(name: str, probe: Probe, **more: str) -> Target:
-    labels = {"job": "inference-probe", "instance": f"{name}:10115", **more}
-    return Target((probe,), labels)
-
-
-HEALTHY = Probe(script={0: (GOOD,)}, objectives=())
-SUSPENDED = Probe(script={0: (GOOD,), 2 * MINUTE: (PAUSED,)}, objectives=())
 PAGES = BREAKS + 4 * MINUTE
 
 OUTAGES = (
@@ -75,7 +74,7 @@ OUTAGES = (
     case(
         "an outage misses the objectives as well",
         Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,)}),)),
-        checks=(firing(PAGES, DOWN), firing(BREAKS + 13 * MINUTE, DOWN, high_latency())),
+        checks=(firing(BREAKS + 13 * MINUTE, DOWN, missed(), burn("5m", "1h"), high_latency()),),
     ),
     case(
         "one failed scrape while firing",
@@ -104,7 +103,7 @@ OUTAGES = (
     ),
     case(
         "a scrape job with another name",
-        replica("a", down(REFUSED), job="monitoring/model-sidecars"),
+        Target((down(REFUSED),), {"job": "monitoring/model-sidecars", "instance": "i"}),
         checks=(firing(PAGES, alert("ModelDown", job="monitoring/model-sidecars")),),
     ),
 )
@@ -164,82 +163,4 @@ ALIVE = (
     ),
 )
 
-REPLICAS = (
-    case(
-        "one of two replicas down is not the model down",
-        replica("a", down(REFUSED)),
-        replica("b", HEALTHY),
-        checks=(silent(0, 30 * MINUTE),),
-    ),
-    case(
-        "a healthy replica that probes every 10 minutes is heard",
-        replica("a", down(REFUSED)),
-        replica("b", replace(HEALTHY, interval=600)),
-        checks=(silent(0, HOUR),),
-    ),
-    case(
-        "both replicas down are one alert",
-        replica("a", down(REFUSED)),
-        replica("b", down(REFUSED)),
-        checks=(firing(PAGES, DOWN),),
-    ),
-    case(
-        "a suspended replica does not hide that the other is down",
-        replica("a", down(REFUSED)),
-        replica("b", SUSPENDED),
-        checks=(firing(PAGES, DOWN),),
-    ),
-    case(
-        "a suspended replica does not make a healthy one down",
-        replica("a", HEALTHY),
-        replica("b", SUSPENDED),
-        checks=(silent(0, 30 * MINUTE),),
-    ),
-    case(
-        "a replica that restarts does not hide that the other is down",
-        replica("a", down(REFUSED)),
-        Target(
-            (down(REFUSED),),
-            {"job": "inference-probe", "instance": "b:10115"},
-            starts=(0, PAGES + 65, PAGES + 8 * MINUTE + 5),
-        ),
-        checks=(throughout(PAGES, PAGES + 20 * MINUTE, "ModelDown"),),
-    ),
-    case(
-        "when the healthy replica is deleted, the other's outage is everybody's",
-        replica("a", down(REFUSED)),
-        Target(
-            (HEALTHY,),
-            {"job": "inference-probe", "instance": "b:10115"},
-            gone=PAGES + 5 * MINUTE,
-            deleted=True,
-        ),
-        checks=(silent(0, PAGES + 5 * MINUTE), firing(PAGES + 9 * MINUTE, DOWN)),
-    ),
-    case(
-        "when the replica that is down is deleted, nothing fires",
-        Target(
-            (down(REFUSED),),
-            {"job": "inference-probe", "instance": "a:10115"},
-            gone=BREAKS + 2 * MINUTE,
-            deleted=True,
-        ),
-        replica("b", HEALTHY),
-        checks=(silent(0, 30 * MINUTE),),
-    ),
-    case(
-        "clusters and namespaces with the same names stay apart",
-        replica("a", down(REFUSED), cluster="a", namespace="n"),
-        replica("a", HEALTHY, cluster="b", namespace="n"),
-        replica("a", HEALTHY, cluster="a", namespace="m"),
-        checks=(firing(PAGES, alert("ModelDown", cluster="a", namespace="n")),),
-    ),
-    case(
-        "two targets that share job, instance and probe do not end the rule",
-        replica("a", down(REFUSED), pod="a"),
-        replica("a", down(REFUSED), pod="b"),
-        checks=(firing(PAGES, DOWN),),
-    ),
-)
-
-SCENARIOS = (*OUTAGES, *ALIVE, *REPLICAS)
+SCENARIOS = (*OUTAGES, *ALIVE)

@@ -1,6 +1,7 @@
 """Scenarios of the recorded quantiles."""
 
-from .daemon import REFUSED, SLOW, Probe, Script, Target
+from .daemon import Target
+from .fate import REFUSED, SLOW, Probe, Script
 from .scenario import MINUTE, Check, case
 
 ANSWERS: Script = {0: (SLOW,), 6 * MINUTE: (REFUSED,)}  # 0.8 s, so between the buckets 0.5 and 1.0

@@ -1,20 +1,20 @@
 """A scenario: daemons, what becomes of them, and which alerts must be firing when."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any
 
 from .daemon import Target
 
 EVALUATION = 30
-SCRAPES = (15, 30, 60)
+EVERY = (15, 30, 60)
+SCRAPES = (15, 60)
 MINUTE, HOUR = 60, 3600
-LEVELS = {
-    "HighModelLatency": ("warning", "ticket"),
-    "ModelDown": ("critical", "page"),
-    "InferenceProbeAbsent": ("critical", "page"),
-    "InferenceProbeNoData": ("critical", "page"),
-}
+DAY = 24 * HOUR
+PAGES = ("ModelDown", "ModelObjectiveMissed", "InferenceProbeAbsent", "InferenceProbeNoData")
+PAGE = {"severity": "critical", "slo_severity": "page"}
+TICKET = {"severity": "warning", "slo_severity": "ticket"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,44 +42,64 @@ def case(
     return Scenario(name=name, targets=targets, checks=checks, scrapes=scrapes)
 
 
-def alert(name: str, severity: str = "", slo_severity: str = "", **labels: str) -> str:
-    """The series of a firing alert, with the labels of the default target and probe."""
-    levels = (severity, slo_severity) if severity else LEVELS[name]
+def alert(name: str, **labels: str) -> str:
+    """The series of a firing alert, with the labels of the default job and probe; "" is none."""
     pairs = {
         "alertname": name,
         "alertstate": "firing",
-        "severity": levels[0],
-        "slo_severity": levels[1],
         "job": "inference-probe",
-        **({} if name == "InferenceProbeAbsent" else {"probe": "sentiment"}),
+        "probe": "sentiment",
+        **(PAGE if name in PAGES else TICKET),
         **labels,
     }
     return "ALERTS{" + ", ".join(f'{k}="{v}"' for k, v in sorted(pairs.items()) if v) + "}"
 
 
+def absent(**labels: str) -> str:
+    return alert("InferenceProbeAbsent", **{"probe": "", **labels})
+
+
+def burn(short: str, long: str, **labels: str) -> str:
+    level = PAGE if short in ("5m", "30m") else TICKET
+    them = {"short": short, "long": long, "slo": "fast", **level, **labels}
+    return alert("ModelErrorBudgetBurn", **them)
+
+
 def high_latency(**labels: str) -> str:
-    return alert("HighModelLatency", **{"slo": "fast", "alert": "page", **labels})
+    return alert("HighModelLatency", **{"slo": "fast", **labels})
+
+
+def missed(**labels: str) -> str:
+    return alert("ModelObjectiveMissed", **{"slo": "fast", **labels})
 
 
 def no_data(**labels: str) -> str:
     return alert("InferenceProbeNoData", **{"slo": "fast", "instance": "probe:10115", **labels})
 
 
-def firing(at: float, *alerts: str) -> Check:
-    """Exactly these alerts are firing, with exactly these labels."""
-    return Check(at=at, expr='ALERTS{alertstate="firing"}', samples=dict.fromkeys(alerts, 1))
+def of_the_instance(name: str, **labels: str) -> str:
+    """An alert about an instance as a whole."""
+    return alert(name, **{"instance": "probe:10115", "probe": "", **labels})
+
+
+def firing(at: float, *alerts: str, name: str = ".+") -> Check:
+    """Of the alerts of that name exactly these are firing, with exactly these labels."""
+    expr = f'ALERTS{{alertname=~"{name}", alertstate="firing"}}'
+    return Check(at=at, expr=expr, samples=dict.fromkeys(alerts, 1))
 
 
 def silent(start: float, end: float, name: str = ".+") -> Check:
     """No alert of that name fires at any evaluation after `start` and up to `end`."""
-    expr = f'count_over_time(ALERTS{{alertname=~"{name}", alertstate="firing"}}[{end - start:g}s])'
+    expr = (
+        f'count_over_time(ALERTS{{alertname=~"{name}", alertstate="firing"}}[{end - start:.0f}s])'
+    )
     return Check(at=end, expr=expr, samples={})
 
 
 def throughout(start: float, end: float, name: str) -> Check:
     """An alert of that name is firing at every evaluation after `start` and up to `end`."""
     alerts = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
-    expr = f"min_over_time(({alerts} or vector(0))[{end - start:g}s:{EVALUATION}s]) > bool 0"
+    expr = f"min_over_time(({alerts} or vector(0))[{end - start:.0f}s:{EVALUATION}s]) > bool 0"
     return Check(at=end, expr=expr, samples={"{}": 1})
 
 
@@ -94,7 +114,7 @@ def promtool_group(scenario: Scenario, scrape: int) -> dict[str, Any]:
         "promql_expr_test": [
             {
                 "expr": check.expr,
-                "eval_time": f"{check.at:g}s",
+                "eval_time": f"{check.at:.0f}s",
                 "exp_samples": [{"labels": k, "value": v} for k, v in check.samples.items()],
             }
             for check in scenario.checks
@@ -127,15 +147,24 @@ def _run(values: list[float | None], start: int) -> tuple[str, int]:
     if first is None:
         if start and values[start - 1] is not None:
             return "stale", 1
-        length = _same([value is None for value in values[start:]])
+        length = _same(values[i] for i in range(start, len(values)))
         return f"_x{length}", length
-    pairs = zip(values[start:], values[start + 1 :], strict=False)
-    steps = [None if b is None or a is None else round(b - a, 6) for a, b in pairs]
-    length = _same(steps) if steps and steps[0] is not None else 0
+    length = _same(_steps(values, start))
     if length == 0:
         return f"{first:.10g}", 1
-    return f"{first:.10g}{steps[0]:+.10g}x{length}", length + 1
+    second = values[start + 1]
+    assert second is not None
+    return f"{first:.10g}{round(second - first, 6):+.10g}x{length}", length + 1
 
 
-def _same(values: list[Any]) -> int:
-    return next((i for i, value in enumerate(values) if value != values[0]), len(values))
+def _steps(values: list[float | None], start: int) -> Iterator[float]:
+    for a, b in pairwise(values[i] for i in range(start, len(values))):
+        if a is None or b is None:
+            return
+        yield round(b - a, 6)
+
+
+def _same(values: Iterable[float | None]) -> int:
+    """How many there are at the beginning that are all the same."""
+    _, group = next(groupby(values), (None, ()))
+    return sum(1 for _ in group)

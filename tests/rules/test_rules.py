@@ -14,7 +14,8 @@ RULE_FILE = RULES / "inference-probe.rules.yml"
 RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/README.md"
 GROUPS: list[dict[str, Any]] = yaml.safe_load(RULE_FILE.read_text())["groups"]
 ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
-NAMES = [f"{rule['alert']}-{rule['labels']['severity']}" for rule in ALERTS]
+NAMES = ["-".join([rule["alert"], *rule["labels"].values()]) for rule in ALERTS]
+PROMQL = re.compile(r"```promql\n(.*?)```|`([^`\n]*inference_probe[^`\n]*[(\[][^`\n]*)`", re.DOTALL)
 
 
 def run(promtool: Path, *arguments: str | Path) -> None:
@@ -55,6 +56,13 @@ def test_a_group_states_its_interval(group: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
+def test_an_alert_states_how_long_it_must_last(rule: dict[str, Any]) -> None:
+    """`for` is written down; what has none goes by memory of its own, and outlasts a blink."""
+    assert "for" in rule or rule["alert"] in ("ModelDown", "ModelObjectiveMissed")
+    assert "for" in rule or rule["keep_firing_for"]
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
 def test_an_alert_can_be_routed(rule: dict[str, Any]) -> None:
     """An alert is a critical page that outlasts a blink, or a warning and a ticket."""
     level = (rule["labels"]["severity"], rule["labels"]["slo_severity"])
@@ -72,6 +80,35 @@ def test_an_alert_explains_itself(rule: dict[str, Any]) -> None:
     assert page == RUNBOOK
     assert anchor == rule["alert"].lower()
     assert anchor in anchors()
+
+
+def test_every_alert_is_in_the_table_with_its_levels() -> None:
+    """The table of the runbook has each alert once, with the levels that its rules have."""
+    row = re.compile(r"^\| \[(\w+)\]\(#(\w+)\) \| ([\w, ]+) \| ([\w, ]+) \|", re.MULTILINE)
+    table = row.findall((RULES / "README.md").read_text())
+    assert [anchor for _, anchor, _, _ in table] == [name.lower() for name, _, _, _ in table]
+    levels = {
+        (rule["alert"], level, rule["labels"][level])
+        for rule in ALERTS
+        for level in ("severity", "slo_severity")
+    }
+    assert levels == {
+        (name, level, value)
+        for name, _, severity, slo_severity in table
+        for level, values in (("severity", severity), ("slo_severity", slo_severity))
+        for value in values.split(", ")
+    }
+
+
+def test_queries_of_the_runbook_parse(promtool: Path, tmp_path: Path) -> None:
+    """What the runbook tells people to ask can be asked."""
+    found = PROMQL.findall((RULES / "README.md").read_text())
+    queries = [block or span for block, span in found]
+    assert queries
+    rules = [{"record": f"asked:{i}", "expr": query} for i, query in enumerate(queries)]
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    run(promtool, "check", "rules", path)
 
 
 def anchors() -> set[str]:
