@@ -1,96 +1,88 @@
-"""What `check` says of a config that is valid: what will run, what it costs, what to think over."""
+"""What `check` says of a config that is valid: what will run, what it costs, when it will alert."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from probe.advice import advise, pace
 from probe.record.exposition import Exposition
-from probe.record.recorder import Recorder, shown_url
+from probe.record.recorder import Recorder
 from probe.schedule.ledger import Ledger
 from probe.settings.schema import Objective, Probe, Settings
-from probe.settings.units import format_duration
+from probe.slo.alerts import PERIOD
+from probe.slo.outlook import COMFORTABLE, FalseAlarms, Found, Need
+
+BAD = (1.0, 0.5, 0.05)
+"""Shares of bad probes whose detection is predicted."""
+
+USED = (1.0, COMFORTABLE)
+"""Shares of the budget that a model spends whose false alarms are predicted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the rules will make of one objective."""
+
+    objective: Objective
+    budget_probes: float  # that may be bad in 30 days
+    needs: tuple[Need, ...]
+    burn_needs: tuple[tuple[Need, Need], ...]
+    false_alarms: tuple[FalseAlarms, ...]
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedProbe:
+    """A probe, what it stores and what becomes of its objectives."""
+
+    probe: Probe
+    series: int
+    predictions: tuple[Prediction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The daemon as it would run."""
 
-    settings: Settings
+    probes: tuple[PlannedProbe, ...]
     series: int
     advice: tuple[str, ...]
 
 
 def plan(settings: Settings) -> Plan:
-    """`series` are those that Prometheus would store of all probes together."""
-    return Plan(settings=settings, series=_series(settings), advice=tuple(_advice(settings)))
+    """`series` are those that Prometheus would store, of one probe and of all with the daemon's."""
+    return Plan(
+        probes=tuple(_planned(probe) for probe in settings.probes),
+        series=_series(*settings.probes),
+        advice=tuple(advise(settings)),
+    )
 
 
-def _series(settings: Settings) -> int:
-    recorder = Recorder(Ledger(probe.name for probe in settings.probes))
-    for probe in settings.probes:
+def _planned(probe: Probe) -> PlannedProbe:
+    return PlannedProbe(
+        probe=probe,
+        series=_series(probe) - _series(),
+        predictions=tuple(_predict(objective, probe) for objective in probe.objectives),
+    )
+
+
+def _predict(objective: Objective, probe: Probe) -> Prediction:
+    its = pace(objective, probe)
+    silent = objective.alert == "none"
+    return Prediction(
+        objective=objective,
+        budget_probes=its.budget * PERIOD / its.interval,
+        needs=tuple(its.needs()) if its.pages else (),
+        burn_needs=tuple(its.burn_needs()) if its.pages else (),
+        false_alarms=tuple(its.false_alarms(its.budget * used) for used in USED if not silent),
+        found=tuple(its.found(share) for share in BAD if not silent),
+    )
+
+
+def _series(*probes: Probe) -> int:
+    ledger = Ledger()
+    recorder = Recorder(ledger)
+    for probe in probes:
+        ledger.open(probe.name)
         recorder.watch(probe, {"startup": lambda: True})
     page = Exposition(openmetrics=False)
     recorder.expose(page)
     return sum(not line.startswith("#") for line in page.text().splitlines())
-
-
-def _advice(settings: Settings) -> Iterator[str]:
-    for probe in settings.probes:
-        if not probe.objectives:
-            yield f"{probe.name}: no objectives, so only ModelDown can fire for it"
-        for objective in probe.objectives:
-            if objective.latency is not None and objective.latency >= probe.timeout:
-                yield (
-                    f"{probe.name}, {objective.name}: the threshold "
-                    f"{format_duration(objective.latency)} is not below the timeout "
-                    f"{format_duration(probe.timeout)}; every probe that succeeds is good"
-                )
-
-
-def text(plan: Plan, source: str) -> str:
-    """For people."""
-    lines = []
-    for probe in plan.settings.probes:
-        pace = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
-        lines.append(f"{probe.name}: {probe.method} {shown_url(probe)} {pace}")
-        lines += [f"    {one.name}: {promise(one)}" for one in probe.objectives]
-    count = len(plan.settings.probes)
-    probes = "1 probe" if count == 1 else f"{count} probes"
-    lines += [f"advice: {advice}" for advice in plan.advice]
-    return "\n".join([*lines, f"{source} is valid: {probes}, {plan.series} series"])
-
-
-def promise(objective: Objective) -> str:
-    """An objective in one line: `99% under 500ms (page)`."""
-    share = f"{objective.target * 100:.10g}%"
-    within = f"under {format_duration(objective.latency)}" if objective.latency else "succeed"
-    return f"{share} {within} ({objective.alert})"
-
-
-def document(plan: Plan) -> dict[str, object]:
-    """For machines."""
-    return {
-        "valid": True,
-        "problems": [],
-        "probes": [_probe(probe) for probe in plan.settings.probes],
-        "series": plan.series,
-        "advice": list(plan.advice),
-    }
-
-
-def _probe(probe: Probe) -> dict[str, object]:
-    return {
-        "name": probe.name,
-        "method": probe.method,
-        "url": shown_url(probe),
-        "interval_seconds": probe.interval,
-        "timeout_seconds": probe.timeout,
-        "objectives": [
-            {
-                "name": one.name,
-                "target": one.target,
-                "latency_seconds": one.latency,
-                "alert": one.alert,
-            }
-            for one in probe.objectives
-        ],
-    }

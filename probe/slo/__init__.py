@@ -1,0 +1,1 @@
+"""The mathematics of objectives: evidence, false alarms, the time to find out."""

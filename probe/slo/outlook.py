@@ -1,0 +1,155 @@
+"""What the rules will make of an objective: when they page, how often falsely, how soon."""
+
+from dataclasses import dataclass, replace
+from math import ceil, floor, inf
+
+from probe.slo import play
+from probe.slo.alerts import DOWN, EVALUATION, MISSED, PAGES, PERIOD, SCRAPE, TICKETS, Burn
+from probe.slo.evidence import needed, probes_in
+from probe.slo.moving import excursions, first
+
+DELAY = SCRAPE / 2 + EVALUATION / 2
+"""Seconds, on average, from the end of a probe to the evaluation that knows of it."""
+
+COMFORTABLE = 0.2
+"""Share of its budget that a model spends which is comfortably better than its objective."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """So many bad ones of the probes in a window page; None: not even if all are bad."""
+
+    window: int
+    probes: int
+    bad: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FalseAlarms:
+    """Expected in 30 days, of a model that is bad at `share` of the probes, within the budget."""
+
+    share: float
+    pages: float
+    tickets: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Median seconds from the first bad probe's due time to the first page and the first ticket,
+    if `share` of the probes are bad from then on; infinite where none comes.
+    """
+
+    share: float
+    page: float
+    ticket: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What decides of an objective's fate: the share that may be bad, how often one looks, and
+    whether it pages for itself or opens tickets only; ModelDown always pages.
+    """
+
+    budget: float
+    interval: float
+    timeout: float
+    pages: bool = True
+
+    def needs(self) -> list[Need]:
+        """Of ModelObjectiveMissed, by window."""
+        return [
+            Need(
+                window=window,
+                probes=probes_in(window, self.interval),
+                bad=needed(window, self.interval, self.budget, MISSED.evidence),
+            )
+            for window in MISSED.windows
+        ]
+
+    def burn_needs(self) -> list[tuple[Need, Need]]:
+        """Of the pages of ModelErrorBudgetBurn: both windows must have theirs."""
+        return [
+            (self._share(burn.short, burn.factor), self._burnt_for_sure(burn)) for burn in PAGES
+        ]
+
+    def false_alarms(self, share: float) -> FalseAlarms:
+        return FalseAlarms(
+            share=share,
+            pages=self._false_pages(share),
+            tickets=play.tickets(self.interval, self.budget, share),
+        )
+
+    def found(self, share: float) -> Found:
+        if share <= self.budget:
+            return Found(share=share, page=inf, ticket=inf)
+        missed = self._missed(share) if self.pages else inf
+        page = min(missed, self._down()) if share == 1 else missed
+        return Found(share=share, page=page, ticket=self._ticket(share))
+
+    def can_page(self) -> bool:
+        """Whether ModelObjectiveMissed can ever fire."""
+        return any(need.bad is not None for need in self.needs())
+
+    def _share(self, window: int, factor: float) -> Need:
+        """More bad ones than `factor` budgets."""
+        probes = probes_in(window, self.interval)
+        bad = floor(factor * self.budget * probes + 1e-9) + 1
+        return Need(window=window, probes=probes, bad=bad if bad <= probes else None)
+
+    def _burnt_for_sure(self, burn: Burn) -> Need:
+        """The long window must be evidence as well."""
+        share = self._share(burn.long, burn.factor)
+        sure = needed(burn.long, self.interval, self.budget, MISSED.evidence)
+        enough = None if share.bad is None or sure is None else max(share.bad, sure)
+        return replace(share, bad=enough)
+
+    def _false_pages(self, share: float) -> float:
+        """Excursions of each window, as if they had nothing in common, and runs of failures."""
+        probes = PERIOD / self.interval
+        looks = max(1, round(EVALUATION / self.interval))
+        missed = sum(
+            excursions(need.probes, need.bad, share, looks)
+            for need in self.needs()
+            if self.pages and need.bad is not None
+        )
+        run = max(DOWN.failures, ceil(DOWN.least / self.interval))
+        return probes * (missed + (1 - share) * share**run)
+
+    def _missed(self, share: float) -> float:
+        """ModelObjectiveMissed: evidence enough, and some of it `before` seconds ago."""
+        enough = self._first(share, MISSED.evidence)
+        some = self._first(share, MISSED.evidence_before)
+        return max(enough, some + MISSED.before) + self.timeout + DELAY
+
+    def _first(self, share: float, level: float) -> float:
+        """Median seconds until one of the windows holds evidence of this level."""
+        return min(self._passage(window, share, level) for window in MISSED.windows)
+
+    def _passage(self, window: int, share: float, level: float) -> float:
+        count = needed(window, self.interval, self.budget, level)
+        if count is None:
+            return inf
+        return self.interval * first(probes_in(window, self.interval), count, share)
+
+    def _down(self) -> float:
+        """ModelDown: the last success was due one interval before the first bad probe."""
+        failures = (DOWN.failures - 1) * self.interval + self.timeout
+        silence = (DOWN.intervals - 1) * self.interval + self.timeout
+        unseen = DOWN.least - self.interval - SCRAPE / 2
+        return max(failures + SCRAPE / 2, silence, unseen) + EVALUATION / 2
+
+    def promise_broken(self, share: float) -> float:
+        """Median seconds from the first bad probe's due time to HighModelLatency."""
+        broken = play.promise_broken(self.interval, self.budget, share)
+        return broken + self.timeout + DELAY
+
+    def _ticket(self, share: float) -> float:
+        return min([self.promise_broken(share), *(self._burnt(burn, share) for burn in TICKETS)])
+
+    def _burnt(self, burn: Burn, share: float) -> float:
+        """By the law of large numbers, the windows being long; hours count once they are full."""
+        limit = burn.factor * self.budget
+        if share <= limit:
+            return inf
+        hours = ceil(burn.long * limit / share / 3600) * 3600
+        return max(hours, burn.short * limit / share) + burn.hold

@@ -1,0 +1,87 @@
+"""What the predictions assume of the rules, held against the rules."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from probe.settings.units import format_duration, parse_duration
+from probe.slo.alerts import (
+    DOWN,
+    EVALUATION,
+    LONG_EVALUATION,
+    MISSED,
+    PAGES,
+    PROMISE,
+    TICKETS,
+    Burn,
+)
+
+RULES = Path(__file__).parents[2] / "rules" / "inference-probe.rules.yml"
+GROUPS = yaml.safe_load(RULES.read_text())["groups"]
+
+
+def alerts(name: str, **labels: str) -> list[dict[str, Any]]:
+    rules = [rule for group in GROUPS for rule in group["rules"] if rule.get("alert") == name]
+    return [rule for rule in rules if labels.items() <= rule["labels"].items()]
+
+
+def test_intervals() -> None:
+    """The groups are evaluated as often as is assumed."""
+    assert [parse_duration(group["interval"]) for group in GROUPS] == [EVALUATION, LONG_EVALUATION]
+
+
+def test_objective_missed() -> None:
+    """The windows of the evidence, and how much there must be now and before."""
+    windows = [
+        parse_duration(rule["labels"]["window"])
+        for rule in GROUPS[0]["rules"]
+        if rule.get("record") == "inference_probe:slo_evidence:log10"
+    ]
+    assert windows == list(MISSED.windows)
+    (rule,) = alerts("ModelObjectiveMissed")
+    assert re.findall(r"> ([\d.]+)", rule["expr"]) == ["6", "2", "0.5"]
+    assert (MISSED.evidence, MISSED.evidence_before) == (6, 2)
+    assert f"offset {format_duration(MISSED.before)}" in rule["expr"]
+
+
+def test_promise() -> None:
+    """The window of HighModelLatency and how long it must be bad."""
+    (rule,) = alerts("HighModelLatency")
+    assert f":ratio{format_duration(PROMISE.window)}" in rule["expr"]
+    assert parse_duration(rule["for"]) == PROMISE.hold
+
+
+def test_down() -> None:
+    """The failures and the silence of ModelDown."""
+    (rule,) = alerts("ModelDown")
+    assert f"> {DOWN.failures} - 0.5" in rule["expr"]
+    (recent,) = (
+        rule["expr"]
+        for rule in GROUPS[0]["rules"]
+        if rule.get("record") == "inference_probe:last_success:recent"
+    )
+    assert f"[{format_duration(DOWN.least)}]" in recent
+    assert f"<= {DOWN.intervals} * inference_probe_interval_seconds" in recent
+
+
+def test_burns() -> None:
+    """The window pairs, their factors and how long they must hold."""
+    for level, burns in (("page", PAGES), ("ticket", TICKETS)):
+        rules = alerts("ModelErrorBudgetBurn", slo_severity=level)
+        assert [burn(rule) for rule in rules] == list(burns)
+
+
+def burn(rule: dict[str, Any]) -> Burn:
+    """A rule as data."""
+    factors = set(re.findall(r"\) ([\d.]+) \* ", rule["expr"]))
+    assert len(factors) == 1
+    short, long = rule["labels"]["short"], rule["labels"]["long"]
+    assert re.findall(r"slo_bad:ratio(\w+)", rule["expr"]) == [short, long]
+    return Burn(
+        short=int(parse_duration(short)),
+        long=int(parse_duration(long)),
+        factor=float(factors.pop()),
+        hold=int(parse_duration(rule["for"])),
+    )

@@ -1,0 +1,100 @@
+"""What `check` advises and predicts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from probe import plan_report
+from probe.advice import advise
+from probe.plan import plan
+from probe.settings.loader import load
+from probe.settings.schema import Settings
+
+from .commands import invoke
+
+
+def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
+    keys = "".join(f"\n    {key}: {value}" for key, value in probe.items())
+    path = tmp_path / "probe.yml"
+    path.write_text(
+        "probes:\n  - name: m\n    url: http://127.0.0.1:9/"
+        + keys
+        + f"\n    objectives:\n      - {{name: o, {objective}}}\n"
+    )
+    return load(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("objective", "probe", "words"),
+    [
+        ("target: 99%, latency: 5s", {}, "the threshold 5s is not below the timeout 5s"),
+        ("target: 99.9%", {"interval": "10m"}, "its budget for 30 days is 4.3 bad probes"),
+        ("target: 95%", {"interval": "1m"}, "10m hold too few probes to tell that half of them"),
+        ("target: 99%", {"interval": "3h"}, "can never page: no window holds enough probes"),
+        ("target: 80%", {}, "can never page by its error budget: 6 times 0.2"),
+    ],
+)
+def test_advice(tmp_path: Path, objective: str, probe: dict[str, str], words: str) -> None:
+    """What would run, and not do what it seems to, is said with its place."""
+    advice = list(advise(settings(tmp_path, objective, **probe)))
+    assert any(it.startswith(f"m, o: {words}") for it in advice), advice
+
+
+@pytest.mark.parametrize(
+    ("objective", "probe"),
+    [
+        ("target: 99%, latency: 500ms", {}),
+        ("target: 99.9%", {"interval": "30s"}),
+        ("target: 95%, alert: ticket", {"interval": "1m"}),
+        ("target: 99.9%, alert: none", {"interval": "1h"}),
+    ],
+)
+def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> None:
+    """What is sound, or asks for no alerts, is left in peace."""
+    assert list(advise(settings(tmp_path, objective, **probe))) == []
+
+
+def test_the_advised_interval_is_enough(tmp_path: Path) -> None:
+    """Who follows the advice gets no more of it."""
+    (advice,) = advise(settings(tmp_path, "target: 95%", interval="1m"))
+    interval = advice.split("probe every ")[1].split()[0]
+    assert list(advise(settings(tmp_path, "target: 95%", interval=interval))) == []
+
+
+def test_words(tmp_path: Path) -> None:
+    """Counts for each window, times for each outage and false alarms for two models."""
+    words = plan_report.text(plan(settings(tmp_path, "target: 99%, latency: 500ms")), "probe.yml")
+    for row in (
+        "o: 99% under 500ms (page)",
+        "2,592 bad probes are allowed in 30 days",
+        "pages at          8 of 57 in 10m, 11 of 117 in 20m, 18 of 357 in 1h, 51 of 2157 in 6h",
+        "all fail          page after 3m, ticket after 11m",
+        "99.8% are good    under 0.01 false pages",
+    ):
+        assert row in words
+
+
+def test_levels(tmp_path: Path) -> None:
+    """An objective that opens tickets pages for nothing of its own; one without alerts has none."""
+    ticket = plan_report.text(plan(settings(tmp_path, "target: 99%, alert: ticket")), "x")
+    assert "pages at" not in ticket
+    assert "50% are bad       ticket after" in ticket
+    none = plan_report.text(plan(settings(tmp_path, "target: 99%, alert: none")), "x")
+    assert "false" not in none
+    assert "bad probes are allowed" in none
+
+
+def test_machines(tmp_path: Path) -> None:
+    """`check --output=json` has the same figures, and null for never."""
+    path = tmp_path / "probe.yml"
+    settings(tmp_path, "target: 80%", interval="1m")
+    done = invoke("check", f"--config.file={path}", "--output=json")
+    (probe,) = json.loads(done.stdout)["probes"]
+    (objective,) = probe["objectives"]
+    assert objective["burn_pages_at"][0]["long"]["bad"] is None
+    assert objective["budget_probes"] == 8640
+    assert [it["bad_ratio"] for it in objective["found_after"]] == [1.0, 0.5, 0.05]
+    assert objective["found_after"][2]["page_seconds"] is None
+    assert probe["series"] > 100
+    assert len(objective["false_alarms_in_30_days"]) == 2
