@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from probe.demo import files
 from probe.shipped import shipped
@@ -12,7 +13,8 @@ from probe.shipped import shipped
 from .observer import FACTOR
 
 
-def check(*command: str, search_path: str) -> None:
+def check(*command: str, search_path: str) -> str:
+    """What the program said; it must have ended with 0."""
     binary = shutil.which(command[0], path=search_path)
     if binary is None:
         pytest.fail(f"{command[0]} is not beside prometheus in {search_path}")
@@ -20,6 +22,7 @@ def check(*command: str, search_path: str) -> None:
         [binary, *command[1:]], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_prometheus_config(tmp_path: Path, search_path: str) -> None:
@@ -30,10 +33,43 @@ def test_prometheus_config(tmp_path: Path, search_path: str) -> None:
     check("promtool", "check", "config", str(config), search_path=search_path)
 
 
-def test_alertmanager_config(search_path: str) -> None:
-    """Nothing wrong, says amtool."""
+def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
+    """Nothing wrong, says amtool, also with all durations divided."""
     config = shipped("config/alertmanager.yml")
     check("amtool", "check-config", str(config), search_path=search_path)
+    shortened = tmp_path / "alertmanager.yml"
+    shortened.write_text(files.alertmanager(FACTOR))
+    check("amtool", "check-config", str(shortened), search_path=search_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (("alertname=ModelDown", "severity=critical", "slo_severity=page"), "page"),
+        (("alertname=HighModelLatency", "severity=warning", "slo_severity=ticket"), "ticket"),
+        (("alertname=SomebodyElses", "severity=critical"), "ticket"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0].partition("=")[2],
+)
+def test_routes(search_path: str, labels: tuple[str, ...], receiver: str) -> None:
+    """Pages and tickets go to a receiver each; what does not ask to be a page is none."""
+    config = f"--config.file={shipped('config/alertmanager.yml')}"
+    said = check("amtool", "config", "routes", "test", config, *labels, search_path=search_path)
+    assert said.split() == [receiver]
+
+
+def test_alerts_that_alertmanager_knows() -> None:
+    """Each alert that an inhibition names is one of the rules."""
+    config = yaml.safe_load(shipped("config/alertmanager.yml").read_text())
+    matchers = [
+        matcher
+        for rule in config["inhibit_rules"]
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        if matcher.startswith("alertname")
+    ]
+    named = {name for matcher in matchers for name in matcher.split('"')[1].split("|")}
+    groups = yaml.safe_load(shipped("rules/inference-probe.rules.yml").read_text())["groups"]
+    assert named <= {rule.get("alert") for group in groups for rule in group["rules"]}
 
 
 def test_shortened_rules(tmp_path: Path, search_path: str) -> None:

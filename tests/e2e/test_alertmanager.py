@@ -1,0 +1,123 @@
+"""What a real Alertmanager with the shipped config keeps back, and what it tells."""
+
+import time
+
+import pytest
+import requests
+
+from probe.demo import fetch
+from probe.demo.stack import HOST, Binaries, Stack, free_port
+from probe.shipped import shipped
+
+Labels = dict[str, str]
+
+PAGE = {"severity": "critical", "slo_severity": "page"}
+TICKET = {"severity": "warning", "slo_severity": "ticket"}
+PROBE = {"cluster": "eu", "namespace": "prod", "probe": "sentiment"}
+FAST = PROBE | {"slo": "fast"}
+INSTANCE = {"cluster": "eu", "namespace": "prod", "instance": "a:10115"}
+
+DOWN = {"alertname": "ModelDown"} | PAGE | PROBE
+MISSED = {"alertname": "ModelObjectiveMissed"} | PAGE | FAST
+FAST_BURN = {"alertname": "ModelErrorBudgetBurn", "short": "5m", "long": "1h"} | PAGE | FAST
+SLOW_BURN = {"alertname": "ModelErrorBudgetBurn", "short": "6h", "long": "3d"} | TICKET | FAST
+HIGH = {"alertname": "HighModelLatency"} | TICKET | FAST
+REPLICA_DOWN = {"alertname": "ModelReplicaDown"} | TICKET | PROBE | INSTANCE
+REGRESSION = {"alertname": "ModelLatencyRegression"} | TICKET | PROBE
+CERTIFICATE = {"alertname": "ModelCertificateExpires"} | TICKET | PROBE
+ABSENT = {"alertname": "InferenceProbeAbsent", "cluster": "eu", "namespace": "prod"} | PAGE
+INSTANCE_DOWN = {"alertname": "InferenceProbeInstanceDown"} | TICKET | INSTANCE
+NO_DATA = {"alertname": "InferenceProbeNoData"} | PAGE | FAST | INSTANCE
+
+
+def nowhere(alert: Labels) -> Labels:
+    """The alert of a Prometheus that knows no clusters and no namespaces."""
+    return {name: value for name, value in alert.items() if name not in ("cluster", "namespace")}
+
+
+KEPT_BACK = {
+    "objective missed, burn ticket": (MISSED, SLOW_BURN),
+    "objective missed, high latency": (MISSED, HIGH),
+    "burn page, burn ticket": (FAST_BURN, SLOW_BURN),
+    "burn page, high latency": (FAST_BURN, HIGH),
+    "down, objective missed": (DOWN, MISSED),
+    "down, burn page": (DOWN, FAST_BURN),
+    "down, burn ticket": (DOWN, SLOW_BURN),
+    "down, high latency": (DOWN, HIGH),
+    "down, replica down": (DOWN, REPLICA_DOWN),
+    "down, regression": (DOWN, REGRESSION),
+    "absent, instance down": (ABSENT, INSTANCE_DOWN),
+    "absent, no data": (ABSENT, NO_DATA),
+    "nowhere, burn page, high latency": (nowhere(FAST_BURN), nowhere(HIGH)),
+    "nowhere, down, objective missed": (nowhere(DOWN), nowhere(MISSED)),
+    "nowhere, absent, instance down": (nowhere(ABSENT), nowhere(INSTANCE_DOWN)),
+}
+"""What fires, and what is not told because of it."""
+
+TOLD = {
+    "burn page, the other burn page": (FAST_BURN, FAST_BURN | {"short": "30m", "long": "6h"}),
+    "burn page, objective missed": (FAST_BURN, MISSED),
+    "objective missed, another objective": (MISSED, HIGH | {"slo": "up"}),
+    "objective missed, another probe": (MISSED, HIGH | {"probe": "ranking"}),
+    "objective missed, regression": (MISSED, REGRESSION),
+    "down, another probe": (DOWN, HIGH | {"probe": "ranking"}),
+    "down, another cluster": (DOWN, HIGH | {"cluster": "us"}),
+    "down, another namespace": (DOWN, MISSED | {"namespace": "staging"}),
+    "down, certificate": (DOWN, CERTIFICATE),
+    "down, no data": (DOWN, NO_DATA),
+    "replica down, objective missed": (REPLICA_DOWN, MISSED),
+    "instance down, no data": (INSTANCE_DOWN, NO_DATA),
+    "absent, another cluster": (ABSENT, NO_DATA | {"cluster": "us"}),
+    "absent, a model that was down": (ABSENT, DOWN),
+}
+"""What fires, and what is told all the same."""
+
+
+class Alertmanager:
+    def __init__(self, url: str) -> None:
+        self._alerts = f"{url}/api/v2/alerts"
+
+    def post(self, *alerts: Labels) -> None:
+        body = [{"labels": labels} for labels in alerts]
+        requests.post(self._alerts, json=body, timeout=10).raise_for_status()
+
+    def kept_back(self) -> list[Labels]:
+        """What is inhibited of all that was posted, once Alertmanager has taken note of it."""
+        last = HIGH | {"job": "posted last"}
+        self.post(DOWN | {"job": "posted last"}, last)
+        deadline = time.monotonic() + 20
+        while last not in (inhibited := self._inhibited()):
+            assert time.monotonic() < deadline, f"Alertmanager keeps back only {inhibited}"
+            time.sleep(0.05)
+        return [labels for labels in inhibited if labels != last]
+
+    def _inhibited(self) -> list[Labels]:
+        alerts = fetch.json(self._alerts, inhibited="true")
+        return [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
+
+
+@pytest.fixture
+def alertmanager(stack: Stack, binaries: Binaries) -> Alertmanager:
+    address = f"{HOST}:{free_port()}"
+    command = [
+        binaries.alertmanager,
+        f"--config.file={shipped('config/alertmanager.yml')}",
+        f"--storage.path={stack.directory / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    stack.start("alertmanager", command, ready=f"http://{address}/-/ready")
+    return Alertmanager(f"http://{address}")
+
+
+def test_inhibition(alertmanager: Alertmanager) -> None:
+    """What says less than an alert that fires already is kept back; what is about another
+    objective, probe, namespace, cluster or job, or says something else, is told.
+    """
+    for case, alerts in (KEPT_BACK | TOLD).items():
+        alertmanager.post(*(alert | {"job": case} for alert in alerts))
+    kept_back = alertmanager.kept_back()
+    assert {labels["job"]: labels for labels in kept_back} == {
+        case: target | {"job": case} for case, (_, target) in KEPT_BACK.items()
+    }
+    assert len(kept_back) == len(KEPT_BACK)
