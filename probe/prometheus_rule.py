@@ -1,0 +1,80 @@
+"""The bundled rules as a PrometheusRule, the resource that the Prometheus operator reads."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+_NAME = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DOMAIN_LENGTH = 253
+_WORD = "at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at each end"
+_DNS_WORD = "at most 63 lower-case letters, digits and `-`, a letter or digit at each end"
+
+# Words that PyYAML takes for text and other readers of YAML for a number or a truth.
+_AMBIGUOUS = re.compile(r"[-+.\d][-+.\d_eEo]*|[yYnN]")
+
+
+def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> str:
+    """`rules` is the text of a rule file; its comments are lost. The result is YAML, too.
+
+    ValueError for what Kubernetes would not take as a namespace.
+    """
+    if namespace is not None and not _DNS_LABEL.fullmatch(namespace):
+        raise ValueError(f"{namespace!r} is no namespace of Kubernetes: write {_DNS_WORD}")
+    metadata = {"name": "inference-probe", "namespace": namespace, "labels": dict(labels)}
+    resource = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {key: value for key, value in metadata.items() if value},
+        "spec": yaml.safe_load(rules),
+    }
+    return yaml.dump(
+        resource, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+
+
+def read_labels(text: str) -> dict[str, str]:
+    """KEY=VALUE, several with commas between, as labels of Kubernetes. ValueError for others."""
+    labels: dict[str, str] = {}
+    for pair in text.split(","):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"{pair!r} is no label: write KEY=VALUE, as in team=ml")
+        _check_key(key)
+        if value and not _NAME.fullmatch(value):
+            raise ValueError(f"{value!r} is no value for the label {key}: write {_WORD}")
+        if key in labels:
+            raise ValueError(f"the label {key} is there twice: write it once")
+        labels[key] = value
+    return labels
+
+
+def _check_key(key: str) -> None:
+    domain, slash, name = key.rpartition("/")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{key!r} is no key of a label: write {_WORD}")
+    if slash and not _is_domain(domain):
+        raise ValueError(f"{key!r} is no key of a label: write a domain before /{name}")
+
+
+def _is_domain(text: str) -> bool:
+    return len(text) <= _DOMAIN_LENGTH and all(map(_DNS_LABEL.fullmatch, text.split(".")))
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML for people: lists are indented, texts of several lines stand as they are."""
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        if "\n" in value:
+            style = "|"
+        elif tag.endswith(":str") and _AMBIGUOUS.fullmatch(value):
+            style = "'"
+        return super().represent_scalar(tag, value, style)
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
