@@ -1,0 +1,31 @@
+"""Virtual environments of programs that we test against, and that pin other versions than we do."""
+
+import fcntl
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def install(cache: Path, python: str, requirements: Sequence[str]) -> Path:
+    """The directory of its programs. Installed once: other test processes wait meanwhile."""
+    environment = cache / "-".join(requirements).replace("==", "-")
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (environment / "complete").exists():
+            shutil.rmtree(environment, ignore_errors=True)
+            run(python, "-m", "venv", str(environment))
+            pip = (str(environment / "bin/python"), "-m", "pip", "--disable-pip-version-check")
+            run(*pip, "install", "--quiet", *requirements)
+            (environment / "complete").touch()
+    return environment / "bin"
+
+
+def run(
+    *command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> None:
+    """It must end with 0."""
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
