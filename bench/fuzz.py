@@ -1,0 +1,38 @@
+"""Looks for a config or a reply that breaks something: python -m bench.fuzz [--minutes 10].
+
+The tests of the same names, with new examples round after round. What breaks one is made small and
+printed, and is kept in `.hypothesis`, so that the tests try it first from then on.
+"""
+
+import argparse
+import sys
+import time
+
+from tests.measure.replies import mouth
+from tests.measure.test_fuzz import test_any_reply
+from tests.settings.test_settings_anything import test_any_bytes, test_any_text, test_any_values
+
+CONFIGS = (test_any_text, test_any_bytes, test_any_values)
+
+
+def main() -> int:
+    until = time.monotonic() + _parser().parse_args().minutes * 60
+    rounds = 0
+    with mouth() as server:
+        while time.monotonic() < until:
+            test_any_reply(server)
+            for test in CONFIGS:
+                test()
+            rounds += 1
+    print(f"{rounds} rounds, and nothing was found")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Tries a fault on a daemon with two probes: one is struck, its neighbour is healthy."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import yaml
+
+from probe.vocabulary import Reason
+from tests.commands import COMMAND, Running, running
+from tests.faults.fault import Fault, Stage
+from tests.faults.page import Page
+from tests.measure.truth import Truth
+
+STRUCK, NEIGHBOUR = "struck", "neighbour"
+
+DELAY = 0.02
+"""Seconds after which the neighbour answers; how long it really took, it says itself."""
+
+WARM, ENOUGH = 5, 20
+"""Successes of the neighbour before the fault may strike, and after it has."""
+
+PATIENCE = 15.0
+"""Seconds for the fault to show itself, and for the neighbour to be well again."""
+
+# Fine where the neighbour's latencies are, in ms: half of a bucket is what a median may be off.
+BUCKETS = [*(19 + n / 10 for n in range(110)), *range(30, 100), 1000]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the metrics of the daemon said at the end, and how it ended."""
+
+    struck: frozenset[Reason]
+    """Why runs of the struck probe failed."""
+    succeeded: bool
+    """Whether any of them succeeded."""
+    others: frozenset[Reason]
+    """Why runs of the neighbour failed."""
+    late: bool
+    """Whether ticks were skipped as late."""
+    unbalanced: list[str]
+    """Probes whose ticks are not all accounted for."""
+    shift: float
+    """By how much (seconds) the neighbour's median latency is above what it really took."""
+    fastest: float
+    """The shortest of the neighbour's latencies (seconds, the upper bound of its bucket)."""
+    healthy: bool
+    """Whether `/-/healthy` says so."""
+    code: int
+    """The exit code after SIGTERM."""
+
+
+def attempt(fault: Fault, directory: Path) -> Outcome:
+    """Try a fault, which takes some seconds.
+
+    Raises AssertionError where it does not show itself, or the neighbour does not recover.
+    """
+    home = directory / "config"
+    home.mkdir()
+    with (
+        Truth(delay=DELAY) as truth,
+        fault.stage(home) as stage,
+        running(_config(stage, truth, home), command=_command(stage)) as daemon,
+    ):
+        _wait(daemon, lambda page: page.successes(NEIGHBOUR) >= WARM)
+        stage.strike(daemon)
+        since = _page(daemon).successes(NEIGHBOUR)
+        page = _wait(
+            daemon, lambda page: _shows(page, fault) and page.successes(NEIGHBOUR) - since >= ENOUGH
+        )
+        return Outcome(
+            struck=page.failures(STRUCK),
+            succeeded=page.successes(STRUCK) > 0,
+            others=page.failures(NEIGHBOUR),
+            late=page.total("skipped_total", reason="late") > 0,
+            unbalanced=page.unbalanced(),
+            shift=page.quantile(NEIGHBOUR, 0.5) - _took(truth, page.successes(NEIGHBOUR)),
+            fastest=page.quantile(NEIGHBOUR, 0),
+            healthy=daemon.get("/-/healthy").ok,
+            code=daemon.terminate(),
+        )
+
+
+def _command(stage: Stage) -> tuple[str, ...]:
+    if not stage.condition:
+        return COMMAND
+    return (sys.executable, "-m", "tests.faults.daemon", *stage.condition)
+
+
+def _config(stage: Stage, truth: Truth, home: Path) -> str:
+    neighbour = {
+        "name": NEIGHBOUR,
+        "url": truth.url,
+        "interval": "50ms",
+        "timeout": "2s",
+        "buckets": [f"{ms:g}ms" for ms in BUCKETS],
+    }
+    struck = {"name": STRUCK, "interval": "100ms", **stage.keys}
+    defaults = {"timeout": "1s", "startup_grace": "0s"}
+    path = home / "probe.yml"
+    path.write_text(yaml.safe_dump({"defaults": defaults, "probes": [neighbour, struck]}))
+    return f"--config.file={path}"
+
+
+def _page(daemon: Running) -> Page:
+    return Page(daemon.get("/metrics").text)
+
+
+def _wait(daemon: Running, done: Callable[[Page], bool]) -> Page:
+    """The first page that is as it should be."""
+    end = time.monotonic() + PATIENCE
+    while not done(page := _page(daemon)):
+        assert time.monotonic() < end, f"not what was waited for, {PATIENCE} s long: {_told(page)}"
+        time.sleep(0.1)
+    return page
+
+
+def _told(page: Page) -> str:
+    """For people, of a page that is not as it should be."""
+    return ", ".join(
+        f"{probe}: {page.successes(probe)} successes, failures for {sorted(page.failures(probe))}"
+        for probe in (STRUCK, NEIGHBOUR)
+    )
+
+
+def _shows(page: Page, fault: Fault) -> bool:
+    """Whether all has been seen that the fault is known for."""
+    succeeded = page.successes(STRUCK) > 0 or not fault.succeeds
+    return succeeded and fault.reports <= page.failures(STRUCK)
+
+
+def _took(truth: Truth, answers: int) -> float:
+    """The median of what so many answers of the neighbour really took (seconds)."""
+    return median(truth.last() for _ in range(answers))
