@@ -1,24 +1,41 @@
 # inference-probe as an image: no compiler, no shell script, no root.
 #   docker build -t inference-probe .
 #   docker run --rm --read-only -p 10115:10115 -v ./probe.yml:/etc/inference-probe/probe.yml inference-probe
+# All that is installed is named in the lock files with its hash, for every architecture; CONTRIBUTING.md
+# says how they are made. For the same base as well: --build-arg PYTHON=python:3.13-slim@sha256:...
 ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/inference-probe
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+# pip stays outside: it is of no use in the image. Wheels only, so no architecture needs a compiler.
+RUN python3 -m venv --without-pip /opt/inference-probe \
+ && python3 -m venv --without-pip /opt/build
+COPY requirements.lock requirements-build.lock ./
+RUN python3 -m pip --python /opt/inference-probe/bin/python install --only-binary=:all: \
+      --require-hashes --requirement requirements.lock \
+ && python3 -m pip --python /opt/build/bin/python install --only-binary=:all: \
+      --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY config config
 COPY rules rules
 COPY probe probe
-# Compiled now, since nothing can be written later; pip is of no use in the image.
-RUN /opt/inference-probe/bin/python -m pip install --no-cache-dir --disable-pip-version-check . \
- && /opt/inference-probe/bin/python -m pip uninstall --yes --quiet pip setuptools \
- && /opt/inference-probe/bin/python3 -m compileall -q /opt/inference-probe/lib
+RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
+ && python3 -m pip --python /opt/inference-probe/bin/python install --no-index --no-deps /dist/*.whl
+# Compiled now, since nothing can be written later.
+RUN /opt/inference-probe/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/inference-probe/lib
 
 FROM ${PYTHON}
+ARG VERSION=development
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="inference-probe" \
       org.opencontainers.image.description="Synthetic latency probes for machine-learning model endpoints" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/inference-probe/inference-probe" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/inference-probe /opt/inference-probe
 ENV PATH=/opt/inference-probe/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

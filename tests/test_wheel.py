@@ -1,0 +1,119 @@
+"""What is released: a wheel that works where nothing else is, and the lock files of the image."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from probe import __version__
+from probe.demo.stack import free_port
+
+from .queries import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def install(directory: Path) -> Path:
+    """The commands of an environment that has nothing but the wheel, made from the source
+    distribution, and what it depends on.
+    """
+    call(sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT))
+    (wheel,) = directory.glob("*.whl")
+    environment = directory / "environment"
+    call(sys.executable, "-m", "venv", str(environment))
+    call(str(environment / "bin/pip"), "install", "--quiet", str(wheel))
+    return environment / "bin"
+
+
+def call(*command: str, cwd: Path | None = None) -> str:
+    """What a command says that must work. Without prometheus, and whatever else may be there."""
+    done = subprocess.run(
+        command, cwd=cwd, env=bare(), capture_output=True, text=True, check=False, timeout=150
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def bare() -> dict[str, str]:
+    """How to reach the package index, and little else."""
+    return {
+        "PATH": "/nowhere",
+        "HOME": os.environ["HOME"],
+        **{key: value for key, value in os.environ.items() if re.match("PIP_|.*_PROXY|SSL_", key)},
+    }
+
+
+def test_wheel(tmp_path: Path) -> None:
+    """Built, and installed into an empty environment, it has its rules, its config and its demo."""
+    commands = install(tmp_path)
+    command = str(commands / "inference-probe")
+    assert call(command, "--version", cwd=tmp_path) == f"inference-probe {__version__}\n"
+    assert "is valid: 1 probe" in call(command, "check", cwd=tmp_path)
+    shipped = (ROOT / "rules/inference-probe.rules.yml").read_text()
+    assert call(command, "rules", cwd=tmp_path) == shipped
+    once(commands, tmp_path)
+    demo(command, tmp_path)
+
+
+def once(commands: Path, directory: Path) -> None:
+    """A request to the toy model."""
+    port = free_port()
+    model = subprocess.Popen(
+        [str(commands / "python"), "-m", "probe.demo.model", f"--port={port}"],
+        cwd=directory,
+        env=bare(),
+        stdout=subprocess.PIPE,
+    )
+    with model:
+        assert model.stdout
+        assert model.stdout.readline().startswith(b"model on")
+        config = directory / "probe.yml"
+        config.write_text(
+            f'probes: [{{name: toy, url: "http://127.0.0.1:{port}/predict", json: {{data: a}}}}]\n'
+        )
+        arguments = ("once", f"--config.file={config}", "--output=json")
+        (result,) = json.loads(call(str(commands / "inference-probe"), *arguments))
+        assert (result["success"], result["status"]) == (True, 200)
+        model.terminate()
+
+
+def demo(command: str, directory: Path) -> None:
+    """It runs without Prometheus, says so, and ends when it is told to."""
+    process = subprocess.Popen(
+        [command, "demo"], cwd=directory, env=bare(), stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout
+        said = "".join(iter(process.stdout.readline, "\n"))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert "There is no prometheus, or no alertmanager, on the PATH" in said
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("lock", "asked"),
+    [
+        ("requirements.lock", PYPROJECT["project"]["dependencies"]),
+        ("requirements-build.lock", PYPROJECT["build-system"]["requires"]),
+    ],
+)
+def test_lock(lock: str, asked: list[str]) -> None:
+    """All that pyproject.toml asks for is in it, in a version that will do and with its hash, and
+    nothing says from where.
+    """
+    text = (ROOT / lock).read_text()
+    pins = re.findall(r"(?m)^([\w.-]+)==([\w.]+).* \\\n    --hash=sha256:[0-9a-f]{64}", text)
+    locked = {canonicalize_name(name): version for name, version in pins}
+    assert len(pins) == len(re.findall(r"^\w", text, re.MULTILINE))
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
+    assert "://" not in text
