@@ -47,13 +47,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_run(subparsers, environ)
     _add_check(subparsers, environ)
     _add_once(subparsers, environ)
-    _command(
-        subparsers,
-        "rules",
-        commands.rules,
-        "print the bundled Prometheus rules; load them as they are",
-        "Example: inference-probe rules > /etc/prometheus/rules/inference-probe.rules.yml",
-    )
+    _add_rules(subparsers, environ)
     demo.add_arguments(
         _command(
             subparsers,
@@ -76,6 +70,14 @@ def _add_run(subparsers: "Commands", environ: Mapping[str, str]) -> None:
     flags = _Flags(command, environ)
     _add_config(flags)
     flags.add("--web.listen-address", "HOST:PORT to serve on", default=":10115")
+    flags.add("--web.config.file", "TLS and users, in the format of exporter-toolkit")
+    flags.add(
+        "--web.enable-lifecycle",
+        "take POST /-/reload, /-/pause and /-/resume",
+        default="false",
+        choices=("true", "false"),
+        alone="true",
+    )
     flags.add("--log.level", "how much to say", default="info", choices=LEVELS)
     flags.add("--log.format", "how to say it", default="logfmt", choices=FORMATS)
     flags = _Flags(command.add_argument_group("one endpoint, without a config file"), environ)
@@ -114,6 +116,31 @@ def _add_once(subparsers: "Commands", environ: Mapping[str, str]) -> None:
     command.add_argument("names", nargs="*", metavar="NAME", help="only these probes")
 
 
+def _add_rules(subparsers: "Commands", environ: Mapping[str, str]) -> None:
+    command = _command(
+        subparsers,
+        "rules",
+        commands.rules,
+        "print the bundled Prometheus rules; load them as they are",
+        "Examples:\n"
+        "  inference-probe rules > /etc/prometheus/rules/inference-probe.rules.yml\n"
+        "  inference-probe rules --format=kubernetes --label=release=mine | kubectl apply -f -",
+    )
+    flags = _Flags(command, environ)
+    flags.add(
+        "--format",
+        "a rule file, or a PrometheusRule for the Prometheus operator (without the comments)",
+        default="prometheus",
+        choices=("prometheus", "kubernetes"),
+    )
+    flags.add(
+        "--label",
+        "label of the PrometheusRule as KEY=VALUE; more of them with commas, or the flag again",
+        repeated=True,
+    )
+    flags.add("--namespace", "namespace of the PrometheusRule; default that of kubectl")
+
+
 def _add_config(flags: "_Flags") -> None:
     flags.add("--config.file", "the config; default config/probe.yml, else the packaged one")
 
@@ -147,19 +174,45 @@ class _Flags:
         self._environ = environ
 
     def add(
-        self, flag: str, about: str, *, default: str | None = None, choices: Sequence[str] = ()
+        self,
+        flag: str,
+        about: str,
+        *,
+        default: str | None = None,
+        choices: Sequence[str] = (),
+        repeated: bool = False,
+        alone: str | None = None,
     ) -> None:
+        """A `repeated` flag gives its values with commas between, as its variable has them.
+
+        `alone` is what a flag says that stands there without a value.
+        """
         name = flag.removeprefix("--").replace(".", "_").replace("-", "_")
         variable = PREFIX + name.upper()
         said = f"; default {default}" if default else ""
         self._to.add_argument(
             flag,
             dest=name,
+            action=_Join if repeated else "store",
+            nargs="?" if alone else None,
+            const=alone,
             default=self._environ.get(variable, default),
             type=_reader(choices, variable),
             metavar="|".join(choices) or flag.rpartition(".")[2].strip("-").upper(),
             help=f"{about}{said} [{variable}]",
         )
+
+
+class _Join(argparse.Action):
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        _option: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is self.default else f"{before},{values}")
 
 
 def _reader(choices: Sequence[str], variable: str) -> Callable[[str], str]:

@@ -6,23 +6,28 @@ import json
 import logging
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 
-from probe import __version__, log, plan, waterfall
+from probe import __version__, log, plan, plan_report, prometheus_rule, waterfall
+from probe.advice import advise
 from probe.clock import Clock
-from probe.daemon import Daemon, build_probers
+from probe.daemon import Daemon
 from probe.settings.loader import ConfigError, from_flags, load
 from probe.settings.schema import Settings
 from probe.shipped import shipped
 from probe.vocabulary import Result
+from probe.web.lifecycle import Refused
 from probe.web.report import report
 from probe.web.server import listen
+from probe.web.webconfig import WebConfig
 from probe.workers import Workers
+from probe.workshop import Workshop
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +45,23 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     log.configure(args.log_level, args.log_format)
     try:
         settings, source = _settings(args, environ)
+        web = WebConfig(Path(args.web_config_file) if args.web_config_file else None)
         listener = listen(args.web_listen_address)
     except (ConfigError, UsageError, ValueError) as error:
         return _complain(error)
     except OSError as error:
         return _complain(f"cannot listen on {args.web_listen_address}: {error.strerror or error}")
-    stop = _until_signalled()
-    base = source.parent if source else Path()
-    daemon = Daemon(settings, listener, environ=environ, base=base, clock=Clock())
+    told = _signals()
+    daemon = Daemon(
+        settings,
+        listener,
+        environ=environ,
+        base=source.parent if source else Path(),
+        clock=Clock(),
+        read=None if source is None else lambda: load(source, environ=environ),
+        enable_lifecycle=args.web_enable_lifecycle == "true",
+        web=web,
+    )
     host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,
@@ -56,32 +70,44 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "probes": len(settings.probes),
     }
     logger.info("inference-probe is running", extra={"fields": fields})
-    for advice in plan.plan(settings).advice:
+    for advice in advise(settings):
         logger.warning(advice)
     if source == shipped(CONFIG):
         logger.warning("no config was given: this is the packaged example")
     daemon.start()
-    stop.wait()
+    while _reload_is_all(told):
+        with suppress(Refused):  # it is in the log
+            daemon.reload()
     logger.info("stopping: waiting for the probes in flight")
     daemon.stop()
     logger.info("stopped")
     return OK
 
 
-def _until_signalled() -> threading.Event:
-    """Set by SIGTERM and SIGINT, of which a second one is not waited for."""
-    stop = threading.Event()
+def _signals() -> SimpleQueue[int]:
+    """SIGTERM, SIGINT and SIGHUP as they come. A second one that ends is not waited for.
 
-    def handle(number: int, _frame: object) -> None:
-        stop.set()
+    A queue, because that is all that a signal handler may touch: who runs it may be interrupted
+    anywhere, with any lock in his hands.
+    """
+    told = SimpleQueue[int]()
+
+    def end(number: int, _frame: object) -> None:
+        told.put(number)
         signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    if hasattr(signal, "SIGHUP"):
-        words = "SIGHUP changes nothing: a config is read at the start; restart to change it"
-        signal.signal(signal.SIGHUP, lambda *_: logger.warning(words))
-    return stop
+        signal.signal(number, end)
+    signal.signal(signal.SIGHUP, lambda number, _: told.put(number))
+    return told
+
+
+def _reload_is_all(told: SimpleQueue[int]) -> bool:
+    """Wait for signals; whether all that have come by then ask for a reload, one for them all."""
+    numbers = {told.get()}
+    while not told.empty():
+        numbers.add(told.get())
+    return numbers == {signal.SIGHUP}
 
 
 def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -96,9 +122,9 @@ def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             print(error, file=sys.stderr)
         return FAILED
     if args.output == "json":
-        print(json.dumps(plan.document(planned), indent=2))
+        print(json.dumps(plan_report.document(planned), indent=2))
     else:
-        print(plan.text(planned, str(path)))
+        print(plan_report.text(planned, str(path)))
     return FAILED if args.strict and planned.advice else OK
 
 
@@ -135,9 +161,27 @@ def _results(runs: Sequence[Callable[[], Result]]) -> list[Result]:
     return [future.result() for future in futures]
 
 
-def rules(_args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    print(shipped("rules/inference-probe.rules.yml").read_text(), end="")
+def rules(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    try:
+        text = _rules(args)
+    except (UsageError, ValueError) as error:
+        return _complain(error)
+    print(text, end="")
     return OK
+
+
+def _rules(args: argparse.Namespace) -> str:
+    text = shipped("rules/inference-probe.rules.yml").read_text()
+    if args.format == "kubernetes":
+        labels = prometheus_rule.read_labels(args.label) if args.label else {}
+        return prometheus_rule.render(text, namespace=args.namespace, labels=labels)
+    for flag in ("label", "namespace"):
+        if getattr(args, flag) is not None:
+            raise UsageError(
+                f"--{flag} needs --format=kubernetes: it is for the resource, not for the rules; "
+                "to label all alerts, set external_labels in prometheus.yml"
+            )
+    return text
 
 
 def _settings(args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Settings, Path | None]:
@@ -171,12 +215,14 @@ def _config(args: argparse.Namespace) -> Path:
 def _runs(
     settings: Settings, names: list[str], path: Path, environ: Mapping[str, str]
 ) -> list[Callable[[], Result]]:
-    probers = build_probers(settings, environ=environ, base=path.parent, clock=Clock())
-    unknown = [name for name in names if name not in probers]
+    known = [probe.name for probe in settings.probes]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        known = ", ".join(probers)
-        raise UsageError(f"no probe {', '.join(map(repr, unknown))} in {path}; there are: {known}")
-    return [probers[name].run for name in names or probers]
+        there = ", ".join(known)
+        raise UsageError(f"no probe {', '.join(map(repr, unknown))} in {path}; there are: {there}")
+    workshop = Workshop(environ=environ, base=path.parent, clock=Clock())
+    made = workshop.make(settings, names or known)
+    return [made[name].run for name in names or known]
 
 
 def _complain(error: Exception | str) -> int:

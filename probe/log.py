@@ -1,13 +1,23 @@
-"""Log lines as Prometheus and its exporters write them: logfmt, or JSON."""
+"""Log lines as Prometheus and its exporters write them: logfmt, or JSON; each on one line."""
 
 import json
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
+from types import TracebackType
 from typing import TextIO
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
+
+BURST = 1000
+"""Lines that one logger may write at once: one for each of many probes that fail together."""
+PER_SECOND = 10.0
+"""Lines that it may write after that."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Fields(logging.Formatter):
@@ -21,6 +31,8 @@ class _Fields(logging.Formatter):
             "msg": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if left_out := getattr(record, "left_out", 0):
+            fields["left_out"] = left_out
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return fields
@@ -43,10 +55,68 @@ def _word(value: object) -> str:
     return text if text and plain else json.dumps(text)
 
 
+class Dam(logging.Filter):
+    """Lets no logger flood the log, whatever goes wrong and however often; what it left out is
+    counted in the next line. Who asks for debugging gets all of that.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` is in seconds."""
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()  # the handler takes its own only after this
+        self._levels: dict[str, tuple[float, float]] = {}
+        """By logger, how many lines it may write now, and as of when."""
+        self._left_out: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno <= logging.DEBUG:
+            return True
+        with self._lock:
+            if self._take(record.name):
+                record.left_out = self._left_out.pop(record.name, 0)
+                return True
+            self._left_out[record.name] = self._left_out.get(record.name, 0) + 1
+            return False
+
+    def _take(self, name: str) -> bool:
+        now = self._now()
+        level, since = self._levels.get(name, (BURST, now))
+        level = min(BURST, level + (now - since) * PER_SECOND)
+        there_is_one = level >= 1
+        self._levels[name] = (level - there_is_one, now)
+        return there_is_one
+
+
 def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
-    """Send the log of the whole process to a stream."""
+    """Send the log of the whole process to a stream, and nothing else there."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Json() if form == "json" else Logfmt())
+    handler.addFilter(Dam())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines for each run
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start is ours to report
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever a scanner sends
+    logging.raiseExceptions = False  # a log that cannot be written has nowhere to say so
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def _uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    logger.error("uncaught exception", exc_info=(kind, error, traceback))
+
+
+def _uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
+    error = told.exc_value or told.exc_type()
+    thread = told.thread.name if told.thread else None
+    logger.error("uncaught exception", exc_info=error, extra={"fields": {"thread": thread}})
+
+
+def _unraisable(told: "sys.UnraisableHookArgs") -> None:
+    """What a finalizer raises, for instance. Of the object its type must do: it may be dying."""
+    error = told.exc_value or told.exc_type()
+    fields = {"object": type(told.object).__name__}
+    logger.error(told.err_msg or "exception ignored", exc_info=error, extra={"fields": fields})

@@ -102,6 +102,14 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """What an answer looked like: its headers and the beginning of its body, secrets masked."""
+
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one probe came to. Times are seconds; a failed probe is a result like any other."""
 
@@ -123,6 +131,8 @@ class Result:
     merged_reads: int = 0
     size: int = 0
     certificate_not_after: float | None = None
+    excerpt: Excerpt | None = None
+    """What came back, where the probe failed: not for everybody's eyes."""
 
     @property
     def latency(self) -> float:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,11 +66,14 @@ class Running:
 
 @contextmanager
 def running(
-    *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
 ) -> Iterator[Running]:
     """A daemon on a free port, listening, until the end of the block."""
     process = subprocess.Popen(
-        [*COMMAND, "run", "--web.listen-address=127.0.0.1:0", *arguments],
+        [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],
         cwd=cwd,
         env=environment(environ),
         stderr=subprocess.PIPE,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from apscheduler.schedulers.base import BaseScheduler
+
 from probe.clock import SECOND, Clock
 from probe.workers import Task
 
@@ -36,3 +38,16 @@ class FakeCrew:
         if self.full:
             raise RuntimeError("can't start new thread")
         self.tasks.append(task)
+
+
+class HandWound(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
+    """APScheduler itself, without its thread: it looks for due jobs when the test says so."""
+
+    def shutdown(self, wait: bool = True) -> None:
+        super().shutdown(wait)
+
+    def wakeup(self) -> None:
+        pass
+
+    def look(self) -> None:
+        self._process_jobs()

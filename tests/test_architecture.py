@@ -9,13 +9,18 @@ PACKAGE = Path(__file__).parent.parent / "probe"
 
 # Rooms from left to right. A room may import from its left, and from itself.
 ROOMS = (
-    ("probe", "vocabulary", "clock", "workers", "shipped", "log"),
+    ("probe", "vocabulary", "clock", "workers", "shipped", "log", "slo"),
     ("settings",),
     ("schedule",),
     ("measure",),
     ("record",),
     ("web",),
-    ("plan", "waterfall", "daemon"),
+    ("advice", "plan", "plan_report", "waterfall", "prometheus_rule"),
+    ("workshop",),
+    ("station",),
+    ("roster",),
+    ("reload",),
+    ("daemon",),
     ("commands",),
     ("cli",),
     ("__main__",),

@@ -178,15 +178,6 @@ def test_a_change_of_state_is_told_once(tmp_path: Path) -> None:
     assert len(failing) == 1
 
 
-def test_hanging_up_is_not_the_end(tmp_path: Path) -> None:
-    """SIGHUP, by which others reload, says that it changes nothing, and the daemon goes on."""
-    with running(_config(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/"})) as daemon:
-        daemon.process.send_signal(signal.SIGHUP)
-        assert daemon.process.stderr
-        assert "SIGHUP changes nothing" in daemon.process.stderr.readline()
-        assert daemon.get("/-/healthy").status_code == 200
-
-
 def test_a_second_interrupt_is_not_waited_for(tmp_path: Path) -> None:
     """Who asks twice to stop does not wait for the drain."""
     probe = {"name": "m", "interval": "200ms", "timeout": "9s"}

@@ -7,6 +7,9 @@ from typing import Any
 
 from probe.demo import fetch
 
+_ABOUT = ("instance", "probe", "slo", "short", "long", "quantile")
+"""Labels by which alerts of one name differ, in a place with one job."""
+
 
 class Stage(StrEnum):
     """How far an alert has come."""
@@ -14,25 +17,28 @@ class Stage(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     ARRIVED = "firing, arrived in Alertmanager"
+    INHIBITED = "firing, arrived in Alertmanager, kept back under another alert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Alert:
-    """Which alert, of what; "" where a label is absent."""
+    """Which alert, whether a page or a ticket, and of what."""
 
+    level: str
     name: str
-    probe: str
-    slo: str
+    about: tuple[str, ...]
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> "Alert":
         return cls(
-            name=labels["alertname"], probe=labels.get("probe", ""), slo=labels.get("slo", "")
+            level=labels.get("slo_severity", ""),
+            name=labels["alertname"],
+            about=tuple(labels[name] for name in _ABOUT if name in labels),
         )
 
     def __str__(self) -> str:
-        about = " ".join(part for part in (self.probe, self.slo) if part)
-        return f"{self.name} ({about})" if about else self.name
+        what = f"{self.level} {self.name}".lstrip()
+        return f"{what} ({' '.join(self.about)})" if self.about else what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +50,18 @@ class Alerting:
 
     def stages(self) -> dict[Alert, Stage]:
         """Every alert that is pending or more, the furthest stage of each."""
+        arrived = self.arrived()  # first, so that one which resolves does not seem to go back
         told = fetch.json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
         stages = {Alert.of(alert["labels"]): Stage(alert["state"]) for alert in told}
-        return stages | dict.fromkeys(map(Alert.of, self.arrived()), Stage.ARRIVED)
+        for alert in arrived:
+            inhibited = alert["status"]["inhibitedBy"]
+            stages[Alert.of(alert["labels"])] = Stage.INHIBITED if inhibited else Stage.ARRIVED
+        return stages
 
-    def arrived(self) -> list[dict[str, str]]:
-        """The labels of each alert that is active in Alertmanager; one that resolved is not."""
+    def arrived(self) -> list[dict[str, Any]]:
+        """What Alertmanager's API says of each alert that it has; it drops one that resolved."""
         alerts: list[dict[str, Any]] = fetch.json(f"{self.alertmanager}/api/v2/alerts")
-        return [alert["labels"] for alert in alerts]
+        return alerts
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Prometheus' instant vector: `metric` and `value` of each series."""

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[fault.value for fault in Fault],
         help="how the model misbehaves after a healthy start: "
         + "; ".join(f"{fault}, {fault.story}" for fault in Fault).replace("%", "%%")
-        + ". The command ends when the alert for it has fired and resolved."
+        + ". The command ends when the alerts for it have fired and resolved."
         " Without a fault it runs until Ctrl-C",
     )
     option(
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=duration.argument,
         metavar="2m",
         help=f"for how long, by the clock on the wall; default {duration.write(FAULT_FOR)}, with"
-        f" --fast {duration.write(FAULT_FOR / FAST)}: longer than the alert waits before it fires",
+        f" --fast {duration.write(FAULT_FOR / FAST)}: longer than any of these alerts waits",
     )
     option(
         "--fast",
@@ -59,7 +59,7 @@ def objection(fault: Fault | None, lasting: float | None, factor: int) -> str | 
     if lasting > needed:
         return None
     return (
-        f"--fault-for={duration.write(lasting)} is too short: {fault.alert} does not fire within"
-        f" {duration.write(needed)}. Leave it out, or say --fault-for={duration.write(2 * needed)}"
-        + ("" if factor > 1 else ", or --fast")
+        f"--fault-for={duration.write(lasting)} is too short: {fault.alerts[-1]} does not fire"
+        f" within {duration.write(needed)}. Leave it out, or say"
+        f" --fault-for={duration.write(2 * needed)}" + ("" if factor > 1 else ", or --fast")
     )

@@ -71,6 +71,11 @@ def _where_to_look(stack: Stack, model: ToyModel, daemon: str, alerting: Alertin
             "There is no prometheus, or no alertmanager, on the PATH: you see the daemon's"
         )
         lines.append("own numbers, and no alerts. Debian: prometheus, prometheus-alertmanager.")
+    else:
+        lines.append(
+            "This Prometheus has no past: where a rule looks back for hours it sees minutes,"
+        )
+        lines.append("so ModelErrorBudgetBurn fires sooner than in one that is days old.")
     if stack.factor > 1:
         lines.append(
             f"Time is {stack.factor} times as fast: windows and waiting times of the rules,"

@@ -24,11 +24,11 @@ def parse(text: str) -> float:
 
 
 def write(seconds: float) -> str:
-    """The shortest text of so many seconds; what is under a millisecond is rounded up to one."""
+    """So many seconds, in days and less; what is under a millisecond is rounded up to one."""
     rest = max(round(seconds * 1000), 1 if seconds > 0 else 0)
     text = ""
-    for unit, size in _MILLISECONDS.items():
-        count, rest = divmod(rest, size)
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, _MILLISECONDS[unit])
         if count:
             text += f"{count}{unit}"
     return text or "0s"

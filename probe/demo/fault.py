@@ -14,14 +14,16 @@ class Fault(StrEnum):
         return _STORIES[self]
 
     @property
-    def alert(self) -> str:
-        """The alert of the bundled rules that this fault is made for."""
-        return "ModelDown" if self in (Fault.ERRORS, Fault.DOWN) else "HighModelLatency"
+    def alerts(self) -> tuple[str, ...]:
+        """Those of the bundled rules that this fault is made for, as they arrive."""
+        if self in (Fault.ERRORS, Fault.DOWN):
+            return ("ModelDown",)
+        return ("ModelObjectiveMissed", "HighModelLatency")
 
     @property
     def seconds_to_alert(self) -> float:
-        """For so long, at least, the fault must last for its alert to fire."""
-        return {"ModelDown": 180.0, "HighModelLatency": 600.0}[self.alert]
+        """For so long, at least, the fault must last for the last of them to fire."""
+        return {"ModelDown": 180.0, "HighModelLatency": 600.0}[self.alerts[-1]]
 
 
 _STORIES = {

@@ -1,4 +1,4 @@
-"""Healthy, misbehaving, healthy again: a fault, the alert that it is for, and the end of both."""
+"""Healthy, misbehaving, healthy again: a fault, the alerts that it is for, and the end of all."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from probe.demo.stack import ToyModel
 from probe.demo.watch import Watch, tell
 
 HEALTHY = 300.0  # seconds before the fault: the window of the rules is full
-PATIENCE = 1800.0  # seconds for the alert to resolve
+PATIENCE = 1800.0  # seconds for the alerts to resolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +24,19 @@ class Story:
     factor: int
 
     def run(self) -> int:
-        """0 when the alert came and went; 1, and a word on what did not happen."""
+        """0 when the alerts came and went; 1, and a word on what did not happen."""
         tell(f"the model is healthy; in {duration.write(HEALTHY / self.factor)} it will not be")
         self.watch.until(self._fired, seconds=HEALTHY / self.factor)
         if self._fired():
             return self._fail("an alert fired while the model was healthy")
         begun = self._become(self.fault, f"{self.fault.story}, for {duration.write(self.lasting)}")
         self.watch.until(lambda: False, seconds=self.lasting)
-        arrived = self._arrived()
+        missing = set(self.fault.alerts) - self._arrived()
         healed = self._become(None, "healthy again")
-        if not arrived:
-            return self._fail(f"{self.fault.alert} did not arrive in Alertmanager meanwhile")
-        if not self.watch.until(self._resolved, seconds=PATIENCE / self.factor):
-            return self._fail(f"{self.fault.alert} did not resolve")
+        if missing:
+            return self._fail(f"{_list(missing)} did not arrive in Alertmanager meanwhile")
+        if not self.watch.until(lambda: not self._lasting(), seconds=PATIENCE / self.factor):
+            return self._fail(f"{_list(self._lasting())} did not resolve")
         self._sum_up(begun, healed)
         return 0
 
@@ -49,14 +49,14 @@ class Story:
     def _fired(self) -> bool:
         return any(stage is not Stage.PENDING for stage in self.watch.stages.values())
 
-    def _arrived(self) -> bool:
-        return any(
-            change.alert.name == self.fault.alert and change.after is Stage.ARRIVED
-            for change in self.watch.changes
-        )
+    def _arrived(self) -> set[str]:
+        """Also under another alert: Alertmanager has it all the same."""
+        there = (Stage.ARRIVED, Stage.INHIBITED)
+        return {change.alert.name for change in self.watch.changes if change.after in there}
 
-    def _resolved(self) -> bool:
-        return all(alert.name != self.fault.alert for alert in self.watch.stages)
+    def _lasting(self) -> set[str]:
+        """Of the alerts that the fault is for."""
+        return {alert.name for alert in self.watch.stages} & set(self.fault.alerts)
 
     def _fail(self, problem: str) -> int:
         now = ", ".join(f"{alert} is {stage}" for alert, stage in self.watch.stages.items())
@@ -65,8 +65,12 @@ class Story:
 
     def _sum_up(self, begun: float, healed: float) -> None:
         print(f"\nNothing fired while the model was healthy. Then, {self.fault.story}:")
-        for change in self.watch.changes:
+        for change in (change for change in self.watch.changes if change.at >= begun):
             since, event = (begun, "the fault") if change.at < healed else (healed, "its end")
             print(f"  {change}, {change.at - since:.0f} s after {event}")
         for alert, stage in self.watch.stages.items():
             print(f"  {alert}: still {stage}")
+
+
+def _list(names: set[str]) -> str:
+    return " and ".join(sorted(names))

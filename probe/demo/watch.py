@@ -25,8 +25,12 @@ class Change:
     after: Stage | None
 
     def __str__(self) -> str:
-        over = "no longer pending" if self.before is Stage.PENDING else "resolved"
-        return f"{self.alert}: {self.after or over}"
+        return f"{self.alert}: {self._event()}"
+
+    def _event(self) -> str:
+        if self.before is Stage.INHIBITED and self.after is Stage.ARRIVED:
+            return "no longer kept back"
+        return self.after or ("no longer pending" if self.before is Stage.PENDING else "resolved")
 
 
 class Watch:

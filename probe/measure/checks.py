@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from probe.measure import failure
+from probe.measure.masking import NOTHING_SECRET, Mask
 from probe.measure.observed import Observed, Unreadable, finder
 from probe.settings.schema import Condition, Expect
 from probe.vocabulary import Failure, Reason
+
+SHOWN = 80
+"""Characters of a value that is not as expected."""
 
 
 class Judgement:
@@ -18,29 +22,34 @@ class Judgement:
         self._expect = expect
         self._json = tuple((path, finder(path), when) for path, when in expect.json_paths.items())
 
-    def __call__(self, observed: Observed) -> Failure | None:
-        """None when all is as expected, else the first thing that is not."""
+    def __call__(self, observed: Observed, mask: Mask = NOTHING_SECRET) -> Failure | None:
+        """None when all is as expected, else the first thing that is not: anybody may read it,
+        so the mask hides the secrets of the request.
+        """
         if not self._expect.allows(observed.status):
             reason = failure.of_status(observed.status)
             return Failure(reason=reason, detail=f"the answer has the status {observed.status}")
         try:
-            self._check(observed)
-        except (_Unexpected, Unreadable) as unexpected:
+            self._check(observed, mask)
+        except _Unexpected as unexpected:
             return Failure(reason=Reason.ASSERTION, detail=str(unexpected))
+        except Unreadable as error:
+            detail = mask.cut(str(error), failure.LONGEST)
+            return Failure(reason=Reason.ASSERTION, detail=detail)
         except RecursionError:
             return Failure(reason=Reason.ASSERTION, detail="the body's JSON is nested too deeply")
         return None
 
-    def _check(self, observed: Observed) -> None:
+    def _check(self, observed: Observed, mask: Mask) -> None:
         for name, condition in self._expect.headers.items():
             value = observed.headers.get(name)
             found = [] if value is None else [_HeaderText(value)]
-            _hold(condition, found, f"the header {name}")
+            _hold(condition, found, f"the header {name}", mask)
         pattern = self._expect.body_matches
         if pattern and not pattern.search(observed.content.decode(errors="replace")):
-            raise _Unexpected(f"the body does not match {pattern.pattern!r}")
+            raise _Unexpected(mask(f"the body does not match {pattern.pattern!r}"))
         for path, find, condition in self._json:
-            _hold(condition, find(observed.document), path)
+            _hold(condition, find(observed.document), path, mask)
 
 
 class _Unexpected(Exception):
@@ -51,7 +60,7 @@ class _HeaderText(str):
     """A header's value: its numbers are text, too; those of JSON are not."""
 
 
-def _hold(condition: Condition, found: list[Any], where: str) -> None:
+def _hold(condition: Condition, found: list[Any], where: str, mask: Mask) -> None:
     """Raise unless there is a value and every value that was found meets the condition."""
     if condition.exists is not None and condition.exists is not bool(found):
         raise _Unexpected(f"{where} is {'missing' if condition.exists else 'there'}")
@@ -60,15 +69,15 @@ def _hold(condition: Condition, found: list[Any], where: str) -> None:
     if not found:
         raise _Unexpected(f"{where} is missing")
     for value in found:
-        _meet(condition, value, where)
+        _meet(condition, value, where, mask)
 
 
-def _meet(condition: Condition, value: Any, where: str) -> None:
-    shown = json.dumps(value)[:80]
+def _meet(condition: Condition, value: Any, where: str, mask: Mask) -> None:
     for operator, wanted in condition.operators.items():
         complaint = _COMPLAINTS[operator](value, wanted)
         if complaint:
-            raise _Unexpected(f"{where} is {shown}, {complaint}")
+            shown = mask.cut(json.dumps(value), SHOWN)
+            raise _Unexpected(f"{where} is {shown}, {mask(complaint)}")
 
 
 def _differs(value: Any, wanted: Any) -> str | None:

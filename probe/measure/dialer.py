@@ -3,7 +3,7 @@
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.parse import SplitResult, unquote
@@ -53,41 +53,62 @@ class Dialer:
         resolver: Resolver,
         policy: Policy,
         *,
-        context: Callable[[], ssl.SSLContext],
+        context: Callable[[bool], ssl.SSLContext],
         server_name: str | None = None,
         family: int = socket.AF_UNSPEC,
     ) -> None:
-        """`context` is asked for https; `server_name` is checked in place of the URL's host."""
+        """`context` is asked for https, with whether the server is the one of the config: no other
+        sees our certificate. Of that one `server_name` is checked in place of the URL's host.
+        """
         self._resolver = resolver
         self._policy = policy
         self._context = context
         self._server_name = server_name
         self._family = family
 
-    def dial(self, url: SplitResult, watch: Stopwatch, proxy: SplitResult | None) -> Connection:
-        """Connect to the server of a URL; raises OSError, TimeoutError and ProbeErrors."""
+    def dial(
+        self,
+        url: SplitResult,
+        watch: Stopwatch,
+        proxy: SplitResult | None = None,
+        *,
+        home: bool = True,
+    ) -> Connection:
+        """Connect to the server of a URL, which is the one of the config if it is `home`.
+
+        Raises OSError, TimeoutError and ProbeErrors.
+        """
         if proxy is None:
             timed = self._connect(_place(url), watch)
         else:
             timed = self._through(proxy, url, watch)
         try:
-            return self._secure(url, timed) if url.scheme == "https" else Connection(timed, timed)
+            if url.scheme == "https":
+                return self._secure(url, timed, home=home)
+            return Connection(timed, timed)
         except BaseException:
             timed.close()
             raise
 
     def _connect(self, place: tuple[str, int], watch: Stopwatch) -> TimedSocket:
-        found = self._resolver.resolve(*place, self._family, watch)
-        addresses = [address for address in found if self._policy.permits(address.host)]
-        if not addresses:
-            denied = ", ".join(sorted({address.host for address in found}))
-            raise Denied(f"the `networks` of the config do not permit {denied}")
+        # looked up once: what was checked is what is connected to
+        addresses = self._permitted(self._resolver.resolve(*place, self._family, watch))
         timed, connected = _first(addresses, watch)
         watch.end(connected)
         return timed
 
+    def _permitted(self, found: Sequence[Address]) -> list[Address]:
+        """Those of the addresses that the policy permits; raises Denied when it permits none."""
+        permitted = [address for address in found if self._policy.permits(address.host)]
+        if found and not permitted:
+            denied = ", ".join(sorted({address.host for address in found}))
+            raise Denied(f"the `networks` of the config do not permit {denied}")
+        return permitted
+
     def _through(self, proxy: SplitResult, url: SplitResult, watch: Stopwatch) -> TimedSocket:
         """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
+        # a name is the proxy's to look up, and to judge
+        self._permitted(self._resolver.literal(*_place(url), socket.AF_UNSPEC))
         try:
             timed = self._connect(_place(proxy), watch)
         except OSError as error:
@@ -108,12 +129,13 @@ class Dialer:
             raise
         return timed
 
-    def _secure(self, url: SplitResult, timed: TimedSocket) -> Connection:
-        context, watch = self._context(), timed.watch
+    def _secure(self, url: SplitResult, timed: TimedSocket, *, home: bool) -> Connection:
+        context, watch = self._context(home), timed.watch
+        name = (home and self._server_name) or url.hostname
         watch.begin(Phase.TLS)
         timed.first_departed = None
         # TLS over memory, not over the socket's own: so its bytes pass the timed socket too
-        secured = SSLTransport(timed, context, self._server_name or url.hostname)
+        secured = SSLTransport(timed, context, name)
         # from the first byte sent to the last received: our own arithmetic is not the server's
         if timed.first_departed:
             watch.since(timed.first_departed.kernel)

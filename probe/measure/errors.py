@@ -23,6 +23,10 @@ class Denied(ProbeError):
     """The policy forbids the addresses of the host."""
 
 
+class Overslept(ProbeError):
+    """The deadline passed in our turn: this process was stopped, or had no processor."""
+
+
 class TooLarge(ProbeError):
     """The body is larger than the cap."""
 

@@ -11,6 +11,7 @@ from probe.measure.errors import (
     TooLarge,
     is_unreachable,
 )
+from probe.measure.masking import NOTHING_SECRET, Mask
 from probe.vocabulary import Failure, Phase, Reason
 
 _TIMEOUTS = {
@@ -65,13 +66,15 @@ LONGEST = 200
 """Characters of an exception's own words that are shown."""
 
 
-def classify(phase: Phase | None, error: Exception, *, timeout: float) -> Failure:
+def classify(
+    phase: Phase | None, error: Exception, *, timeout: float, mask: Mask = NOTHING_SECRET
+) -> Failure:
     """The failure that an exception in a phase means; `timeout` (seconds) is for the sentence."""
     reason = _reason(phase, error)
     doing = _DOING[phase] if phase else "preparing the request"
     if phase and isinstance(error, TimeoutError):
         return Failure(reason=reason, detail=f"the deadline of {timeout:g} s passed while {doing}")
-    text = _words(reason, error)
+    text = _words(reason, error, mask)
     return Failure(reason=reason, detail=f"{text} (while {doing})" if phase else text)
 
 
@@ -84,9 +87,9 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
     return Reason.UNREACHABLE if is_unreachable(error) else Reason.INTERNAL
 
 
-def _words(reason: Reason, error: Exception) -> str:
+def _words(reason: Reason, error: Exception, mask: Mask) -> str:
     """What an exception says, on one line: a server's garbage may be a part of it."""
-    said = str(error)[:LONGEST]
+    said = mask.cut(str(error), LONGEST)
     text = "".join(c if c.isprintable() else " " for c in said).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:

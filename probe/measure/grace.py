@@ -12,8 +12,13 @@ class Grace:
     def __init__(self, clock: Clock, startup_grace: float) -> None:
         """Runs for `startup_grace` seconds from now, and ends early with the first success."""
         self._now = clock.monotonic
-        self._until = self._now() + nanoseconds(startup_grace)
+        self._began = self._now()
+        self.change(startup_grace)
         self._succeeded = False
+
+    def change(self, startup_grace: float) -> None:
+        """Run for so many seconds from when it began."""
+        self._until = self._began + nanoseconds(startup_grace)
 
     @property
     def running(self) -> bool:

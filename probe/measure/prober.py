@@ -2,23 +2,27 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from probe.clock import Clock
 from probe.measure.checks import Judgement
+from probe.measure.credentials import of_request
 from probe.measure.errors import TooLarge
+from probe.measure.excerpt import BODY, make_excerpt
 from probe.measure.failure import classify
+from probe.measure.masking import NOTHING_SECRET, Mask
 from probe.measure.observed import Observed
 from probe.measure.redirects import Redirects
 from probe.measure.request import RequestMaker
 from probe.measure.server_timing import NOTHING, ServerTimes
 from probe.measure.stopwatch import Stopwatch, Times
+from probe.settings.quoting import shown_url
 from probe.settings.schema import Probe
 from probe.settings.secrets import Secrets
-from probe.vocabulary import Failure, Hop, Phase, Result
+from probe.vocabulary import Excerpt, Failure, Hop, Phase, Result
 
 CHUNK = 64 * 1024
 
@@ -31,10 +35,15 @@ class _Sighting:
     """What has been seen of an exchange so far, however it ends."""
 
     url: str
+    """As it may be shown to anybody."""
+    mask: Mask = NOTHING_SECRET
     status: int | None = None
     size: int = 0
     hops: list[tuple[str, int]] = field(default_factory=list)
     """URL and status of each redirect that was followed."""
+    response: Response | None = None
+    """The last answer that came, with what has been read of its body's beginning."""
+    beginning: bytes = b""
     answer: Observed | None = None
     """The last answer, once it is whole."""
     certificate: float | None = None
@@ -60,20 +69,21 @@ class Prober:
         started = self._clock.monotonic()
         watch = Stopwatch(self._clock, self._probe.timeout)
         # as it is written: the path may hold a secret
-        seen = _Sighting(self._probe.url.source)
+        seen = _Sighting(shown_url(self._probe.url.source))
         failure: Failure | None
         try:
-            request, proxy = self._maker.make()
-            transport = self._open_transport(watch, proxy)
+            prepared = self._maker.make()
+            seen.mask = prepared.mask
+            transport = self._open_transport(watch, prepared.proxy)
             try:
-                seen.answer = self._exchange(transport, request, watch, seen)
-                failure = self._judge(seen.answer)
+                seen.answer = self._exchange(transport, prepared.request, watch, seen)
+                failure = self._judge(seen.answer, seen.mask)
             finally:
                 watch.end()
                 transport.close()
                 seen.certificate = getattr(transport, "certificate_not_after", None)
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
-            failure = classify(watch.phase, error, timeout=self._probe.timeout)
+            failure = classify(watch.phase, error, timeout=self._probe.timeout, mask=seen.mask)
         return self._result(seen, watch.times(), failure, started=started, due=due)
 
     def _result(
@@ -108,6 +118,7 @@ class Prober:
             merged_reads=times.merged,
             size=seen.size,
             certificate_not_after=seen.certificate,
+            excerpt=_excerpt(seen) if failure else None,
         )
 
     def _exchange(
@@ -116,7 +127,7 @@ class Prober:
         """Follow the redirects that are allowed; the last answer."""
         while True:
             response = transport.send(request, stream=True)
-            seen.status = response.status_code
+            seen.status, seen.response, seen.beginning = response.status_code, response, b""
             body = self._body(response, seen)
             following = self._redirects.next(response, followed=len(seen.hops))
             if following is None:
@@ -126,10 +137,12 @@ class Prober:
                     body=body,
                     most=self._probe.max_bytes,
                 )
-            seen.hops.append((_shown(seen.url), response.status_code))
+            seen.hops.append((seen.url, response.status_code))
             watch.lap()
-            seen.url, seen.status, seen.size = following.url or "", None, 0
             request = following
+            seen.mask = seen.mask.also(of_request(request))  # it may be signed
+            seen.url = seen.mask(shown_url(request.url or ""))
+            seen.status, seen.size, seen.response = None, 0, None
 
     def _body(self, response: Response, seen: _Sighting) -> bytes:
         """The whole body, no more than `max_bytes`."""
@@ -137,6 +150,8 @@ class Prober:
         for part in response.iter_content(CHUNK):
             parts.append(part)
             seen.size += len(part)
+            if len(seen.beginning) < BODY:
+                seen.beginning += part[:BODY]
             if seen.size > self._probe.max_bytes:
                 raise TooLarge(
                     f"the body is larger than {self._probe.max_bytes} bytes (`max_bytes`)"
@@ -145,10 +160,10 @@ class Prober:
 
 
 def _landing(seen: _Sighting, phases: Mapping[Phase, float]) -> Hop:
-    return Hop(url=_shown(seen.url), status=seen.status, phases=phases)
+    return Hop(url=seen.url, status=seen.status, phases=phases)
 
 
-def _shown(url: str) -> str:
-    """A URL without what may be secret: user, password, query, fragment."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def _excerpt(seen: _Sighting) -> Excerpt | None:
+    if seen.response is None:
+        return None
+    return make_excerpt(seen.response.headers, seen.beginning, seen.mask)

@@ -1,6 +1,7 @@
 """The request of a probe: prepared once, and again when a secret in it has changed."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -8,24 +9,47 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 
 from probe import __version__
+from probe.measure import credentials
+from probe.measure.dialer import proxy_credentials
+from probe.measure.masking import Mask
 from probe.settings.schema import Connection, Probe
-from probe.settings.secrets import SecretError, Secrets, Template, resolve_json
+from probe.settings.secrets import Reference, SecretError, Secrets, Template, Values, resolve_json
 
-# What tells a server who is asking, by its name, whatever the config wrote it from.
-_CREDENTIALS = re.compile(
-    "auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NO_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Values:
+class _Said:
     """What the config says, with the secrets of this moment in it."""
 
     url: str
     proxy: str | None
     headers: tuple[tuple[str, str], ...]
     body: Any
+    secrets: frozenset[str]
+    """What its references stand for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request, the URL of the proxy that it goes through, and what hides the secrets in it."""
+
+    request: requests.PreparedRequest
+    proxy: SplitResult | None
+    mask: Mask
+
+
+class _Listener:
+    """Looks references up, and keeps what it has heard."""
+
+    def __init__(self, secrets: Values) -> None:
+        self._secrets = secrets
+        self.heard: set[str] = set()
+
+    def get(self, reference: Reference) -> str:
+        value = self._secrets.get(reference)
+        self.heard.add(value)
+        return value
 
 
 class RequestMaker:
@@ -36,56 +60,62 @@ class RequestMaker:
         self._probe = probe
         self._secrets = secrets
         self._file = probe.body_file.read_bytes() if probe.body_file else None
-        self._made: tuple[_Values, requests.PreparedRequest] | None = None
+        self._made: tuple[_Said, Prepared] | None = None
 
-    def make(self) -> tuple[requests.PreparedRequest, SplitResult | None]:
-        """The request and the proxy's URL; raises SecretError when a secret is gone or no good."""
-        values = self._values()
+    def make(self) -> Prepared:
+        """Raises SecretError when a secret is gone or no good."""
+        said = self._said()
         made = self._made
-        if made is None or made[0] != values:
-            made = self._made = (values, self._prepare(values))
-        return made[1], _split(values.proxy) if values.proxy else None
+        if made is None or made[0] != said:
+            made = self._made = (said, self._prepare(said))
+        return made[1]
 
-    def _values(self) -> _Values:
-        probe, secrets = self._probe, self._secrets
-        return _Values(
+    def _said(self) -> _Said:
+        probe, secrets = self._probe, _Listener(self._secrets)
+        return _Said(
             url=probe.url.resolve(secrets),
             proxy=probe.proxy.resolve(secrets) if probe.proxy else None,
             headers=tuple((name, value.resolve(secrets)) for name, value in probe.headers.items()),
             body=probe.body.resolve(secrets)
             if probe.body
             else resolve_json(probe.json_body, secrets),
+            secrets=frozenset(secrets.heard),
         )
 
-    def _prepare(self, values: _Values) -> requests.PreparedRequest:
+    def _prepare(self, said: _Said) -> Prepared:
+        request = self._request(said)
+        proxy = _split(said.proxy) if said.proxy else None
+        return Prepared(request=request, proxy=proxy, mask=Mask(_secrets(said, request, proxy)))
+
+    def _request(self, said: _Said) -> requests.PreparedRequest:
         probe = self._probe
-        _split(values.url)
+        _split(said.url)
         keep = probe.connection is Connection.REUSE
         ours = {
             "User-Agent": f"inference-probe/{__version__}",
             "Accept": "*/*",
             "Connection": "keep-alive" if keep else "close",
         }
-        request = requests.Request(
+        request = _prepare(
             probe.method,
-            values.url,
-            data=self._file if self._file is not None else values.body if probe.body else None,
-            json=None if probe.body else values.body,
-        ).prepare()
-        written = {name.lower() for name, _ in values.headers}
+            said.url,
+            data=self._file if self._file is not None else said.body if probe.body else None,
+            json=None if probe.body else said.body,
+        )
+        written = {name.lower() for name, _ in said.headers}
         for name, value in ours.items():
             if name.lower() not in written:
                 request.headers[name] = value
-        for name, value in values.headers:
-            if _CONTROLS.search(value):
-                raise SecretError(f"the header {name} has line breaks or control characters by now")
+        for name, value in said.headers:
+            if _NO_HEADER.search(value):
+                raise SecretError(f"the header {name} has by now what no header can have in it")
             request.headers[name] = value
         return request
 
     def strip(self, request: requests.PreparedRequest) -> None:
         """Take out of a request to another host whatever would tell it a secret."""
         for name, value in self._probe.headers.items():
-            if value.is_secret or _CREDENTIALS.search(name):
+            if value.is_secret or credentials.CREDENTIALS.search(name):
                 request.headers.pop(name, None)
         request.headers.pop("Authorization", None)  # also made from a user in the URL
         request.headers.pop("Host", None)  # that of the host that was left
@@ -95,15 +125,40 @@ class RequestMaker:
         return _holds_secret(self._probe.body) or _holds_secret(self._probe.json_body)
 
 
+def _secrets(
+    said: _Said, request: requests.PreparedRequest, proxy: SplitResult | None
+) -> Iterator[str]:
+    """What an answer may say again of its request and nobody else may know."""
+    yield from said.secrets
+    yield from credentials.of_request(request)
+    yield from credentials.of_user(urlsplit(said.url))
+    yield from credentials.of_json(said.body)
+    if proxy:
+        yield from credentials.of_user(proxy)
+        yield from credentials.of_header(proxy_credentials(proxy) or "")
+
+
+def _prepare(method: str, url: str, **body: Any) -> requests.PreparedRequest:
+    try:
+        return requests.Request(method, url, **body).prepare()
+    except requests.RequestException:  # which shows it
+        raise _no_url() from None
+
+
+def _no_url() -> SecretError:
+    """Does not show the URL: it was one when the config was read."""
+    return SecretError("a value that `url` or `proxy` refers to has changed: it is no URL now")
+
+
 def _split(url: str) -> SplitResult:
-    """Raises SecretError, which does not show the URL: it was one when the config was read."""
+    """Raises SecretError."""
     try:
         parts = urlsplit(url)
         valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise SecretError("a value that `url` or `proxy` refers to has changed: it is no URL now")
+        raise _no_url()
     return parts
 
 

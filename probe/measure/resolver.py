@@ -66,13 +66,11 @@ class Resolver:
         An IP address needs no lookup and has no phase `dns`. Raises OSError (gaierror for a name
         that does not resolve), TimeoutError, RuntimeError (no thread).
         """
-        try:
-            return self._ask(host, port, family, socket.AI_NUMERICHOST)
-        except (socket.gaierror, UnicodeError):
-            pass  # a name
+        if literal := self.literal(host, port, family):
+            return literal
         watch.begin(Phase.DNS)
         lookup = self._join((host, port, family))
-        if not lookup.done.wait(watch.remaining()):
+        if not lookup.done.wait(watch.left()):
             raise TimeoutError("the lookup is still under way")
         # the time of the lookup itself, not of waking two threads
         watch.since(lookup.began)
@@ -80,6 +78,13 @@ class Resolver:
         if lookup.error:
             raise type(lookup.error)(*lookup.error.args)  # several threads may raise it
         return lookup.addresses
+
+    def literal(self, host: str, port: int, family: int) -> tuple[Address, ...]:
+        """The address that a host is, in any of the ways to write one; none if it is a name."""
+        try:
+            return self._ask(host, port, family, socket.AI_NUMERICHOST)
+        except (socket.gaierror, UnicodeError):
+            return ()
 
     def _join(self, key: Key) -> _Lookup:
         """The lookup of this host that is under way, or a new one."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from probe.clock import SECOND, Clock, nanoseconds
+from probe.measure.errors import Overslept
 from probe.vocabulary import Phase
 
 # How far the two clocks may come apart in a run before the wall clock must have been set: what
@@ -66,11 +67,20 @@ class Stopwatch:
         """First reads of an answer that found several segments, of which one stamp is known."""
 
     def remaining(self) -> float:
-        """Seconds until the deadline; raises TimeoutError when it has passed."""
-        left = self._deadline - self.now()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        return left / SECOND
+        """Seconds until the deadline, for who is about to act; raises Overslept when it passed."""
+        left = self.left()
+        if not left:
+            raise Overslept("the deadline passed before the next step, which was not the server's")
+        return left
+
+    def left(self) -> float:
+        """Seconds until the deadline, 0 when it has passed."""
+        return max(0, self._deadline - self.now()) / SECOND
+
+    def received(self, mark: Mark) -> None:
+        """Raises TimeoutError where it arrived after the deadline, whenever it was read."""
+        if mark.kernel > self._deadline:
+            raise TimeoutError("it arrived after the deadline")
 
     def mark(self, stamp: int | None = None) -> Mark:
         """This instant, at which something is seen that the kernel stamped (wall clock, ns)."""

@@ -64,6 +64,9 @@ class TimedSocket(socket.socket):
     first_departed: Mark | None = None
     """When the first bytes were sent, since somebody last set this to None."""
 
+    our_turn = True
+    """Whether the server has done all that it had to for now."""
+
     merged = False
     """Whether the last bytes came in several segments, of which one time is known: the last's."""
 
@@ -103,7 +106,7 @@ class TimedSocket(socket.socket):
         control = _STAMP_THIS if self._stamps else ()
         rest = memoryview(data)  # a TLS layer above flushes nothing now and then
         while rest:
-            self.watch.remaining()
+            self._check_time()
             try:
                 count = self.sendmsg((rest,), control)
             except BlockingIOError:
@@ -115,6 +118,14 @@ class TimedSocket(socket.socket):
             self.departed = self.watch.mark()
             self._take_stamps()
             self.first_departed = self.first_departed or self.departed
+
+    def _check_time(self) -> None:
+        """Raises where the deadline has passed: TimeoutError if the server kept us waiting."""
+        if self.our_turn:
+            self.watch.remaining()
+        elif not self.watch.left():
+            raise TimeoutError("the server is slow to read")
+        self.our_turn = False
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
         while True:
@@ -142,20 +153,28 @@ class TimedSocket(socket.socket):
 
     def _received(self, control: Control) -> None:
         self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
+        self.watch.received(self.arrived)
+        self.our_turn = True
         if self._stamps:
             before, self._segments = self._segments, self._info().segments
             self.merged = self._segments - before > 1
 
     def _wait(self, event: int) -> None:
-        """Until the socket is ready, or broken; raises TimeoutError at the deadline."""
+        """Until the socket is ready, or broken; raises TimeoutError at the deadline.
+
+        What lies there when the deadline has passed may have come before it, while this process
+        was stopped or waited for a processor: who reads it holds its stamp against the deadline.
+        """
         if event != select.POLLIN:
             self._poll.modify(self, event)
         try:
             while True:
-                ready = self._poll.poll(self.watch.remaining() * 1000)
+                ready = self._poll.poll(self.watch.left() * 1000)
                 taken = self._take_stamps()  # also when the answer is there already
                 if ready and (ready[0][1] != select.POLLERR or not taken):
                     return
+                if not self.watch.left():
+                    raise TimeoutError("the deadline has passed")
         finally:
             if event != select.POLLIN:
                 self._poll.modify(self, select.POLLIN)

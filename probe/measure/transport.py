@@ -1,5 +1,6 @@
 """The seam to the network: a transport adapter for requests, on sockets that keep time."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPMessage, IncompleteRead
 from typing import Any
@@ -22,6 +23,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, str], list[Connection]] = {}
+        self._closed = False
 
     def take(self, url: SplitResult, watch: Stopwatch) -> Connection | None:
         """An idle connection that the server has not closed, the last used one first."""
@@ -39,11 +41,16 @@ class Pool:
 
     def give(self, url: SplitResult, connection: Connection) -> None:
         self._idle.setdefault((url.scheme, url.netloc), []).append(connection)
+        if self._closed:  # the probe was changed or removed while this run was under way
+            self.close()
 
     def close(self) -> None:
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().close()
+        """Close what is idle, and from now on also what is given back."""
+        self._closed = True
+        for idle in list(self._idle.values()):
+            with suppress(IndexError):  # another thread was faster
+                while idle:
+                    idle.pop().close()
 
 
 class Exchange:
@@ -60,15 +67,17 @@ class Exchange:
         self._inbox = Inbox(connection.stream, connection.timed, connection.timed.watch)
         self._answer: Answer
 
-    def begin(self, message: bytes, method: str) -> Answer:
+    def begin(self, message: Sequence[bytes], method: str) -> Answer:
         """Send the request; the answer up to its headers."""
         timed = self._connection.timed
         timed.watch.begin(Phase.SEND)
         timed.departed = timed.watch.mark()
+        timed.our_turn = True
         # a server may answer before it has read it all, and close: the answer tells more
         with suppress(BrokenPipeError, ConnectionResetError):
-            self._connection.stream.sendall(message)
-        if len(message) <= ONE_FLIGHT:  # it left all at once: the time before is ours
+            for piece in message:
+                self._connection.stream.sendall(piece)
+        if len(message) == 1:  # it left all at once: the time before is ours
             timed.watch.since(timed.departed.kernel)
         timed.watch.begin(Phase.WAIT, at=timed.departed)
         self._answer = Answer(self._inbox, method)
@@ -98,7 +107,8 @@ class Exchange:
 
 
 class Transport(BaseAdapter):
-    """Sends the requests of one run of a probe and times their phases.
+    """Sends the requests of one run of a probe and times their phases. The host of the first is
+    the one that the config means; to all others it does not say who it is.
 
     Without a pool every request opens a connection and closes it. The deadline is the stopwatch's,
     certificates are the dialer's and the proxy is this object's: of what requests passes to `send`
@@ -119,6 +129,7 @@ class Transport(BaseAdapter):
         self._pool = pool
         self._proxy = proxy
         self._exchange: Exchange | None = None
+        self._home: str | None = None
         self.certificate_not_after: float | None = None
         """When the certificate of the last server expires (Unix seconds); None without TLS."""
 
@@ -130,7 +141,10 @@ class Transport(BaseAdapter):
         """
         url = urlsplit(request.url or "")
         connection = self._pool.take(url, self._watch) if self._pool else None
-        connection = connection or self._dialer.dial(url, self._watch, self._proxy)
+        self._home = self._home or url.hostname
+        connection = connection or self._dialer.dial(
+            url, self._watch, self._proxy, home=url.hostname == self._home
+        )
         self.certificate_not_after = connection.certificate_not_after
         self._exchange = Exchange(url, connection, self._pool)
         proxied = self._proxy if url.scheme == "http" else None
@@ -153,8 +167,8 @@ class Transport(BaseAdapter):
             self._exchange.close()
 
 
-def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | None) -> bytes:
-    """The bytes of a request, headers and body in one piece: one segment, one instant of sending.
+def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | None) -> list[bytes]:
+    """The bytes of a request. What fits into one flight is one piece: one instant of sending.
 
     To a proxy the target is the whole URL (RFC 9112, 3.2.2).
     """
@@ -169,7 +183,10 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     body = request.body or b""
     assert isinstance(body, (str, bytes)), "no probe streams its body"
-    return head + (body.encode() if isinstance(body, str) else body)
+    body = body.encode() if isinstance(body, str) else body
+    if len(head) + len(body) <= ONE_FLIGHT:
+        return [head + body]
+    return [head, body]  # of a copy of megabytes glibc keeps the memory, for each thread its own
 
 
 def _text(value: str | bytes) -> str:

@@ -13,10 +13,19 @@ class About:
     def __init__(self, loaded: float) -> None:
         """`loaded` is when the config was read with success (Unix seconds)."""
         self._loaded = loaded
+        self._successful = True
+
+    def reloaded(self, now: float) -> None:
+        """The config was read again with success (Unix seconds)."""
+        self._loaded, self._successful = now, True
+
+    def refused(self) -> None:
+        """The config was read again and is no good: an older one is in force."""
+        self._successful = False
 
     def expose(self, to: Exposition) -> None:
         build = {"version": __version__, "python_version": platform.python_version()}
         to.family(metrics.BUILD, [sample(metrics.BUILD, labels_text(build), 1)])
         successful = metrics.RELOAD_SUCCESSFUL
-        to.family(successful, [sample(successful, "", 1)])
+        to.family(successful, [sample(successful, "", self._successful)])
         to.family(metrics.RELOAD_TIME, [sample(metrics.RELOAD_TIME, "", self._loaded)])

@@ -29,17 +29,17 @@ COARSE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0,
 class Histogram:
     """Counts observations (seconds) in buckets. Not locked: its owner is."""
 
-    __slots__ = ("_bounds", "_counts", "_ends", "_sum")
+    __slots__ = ("_counts", "_ends", "_sum", "bounds")
 
     def __init__(self, buckets: Iterable[float]) -> None:
         """`buckets` are upper bounds in any order; the one at infinity is added."""
-        self._bounds = sorted(set(buckets))
-        self._ends = _ends(tuple(self._bounds))
+        self.bounds = tuple(sorted(set(buckets)))
+        self._ends = _ends(self.bounds)
         self._counts = [0] * len(self._ends)
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
+        self._counts[bisect_left(self.bounds, value)] += 1
         self._sum += value
 
     def samples(self, declared: Declaration, labels: str) -> str:

@@ -1,17 +1,18 @@
 """Turns results into metrics: the one owner of every count that is not the ledger's."""
 
+import dataclasses
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from probe.record import metrics
 from probe.record.exposition import Exposition, labels_text, number, sample
 from probe.record.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, Histogram
 from probe.record.metrics import Declaration
 from probe.schedule.ledger import Account, Ledger
+from probe.settings import quoting
 from probe.settings.schema import Objective, Probe
 from probe.vocabulary import Component, Outcome, Phase, Reason, Result, Skip
 
@@ -58,6 +59,32 @@ def _record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Recor
     )
 
 
+def _continued(old: _Record, probe: Probe) -> _Record:
+    """The record of a probe whose settings have changed.
+
+    Other buckets make another histogram: it begins anew, all of its series at once. Another URL
+    may be of a server with another certificate, or with none.
+    """
+    new = _record(probe, old.suspended)
+    if _bounds(new.latency) == _bounds(old.latency):
+        new.latency = old.latency
+    if new.coarse == old.coarse:
+        new.phases, new.server = old.phases, new.server | old.server
+    return dataclasses.replace(
+        new,
+        failures=old.failures,
+        server_ignored=old.server_ignored,
+        merged_reads=old.merged_reads,
+        last_run=old.last_run,
+        last_success=old.last_success,
+        certificate=old.certificate if probe.url == old.probe.url else None,
+    )
+
+
+def _bounds(histograms: Mapping[Outcome, Histogram]) -> list[tuple[float, ...]]:
+    return [histogram.bounds for histogram in histograms.values()]
+
+
 class Recorder:
     """Counts results, and shows the counts whenever it is scraped.
 
@@ -82,15 +109,27 @@ class Recorder:
         with self._lock:
             self._records[probe.name] = _record(probe, suspended)
 
+    def change(self, probe: Probe) -> None:
+        """Go on with a probe under other settings. Whatever still means the same is kept."""
+        with self._lock:
+            self._records[probe.name] = _continued(self._records[probe.name], probe)
+
+    def forget(self, name: str) -> None:
+        """The series of a probe end."""
+        with self._lock:
+            del self._records[name]
+
     def started(self, lag: float) -> None:
         """A scheduled probe starts, so many seconds after its due time."""
         with self._lock:
             self._lag.observe(lag)
 
     def finished(self, result: Result) -> None:
-        """A scheduled probe has come back."""
+        """A scheduled probe has come back; if it was removed meanwhile, that is all."""
         with self._lock:
-            record = self._records[result.probe]
+            record = self._records.get(result.probe)
+            if record is None:
+                return
             record.last_run = self._now()
             record.merged_reads += result.merged_reads
             record.server_ignored += result.server_ignored
@@ -211,5 +250,4 @@ def _info(record: _Record) -> Iterator[str]:
 
 def shown_url(probe: Probe) -> str:
     """The URL as the config has it, less user, password and query; references stay references."""
-    parts = urlsplit(probe.url.source)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return quoting.shown_url(probe.url.source)

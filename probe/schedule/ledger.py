@@ -2,8 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from probe.vocabulary import Skip
 
@@ -18,86 +18,102 @@ class Account:
     in_flight: int
 
 
-@dataclass(slots=True)
-class _Entries:
-    ticks: int = 0
-    runs: int = 0
-    skipped: Counter[Skip] = field(default_factory=Counter)
-    in_flight: int = 0
+class Book:
+    """One probe's counts. Each method is one entry, so that no reader ever sees half of one.
 
-    def account(self) -> Account:
-        return Account(
-            ticks=self.ticks,
-            runs=self.runs,
-            skipped={skip: self.skipped[skip] for skip in Skip},
-            in_flight=self.in_flight,
-        )
+    In a closed book nothing is in flight any more: what comes back later does not count.
+    """
 
-
-class Ledger:
-    """Owns the counts. Each method is one entry, so that no reader ever sees half of one."""
-
-    def __init__(self, probes: Iterable[str]) -> None:
-        self._lock = threading.Lock()
-        self._entries = {probe: _Entries() for probe in probes}
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._ticks = 0
+        self._runs = 0
+        self._skipped: Counter[Skip] = Counter()
+        self._in_flight = 0
         self._closed = False
 
-    def skip(self, probe: str, reason: Skip) -> None:
+    def skip(self, reason: Skip) -> None:
         """A tick came due and is not run."""
         with self._lock:
-            entries = self._entries[probe]
-            entries.ticks += 1
-            entries.skipped[reason] += 1
+            self._ticks += 1
+            self._skipped[reason] += 1
 
-    def begin(self, probe: str, *, limit: int) -> bool:
+    def begin(self, *, limit: int) -> bool:
         """A tick came due: in flight, or skipped where `limit` runs of the probe already are."""
         with self._lock:
-            entries = self._entries[probe]
-            entries.ticks += 1
-            skip = self._reason(entries, limit)
+            self._ticks += 1
+            skip = self._reason(limit)
             if skip:
-                entries.skipped[skip] += 1
+                self._skipped[skip] += 1
             else:
-                entries.in_flight += 1
+                self._in_flight += 1
             return skip is None
 
-    def _reason(self, entries: _Entries, limit: int) -> Skip | None:
+    def _reason(self, limit: int) -> Skip | None:
         if self._closed:
             return Skip.SHUTDOWN
-        return Skip.OVERLAP if entries.in_flight >= limit else None
+        return Skip.OVERLAP if self._in_flight >= limit else None
 
-    def finish(self, probe: str) -> bool:
+    def finish(self) -> bool:
         """A run in flight came back; False when it was given up before, and does not count."""
         with self._lock:
             if self._closed:
                 return False
-            entries = self._entries[probe]
-            entries.in_flight -= 1
-            entries.runs += 1
+            self._in_flight -= 1
+            self._runs += 1
             return True
 
-    def abandon(self, probe: str, reason: Skip) -> None:
+    def abandon(self, reason: Skip) -> None:
         """A tick in flight is given up before it became a request."""
         with self._lock:
             if not self._closed:
-                entries = self._entries[probe]
-                entries.in_flight -= 1
-                entries.skipped[reason] += 1
+                self._in_flight -= 1
+                self._skipped[reason] += 1
+
+    # For the ledger, which holds the lock meanwhile.
+
+    def close(self) -> None:
+        self._closed = True
+        self._skipped[Skip.SHUTDOWN] += self._in_flight
+        self._in_flight = 0
+
+    def account(self) -> Account:
+        return Account(
+            ticks=self._ticks,
+            runs=self._runs,
+            skipped={skip: self._skipped[skip] for skip in Skip},
+            in_flight=self._in_flight,
+        )
+
+
+class Ledger:
+    """The books of all probes, under one lock: what it tells of them is all of the same moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._books: dict[str, Book] = {}
+
+    def open(self, probe: str) -> Book:
+        """A new book, all of it at 0."""
+        with self._lock:
+            book = self._books[probe] = Book(self._lock)
+            return book
+
+    def drop(self, probe: str) -> None:
+        """Forget a probe; its runs in flight will not count, also where the name comes back."""
+        with self._lock:
+            self._books.pop(probe).close()
 
     def close(self) -> None:
         """Give up what is in flight, for good: `skipped{reason="shutdown"}`."""
         with self._lock:
-            self._closed = True
-            for entries in self._entries.values():
-                entries.skipped[Skip.SHUTDOWN] += entries.in_flight
-                entries.in_flight = 0
+            for book in self._books.values():
+                book.close()
 
     def in_flight(self) -> int:
         """Runs of all probes that have not come back."""
-        with self._lock:
-            return sum(entries.in_flight for entries in self._entries.values())
+        return sum(account.in_flight for account in self.accounts().values())
 
     def accounts(self) -> dict[str, Account]:
-        """Every probe's account, all of the same moment."""
         with self._lock:
-            return {probe: entries.account() for probe, entries in self._entries.items()}
+            return {probe: book.account() for probe, book in self._books.items()}

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.clock import SECOND, Clock, nanoseconds
-from probe.schedule.ledger import Ledger
+from probe.clock import SECOND, Clock
+from probe.schedule.gate import Gate
+from probe.schedule.ledger import Book
 from probe.vocabulary import Skip
 from probe.workers import Task
 
@@ -46,7 +47,7 @@ class Tick:
 
 
 class Ticker:
-    """Turns the due times of one probe into runs and enters each of them into the ledger."""
+    """Turns the due times of one probe into runs and enters each of them into its book."""
 
     def __init__(
         self,
@@ -55,48 +56,52 @@ class Ticker:
         *,
         run: Callable[[Tick], None],
         unable: Callable[[Tick, Exception], None],
-        ledger: Ledger,
+        gate: Gate,
+        book: Book,
         crew: Crew,
         clock: Clock,
     ) -> None:
         """`run` does the probe on a thread of the crew; `unable` records that there was none."""
         self.name = name
         self.pace = pace
+        """May change while it ticks."""
         self._run = run
         self._unable = unable
-        self._ledger = ledger
+        self._gate = gate
+        self._book = book
         self._crew = crew
         self._clock = clock
-        self._latest_start = nanoseconds(pace.latest_start)
         self._stopped = False
 
     def tick(self, due: int) -> None:
         """Enter one due time. Quick: it is called on the scheduler's own thread."""
-        if self._stopped:
-            self._ledger.skip(self.name, Skip.SHUTDOWN)
-        elif self._lag(due) > self._latest_start:
-            self._ledger.skip(self.name, Skip.LATE)
-        elif self._ledger.begin(self.name, limit=self.pace.limit):
+        if skip := self._skip(due):
+            self._book.skip(skip)
+        elif self._book.begin(limit=self.pace.limit):
             self._hand_over(due)
 
     def stop(self) -> None:
         """What has not started by now will not start."""
         self._stopped = True
 
+    def _skip(self, due: int) -> Skip | None:
+        """Why a due time should not become a request now, if there is a reason."""
+        if self._stopped:
+            return Skip.SHUTDOWN
+        late = self._lag(due) > self.pace.latest_start
+        return self._gate.reason or (Skip.LATE if late else None)
+
     def _hand_over(self, due: int) -> None:
         try:
             self._crew.submit(lambda: self._start(due))
         except RuntimeError as no_thread:
-            self._unable(Tick(due=due, lag=self._lag(due) / SECOND), no_thread)
+            self._unable(Tick(due=due, lag=self._lag(due)), no_thread)
 
     def _start(self, due: int) -> None:
-        lag = self._lag(due)
-        if self._stopped:
-            self._ledger.abandon(self.name, Skip.SHUTDOWN)
-        elif lag > self._latest_start:
-            self._ledger.abandon(self.name, Skip.LATE)
+        if skip := self._skip(due):
+            self._book.abandon(skip)
         else:
-            self._run(Tick(due=due, lag=lag / SECOND))
+            self._run(Tick(due=due, lag=self._lag(due)))
 
-    def _lag(self, due: int) -> int:
-        return self._clock.monotonic() - due
+    def _lag(self, due: int) -> float:
+        return (self._clock.monotonic() - due) / SECOND

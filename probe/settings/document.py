@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from yaml.composer import ComposerError
 
-from probe.settings.problems import Finding, Keys, Problem, spell
+from probe.settings.problems import Finding, Keys, Problem, is_confidential, spell
 from probe.settings.quoting import quote
 from probe.settings.traps import PREFIX, trap
 
@@ -229,6 +229,8 @@ class _Reader:
             problem = trap(node) or _half_character(node.value)
             if not problem:
                 return _plain(node)
+            if is_confidential(keys):
+                problem = "YAML reads this as something else than it looks like; put it into quotes"
         except ValueError:
             problem = "a number with too many digits"
         self._break(node, keys, problem)

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ValidationInfo
 
 from probe.settings.fields import Written, kind, pattern, plain, template, text
-from probe.settings.quoting import quote
+from probe.settings.quoting import quote, quote_url
 from probe.settings.secrets import Template
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -36,18 +36,20 @@ def split_url(value: Any) -> SplitResult:
     """The parts of an http or https URL; ValueError says which of them is wrong."""
     written = text(value)
     if any(character <= " " or character == "\x7f" for character in written):
-        raise ValueError(f"not a URL: {quote(written)}; it has blanks or control characters")
+        raise ValueError(f"not a URL: {quote_url(written)}; it has blanks or control characters")
     try:
         parts = urlsplit(str(written))
         port = parts.port
     except ValueError:
-        raise ValueError(f"not a URL: {quote(written)}; host or port make no sense") from None
+        raise ValueError(f"not a URL: {quote_url(written)}; host or port make no sense") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(f"not a URL: {quote(written)}; write http://HOST:PORT/PATH, or https://")
+        raise ValueError(
+            f"not a URL: {quote_url(written)}; write http://HOST:PORT/PATH, or https://"
+        )
     if not _is_host(parts.hostname or ""):
-        raise ValueError(f"not a URL: {quote(written)}; the host is missing or no host's name")
+        raise ValueError(f"not a URL: {quote_url(written)}; the host is missing or no host's name")
     if port == 0:
-        raise ValueError(f"not a URL: {quote(written)}; a port is a number from 1 to 65535")
+        raise ValueError(f"not a URL: {quote_url(written)}; a port is a number from 1 to 65535")
     return parts
 
 
@@ -71,7 +73,7 @@ def _server_name(value: Any, _: ValidationInfo) -> str:
 def _url(value: Any, _: ValidationInfo) -> Template:
     url = template(value)
     if "#" in split_url(value if isinstance(value, str) else url.source).geturl():
-        raise ValueError(f"{quote(url.source)} has a fragment; remove it, it is never sent")
+        raise ValueError(f"{quote_url(url.source)} has a fragment; remove it, it is never sent")
     return url
 
 

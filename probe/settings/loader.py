@@ -25,13 +25,18 @@ __all__ = ["ConfigError", "Problem", "from_flags", "load"]
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     """The settings of a YAML file; raises ConfigError with all of its problems."""
+    document = Document(read(path), file=str(path))
+    return _settings(document, environ=environ, base=path.parent)
+
+
+def read(path: Path) -> bytes:
+    """The content of a config; raises ConfigError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         problem = Problem(file=str(path), path="", message=f"cannot read the config: {reason}")
         raise ConfigError((problem,)) from None
-    return _settings(Document(content, file=str(path)), environ=environ, base=path.parent)
 
 
 def from_flags(
@@ -55,7 +60,7 @@ def _settings(source: Source, *, environ: Mapping[str, str], base: Path) -> Sett
     config = lookup.value(source.value)
     inspection = _Inspection(source, environ=environ, base=base)
     settings = inspection.settings(config)
-    problems = _in_order(source, inspection.found, lookup.found)
+    problems = in_order(source, inspection.found, lookup.found)
     if problems or settings is None:
         raise ConfigError(problems)
     return settings
@@ -127,7 +132,7 @@ def _tls_finding(probe: dict[str, Any], keys: Keys, error: TlsError) -> Finding:
     return Finding((*keys, "tls", error.key), f"{error}: {quote(probe['tls'][error.key])}")
 
 
-def _in_order(
+def in_order(
     source: Source, found: Sequence[Finding], missing: Sequence[Finding]
 ) -> tuple[Problem, ...]:
     """Every problem once, as the file has them; of a value that could not be had nothing more."""

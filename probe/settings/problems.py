@@ -10,6 +10,8 @@ from probe.settings.quoting import quote
 Keys = tuple[str | int, ...]
 """The keys and indexes that lead from the top of a config to one of its values."""
 
+_CONFIDENTIAL = ("url", "proxy", "headers", "body", "basic_auth_users")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -62,6 +64,11 @@ class Source(Protocol):
 
     def text(self, keys: Keys) -> str | None:
         """What was written for a single value."""
+
+
+def is_confidential(keys: Keys) -> bool:
+    """Whether a message about this value must not show it, for it may be a secret."""
+    return "expect" not in keys and any(key in _CONFIDENTIAL for key in keys)
 
 
 def spell(keys: Keys) -> str:

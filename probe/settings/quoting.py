@@ -1,8 +1,15 @@
 """How messages show what somebody wrote: on one line, not too much of it, and never a secret."""
 
 import json
+import re
 
 _LONGEST = 80
+
+_REFERENCE = r"\$\{[^}]*\}"
+_NO_REFERENCE = r"\$(?!\{[^}]*\})"
+_USER = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^/?#$])*@"
+_PATH = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^?#$])*"
+_URL = re.compile(rf"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:{_USER})?)?({_PATH})", re.IGNORECASE)
 
 
 def quote(text: str) -> str:
@@ -11,3 +18,20 @@ def quote(text: str) -> str:
     if len(written) > _LONGEST:
         written = written[:_LONGEST] + "…"
     return json.dumps(written, ensure_ascii=not written.isprintable())
+
+
+def quote_url(text: str) -> str:
+    """The same of something that should be a URL: whatever could be a user, password or query in
+    it is not shown.
+    """
+    written: str = getattr(text, "source", text)
+    without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", written, flags=re.DOTALL)
+    return quote(re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL))
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown to anybody: without user, password, query and fragment. One of a
+    config keeps its references.
+    """
+    found = _URL.match(url)
+    return f"{found[1] or ''}{found[2]}" if found else ""

@@ -104,6 +104,11 @@ class Tls(Model):
         "TLS12", "Oldest version of TLS that is accepted."
     )
 
+    @property
+    def for_strangers(self) -> "Tls":
+        """What holds for a host that a redirect leads to: neither our certificate nor the name."""
+        return self.model_copy(update=dict.fromkeys(("cert_file", "key_file", "server_name")))
+
     @field_validator("key_file")
     @classmethod
     def _belongs_to_a_certificate(cls, value: Any, info: ValidationInfo) -> Any:

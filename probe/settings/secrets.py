@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from probe.settings.quoting import quote
 
@@ -35,6 +35,12 @@ class Reference:
         return f"${{{self.kind}:{self.name}}}"
 
 
+class Values(Protocol):
+    """Whoever knows what references stand for; raises SecretError."""
+
+    def get(self, reference: Reference) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Template:
     """Text with references in it. Shows its references, but neither their values nor its words."""
@@ -56,7 +62,7 @@ class Template:
     def is_secret(self) -> bool:
         return any(isinstance(part, Reference) for part in self.parts)
 
-    def resolve(self, secrets: "Secrets") -> str:
+    def resolve(self, secrets: Values) -> str:
         """The text with the present values of its references; raises SecretError."""
         return "".join(
             secrets.get(part) if isinstance(part, Reference) else part for part in self.parts
@@ -156,7 +162,7 @@ def _read(path: Path) -> tuple[tuple[int, int, int], str]:
     return version, text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
 
 
-def resolve_json(value: Any, secrets: Secrets) -> Any:
+def resolve_json(value: Any, secrets: Values) -> Any:
     """JSON with the templates in it resolved to text; raises SecretError."""
     if isinstance(value, Template):
         return value.resolve(secrets)

@@ -5,12 +5,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from probe.settings.schema import Tls, TlsVersion
+from probe.settings.web import CipherSuite, ClientAuth, TlsServer
 
 _VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
     TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3,
 }
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_CLIENTS = {
+    ClientAuth.NONE: ssl.CERT_NONE,
+    ClientAuth.IF_GIVEN: ssl.CERT_OPTIONAL,
+    ClientAuth.REQUIRED: ssl.CERT_REQUIRED,
+}
+_CIPHERS = {
+    CipherSuite.ECDSA_AES_128: "ECDHE-ECDSA-AES128-GCM-SHA256",
+    CipherSuite.ECDSA_AES_256: "ECDHE-ECDSA-AES256-GCM-SHA384",
+    CipherSuite.ECDSA_CHACHA: "ECDHE-ECDSA-CHACHA20-POLY1305",
+    CipherSuite.RSA_AES_128: "ECDHE-RSA-AES128-GCM-SHA256",
+    CipherSuite.RSA_AES_256: "ECDHE-RSA-AES256-GCM-SHA384",
+    CipherSuite.RSA_CHACHA: "ECDHE-RSA-CHACHA20-POLY1305",
+}
+BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class TlsError(Exception):
@@ -35,11 +49,28 @@ def make_context(tls: Tls, environ: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
+def make_server_context(tls: TlsServer) -> ssl.SSLContext:
+    """A server's context; raises TlsError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[tls.min_version]
+    context.maximum_version = _VERSIONS[tls.max_version]
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.cipher_suites:
+        context.set_ciphers(":".join(_CIPHERS[suite] for suite in tls.cipher_suites))
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    _identify(context, tls.cert_file, tls.key_file)
+    if tls.client_ca_file:
+        _load(context, tls.client_ca_file, key="client_ca_file", name="the file")
+    context.verify_mode = _CLIENTS[tls.client_auth_type]
+    return context
+
+
 def _trust(context: ssl.SSLContext, tls: Tls, environ: Mapping[str, str]) -> None:
     """Trust the configured authorities, those of the environment, or those of certifi."""
     if tls.ca_file:
         return _load(context, tls.ca_file, key="ca_file", name="the file")
-    for variable in _BUNDLES:
+    for variable in BUNDLES:
         if environ.get(variable):
             return _load(context, Path(environ[variable]), key=None, name=f"${variable}")
     # requests names the bundle that it would use itself; imported late because it is slow.

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from probe.settings.fields import NotTextError, kind
-from probe.settings.problems import Finding, Keys
+from probe.settings.problems import Finding, Keys, is_confidential
 from probe.settings.schema import Settings
 
 _EXPECTED = {
@@ -22,23 +22,35 @@ _EXPECTED = {
 _WORDS = {"missing": "this key is missing", "too_short": "expected one at least"}
 
 
-def findings(error: ValidationError, *, written: Callable[[Keys], str | None]) -> Iterator[Finding]:
-    """Each error of a validation of Settings; `written` tells what the file says for a value."""
+def findings(
+    error: ValidationError,
+    *,
+    written: Callable[[Keys], str | None],
+    model: type[BaseModel] = Settings,
+) -> Iterator[Finding]:
+    """Each error of a validation of a model; `written` tells what the file says for a value."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "default_factory_not_called":
             continue  # the default of a key depends on others, and their errors are said already
         keys, unknown = detail["loc"], detail["type"] == "extra_forbidden"
         about_key = keys[-1] == "[key]" and not unknown
         keys = keys[:-1] if about_key else keys
-        yield Finding(keys, _message(detail, keys, written), at_key=about_key or unknown)
+        yield Finding(keys, _message(detail, keys, written, model), at_key=about_key or unknown)
 
 
-def _message(detail: ErrorDetails, keys: Keys, written: Callable[[Keys], str | None]) -> str:
+def _message(
+    detail: ErrorDetails,
+    keys: Keys,
+    written: Callable[[Keys], str | None],
+    model: type[BaseModel],
+) -> str:
     reason = detail.get("ctx", {}).get("error")
     if isinstance(reason, NotTextError):
+        if is_confidential(keys):
+            return "expected text; put it into quotes"
         return f'expected text; quote it: "{written(keys) or reason}"'
     if detail["type"] == "extra_forbidden":
-        return _unknown(str(keys[-1]), known_keys(keys[:-1]))
+        return _unknown(str(keys[-1]), known_keys(keys[:-1], model))
     if detail["type"] in _EXPECTED:
         return _expected(_EXPECTED[detail["type"]], detail["input"])
     return _WORDS.get(detail["type"]) or str(reason or detail["msg"])
@@ -58,9 +70,8 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key; known are {', '.join(sorted(known))}"
 
 
-def known_keys(keys: Keys) -> list[str]:
-    """The keys that a mapping may have, by the way that leads to it."""
-    model: type[BaseModel] = Settings
+def known_keys(keys: Keys, model: type[BaseModel] = Settings) -> list[str]:
+    """The keys that a mapping may have, by the way that leads to it from the top of a model."""
     steps = iter(keys)
     for step in steps:
         field = next(
@@ -77,6 +88,6 @@ def known_keys(keys: Keys) -> list[str]:
 def _inner(annotation: Any) -> tuple[type[BaseModel], bool]:
     """The model of a field, and whether the field holds many of it."""
     many = get_origin(annotation) in (tuple, Mapping)
-    options = get_args(annotation) if many else (annotation,)
+    options = get_args(annotation) or (annotation,)
     found = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
     return found, many

@@ -5,7 +5,7 @@ interval gives the last answer again.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -49,3 +49,33 @@ class OnDemand:
             )
             self._last = (started, result)
             return result, False
+
+
+class OnDemands:
+    """An OnDemand for each target that there is at present. One that is changed begins anew."""
+
+    def __init__(
+        self, targets: Callable[[], Mapping[str, Target]], now: Callable[[], float], most: int
+    ) -> None:
+        """`now` is a monotonic clock in seconds; no more than `most` run at once."""
+        self._targets = targets
+        self._now = now
+        self._limiter = anyio.CapacityLimiter(most)
+        self._asked: dict[str, tuple[Target, OnDemand]] = {}
+
+    def names(self) -> list[str]:
+        return list(self._targets())
+
+    def of(self, name: str) -> OnDemand | None:
+        """None where there is no target of that name."""
+        targets = self._targets()
+        for gone in self._asked.keys() - targets.keys():
+            del self._asked[gone]
+        target = targets.get(name)
+        if target is None:
+            return None
+        known, asked = self._asked.get(name, (None, None))
+        if asked is None or known != target:
+            asked = OnDemand(target, self._now, self._limiter)
+            self._asked[name] = target, asked
+        return asked

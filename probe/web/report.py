@@ -22,18 +22,19 @@ def report(result: Result) -> dict[str, Any]:
             {"url": hop.url, "status": hop.status, "phases": dict(hop.phases)}
             for hop in result.hops
         ],
-        "due": _rfc3339(result.due) if result.due else None,
-        "started": _rfc3339(result.started),
+        "due": rfc3339(result.due) if result.due else None,
+        "started": rfc3339(result.started),
         "clock": result.clock,
         "correction_seconds": result.correction,
         "bytes": result.size,
         "certificate_not_after": (
-            None
-            if result.certificate_not_after is None
-            else _rfc3339(datetime.fromtimestamp(result.certificate_not_after, UTC))
+            None if result.certificate_not_after is None else rfc3339(result.certificate_not_after)
         ),
     }
 
 
-def _rfc3339(instant: datetime) -> str:
+def rfc3339(instant: datetime | float) -> str:
+    """The instant, or the Unix seconds, in UTC."""
+    if not isinstance(instant, datetime):
+        instant = datetime.fromtimestamp(instant, UTC)
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

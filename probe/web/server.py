@@ -1,12 +1,21 @@
 """Serves the application with uvicorn on a thread, so that the main thread can wait for signals."""
 
+import asyncio
 import socket
 import threading
+import time
 
 import uvicorn
 from starlette.types import ASGIApp
 
-MOST_CONNECTIONS = 256
+from probe.web.buckets import Buckets
+from probe.web.connection import LARGEST_HEAD
+from probe.web.door import Door
+from probe.web.extra_headers import ExtraHeaders
+from probe.web.limits import Limits
+from probe.web.users import Users
+from probe.web.webconfig import WebConfig
+
 STOP_SECONDS = 2
 
 
@@ -29,21 +38,27 @@ def listen(address: str) -> socket.socket:
 class Server:
     """Serves until it is stopped."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=120,  # longer than a scrape interval
-            timeout_graceful_shutdown=STOP_SECONDS,
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, config: WebConfig | None = None
+    ) -> None:
+        """Without a web config no TLS is spoken, and there are no users."""
+        web = config or WebConfig()
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                _guarded(app, web),
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,  # whoever is limited by address must not choose his own
+                server_header=False,
+                timeout_keep_alive=120,  # longer than a scrape interval
+                timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=LARGEST_HEAD,
+            ),
+            web,
         )
-        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
         )
@@ -55,3 +70,28 @@ class Server:
         """Answer what is under way, for a moment, and end."""
         self._server.should_exit = True
         self._thread.join(STOP_SECONDS + 1)
+
+
+def _guarded(app: ASGIApp, web: WebConfig) -> ASGIApp:
+    """What is too much is refused before anybody looks at who it is."""
+    failures = Buckets(size=10, per_second=1 / 6, now=time.monotonic)
+    return ExtraHeaders(Limits(Users(app, web, failures)), web)
+
+
+class _Uvicorn(uvicorn.Server):
+    """A uvicorn whose connections come through our door."""
+
+    def __init__(self, config: uvicorn.Config, web: WebConfig) -> None:
+        super().__init__(config)
+        self._web = web
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.servers: list[asyncio.Server] = []
+        doors = [Door(self, listener, self._web) for listener in sockets or ()]
+        self._serving = [asyncio.create_task(door.serve()) for door in doors]
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for task in self._serving:
+            task.cancel()
+        await super().shutdown(sockets)

@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than ten seconds, most of it waiting")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow ones first: at the end no process waits for another that has several of them left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for a `search_path` runs once for each generation of Prometheus."""
     if "search_path" in metafunc.fixturenames:
@@ -43,6 +48,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def binaries(search_path: str) -> Binaries:
+    """Of each generation. It costs a minute each time: promtool tests the rules with both, too."""
+    return _find(search_path)
+
+
+@pytest.fixture(scope="session")
+def newest_binaries() -> Binaries:
+    found = generations()
+    newest = max(found, key=lambda version: list(map(int, re.findall(r"\d+", version))), default="")
+    return _find(found.get(newest, ""))
+
+
+def _find(search_path: str) -> Binaries:
     found = Binaries.find(search_path)
     assert found, "install prometheus and alertmanager, or put them on the PATH"
     return found

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from probe.demo.alerts import Alerting
+from probe.demo.alerts import Alerting, Stage
 from probe.demo.stack import Stack
 
 FACTOR = 20
@@ -35,12 +35,12 @@ class Observer:
     stack: Stack
     alerting: Alerting
 
-    def stays_quiet(self, *, seconds: float) -> None:
-        """No alert is even pending, all the while."""
+    def tells_nobody(self, *, seconds: float) -> None:
+        """No alert fires, all the while; one that is pending may think better of it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self.alerting.stages():
-                self.fail("an alert, and all is well")
+            if set(self.alerting.stages().values()) - {Stage.PENDING}:
+                self.fail("an alert, and somebody is told")
             time.sleep(1)
 
     def arrives(self, name: str, *, seconds: float) -> list[Labels]:
@@ -57,6 +57,25 @@ class Observer:
         assert seconds < 240
         self._wait(lambda: not self._arrived(*names), f"{names} did not resolve", seconds)
 
+    def tells_only(self, name: str, *, seconds: float) -> None:
+        """Whatever else is active in Alertmanager is kept back."""
+
+        def told() -> set[str]:
+            alerts = self.alerting.arrived()
+            return {a["labels"]["alertname"] for a in alerts if not a["status"]["inhibitedBy"]}
+
+        self._wait(lambda: told() == {name}, f"not only {name} is told", seconds)
+
+    def kept_back(self) -> dict[str, set[str]]:
+        """By name, what Alertmanager keeps back, and the names of those under which it does."""
+        alerts = self.alerting.arrived()
+        names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in alerts}
+        under: dict[str, set[str]] = {}
+        for alert in alerts:
+            for fingerprint in alert["status"]["inhibitedBy"]:
+                under.setdefault(alert["labels"]["alertname"], set()).add(names[fingerprint])
+        return under
+
     def fail(self, problem: str) -> NoReturn:
         pytest.fail(f"{problem}\n{self.picture()}", pytrace=False)
 
@@ -70,7 +89,8 @@ class Observer:
         return "\n".join(["alerts:", *alerts, "series:", *series])
 
     def _arrived(self, *names: str) -> list[Labels]:
-        return [labels for labels in self.alerting.arrived() if labels["alertname"] in names]
+        labels = (alert["labels"] for alert in self.alerting.arrived())
+        return [those for those in labels if those["alertname"] in names]
 
     def _wait(self, done: Callable[[], bool], problem: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -43,8 +43,10 @@ def test_fault_that_comes_and_goes(tmp_path: Path) -> None:
         said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     happened = said.partition("Nothing fired while the model was healthy.")[2]
-    assert "ModelDown (sentiment): firing, arrived in Alertmanager" in happened, said
-    assert "ModelDown (sentiment): resolved" in happened, said
+    assert "page ModelDown (sentiment): firing, arrived in Alertmanager" in happened, said
+    inhibited = "firing, arrived in Alertmanager, kept back under another alert"
+    assert f"page ModelObjectiveMissed (sentiment fast): {inhibited}" in happened, said
+    assert "page ModelDown (sentiment): resolved" in happened, said
     assert list(tmp_path.iterdir()) == []
 
 

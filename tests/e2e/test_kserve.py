@@ -58,7 +58,7 @@ def test_frozen_server(stack: Stack, programs: Path) -> None:
     config = shorten(EXAMPLE.read_text(), FACTOR)
     daemon = stack.daemon(config, environment=os.environ | {"KSERVE_URL": url})
     observer = Observer(stack=stack, alerting=stack.alerting(binaries, daemon=daemon))
-    observer.stays_quiet(seconds=WINDOW)
+    observer.tells_nobody(seconds=WINDOW)
 
     server.process.send_signal(signal.SIGSTOP)
     try:

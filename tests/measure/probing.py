@@ -54,10 +54,10 @@ def make_prober(
     permitted = Networks.model_validate(networks or {})
 
     @cache
-    def context() -> ssl.SSLContext:
-        return make_context(probe.tls, {})
+    def context(home: bool) -> ssl.SSLContext:
+        return make_context(probe.tls if home else probe.tls.for_strangers, {})
 
-    context()  # as the daemon does: not in the first probe's time
+    context(True)  # as the daemon does: not in the first probe's time
     dialer = Dialer(
         resolver or Resolver(Workers("resolver"), Clock(), getaddrinfo),
         Policy(deny=permitted.deny, allow=permitted.allow),

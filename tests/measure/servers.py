@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 Socket = socket.socket | ssl.SSLSocket
 
@@ -120,8 +120,13 @@ class Server:
         self._threads[0].start()
 
     @property
+    def address(self) -> tuple[Any, ...]:
+        """Where it listens, as `socket` has it."""
+        return tuple(self._listener.getsockname())
+
+    @property
     def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+        return int(self.address[1])
 
     def url(self, path: str = "/", *, host: str = "127.0.0.1") -> str:
         scheme = "https" if self._context else "http"

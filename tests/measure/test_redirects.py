@@ -1,6 +1,8 @@
 """Redirects: followed where allowed, and no secret follows to a stranger."""
 
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from probe.measure.transport import Pool
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Authority, Serve
 from tests.measure.probing import detail, make_prober, names, reason, run
-from tests.measure.servers import Peer, Script, answer, free_port
+from tests.measure.servers import Peer, Script, Server, answer, free_port, once
 
 TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
 
@@ -239,6 +241,37 @@ def test_the_user_of_a_url_never_reaches_another_host(serve: Serve) -> None:
     assert other.requests[0].header("authorization") is None
 
 
+def test_our_certificate_is_not_shown_to_another_host(
+    serve: Serve, authority: Authority, tmp_path: Path
+) -> None:
+    """Neither it nor `server_name` goes along; on the own host, whatever its port, both do."""
+    shown: list[bool] = []
+
+    def look(reply: bytes, *names: str) -> Server:
+        context = authority.context(*names)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        authority.authority.configure_trust(context)
+
+        def script(peer: Peer) -> None:
+            assert isinstance(peer.connection, ssl.SSLSocket)
+            shown.append(bool(peer.connection.getpeercert()))
+            once(reply)(peer)
+
+        return serve(script, context=context)
+
+    other = look(answer(), "two.test")
+    same = look(moved(other.url(host="two.test")), "inside.test")
+    home = look(moved(same.url(host="one.test")), "inside.test")
+    file = tmp_path / "client.pem"
+    authority.authority.issue_cert("us").private_key_and_cert_chain_pem.write_to_path(str(file))
+    tls = {**authority.tls, "cert_file": str(file), "server_name": "inside.test"}
+
+    result = run(home.url(host="one.test"), redirects=2, tls=tls, getaddrinfo=TWO_HOSTS)
+
+    assert reason(result) is None
+    assert shown == [True, True, False]
+
+
 def test_what_is_lost_on_the_way_does_not_come_back(serve: Serve) -> None:
     """Home, away and home again: a stranger sent us there."""
     first = serve(paths({}))
@@ -291,6 +324,21 @@ def test_hops_show_no_secrets(serve: Serve) -> None:
 
     assert reason(result) is None
     assert result.hops[0].url == server.url("/${env:KEY}/x")
+
+
+def test_a_secret_path_stays_secret_on_the_way(serve: Serve) -> None:
+    """Also where the server builds the next URL with it, or with a signature of its own."""
+    target = "/a?sig=s1gnature"
+    replies = {"/s3cret/x": moved("/s3cret/y"), "/s3cret/y": moved(target)}
+    server = serve(paths({**replies, target: moved("/s1gnature")}))
+
+    result = run(server.url("/${env:KEY}/x"), redirects=3, environ={"KEY": "s3cret"})
+
+    assert [hop.url for hop in result.hops] == [
+        *(server.url(path) for path in ("/${env:KEY}/x", "/***/y", "/a")),
+    ]
+    assert result.landing
+    assert result.landing.url == server.url("/***")
 
 
 def test_redirects_on_a_reused_connection(serve: Serve, pool: Pool) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from probe.clock import SECOND
+from probe.measure.errors import Overslept
 from probe.measure.stopwatch import Mark, Stopwatch
 from probe.vocabulary import Phase
 from tests.fakes import FakeTime
@@ -127,7 +128,7 @@ def test_the_deadline_ends_every_phase() -> None:
     watch = Stopwatch(time.clock(), 0.5)
     watch.begin(Phase.WAIT)
     time.advance(0.75)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(Overslept):
         watch.remaining()
     assert phases(watch) == {Phase.WAIT: 0.5}
 

@@ -28,7 +28,8 @@ class Kept:
     """A recorder of one probe, and what a scrape of it says."""
 
     def __init__(self, directory: Path, **keys: Any) -> None:
-        self.ledger = Ledger(["model"])
+        self.ledger = Ledger()
+        self.ledger.open("model")
         self.recorder = Recorder(self.ledger, lambda: NOW)
         self.starting = True
         self.recorder.watch(probe_of(directory, **keys), {"startup": lambda: self.starting})
@@ -240,3 +241,56 @@ def test_any_label_value_can_be_read_back(tmp_path: Path) -> None:
     kept = Kept(tmp_path, labels={"odd": odd})
     (info,) = [one for one in kept.samples() if one.name == "inference_probe_info"]
     assert info.labels["odd"] == odd
+
+
+def _reloaded(directory: Path, before: dict[str, Any], after: dict[str, Any]) -> Kept:
+    """One success and one failure, and then other settings."""
+    kept = Kept(directory, **before)
+    kept.recorder.finished(result_of(certificate_not_after=NOW))
+    kept.recorder.finished(result_of(reason=Reason.REFUSED))
+    kept.recorder.change(probe_of(directory, **after))
+    return kept
+
+
+def _counts(kept: Kept) -> tuple[float | None, ...]:
+    """Latency of successes and of failures, phase `wait`, failures."""
+    return (
+        kept.value("inference_probe_latency_seconds_count", outcome="success"),
+        kept.value("inference_probe_latency_seconds_count", outcome="failure"),
+        kept.value("inference_probe_phase_seconds_count", phase="wait"),
+        kept.value("inference_probe_failures_total", reason="refused"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "counts"),
+    [
+        ({"interval": "3s", "url": "http://other/"}, (1, 1, 1, 1)),
+        ({"objectives": [{"name": "up", "target": "90%"}]}, (1, 1, 1, 1)),
+        ({"objectives": [{"name": "fast", "target": "99%", "latency": "100ms"}]}, (1, 1, 1, 1)),
+        ({"objectives": [{"name": "fast", "target": "99%", "latency": "123ms"}]}, (0, 0, 1, 1)),
+        ({"buckets": ["1s"]}, (0, 0, 1, 1)),
+        ({"phase_buckets": ["1s"]}, (0, 0, 0, 1)),
+    ],
+    ids=["pace and place", "target", "to a bucket", "to a new bucket", "buckets", "phase buckets"],
+)
+def test_settings_that_change(
+    tmp_path: Path, keys: dict[str, Any], counts: tuple[int, ...]
+) -> None:
+    """What means the same is kept; a histogram of other buckets begins anew, in all its series."""
+    assert _counts(_reloaded(tmp_path, {}, keys)) == counts
+
+
+def test_certificate_of_another_url(tmp_path: Path) -> None:
+    """It is not that of the URL before."""
+    expiry = "inference_probe_tls_certificate_not_after_timestamp_seconds"
+    assert _reloaded(tmp_path, {}, {"interval": "3s"}).value(expiry) == NOW
+    assert _reloaded(tmp_path, {}, {"url": "http://other/"}).value(expiry) is None
+
+
+def test_probe_that_is_removed(tmp_path: Path) -> None:
+    """Its series end, and what comes back of it later makes no new ones."""
+    kept = Kept(tmp_path)
+    kept.recorder.forget("model")
+    kept.recorder.finished(result_of())
+    assert [one for one in kept.samples() if "probe" in one.labels] == []

@@ -1,34 +1,24 @@
 """Every tick is accounted for: the second promise of the product, held against chance."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from apscheduler.schedulers.base import BaseScheduler
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from probe.clock import SECOND
+from probe.clock import SECOND, Clock
 from probe.schedule.clockwork import Clockwork
+from probe.schedule.gate import Gate
 from probe.schedule.grid import Grid
-from probe.schedule.ledger import Ledger
+from probe.schedule.ledger import Account, Book, Ledger
 from probe.schedule.ticker import Pace, Tick, Ticker
 from probe.vocabulary import Skip
-from tests.fakes import FakeCrew, FakeTime
-
-
-class HandWound(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
-    """APScheduler itself, without its thread: it looks for due jobs when the test says so."""
-
-    def shutdown(self, wait: bool = True) -> None:
-        super().shutdown(wait)
-
-    def wakeup(self) -> None:
-        pass
-
-    def look(self) -> None:
-        self._process_jobs()
+from probe.workers import Task
+from tests.fakes import FakeCrew, FakeTime, HandWound
 
 
 class Machine(RuleBasedStateMachine):
@@ -46,13 +36,15 @@ class Machine(RuleBasedStateMachine):
         self.anchor = self.time.monotonic
         self.crew = FakeCrew()
         self.paces = {f"p{n}": Pace(interval=i, timeout=t) for n, (i, t) in enumerate(paces)}
-        self.ledger = Ledger(self.paces)
+        self.gate = Gate()
+        self.ledger = Ledger()
+        self.books = {name: self.ledger.open(name) for name in self.paces}
         self.running: list[str] = []
         self.finished: Counter[str] = Counter()
         self.stopped = False
-        self.clockwork = Clockwork(
-            [self.ticker(name) for name in self.paces], self.time.clock(), scheduler=HandWound
-        )
+        self.clockwork = Clockwork(self.time.clock(), scheduler=HandWound)
+        for name in self.paces:
+            self.clockwork.add(self.ticker(name))
         self.clockwork.start()
         self.looked = self.time.monotonic
 
@@ -69,13 +61,14 @@ class Machine(RuleBasedStateMachine):
             self.paces[name],
             run=run,
             unable=unable,
-            ledger=self.ledger,
+            gate=self.gate,
+            book=self.books[name],
             crew=self.crew,
             clock=self.time.clock(),
         )
 
     def finish(self, name: str) -> None:
-        if self.ledger.finish(name):
+        if self.books[name].finish():
             self.finished[name] += 1
 
     @rule(seconds=st.floats(min_value=0, max_value=20))
@@ -94,6 +87,10 @@ class Machine(RuleBasedStateMachine):
     def threads_run_out_or_come_back(self, full: bool) -> None:
         self.crew.full = full
 
+    @rule(paused=st.booleans())
+    def the_daemon_is_paused_or_resumed(self, paused: bool) -> None:
+        self.gate.paused = paused
+
     @rule(data=st.data())
     @precondition(lambda self: self.crew.tasks)
     def a_thread_gets_round_to_a_task(self, data: st.DataObject) -> None:
@@ -109,6 +106,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: not self.stopped)
     def the_daemon_stops(self) -> None:
+        self.gate.shut()
         self.clockwork.stop()
         self.stopped = True
 
@@ -140,60 +138,88 @@ TestAccounting = Machine.TestCase
 TestAccounting.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
-Entry = Callable[[Ledger], object]
+Entry = Callable[[Ledger, Book], object]
 
 
 @pytest.mark.parametrize(
     ("entry", "skip"),
     [
-        (lambda ledger: ledger.skip("p", Skip.LATE), Skip.LATE),
-        (lambda ledger: ledger.abandon("p", Skip.SHUTDOWN), Skip.SHUTDOWN),
-        (lambda ledger: ledger.begin("p", limit=1), Skip.OVERLAP),
-        (lambda ledger: ledger.close(), Skip.SHUTDOWN),
+        (lambda _, book: book.skip(Skip.LATE), Skip.LATE),
+        (lambda _, book: book.abandon(Skip.SHUTDOWN), Skip.SHUTDOWN),
+        (lambda _, book: book.begin(limit=1), Skip.OVERLAP),
+        (lambda ledger, _: ledger.close(), Skip.SHUTDOWN),
     ],
     ids=["late", "shutdown before the start", "overlap", "given up"],
 )
 def test_skips_have_their_reason(entry: Entry, skip: Skip) -> None:
     """A tick that does not become a request is counted under the reason why not."""
-    ledger = Ledger(["p"])
-    assert ledger.begin("p", limit=1)
-    entry(ledger)
+    ledger = Ledger()
+    book = ledger.open("p")
+    assert book.begin(limit=1)
+    entry(ledger, book)
     assert {s: n for s, n in ledger.accounts()["p"].skipped.items() if n} == {skip: 1}
 
 
 def test_what_is_given_up_does_not_finish() -> None:
     """A run that comes back after it was given up is not counted twice."""
-    ledger = Ledger(["p"])
-    ledger.begin("p", limit=1)
+    ledger = Ledger()
+    book = ledger.open("p")
+    book.begin(limit=1)
     ledger.close()
-    assert ledger.finish("p") is False
+    assert book.finish() is False
     assert ledger.accounts()["p"].runs == 0
+
+
+def test_a_name_that_comes_back_has_nothing_of_before() -> None:
+    """What was in flight of a probe that was dropped does not finish in its namesake's book."""
+    ledger = Ledger()
+    before = ledger.open("p")
+    before.begin(limit=1)
+    ledger.drop("p")
+    after = ledger.open("p")
+    after.begin(limit=1)
+    assert before.finish() is False
+    assert (ledger.in_flight(), ledger.accounts()["p"].runs) == (1, 0)
+
+
+class OneTicker:
+    """A ticker of one probe, once a second, on a clockwork that is wound by hand."""
+
+    def __init__(self) -> None:
+        self.time, self.crew, self.gate, self.ledger = FakeTime(), FakeCrew(), Gate(), Ledger()
+        self.ran: list[Tick] = []
+        self.ticker = Ticker(
+            "p",
+            Pace(interval=1.0, timeout=0.5),
+            run=self.ran.append,
+            unable=lambda _tick, _error: None,
+            gate=self.gate,
+            book=self.ledger.open("p"),
+            crew=self.crew,
+            clock=self.time.clock(),
+        )
+        self.clockwork = Clockwork(self.time.clock(), scheduler=HandWound)
+        self.clockwork.add(self.ticker)
+        self.clockwork.start()
+
+    @property
+    def account(self) -> Account:
+        return self.ledger.accounts()["p"]
+
+    def look_after(self, seconds: float) -> None:
+        self.time.advance(seconds)
+        self.clockwork.scheduler.look()
 
 
 def test_late_ticks_are_skipped_and_the_next_one_runs() -> None:
     """After a stall every missed tick is `late`, all of them are counted, and probing goes on."""
-    time, crew, ledger = FakeTime(), FakeCrew(), Ledger(["p"])
-    ran: list[Tick] = []
-    ticker = Ticker(
-        "p",
-        Pace(interval=1.0, timeout=0.5),
-        run=ran.append,
-        unable=lambda _tick, _error: None,
-        ledger=ledger,
-        crew=crew,
-        clock=time.clock(),
-    )
-    clockwork = Clockwork([ticker], time.clock(), scheduler=HandWound)
-    clockwork.start()
-    time.advance(100.0)
-    clockwork.scheduler.look()
-    account = ledger.accounts()["p"]
-    assert account.ticks == 100
-    assert account.skipped[Skip.LATE] >= 99
-    time.advance(1.0)
-    clockwork.scheduler.look()
-    assert ledger.accounts()["p"].ticks == 101
-    assert ledger.in_flight() == 101 - ledger.accounts()["p"].skipped[Skip.LATE]
+    one = OneTicker()
+    one.look_after(100.0)
+    assert one.account.ticks == 100
+    assert one.account.skipped[Skip.LATE] >= 99
+    one.look_after(1.0)
+    assert one.account.ticks == 101
+    assert one.account.in_flight == 101 - one.account.skipped[Skip.LATE]
 
 
 @pytest.mark.parametrize(
@@ -207,21 +233,74 @@ def test_overlap_limit(interval: float, timeout: float, limit: int) -> None:
 
 def test_due_times_are_handed_over() -> None:
     """A run is told the due time that it stands for, not the time at which it got round to it."""
-    time, crew, ledger = FakeTime(), FakeCrew(), Ledger(["p"])
-    ran: list[Tick] = []
-    pace = Pace(interval=1.0, timeout=0.5)
+    one = OneTicker()
+    due = one.time.monotonic
+    one.ticker.tick(due)
+    one.time.advance(0.3)
+    one.crew.tasks.pop()()
+    assert one.ran == [Tick(due=due, lag=0.3)]
+    assert one.time.monotonic == due + 3 * SECOND // 10
+
+
+def test_paused() -> None:
+    """While it is paused ticks are `paused`, also one that was due and had not started yet."""
+    one = OneTicker()
+    one.ticker.tick(one.time.monotonic)
+    one.gate.pause()
+    one.crew.tasks.pop()()
+    one.ticker.tick(one.time.monotonic)
+    assert (one.account.skipped[Skip.PAUSED], one.ran) == (2, [])
+    one.gate.resume()
+    one.ticker.tick(one.time.monotonic)
+    one.crew.tasks.pop()()
+    assert len(one.ran) == 1
+
+
+def test_heartbeat() -> None:
+    """A scheduler that does not look any more is not ticking, whatever the probes' intervals; when
+    it looks again, as after SIGCONT, it is.
+    """
+    one = OneTicker()
+    one.look_after(1.0)
+    one.time.advance(9.0)
+    assert one.clockwork.ticking
+    one.time.advance(2.0)
+    assert not one.clockwork.ticking
+    one.look_after(0.0)
+    assert one.clockwork.ticking
+
+
+def test_a_hung_scheduler_is_noticed_and_can_be_stopped() -> None:
+    """APScheduler's own thread, caught in a tick that does not return."""
+    hung, release = threading.Event(), threading.Event()
+    ahead = 0
+
+    class Stuck:
+        def submit(self, _task: Task) -> None:
+            hung.set()
+            release.wait(10)
+
+    clock = Clock(monotonic=lambda: time.monotonic_ns() + ahead)
     ticker = Ticker(
         "p",
-        pace,
-        run=ran.append,
+        Pace(interval=0.05, timeout=0.5),
+        run=lambda _tick: None,
         unable=lambda _tick, _error: None,
-        ledger=ledger,
-        crew=crew,
-        clock=time.clock(),
+        gate=Gate(),
+        book=Ledger().open("p"),
+        crew=Stuck(),
+        clock=clock,
     )
-    due = time.monotonic
-    ticker.tick(due)
-    time.advance(0.3)
-    crew.tasks.pop()()
-    assert ran == [Tick(due=due, lag=0.3)]
-    assert time.monotonic == due + 3 * SECOND // 10
+    clockwork = Clockwork(clock)
+    clockwork.add(ticker)
+    clockwork.start()
+    try:
+        assert hung.wait(5)
+        assert clockwork.ticking
+        ahead = 11 * SECOND
+        assert not clockwork.ticking
+        began = time.monotonic()
+        clockwork.stop()
+        assert time.monotonic() - began < 1
+    finally:
+        release.set()

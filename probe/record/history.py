@@ -1,0 +1,220 @@
+"""What is remembered of each probe: its last results, failures for longer, and whether it keeps
+its promises.
+
+It costs some 60 kB a probe: 150 bytes for each result, up to 2 kB for each answer that is kept
+with a failure (40 kB at the worst), and 8 kB for each objective. Nothing grows with the rate.
+"""
+
+import dataclasses
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from probe.record.packed import Glance, glance, pack, unpack
+from probe.record.tally import Count, Tally
+from probe.settings.schema import Objective, Probe
+from probe.vocabulary import Excerpt, Result
+
+RESULTS = 256
+FAILURES = 64
+EXCERPTS = 16
+"""The latest failures, of which the answer is kept."""
+SLOWEST_OF = 300.0
+"""Seconds, of each of which the slowest success is kept."""
+SLOWEST = 12
+
+HOUR = 3600.0
+PERIOD = 30 * 24 * HOUR
+"""Seconds for which a budget lasts: as long as the events are counted."""
+
+
+class Window(StrEnum):
+    """How far one looks back."""
+
+    FIVE_MINUTES = "5m"
+    HOUR = "1h"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a promise has been kept: events by window, all that were charged to the model."""
+
+    objective: Objective
+    counts: Mapping[Window, Count]
+    covered: float
+    """Seconds that the longest window really covers; the others no more than that."""
+
+    def met(self, window: Window) -> bool | None:
+        """None where nothing happened."""
+        ratio = self.counts[window].ratio
+        return None if ratio is None else ratio >= self.objective.target
+
+    @property
+    def budget_left(self) -> float | None:
+        """The share of bad events that the events kept allow and that has not been spent.
+
+        1 is all of it, 0 none, and below 0 the promise is broken; None where nothing happened.
+        """
+        ratio = self.counts[Window.KEPT].ratio
+        return None if ratio is None else 1 - (1 - ratio) / (1 - self.objective.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is remembered of one probe, at one moment."""
+
+    probe: Probe
+    standings: tuple[Standing, ...]
+    _recent: tuple[bytes, ...]
+    _slowest: tuple[bytes, ...]
+    _failures: tuple[tuple[bytes, Excerpt | None], ...]
+
+    def glances(self) -> list[Glance]:
+        """The last results in the order in which they came back, with what a plot needs."""
+        return list(map(glance, self._recent))
+
+    def recent(self) -> list[Result]:
+        """The last results in the order in which they came back."""
+        return self._unpacked(self._recent)
+
+    def slowest(self) -> list[Result]:
+        """The slowest success of each five minutes of the last hour, the slowest first."""
+        return self._unpacked(sorted(self._slowest, key=_latency, reverse=True))
+
+    def failures(self) -> list[Result]:
+        """The latest failures, the last one first; the first of them with their excerpts."""
+        return [
+            dataclasses.replace(unpack(self.probe.name, packed), excerpt=excerpt)
+            for packed, excerpt in reversed(self._failures)
+        ]
+
+    def _unpacked(self, results: Iterable[bytes]) -> list[Result]:
+        return [unpack(self.probe.name, packed) for packed in results]
+
+
+@dataclass(slots=True)
+class _Promise:
+    """An objective and how it has been kept since then (seconds)."""
+
+    objective: Objective
+    since: float
+    hour: Tally = field(default_factory=lambda: Tally(slot=15, slots=240))
+    period: Tally = field(default_factory=lambda: Tally(slot=HOUR, slots=int(PERIOD / HOUR)))
+
+    def judge(self, result: Result, now: float) -> None:
+        limit = self.objective.latency
+        good = result.failure is None and (limit is None or result.latency <= limit)
+        self.hour.add(now, good=good)
+        self.period.add(now, good=good)
+
+    def standing(self, now: float) -> Standing:
+        return Standing(
+            objective=self.objective,
+            counts={
+                Window.FIVE_MINUTES: self.hour.last(now, HOUR / 12),
+                Window.HOUR: self.hour.last(now, HOUR),
+                Window.KEPT: self.period.last(now, PERIOD),
+            },
+            covered=min(now - self.since, PERIOD),
+        )
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one probe, and goes on being added to."""
+
+    probe: Probe
+    promises: Sequence[_Promise]
+    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RESULTS))
+    slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=SLOWEST))
+    failures: deque[tuple[bytes, Excerpt | None]] = field(
+        default_factory=lambda: deque(maxlen=FAILURES)
+    )
+
+    def add(self, result: Result, packed: bytes, now: float) -> None:
+        self.recent.append(packed)
+        if result.failure is None:
+            self._compare(packed, int(now / SLOWEST_OF))
+        else:
+            self.failures.append((packed, result.excerpt))
+            if len(self.failures) > EXCERPTS:
+                self.failures[-EXCERPTS - 1] = (self.failures[-EXCERPTS - 1][0], None)
+        if result.failure is None or result.failure.reason.charged:
+            for promise in self.promises:
+                promise.judge(result, now)
+
+    def _compare(self, packed: bytes, slot: int) -> None:
+        """Keep a success if it is the slowest of its time."""
+        if not self.slowest or self.slowest[-1][0] != slot:
+            self.slowest.append((slot, packed))
+        elif _latency(packed) > _latency(self.slowest[-1][1]):
+            self.slowest[-1] = (slot, packed)
+
+    def kept(self, now: float) -> Kept:
+        oldest = int(now / SLOWEST_OF) - SLOWEST
+        return Kept(
+            probe=self.probe,
+            standings=tuple(promise.standing(now) for promise in self.promises),
+            _recent=tuple(self.recent),
+            _slowest=tuple(packed for slot, packed in self.slowest if slot > oldest),
+            _failures=tuple(self.failures),
+        )
+
+
+class History:
+    """Remembers results, and shows what it remembers, from any thread."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` is a monotonic clock in seconds."""
+        self._now = now
+        self._lock = threading.Lock()
+        self._memories: dict[str, _Memory] = {}
+
+    def watch(self, probe: Probe) -> None:
+        """Remember a probe from now on.
+
+        One that is known keeps its results; an objective whose threshold moved begins anew, as
+        does its series.
+        """
+        with self._lock:
+            known = self._memories.get(probe.name)
+            promises = [
+                _promise(objective, known.promises if known else (), self._now())
+                for objective in probe.objectives
+            ]
+            memory = known or _Memory(probe, promises)
+            memory.probe, memory.promises = probe, promises
+            self._memories[probe.name] = memory
+
+    def forget(self, name: str) -> None:
+        """Forget a probe: what still comes back of it is not remembered."""
+        with self._lock:
+            self._memories.pop(name, None)
+
+    def finished(self, result: Result) -> None:
+        """A scheduled probe has come back."""
+        packed = pack(result)
+        with self._lock:
+            if result.probe in self._memories:
+                self._memories[result.probe].add(result, packed, self._now())
+
+    def of(self, name: str) -> Kept | None:
+        """What is remembered of this probe; None where it is not known."""
+        with self._lock:
+            memory = self._memories.get(name)
+            return memory.kept(self._now()) if memory else None
+
+
+def _promise(objective: Objective, known: Iterable[_Promise], now: float) -> _Promise:
+    """A promise that goes on from one that was known, or a new one."""
+    for one in known:
+        if (one.objective.name, one.objective.latency) == (objective.name, objective.latency):
+            return dataclasses.replace(one, objective=objective)
+    return _Promise(objective, now)
+
+
+def _latency(packed: bytes) -> float:
+    return glance(packed).latency

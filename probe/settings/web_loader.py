@@ -1,0 +1,77 @@
+"""From the file of a web config to WebSettings."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from probe.settings.document import Document
+from probe.settings.fields import kind
+from probe.settings.loader import in_order, read
+from probe.settings.problems import ConfigError, Finding
+from probe.settings.quoting import quote
+from probe.settings.tls import TlsError, make_server_context
+from probe.settings.web import NOT_HONOURED, WebSettings
+from probe.settings.words import findings
+
+
+def load_web(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
+    """The settings of a file, and the TLS context that they ask for; raises ConfigError.
+
+    Names of files are seen from the directory of this one.
+    """
+    content = read(path)
+    if _is_blank(content):
+        return WebSettings(), None
+    document = Document(content, file=str(path))
+    if document.value is None:
+        raise ConfigError(document.problems)
+    found = list(_not_honoured(document.value))
+    settings = _validated(document, path.parent, found)
+    problems = in_order(document, found, ())
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return settings, _context(document, settings)
+
+
+def _is_blank(content: bytes) -> bool:
+    """Whether there is nothing in a file but comments."""
+    return not any(line.split(b"#")[0].strip() for line in content.splitlines())
+
+
+def _not_honoured(value: Any) -> Iterator[Finding]:
+    """Keys that would do nothing; taken out, so that nothing else is said of them."""
+    for keys, message in NOT_HONOURED.items():
+        holder = value
+        for step in keys[:-1]:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and keys[-1] in holder:
+            del holder[keys[-1]]
+            yield Finding(keys, message, at_key=True)
+
+
+def _validated(document: Document, base: Path, found: list[Finding]) -> WebSettings | None:
+    """The settings, if there are any; adds what is wrong."""
+    if not isinstance(document.value, dict):
+        message = f"expected a mapping such as `basic_auth_users`, not {kind(document.value)}"
+        found.append(Finding((), message))
+        return None
+    try:
+        return WebSettings.model_validate(document.value, context={"base": base})
+    except ValidationError as error:
+        found += findings(error, written=document.text, model=WebSettings)
+        return None
+
+
+def _context(document: Document, settings: WebSettings) -> ssl.SSLContext | None:
+    tls = settings.tls_server_config
+    if tls is None:
+        return None
+    try:
+        return make_server_context(tls)
+    except TlsError as error:
+        keys = ("tls_server_config", error.key or "cert_file")
+        message = f"{error}: {quote(document.text(keys) or '')}"
+        raise ConfigError((document.problem(Finding(keys, message)),)) from None

@@ -1,0 +1,103 @@
+"""One probe at work. Its counts and what is remembered of it outlive a change of its settings."""
+
+from probe.clock import Clock
+from probe.measure.failure import classify
+from probe.measure.grace import Grace
+from probe.record.history import History
+from probe.record.journal import Journal
+from probe.record.recorder import Recorder
+from probe.schedule.gate import Gate
+from probe.schedule.ledger import Book
+from probe.schedule.ticker import Crew, Pace, Tick, Ticker
+from probe.settings.schema import Probe
+from probe.vocabulary import Result
+from probe.web.ondemand import Target
+from probe.workshop import Instrument
+
+
+class Station:
+    """Runs the probe of an instrument when its ticker says so, and hands on what came of it."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        *,
+        book: Book,
+        recorder: Recorder,
+        history: History,
+        gate: Gate,
+        crew: Crew,
+        clock: Clock,
+    ) -> None:
+        probe = instrument.probe
+        self._instrument = instrument
+        self._book = book
+        self._recorder = recorder
+        self._history = history
+        self._clock = clock
+        self._journal = Journal(clock)
+        self._grace = grace = Grace(clock, probe.startup_grace)
+        self.ticker = Ticker(
+            probe.name,
+            _pace(probe),
+            run=self._run,
+            unable=self._unable,
+            gate=gate,
+            book=book,
+            crew=crew,
+            clock=clock,
+        )
+        recorder.watch(probe, {"startup": lambda: grace.running, "paused": lambda: gate.paused})
+        history.watch(probe)
+
+    @property
+    def probe(self) -> Probe:
+        return self._instrument.probe
+
+    @property
+    def target(self) -> Target:
+        """For who asks out of turn; equal as long as the instrument is the same."""
+        return Target(run=self._instrument.run, interval=self.probe.interval)
+
+    def change(self, instrument: Instrument) -> None:
+        """Go on with another instrument. A run in flight ends with the one that it began with."""
+        before, self._instrument = self._instrument, instrument
+        self._grace.change(self.probe.startup_grace)
+        self.ticker.pace = _pace(self.probe)
+        self._recorder.change(self.probe)
+        self._history.watch(self.probe)
+        before.close()
+
+    def close(self) -> None:
+        """What is due but not started will not start, and no connection stays open."""
+        self.ticker.stop()
+        self._recorder.forget(self.probe.name)
+        self._history.forget(self.probe.name)
+        self._instrument.close()
+
+    def _run(self, tick: Tick) -> None:
+        self._recorder.started(tick.lag)
+        self._finish(self._instrument.run(tick.due))
+
+    def _unable(self, tick: Tick, error: Exception) -> None:
+        """There is no thread for it."""
+        self._finish(
+            Result(
+                probe=self.probe.name,
+                started=self._clock.date(self._clock.monotonic()),
+                due=self._clock.date(tick.due),
+                phases={},
+                failure=classify(None, error, timeout=self.probe.timeout),
+            )
+        )
+
+    def _finish(self, result: Result) -> None:
+        if self._book.finish():
+            counted = self._grace.judge(result)
+            self._recorder.finished(counted)
+            self._history.finished(counted)
+            self._journal.note(counted)
+
+
+def _pace(probe: Probe) -> Pace:
+    return Pace(interval=probe.interval, timeout=probe.timeout)

@@ -1,0 +1,77 @@
+"""The pages as JSON. The fields are a contract with users; times are seconds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from probe.record.history import Kept, Standing
+from probe.record.recorder import shown_url
+from probe.vocabulary import Result
+from probe.web.report import report, rfc3339
+from probe.web.summary import Summary, detail, summarise
+
+
+def all_probes(everything: Iterable[Kept]) -> dict[str, Any]:
+    return {"probes": [_summary(summarise(kept)) for kept in everything]}
+
+
+def one_probe(kept: Kept, *, excerpts: bool) -> dict[str, Any]:
+    """What is kept of a probe; with the excerpts of answers only for who may see them."""
+    told = detail(kept)
+    return {
+        **_summary(told.summary),
+        "phases": {phase: _quantiles(times) for phase, times in told.phases.items()},
+        "recent": list(map(report, reversed(told.recent))),
+        "slowest": list(map(report, told.slowest)),
+        "failures": [_failure(result, excerpts=excerpts) for result in told.failures],
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    probe = summary.kept.probe
+    last = summary.last
+    return {
+        "probe": probe.name,
+        "url": shown_url(probe),
+        "labels": dict(probe.labels),
+        "interval_seconds": probe.interval,
+        "timeout_seconds": probe.timeout,
+        "last": last
+        and {
+            "started": rfc3339(last.started),
+            "latency_seconds": last.latency,
+            "reason": last.reason,
+        },
+        "objectives": list(map(_standing, summary.standings)),
+        "successes": summary.successes,
+        "latency_seconds": _quantiles(summary.quantiles),
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    objective = standing.objective
+    return {
+        "name": objective.name,
+        "target": objective.target,
+        "latency_seconds": objective.latency,
+        "windows": {
+            window: {"good": count.good, "bad": count.bad, "met": standing.met(window)}
+            for window, count in standing.counts.items()
+        },
+        "budget_left": standing.budget_left,
+        "covered_seconds": round(standing.covered, 3),
+    }
+
+
+def _quantiles(seconds: Mapping[float, float]) -> dict[str, float]:
+    return {f"p{q * 100:g}": time for q, time in seconds.items()}
+
+
+def _failure(result: Result, *, excerpts: bool) -> dict[str, Any]:
+    if not excerpts:
+        return report(result)
+    excerpt = result.excerpt
+    return {
+        **report(result),
+        "headers": dict(excerpt.headers) if excerpt else None,
+        "body_excerpt": excerpt.body if excerpt else None,
+    }

@@ -1,0 +1,91 @@
+"""Lets clients in, and when there are too many shows out who has kept us waiting longest."""
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+from probe.web.connection import REQUEST_SECONDS, Connection
+from probe.web.webconfig import WebConfig
+
+MOST_CONNECTIONS = 256
+RETRY_SECONDS = 0.1
+GOODBYE_SECONDS = 1.0
+"""For a client to say that it has understood the end of TLS."""
+
+logger = logging.getLogger(__name__)
+
+
+class Door:
+    """Accepts connections for uvicorn, each with the TLS context of the moment.
+
+    uvicorn has no bound on handshakes, refuses everybody when its connections are taken by clients
+    that do nothing, and has asyncio print thousands of lines when there are no descriptors left.
+    """
+
+    def __init__(self, server: uvicorn.Server, listener: socket.socket, config: WebConfig) -> None:
+        self._server = server
+        self._listener = listener
+        self._config = config
+        self._clients: dict[Connection, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Until it is cancelled."""
+        loop, stuck = asyncio.get_running_loop(), False
+        self._listener.setblocking(False)
+        while True:
+            await self._room()
+            try:
+                accepted, _ = await loop.sock_accept(self._listener)
+            except ConnectionError:
+                continue
+            except OSError as error:
+                if not stuck:
+                    logger.error("cannot accept connections: %s", error.strerror)
+                stuck = True
+                self._show_one_out()
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            stuck = False
+            self._let_in(accepted)
+            await asyncio.sleep(0)  # a crowd at the door must not keep those inside waiting
+
+    async def _room(self) -> None:
+        """There is always a place for the next one; it waits only while all others wait for us."""
+        while len(self._clients) >= MOST_CONNECTIONS and not self._show_one_out():
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _let_in(self, accepted: socket.socket) -> None:
+        tls = self._config.settings.tls_server_config
+        allowed = tls.client_allowed_sans if tls else ()
+        client = Connection(self._server.config, self._server.server_state, allowed)
+        self._clients[client] = asyncio.create_task(self._attend(client, accepted))
+
+    def _show_one_out(self) -> bool:
+        """False where all of them wait for us."""
+        waiting = [client for client in self._clients if client.waits]
+        if not waiting:
+            return False
+        self._clients.pop(min(waiting, key=lambda client: client.since)).cancel()
+        return True
+
+    async def _attend(self, client: Connection, accepted: socket.socket) -> None:
+        """The life of a connection."""
+        tls = self._config.context
+        try:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms an answer
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: client,
+                accepted,
+                ssl=tls,
+                ssl_handshake_timeout=REQUEST_SECONDS if tls else None,
+                ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
+            )
+            await client.lost.wait()
+        except OSError as error:
+            logger.debug("a client did not come in: %s", error)
+        finally:
+            self._clients.pop(client, None)
+            if client.transport:
+                client.transport.abort()

@@ -1,0 +1,101 @@
+"""What orchestrators and preStop hooks ask of the daemon: how it is, and to reload or to pause."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+PATIENCE = 1.0
+"""Seconds that the scheduler gets to show itself: after a SIGCONT this may be asked before it."""
+
+_METHODS = ["POST", "PUT"]  # as Prometheus takes for its own
+
+
+class Refused(Exception):
+    """A reload that changed nothing; the message says why, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """The daemon's handles. `enabled` is for those that change something."""
+
+    enabled: bool
+    ticking: Callable[[], bool]
+    reload: Callable[[], str]
+    """Takes its time; says what it changed, or raises Refused. Never at the same time twice."""
+    pause: Callable[[], None]
+    resume: Callable[[], None]
+
+
+def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
+    one_at_a_time = anyio.CapacityLimiter(1)
+
+    async def healthy(_: Request) -> Response:
+        """Whether ticks come due; whether they succeed is the model's health, not ours."""
+        if not lifecycle.ticking():
+            await anyio.sleep(PATIENCE)
+        if lifecycle.ticking():
+            return _said("inference-probe is healthy")
+        words = "the scheduler has stopped ticking: no probe runs; restart it, and report its log"
+        return _said(words, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def reload() -> Response:
+        try:
+            return _said(await anyio.to_thread.run_sync(lifecycle.reload, limiter=one_at_a_time))
+        except Refused as error:
+            return _said(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def pause() -> Response:
+        lifecycle.pause()
+        return _said("paused: no probe is started until POST /-/resume")
+
+    async def resume() -> Response:
+        lifecycle.resume()
+        return _said("running")
+
+    def guarded(act: Callable[[], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            if not lifecycle.enabled:
+                words = "not enabled: run with --web.enable-lifecycle"
+                raise HTTPException(HTTPStatus.FORBIDDEN, words)
+            _refuse_other_sites(request)
+            return await act()
+
+        return handle
+
+    return [
+        Route("/-/healthy", healthy),
+        Route("/-/ready", _ready),
+        *(
+            Route(f"/-/{act.__name__}", guarded(act), methods=_METHODS)
+            for act in (reload, pause, resume)
+        ),
+    ]
+
+
+async def _ready(_: Request) -> Response:
+    """Whoever can read this has a valid config: the daemon listens only after it is loaded.
+
+    It says nothing of the model, so that a readiness probe on this sidecar cannot take a healthy
+    model out of service.
+    """
+    return _said("inference-probe is ready")
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """A browser says where a form comes from; others, such as curl, say nothing."""
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        raise HTTPException(HTTPStatus.FORBIDDEN, "refused: asked for by a page of another site")
+
+
+def _said(words: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return PlainTextResponse(f"{words}\n", status)

@@ -1,0 +1,80 @@
+"""The middleware that refuses what is too much: of URL, headers, body, and of `/probe`."""
+
+import time
+from http import HTTPStatus
+
+import anyio
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from probe.web.buckets import Buckets, address_of, later
+
+LONGEST_URL = 8 * 1024
+MOST_HEADERS = 16 * 1024
+"""Bytes of all names and values together."""
+
+PROBING = "/probe"
+MOST_PROBING = 100
+"""Requests to `/probe` that wait at once, so that there are always connections for scrapes."""
+
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 1024**2
+
+
+class Limits:
+    """Around an application: its requests are small, have no body, and are not too many."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._probes = Buckets(size=100, per_second=10, now=time.monotonic)
+        self._probing = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if refused := _too_much(scope):
+            return await _refuse(*refused, receive, send)
+        if scope["path"] == PROBING:
+            return await self._probe(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seconds = 1 if self._probing >= MOST_PROBING else self._probes.take(address_of(scope))
+        if seconds:
+            return await later("too many probes are asked for", seconds)(scope, receive, send)
+        self._probing += 1
+        try:
+            return await self._app(scope, receive, send)
+        finally:
+            self._probing -= 1
+
+
+def _too_much(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    headers = scope["headers"]
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {LONGEST_URL} bytes"
+    if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
+        message = f"the headers are longer than {MOST_HEADERS} bytes"
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message
+    lengths = [value for name, value in headers if name == b"content-length" and int(value)]
+    if lengths or any(name == b"transfer-encoding" for name, _ in headers):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "no request has a body here; send none"
+    return None
+
+
+async def _refuse(status: HTTPStatus, message: str, receive: Receive, send: Send) -> None:
+    """Answer, read on for a moment, close: a client that still sends would not see the answer."""
+    answer = PlainTextResponse(f"{message}\n", status, {"Connection": "close"})
+    await send({"type": "http.response.start", "status": status, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    with anyio.move_on_after(_LINGER_SECONDS):
+        await _skip_body(receive)
+    await send({"type": "http.response.body"})
+
+
+async def _skip_body(receive: Receive) -> None:
+    read = 0
+    message: Message = {}
+    while read < _LINGER_BYTES and message.get("more_body", True):
+        message = await receive()
+        read += len(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            return

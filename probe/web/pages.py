@@ -1,0 +1,83 @@
+"""The pages for people."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from probe import __version__
+from probe.record.history import RESULTS, Kept, Window
+from probe.record.recorder import shown_url
+from probe.web import words
+from probe.web.bars import legs
+from probe.web.plot import plot
+from probe.web.summary import detail, summarise
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+FRESH = 1.0
+"""Seconds for which the page of all probes is not made anew, however many people look at it."""
+SMALL_PLOT = 120
+"""Results that the plot of one among many probes shows."""
+BREATH = 0.0001
+"""Seconds between two of many probes: with none, those that run meanwhile wait 5 ms for each turn
+of the interpreter, and start 25 to 45 ms late at the 99th percentile (200 a second), not 5."""
+
+
+class Pages:
+    """Makes the pages of what is remembered."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` is the wall clock, in Unix seconds."""
+        self._now = now
+        self._lock = threading.Lock()
+        self._home: tuple[float, str] | None = None
+        self._templates = _environment()
+
+    def home(self, everything: Callable[[], Iterable[Kept]]) -> str:
+        """All probes."""
+        with self._lock:  # one is made at a time: measuring goes on beside it
+            now = self._now()
+            if self._home is None or not 0 <= now - self._home[0] < FRESH:
+                self._home = (now, self._render_home(everything(), now))
+            return self._home[1]
+
+    def _render_home(self, everything: Iterable[Kept], now: float) -> str:
+        summaries = list(map(summarise, _unhurried(everything)))
+        cards = ((one, plot(one.kept, most=SMALL_PLOT)) for one in _unhurried(summaries))
+        template = self._templates.get_template("home.html")
+        return template.render(summaries=summaries, cards=cards, now=now)
+
+    def probe(self, kept: Kept, *, excerpts: bool) -> str:
+        """One probe; with the excerpts of answers only for who may see them."""
+        return self._templates.get_template("probe.html").render(
+            details=detail(kept), plot=plot(kept, most=RESULTS), excerpts=excerpts, now=self._now()
+        )
+
+
+def _unhurried(items: Iterable[T]) -> Iterator[T]:
+    """The items, with time between them for whoever waits for the interpreter."""
+    for item in items:
+        time.sleep(BREATH)
+        yield item
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    said = (words.budget, words.instant, words.limit, words.share, words.span, words.target)
+    filters = {function.__name__: function for function in (*said, words.time_taken, legs)}
+    environment.filters.update(filters, in_path=lambda name: quote(name, safe=""), url=shown_url)
+    environment.globals |= {"version": __version__, "windows": tuple(Window)}
+    return environment

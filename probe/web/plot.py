@@ -1,0 +1,112 @@
+"""Latencies over time as the coordinates of a picture: the templates draw it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from probe.record.history import Kept
+from probe.record.packed import Glance
+
+WIDTH, HEIGHT = 1000, 100
+LANE = 14
+"""What the marks of failures take of the height, at the top."""
+LEAST_SPAN = 10.0
+"""The scale is logarithmic; it covers at least so many times the smallest time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A horizontal line: how far down it is (0 to HEIGHT) and the time (seconds) that it is at."""
+
+    y: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A picture of WIDTH by HEIGHT: paths of dots and of marks, and the lines across it."""
+
+    good: str
+    slow: str
+    failed: str
+    uncharged: str
+    """Failures that do not count against the model."""
+    objectives: tuple[Line, ...]
+    grid: tuple[Line, ...]
+    first: float
+    last: float
+    """Unix seconds at both ends."""
+    counted: int
+    failures: int
+
+
+def plot(kept: Kept, *, most: int) -> Plot | None:
+    """The last results, so many at most; None where there are none."""
+    glances = kept.glances()[-most:]
+    if not glances:
+        return None
+    limits = sorted({one.latency for one in kept.probe.objectives if one.latency is not None})
+    successes = [one for one in glances if one.reason is None]
+    across = _Across(min(one.started for one in glances), max(one.started for one in glances))
+    up = _up([one.latency for one in successes], limits)
+    strictest = limits[0] if limits else math.inf
+    charged = [one for one in glances if one.reason and one.reason.charged]
+    uncharged = [one for one in glances if one.reason and not one.reason.charged]
+    return Plot(
+        good=_dots([one for one in successes if one.latency <= strictest], across, up),
+        slow=_dots([one for one in successes if one.latency > strictest], across, up),
+        failed=_marks(charged, across),
+        uncharged=_marks(uncharged, across),
+        objectives=tuple(Line(y=up(limit), seconds=limit) for limit in limits),
+        grid=up.decades(),
+        first=across.first,
+        last=across.last,
+        counted=len(glances),
+        failures=len(charged) + len(uncharged),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Across:
+    """The axis of time."""
+
+    first: float
+    last: float
+
+    def __call__(self, started: float) -> float:
+        long = self.last - self.first
+        return 8 + (WIDTH - 16) * ((started - self.first) / long if long else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """The axis of latency, logarithmic: a slow answer does not flatten all others."""
+
+    least: float
+    most: float
+
+    def __call__(self, seconds: float) -> float:
+        share = math.log(max(seconds, self.least) / self.least) / math.log(self.most / self.least)
+        return HEIGHT - 4 - share * (HEIGHT - LANE - 8)
+
+    def decades(self) -> tuple[Line, ...]:
+        """Lines at 1, 10, 100 ms and so on."""
+        exponents = range(math.ceil(math.log10(self.least)), math.floor(math.log10(self.most)) + 1)
+        return tuple(Line(y=self(10.0**one), seconds=10.0**one) for one in exponents)
+
+
+def _up(latencies: Sequence[float], limits: Sequence[float]) -> _Up:
+    """An axis on which all of these have their place."""
+    shown = [max(one, 1e-6) for one in (*latencies, *limits)] or [0.01]
+    least, most = min(shown) / 1.2, max(shown) * 1.2
+    widen = max(1.0, math.sqrt(LEAST_SPAN / (most / least)))
+    return _Up(least / widen, most * widen)
+
+
+def _dots(glances: Sequence[Glance], across: _Across, up: _Up) -> str:
+    """A path of nothing but points: with round ends each is a dot."""
+    return "".join(f"M{across(one.started):.0f} {up(one.latency):.1f}h0" for one in glances)
+
+
+def _marks(glances: Sequence[Glance], across: _Across) -> str:
+    return "".join(f"M{across(one.started):.0f} 1v{LANE - 2}" for one in glances)

@@ -1,0 +1,54 @@
+// Fetches the page anew every few seconds and puts its main part in the place of the old one.
+// Who reads is not disturbed: what is open stays open, the focus stays, selected text is left alone.
+"use strict";
+
+const PAUSE = 5000;
+const said = document.getElementById("updates");
+let since = new Date();
+
+function selecting() {
+  const selection = document.getSelection();
+  return selection && !selection.isCollapsed;
+}
+
+function key(element) {
+  return element.id || element.closest("details")?.id || element.getAttribute("href");
+}
+
+function place(main, wanted) {
+  const all = main.querySelectorAll("a, summary, pre");
+  return [...all].find((element) => key(element) === wanted);
+}
+
+function put(main) {
+  const old = document.getElementById("content");
+  const focused = old.contains(document.activeElement) && key(document.activeElement);
+  for (const before of old.querySelectorAll("details")) {
+    const now = main.querySelector("#" + CSS.escape(before.id));
+    if (now) now.open = before.open;
+  }
+  old.replaceWith(main);
+  if (focused) place(main, focused)?.focus({ preventScroll: true });
+}
+
+async function update() {
+  if (document.hidden || selecting()) return;
+  try {
+    const answer = await fetch(location.pathname, { cache: "no-store" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    put(page.getElementById("content"));
+    since = new Date();
+    said.textContent = "";
+  } catch {
+    said.textContent = `No answer from the daemon since ${since.toLocaleTimeString()}.`;
+  }
+}
+
+async function forever() {
+  await update();
+  setTimeout(forever, PAUSE);
+}
+
+setTimeout(forever, PAUSE);
+document.addEventListener("visibilitychange", update);

@@ -1,0 +1,96 @@
+"""The web config that holds now: read again as soon as one of its files has changed."""
+
+import logging
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from probe.settings.problems import ConfigError, Problem
+from probe.settings.web import WebSettings
+from probe.settings.web_loader import load_web
+
+RETRY_SECONDS = 1.0
+"""A bad file is tried again so often, for what makes it good may be a file that it names."""
+
+Version = tuple[int, int, int] | None
+
+logger = logging.getLogger(__name__)
+
+
+class WebConfig:
+    """Settings and TLS context, of one event loop. A file that has become bad changes nothing.
+
+    Whether TLS is spoken at all is decided at the start. To look is a `stat` of each file, and is
+    done for each connection and each request, as exporter-toolkit does: it costs microseconds.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Without a file no TLS is spoken and there are no users; raises ConfigError."""
+        self._path = path
+        self._settings, self._context = load_web(path) if path else (WebSettings(), None)
+        self._seen = self._versions()
+        self._tried = 0.0
+        self._complaint = ""
+
+    @property
+    def settings(self) -> WebSettings:
+        self._refresh()
+        return self._settings
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        self._refresh()
+        return self._context
+
+    def _refresh(self) -> None:
+        seen = self._versions()
+        again = self._complaint and time.monotonic() > self._tried + RETRY_SECONDS
+        if self._path is None or (seen == self._seen and not again):
+            return
+        try:
+            self._settings, self._context = self._load(self._path)
+        except ConfigError as error:
+            self._complain(str(error))
+        else:
+            logger.info("the web config was read again", extra={"fields": {"file": self._path}})
+            self._complaint = ""
+            seen = self._versions()  # it may name other files now
+        self._seen, self._tried = seen, time.monotonic()
+
+    def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
+        settings, context = load_web(path)
+        if (context is None) != (self._context is None):
+            message = "restart to begin or to end speaking TLS"
+            raise ConfigError((Problem(file=str(path), path="tls_server_config", message=message),))
+        if self._settings.basic_auth_users and settings == WebSettings():
+            # Who writes a file in place empties it first: that must not open the door.
+            message = "empty; restart to let everybody in"
+            raise ConfigError((Problem(file=str(path), path="", message=message),))
+        return settings, context
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            fields = {"file": self._path, "problem": complaint}
+            logger.error("a bad web config; the last good one holds", extra={"fields": fields})
+        self._complaint = complaint
+
+    def _versions(self) -> dict[Path, Version]:
+        return {path: _version(path) for path in self._files()}
+
+    def _files(self) -> Iterator[Path]:
+        if self._path:
+            yield self._path
+        if tls := self._settings.tls_server_config:
+            yield from (tls.cert_file, tls.key_file)
+            if tls.client_ca_file:
+                yield tls.client_ca_file
+
+
+def _version(path: Path) -> Version:
+    """What changes when a file or a link on the way to it does; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

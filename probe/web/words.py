@@ -1,0 +1,58 @@
+"""How pages say numbers and times."""
+
+import math
+from datetime import UTC, datetime
+
+
+def time_taken(seconds: float) -> str:
+    """Three digits that count, in the unit that fits: `840 µs`, `12.3 ms`, `1.20 s`."""
+    for unit, of in (("µs", 1e6), ("ms", 1e3)):
+        if seconds * of < 999.5:
+            return f"{_three_digits(seconds * of)} {unit}"
+    return f"{_three_digits(seconds)} s"
+
+
+def _three_digits(number: float) -> str:
+    for decimals, limit in ((2, 9.995), (1, 99.95)):
+        if number < limit:
+            return f"{number:.{decimals}f}"
+    return f"{number:.0f}"
+
+
+def limit(seconds: float) -> str:
+    """A threshold as people write it: `500 ms`, `2.5 s`."""
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
+def target(share: float) -> str:
+    """A percentage as it was written."""
+    return f"{share * 100:.10g} %"
+
+
+def share(ratio: float) -> str:
+    """A percentage of events, rounded down: what is missed by little does not read as met."""
+    return f"{math.floor(ratio * 1e4 + 1e-6) / 100:g} %"
+
+
+def budget(left: float) -> str:
+    """A share of the budget in whole percent; what is overspent is told as such, not as -320 %."""
+    if left < 0:
+        return f"spent {1 - left:.3g} times"
+    return f"{left * 100:.0f} %"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: `3 h 20 min`."""
+    left, said = max(0, round(seconds)), []
+    for unit, of in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if left >= of:
+            said.append(f"{left // of} {unit}")
+            left %= of
+    return " ".join(said[:2]) or "0 s"
+
+
+def instant(time: datetime | float) -> str:
+    """A point in time to the second, in UTC; a number is Unix seconds."""
+    if not isinstance(time, datetime):
+        time = datetime.fromtimestamp(time, UTC)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,144 @@
+"""Which addresses are connected to, whatever names, redirects and proxies say."""
+
+import socket
+from ipaddress import ip_network
+from itertools import cycle
+from typing import Any
+
+import pytest
+
+from probe.measure.policy import Policy
+from probe.measure.resolver import Getaddrinfo
+from probe.settings.schema import Networks
+from probe.vocabulary import Reason
+from tests.measure.conftest import Serve
+from tests.measure.probing import detail, make_prober, names, reason, run
+from tests.measure.servers import Server, always, answer, once
+
+LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
+NOT_THERE = {"deny": ["127.0.0.2/32"]}
+METADATA = "169.254.169.254"
+
+
+def answering(*turns: list[Server]) -> Getaddrinfo:
+    """A name server to which any name is the addresses of these servers, at each turn of some."""
+    left = cycle(turns)
+
+    def getaddrinfo(*asked: Any) -> list[tuple[Any, ...]]:
+        if asked[-1] & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "a name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one.address) for one in next(left)]
+
+    return getaddrinfo
+
+
+def default() -> Policy:
+    return Policy(deny=Networks().deny)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        METADATA,
+        f"::ffff:{METADATA}",
+        f"64:ff9b::{METADATA}",
+        "2002:a9fe:a9fe::1",
+        "fe80::1",
+        "fe80::1%lo",
+    ],
+)
+def test_link_local_is_denied_by_default(address: str) -> None:
+    """Where clouds keep the credentials of a machine, in all the clothes that IPv4 wears."""
+    assert not default().permits(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1"])
+def test_all_else_is_permitted_by_default(address: str) -> None:
+    """Models are inside."""
+    assert default().permits(address)
+
+
+@pytest.mark.parametrize("address", ["127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:0.0.0.0"])
+def test_this_machine_has_many_names(address: str) -> None:
+    """To connect to no address is to connect to oneself."""
+    denying = Policy(deny=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+    assert not denying.permits(address)
+
+
+def test_deny_wins() -> None:
+    """Of what is allowed, too; and what is not allowed is denied where anything is."""
+    policy = Policy(deny=(ip_network("10.1.0.0/16"),), allow=(ip_network("10.0.0.0/8"),))
+    assert policy.permits("10.2.0.1")
+    assert policy.permits("::ffff:10.2.0.1")
+    assert not policy.permits("10.1.0.1")
+    assert not policy.permits("192.168.0.1")
+    assert not policy.permits("64:ff9b::10.2.0.1")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "0", "[::1]", "[::ffff:127.0.0.1]", "me"]
+)
+def test_however_the_address_is_written(serve: Serve, host: str) -> None:
+    """What counts is the address that comes of it."""
+    server = serve(always(answer()))
+
+    result = run(server.url(host=host), networks=LOOPBACK, getaddrinfo=names(me="127.0.0.1"))
+
+    assert reason(result) is Reason.DENIED
+    assert server.connections == 0
+
+
+def test_at_every_hop(serve: Serve) -> None:
+    """A redirect leads nowhere where the config could not."""
+    inside = serve(always(answer()), host="127.0.0.2")
+    away = f"Location: {inside.url(host='127.0.0.2')}"
+    server = serve(once(answer(b"", away, status="302 Found")))
+
+    result = run(server.url(), redirects=1, networks=NOT_THERE)
+
+    assert reason(result) is Reason.DENIED
+    assert "127.0.0.2" in detail(result)
+    assert inside.connections == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_no_way_round(serve: Serve, scheme: str) -> None:
+    """An address in a URL, or in a redirect, is not asked of a proxy either."""
+    proxy = serve(always(answer()))
+
+    result = run(f"{scheme}://{METADATA}/latest", proxy=proxy.url(), networks={})
+
+    assert reason(result) is Reason.DENIED
+    assert proxy.connections == 0
+
+
+def test_a_name_is_the_proxys_to_judge(serve: Serve) -> None:
+    """We do not know what it will make of it; its own address we do know, and that counts."""
+    proxy = serve(always(answer()))
+    only = {"allow": ["127.0.0.0/8"]}
+    assert reason(run("http://model.invalid/", proxy=proxy.url(), networks=only)) is None
+
+
+def test_a_name_that_changes_between_two_looks(serve: Serve) -> None:
+    """There are not two looks: a name server that answers in turns never gets us to where it
+    must not, however often it is asked (DNS rebinding).
+    """
+    forbidden = serve(always(answer()), host="127.0.0.2")
+    permitted = serve(always(answer()))
+    rebinding = answering([permitted], [forbidden])
+    prober = make_prober("http://name.test/", getaddrinfo=rebinding, networks=NOT_THERE)
+    seen = [reason(prober.run()) for _ in range(10)]
+
+    assert seen == [None, Reason.DENIED] * 5
+    assert permitted.connections == 5
+    assert forbidden.connections == 0
+
+
+def test_of_many_addresses_the_permitted_ones(serve: Serve) -> None:
+    """One that is forbidden is passed over, not tried."""
+    forbidden = serve(always(answer()), host="127.0.0.2")
+    permitted = serve(always(answer()))
+
+    both = answering([forbidden, permitted])
+    assert reason(run("http://name.test/", getaddrinfo=both, networks=NOT_THERE)) is None
+    assert forbidden.connections == 0

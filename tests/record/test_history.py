@@ -1,0 +1,241 @@
+"""What is remembered of probes, and for how long."""
+
+import gc
+import tracemalloc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.record.history import EXCERPTS, FAILURES, RESULTS, History, Kept, Standing, Window
+from probe.record.packed import glance, pack, unpack
+from probe.record.quantiles import phase_quantiles, quantiles
+from probe.record.tally import Count, Tally
+from probe.vocabulary import Component, Excerpt, Failure, Hop, Phase, Reason, Result
+from tests.builders import probe_of, result_of
+
+FAST = {"name": "fast", "target": "90%", "latency": "200ms"}
+UP = {"name": "up", "target": "50%"}
+
+
+class Past:
+    """A history of one probe called `model`, and a clock to hold."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.now = 100_000.0
+        self.history = History(lambda: self.now)
+        self.watch(FAST, UP)
+
+    def watch(self, *objectives: dict[str, str]) -> None:
+        self.history.watch(probe_of(self.directory, objectives=list(objectives)))
+
+    def kept(self) -> Kept:
+        kept = self.history.of("model")
+        assert kept
+        return kept
+
+    def standing(self, name: str = "fast") -> Standing:
+        return next(one for one in self.kept().standings if one.objective.name == name)
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Past:
+    return Past(tmp_path)
+
+
+def test_an_objective_over_each_window(past: Past) -> None:
+    """What was good and bad in 5 minutes, an hour and altogether is told apart."""
+    for _ in range(8):
+        past.history.finished(result_of(latency=0.1))
+    past.now += 600
+    past.history.finished(result_of(latency=0.3))
+    past.now += 3400
+    past.history.finished(result_of(latency=0.2))
+    assert past.standing().counts == {
+        Window.FIVE_MINUTES: Count(good=1, bad=0),
+        Window.HOUR: Count(good=1, bad=1),
+        Window.KEPT: Count(good=9, bad=1),
+    }
+    assert [past.standing().met(window) for window in Window] == [True, False, True]
+    assert past.standing().covered == 4000
+
+
+def test_the_budget_is_what_the_target_allows(past: Past) -> None:
+    """Of 10 results with 90 % promised one may be bad: then the budget is spent to the end."""
+    assert past.standing().budget_left is None
+    for _ in range(9):
+        past.history.finished(result_of(latency=0.1))
+    assert past.standing().budget_left == 1
+    past.history.finished(result_of(latency=0.3))
+    assert past.standing().budget_left == pytest.approx(0)
+    past.history.finished(result_of(reason=Reason.RESET))
+    assert past.standing().budget_left == pytest.approx(1 - (2 / 11) / 0.1)
+    assert past.standing("up").budget_left == pytest.approx(1 - (1 / 11) / 0.5)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.charged])
+def test_what_is_not_the_models_fault_is_shown_and_not_counted(past: Past, reason: Reason) -> None:
+    """A failure of ours, or of a model that starts, is among the failures but spends no budget."""
+    past.history.finished(result_of(reason=reason))
+    assert past.standing().counts[Window.KEPT] == Count(0, 0)
+    assert past.standing().met(Window.KEPT) is None
+    assert [one.failure and one.failure.reason for one in past.kept().failures()] == [reason]
+
+
+def test_failures_outlive_successes(past: Past) -> None:
+    """A failure is still there when every success of its time is gone."""
+    past.history.finished(result_of(reason=Reason.TLS))
+    for _ in range(RESULTS):
+        past.history.finished(result_of())
+    assert {one.failure for one in past.kept().recent()} == {None}
+    assert len(past.kept().recent()) == RESULTS
+    assert len(past.kept().failures()) == 1
+
+
+def test_the_latest_failures_keep_their_answers(past: Past) -> None:
+    """Failures are bounded in number, and their answers in a smaller one, the latest of them."""
+    for n in range(FAILURES + 5):
+        excerpt = Excerpt(headers={"N": str(n)}, body="no")
+        past.history.finished(result_of(reason=Reason.OVERLOADED, excerpt=excerpt))
+    failures = past.kept().failures()
+    assert len(failures) == FAILURES
+    assert failures[0].excerpt == Excerpt(headers={"N": str(FAILURES + 4)}, body="no")
+    assert [one.excerpt is not None for one in failures].count(True) == EXCERPTS
+
+
+def test_the_slowest_of_the_last_hour(past: Past) -> None:
+    """Each five minutes keep their slowest success, for an hour, whatever came after it."""
+    for latency in (0.2, 0.9, 0.1):
+        past.history.finished(result_of(latency=latency))
+    past.history.finished(result_of(latency=5.0, reason=Reason.BODY_TIMEOUT))
+    past.now += 1800
+    for _ in range(RESULTS):
+        past.history.finished(result_of(latency=0.3))
+    assert [one.latency for one in past.kept().slowest()] == [0.9, 0.3]
+    past.now += 2100
+    assert [one.latency for one in past.kept().slowest()] == [0.3]
+    past.now += 3600
+    assert past.kept().slowest() == []
+
+
+def test_a_probe_that_is_watched_again_keeps_its_past(past: Past) -> None:
+    """A reload loses nothing; only an objective whose threshold moved begins anew."""
+    past.history.finished(result_of(latency=0.1))
+    past.now += 60
+    past.watch(FAST | {"target": "80%"}, UP | {"latency": "1s"})
+    assert past.standing("fast").counts[Window.KEPT] == Count(good=1, bad=0)
+    assert past.standing("fast").objective.target == pytest.approx(0.8)
+    assert past.standing("up").counts[Window.KEPT] == Count(0, 0)
+    assert (past.standing("fast").covered, past.standing("up").covered) == (60, 0)
+    assert len(past.kept().recent()) == 1
+
+
+def test_a_forgotten_probe_stays_forgotten(past: Past) -> None:
+    """What comes back of a removed probe is not remembered, and does no harm."""
+    past.history.forget("model")
+    past.history.finished(result_of())
+    assert past.history.of("model") is None
+
+
+def test_what_was_shown_does_not_change(past: Past) -> None:
+    """A snapshot is of one moment."""
+    before = past.kept()
+    past.history.finished(result_of())
+    assert (before.recent(), before.standings[0].counts[Window.KEPT]) == ([], Count(0, 0))
+
+
+def test_memory_is_bounded(past: Past) -> None:
+    """However many results come, all with an answer, a probe takes 110 kB at most."""
+    excerpt = Excerpt(headers={"Header": "h" * 1000}, body="b" * 1024)
+
+    def fill(results: int) -> None:
+        for n in range(results):
+            body = f"{n}{excerpt.body[4:]}"
+            result = result_of(reason=Reason.OVERLOADED, excerpt=replace(excerpt, body=body))
+            past.history.finished(result)
+
+    tracemalloc.start()
+    try:
+        fill(500)
+        gc.collect()
+        full = tracemalloc.get_traced_memory()[0]
+        fill(1500)
+        gc.collect()
+        assert full < 110_000
+        assert tracemalloc.get_traced_memory()[0] < full + 5_000
+    finally:
+        tracemalloc.stop()
+
+
+seconds = st.floats(0, 1e4)
+phases = st.dictionaries(st.sampled_from(Phase), seconds)
+hops = st.builds(Hop, url=st.text(), status=st.none() | st.integers(100, 599), phases=phases)
+dates = st.datetimes(datetime(2001, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+results = st.builds(
+    Result,
+    probe=st.just("model"),
+    started=dates,
+    due=st.none() | dates,
+    phases=phases,
+    failure=st.none() | st.builds(Failure, reason=st.sampled_from(Reason), detail=st.text()),
+    status=st.none() | st.integers(100, 599),
+    server=st.dictionaries(st.sampled_from(Component), seconds),
+    hops=st.lists(hops).map(tuple),
+    landing=st.none() | hops,
+    clock=st.sampled_from(["kernel", "user"]),
+    correction=seconds,
+    size=st.integers(0, 2**40),
+    certificate_not_after=st.none() | seconds,
+    excerpt=st.none(),
+)
+
+
+@given(results)
+def test_a_result_comes_back_as_it_was(result: Result) -> None:
+    """Nothing of a result is lost or rounded by being put away."""
+    assert unpack("model", pack(result)) == result
+    seen = glance(pack(result))
+    assert seen.latency == result.latency
+    assert seen.reason == (result.failure.reason if result.failure else None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.booleans()), max_size=60), st.integers(1, 40))
+def test_a_tally_counts_like_a_list(steps: list[tuple[int, bool]], back: int) -> None:
+    """The ring says what counting all events of those slots says, over any gaps."""
+    tally, events, now = Tally(slot=10, slots=40), [], 12345
+    for step, good in steps:
+        now += step
+        tally.add(now, good=good)
+        events.append((now // 10, good))
+    recent = [good for slot, good in events if slot > now // 10 - back]
+    expected = Count(good=recent.count(True), bad=recent.count(False))
+    assert tally.last(now, back * 10) == expected
+
+
+def test_quantiles_are_times_that_were_measured() -> None:
+    """By the nearest rank; of phases only those that happened, of successes."""
+    assert quantiles([]) == {}
+    assert quantiles(n / 100 for n in range(100, 0, -1)) == {0.5: 0.5, 0.95: 0.95, 0.99: 0.99}
+    told = phase_quantiles(
+        [
+            result_of(latency=0.1),
+            result_of(latency=0.2, phases={Phase.TLS: 0.3}),
+            result_of(latency=9.0, reason=Reason.RESET),
+        ]
+    )
+    assert told == {
+        Phase.TLS: {0.5: 0.3, 0.95: 0.3, 0.99: 0.3},
+        Phase.WAIT: {0.5: 0.1, 0.95: 0.1, 0.99: 0.1},
+    }
+
+
+def test_results_are_remembered_with_their_times(past: Past) -> None:
+    """The last results come back in order, at the instants at which they started."""
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    for n in range(3):
+        past.history.finished(replace(result_of(), started=start + timedelta(seconds=n)))
+    assert [one.started.second for one in past.kept().recent()] == [0, 1, 2]

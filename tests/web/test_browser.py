@@ -1,0 +1,367 @@
+"""The pages in a real browser: what a person sees, and can do without a mouse."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FloatRect,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.web.sites import Site, answer, refusal, site_of, wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium on the PATH (Debian: apt-get install chromium)"
+)
+
+DESKTOP, PHONE = (1280, 900), (360, 740)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # a container's root has no sandbox; the pages are our own
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens a page; at the end no page must have complained or have asked another host."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+    hosts: set[str] = set()
+
+    def open_page(
+        url: str,
+        *,
+        size: tuple[int, int] = DESKTOP,
+        dark: bool = False,
+        scripts: bool = True,
+        held: bool = False,
+    ) -> Page:
+        """With `held` the clock stands still until the test moves it."""
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        if held:
+            page.clock.install()
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert len(hosts) == 1, hosts
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with site_of(tmp_path) as site:
+        yield site
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def box(locator: Locator) -> FloatRect:
+    found = locator.bounding_box()
+    assert found, "it cannot be seen"
+    return found
+
+
+def drawn(page: Page, kind: str) -> int:
+    """How many points or marks of a kind the plot has."""
+    path = page.locator(f".plot path.{kind}")
+    return (path.get_attribute("d") or "").count("M") if path.count() else 0
+
+
+def test_no_data_yet(site: Site, open_page: Open) -> None:
+    """A daemon that has just started says so, and when there will be something."""
+    for path in ("/", "/probes/model"):
+        page = open_page(site.url + path)
+        expect(page.get_by_text("no data yet")).to_be_visible()
+        expect(page.get_by_text("No results yet: there is one every 10 s.")).to_be_visible()
+        assert page.locator(".plot").count() == 0
+
+
+def test_a_probe_that_keeps_its_promises(site: Site, open_page: Open) -> None:
+    """One sees that objectives are met, the quantiles, and what is left of the budget."""
+    site.live()
+    page = open_page(site.url)
+    expect(page.get_by_role("heading", name="1 probe")).to_be_visible()
+    expect(page.get_by_text("Every objective with results")).to_be_visible()
+    fast = page.get_by_role("row", name="fast")
+    expect(fast).to_contain_text("90 % under 500 ms")
+    expect(fast.get_by_text("✓ met")).to_have_count(3)
+    expect(fast).to_contain_text("98.33 %")
+    expect(fast).to_contain_text("83 %")
+    expect(page.locator(".quantiles")).to_contain_text("p95")
+
+
+def test_the_plot(site: Site, open_page: Open) -> None:
+    """Results are dots, the objective is a line between fast and slow, failures are marks."""
+    site.live()
+    page = open_page(site.url + "/probes/model")
+    assert {kind: drawn(page, kind) for kind in ("good", "slow", "failed", "uncharged")} == {
+        "good": 118,
+        "slow": 1,
+        "failed": 1,
+        "uncharged": 0,
+    }
+    expect(
+        page.get_by_role("img", name="last 120 results of model, 1 of them failed")
+    ).to_be_visible()
+    boxes = {
+        kind: box(page.locator(f".plot path.{kind}"))
+        for kind in ("good", "slow", "failed", "objective")
+    }
+    assert boxes["slow"]["y"] < boxes["objective"]["y"] < boxes["good"]["y"]
+    assert boxes["failed"]["height"] > 10
+    expect(page.locator(".plot text.objective")).to_have_text("500 ms")
+
+
+def test_everything_failing(site: Site, open_page: Open) -> None:
+    """One sees at once what is wrong, for how much of the budget, and why."""
+    site.live(failing=True)
+    page = open_page(site.url)
+    expect(page.get_by_text("1 misses an objective over the last 5 minutes: model")).to_be_visible()
+    expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
+    expect(page.get_by_role("row", name="up").get_by_text("✗ missed")).to_have_count(3)
+    expect(page.get_by_role("row", name="up")).to_contain_text("spent 100")
+    assert (drawn(page, "failed"), drawn(page, "good")) == (120, 0)
+    page.get_by_role("heading").get_by_role("link", name="model").click()
+    expect(page.locator("details[id^=failure]")).to_have_count(64)
+    expect(page.get_by_text("No success in the last hour.")).to_be_visible()
+
+
+def test_the_waterfall(site: Site, open_page: Open) -> None:
+    """Each phase begins where the last one ended, and the server's own times lie in `wait`."""
+    site.add(**answer(0.1))
+    page = open_page(site.url + "/probes/model")
+    rows = page.get_by_role("region", name="Last result").locator(".waterfall tr")
+    names = [text.split()[0] for text in rows.locator("th").all_text_contents()]
+    assert names == ["dns", "connect", "send", "wait", "queue", "compute", "receive"]
+    expect(rows.nth(3)).to_contain_text("100 ms")
+    boxes = [box(rows.nth(n).locator("rect")) for n in range(7)]
+    wait, queue, compute, receive = boxes[3:]
+    assert receive["x"] == pytest.approx(wait["x"] + wait["width"], abs=2)
+    assert queue["width"] == pytest.approx(wait["width"] / 5, rel=0.05)
+    assert compute["x"] == pytest.approx(queue["x"] + queue["width"], abs=2)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("path", ["/", "/probes/model"])
+def test_nothing_is_wider_than_the_screen(
+    tmp_path: Path, open_page: Open, path: str, size: tuple[int, int]
+) -> None:
+    """There is no scrolling to the side, also where everything is open and a name is long."""
+    long = "h" * 60 + "/" + "p" * 130
+    with site_of(tmp_path, "model", long, logged_in=True) as site:
+        site.live()
+        site.live(long, failing=True)
+        page = open_page(site.url + path, size=size)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        assert fits(page)
+
+
+def test_two_hundred_probes(tmp_path: Path, open_page: Open) -> None:
+    """One finds the one that fails among 200, and gets to it."""
+    names = [f"team-{n % 7}/model-{n}" for n in range(200)]
+    with site_of(tmp_path, *names) as site:
+        for name in names:
+            site.live(name, failing=name.endswith("-150"), results=100)
+        page = open_page(site.url, size=PHONE)
+        expect(page.get_by_role("article")).to_have_count(200)
+        assert fits(page)
+        page.get_by_role("link", name="team-3/model-150").first.click()
+        card = page.get_by_role("article").filter(has_text="team-3/model-150")
+        expect(card).to_be_in_viewport()
+        expect(card).to_contain_text("✗ failed: overloaded")
+        card.get_by_role("link", name="team-3/model-150").click()
+        expect(page.get_by_role("heading", name="team-3/model-150")).to_be_visible()
+
+
+CONTRASTS = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => c / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = {};
+  for (const one of document.querySelectorAll("body *")) {
+    const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !one.checkVisibility()) continue;
+    const style = getComputedStyle(one);
+    const front = light(parse(one.closest("svg") ? style.fill : style.color));
+    const back = light(behind(one));
+    const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+    found[`${one.tagName}.${one.getAttribute("class")}`] = ratio;
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_is_readable(tmp_path: Path, open_page: Open, dark: bool) -> None:
+    """All text has a contrast of 4.5 to 1 at least (WCAG 2.2, 1.4.3), by day and by night."""
+    with site_of(tmp_path, logged_in=True) as site:
+        site.live()
+        site.add(**refusal())
+        for path in ("/", "/probes/model"):
+            page = open_page(site.url + path, dark=dark)
+            contrasts = page.evaluate(CONTRASTS)
+            assert len(contrasts) > 10
+            assert {what: ratio for what, ratio in contrasts.items() if ratio < 4.5} == {}
+            background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (background == "rgb(16, 19, 23)") is dark
+
+
+FOCUSED = """() => {
+  const one = document.activeElement, style = getComputedStyle(one);
+  const box = one.getBoundingClientRect();
+  return {
+    text: one.textContent.trim(),
+    outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+    shown: box.width > 0 && box.left >= 0 && box.left < innerWidth,
+  };
+}"""
+
+
+def test_everything_can_be_reached_with_the_keyboard(site: Site, open_page: Open) -> None:
+    """The focus goes down the page in order, and one always sees where it is."""
+    site.live()
+    page = open_page(site.url + "/probes/model")
+    texts = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        texts.append(focused["text"].split(",")[0][:15])
+        assert focused["outlined"], focused
+        assert focused["shown"], focused
+    assert texts[:5] == ["Skip to content", "inference-probe", "metrics", "JSON", "Probe now"]
+    assert texts[6].startswith("✗ overloaded")
+    failure = page.locator("details[id^=failure]")
+    expect(failure.locator(".waterfall")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(failure.locator(".waterfall")).to_be_visible()
+
+
+def test_the_page_updates_itself(site: Site, open_page: Open) -> None:
+    """New results appear; what was open stays open, and the focus stays where it was."""
+    site.live()
+    page = open_page(site.url + "/probes/model", held=True)
+    page.evaluate("window.loaded = 'once'")
+    failure = page.locator("details[id^=failure]").first
+    failure.locator("summary").focus()
+    page.keyboard.press("Enter")
+    site.add(ago=-1, **refusal())
+    page.clock.fast_forward(5100)
+    expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
+    expect(page.locator("details[id^=failure]")).to_have_count(2)
+    older = page.locator("details[id^=failure]").nth(1)
+    expect(older.locator(".waterfall")).to_be_visible()
+    expect(older.locator("summary")).to_be_focused()
+    assert page.evaluate("window.loaded") == "once"
+
+
+def test_a_page_that_nobody_sees_asks_for_nothing(site: Site, open_page: Open) -> None:
+    """Hidden it is quiet; shown again it is up to date at once."""
+    page = open_page(site.url + "/probes/model", held=True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    hide = "(hidden) => Object.defineProperty(document, 'hidden', {value: hidden, writable: true})"
+    page.evaluate(hide, True)
+    for _ in range(5):
+        page.clock.fast_forward(6000)
+    assert "/probes/model" not in asked
+    site.live()
+    page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("✓ ok")).to_be_visible()
+
+
+def test_selected_text_is_left_alone(site: Site, open_page: Open) -> None:
+    """Who is about to copy something can do so; then the page goes on."""
+    page = open_page(site.url + "/probes/model", held=True)
+    page.get_by_role("heading", name="model").select_text()
+    site.live()
+    page.clock.fast_forward(6000)
+    page.wait_for_timeout(500)
+    assert page.evaluate("String(document.getSelection())").strip() == "model"
+    page.evaluate("document.getSelection().empty()")
+    page.clock.fast_forward(6000)
+    expect(page.get_by_text("✓ ok")).to_be_visible()
+
+
+def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> None:
+    """Old numbers do not pass for new ones."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.clock.install()
+        with site_of(tmp_path) as site:
+            page.goto(site.url)
+        page.clock.fast_forward(6000)
+        expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
+
+
+def test_it_works_without_scripts(site: Site, open_page: Open) -> None:
+    """The page is whole as it comes, and has the browser ask for it again."""
+    site.live()
+    page = open_page(site.url, scripts=False)
+    expect(page.get_by_text("✓ met").first).to_be_visible()
+    assert page.locator('meta[http-equiv="refresh"]').get_attribute("content") == "15"
+
+
+def test_what_a_model_says_does_nothing(tmp_path: Path, open_page: Open) -> None:
+    """Markup in an answer is text, for users, and others do not even see that."""
+    with site_of(tmp_path, logged_in=True) as site:
+        site.add(**refusal())
+        page = open_page(site.url + "/probes/model")
+        page.locator("details[id^=failure] summary").click()
+        expect(page.get_by_text("<script>document.title = 'hacked'</script>")).to_be_visible()
+        expect(page.get_by_text("Server: <i>toy</i>")).to_be_visible()
+        assert "hacked" not in page.title()
+
+
+def test_a_script_that_got_in_would_not_run(site: Site, browser: Browser) -> None:
+    """The policy of the page stops what escaping has missed."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.url)
+        page.evaluate("""() => {
+          const script = document.createElement("script");
+          script.textContent = "document.title = 'hacked'";
+          document.body.append(script);
+        }""")
+        wait_until(lambda: page.locator("script").count() == 2)
+        assert page.title() == "inference-probe"

@@ -1,0 +1,102 @@
+"""Health, reload, pause and resume, over real sockets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from probe.record.history import History
+from probe.web.app import create_app
+from probe.web.lifecycle import Refused
+from probe.web.server import Server, listen
+from tests.web.lifecycles import lifecycle_of
+
+Open = Callable[..., AbstractContextManager[str]]
+ACTIONS = ("reload", "pause", "resume")
+
+
+@contextmanager
+def site(**handles: Any) -> Iterator[str]:
+    """The URL of a daemon's `/-/`, with these handles."""
+    listener = listen("127.0.0.1:0")
+    app = create_app(
+        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**handles)
+    )
+    server = Server(app, listener)
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/-/"
+    finally:
+        server.stop()
+
+
+def _post(url: str, **headers: str) -> requests.Response:
+    return requests.post(url, headers=headers, timeout=10)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_closed_unless_asked_for(action: str) -> None:
+    """Without --web.enable-lifecycle nobody can change anything, and is told how one could."""
+    called: list[str] = []
+    handles = {name: lambda: called.append("called") for name in ACTIONS}
+    with site(enabled=False, **handles) as url:
+        answer = _post(url + action)
+    assert (answer.status_code, called) == (403, [])
+    assert "--web.enable-lifecycle" in answer.text
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_looking_changes_nothing(action: str) -> None:
+    """GET, as of a crawler, is refused; POST and PUT, as Prometheus takes them, are done."""
+    called: list[str] = []
+
+    def act() -> str:
+        called.append(action)
+        return "done"
+
+    with site(enabled=True, **{action: act}) as url:
+        assert requests.get(url + action, timeout=10).status_code == 405
+        assert called == []
+        assert _post(url + action).status_code == 200
+        assert requests.put(url + action, timeout=10).status_code == 200
+    assert called == [action, action]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_forms_of_other_sites(origin: str) -> None:
+    """A browser that posts for another site is refused; for our own, and curl, it is done."""
+    called: list[str] = []
+    with site(enabled=True, pause=lambda: called.append("pause")) as url:
+        assert _post(url + "pause", Origin=origin).status_code == 403
+        assert called == []
+        assert _post(url + "pause", Origin=url.removesuffix("/-/")).status_code == 200
+    assert called == ["pause"]
+
+
+def test_problems_are_told() -> None:
+    """A reload that is refused is an error, with each problem on its line."""
+
+    def reload() -> str:
+        raise Refused("probe.yml:3:5: first\nprobe.yml:9:1: second")
+
+    with site(enabled=True, reload=reload) as url:
+        answer = _post(url + "reload")
+    assert answer.status_code == 500
+    assert answer.text.splitlines()[1:] == ["probe.yml:3:5: first", "probe.yml:9:1: second"]
+
+
+def test_a_scheduler_that_hangs() -> None:
+    """Is not healthy, but ready all the same: it listens, and its config is valid."""
+    with site(ticking=lambda: False) as url:
+        answer = requests.get(url + "healthy", timeout=10)
+        assert (answer.status_code, "stopped ticking" in answer.text) == (503, True)
+        assert requests.get(url + "ready", timeout=10).status_code == 200
+
+
+def test_the_moment_after_a_stop() -> None:
+    """Asked right after SIGCONT, before the scheduler has had its turn, it waits for it."""
+    beats = iter([False, True])
+    with site(ticking=lambda: next(beats)) as url:
+        assert requests.get(url + "healthy", timeout=10).status_code == 200
