@@ -1,0 +1,82 @@
+"""A soak for people (Markdown) and for programs (JSON)."""
+
+import dataclasses
+import json
+import os
+import platform
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.endurance import Soak
+from bench.fleet import FAULTS, slug
+from bench.report import number, table
+from bench.timeline import Row
+from bench.verdict import Verdict
+
+BEGIN, END = "<!-- soak -->", "<!-- end of soak -->"
+
+
+def markdown(soak: Soak, verdicts: Iterable[Verdict], levels: Iterable[str], *, rate: int) -> str:
+    """Where it ran, the verdicts, and how the faults were reported."""
+    minutes = soak.seconds / 60
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    where = f"date: {datetime.now(UTC).date()}; machine: {os.cpu_count()} cores, {system}"
+    skipped = {why: n for why, n in soak.samples[-1].told.skipped.items() if n}
+    log = Counter(levels)
+    return "\n\n".join(
+        (
+            f"{where}; {minutes:.1f} minutes at {rate} probes/s.",
+            table(("bound", "where", "found", "at most", "met"), map(_verdict, verdicts)),
+            f"Ticks skipped: {_counts(skipped)}. Lines of the log: {_counts(log)}.",
+            table(("the endpoint ...", "failures", "known for"), _faults(soak)),
+        )
+    )
+
+
+def _verdict(verdict: Verdict) -> tuple[str, ...]:
+    unit = f" {verdict.unit}" if verdict.unit else ""
+    return (
+        verdict.claim,
+        verdict.where,
+        number(verdict.value) + unit,
+        f"{verdict.bound:g}{unit}",
+        "yes" if verdict.met else "**no**",
+    )
+
+
+def _faults(soak: Soak) -> Iterable[tuple[str, ...]]:
+    for fault in FAULTS:
+        failures = {
+            reason: n
+            for (kind, reason), n in soak.samples[-1].told.failures.items()
+            if kind == slug(fault.name)
+        }
+        name = fault.name.removeprefix("the endpoint ")
+        yield name, _counts(failures), ", ".join(sorted(fault.reports)) or "none"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items())) or "none"
+
+
+def document(soak: Soak, verdicts: Iterable[Verdict], rows: Sequence[Row]) -> str:
+    """JSON of the verdicts, and of what happened from sample to sample."""
+    written = {
+        "verdicts": [{**dataclasses.asdict(one), "met": one.met} for one in verdicts],
+        "took_median_seconds": soak.took,
+        "unread": soak.unread,
+        "samples": rows,
+    }
+    return json.dumps(written, indent=1) + "\n"
+
+
+def publish(readme: Path, text: str) -> None:
+    """Put it between its markers; raises ValueError without them."""
+    written = readme.read_text()
+    if not re.search(f"{BEGIN}.*{END}", written, re.DOTALL):
+        raise ValueError(f"{readme} has lost its markers {BEGIN} and {END}")
+    block = f"{BEGIN}\n\n{text}\n\n![The soak over time](results/soak.png)\n\n{END}"
+    readme.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, written, flags=re.DOTALL))
