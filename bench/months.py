@@ -25,8 +25,8 @@ from probe.slo.alerts import (
 )
 
 WARM_UP = 3 * DAY
-KEPT = 15 * MINUTE
-"""keep_firing_for of the pages: what comes back sooner is the same page."""
+KEPT = 8 * MINUTE
+"""keep_firing_for of ModelObjectiveMissed: what comes back sooner is the same page."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

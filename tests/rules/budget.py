@@ -62,6 +62,15 @@ PAGED = (
         ),
     ),
     case(
+        "an outage that ModelDown has told is not told again by the slower burn",
+        one({0: (GOOD,), BREAKS: (TIMEOUT,), BREAKS + 8 * MINUTE: (GOOD,)}),
+        checks=(
+            firing(BREAKS + 8 * MINUTE, FAST, name=NAME),
+            firing(BREAKS + 17 * MINUTE, FAST, name=NAME),
+            firing(BREAKS + 27 * MINUTE, name=NAME),
+        ),
+    ),
+    case(
         "a bad minute in an hour is over before it is a burn",
         one({0: (GOOD,), HOUR: (SLOW,), HOUR + 60: (GOOD,)}),
         checks=(silent(0, 2 * HOUR, NAME),),
