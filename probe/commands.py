@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 
-from probe import __version__, log, plan, plan_report, prometheus_rule, waterfall
+from probe import __version__, log, memory, plan, plan_report, prometheus_rule, waterfall
 from probe.advice import advise
 from probe.clock import Clock
 from probe.daemon import Daemon
@@ -42,6 +42,7 @@ class UsageError(Exception):
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    memory.share_arenas()
     log.configure(args.log_level, args.log_format)
     try:
         settings, source = _settings(args, environ)

@@ -1,7 +1,7 @@
 """What is remembered of each probe: its last results, failures for longer, and whether it keeps
 its promises.
 
-It costs some 60 kB a probe: 150 bytes for each result, up to 2 kB for each answer that is kept
+It costs some 40 kB a probe: 150 bytes for each result, up to 2 kB for each answer that is kept
 with a failure (40 kB at the worst), and 8 kB for each objective. Nothing grows with the rate.
 """
 
@@ -17,7 +17,7 @@ from probe.record.tally import Count, Tally
 from probe.settings.schema import Objective, Probe
 from probe.vocabulary import Excerpt, Result
 
-RESULTS = 256
+RESULTS = 128
 FAILURES = 64
 EXCERPTS = 16
 """The latest failures, of which the answer is kept."""

@@ -3,11 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from probe import __version__
 from probe.record.history import RESULTS, Kept, Window
@@ -16,6 +15,9 @@ from probe.web import words
 from probe.web.bars import legs
 from probe.web.plot import plot
 from probe.web.summary import detail, summarise
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 T = TypeVar("T")
 
@@ -37,7 +39,11 @@ class Pages:
         self._now = now
         self._lock = threading.Lock()
         self._home: tuple[float, str] | None = None
-        self._templates = _environment()
+
+    @cached_property
+    def _templates(self) -> "Environment":
+        """Made when somebody opens a page: a sidecar that nobody looks at does without its 2 MB."""
+        return _environment()
 
     def home(self, everything: Callable[[], Iterable[Kept]]) -> str:
         """All probes."""
@@ -67,7 +73,9 @@ def _unhurried(items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
+
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
