@@ -104,6 +104,7 @@ class Machine(RuleBasedStateMachine):
         """Probe and metric of the histograms that began anew in this step."""
         self.during: list[Config] = []
         self.before: Series = {}
+        self.known: dict[str, Tenure] = {}
         self.clockwork.start()
 
     def teardown(self) -> None:
@@ -213,13 +214,15 @@ class Machine(RuleBasedStateMachine):
         )
         for (series, labels), value in self.before.items():
             name, metric = dict(labels).get("probe", ""), re.sub(HISTOGRAM, "", series)
-            if name not in self.config or (name, metric) in self.restarted:
+            if self.tenures.get(name) is not self.known.get(name):
+                continue  # removed, and perhaps added again
+            if (name, metric) in self.restarted:
                 continue
             if metric != series or metric.endswith("_total"):
                 assert now[series, labels] >= value, (series, labels)
             if metric == LATENCY.name and series.endswith("_count"):
                 assert now[series, labels] <= self.tenures[name].runs
-        self.before = now
+        self.before, self.known = now, dict(self.tenures)
         self.restarted.clear()
 
     def series(self) -> Series:
