@@ -13,9 +13,9 @@ from bench.verdict import Verdict
 HISTORY = 270.0
 """Seconds until each probe has the 256 results that are kept: until then memory has to grow."""
 
-WINDOW = 60.0
+WINDOW = 120.0
 """Seconds, of each of which the least counts: a burst takes threads and memory and gives them back,
-a leak does not.
+a leak does not. All configs have their turn in it.
 """
 
 WINDOWS = 4
@@ -112,16 +112,17 @@ def growth(times: Sequence[float], values: Sequence[float]) -> tuple[float, floa
 
 
 def floors(times: Sequence[float], values: Sequence[float]) -> list[float]:
-    """The least of each window, in the order of time."""
+    """The least of each whole window, in the order of time."""
     least: dict[int, float] = {}
     for at, value in zip(times, values, strict=True):
         window = int((at - times[0]) // WINDOW)
         least[window] = min(value, least.get(window, math.inf))
-    return list(least.values())
+    whole = int((times[-1] - times[0]) // WINDOW) if times else 0
+    return list(least.values())[:whole]
 
 
 def _growths(settled: Sequence[Sample]) -> Iterator[Verdict]:
-    """None where the samples are too few to tell."""
+    """None where there are too few samples to tell."""
     times = [sample.answered for sample in settled]
     for claim, unit, values in (
         ("RSS", "MB", [sample.resident for sample in settled]),
@@ -133,7 +134,7 @@ def _growths(settled: Sequence[Sample]) -> Iterator[Verdict]:
             slope, noise = growth([WINDOW * n for n in range(len(least))], least)
             yield Verdict(
                 claim=f"growth of {claim} in 10 min",
-                where=f"least of each minute, {min(least):.4g} to {max(least):.4g}",
+                where=f"least of 2 min, {min(least):.4g} to {max(least):.4g}",
                 value=slope,
                 unit=unit,
                 bound=round(MOST_GROWTH + noise, 2),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -66,7 +66,7 @@ FAULTS = (
     Fault(
         name="the endpoint restarts every 11 s",
         stage=_restarting,
-        reports=frozenset({Reason.REFUSED, Reason.RESET}),
+        reports=frozenset({Reason.REFUSED, Reason.RESET, Reason.HTTP_5XX}),
         succeeds=True,
     ),
 )
@@ -89,7 +89,7 @@ def fleet(directory: Path, rate: int) -> Iterator[Fleet]:
     with ExitStack() as stack:
         healthy, logs = _healthy(directory, stack)
         troubles = {
-            slug(fault.name): stack.enter_context(_stage(directory / slug(fault.name), fault))
+            slug(fault.name): stack.enter_context(fault.stage(_home(directory, slug(fault.name))))
             for fault in FAULTS
         }
         probes = [
@@ -127,23 +127,23 @@ def _healthy(
     """The keys of a probe of each kind, and the logs."""
     keys, logs = {}, []
     for number, one in enumerate(KINDS, 1):
-        home = directory / one
-        home.mkdir()
-        truth = Truth(home)
+        truth = Truth(_home(directory, one))
         served = stack.enter_context(truth.serving(tls=one.startswith("tls")))
         logs.append(served.log)
         keys[one] = {
             "url": f"{served.url}{number}",
             "connection": one.rpartition("-")[2],
+            "timeout": "5s",  # a busy machine must not be taken for a failure
             "tls": {"ca_file": str(truth.authority)},
             "buckets": [f"{ms:g}ms" for ms in BUCKETS],
         }
     return keys, tuple(logs)
 
 
-def _stage(home: Path, fault: Fault) -> AbstractContextManager[Stage]:
+def _home(directory: Path, name: str) -> Path:
+    home = directory / name
     home.mkdir()
-    return fault.stage(home)
+    return home
 
 
 def _named(kinds: Mapping[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:

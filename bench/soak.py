@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
+from math import nan
 from pathlib import Path
 from statistics import median
 
@@ -30,6 +31,7 @@ from bench.truth import NoTruth
 from tests.commands import COMMAND, Running
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 
 WARM_UP = 10.0
 """Seconds in which the daemon gets going; they do not count."""
@@ -77,7 +79,7 @@ def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
     spans = took(probed.logs, began)
     return Soak(
         samples=samples,
-        took={kind: median(some) for kind, some in spans.items()},
+        took={kind: median(some) if some else nan for kind, some in spans.items()},
         unread=tuple(reader.unread),
         code=code,
     )
@@ -176,9 +178,6 @@ def _report(soak: Soak, levels: Sequence[str], args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if missed else 0
-
-
-RESULTS = HERE / "results"
 
 
 def _arguments() -> argparse.Namespace:

@@ -121,8 +121,11 @@ class RequestMaker:
         request.headers.pop("Host", None)  # that of the host that was left
 
     def body_is_secret(self) -> bool:
-        """Whether the body holds anything that came from the environment or a file of secrets."""
-        return _holds_secret(self._probe.body) or _holds_secret(self._probe.json_body)
+        """Whether the body holds anything that came from the environment or a file of secrets, or
+        that is called a credential.
+        """
+        body, document = self._probe.body, self._probe.json_body
+        return _holds_secret(body) or _holds_secret(document) or any(credentials.of_json(document))
 
 
 def _secrets(

@@ -98,7 +98,9 @@ class Duration(Written):
     def __init__(self, shortest: str, longest: str) -> None:
         self._range = (shortest, longest)
         examples = ["250ms", "5s", "1m30s"]
-        super().__init__(self._seconds, pattern(units.DURATION_PATTERN, examples=examples))
+        about = f"A duration from {shortest} to {longest}."
+        described = pattern(units.DURATION_PATTERN, examples=examples, description=about)
+        super().__init__(self._seconds, described)
 
     def _seconds(self, value: Any, _: ValidationInfo) -> float:
         if number := _bare_number(value):
@@ -260,23 +262,48 @@ def _regex(value: Any, _: ValidationInfo) -> re.Pattern[str]:
         raise ValueError(f"not a regular expression: {quote(written)}{why}") from None
 
 
-Name = Annotated[str, Written(_name, pattern(NAME_PATTERN))]
+Name = Annotated[
+    str, Written(_name, pattern(NAME_PATTERN, description="Letters, digits and . _ : / -"))
+]
 Text = Annotated[
     str, Written(lambda value, _: str(text(value)), {"type": "string"}, reference=False)
 ]
 Flag = Annotated[bool, Written(_flag, {"type": "boolean"})]
 Finite = Annotated[float, Written(_finite, {"type": "number"})]
 Size = Annotated[
-    int, Written(_size, pattern(units.SIZE_PATTERN, examples=["512B", "10kB", "1MiB"]))
+    int,
+    Written(
+        _size,
+        pattern(
+            units.SIZE_PATTERN,
+            examples=["512B", "10kB", "1MiB"],
+            description="A size from 1B to 1GiB.",
+        ),
+    ),
 ]
 Share = Annotated[
-    float, Written(_share, pattern(units.PERCENTAGE_PATTERN, examples=["99%", "99.9%"]))
+    float,
+    Written(
+        _share,
+        pattern(
+            units.PERCENTAGE_PATTERN,
+            examples=["99%", "99.9%"],
+            description="A percentage between 0% and 100%, both excluded.",
+        ),
+    ),
 ]
 Network = Annotated[
     IPv4Network | IPv6Network,
     Written(_network, {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}, reference=False),
 ]
-File = Annotated[Path, Written(_file, {"type": "string", "minLength": 1}, reference=False)]
+File = Annotated[
+    Path,
+    Written(
+        _file,
+        {"type": "string", "minLength": 1, "description": "The name of a file."},
+        reference=False,
+    ),
+]
 Regex = Annotated[
     re.Pattern[str], Written(_regex, {"type": "string", "format": "regex"}, reference=False)
 ]

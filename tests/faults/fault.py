@@ -1,4 +1,4 @@
-"""What a fault is: data, for the tests, the README's table and the bench alike."""
+"""What a fault is: data, for the tests, the table in docs/reliability.md and the bench alike."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -31,7 +31,7 @@ class Fault:
     """Something that goes wrong with an endpoint or with the daemon's machine."""
 
     name: str
-    """As the README has it."""
+    """As the table has it."""
     stage: Callable[[Path], AbstractContextManager[Stage]]
     """Sets it up; the path is the directory of the config."""
     reports: frozenset[Reason] = frozenset()

@@ -1,4 +1,4 @@
-"""The README's table of faults, written from the catalogue: python -m tests.faults.table."""
+"""The table in docs/reliability.md, from the catalogue of faults: python -m tests.faults.table."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from probe.vocabulary import Reason
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 BEGIN, END = "<!-- faults -->\n", "<!-- end of faults -->\n"
 
 HEAD = ("what goes wrong", "what the probe of it reports", "what its neighbour reports")
@@ -34,12 +34,12 @@ def _names(reasons: frozenset[Reason]) -> str:
     return ", ".join(f"`{reason}`" for reason in sorted(reasons))
 
 
-def written(readme: str) -> str:
-    """The README with the table of today between its marks."""
-    before, _, rest = readme.partition(BEGIN)
+def written(page: str) -> str:
+    """The page with the table of today between its marks."""
+    before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text()))
+    PAGE.write_text(written(PAGE.read_text()))

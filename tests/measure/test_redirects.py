@@ -298,6 +298,7 @@ def test_credentials_stay_with_their_host(serve: Serve) -> None:
     [
         {"body": "key=${env:KEY}"},
         {"json": {"a": [{"b": "${env:KEY}"}]}},
+        {"json": {"a": [{"api_key": "s3cret"}]}},
     ],
 )
 @pytest.mark.parametrize(("status", "refused"), [(307, True), (303, False)])
