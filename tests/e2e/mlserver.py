@@ -3,10 +3,8 @@
 It lives in a virtual environment of its own, because it pins other versions of what we use.
 """
 
-import fcntl
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +12,8 @@ import pytest
 
 from probe.demo.child import Child
 from probe.demo.stack import HOST, Stack, free_port
+
+from . import environments
 
 REQUIREMENTS = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
 PYTHONS = ("python3.12", "python3.11")
@@ -30,24 +30,15 @@ joblib.dump(LogisticRegression(max_iter=500).fit(features, classes), "model.jobl
 
 
 def install(cache: Path) -> Path:
-    """The directory of its programs. Installed once: other test processes wait meanwhile."""
-    environment = cache / "-".join(REQUIREMENTS).replace("==", "-")
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (environment / "complete").exists():
-            shutil.rmtree(environment, ignore_errors=True)
-            run(_python(), "-m", "venv", str(environment))
-            pip = (str(environment / "bin/python"), "-m", "pip", "--disable-pip-version-check")
-            run(*pip, "install", "--quiet", *REQUIREMENTS)
-            (environment / "complete").touch()
-    return environment / "bin"
+    """The directory of its programs."""
+    return environments.install(cache, _python(), REQUIREMENTS)
 
 
 def serve(stack: Stack, programs: Path) -> tuple[Child, str]:
     """Trains a model, serves it as `iris`, and gives the server's process and URL."""
     directory = stack.directory / "iris"
     directory.mkdir()
-    run(str(programs / "python"), "-c", TRAIN, cwd=directory)
+    environments.run(str(programs / "python"), "-c", TRAIN, cwd=directory)
     port = free_port()
     settings = {
         "host": HOST,
@@ -66,11 +57,6 @@ def serve(stack: Stack, programs: Path) -> tuple[Child, str]:
     url = f"http://{HOST}:{port}"
     command = [str(programs / "mlserver"), "start", str(directory)]
     return stack.start("mlserver", command, ready=f"{url}/v2/models/iris/ready"), url
-
-
-def run(*command: str, cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
 
 
 def _python() -> str:
