@@ -6,7 +6,7 @@ from typing import Any
 from probe.record.history import Kept, Standing
 from probe.record.recorder import shown_url
 from probe.vocabulary import Result
-from probe.web.report import report, rfc3339
+from probe.web.report import report, rfc3339, rounded
 from probe.web.summary import Summary, detail, summarise
 
 
@@ -38,7 +38,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "last": last
         and {
             "started": rfc3339(last.started),
-            "latency_seconds": last.latency,
+            "latency_seconds": rounded(last.latency),
             "reason": last.reason,
         },
         "objectives": list(map(_standing, summary.standings)),
@@ -49,6 +49,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 def _standing(standing: Standing) -> dict[str, Any]:
     objective = standing.objective
+    left = standing.budget_left
     return {
         "name": objective.name,
         "target": objective.target,
@@ -57,13 +58,13 @@ def _standing(standing: Standing) -> dict[str, Any]:
             window: {"good": count.good, "bad": count.bad, "met": standing.met(window)}
             for window, count in standing.counts.items()
         },
-        "budget_left": standing.budget_left,
+        "budget_left": None if left is None else rounded(left),
         "covered_seconds": round(standing.covered, 3),
     }
 
 
 def _quantiles(seconds: Mapping[float, float]) -> dict[str, float]:
-    return {f"p{q * 100:g}": time for q, time in seconds.items()}
+    return {f"p{q * 100:g}": rounded(time) for q, time in seconds.items()}
 
 
 def _failure(result: Result, *, excerpts: bool) -> dict[str, Any]:

@@ -36,7 +36,10 @@ def create_app(
     on_demand = OnDemands(targets, time.monotonic, MOST_ON_DEMAND)
 
     def metrics(request: Request) -> Response:
-        page, content_type = render(request.headers.get("accept", ""))
+        try:
+            page, content_type = render(request.headers.get("accept", ""))
+        except TypeError:  # prometheus_client's, where a version that is accepted is no number
+            page, content_type = render("")
         return Response(page, headers={"Content-Type": content_type})
 
     async def probe(request: Request) -> Response:
@@ -50,7 +53,7 @@ def create_app(
         result, cached = await asked.ask()
         return JSONResponse({**report(result), "cached": cached})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/metrics", metrics),
             Route("/probe", probe),
@@ -63,11 +66,24 @@ def create_app(
         ],
         exception_handlers={HTTPException: _error},
     )
+    app.router.redirect_slashes = False  # it would redirect to whatever host a client names
+    return app
 
 
 async def _error(request: Request, error: Exception) -> Response:
     """In words; as JSON to who asks for JSON."""
     assert isinstance(error, HTTPException)
+    words = _words(error)
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
-    return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
+        return JSONResponse({"error": words}, error.status_code, headers=error.headers)
+    return PlainTextResponse(f"{words}\n", error.status_code, headers=error.headers)
+
+
+def _words(error: HTTPException) -> str:
+    """Our own, or in the place of Starlette's, which are no more than the name of the status."""
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
+        methods = " and ".join(sorted(error.headers["Allow"].split(", ")))
+        return f"not with this method; {methods} are allowed here"
+    if error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return "nothing is here; there are /, /metrics, /probe?name=NAME and /api/v1/probes"
+    return error.detail

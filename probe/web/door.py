@@ -6,13 +6,20 @@ import socket
 
 import uvicorn
 
-from probe.web.connection import REQUEST_SECONDS, Connection
+from probe.web.connection import LARGEST_HEAD, REQUEST_SECONDS, Connection
 from probe.web.webconfig import WebConfig
 
 MOST_CONNECTIONS = 256
 RETRY_SECONDS = 0.1
 GOODBYE_SECONDS = 1.0
 """For a client to say that it has understood the end of TLS."""
+
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of whoever speaks TLS."""
+SPEAK_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Connection: close\r\n\r\nTLS is spoken here: write https://\n"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +81,8 @@ class Door:
         """The life of a connection."""
         tls = self._config.context
         try:
+            if tls and not await _speaks_tls(accepted):
+                return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms an answer
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: client,
@@ -89,3 +98,21 @@ class Door:
             self._clients.pop(client, None)
             if client.transport:
                 client.transport.abort()
+
+
+async def _speaks_tls(client: socket.socket) -> bool:
+    """Waits for its first byte, and leaves that where it is; who does not is told so and closed."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(client, heard.set)
+    speaks = False
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            await heard.wait()
+        speaks = client.recv(1, socket.MSG_PEEK) == TLS_HANDSHAKE
+        if not speaks and client.recv(LARGEST_HEAD):  # what is left unread would reset the answer
+            client.send(SPEAK_TLS)
+    finally:
+        loop.remove_reader(client)
+        if not speaks:
+            client.close()
+    return speaks

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -92,8 +91,8 @@ async def _ready(_: Request) -> Response:
 def _refuse_other_sites(request: Request) -> None:
     """A browser says where a form comes from; others, such as curl, say nothing."""
     origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    host = request.headers.get("host", "").lower()
+    if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
         raise HTTPException(HTTPStatus.FORBIDDEN, "refused: asked for by a page of another site")
 
 

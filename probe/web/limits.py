@@ -30,7 +30,7 @@ class Limits:
         self._probing = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if refused := _too_much(scope):
+        if refused := _refusal(scope):
             return await _refuse(*refused, receive, send)
         if scope["path"] == PROBING:
             return await self._probe(scope, receive, send)
@@ -47,8 +47,10 @@ class Limits:
             self._probing -= 1
 
 
-def _too_much(scope: Scope) -> tuple[HTTPStatus, str] | None:
+def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
     headers = scope["headers"]
+    if not scope["http_version"].startswith("1."):
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is spoken here"
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
         return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {LONGEST_URL} bytes"
     if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:

@@ -14,6 +14,7 @@ from probe.record.recorder import shown_url
 from probe.web import words
 from probe.web.bars import legs
 from probe.web.plot import plot
+from probe.web.report import rfc3339
 from probe.web.summary import detail, summarise
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     said = (words.budget, words.instant, words.limit, words.share, words.span, words.target)
-    filters = {function.__name__: function for function in (*said, words.time_taken, legs)}
+    filters = {function.__name__: function for function in (*said, words.time_taken, legs, rfc3339)}
     environment.filters.update(filters, in_path=lambda name: quote(name, safe=""), url=shown_url)
     environment.globals |= {"version": __version__, "windows": tuple(Window)}
     return environment

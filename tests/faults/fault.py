@@ -1,4 +1,4 @@
-"""What a fault is: data, for the tests, the table in docs/reliability.md and the bench alike."""
+"""What a fault is: data, for the tests, the table in README.md and the bench alike."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

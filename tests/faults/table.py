@@ -1,4 +1,4 @@
-"""The table in docs/reliability.md, from the catalogue of faults: python -m tests.faults.table."""
+"""The table in README.md, from the catalogue of faults: python -m tests.faults.table."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from probe.vocabulary import Reason
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault
 
-PAGE = Path(__file__).parents[2] / "docs/reliability.md"
+PAGE = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- faults -->\n", "<!-- end of faults -->\n"
 
 HEAD = ("what goes wrong", "what the probe of it reports", "what its neighbour reports")

@@ -1,0 +1,7 @@
+"""Writes docs/config.md and docs/metrics.md: `python -m tests.docs`."""
+
+from . import REFERENCES
+
+if __name__ == "__main__":
+    for path, text in REFERENCES.items():
+        path.write_text(text())

@@ -1,0 +1,82 @@
+"""What the YAML in a document is, and whether it is right."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from probe.settings.loader import load
+from probe.settings.schema import Probe
+from probe.shipped import shipped
+from probe.web.webconfig import WebConfig
+
+PROBE_KEYS = {field.alias or name for name, field in Probe.model_fields.items()}
+BLACKBOX = ("blackbox_exporter", "prometheus-blackbox-exporter")
+ROUTE = {"matchers", "receiver"}
+
+
+def try_out(text: str, directory: Path) -> None:
+    """Whoever reads such a file reads this one, and has nothing against it."""
+    read = yaml.safe_load(text)
+    path = directory / "shown.yml"
+    path.write_text(text)
+    if isinstance(read, list) and ROUTE.issuperset(read[0]):
+        _alertmanager(read, path)
+    elif "probes" in read:
+        load(path, environ={})
+    elif PROBE_KEYS.issuperset(read):
+        probe = {"name": "shown", "url": "http://model/", **read}
+        path.write_text(yaml.safe_dump({"probes": [probe]}))
+        load(path, environ={})
+    elif "tls_server_config" in read:
+        _web(path)
+    elif "modules" in read:
+        _command(_blackbox(), f"--config.file={path}", "--config.check")
+    elif {"scrape_configs", "rule_files"}.intersection(read):
+        rules = shipped("rules/inference-probe.rules.yml")
+        shutil.copy(rules, directory)
+        _command("promtool", "check", "config", str(path))
+    else:
+        pytest.fail(f"nobody knows what this is:\n{text}")
+
+
+def promql(expression: str, directory: Path) -> None:
+    """Prometheus takes it."""
+    path = directory / "rules.yml"
+    rules = [{"record": "shown", "expr": expression}]
+    path.write_text(yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]}))
+    _command("promtool", "check", "rules", str(path))
+
+
+def _web(path: Path) -> None:
+    certificate = trustme.CA().issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(path.with_name("web.key"))
+    certificate.cert_chain_pems[0].write_to_path(path.with_name("web.crt"))
+    WebConfig(path)
+
+
+def _alertmanager(routes: list[Any], path: Path) -> None:
+    receivers = [{"name": name} for name in {"default", *(one["receiver"] for one in routes)}]
+    whole = {"route": {"receiver": "default", "routes": routes}, "receivers": receivers}
+    path.write_text(yaml.safe_dump(whole))
+    _command("amtool", "check-config", str(path))
+
+
+def _blackbox() -> str:
+    """Its newest program; the test is skipped where there is none."""
+    more = os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep)
+    paths = os.pathsep.join([*filter(None, more), os.environ["PATH"]])
+    found = [program for name in BLACKBOX if (program := shutil.which(name, path=paths))]
+    if not found:
+        pytest.skip("blackbox_exporter is not installed")
+    return found[0]
+
+
+def _command(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
