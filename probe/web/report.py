@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from probe.vocabulary import Result
 
-Key = TypeVar("Key", bound=str)
-
 
 def report(result: Result) -> dict[str, Any]:
-    """The fields are a contract with users; times are seconds, to the nanosecond that clocks tell;
-    instants RFC 3339 in UTC.
-    """
+    """The fields are a contract with users; times are seconds, instants RFC 3339 in UTC."""
     failure = result.failure
     return {
         "probe": result.probe,
@@ -43,8 +39,8 @@ def rounded(number: float) -> float:
     return round(number, 9)
 
 
-def _rounded_all(seconds: Mapping[Key, float]) -> dict[Key, float]:
-    return {key: rounded(one) for key, one in seconds.items()}
+def _rounded_all(seconds: Mapping[Any, float]) -> dict[str, float]:
+    return {str(key): rounded(one) for key, one in seconds.items()}
 
 
 def rfc3339(instant: datetime | float) -> str:

@@ -82,6 +82,16 @@ def test_metrics_as_text_and_as_openmetrics(site: Site) -> None:
     assert openmetrics.text.endswith("# EOF\n")
 
 
+@pytest.mark.parametrize("version", ["1.x", "\xb2", "", "9" * 5000])
+@pytest.mark.parametrize("form", ["text/plain", "application/openmetrics-text"])
+def test_metrics_in_versions_that_are_none(site: Site, form: str, version: str) -> None:
+    """A scrape that accepts nonsense is answered as one that accepts anything."""
+    accept = f"{form}; version={version}".encode("latin-1")
+    answer = site.get("/metrics", headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert 'words_total{n="1"} 1.0' in answer.text
+
+
 def test_metrics_are_compressed(site: Site) -> None:
     """A scrape that takes gzip gets gzip; one that does not gets plain text."""
     asked = Request(site.url + "/metrics", headers={"Accept-Encoding": "gzip"})

@@ -64,7 +64,9 @@ def test_looking_changes_nothing(action: str) -> None:
     assert called == [action, action]
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://[", ""]
+)
 def test_forms_of_other_sites(origin: str) -> None:
     """A browser that posts for another site is refused; for our own, and curl, it is done."""
     called: list[str] = []
@@ -73,6 +75,12 @@ def test_forms_of_other_sites(origin: str) -> None:
         assert called == []
         assert _post(url + "pause", Origin=url.removesuffix("/-/")).status_code == 200
     assert called == ["pause"]
+
+
+def test_pages_without_a_site() -> None:
+    """A page that has no origin is not ours, even where the request names no host."""
+    with site(enabled=True) as url:
+        assert _post(url + "pause", Origin="null", Host="").status_code == 403
 
 
 def test_problems_are_told() -> None:

@@ -128,6 +128,8 @@ def test_patience_begins_anew_with_each_request(impatient: Door) -> None:
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400 Bad Request"),
         (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request"),
+        (b"GET /\r\n\r\n", b"400 Bad Request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505 "),
         (b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 9000), b"414 "),
         (b"GET /%b" % (b"x" * 40_000), b"414 "),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: %b\r\n\r\n" % (b"x" * 17_000), b"431 "),
@@ -209,7 +211,18 @@ def test_strangers_do_not_fill_the_memory() -> None:
     assert (buckets.take("0"), buckets.take(f"{MOST_CLIENTS}")) == (0, 1)
 
 
-ENDPOINTS = ("/", "/metrics", "/probe?name=model", "/-/healthy", "/-/ready")
+ENDPOINTS = (
+    "/",
+    "/probes/model",
+    "/api/v1/probes",
+    "/api/v1/probes/model/results",
+    "/metrics",
+    "/probe?name=model",
+    "/static/page.css",
+    "/-/healthy",
+    "/-/ready",
+)
+ACTIONS = ("/-/reload", "/-/pause", "/-/resume")
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +231,26 @@ def daemon() -> Iterator[str]:
         yield process.url
 
 
+def assert_not_allowed(method: str, url: str, allowed: set[str]) -> None:
+    answer = requests.request(method, url, timeout=10)
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+    if method != "HEAD":
+        assert " and ".join(sorted(allowed)) + " are allowed here" in answer.text
+
+
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONE"])
 def test_wrong_methods(daemon: str, path: str, method: str) -> None:
     """What is only to be looked at says so, and what can be done instead."""
-    answer = requests.request(method, daemon + path, timeout=10)
-    assert answer.status_code == 405
-    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+    assert_not_allowed(method, daemon + path, {"GET", "HEAD"})
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONE"])
+def test_wrong_methods_of_actions(daemon: str, path: str, method: str) -> None:
+    """What is only to be done says so, too, whether it is enabled or not."""
+    assert_not_allowed(method, daemon + path, {"POST", "PUT"})
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -234,14 +260,32 @@ def test_head(daemon: str, path: str) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//", "/%00", "/%ff", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/metrics/",
+        "/probes",
+        "/api/v1/probes/",
+        "/static",
+        "/static/..%2fapp.py",
+        "/static/%00",
+        "//",
+        "//evil.example/metrics",
+        "/%00",
+        "/%ff",
+        "/../etc/passwd",
+    ],
+)
 def test_names_that_are_not_there(daemon: str, path: str) -> None:
-    """Where there is nothing the answer is 404, and no more than that."""
-    answer = requests.get(daemon + path, timeout=10, allow_redirects=False)
-    assert answer.status_code in (307, 404)
+    """Where there is nothing the answer is what there is, never a redirect to whoever was named."""
+    headers = {"Host": "evil.example"}
+    answer = requests.get(daemon + path, headers=headers, timeout=10, allow_redirects=False)
+    assert answer.status_code == 404
+    assert "there are /, /metrics, /probe?name=NAME and /api/v1/probes" in answer.text
 
 
-@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("path", [*ENDPOINTS, *ACTIONS])
 def test_sizes(daemon: str, path: str) -> None:
     """No endpoint takes long URLs, large headers or bodies."""
     more = "&" if "?" in path else "?"

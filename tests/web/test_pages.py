@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.vocabulary import Reason
+from probe.vocabulary import Component, Phase, Reason
 from tests.web.sites import UP, Site, answer, refusal, site_of
 
 NAME = "127.0.0.1:5000/predict/results"
@@ -76,6 +76,23 @@ def test_names_that_are_not_there(site: Site) -> None:
     assert "error" in site.get("/api/v2").json()
     assert site.get("/static/../app.py").status_code == 404
     assert site.get("/static/..%2fapp.py").status_code == 404
+
+
+def test_times_are_for_machines_too(site: Site) -> None:
+    """Each time on a page says itself in the form that the API has, which readers understand."""
+    site.add(**refusal())
+    page = site.get("/probes/model").text
+    started = site.get("/api/v1/probes/model/results").json()["last"]["started"]
+    assert f'<time datetime="{started}">' in page
+    assert "<time>" not in page
+
+
+def test_seconds_without_noise(site: Site) -> None:
+    """A time is told as exactly as clocks tell it, without what sums of floats add."""
+    site.add(phases={Phase.CONNECT: 0.1, Phase.WAIT: 0.2}, server={Component.QUEUE: 0.1 + 0.2})
+    told = site.get("/api/v1/probes/model/results").json()
+    assert told["last"]["latency_seconds"] == told["latency_seconds"]["p50"] == 0.3
+    assert told["recent"][0]["latency_seconds"] == told["recent"][0]["server"]["queue"] == 0.3
 
 
 @pytest.mark.parametrize(
