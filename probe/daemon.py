@@ -87,6 +87,7 @@ class Daemon:
             reload=self.reload,
             pause=self._gate.pause,
             resume=self._gate.resume,
+            paused=lambda: self._gate.paused,
         )
 
     def start(self) -> None:

@@ -10,8 +10,9 @@ from probe.web.report import report, rfc3339, rounded
 from probe.web.summary import Summary, detail, summarise
 
 
-def all_probes(everything: Iterable[Kept]) -> dict[str, Any]:
-    return {"probes": [_summary(summarise(kept)) for kept in everything]}
+def all_probes(everything: Iterable[Kept], standstill: str | None) -> dict[str, Any]:
+    """`standstill` says why no probe is started at present; null as long as they are."""
+    return {"standstill": standstill, "probes": [_summary(summarise(kept)) for kept in everything]}
 
 
 def one_probe(kept: Kept, *, excerpts: bool) -> dict[str, Any]:

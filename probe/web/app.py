@@ -57,7 +57,7 @@ def create_app(
         routes=[
             Route("/metrics", metrics),
             Route("/probe", probe),
-            *site_routes(history, targets),
+            *site_routes(history, targets, lifecycle.standstill),
             *lifecycle_routes(lifecycle),
         ],
         middleware=[

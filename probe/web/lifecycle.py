@@ -31,6 +31,13 @@ class Lifecycle:
     """Takes its time; says what it changed, or raises Refused. Never at the same time twice."""
     pause: Callable[[], None]
     resume: Callable[[], None]
+    paused: Callable[[], bool]
+
+    def standstill(self) -> str | None:
+        """Why no probe is started at present, for whoever reads the pages."""
+        if self.paused():
+            return "Paused: no probe is started until POST /-/resume."
+        return None if self.ticking() else "The scheduler has stopped ticking: no probe runs."
 
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:

@@ -35,9 +35,10 @@ of the interpreter, and start 25 to 45 ms late at the 99th percentile (200 a sec
 class Pages:
     """Makes the pages of what is remembered."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        """`now` is the wall clock, in Unix seconds."""
+    def __init__(self, now: Callable[[], float], standstill: Callable[[], str | None]) -> None:
+        """`now` is the wall clock, in Unix seconds; `standstill` says why no probe is started."""
         self._now = now
+        self._standstill = standstill
         self._lock = threading.Lock()
         self._home: tuple[float, str] | None = None
 
@@ -58,12 +59,18 @@ class Pages:
         summaries = list(map(summarise, _unhurried(everything)))
         cards = ((one, plot(one.kept, most=SMALL_PLOT)) for one in _unhurried(summaries))
         template = self._templates.get_template("home.html")
-        return template.render(summaries=summaries, cards=cards, now=now)
+        return template.render(
+            summaries=summaries, cards=cards, now=now, standstill=self._standstill()
+        )
 
     def probe(self, kept: Kept, *, excerpts: bool) -> str:
         """One probe; with the excerpts of answers only for who may see them."""
         return self._templates.get_template("probe.html").render(
-            details=detail(kept), plot=plot(kept, most=RESULTS), excerpts=excerpts, now=self._now()
+            details=detail(kept),
+            plot=plot(kept, most=RESULTS),
+            excerpts=excerpts,
+            now=self._now(),
+            standstill=self._standstill(),
         )
 
 

@@ -18,12 +18,17 @@ from probe.web.pages import HERE, Pages
 _OF_THE_MOMENT = {"Cache-Control": "no-store"}
 
 
-def site_routes(history: History, names: Callable[[], Iterable[str]]) -> list[BaseRoute]:
-    """The pages of the probes that there are at present, in this order.
+def site_routes(
+    history: History,
+    names: Callable[[], Iterable[str]],
+    standstill: Callable[[], str | None],
+) -> list[BaseRoute]:
+    """The pages of the probes that there are at present, in this order; `standstill` says why no
+    probe is started, if none is.
 
     The handlers are no coroutines: they run on threads, and scrapes go on beside them.
     """
-    pages = Pages(time.time)
+    pages = Pages(time.time, standstill)
 
     def everything() -> list[Kept]:
         return [kept for name in names() if (kept := history.of(name))]
@@ -43,7 +48,7 @@ def site_routes(history: History, names: Callable[[], Iterable[str]]) -> list[Ba
         return HTMLResponse(page, headers=_OF_THE_MOMENT)
 
     def api_probes(_: Request) -> Response:
-        return JSONResponse(all_probes(everything()), headers=_OF_THE_MOMENT)
+        return JSONResponse(all_probes(everything(), standstill()), headers=_OF_THE_MOMENT)
 
     def api_results(request: Request) -> Response:
         told = one_probe(asked(request), excerpts=is_authenticated(request))

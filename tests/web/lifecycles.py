@@ -13,5 +13,6 @@ def lifecycle_of(**handles: Any) -> Lifecycle:
         "reload": lambda: "reloaded",
         "pause": lambda: None,
         "resume": lambda: None,
+        "paused": lambda: False,
     }
     return Lifecycle(**{**standing, **handles})

@@ -108,3 +108,22 @@ def test_the_moment_after_a_stop() -> None:
     beats = iter([False, True])
     with site(ticking=lambda: next(beats)) as url:
         assert requests.get(url + "healthy", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        ({"paused": lambda: True}, "Paused: no probe is started until POST /-/resume."),
+        ({"ticking": lambda: False}, "The scheduler has stopped ticking: no probe runs."),
+    ],
+)
+def test_a_standstill_is_seen(handle: dict[str, Any], words: str) -> None:
+    """A page of results that were good before a pause does not pretend that all is well."""
+    with site(**handle) as url:
+        root = url.removesuffix("/-/")
+        assert words in requests.get(f"{root}/", timeout=10).text
+        assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] == words
+    with site() as url:
+        root = url.removesuffix("/-/")
+        assert "✗" not in requests.get(f"{root}/", timeout=10).text
+        assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] is None
