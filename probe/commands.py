@@ -42,7 +42,7 @@ class UsageError(Exception):
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    memory.share_arenas()
+    memory.settle()
     log.configure(args.log_level, args.log_format)
     try:
         settings, source = _settings(args, environ)

@@ -2,19 +2,24 @@
 
 import ctypes
 
-ARENAS = 2
-M_ARENA_MAX = -8
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """From glibc's malloc.h."""
 
+LARGE = 256 * 1024
+ARENAS = 2
 
-def share_arenas() -> None:
-    """Let all threads allocate from two arenas: to be called before there is a second thread.
 
-    glibc gives threads arenas of their own, 8 for each core, and what one has grown to for a moment
-    it keeps: a daemon that reloads for a year would keep the most of each. Other C libraries have
-    no arenas, and are left alone.
+def settle() -> None:
+    """Keep the daemon as small as it is for a year: to be called before there is a second thread.
+
+    Left alone, glibc gives threads arenas of their own, 8 for each core, and learns from each large
+    piece that is freed to take the next from an arena, not from the system. What an arena has grown
+    to for a moment, as for the body of an answer, it keeps. Here there are two arenas, and large
+    pieces (bytes) always go back. Other C libraries are left alone.
     """
     try:
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+        mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return
+    mallopt(M_ARENA_MAX, ARENAS)
+    mallopt(M_MMAP_THRESHOLD, LARGE)
