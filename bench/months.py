@@ -25,7 +25,7 @@ from probe.slo.alerts import (
 )
 
 WARM_UP = 3 * DAY
-KEPT = 8 * MINUTE
+KEPT = 10 * MINUTE
 """keep_firing_for of ModelObjectiveMissed: what comes back sooner is the same page."""
 
 Array = np.ndarray[Any, np.dtype[Any]]

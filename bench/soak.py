@@ -28,7 +28,7 @@ from bench.fleet import fleet, took
 from bench.processes import started
 from bench.samples import Sample, counted, quantile, since, take
 from bench.truth import NoTruth
-from tests.commands import COMMAND, Running
+from tests.commands import COMMAND, Running, port_of
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -93,11 +93,7 @@ def _running(config: Path, log: Path) -> Iterator[Running]:
         log.open("w") as stderr,
         started(*COMMAND, "run", listen, f"--config.file={config}", stderr=stderr) as process,
     ):
-        while not (port := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
-            if process.poll() is not None:
-                raise SystemExit(f"the daemon did not start:\n{log.read_text()}")
-            time.sleep(0.1)
-        yield Running(process, int(port[1]))
+        yield Running(process, port_of(process, log), log)
 
 
 @dataclass(frozen=True, slots=True)

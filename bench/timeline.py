@@ -66,6 +66,8 @@ def _milliseconds(seconds: float) -> float | None:
 
 def draw(drawn: Sequence[Row], warm: float, path: Path) -> None:
     """One panel below the other over the same minutes; from `warm` on growth is judged."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the tests of the verdict do without
+
     figure = Figure(figsize=(11, 2.4 * len(PANELS)), layout="constrained")
     grid = figure.subplots(len(PANELS), 1, sharex=True)
     minutes = [row["minute"] for row in drawn]

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,9 +41,14 @@ def invoke(
 class Running:
     """A daemon, and what can be asked of it."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=10)
@@ -72,19 +78,26 @@ def running(
     command: Sequence[str] = COMMAND,
 ) -> Iterator[Running]:
     """A daemon on a free port, listening, until the end of the block."""
-    process = subprocess.Popen(
-        [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],
-        cwd=cwd,
-        env=environment(environ),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr
-        said = process.stderr.readline()
-        listening = re.search(r"address=127\.0\.0\.1:(\d+)", said)
-        assert listening, said + process.stderr.read()
-        yield Running(process, int(listening[1]))
-    finally:
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory, "log")  # and no pipe: one that nobody reads stops who writes
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],
+                cwd=cwd,
+                env=environment(environ),
+                stderr=stderr,
+                text=True,
+            )
+        try:
+            yield Running(process, port_of(process, log), log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def port_of(process: "subprocess.Popen[str]", log: Path) -> int:
+    """Where a daemon listens, as soon as its log says so."""
+    while not (listening := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+    return int(listening[1])

@@ -158,8 +158,7 @@ def test_log_lines_are_fields(tmp_path: Path) -> None:
     with running(config, "--log.level=debug") as daemon:
         daemon.wait_for("inference_probe_failures_total", 1)
         daemon.terminate()
-        assert daemon.process.stderr
-        lines = daemon.process.stderr.read().splitlines()
+        lines = daemon.log().splitlines()
     failures = [line for line in lines if 'msg="probe failed"' in line]
     assert failures
     assert "probe=m reason=refused detail=" in failures[0]
@@ -172,8 +171,7 @@ def test_a_change_of_state_is_told_once(tmp_path: Path) -> None:
     with running(_config(tmp_path, probe)) as daemon:
         daemon.wait_for("inference_probe_failures_total", 5)
         daemon.terminate()
-        assert daemon.process.stderr
-        lines = daemon.process.stderr.read().splitlines()
+        lines = daemon.log().splitlines()
     failing = [line for line in lines if 'msg="probe is failing" probe=m reason=refused' in line]
     assert len(failing) == 1
 

@@ -97,8 +97,7 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
         until(lambda: daemon.total(SUCCESSFUL) == 1)
         assert daemon.total(TIME) > loaded
         daemon.terminate()
-        assert daemon.process.stderr
-        log = daemon.process.stderr.read()
+        log = daemon.log()
     assert 'level=error msg="config not reloaded, the last good one is in force"' in log
     assert f'level=error msg="{path}:4:13: probes[0].interval: ' in log
     assert 'msg="config reloaded" added=0 changed=0 removed=0 unchanged=1' in log

@@ -66,7 +66,7 @@ PAGED = (
         one({0: (GOOD,), BREAKS: (TIMEOUT,), BREAKS + 8 * MINUTE: (GOOD,)}),
         checks=(
             firing(BREAKS + 8 * MINUTE, FAST, name=NAME),
-            firing(BREAKS + 17 * MINUTE, FAST, name=NAME),
+            firing(BREAKS + 15 * MINUTE, FAST, name=NAME),
             firing(BREAKS + 27 * MINUTE, name=NAME),
         ),
     ),

@@ -21,7 +21,7 @@ from .scenario import (
 )
 
 BREAKS = 6 * MINUTE
-KEPT = 10 * MINUTE  # the page's keep_firing_for
+KEPT = 12 * MINUTE  # the page's keep_firing_for
 SEEN = 90  # a scrape of 60 s and an evaluation
 DOWN = alert("ModelDown")
 

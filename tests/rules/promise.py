@@ -21,7 +21,7 @@ PAGES = "ModelObjectiveMissed|ModelErrorBudgetBurn|ModelDown"
 BREAKS = 6 * MINUTE
 FIRES = BREAKS + 6 * MINUTE  # 3m in which the evidence stands, scraped and evaluated
 HEALS = BREAKS + 15 * MINUTE
-RESOLVED = HEALS + 13 * MINUTE  # 2m without a bad one, 8m of keep_firing_for
+RESOLVED = HEALS + 15 * MINUTE  # 2m without a bad one, 10m of keep_firing_for
 HEALTHY: Script = {0: (GOOD,)}
 UP = Objective(slo="up", target=0.999, threshold="+Inf")
 
@@ -55,7 +55,7 @@ def comes_and_goes(*alerts: str) -> tuple[Check, ...]:
     return (
         silent(0, BREAKS + 3 * MINUTE, NAME),
         firing(FIRES, *alerts, name=NAME),
-        throughout(FIRES, HEALS + 9 * MINUTE, NAME),
+        throughout(FIRES, HEALS + 10 * MINUTE, NAME),
         firing(RESOLVED, name=NAME),
     )
 

@@ -312,7 +312,6 @@ def test_out_of_descriptors() -> None:
             client.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert b" 200 OK" in until_closed(client)
         process.terminate()
-        assert process.process.stderr
-        said = process.process.stderr.read()
+        said = process.log()
     assert said.count("cannot accept connections") == 1
     assert "Traceback" not in said
