@@ -6,7 +6,6 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-
 from bench.endurance import Soak
 from bench.fleet import KINDS
 from bench.samples import Sample, counted, quantile, since
