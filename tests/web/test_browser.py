@@ -72,7 +72,8 @@ def open_page(browser: Browser) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    # The site of a test may be gone before its page is, which asks for news every few seconds.
+    assert [it for it in complaints if "ERR_CONNECTION_REFUSED" not in it] == []
     assert len(hosts) == 1, hosts
 
 
