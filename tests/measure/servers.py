@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -74,10 +75,12 @@ class Peer:
             self.send(data[at : at + 1])
             self.pause(gap)
 
-    def pause(self, seconds: float) -> None:
-        """Let time pass, unless the test is over."""
+    def pause(self, seconds: float) -> float:
+        """Let time pass, unless the test is over; how much it really was."""
+        began = time.monotonic()
         if self.server.over.wait(seconds):
             raise ConnectionAbortedError("the test is over")
+        return time.monotonic() - began
 
     def silence(self) -> None:
         """Keep the connection open, neither read nor write."""

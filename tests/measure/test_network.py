@@ -15,7 +15,7 @@ from probe.measure import timed
 from probe.vocabulary import Phase
 from tests.commands import COMMAND, environment
 from tests.measure.conftest import Serve
-from tests.measure.probing import run
+from tests.measure.probing import run, usual
 from tests.measure.servers import always, answer, later
 
 ROUND_TRIP = 0.2
@@ -25,7 +25,7 @@ TRUTH = Path(__file__).with_name("truth.py")
 def test_without_stamps_of_the_kernel(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the process keeps the time, the phases are the same, and the result says so."""
     monkeypatch.setattr(timed, "KERNEL_STAMPS", False)
-    result = run(serve(later(0.2, answer())).url())
+    result = usual(serve(later(0.2, answer())).url())
     assert result.failure is None
     assert result.clock == "user"
     assert set(result.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}

@@ -1,9 +1,7 @@
 """What each phase holds, against delays of a known size."""
 
-import socket
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -11,7 +9,7 @@ from probe.clock import Clock
 from probe.measure.transport import Pool
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Authority, Serve
-from tests.measure.probing import make_prober, names, reason, run
+from tests.measure.probing import make_prober, names, reason, run, usual
 from tests.measure.servers import Peer, always, answer, later, once
 
 DELAY = 0.2
@@ -62,12 +60,11 @@ def test_a_reused_connection_has_no_phase_of_its_making(
     assert (second.certificate_not_after is not None) is tls
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_thinking_is_waiting(serve: Serve, authority: Authority, tls: bool) -> None:
+def test_thinking_is_waiting(serve: Serve, authority: Authority) -> None:
     """The time before the first byte; the tickets of TLS 1.3 come first and do not count."""
-    server = serve(later(DELAY, answer()), context=authority.context() if tls else None)
+    server = serve(later(DELAY, answer()), context=authority.context())
 
-    result = run(server.url(), tls=authority.tls)
+    result = usual(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)
@@ -77,15 +74,16 @@ def test_thinking_is_waiting(serve: Serve, authority: Authority, tls: bool) -> N
 def test_latency_is_the_sum_and_what_a_client_feels(serve: Serve) -> None:
     """Nothing is left out, nothing counts twice."""
     prober = make_prober(serve(later(DELAY, answer(b"x" * 100_000))).url())
-    prober.run()
+    left_out = []
 
-    began = time.monotonic()
-    result = prober.run()
-    took = time.monotonic() - began
+    for _ in range(3):
+        began = time.monotonic()
+        result = prober.run()
+        left_out.append(time.monotonic() - began - result.latency)
+        assert result.latency == pytest.approx(sum(result.phases.values()))
+        assert result.latency >= DELAY
 
-    assert result.latency == pytest.approx(sum(result.phases.values()))
-    assert DELAY <= result.latency <= took
-    assert result.latency == pytest.approx(took, abs=NEAR)
+    assert 0 <= min(left_out) < NEAR
 
 
 def test_dripped_headers_are_received(serve: Serve) -> None:
@@ -98,7 +96,7 @@ def test_dripped_headers_are_received(serve: Serve) -> None:
         peer.send(answer()[1:])
         peer.silence()
 
-    result = run(serve(script).url())
+    result = usual(serve(script).url())
 
     assert result.phases[Phase.WAIT] < NEAR
     assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
@@ -114,7 +112,7 @@ def test_a_slow_body_is_received(serve: Serve) -> None:
         peer.send(b"x")
         peer.pause(DELAY)
 
-    result = run(serve(script).url())
+    result = usual(serve(script).url())
 
     assert result.phases[Phase.WAIT] < NEAR
     assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
@@ -145,7 +143,7 @@ def test_interim_answers_are_not_the_first_byte(
 
     server = serve(script, context=authority.context() if tls else None)
 
-    result = run(server.url(), tls=authority.tls)
+    result = usual(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.status == 200
@@ -164,46 +162,10 @@ def test_an_answer_in_one_piece_with_an_interim_one_is_told_apart(serve: Serve) 
         peer.send(b"ok")
         peer.silence()
 
-    result = run(serve(script).url())
+    result = usual(serve(script).url())
 
     assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)
     assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
-
-
-def test_a_slow_lookup_is_dns(serve: Serve) -> None:
-    """And nothing else."""
-    server = serve(always(answer()))
-
-    def slow(host: str, *rest: Any) -> list[tuple[Any, ...]]:
-        if not rest[-1] & socket.AI_NUMERICHOST:
-            time.sleep(DELAY)
-            host = "127.0.0.1"
-        return list(socket.getaddrinfo(host, *rest))
-
-    result = run(server.url(host="model.test"), getaddrinfo=slow)
-
-    assert reason(result) is None
-    assert result.phases[Phase.DNS] == pytest.approx(DELAY, abs=NEAR)
-    assert result.latency < DELAY + NEAR
-
-
-def test_a_slow_handshake_is_tls(serve: Serve, authority: Authority) -> None:
-    """The server takes its time to say hello."""
-    context = authority.context()
-
-    def script(peer: Peer) -> None:
-        peer.pause(DELAY)
-        with context.wrap_socket(peer.connection, server_side=True) as secured:
-            secured.recv(65536)
-            secured.sendall(answer())
-
-    url = serve(script).url().replace("http", "https")
-
-    result = run(url, tls=authority.tls)
-
-    assert reason(result) is None
-    assert result.phases[Phase.TLS] == pytest.approx(DELAY, abs=NEAR)
-    assert result.phases[Phase.CONNECT] < NEAR
 
 
 def test_a_slow_reader_is_in_send(serve: Serve) -> None:
@@ -217,7 +179,7 @@ def test_a_slow_reader_is_in_send(serve: Serve) -> None:
 
     server = serve(script, receive_buffer=4096)
 
-    result = run(server.url(), body="x" * 8_000_000, timeout="5s")
+    result = usual(server.url(), body="x" * 8_000_000, timeout="5s")
 
     assert reason(result) is None
     assert result.phases[Phase.SEND] > DELAY - NEAR
@@ -232,7 +194,7 @@ def test_a_slow_tunnel_is_connect(serve: Serve) -> None:
         peer.pause(DELAY)
         peer.send(answer(b"", status="502 Bad Gateway"))
 
-    result = run("https://model.test/", proxy=serve(script).url())
+    result = usual("https://model.test/", proxy=serve(script).url())
 
     assert reason(result) is Reason.PROXY
     assert set(result.phases) == {Phase.CONNECT}
@@ -247,7 +209,7 @@ def test_a_failure_has_the_phases_up_to_it(serve: Serve) -> None:
         peer.pause(DELAY)
         peer.reset()
 
-    result = run(serve(script).url())
+    result = usual(serve(script).url())
 
     assert reason(result) is Reason.RESET
     assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)

@@ -7,7 +7,7 @@ import pytest
 
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Serve
-from tests.measure.probing import detail, reason, run
+from tests.measure.probing import detail, reason, run, usual
 from tests.measure.servers import Peer, Script, always, answer, once, silent
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -178,7 +178,7 @@ def test_a_peer_that_does_not_read_is_a_send_timeout(
 
     server = serve(script, receive_buffer=4096, context=authority.context() if tls else None)
 
-    result = run(server.url(), body="x" * 20_000_000, timeout="600ms", tls=authority.tls)
+    result = usual(server.url(), body="x" * 20_000_000, timeout="600ms", tls=authority.tls)
 
     assert reason(result) is Reason.SEND_TIMEOUT
     assert result.latency == pytest.approx(0.6, abs=0.1)
@@ -187,7 +187,7 @@ def test_a_peer_that_does_not_read_is_a_send_timeout(
 
 def test_silence_is_a_first_byte_timeout(serve: Serve) -> None:
     """A model that hangs."""
-    result = run(serve(silent).url(), timeout="300ms")
+    result = usual(serve(silent).url(), timeout="300ms")
 
     assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
     assert "0.3 s" in detail(result)
@@ -218,7 +218,7 @@ def test_a_drip_is_a_body_timeout(serve: Serve, head: bytes) -> None:
         peer.send(head)
         peer.drip(answer(b"x" * 1000))
 
-    result = run(serve(script).url(), timeout="300ms")
+    result = usual(serve(script).url(), timeout="300ms")
 
     assert reason(result) is Reason.BODY_TIMEOUT
     assert result.latency == pytest.approx(0.3, abs=0.02)

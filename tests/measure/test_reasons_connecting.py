@@ -11,7 +11,7 @@ import pytest
 from probe.measure.timed import TimedSocket
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Serve
-from tests.measure.probing import detail, make_prober, names, reason, run
+from tests.measure.probing import detail, make_prober, names, reason, run, usual
 from tests.measure.servers import always, answer, free_port
 
 
@@ -45,7 +45,7 @@ def test_an_unknown_name_is_dns() -> None:
 
 def test_a_lookup_that_hangs_is_dns(hanging: Callable[..., list[tuple[Any, ...]]]) -> None:
     """A lookup that ran out of time is a matter of names, and took the whole timeout."""
-    result = run("http://model.test/", getaddrinfo=hanging, timeout="300ms")
+    result = usual("http://model.test/", getaddrinfo=hanging, timeout="300ms")
 
     assert reason(result) is Reason.DNS
     assert result.latency == pytest.approx(0.3, abs=0.02)
@@ -124,7 +124,7 @@ def test_an_address_that_drops_packets_leaves_time_for_the_next(serve: Serve) ->
                 for address in (full.getsockname(), ("127.0.0.1", server.port))
             ]
 
-        result = run(server.url(host="model"), getaddrinfo=getaddrinfo, timeout="600ms")
+        result = usual(server.url(host="model"), getaddrinfo=getaddrinfo, timeout="600ms")
 
     assert reason(result) is None
     assert result.phases[Phase.CONNECT] == pytest.approx(0.3, abs=0.05)
@@ -150,7 +150,7 @@ def test_a_full_listen_queue_is_a_connect_timeout() -> None:
     """A server that is too busy to accept drops what comes."""
     with full_queue() as full:
         port = full.getsockname()[1]
-        result = run(f"http://127.0.0.1:{port}/", timeout="300ms")
+        result = usual(f"http://127.0.0.1:{port}/", timeout="300ms")
 
     assert reason(result) is Reason.CONNECT_TIMEOUT
     assert set(result.phases) == {Phase.CONNECT}

@@ -10,7 +10,7 @@ import trustme
 
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Authority, Serve
-from tests.measure.probing import detail, names, reason, run
+from tests.measure.probing import detail, names, reason, run, usual
 from tests.measure.servers import Peer, always, answer, silent
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
@@ -148,7 +148,7 @@ def test_silence_in_the_handshake_is_a_tls_timeout(serve: Serve, authority: Auth
     """A peer that accepts and says nothing."""
     url = serve(silent).url().replace("http", "https")
 
-    result = run(url, tls=authority.tls, timeout="300ms")
+    result = usual(url, tls=authority.tls, timeout="300ms")
 
     assert reason(result) is Reason.TLS_TIMEOUT
     assert result.latency == pytest.approx(0.3, abs=0.02)
