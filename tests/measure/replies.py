@@ -182,9 +182,13 @@ class Mouth:
         )
 
     def ask(self, kind: str, reply: Reply) -> Result:
-        """What a prober makes of a reply."""
+        """What a prober makes of a reply; again, if the machine kept it from its turn for 200 ms."""
         self.reply = reply
-        return self._probers[kind].run()
+        for _ in range(3):
+            result = self._probers[kind].run()
+            if result.failure is None or not result.failure.detail.startswith("Overslept"):
+                break
+        return result
 
 
 def _nameless(host: str, *rest: Any) -> list[tuple[Any, ...]]:
