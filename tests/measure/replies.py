@@ -182,7 +182,7 @@ class Mouth:
         )
 
     def ask(self, kind: str, reply: Reply) -> Result:
-        """What a prober makes of a reply; again, if the machine kept it from its turn for 200 ms."""
+        """What a prober makes of a reply; anew, if the machine kept it from its turn for 200 ms."""
         self.reply = reply
         for _ in range(3):
             result = self._probers[kind].run()
