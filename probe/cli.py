@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     """The parser of the command line; the environment's variables are the flags' defaults."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="inference-probe",
         description="Probes model endpoints on a schedule, for Prometheus to scrape the latencies.",
         epilog="inference-probe COMMAND --help tells more.",
@@ -80,12 +81,7 @@ def _add_run(subparsers: "Commands", environ: Mapping[str, str]) -> None:
     )
     flags.add("--log.level", "how much to say", default="info", choices=LEVELS)
     flags.add("--log.format", "how to say it", default="logfmt", choices=FORMATS)
-    flags = _Flags(command.add_argument_group("one endpoint, without a config file"), environ)
-    flags.add("--url", "probe this URL")
-    flags.add("--name", "name of the probe; default made from the URL")
-    flags.add("--slo", 'what was promised, such as "99%% < 500ms", or "99.9%%" for availability')
-    flags.add("--interval", "time between two probes, such as 10s")
-    flags.add("--json", "body of the request; makes it a POST")
+    _add_endpoint(command, environ)
 
 
 def _add_check(subparsers: "Commands", environ: Mapping[str, str]) -> None:
@@ -100,6 +96,7 @@ def _add_check(subparsers: "Commands", environ: Mapping[str, str]) -> None:
     _add_config(flags)
     flags.add("--output", "for people or machines", default="text", choices=("text", "json"))
     command.add_argument("--strict", action="store_true", help="treat advice as an error")
+    _add_endpoint(command, environ)
 
 
 def _add_once(subparsers: "Commands", environ: Mapping[str, str]) -> None:
@@ -114,6 +111,7 @@ def _add_once(subparsers: "Commands", environ: Mapping[str, str]) -> None:
     _add_config(flags)
     flags.add("--output", "for people or machines", default="text", choices=("text", "json"))
     command.add_argument("names", nargs="*", metavar="NAME", help="only these probes")
+    _add_endpoint(command, environ)
 
 
 def _add_rules(subparsers: "Commands", environ: Mapping[str, str]) -> None:
@@ -145,6 +143,15 @@ def _add_config(flags: "_Flags") -> None:
     flags.add("--config.file", "the config; default config/probe.yml, else the packaged one")
 
 
+def _add_endpoint(command: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    flags = _Flags(command.add_argument_group("one endpoint, without a config file"), environ)
+    flags.add("--url", "probe this URL")
+    flags.add("--name", "name of the probe; default made from the URL")
+    flags.add("--slo", 'what was promised, such as "99%% < 500ms", or "99.9%%" for availability')
+    flags.add("--interval", "time between two probes, such as 10s")
+    flags.add("--json", "body of the request; makes it a POST")
+
+
 def _command(
     subparsers: "Commands",
     name: str,
@@ -162,6 +169,13 @@ def _command(
     )
     command.set_defaults(command=run)
     return command
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if re.search(r"unrecognized arguments: .*\.ya?ml\b", message):
+            message += "; write --config.file=FILE"
+        super().error(message)
 
 
 class _Flags:

@@ -73,8 +73,6 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     logger.info("inference-probe is running", extra={"fields": fields})
     for advice in advise(settings):
         logger.warning(advice)
-    if source == shipped(CONFIG):
-        logger.warning("no config was given: this is the packaged example")
     daemon.start()
     while _reload_is_all(told):
         with suppress(Refused):  # it is in the log
@@ -112,9 +110,11 @@ def _reload_is_all(told: SimpleQueue[int]) -> bool:
 
 
 def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    path = _config(args)
     try:
-        planned = plan.plan(load(path, environ=environ))
+        settings, source = _settings(args, environ)
+        planned = plan.plan(settings)
+    except UsageError as error:
+        return _complain(error)
     except ConfigError as error:
         if args.output == "json":
             problems = [dataclasses.asdict(problem) for problem in error.problems]
@@ -125,14 +125,14 @@ def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.output == "json":
         print(json.dumps(plan_report.document(planned), indent=2))
     else:
-        print(plan_report.text(planned, str(path)))
+        print(plan_report.text(planned, str(source or "the config of these flags")))
     return FAILED if args.strict and planned.advice else OK
 
 
 def once(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    path = _config(args)
     try:
-        runs = _runs(load(path, environ=environ), args.names, path, environ)
+        settings, source = _settings(args, environ)
+        runs = _runs(settings, args.names, source, environ)
     except (ConfigError, UsageError) as error:
         return _complain(error)
     results = _results(runs)
@@ -192,7 +192,10 @@ def _settings(args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Set
             if getattr(args, flag) is not None:
                 raise UsageError(f"--{flag} needs --url; in a config file it stands with its probe")
         path = _config(args)
-        return load(path, environ=environ), path
+        settings = load(path, environ=environ)
+        if path == shipped(CONFIG):
+            logger.warning("no config was given: this is the packaged example")
+        return settings, path
     if args.config_file:
         raise UsageError(f"--url beside the config {args.config_file}: write one of the two")
     return from_flags(
@@ -214,14 +217,15 @@ def _config(args: argparse.Namespace) -> Path:
 
 
 def _runs(
-    settings: Settings, names: list[str], path: Path, environ: Mapping[str, str]
+    settings: Settings, names: list[str], source: Path | None, environ: Mapping[str, str]
 ) -> list[Callable[[], Result]]:
     known = [probe.name for probe in settings.probes]
     unknown = [name for name in names if name not in known]
     if unknown:
-        there = ", ".join(known)
-        raise UsageError(f"no probe {', '.join(map(repr, unknown))} in {path}; there are: {there}")
-    workshop = Workshop(environ=environ, base=path.parent, clock=Clock())
+        said = f"no probe {', '.join(map(repr, unknown))} in {source or 'the flags'}"
+        raise UsageError(f"{said}; there are: {', '.join(known)} (a file is --config.file=FILE)")
+    base = source.parent if source else Path()
+    workshop = Workshop(environ=environ, base=base, clock=Clock())
     made = workshop.make(settings, names or known)
     return [made[name].run for name in names or known]
 

@@ -60,6 +60,25 @@ def test_once_shows_failures_beside_successes(tmp_path: Path) -> None:
     assert chosen.returncode == 0
 
 
+def test_one_endpoint_without_a_file() -> None:
+    """What a sidecar is to `run` by flags or variables can be tried and checked before."""
+    with serving(answering()) as url:
+        once = invoke("once", "--output=json", f"--url={url}", "--name=sidecar", "--slo=99%<1s")
+        [result] = json.loads(once.stdout)
+        assert (once.returncode, result["probe"], result["success"]) == (0, "sidecar", True)
+        check = invoke("check", environ={"INFERENCE_PROBE_URL": url, "INFERENCE_PROBE_SLO": "99%"})
+    assert (check.returncode, "99% succeed (page)" in check.stdout) == (0, True)
+    both = invoke("check", f"--url={url}", "--config.file=x.yml")
+    assert (both.returncode, "--url beside the config x.yml" in both.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "once"])
+def test_a_file_without_its_flag(command: str) -> None:
+    """Who forgets the flag is told of it."""
+    said = invoke(command, "probe.yml")
+    assert (said.returncode, "--config.file=FILE" in said.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "█"), ("ascii", "#")])
 def test_once_draws(tmp_path: Path, encoding: str, bar: str) -> None:
     """The phases are bars, in whatever the output can say; what the server told of itself stands
@@ -122,6 +141,7 @@ def test_config_is_found(tmp_path: Path) -> None:
     """Flag, variable, working directory, package: the first that there is."""
     packaged = invoke("check", cwd=tmp_path)
     assert "sentiment:" in packaged.stdout
+    assert "this is the packaged example" in packaged.stderr
     (tmp_path / "config").mkdir()
     _config(tmp_path / "config", REFUSING)
     (tmp_path / "config/probes.yml").rename(tmp_path / "config/probe.yml")

@@ -159,9 +159,13 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> _UnreadableError:
     elif "<block end>" in message:
         message = "this line does not fit the indentation of those above"
     elif "\\t" in message:
-        message = "a tab; YAML is indented with blanks"
+        message = "a tab; YAML is indented with spaces"
+    elif error.problem == "mapping values are not allowed here":
+        message = "a colon that cannot be here; is there no blank after one above, or no quotes?"
     elif "${" in _lines(text)[line]:
         message += '; quote text that holds a reference: "${env:NAME}"'
+    elif "flow mapping" in message and "$" in _lines(text)[line]:
+        message += '; put a JSONPath into quotes: "$.a[0]"'
     return _UnreadableError(line, column, message)
 
 

@@ -148,7 +148,7 @@ def json_path(value: Any) -> str:
     written = text(value)
     try:
         jsonpath.compile(str(written), strict=True)
-    except (jsonpath.JSONPathError, RecursionError, ValueError):
+    except (jsonpath.JSONPathError, RecursionError, ValueError, OverflowError):
         advice = "write one such as $.result or $.choices[0].text"
         raise ValueError(f"not a JSONPath (RFC 9535): {quote(written)}; {advice}") from None
     return str(written)

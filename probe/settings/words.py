@@ -52,22 +52,31 @@ def _message(
     if detail["type"] == "extra_forbidden":
         return _unknown(str(keys[-1]), known_keys(keys[:-1], model))
     if detail["type"] in _EXPECTED:
-        return _expected(_EXPECTED[detail["type"]], detail["input"])
+        is_condition = keys[-2:-1] in (("json",), ("headers",)) and "expect" in keys
+        return _expected(_EXPECTED[detail["type"]], detail["input"], is_condition=is_condition)
     return _WORDS.get(detail["type"]) or str(reason or detail["msg"])
 
 
-def _expected(wanted: str, found: Any) -> str:
+def _expected(wanted: str, found: Any, *, is_condition: bool) -> str:
     if found is None:
         return f"no value; expected {wanted}"
-    example = "; put it into brackets: [...]" if wanted == "a list" else ""
-    return f"expected {wanted}, not {kind(found)}{example}"
+    advice = ""
+    if wanted == "a list":
+        of_blocks = isinstance(found, Mapping)
+        advice = '; begin each item with "- "' if of_blocks else "; put it into brackets: [...]"
+    elif is_condition:
+        advice = "; write a condition, such as {equals: ...}"
+    return f"expected {wanted}, not {kind(found)}{advice}"
 
 
 def _unknown(key: str, known: list[str]) -> str:
     near = get_close_matches(key.lower(), known, n=1)
     if near:
         return f"unknown key, did you mean `{near[0]}`?"
-    return f"unknown key; known are {', '.join(sorted(known))}"
+    listed = f"known are {', '.join(sorted(known))}"
+    if "probes" in known and key in known_keys(("probes", 0)):
+        return f"unknown key; it is one of a probe, indent it under one; {listed}"
+    return f"unknown key; {listed}"
 
 
 def known_keys(keys: Keys, model: type[BaseModel] = Settings) -> list[str]:
