@@ -13,7 +13,7 @@ from probe.demo import command as demo
 from probe.log import FORMATS, LEVELS
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction["_Parser"]
 
 PREFIX = "INFERENCE_PROBE_"
 FAILED_PIPE = 128 + signal.SIGPIPE

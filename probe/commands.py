@@ -20,6 +20,7 @@ from probe.clock import Clock
 from probe.daemon import Daemon
 from probe.settings.loader import ConfigError, from_flags, load
 from probe.settings.schema import Settings
+from probe.settings.tls import TlsError
 from probe.shipped import shipped
 from probe.vocabulary import Result
 from probe.web.lifecycle import Refused
@@ -133,7 +134,7 @@ def once(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         settings, source = _settings(args, environ)
         runs = _runs(settings, args.names, source, environ)
-    except (ConfigError, UsageError) as error:
+    except (ConfigError, UsageError, TlsError, OSError) as error:
         return _complain(error)
     results = _results(runs)
     if args.output == "json":

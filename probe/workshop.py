@@ -81,7 +81,7 @@ class Workshop:
         """The files that are read once, when the instrument is made."""
         tls = probe.tls
         yield from filter(None, (probe.body_file, tls.ca_file, tls.cert_file, tls.key_file))
-        if not tls.ca_file and not probe.url.source.startswith("http://"):
+        if not tls.ca_file and probe.may_need_tls:
             yield from (Path(self._environ[name]) for name in BUNDLES if self._environ.get(name))
 
     def make(self, settings: Settings, names: Collection[str]) -> dict[str, Instrument]:
@@ -96,7 +96,7 @@ class Workshop:
 
         def instrument(probe: Probe) -> Instrument:
             tls, abroad = probe.tls, probe.tls.for_strangers
-            if not probe.url.source.startswith("http://"):
+            if probe.may_need_tls:
                 context(tls)  # now, and not in the first probe's time
                 context(abroad if probe.redirects else tls)
             dialer = Dialer(

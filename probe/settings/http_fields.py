@@ -32,6 +32,13 @@ class StatusPattern:
         return str(status).startswith(wanted) and len(str(status)) == 3
 
 
+def may_need_tls(url: str, redirects: object) -> bool:
+    """Whether a request may be sent over TLS: to this URL, as the config has it, to what a
+    reference in it comes to stand for, or to where a redirect leads.
+    """
+    return bool(redirects) or not url.lower().startswith("http://")
+
+
 def split_url(value: Any) -> SplitResult:
     """The parts of an http or https URL; ValueError says which of them is wrong."""
     written = text(value)

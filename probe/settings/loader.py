@@ -11,6 +11,7 @@ from probe.settings.consistency import conflicts, defaults_conflicts
 from probe.settings.document import Document
 from probe.settings.fields import kind
 from probe.settings.flags import Flags
+from probe.settings.http_fields import may_need_tls
 from probe.settings.lookup import Lookup
 from probe.settings.merge import Merged, merge, stand_in
 from probe.settings.problems import ConfigError, Finding, Keys, Problem, Source
@@ -101,7 +102,7 @@ class _Inspection:
             return None, list(findings(error, written=written))
 
     def _tls(self, config: dict[str, Any]) -> Iterator[Finding]:
-        """Distinct TLS settings of https probes, tried out: a file may be there and be no good."""
+        """Distinct TLS settings that may be used, tried out: a file may be there and be no good."""
         tried: set[Tls] = set()
         probes = config.get("probes")
         for index, probe in enumerate(probes if isinstance(probes, list) else []):
@@ -117,7 +118,9 @@ class _Inspection:
     def _valid_tls(self, probe: Any) -> Tls | None:
         """The TLS settings of a probe of which the rest may be wrong."""
         url = probe.get("url") if isinstance(probe, dict) else None
-        if not isinstance(url, str) or not url.startswith("https://"):
+        if not isinstance(url, str):
+            return None
+        if not may_need_tls(getattr(url, "source", url), probe.get("redirects")):
             return None
         try:
             return Tls.model_validate(probe.get("tls", {}), context=self._context)

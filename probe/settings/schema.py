@@ -263,6 +263,10 @@ class Probe(Model):
     )
     objectives: tuple[Objective, ...] = key((), "What was promised of this endpoint.")
 
+    @property
+    def may_need_tls(self) -> bool:
+        return http_fields.may_need_tls(self.url.source, self.redirects)
+
 
 class Networks(Model):
     """Which addresses may be probed at all; deny wins, an empty allow allows everything else."""

@@ -158,3 +158,23 @@ def test_what_is_wrong_with_a_certificate_is_said_at_its_place(pki: Path) -> Non
         "6:50: probes[2].interval: a duration needs a unit; write 10s",
         '6:69: probes[2].tls.ca_file: no certificates (PEM) in the file: "empty.pem"',
     ]
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    ["url: HTTPS://localhost/", "url: '${env:URL}'", "url: http://localhost/, redirects: 1"],
+)
+def test_whoever_may_speak_tls_has_certificates_that_are_tried_out(
+    pki: Path, request_of: str
+) -> None:
+    """In whatever case the scheme is written, whatever a reference comes to stand for, and where
+    a redirect may lead; a request over plain HTTP alone does without.
+    """
+    file = pki / "probe.yml"
+    file.write_text(f"probes: [{{name: a, {request_of}, tls: {{ca_file: empty.pem}}}}]")
+
+    with pytest.raises(ConfigError, match="no certificates"):
+        load(file, environ={"URL": "http://localhost/"})
+
+    file.write_text("probes: [{name: a, url: http://localhost/, tls: {ca_file: empty.pem}}]")
+    assert load(file, environ={}).probes
