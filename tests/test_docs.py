@@ -16,7 +16,12 @@ from .test_architecture import POSITION
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
+PAGES = [
+    ROOT / "README.md",
+    *DOCS,
+    ROOT / "config/examples/README.md",
+    ROOT / "deploy/kubernetes/README.md",
+]
 ALL = [
     *sorted(ROOT.glob("*.md")),
     *(page for room in ("bench", "config", "deploy", "docs", "rules")
@@ -43,7 +48,7 @@ def test_references_are_in_step(path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_commands(page: Path, tmp_path: Path) -> None:
     """Who does what the page says, line by line, sees what it shows."""
-    with walk(tmp_path) as walked:
+    with walk(tmp_path, page.parent) as walked:
         for block in blocks(page):
             walked.step(block)
 
@@ -51,8 +56,8 @@ def test_commands(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", ALL, ids=relative)
 def test_flags(page: Path) -> None:
     """Wherever a text says `inference-probe ...`, there is such a command with such flags."""
-    code = [*spans(page), *"".join(block.text for block in blocks(page)).splitlines()]
-    for line in code:
+    code = "".join(block.text for block in blocks(page)).replace("\\\n", "").splitlines()
+    for line in (*spans(page), *code):
         if line.startswith("inference-probe ") and "..." not in line:
             assert understood(line), line
 

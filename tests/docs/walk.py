@@ -7,6 +7,7 @@ line; a daemon goes on until the end of the page. The toy model stands for the r
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,12 +31,14 @@ STAND_INS = {
 """Programs in whose place one runs that reads its input and does nothing, and why."""
 
 NOT_RUN = {
+    "MODEL_URL=http://localhost:5000 inference-probe once": "tests/test_examples.py has its server",
     "python3 -m venv": "needs a package index; tests/test_wheel.py installs the wheel",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
 }
 """How lines begin that are not run, and why."""
 
+COMMAND_END = re.compile(r"\n(?! |done)")
 FILE = re.compile(r"# ([\w.-]+\.yml)\n")
 HASH = re.compile(r"\$2b\$\S+")
 SECRET = "secret\n"
@@ -62,7 +65,7 @@ class Walk:
                 if name := FILE.match(block.text):
                     (self.directory / name[1]).write_text(self.here(block.text))
             case "sh":
-                for line in block.text.replace("\\\n", "").splitlines():
+                for line in COMMAND_END.split(block.text.replace("\\\n", "").strip()):
                     self._run(line, block)
             case "text":
                 self._compare(block)
@@ -126,8 +129,13 @@ def _shape(text: str) -> str:
 
 
 @contextmanager
-def walk(directory: Path) -> Iterator[Walk]:
-    """A walk that begins in the directory, with a toy model that answers and a config for it."""
+def walk(directory: Path, beside: Path) -> Iterator[Walk]:
+    """A walk that begins in the directory, with a toy model that answers, a config for it, and the
+    configs that are beside the page.
+    """
+    for config in beside.glob("*.yml"):
+        shutil.copy(config, directory)
+    (directory / "deploy").symlink_to(ROOT / "deploy")
     _programs(directory / "bin")
     with _toy_model() as port, ExitStack() as daemons:
         begun = Walk(directory=directory, model=port, daemons=daemons)
