@@ -118,7 +118,9 @@ class Tls(Model):
 
 
 class Condition(Model):
-    """What a value must be like; all of what is written must hold."""
+    """What a value must be like: all that is written must hold, for every value that is found.
+    Where none is found, the answer is a failure, unless `exists` is false.
+    """
 
     equals: fields.Json = key(None, "Exactly this value, of any type.")
     in_: tuple[fields.Json, ...] = operator((), "One of these values.", alias="in", min_length=1)
@@ -254,9 +256,14 @@ class Probe(Model):
     )
     expect: Expect = key({}, "What an answer must be like to be a success.")
     buckets: Buckets = key(
-        None, "Buckets of the latency histogram; thresholds of objectives are always added."
+        None,
+        "Buckets of the latency histogram, by default 32 from 1ms to 2m; thresholds of objectives "
+        "are always added.",
     )
-    phase_buckets: Buckets = key(None, "Buckets of the histograms of phases and server times.")
+    phase_buckets: Buckets = key(
+        None,
+        "Buckets of the histograms of phases and server times, by default 12 from 100us to 30s.",
+    )
     server_timing: tuple[ServerTiming, ...] = key((), "Times that the server reports of itself.")
     labels: Mapping[http_fields.LabelName, fields.Text] = key(
         {}, "Labels of inference_probe_info, such as model and version."
