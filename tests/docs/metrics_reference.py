@@ -23,8 +23,8 @@ HEAD = """\
 
 What `/metrics` has, in Prometheus' text format or in OpenMetrics, as the scrape asks. Times are
 seconds. Counters and histograms are there from the start, at 0; timestamps are absent until there
-is one. Besides these there are the usual `process_*` and `python_*` metrics. What the numbers mean and
-how they are taken: [measurement.md](measurement.md).
+is one. Besides these there are the usual `process_*` and `python_*` metrics. What the numbers mean
+and how they are taken: [measurement.md](measurement.md).
 """
 
 REASONS = {

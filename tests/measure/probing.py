@@ -83,7 +83,9 @@ def usual(url: str, **how: Any) -> Result:
     whatever else the machine does at the moment makes false of a single run.
     """
     prober = make_prober(url, **how)
-    return sorted((prober.run() for _ in range(RUNS)), key=lambda one: one.latency)[RUNS // 2]
+    results = sorted((prober.run() for _ in range(RUNS)), key=lambda one: one.latency)
+    assert len({reason(result) for result in results}) == 1, results
+    return results[RUNS // 2]
 
 
 def reason(result: Result) -> Reason | None:
