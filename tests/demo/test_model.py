@@ -145,7 +145,7 @@ def test_unknown_fault(model: Running) -> None:
 
 def test_fault_by_the_clock() -> None:
     """--fault, --after and --for: healthy, then the fault, then healthy again."""
-    with running("--fault=errors", "--after=500ms", "--for=1s") as model:
+    with running("--fault=errors", "--after=2s", "--for=1s") as model:
         seen: list[str] = []
         deadline = time.monotonic() + 10
         while seen[-2:] != ["errors", "healthy"] and time.monotonic() < deadline:

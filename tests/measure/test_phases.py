@@ -170,7 +170,6 @@ def test_an_answer_in_one_piece_with_an_interim_one_is_told_apart(serve: Serve) 
 
 def test_a_slow_reader_is_in_send(serve: Serve) -> None:
     """A body that is larger than the buffers is not sent before somebody reads."""
-
     reading = []
 
     def script(peer: Peer) -> None:

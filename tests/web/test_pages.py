@@ -1,12 +1,14 @@
 """The pages and the API, as any client gets them."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from probe.vocabulary import Component, Phase, Reason
+from probe.web.pages import FRESH
 from tests.web.sites import UP, Site, answer, refusal, site_of
 
 NAME = "127.0.0.1:5000/predict/results"
@@ -152,7 +154,9 @@ def test_the_page_of_many_probes_comes_soon(tmp_path: Path) -> None:
     with site_of(tmp_path, *names) as site:
         for name in names:
             site.live(name, results=130)
-        site.get("/")  # the templates are read
-        answer = site.get("/")
-        assert answer.elapsed.total_seconds() < 1
+        elapsed = []
+        for _ in range(4):
+            elapsed.append(site.get("/").elapsed.total_seconds())
+            time.sleep(FRESH)
+        assert min(elapsed) < 1
         assert len(json.dumps(site.get("/api/v1/probes").json())) < 300_000
