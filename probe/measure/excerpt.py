@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from probe.measure.credentials import CREDENTIALS
 from probe.measure.masking import MASK, Mask
-from probe.settings.quoting import shown_url
+from probe.settings.quoting import public_url
 from probe.vocabulary import Excerpt
 
 BODY = 1024
@@ -38,7 +38,7 @@ def _header(name: str, value: str, mask: Mask) -> str:
     if CREDENTIALS.search(name):
         return MASK
     if name.lower().endswith("location"):  # signed links carry their signature in the query
-        value = shown_url(value)
+        value = public_url(value)
     return mask(value)
 
 

@@ -19,7 +19,7 @@ from probe.measure.redirects import Redirects
 from probe.measure.request import RequestMaker
 from probe.measure.server_timing import NOTHING, ServerTimes
 from probe.measure.stopwatch import Stopwatch, Times
-from probe.settings.quoting import shown_url
+from probe.settings.quoting import public_url, shown_url
 from probe.settings.schema import Probe
 from probe.settings.secrets import Secrets
 from probe.vocabulary import Excerpt, Failure, Hop, Phase, Result
@@ -141,7 +141,7 @@ class Prober:
             watch.lap()
             request = following
             seen.mask = seen.mask.also(of_request(request))  # it may be signed
-            seen.url = seen.mask(shown_url(request.url or ""))
+            seen.url = seen.mask(public_url(request.url or ""))
             seen.status, seen.size, seen.response = None, 0, None
 
     def _body(self, response: Response, seen: _Sighting) -> bytes:

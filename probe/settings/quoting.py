@@ -10,6 +10,7 @@ _NO_REFERENCE = r"\$(?!\{[^}]*\})"
 _USER = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^/?#$])*@"
 _PATH = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^?#$])*"
 _URL = re.compile(rf"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:{_USER})?)?({_PATH})", re.IGNORECASE)
+_PLAIN_URL = re.compile(r"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:[^/?#]*@)?)?([^?#]*)", re.IGNORECASE)
 
 
 def quote(text: str) -> str:
@@ -30,8 +31,19 @@ def quote_url(text: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """A URL as it may be shown to anybody: without user, password, query and fragment. One of a
-    config keeps its references.
+    """A URL of a config as it may be shown to anybody: without user, password, query and fragment;
+    references stay references.
     """
-    found = _URL.match(url)
+    return _shown(_URL, url)
+
+
+def public_url(url: str) -> str:
+    """The same of a URL that somebody else wrote: it has no references, and takes no longer to read
+    than it is long.
+    """
+    return _shown(_PLAIN_URL, url)
+
+
+def _shown(form: re.Pattern[str], url: str) -> str:
+    found = form.match(url)
     return f"{found[1] or ''}{found[2]}" if found else ""

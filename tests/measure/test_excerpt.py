@@ -1,6 +1,7 @@
 """What a failed probe keeps of the answer, and what it must not keep."""
 
 import gzip
+import time
 from base64 import b64encode
 
 import pytest
@@ -74,6 +75,16 @@ def test_a_signed_link_is_not_kept() -> None:
     excerpt = kept(answer(b"", "Location: http://u:p@else/where?Sig=abc", status="302 Found"))
     assert excerpt
     assert excerpt.headers["location"] == "http://else/where"
+
+
+def test_a_link_that_is_made_to_be_slow_to_read_is_not() -> None:
+    """What looks like the beginnings of references, in the longest header that there may be: the
+    machine is not held up by it (it was, for 14 s).
+    """
+    headers = CaseInsensitiveDict({"location": "//" + "${" * 32_000})
+    began = time.process_time()
+    make_excerpt(headers, b"", Mask())
+    assert time.process_time() - began < 1
 
 
 def test_secrets_that_come_back_are_masked() -> None:
