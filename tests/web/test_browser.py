@@ -335,6 +335,36 @@ def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> N
         expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
 
 
+def test_a_daemon_that_hangs_is_noticed(tmp_path: Path, open_page: Open) -> None:
+    """What never answers does not pass for well, wherever on the page one is; later it goes on."""
+    with site_of(tmp_path, *(f"model-{n}" for n in range(30))) as site:
+        page = open_page(site.url, held=True)
+        page.mouse.wheel(0, 2000)
+        page.route("**/*", lambda _: None)
+        page.clock.fast_forward(6000)
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("No answer from the daemon since", timeout=20_000)
+        expect(status).to_be_in_viewport(ratio=1)
+        page.unroute("**/*")
+        site.live("model-0")
+        page.clock.fast_forward(6000)
+        expect(page.get_by_text("✓ ok")).to_have_count(1)
+        expect(status).to_be_empty()
+
+
+def test_the_page_of_somebody_else_is_not_shown(site: Site, open_page: Open) -> None:
+    """A proxy that wants a login does not take the place of the last results; later it goes on."""
+    page = open_page(site.url + "/probes/model", held=True)
+    page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="Log in"))
+    page.clock.fast_forward(6000)
+    expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
+    expect(page.get_by_role("heading", name="model")).to_be_visible()
+    page.unroute("**/*")
+    site.live()
+    page.clock.fast_forward(6000)
+    expect(page.get_by_text("✓ ok")).to_be_visible()
+
+
 def test_it_works_without_scripts(site: Site, open_page: Open) -> None:
     """The page is whole as it comes, and has the browser ask for it again."""
     site.live()

@@ -3,6 +3,7 @@
 "use strict";
 
 const PAUSE = 5000;
+const PATIENCE = 10000;
 const said = document.getElementById("updates");
 let since = new Date();
 
@@ -31,13 +32,20 @@ function put(main) {
   if (focused) place(main, focused)?.focus({ preventScroll: true });
 }
 
+// A daemon that hangs must not look well, nor may the login page of a proxy take the page's place.
+async function news() {
+  const signal = AbortSignal.timeout(PATIENCE);
+  const answer = await fetch(location.pathname, { cache: "no-store", signal });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const main = page.querySelector("main#content");
+  if (!answer.ok || !main) throw new Error(`status ${answer.status}`);
+  return main;
+}
+
 async function update() {
   if (document.hidden || selecting()) return;
   try {
-    const answer = await fetch(location.pathname, { cache: "no-store" });
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    put(page.getElementById("content"));
+    put(await news());
     since = new Date();
     said.textContent = "";
   } catch {
