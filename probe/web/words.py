@@ -35,10 +35,14 @@ def share(ratio: float) -> str:
 
 
 def budget(left: float) -> str:
-    """A share of the budget in whole percent; what is overspent is told as such, not as -320 %."""
-    if left < 0:
-        return f"spent {1 - left:.3g} times"
-    return f"{left * 100:.0f} %"
+    """A share of the budget in whole percent, rounded down: what is overspent by little says so.
+
+    From twice on it is told how often all of it was spent: `spent 5.7×`, `spent 1,000×`.
+    """
+    spent = 1 - left
+    if spent < 2:
+        return f"{math.floor(left * 100 + 1e-6)} %".replace("-", "−")
+    return f"spent {spent:.1f}×" if spent < 9.95 else f"spent {spent:,.0f}×"
 
 
 def span(seconds: float) -> str:

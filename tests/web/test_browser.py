@@ -16,7 +16,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.web.sites import Site, answer, refusal, site_of, wait_until
+from tests.web.sites import FAST, Site, answer, refusal, site_of, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -151,7 +151,7 @@ def test_everything_failing(site: Site, open_page: Open) -> None:
     expect(page.get_by_text("1 misses an objective over the last 5 minutes: model")).to_be_visible()
     expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
     expect(page.get_by_role("row", name="up").get_by_text("✗ missed")).to_have_count(3)
-    expect(page.get_by_role("row", name="up")).to_contain_text("spent 100")
+    expect(page.get_by_role("row", name="up")).to_contain_text("spent 100×")
     assert (drawn(page, "failed"), drawn(page, "good")) == (120, 0)
     page.get_by_role("heading").get_by_role("link", name="model").click()
     expect(page.locator("details[id^=failure]")).to_have_count(64)
@@ -186,6 +186,35 @@ def test_nothing_is_wider_than_the_screen(
         page = open_page(site.url + path, size=size)
         page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
         assert fits(page)
+
+
+CUT_OFF = """() => {
+  const end = (cell) => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    return text.getBoundingClientRect().right;
+  };
+  return [...document.querySelectorAll(".card")].flatMap((card) => {
+    card.scrollIntoView();
+    const edge = card.getBoundingClientRect().right - parseInt(getComputedStyle(card).paddingRight);
+    return [...card.querySelectorAll("th, td, dd")].filter((cell) => end(cell) > edge + 1);
+  }).map((cell) => cell.innerText);
+}"""
+
+
+def test_nothing_in_a_card_is_cut_off(tmp_path: Path, open_page: Open) -> None:
+    """However narrow cards are, one reads how often a budget has been spent (cards hide what is
+    wider than they are, so that the page seems to fit).
+    """
+    objectives = [FAST, {"name": "answered_within_the_time_promised", "target": "99.95%"}]
+    with site_of(tmp_path, "model", "failing", "new", objectives=objectives) as site:
+        site.live()
+        site.live("failing", failing=True)
+        page = open_page(site.url)
+        expect(page.get_by_text("spent 2,000×")).to_be_visible()
+        for width in (320, 360, 384, 390, 768, 1024, 1280, 1440, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(CUT_OFF) == [], width
 
 
 def test_two_hundred_probes(tmp_path: Path, open_page: Open) -> None:
