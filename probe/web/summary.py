@@ -24,6 +24,11 @@ class Summary:
         return self.kept.standings
 
     @property
+    def failing(self) -> bool:
+        """Whether the last result is a failure that counts against the model."""
+        return self.last is not None and self.last.reason is not None and self.last.reason.charged
+
+    @property
     def missed(self) -> bool:
         """Whether an objective is missed at present."""
         return any(one.met(Window.FIVE_MINUTES) is False for one in self.standings)

@@ -20,8 +20,10 @@ def _three_digits(number: float) -> str:
 
 
 def limit(seconds: float) -> str:
-    """A threshold as people write it: `500 ms`, `2.5 s`."""
-    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+    """A length of time as people write it in a config: `500 ms`, `2.5 s`, `6 h`, `1 min 30 s`."""
+    if seconds >= 60 and seconds == int(seconds):
+        return span(seconds, units=4)
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:.10g} s"
 
 
 def target(share: float) -> str:
@@ -45,14 +47,14 @@ def budget(left: float) -> str:
     return f"spent {spent:.1f}×" if spent < 9.95 else f"spent {spent:,.0f}×"
 
 
-def span(seconds: float) -> str:
-    """A length of time in its two largest units: `3 h 20 min`."""
+def span(seconds: float, units: int = 2) -> str:
+    """A length of time in its largest units: `3 h 20 min`."""
     left, said = max(0, round(seconds)), []
     for unit, of in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= of:
             said.append(f"{left // of} {unit}")
             left %= of
-    return " ".join(said[:2]) or "0 s"
+    return " ".join(said[:units]) or "0 s"
 
 
 def instant(time: datetime | float) -> str:

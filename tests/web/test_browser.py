@@ -16,6 +16,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from probe.vocabulary import Reason
 from tests.web.sites import FAST, Site, answer, refusal, site_of, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -156,6 +157,28 @@ def test_everything_failing(site: Site, open_page: Open) -> None:
     page.get_by_role("heading").get_by_role("link", name="model").click()
     expect(page.locator("details[id^=failure]")).to_have_count(64)
     expect(page.get_by_text("No success in the last hour.")).to_be_visible()
+
+
+def test_probes_without_objectives_fail_too(tmp_path: Path, open_page: Open) -> None:
+    """How many probes fail is said first, whatever was promised; what starts up does not fail."""
+    names = ("model", "other", "starting", "third")
+    with site_of(tmp_path, *names, objectives=[]) as site:
+        site.live("model", failing=True)
+        site.live("other", failing=True)
+        site.live("third")
+        site.add("starting", reason=Reason.STARTUP, phases={})
+        page = open_page(site.url)
+        expect(page.locator(".verdict")).to_have_text("✗ 2 of 4 probes fail: model, other")
+
+
+def test_one_failure_does_not_pass_for_well(tmp_path: Path, open_page: Open) -> None:
+    """Where objectives are met a probe may fail at present: then not all is said to be well."""
+    with site_of(tmp_path, objectives=[FAST]) as site:
+        site.live()
+        site.add(**refusal())
+        page = open_page(site.url)
+        expect(page.get_by_text("✗ missed")).to_have_count(0)
+        expect(page.locator(".verdict")).to_have_text("✗ 1 of 1 probe fails: model")
 
 
 def test_the_waterfall(site: Site, open_page: Open) -> None:
