@@ -16,7 +16,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from probe.vocabulary import Reason
+from probe.vocabulary import Excerpt, Reason
 from tests.web.sites import FAST, Site, answer, refusal, site_of, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -346,6 +346,97 @@ def test_the_page_updates_itself(site: Site, open_page: Open) -> None:
     expect(older.locator(".waterfall")).to_be_visible()
     expect(older.locator("summary")).to_be_focused()
     assert page.evaluate("window.loaded") == "once"
+
+
+def top(locator: Locator) -> float:
+    return float(locator.evaluate("(one) => one.getBoundingClientRect().top"))
+
+
+def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> None:
+    """An open failure stays, where it is on the screen and with what its answer says, however many
+    come after it; once closed it goes.
+    """
+    with site_of(tmp_path, logged_in=True) as site:
+        long = Excerpt(headers={"Server": "toy"}, body="no capacity\n" * 200)
+        site.add(ago=60, **{**refusal(), "excerpt": long})
+        page = open_page(site.url + "/probes/model", held=True)
+        known = page.locator("details[id^=failure]").get_attribute("id")
+        failure = page.locator(f"[id='{known}']")
+        failure.locator("summary").click()
+        body = failure.get_by_label("Beginning of its body")
+        body.focus()
+        body.evaluate("(one) => one.scrollTo(0, 120)")
+        before = top(failure)
+        for newer, shown in ((3, 4), (70, 65)):
+            for step in range(newer):
+                site.add(ago=30 - step / 10, **refusal())
+            page.clock.fast_forward(6000)
+            expect(page.locator("details[id^=failure]")).to_have_count(shown)
+            assert top(failure) == pytest.approx(before, abs=1)
+            expect(body).to_be_focused()
+            assert body.evaluate("(one) => one.scrollTop") == 120
+        failure.locator("summary").click()
+        page.clock.fast_forward(6000)
+        expect(failure).to_have_count(0)
+
+
+def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
+    """What one looks at far down the page does not move when the cards above it grow."""
+    names = [f"model-{n}" for n in range(40)]
+    with site_of(tmp_path, *names) as site:
+        page = open_page(site.url, size=PHONE, held=True)
+        for _ in range(8):
+            page.mouse.wheel(0, 700)
+            page.wait_for_timeout(100)
+        topmost = page.evaluate("lookedAt().id")
+        card = page.locator(f"#{topmost}")
+        before = top(card)
+        for name in names:
+            site.live(name, results=20)
+        page.clock.fast_forward(6000)
+        expect(card).to_contain_text("✓ ok")
+        assert topmost != "probe-model-0"
+        page.wait_for_timeout(300)  # the browser itself may scroll with the next frame
+        assert top(card) == pytest.approx(before, abs=1)
+
+
+def test_who_skipped_to_the_content_stays_there(site: Site, open_page: Open) -> None:
+    """The next step with the keyboard leads on from where one was, not to the top again."""
+    page = open_page(site.url + "/probes/model", held=True)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    site.live()
+    page.clock.fast_forward(6000)
+    expect(page.get_by_text("✓ ok")).to_be_visible()
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Probe now")).to_be_focused()
+
+
+RENEWED = """(html) => {
+  const page = new DOMParser().parseFromString(html, "text/html").getElementById("content");
+  renew(shown, page.cloneNode(true));
+  return shown.isEqualNode(page);
+}"""
+
+
+@pytest.mark.parametrize("path", ["/", "/probes/model"])
+def test_a_page_that_was_updated_is_as_one_that_was_loaded(
+    tmp_path: Path, open_page: Open, path: str
+) -> None:
+    """Whatever happened meanwhile, nothing of the old page is left and nothing new is missing."""
+    with site_of(tmp_path, "other", "model") as site:
+        pages = [site.get(path).text]
+        for change in ({}, {"failing": True}, {"results": 3}):
+            site.live(**change)
+            wait_until(lambda: site.get(path).text not in pages)
+            pages.append(site.get(path).text)
+        pages.append(
+            pages[0].replace('tabindex="-1">', 'tabindex="-1"><p class="verdict">✗ stopped</p>')
+        )
+        page = open_page(site.url + path, held=True)
+        for one in [*pages, *reversed(pages), pages[2], pages[0]]:
+            assert page.evaluate(RENEWED, one)
 
 
 def test_a_page_that_nobody_sees_asks_for_nothing(site: Site, open_page: Open) -> None:

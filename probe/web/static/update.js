@@ -1,10 +1,12 @@
-// Fetches the page anew every few seconds and puts its main part in the place of the old one.
-// Who reads is not disturbed: what is open stays open, the focus stays, selected text is left alone.
+// Fetches the page anew every few seconds and changes of its main part what is not as it was.
+// Who reads is not disturbed: what is open, focused or scrolled stays so, and stays where it is on
+// the screen, because no element is replaced by its like. Selected text is left alone.
 "use strict";
 
 const PAUSE = 5000;
 const PATIENCE = 10000;
 const said = document.getElementById("updates");
+const shown = document.getElementById("content");
 let since = new Date();
 
 function selecting() {
@@ -12,24 +14,73 @@ function selecting() {
   return selection && !selection.isCollapsed;
 }
 
-function key(element) {
-  return element.id || element.closest("details")?.id || element.getAttribute("href");
+// An open failure stays as it is, though the daemon forgets its answer after some newer ones.
+function beingRead(node) {
+  return node.open && node.id.startsWith("failure-");
 }
 
-function place(main, wanted) {
-  const all = main.querySelectorAll("a, summary, pre");
-  return [...all].find((element) => key(element) === wanted);
+// What is to become `wanted`, at the place `at` or further on. The search does not pass what has an
+// id for the sake of what has none.
+function counterpart(at, wanted) {
+  for (let one = at; one; one = one.nextSibling) {
+    if (one.nodeName === wanted.nodeName && one.id === wanted.id) return one;
+    if (!wanted.id && (one.id || !wanted.tagName)) return null;
+  }
+  return null;
+}
+
+function remove(from, end) {
+  for (let one = from, next; one !== end; one = next) {
+    next = one.nextSibling;
+    if (!beingRead(one)) one.remove();
+  }
+}
+
+function renewAttributes(old, wanted) {
+  for (const { name } of [...old.attributes]) {
+    if (!wanted.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of wanted.attributes) old.setAttribute(name, value);
+}
+
+function renewChildren(old, wanted) {
+  let at = old.firstChild;
+  for (const child of [...wanted.childNodes]) {
+    const before = counterpart(at, child);
+    if (before) {
+      remove(at, before);
+      renew(before, child);
+      at = before.nextSibling;
+    } else old.insertBefore(child, at);
+  }
+  remove(at, null);
+}
+
+function renew(old, wanted) {
+  if ("open" in old) wanted.open = old.open;
+  if (beingRead(old) || old.isEqualNode(wanted)) return;
+  if (!old.tagName) old.data = wanted.data;
+  else {
+    renewAttributes(old, wanted);
+    renewChildren(old, wanted);
+  }
+}
+
+// What one looks at: the focus, what one has opened, or, further down the page, the topmost thing.
+function lookedAt() {
+  const open = shown.querySelectorAll("details[open][id^=failure]");
+  const things = scrollY > 0 ? shown.querySelectorAll("[id]") : [];
+  return [document.activeElement, ...open, ...things].find((one) => {
+    const { top, bottom } = one.getBoundingClientRect();
+    return one !== shown && shown.contains(one) && bottom > 0 && top < innerHeight;
+  });
 }
 
 function put(main) {
-  const old = document.getElementById("content");
-  const focused = old.contains(document.activeElement) && key(document.activeElement);
-  for (const before of old.querySelectorAll("details")) {
-    const now = main.querySelector("#" + CSS.escape(before.id));
-    if (now) now.open = before.open;
-  }
-  old.replaceWith(main);
-  if (focused) place(main, focused)?.focus({ preventScroll: true });
+  const anchor = lookedAt();
+  const top = anchor?.getBoundingClientRect().top;
+  renew(shown, main);
+  if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - top);
 }
 
 // A daemon that hangs must not look well, nor may the login page of a proxy take the page's place.
