@@ -367,7 +367,7 @@ def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> No
         body.focus()
         body.evaluate("(one) => one.scrollTo(0, 120)")
         before = top(failure)
-        for newer, shown in ((3, 4), (70, 65)):
+        for newer, shown in ((20, 21), (60, 65)):
             for step in range(newer):
                 site.add(ago=30 - step / 10, **refusal())
             page.clock.fast_forward(6000)
