@@ -13,7 +13,7 @@ from probe.measure import credentials
 from probe.measure.dialer import proxy_credentials
 from probe.measure.masking import Mask
 from probe.settings.schema import Connection, Probe
-from probe.settings.secrets import Reference, SecretError, Secrets, Template, Values, resolve_json
+from probe.settings.secrets import Listener, SecretError, Secrets, Template, resolve_json
 
 _NO_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
@@ -32,24 +32,13 @@ class _Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request, the URL of the proxy that it goes through, and what hides the secrets in it."""
+    """A request, the URL of the proxy that it goes through, and what hides the secrets in it and
+    in what is expected of the answer.
+    """
 
     request: requests.PreparedRequest
     proxy: SplitResult | None
     mask: Mask
-
-
-class _Listener:
-    """Looks references up, and keeps what it has heard."""
-
-    def __init__(self, secrets: Values) -> None:
-        self._secrets = secrets
-        self.heard: set[str] = set()
-
-    def get(self, reference: Reference) -> str:
-        value = self._secrets.get(reference)
-        self.heard.add(value)
-        return value
 
 
 class RequestMaker:
@@ -71,7 +60,7 @@ class RequestMaker:
         return made[1]
 
     def _said(self) -> _Said:
-        probe, secrets = self._probe, _Listener(self._secrets)
+        probe, secrets = self._probe, Listener(self._secrets)
         return _Said(
             url=probe.url.resolve(secrets),
             proxy=probe.proxy.resolve(secrets) if probe.proxy else None,
@@ -85,7 +74,8 @@ class RequestMaker:
     def _prepare(self, said: _Said) -> Prepared:
         request = self._request(said)
         proxy = _split(said.proxy) if said.proxy else None
-        return Prepared(request=request, proxy=proxy, mask=Mask(_secrets(said, request, proxy)))
+        mask = Mask(_secrets(said, request, proxy)).also(self._probe.expect.secrets)
+        return Prepared(request=request, proxy=proxy, mask=mask)
 
     def _request(self, said: _Said) -> requests.PreparedRequest:
         probe = self._probe

@@ -23,8 +23,7 @@ class Lookup:
 
     def _text(self, text: str, keys: Keys) -> str:
         try:
-            template = Template.parse(text)
-            return Substituted(template.resolve(self._secrets), template)
+            return Substituted(Template.parse(text), self._secrets)
         except (ValueError, SecretError) as error:
             self.found.append(Finding(keys, str(error)))
             return text

@@ -10,6 +10,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -17,6 +19,7 @@ from pydantic import (
 
 from probe.settings import fields, http_fields
 from probe.settings.fields import Choice, Duration, Whole
+from probe.settings.secrets import secrets_in
 from probe.vocabulary import Component
 
 
@@ -171,6 +174,21 @@ class Expect(Model):
     json_paths: Mapping[http_fields.JsonPath, Condition] = key(
         {}, "Conditions on the answer's JSON, by JSONPath (RFC 9535).", alias="json"
     )
+
+    _secrets: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What its references stood for when the config was read."""
+        return self._secrets
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember_secrets(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        expect = read(written)
+        if expect is not written:
+            expect._secrets = frozenset(secrets_in(written))
+        return expect
 
     def allows(self, status: int) -> bool:
         return any(pattern.allows(status) for pattern in self.status)

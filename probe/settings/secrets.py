@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -85,16 +85,34 @@ def _reference(match: re.Match[str]) -> str | Reference:
     return Reference(known[1] or known[3], known[2] or known[4])
 
 
+class Listener:
+    """Looks references up, and keeps what it has heard."""
+
+    def __init__(self, secrets: Values) -> None:
+        self._secrets = secrets
+        self.heard: set[str] = set()
+
+    def get(self, reference: Reference) -> str:
+        value = self._secrets.get(reference)
+        self.heard.add(value)
+        return value
+
+
 class Substituted(str):
-    """The text that a template has resolved to. Fields that keep the reference take the template,
+    """The text that a template resolves to. Fields that keep the reference take the template,
     all others the text; messages quote the source.
     """
 
     template: Template
+    secrets: frozenset[str]
+    """What the references stand for."""
 
-    def __new__(cls, value: str, template: Template) -> Self:
-        text = super().__new__(cls, value)
+    def __new__(cls, template: Template, secrets: Values) -> Self:
+        """Raises SecretError."""
+        listener = Listener(secrets)
+        text = super().__new__(cls, template.resolve(listener))
         text.template = template
+        text.secrets = frozenset(listener.heard)
         return text
 
     @property
@@ -171,3 +189,15 @@ def resolve_json(value: Any, secrets: Values) -> Any:
     if isinstance(value, (list, tuple)):
         return [resolve_json(item, secrets) for item in value]
     return value
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """What all references in a looked-up part of a config stand for."""
+    if isinstance(value, Substituted):
+        yield from value.secrets
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secrets_in(item)
