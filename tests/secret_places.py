@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "PART": f"{MARKER}-path",
     "PASSWORD": f"{MARKER}%2Bpw",
     "DEEP": f"{MARKER}-'deep' <b> \u2603",
+    "EXPECTED": f'{MARKER}"expected\\d',
 }
 PASSWORD = f"{MARKER}-web"
 HASH = hashed(PASSWORD)
@@ -58,6 +59,7 @@ def repeat(received: Received, how: str) -> bytes:
     said = echo(received)
     as_json = json.dumps(said).encode()
     headers = [f"X-Echo: {said['token']}", f"X-Target: {said['target']}"]
+    headers.append(f"Set-Cookie: session={MARKER}-of-a-user")
     path = quote(said["token"].replace("/", "_"))
     answers = {
         "ok": answer(b"fine"),
@@ -92,6 +94,7 @@ def script(peer: Peer) -> None:
 def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
     """Probes that keep secrets in every place that can hold one, and to which all happens."""
     no = {"equals": "no"}
+    known = "${env:EXPECTED}"
     user = f"{MARKER}-user:${{env:PASSWORD}}@"
     home = f"http://{user}127.0.0.1:{port}"
     rest = f"${{env:PART}}?q={MARKER}-query&sig=${{env:PART}}"
@@ -106,6 +109,12 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "echo/all": {"json": {"$": no}},
         "echo/wanted": {"json": {"$.token": {"equals": "Bearer ${env:TOKEN}"}}},
         "echo/pattern": {"body_matches": "no ${env:PART}"},
+        "echo/known": {"body_matches": f"no {known}"},
+        "echo/known/equals": {"json": {"$.basic": {"equals": ["no", {"no": known}]}}},
+        "echo/known/in": {"json": {"$.basic": {"in": ["no", known]}}},
+        "echo/known/matches": {"json": {"$.basic": {"matches": f"no {known}"}}},
+        "echo/known/header": {"headers": {"X-Echo": {"equals": f"no {known}"}}},
+        "echo/cookie": {"headers": {"Set-Cookie": {"matches": "no"}}},
         **{f"echo/{part}": {"json": {f"$.{part}": no}} for part in ("body", "html", "basic")},
         **{f"plain/{part}": {"json": {f"$.{part}": no}} for part in ("quoted", "parsed")},
         "plain/authorization": {"json": {"$.authorization": {"min": 3}}},

@@ -1,18 +1,22 @@
 """Pure judges of an answer: what the config expects of it, and what it was."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from probe.measure import failure
-from probe.measure.masking import NOTHING_SECRET, Mask
-from probe.measure.observed import Observed, Unreadable, finder
+from probe.measure import credentials, failure
+from probe.measure.masking import MASK, NOTHING_SECRET, Mask
+from probe.measure.observed import Finder, Observed, Unreadable, finder
+from probe.measure.patience import LONGEST, Patience
+from probe.settings.expression import Expression
 from probe.settings.schema import Condition, Expect
 from probe.vocabulary import Failure, Reason
 
 SHOWN = 80
 """Characters of a value that is not as expected."""
+
+_TOO_LONG = f"takes too long, more than {LONGEST:g} s"
 
 
 class Judgement:
@@ -24,15 +28,16 @@ class Judgement:
 
     def __call__(self, observed: Observed, mask: Mask = NOTHING_SECRET) -> Failure | None:
         """None when all is as expected, else the first thing that is not: anybody may read it,
-        so the mask hides the secrets of the request.
+        so the mask hides the secrets of the request and of what is expected.
         """
         if not self._expect.allows(observed.status):
             reason = failure.of_status(observed.status)
             return Failure(reason=reason, detail=f"the answer has the status {observed.status}")
         try:
-            self._check(observed, mask)
+            self._check(observed, _Hearing(mask, Patience()))
         except _Unexpected as unexpected:
-            return Failure(reason=Reason.ASSERTION, detail=str(unexpected))
+            detail = failure.on_one_line(str(unexpected))
+            return Failure(reason=Reason.ASSERTION, detail=detail)
         except Unreadable as error:
             detail = mask.cut(str(error), failure.LONGEST)
             return Failure(reason=Reason.ASSERTION, detail=detail)
@@ -40,16 +45,16 @@ class Judgement:
             return Failure(reason=Reason.ASSERTION, detail="the body's JSON is nested too deeply")
         return None
 
-    def _check(self, observed: Observed, mask: Mask) -> None:
+    def _check(self, observed: Observed, hearing: "_Hearing") -> None:
         for name, condition in self._expect.headers.items():
             value = observed.headers.get(name)
             found = [] if value is None else [_HeaderText(value)]
-            _hold(condition, found, f"the header {name}", mask)
-        pattern = self._expect.body_matches
-        if pattern and not pattern.search(observed.content.decode(errors="replace")):
-            raise _Unexpected(mask(f"the body does not match {pattern.pattern!r}"))
+            hearing.hold(condition, found, f"the header {name}")
+        if self._expect.body_matches:
+            text = observed.content.decode(errors="replace")
+            hearing.search(self._expect.body_matches, text)
         for path, find, condition in self._json:
-            _hold(condition, find(observed.document), path, mask)
+            hearing.hold(condition, hearing.find(find, observed.document, path), path)
 
 
 class _Unexpected(Exception):
@@ -60,24 +65,65 @@ class _HeaderText(str):
     """A header's value: its numbers are text, too; those of JSON are not."""
 
 
-def _hold(condition: Condition, found: list[Any], where: str, mask: Mask) -> None:
-    """Raise unless there is a value and every value that was found meets the condition."""
-    if condition.exists is not None and condition.exists is not bool(found):
-        raise _Unexpected(f"{where} is {'missing' if condition.exists else 'there'}")
-    if condition.exists is False:
-        return
-    if not found:
-        raise _Unexpected(f"{where} is missing")
-    for value in found:
-        _meet(condition, value, where, mask)
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """One answer before its judges, who have no more time than so much for it.
+
+    What they raise is for anybody to read.
+    """
+
+    mask: Mask
+    patience: Patience
+
+    def search(self, pattern: Expression, body: str) -> None:
+        if not self._matches(pattern, body, "the body"):
+            raise _Unexpected(f"the body {self.mask(_mismatch(pattern))}")
+
+    def find(self, find: Finder, document: Any, path: str) -> list[Any]:
+        try:
+            return find(document, self.patience)
+        except TimeoutError:
+            raise _Unexpected(f"looking for {path} in the body {_TOO_LONG}") from None
+
+    def hold(self, condition: Condition, found: list[Any], where: str) -> None:
+        """Raise unless there is a value and every value that was found meets the condition."""
+        if condition.exists is not None and condition.exists is not bool(found):
+            raise _Unexpected(f"{where} is {'missing' if condition.exists else 'there'}")
+        if condition.exists is False:
+            return
+        if not found:
+            raise _Unexpected(f"{where} is missing")
+        for value in found:
+            self._meet(condition, value, where)
+
+    def _meet(self, condition: Condition, value: Any, where: str) -> None:
+        for operator, wanted in condition.operators.items():
+            complaint = self._complaint(operator, value, wanted, where)
+            if complaint:
+                raise _Unexpected(f"{where} is {self._shown(value, where)}, {self.mask(complaint)}")
+
+    def _complaint(self, operator: str, value: Any, wanted: Any, where: str) -> str | None:
+        if operator != "matches":
+            return _COMPLAINTS[operator](value, wanted)
+        text = value if isinstance(value, str) else json.dumps(value)
+        return None if self._matches(wanted, text, where) else f"which {_mismatch(wanted)}"
+
+    def _matches(self, pattern: Expression, text: str, where: str) -> bool:
+        try:
+            return pattern.search(text, timeout=self.patience.left())
+        except TimeoutError:
+            what = self.mask(f'matching {where} with "{pattern.text}"')
+            raise _Unexpected(f"{what} {_TOO_LONG}") from None
+
+    def _shown(self, value: Any, where: str) -> str:
+        """A value, unless it is what a server tells to none but its client."""
+        if credentials.CREDENTIALS.search(where):
+            return MASK
+        return self.mask.cut(json.dumps(credentials.without(value)), SHOWN)
 
 
-def _meet(condition: Condition, value: Any, where: str, mask: Mask) -> None:
-    for operator, wanted in condition.operators.items():
-        complaint = _COMPLAINTS[operator](value, wanted)
-        if complaint:
-            shown = mask.cut(json.dumps(value), SHOWN)
-            raise _Unexpected(f"{where} is {shown}, {mask(complaint)}")
+def _mismatch(pattern: Expression) -> str:
+    return f'does not match "{pattern.text}"'
 
 
 def _differs(value: Any, wanted: Any) -> str | None:
@@ -87,11 +133,6 @@ def _differs(value: Any, wanted: Any) -> str | None:
 def _is_none_of(value: Any, wanted: tuple[Any, ...]) -> str | None:
     fits = any(_same(value, one) for one in wanted)
     return None if fits else f"none of {json.dumps(list(wanted))}"
-
-
-def _does_not_match(value: Any, wanted: re.Pattern[str]) -> str | None:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return None if wanted.search(text) else f"which does not match {wanted.pattern!r}"
 
 
 def _is_less(value: Any, least: float) -> str | None:
@@ -130,7 +171,6 @@ def _same(value: Any, wanted: Any) -> bool:
 _COMPLAINTS: Mapping[str, Callable[[Any, Any], str | None]] = {
     "equals": _differs,
     "in": _is_none_of,
-    "matches": _does_not_match,
     "exists": lambda _value, _wanted: None,  # it was found
     "min": _is_less,
     "max": _is_more,

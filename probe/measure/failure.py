@@ -89,14 +89,17 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
 
 def _words(reason: Reason, error: Exception, mask: Mask) -> str:
     """What an exception says, on one line: a server's garbage may be a part of it."""
-    said = mask.cut(str(error), LONGEST)
-    text = "".join(c if c.isprintable() else " " for c in said).strip()
+    text = on_one_line(mask.cut(str(error), LONGEST)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:
         return f"{name}: {text} (a fault of the prober or of its machine)"
     if reason is Reason.PROTOCOL:
         return f"not the HTTP that was expected: {text or name}"
     return text or name
+
+
+def on_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def of_status(status: int) -> Reason:

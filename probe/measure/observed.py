@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from probe.measure.patience import Patience
+
+Finder = Callable[[Any, Patience], list[Any]]
+"""Finds values in JSON. It raises TimeoutError, and RecursionError as parsing does."""
+
 
 class Unreadable(Exception):
     """A body that is not what it should be, in words."""
@@ -58,8 +63,8 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no value of JSON (RFC 8259)")
 
 
-def finder(path: str) -> Callable[[Any], list[Any]]:
-    """What finds the values at a JSONPath (RFC 9535); it raises RecursionError as parsing does."""
-    import jsonpath  # noqa: PLC0415  (memory: few probes need it)
+def finder(path: str) -> Finder:
+    """What finds the values at a JSONPath (RFC 9535)."""
+    from probe.measure.jsonpaths import make_finder  # noqa: PLC0415  (memory: few probes need it)
 
-    return jsonpath.compile(path, strict=True).findall
+    return make_finder(path)

@@ -7,7 +7,8 @@ a trailer it is not seen. Beside it stand the header or JSON values that the con
   longest counts, as it contains the others.
 - For a component that the mapping finds, Server-Timing is not asked.
 - A time that makes no sense is ignored and counted: no number, below 0, or longer than the whole
-  probe, as a wrong unit gives, or an answer that a cache has kept with its headers.
+  probe, as a wrong unit gives, or an answer that a cache has kept with its headers; nor is one
+  that is not found in time.
 """
 
 import re
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.measure.observed import Observed, Unreadable, finder
+from probe.measure.patience import Patience
 from probe.settings.schema import ServerTiming, TimingSource, TimingUnit
 from probe.vocabulary import Component
 
@@ -148,9 +150,12 @@ def _source(one: ServerTiming) -> Callable[[Observed], list[float | None]]:
 
     def values(observed: Observed) -> list[float | None]:
         try:
-            return [_of_json(value) for value in find(observed.document) if value is not None]
+            found = find(observed.document, Patience())
+        except TimeoutError:
+            return [None]
         except (Unreadable, RecursionError):
             return []
+        return [_of_json(value) for value in found if value is not None]
 
     return values
 

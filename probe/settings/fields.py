@@ -6,7 +6,6 @@ sentence for people that never holds the value of a reference.
 
 import math
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -17,6 +16,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from probe.settings import units
+from probe.settings.expression import Expression
 from probe.settings.quoting import quote
 from probe.settings.secrets import Substituted, Template
 
@@ -249,14 +249,11 @@ def _file(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def _regex(value: Any, _: ValidationInfo) -> re.Pattern[str]:
+def _regex(value: Any, _: ValidationInfo) -> Expression:
     written = text(value)
     try:
-        with warnings.catch_warnings():
-            # "[[a]" may come to mean something else in a later Python; no news for the log.
-            warnings.simplefilter("ignore", FutureWarning)
-            return re.compile(str(written))
-    except (re.error, OverflowError, RecursionError) as error:
+        return Expression.parse(str(written))
+    except ValueError as error:
         # The words of the error may hold a part of the value that a reference stands for.
         why = "" if isinstance(written, Substituted) else f"; {error}"
         raise ValueError(f"not a regular expression: {quote(written)}{why}") from None
@@ -305,6 +302,6 @@ File = Annotated[
     ),
 ]
 Regex = Annotated[
-    re.Pattern[str], Written(_regex, {"type": "string", "format": "regex"}, reference=False)
+    Expression, Written(_regex, {"type": "string", "format": "regex"}, reference=False)
 ]
 Json = Annotated[Any, Written(lambda value, _: plain(value), {}, reference=False)]

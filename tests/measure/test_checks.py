@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from probe.measure.checks import Judgement
-from probe.measure.observed import Observed
+from probe.measure.observed import Observed, finder
+from probe.measure.patience import Patience
 from probe.settings.schema import Expect
 from probe.vocabulary import Failure, Reason
 
 MOST = 10_000
+ENDLESS = "(x+x+)+y"
+"""A pattern that has more ways to fail on a few x than there is time."""
 
 
 def judge(
@@ -235,3 +239,157 @@ def test_statuses(patterns: list[Any], good: list[int], bad: list[int]) -> None:
     """Numbers and classes of them; an expected error is a success."""
     assert all(judge({"status": patterns}, status=status) is None for status in good)
     assert all(judge({"status": patterns}, status=status) for status in bad)
+
+
+@pytest.mark.parametrize(
+    ("expect", "where"),
+    [
+        ({"body_matches": ENDLESS}, "the body"),
+        ({"headers": {"X-A": {"matches": ENDLESS}}}, "the header X-A"),
+        ({"json": {"$.a": {"matches": ENDLESS}}}, "$.a"),
+    ],
+)
+def test_a_pattern_without_end_is_given_up(
+    expect: Mapping[str, Any], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stands; the failure says which one it was."""
+    monkeypatch.setattr("probe.measure.checks.Patience", lambda: Patience(0.05))
+
+    failure = judge(expect, {"a": "x" * 5000}, headers={"X-A": "x" * 5000})
+
+    assert failure
+    assert failure.reason is Reason.ASSERTION
+    assert failure.detail.startswith(f'matching {where} with "{ENDLESS}" takes too long')
+
+
+def test_a_pattern_does_not_hold_up_the_others() -> None:
+    """While one judge searches in vain, other threads of the process go on."""
+    judging = threading.Thread(target=judge, args=({"body_matches": ENDLESS}, b"x" * 5000))
+    judging.start()
+    beats = 0
+    while judging.is_alive():
+        judging.join(0.01)
+        beats += 1
+
+    assert beats > 10
+
+
+@pytest.mark.parametrize(
+    ("path", "element"),
+    [
+        ("$..a", []),
+        ("$..a..b", {"a": [{}]}),
+        ("$..*..*", [1]),
+        ("$[?@.a == 'x']", 1),
+        ("$[*][?@.a == 'x']", [1]),
+        ("$[?@[?@.a == 'x']]", [1]),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_path_without_end_is_given_up(path: str, element: Any, nested: bool) -> None:
+    """It looks at the time at every node, also of those that it does not find; a short document
+    is searched to its end.
+    """
+    find = finder(path)
+    looks = iter(range(10_000))
+
+    def document(size: int) -> Any:
+        return [[element] * size] if nested and path.startswith("$..") else [element] * size
+
+    assert isinstance(find(document(5), Patience(1000, looks.__next__)), list)
+    with pytest.raises(TimeoutError):
+        find(document(3000), Patience(1000, looks.__next__))
+
+
+def test_paths_in_filters_are_given_up() -> None:
+    """A filter may search the whole of what it looks at."""
+    with pytest.raises(TimeoutError):
+        finder("$[?@..a..b]")([[[]] * 3000], Patience(1000, iter(range(10_000)).__next__))
+
+
+@pytest.mark.parametrize("function", ["match", "search"])
+def test_patterns_in_filters_are_given_up(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions of RFC 9535 are `re` no more than the operators are."""
+    monkeypatch.setattr("probe.measure.jsonpaths.LONGEST", 0.05)
+    find = finder(f"$[?{function}(@.a, '{ENDLESS}')]")
+
+    assert find([{"a": "xxy"}, {"a": "z"}, {"a": 1}], Patience()) == [{"a": "xxy"}]
+    with pytest.raises(TimeoutError):
+        find([{"a": "x" * 5000}], Patience())
+
+
+def test_a_path_that_takes_too_long_is_an_assertion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure says which path."""
+    monkeypatch.setattr("probe.measure.checks.Patience", lambda: Patience(0.001))
+
+    failure = judge({"json": {"$..a": {"exists": True}}}, [[]] * 3000)
+
+    assert failure
+    assert failure.reason is Reason.ASSERTION
+    assert failure.detail.startswith("looking for $..a in the body takes too long")
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '"a"', "1"])
+def test_text_that_looks_like_json_is_text(text: str) -> None:
+    """JSON in JSON is not read twice."""
+    assert judge({"json": {"$": {"equals": text}}}, text) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        ("^/v1/{id}$", "/v1/{id}", "/v1/id"),
+        ("^foo{e}$", "foo{e}", "foe"),
+        (r"^\{s\}[{i}]x{2}y{1,}z{,3}$", "{s}{xxyyzz", "{s}xy"),
+        (r"^\N{DIGIT ONE}$", "1", "N"),
+    ],
+)
+def test_patterns_are_those_of_python(pattern: str, good: str, bad: str) -> None:
+    """Braces are not taken for a wish to be near enough, as the engine that is used would."""
+    assert judge({"body_matches": pattern}, good.encode()) is None
+    assert judge({"body_matches": pattern}, bad.encode()) is not None
+
+
+@pytest.mark.parametrize("pattern", [r"\A(?![\s\S]*'x\")", "(?x)a\n b"])
+def test_a_pattern_is_shown_as_it_is_written(pattern: str) -> None:
+    """As it stands in the config, but on one line."""
+    written = pattern.replace("\n", " ")
+
+    in_body = judge({"body_matches": pattern}, b"'x\"")
+    in_json = judge({"json": {"$": {"matches": pattern}}}, "'x\"")
+
+    assert in_body
+    assert in_body.detail == f'the body does not match "{written}"'
+    assert in_json
+    assert in_json.detail == f'$ is "\'x\\"", which does not match "{written}"'
+
+
+@pytest.mark.parametrize(
+    ("expect", "detail"),
+    [
+        (
+            {"headers": {"Set-Cookie": {"matches": "^id="}}},
+            'the header Set-Cookie is ***, which does not match "^id="',
+        ),
+        ({"json": {"$.access_token": {"equals": 1}}}, "$.access_token is ***, not 1"),
+        ({"json": {"$['session'].id": {"in": [1]}}}, "$['session'].id is ***, none of [1]"),
+        (
+            {"json": {"$.user": {"equals": 1}}},
+            '$.user is {"name": "Ann", "ids": [{"api_key": "***"}]}, not 1',
+        ),
+    ],
+)
+def test_credentials_that_a_server_gives_are_not_shown(
+    expect: Mapping[str, Any], detail: str
+) -> None:
+    """Everybody reads what was wrong; what stands under such a name is for the client alone."""
+    body = {
+        "access_token": "eyJh",
+        "session": {"id": 7},
+        "user": {"name": "Ann", "ids": [{"api_key": "k3y"}]},
+    }
+
+    failure = judge(expect, body, headers={"Set-Cookie": "session=c00kie"})
+
+    assert failure
+    assert failure.detail == detail

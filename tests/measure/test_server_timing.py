@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from requests.structures import CaseInsensitiveDict
 
 from probe.measure.observed import Observed
+from probe.measure.patience import Patience
 from probe.measure.server_timing import NAMES, Reported, ServerTimes
 from probe.settings.schema import ServerTiming
 from probe.vocabulary import Component, Reason
@@ -307,6 +308,14 @@ def test_failures_tell_of_their_time(serve: Serve) -> None:
 
     assert reason(result) is Reason.OVERLOADED
     assert result.server == {Component.QUEUE: 0.0001}
+
+
+def test_a_time_that_is_not_found_in_time_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is large where nobody expects it costs no more than that time."""
+    mapping = [{"from": "json", "key": "$..took", "unit": "ms", "component": "total"}]
+    monkeypatch.setattr("probe.measure.server_timing.Patience", lambda: Patience(0.001))
+
+    assert read(body=[[]] * 3000, mapping=mapping) == Reported(ignored=1)
 
 
 def _cut_off(peer: Peer) -> None:

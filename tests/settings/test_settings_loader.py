@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import regex
 import yaml
 
 from probe.settings.loader import ConfigError, load
-from probe.settings.schema import Alert, Connection, IpFamily, Settings, TlsVersion
+from probe.settings.schema import Alert, Connection, Expect, IpFamily, Settings, TlsVersion
 from probe.settings.secrets import Secrets, resolve_json
 from probe.vocabulary import Component
 
@@ -367,11 +368,38 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> N
 
 def test_settings_are_cheap_to_import() -> None:
     """What only some configs need is not loaded with the module."""
-    script = "import sys, probe.settings.loader; print({'requests', 'jsonpath'} & set(sys.modules))"
+    few = {"requests", "jsonpath", "regex"}
+    script = f"import sys, probe.settings.loader; print({few} & set(sys.modules))"
 
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert out.stdout == "set()\n"
+
+
+def test_what_is_expected_keeps_its_secrets(tmp_path: Path) -> None:
+    """Whoever holds an answer against it knows what must not be said, wherever in it that is."""
+    (tmp_path / "token").write_text("from-a-file")
+    expect = {
+        "body_matches": "${env:A} ${env:B}",
+        "headers": {"X": {"in": ["a", "${file:token}"]}},
+        "json": {"$.a": {"equals": [{"b": "Bearer ${env:C}"}]}},
+    }
+    config = {"defaults": {"expect": expect}, "probes": [{"name": "a", "url": URL}]}
+
+    (probe,) = read(tmp_path, config, A="a" * 9, B="b" * 9, C="c" * 9).probes
+
+    assert probe.expect.secrets == {"a" * 9, "b" * 9, "c" * 9, "from-a-file"}
+    assert not Expect.model_validate({}).secrets
+
+
+def test_patterns_are_the_same_if_they_are_written_alike(tmp_path: Path) -> None:
+    """A reload takes a probe with a pattern for changed when it is, whatever else was compiled."""
+    regex.purge()
+    config = {"probes": [{"name": "a", "url": URL, "expect": {"body_matches": "posi"}}]}
+    before = read(tmp_path, config)
+    regex.purge()
+
+    assert read(tmp_path, config) == before
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:
