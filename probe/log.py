@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
+
+from probe.outlet import Outlet
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
@@ -57,27 +59,31 @@ def _word(value: object) -> str:
 
 class Dam(logging.Filter):
     """Lets no logger flood the log, whatever goes wrong and however often; what it left out is
-    counted in the next line. Who asks for debugging gets all of that.
+    counted in the next line. Who asks for debugging gets all of that for which there is room.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` is in seconds."""
+    def __init__(self, full: Callable[[], bool], now: Callable[[], float] = time.monotonic) -> None:
+        """`full` says that there is no room for any line at present; `now` is in seconds."""
         super().__init__()
+        self._full = full
         self._now = now
-        self._lock = threading.Lock()  # the handler takes its own only after this
+        self._lock = threading.RLock()  # a finalizer may log in the midst of this
         self._levels: dict[str, tuple[float, float]] = {}
         """By logger, how many lines it may write now, and as of when."""
         self._left_out: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno <= logging.DEBUG:
-            return True
         with self._lock:
-            if self._take(record.name):
+            if self._lets_through(record):
                 record.left_out = self._left_out.pop(record.name, 0)
                 return True
             self._left_out[record.name] = self._left_out.get(record.name, 0) + 1
             return False
+
+    def _lets_through(self, record: logging.LogRecord) -> bool:
+        if self._full():
+            return False
+        return record.levelno <= logging.DEBUG or self._take(record.name)
 
     def _take(self, name: str) -> bool:
         now = self._now()
@@ -88,19 +94,24 @@ class Dam(logging.Filter):
         return there_is_one
 
 
-def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
-    """Send the log of the whole process to a stream, and nothing else there."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(Json() if form == "json" else Logfmt())
-    handler.addFilter(Dam())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+def configure(level: str, form: str) -> None:
+    """Send the log of the whole process to stderr, and nothing else there."""
+    outlet = Outlet(_stderr())
+    outlet.setFormatter(Json() if form == "json" else Logfmt())
+    outlet.addFilter(Dam(lambda: outlet.full))
+    logging.basicConfig(level=level.upper(), handlers=[outlet], force=True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines for each run
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever a scanner sends
-    logging.raiseExceptions = False  # a log that cannot be written has nowhere to say so
+    logging.raiseExceptions = False  # else a line that cannot be made is a traceback
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
+
+
+def _stderr() -> int:
+    """Python has none where it began with that closed; its number may be another file's by now."""
+    return sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
 
 
 def _uncaught(

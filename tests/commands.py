@@ -79,7 +79,7 @@ def running(
 ) -> Iterator[Running]:
     """A daemon on a free port, listening, until the end of the block."""
     with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory, "log")  # and no pipe: one that nobody reads stops who writes
+        log = Path(directory, "log")  # and no pipe: where nobody reads that, lines are left out
         with log.open("w") as stderr:
             process = subprocess.Popen(
                 [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],

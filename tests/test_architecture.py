@@ -9,7 +9,18 @@ PACKAGE = Path(__file__).parent.parent / "probe"
 
 # Rooms from left to right. A room may import from its left, and from itself.
 ROOMS = (
-    ("probe", "vocabulary", "clock", "workers", "shipped", "log", "memory", "slo"),
+    (
+        "probe",
+        "vocabulary",
+        "clock",
+        "workers",
+        "shipped",
+        "outlet",
+        "log",
+        "memory",
+        "signals",
+        "slo",
+    ),
     ("settings",),
     ("schedule",),
     ("measure",),

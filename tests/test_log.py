@@ -111,7 +111,8 @@ class Flow:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.dam = log.Dam(lambda: self.now)
+        self.full = False
+        self.dam = log.Dam(lambda: self.full, lambda: self.now)
 
     def pour(self, count: int, name: str = "x", level: int = logging.INFO) -> list[Any]:
         records = [logging.LogRecord(name, level, "", 0, "so", None, None) for _ in range(count)]
