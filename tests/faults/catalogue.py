@@ -124,7 +124,13 @@ MACHINE = (
     ),
     Fault(
         name="the disk is full for the log, and there is much to tell",
-        stage=struck(machine.fill_the_disk, "logs", script=machine.alternating()),
+        stage=struck(machine.spoil_the_log, "full", script=machine.alternating()),
+        reports=frozenset({Reason.HTTP_5XX}),
+        succeeds=True,
+    ),
+    Fault(
+        name="the log goes to a pipe that nobody reads, and there is much to tell",
+        stage=struck(machine.spoil_the_log, "unread", script=machine.alternating()),
         reports=frozenset({Reason.HTTP_5XX}),
         succeeds=True,
     ),

@@ -5,6 +5,7 @@ are put between the daemon and the system before the daemon is imported. Those t
 begin with SIGUSR1 and end with SIGUSR2.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -93,16 +94,34 @@ def threads() -> None:
     _on_signals(toggle)
 
 
-def logs() -> None:
+def full() -> None:
     """From the signal on the disk that takes the log is full."""
-    _on_signals(lambda *_: os.dup2(os.open("/dev/full", os.O_WRONLY), 2))
+    _log_elsewhere(lambda: os.open("/dev/full", os.O_WRONLY))
+
+
+def unread() -> None:
+    """From the signal on the log goes to a full pipe, whose reader does not read."""
+    _log_elsewhere(_full_pipe)
+
+
+def _full_pipe() -> int:
+    _, writer = os.pipe()
+    os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)))
+    return writer
+
+
+def _log_elsewhere(descriptor: Callable[[], int]) -> None:
+    """All that there is to tell, from the signal on."""
+    os.environ["INFERENCE_PROBE_LOG_LEVEL"] = "debug"
+    _on_signals(lambda *_: os.dup2(descriptor(), 2))
 
 
 CONDITIONS: dict[str, Callable[..., None]] = {
     "names": names,
     "clock": clock,
     "threads": threads,
-    "logs": logs,
+    "full": full,
+    "unread": unread,
 }
 
 

@@ -1,5 +1,6 @@
 """What a fault is: data, for the tests, the table in README.md and the bench alike."""
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from probe.vocabulary import Reason
 from tests.commands import Running
 
 
-def _nothing(_: Running) -> None:
-    pass
+def _it_is_always_so(_: Running) -> None:
+    time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,8 @@ class Stage:
     """Of the probe that is struck, as in a config."""
     condition: tuple[str, ...] = ()
     """What the daemon's process is put under: the words of `tests.faults.daemon`."""
-    strike: Callable[[Running], None] = _nothing
-    """Does to the running daemon what is to be done; when it returns, that is over."""
+    strike: Callable[[Running], None] = _it_is_always_so
+    """Does to the running daemon what is to be done, for a moment; may be called again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,9 @@ AMPLE = "2s"
 LASTS = 0.7
 """Seconds that a fault lasts which comes and goes."""
 
+SHORT = 0.2
+"""Where nothing else works meanwhile; and what it then has until it comes again."""
+
 
 def names(way: str, timeout: str = AMPLE) -> Callable[[Path], AbstractContextManager[Stage]]:
     """A healthy endpoint whose name is looked up in that way."""
@@ -89,11 +92,10 @@ def step_the_clock(daemon: Running) -> None:
 
 def stop_and_continue(daemon: Running) -> None:
     """Longer than the deadline; answers that come meanwhile have come in time."""
-    for _ in range(2):
-        daemon.process.send_signal(signal.SIGSTOP)
-        time.sleep(1.1)
-        daemon.process.send_signal(signal.SIGCONT)
-        time.sleep(0.2)
+    daemon.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.1)
+    daemon.process.send_signal(signal.SIGCONT)
+    time.sleep(SHORT)
 
 
 def take_the_descriptors(daemon: Running) -> None:
@@ -101,8 +103,9 @@ def take_the_descriptors(daemon: Running) -> None:
     pid = daemon.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
-    time.sleep(LASTS)
+    time.sleep(SHORT)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    time.sleep(SHORT)
 
 
 @contextmanager
@@ -133,8 +136,9 @@ def directory_gone(directory: Path) -> Iterator[Stage]:
     (directory / "token").write_text("abc")
 
     def strike(daemon: Running) -> None:
-        shutil.rmtree(directory)
+        shutil.rmtree(directory, ignore_errors=True)
         daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(LASTS)
 
     with Server(WELL) as server:
         headers = {"Authorization": "Bearer ${file:token}"}
@@ -142,7 +146,7 @@ def directory_gone(directory: Path) -> Iterator[Stage]:
         yield Stage(keys=keys, strike=strike)
 
 
-def fill_the_disk(daemon: Running) -> None:
+def spoil_the_log(daemon: Running) -> None:
     daemon.process.send_signal(signal.SIGUSR1)
     time.sleep(LASTS)
 

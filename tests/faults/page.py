@@ -1,10 +1,23 @@
 """A page of metrics, read as Prometheus reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from probe.vocabulary import Reason
+
+Buckets = Mapping[float, float]
+
+
+def since(earlier: Buckets, later: Buckets) -> Buckets:
+    """What has come to a histogram in between."""
+    return {bound: count - earlier[bound] for bound, count in later.items()}
+
+
+def quantile(buckets: Buckets, share: float) -> float:
+    """The upper bound of the bucket that it is in."""
+    rank = max(1, max(buckets.values()) * share)
+    return min(bound for bound, count in buckets.items() if count >= rank)
 
 
 class Page:
@@ -34,11 +47,10 @@ class Page:
     def successes(self, probe: str) -> int:
         return int(self.total("latency_seconds_count", probe=probe, outcome="success"))
 
-    def quantile(self, probe: str, share: float) -> float:
-        """Of a probe's reported latencies (seconds, the upper bound of the bucket)."""
-        rank = max(1, self.successes(probe) * share)
+    def buckets(self, probe: str) -> Buckets:
+        """Of a probe's reported latencies: how many are not above these seconds."""
         rows = self._rows("latency_seconds_bucket", {"probe": probe, "outcome": "success"})
-        return min(float(labels["le"]) for labels, count in rows if count >= rank)
+        return {float(labels["le"]): count for labels, count in rows}
 
     def unbalanced(self) -> list[str]:
         """The probes with a tick that is neither finished nor skipped nor in flight."""

@@ -12,7 +12,7 @@ import yaml
 from probe.vocabulary import Reason
 from tests.commands import COMMAND, Running, running
 from tests.faults.fault import Fault, Stage
-from tests.faults.page import Page
+from tests.faults.page import Page, quantile, since
 from tests.measure.truth import Truth
 
 STRUCK, NEIGHBOUR = "struck", "neighbour"
@@ -21,7 +21,7 @@ DELAY = 0.02
 """Seconds after which the neighbour answers; how long it really took, it says itself."""
 
 WARM, ENOUGH = 5, 20
-"""Successes of the neighbour before the fault may strike, and after it has."""
+"""Successes of the neighbour before the fault strikes and after it has, and while it does."""
 
 PATIENCE = 15.0
 """Seconds for the fault to show itself, and for the neighbour to be well again."""
@@ -45,7 +45,7 @@ class Outcome:
     unbalanced: list[str]
     """Probes whose ticks are not all accounted for."""
     shift: float
-    """By how much (seconds) the neighbour's median latency is above what it really took."""
+    """By how much (seconds) the neighbour's median latency, meanwhile, is above what it took."""
     fastest: float
     """The shortest of the neighbour's latencies (seconds, the upper bound of its bucket)."""
     healthy: bool
@@ -66,20 +66,18 @@ def attempt(fault: Fault, directory: Path) -> Outcome:
         fault.stage(home) as stage,
         running(_config(stage, truth, home), command=_command(stage)) as daemon,
     ):
-        _wait(daemon, lambda page: page.successes(NEIGHBOUR) >= WARM)
-        stage.strike(daemon)
-        since = _page(daemon).successes(NEIGHBOUR)
-        page = _wait(
-            daemon, lambda page: _shows(page, fault) and page.successes(NEIGHBOUR) - since >= ENOUGH
-        )
+        before = _wait(daemon, lambda page: page.successes(NEIGHBOUR) >= WARM)
+        under = _wait(daemon, _has(ENOUGH, before), stage.strike)
+        well_again = _has(WARM, under)
+        page = _wait(daemon, lambda page: _shows(page, fault) and well_again(page))
         return Outcome(
             struck=page.failures(STRUCK),
             succeeded=page.successes(STRUCK) > 0,
             others=page.failures(NEIGHBOUR),
             late=page.total("skipped_total", reason="late") > 0,
             unbalanced=page.unbalanced(),
-            shift=page.quantile(NEIGHBOUR, 0.5) - _took(truth, page.successes(NEIGHBOUR)),
-            fastest=page.quantile(NEIGHBOUR, 0),
+            shift=_shift(before, under, truth),
+            fastest=quantile(page.buckets(NEIGHBOUR), 0),
             healthy=daemon.get("/-/healthy").ok,
             code=daemon.terminate(),
         )
@@ -110,12 +108,22 @@ def _page(daemon: Running) -> Page:
     return Page(daemon.get("/metrics").text)
 
 
-def _wait(daemon: Running, done: Callable[[Page], bool]) -> Page:
+def _has(more: int, than: Page) -> Callable[[Page], bool]:
+    """Whether the neighbour has had so many more successes than it had on a page."""
+    enough = than.successes(NEIGHBOUR) + more
+    return lambda page: page.successes(NEIGHBOUR) >= enough
+
+
+def _wait(
+    daemon: Running,
+    done: Callable[[Page], bool],
+    meanwhile: Callable[[Running], None] = lambda _: time.sleep(0.1),
+) -> Page:
     """The first page that is as it should be."""
     end = time.monotonic() + PATIENCE
     while not done(page := _page(daemon)):
         assert time.monotonic() < end, f"not what was waited for, {PATIENCE} s long: {_told(page)}"
-        time.sleep(0.1)
+        meanwhile(daemon)
     return page
 
 
@@ -133,6 +141,8 @@ def _shows(page: Page, fault: Fault) -> bool:
     return succeeded and fault.reports <= page.failures(STRUCK)
 
 
-def _took(truth: Truth, answers: int) -> float:
-    """The median of what so many answers of the neighbour really took (seconds)."""
-    return median(truth.last() for _ in range(answers))
+def _shift(before: Page, under: Page, truth: Truth) -> float:
+    """Of the neighbour's median between two pages: what it reported less what it really took."""
+    took = [truth.last() for _ in range(under.successes(NEIGHBOUR))]
+    reported = since(before.buckets(NEIGHBOUR), under.buckets(NEIGHBOUR))
+    return quantile(reported, 0.5) - median(took[before.successes(NEIGHBOUR) :])
