@@ -9,21 +9,20 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
 
 from probe import __version__, log, memory, plan, plan_report, prometheus_rule, waterfall
 from probe.advice import advise
 from probe.clock import Clock
 from probe.daemon import Daemon
+from probe.reload import in_background
 from probe.settings.loader import ConfigError, from_flags, load
 from probe.settings.schema import Settings
 from probe.settings.tls import TlsError
 from probe.shipped import shipped
+from probe.signals import ENDING, Signals
 from probe.vocabulary import Result
-from probe.web.lifecycle import Refused
 from probe.web.report import report
 from probe.web.server import listen
 from probe.web.webconfig import WebConfig
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _complain(error)
     except OSError as error:
         return _complain(f"cannot listen on {args.web_listen_address}: {error.strerror or error}")
-    told = _signals()
+    signals = Signals()
     daemon = Daemon(
         settings,
         listener,
@@ -75,39 +74,14 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for advice in advise(settings):
         logger.warning(advice)
     daemon.start()
-    while _reload_is_all(told):
-        with suppress(Refused):  # it is in the log
-            daemon.reload()
+    reload = in_background(daemon.reload)
+    while not (told := signals.wait()) & ENDING:
+        if signal.SIGHUP in told:
+            reload()
     logger.info("stopping: waiting for the probes in flight")
     daemon.stop()
     logger.info("stopped")
     return OK
-
-
-def _signals() -> SimpleQueue[int]:
-    """SIGTERM, SIGINT and SIGHUP as they come. A second one that ends is not waited for.
-
-    A queue, because that is all that a signal handler may touch: who runs it may be interrupted
-    anywhere, with any lock in his hands.
-    """
-    told = SimpleQueue[int]()
-
-    def end(number: int, _frame: object) -> None:
-        told.put(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    signal.signal(signal.SIGHUP, lambda number, _: told.put(number))
-    return told
-
-
-def _reload_is_all(told: SimpleQueue[int]) -> bool:
-    """Wait for signals; whether all that have come by then ask for a reload, one for them all."""
-    numbers = {told.get()}
-    while not told.empty():
-        numbers.add(told.get())
-    return numbers == {signal.SIGHUP}
 
 
 def check(args: argparse.Namespace, environ: Mapping[str, str]) -> int:

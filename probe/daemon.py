@@ -71,7 +71,7 @@ class Daemon:
             clock=clock,
         )
         roster.apply(settings)
-        self.reload = Reload(read, roster=roster, about=about, clock=clock)
+        self.reload = Reload(read, settings, roster=roster, about=about, clock=clock)
         app = create_app(
             _page(recorder, about),
             lambda: roster.targets,
@@ -98,13 +98,13 @@ class Daemon:
         """Stop the grid at once, let probes in flight come back, then stop serving.
 
         What has not come back within the longest deadline, or 10 s if that is shorter, is given
-        up. Scrapes are answered all the while.
+        up, a reload as well. Scrapes are answered all the while.
         """
         self._gate.shut()
-        self.reload.close()
-        self._clockwork.stop()
         drain = min(self._roster.longest_timeout, LONGEST_DRAIN)
         give_up = self._clock.monotonic() + drain * SECOND
+        self.reload.close(drain)
+        self._clockwork.stop()
         while self._ledger.in_flight() and self._clock.monotonic() < give_up:
             time.sleep(0.05)
         self._ledger.close()

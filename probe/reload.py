@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 
 from probe.advice import advise
@@ -23,10 +24,20 @@ class Reload:
     """Reloads when it is called, from any thread, one after the other."""
 
     def __init__(
-        self, read: Callable[[], Settings] | None, *, roster: Roster, about: About, clock: Clock
+        self,
+        read: Callable[[], Settings] | None,
+        settings: Settings,
+        *,
+        roster: Roster,
+        about: About,
+        clock: Clock,
     ) -> None:
-        """`read` raises ConfigError; None where there is no file that could have changed."""
+        """`read` raises ConfigError; None where there is no file that could have changed.
+
+        `settings` are those that are in force.
+        """
         self._read = read
+        self._advice = frozenset(advise(settings))
         self._roster = roster
         self._about = about
         self._clock = clock
@@ -36,21 +47,30 @@ class Reload:
     def __call__(self) -> str:
         """What has changed, in words, as it stands in the log; raises Refused."""
         with self._lock:
-            if self._closed:
-                raise Refused("inference-probe is stopping")
+            self._refuse_when_closed()
             if self._read is None:
                 logger.warning("nothing to reload: the config comes from flags")
                 raise Refused("there is no config file: the config comes from flags; restart")
             return self._reload(self._read)
 
-    def close(self) -> None:
-        """Let a reload that is under way end, and no other begin."""
-        with self._lock:
-            self._closed = True
+    def close(self, patience: float) -> None:
+        """Let no other begin, and one that is under way end, unless that takes longer than so many
+        seconds: a file system may hang.
+        """
+        self._closed = True
+        if self._lock.acquire(timeout=patience):
+            self._lock.release()
+        else:
+            logger.warning("a reload hangs and is given up")
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise Refused("inference-probe is stopping")
 
     def _reload(self, read: Callable[[], Settings]) -> str:
         try:
             settings = read()
+            self._refuse_when_closed()
             changes = self._roster.apply(settings)
         except (ConfigError, TlsError, OSError) as error:
             logger.error("config not reloaded, the last good one is in force")
@@ -58,6 +78,8 @@ class Reload:
                 logger.error(problem)
             self._about.refused()
             raise Refused(str(error)) from None
+        except Refused:  # there was no time for it
+            raise
         except Exception as bug:
             logger.exception("config not reloaded: this is a bug of inference-probe")
             self._about.refused()
@@ -65,9 +87,33 @@ class Reload:
         self._about.reloaded(self._clock.wall() / SECOND)
         told = _told(changes)
         logger.info("config reloaded", extra={"fields": told})
-        for advice in advise(settings):
-            logger.warning(advice)
+        self._advise(settings)
         return "reloaded: " + ", ".join(f"{kind} {what}" for kind, what in told.items())
+
+    def _advise(self, settings: Settings) -> None:
+        """What was true of the last settings, too, has been said."""
+        before, advice = self._advice, list(advise(settings))
+        self._advice = frozenset(advice)
+        for words in advice:
+            if words not in before:
+                logger.warning(words)
+
+
+def in_background(reload: Callable[[], str]) -> Callable[[], None]:
+    """What asks for a reload and waits for nothing; asked for again before it begins, it is one.
+
+    Its thread begins now: there may be none left when it is needed. It may be left behind.
+    """
+    asked = threading.Event()
+
+    def work() -> None:
+        while asked.wait():
+            asked.clear()
+            with suppress(Refused):  # it is in the log
+                reload()
+
+    threading.Thread(target=work, name="reload", daemon=True).start()
+    return asked.set
 
 
 def _told(changes: Changes) -> dict[str, str]:

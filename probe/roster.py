@@ -66,7 +66,8 @@ class Roster:
 
     @property
     def longest_timeout(self) -> float:
-        return max((one.probe.timeout for one in self._stations.values()), default=0.0)
+        stations = tuple(self._stations.values())  # a reload may be under way
+        return max((one.probe.timeout for one in stations), default=0.0)
 
     def apply(self, settings: Settings) -> Changes:
         """Probe what the settings say from now on; raises OSError and TlsError for files that

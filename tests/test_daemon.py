@@ -176,6 +176,18 @@ def test_a_change_of_state_is_told_once(tmp_path: Path) -> None:
     assert len(failing) == 1
 
 
+def test_no_signal_is_lost(tmp_path: Path) -> None:
+    """A reload and an end that are asked for at once, while many threads run: it ends."""
+    probes = [{"name": f"m{n}", "interval": "100ms", "timeout": "1s"} for n in range(20)]
+    with serving(hanging) as url:
+        config = _config(tmp_path, *probes, url=url)
+        for _ in range(4):
+            with running(config) as daemon:
+                daemon.wait_for("inference_probe_in_flight", 100)
+                daemon.process.send_signal(signal.SIGHUP)
+                assert daemon.terminate() == 0
+
+
 def test_a_second_interrupt_is_not_waited_for(tmp_path: Path) -> None:
     """Who asks twice to stop does not wait for the drain."""
     probe = {"name": "m", "interval": "200ms", "timeout": "9s"}

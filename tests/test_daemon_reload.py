@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,66 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     assert 'level=error msg="config not reloaded, the last good one is in force"' in log
     assert f'level=error msg="{path}:4:13: probes[0].interval: ' in log
     assert 'msg="config reloaded" added=0 changed=0 removed=0 unchanged=1' in log
+
+
+def test_advice_is_given_once(tmp_path: Path) -> None:
+    """A reload tells what is new of it."""
+    path = tmp_path / "probe.yml"
+    probe = {"name": "m", "url": "http://127.0.0.1:1/"}
+    with daemon_of(path, probe) as daemon:
+        write(path, probe, {**probe, "name": "other"})
+        assert [post(daemon, "reload").status_code for _ in range(2)] == [200, 200]
+        daemon.terminate()
+        log = daemon.log()
+    assert log.count("m: no objectives") == 1
+    assert log.count("other: no objectives") == 1
+
+
+def test_a_pipe_is_no_config(tmp_path: Path) -> None:
+    """Nobody may ever write to it: it is refused by its name, and the daemon goes on."""
+    path = tmp_path / "probe.yml"
+    with daemon_of(path, {"name": "m", "url": "http://127.0.0.1:1/"}) as daemon:
+        path.unlink()
+        os.mkfifo(path)
+        answer = post(daemon, "reload")
+        assert f"{path}: cannot read the config: not a regular file" in answer.text
+        assert daemon.terminate() == 0
+
+
+HANGING = """
+import sys, threading
+from probe import cli, commands
+
+load, once = commands.load, iter([True])
+
+def hang(*args, **more):
+    if next(once, False):
+        return load(*args, **more)
+    print("a reload hangs", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+commands.load = hang
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("asked", ["by signal", "over HTTP"])
+def test_a_reload_that_hangs(tmp_path: Path, asked: str) -> None:
+    """As where a file system does: the daemon probes on, and ends when it is told to."""
+    path = tmp_path / "probe.yml"
+    write(path, {"name": "m", "url": "http://127.0.0.1:1/", "timeout": "1s"})
+    config = (f"--config.file={path}", "--web.enable-lifecycle")
+    with running(*config, command=(sys.executable, "-c", HANGING)) as daemon:
+        if asked == "by signal":
+            daemon.process.send_signal(signal.SIGHUP)
+        else:
+            with suppress(requests.Timeout):
+                requests.post(f"{daemon.url}/-/reload", timeout=0.5)
+        until(lambda: "a reload hangs" in daemon.log())
+        ticks = daemon.total("inference_probe_ticks_total")
+        daemon.wait_for("inference_probe_ticks_total", ticks + 3)
+        assert daemon.terminate() == 0
+        assert "a reload hangs and is given up" in daemon.log()
 
 
 def test_connections(tmp_path: Path) -> None:

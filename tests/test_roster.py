@@ -96,7 +96,11 @@ class Machine(RuleBasedStateMachine):
             clock=clock,
         )
         self.reload = Reload(
-            lambda: load(self.path, environ={}), roster=self.roster, about=self.about, clock=clock
+            lambda: load(self.path, environ={}),
+            Settings(probes=()),
+            roster=self.roster,
+            about=self.about,
+            clock=clock,
         )
         self.config: Config = {}
         self.tenures: dict[str, Tenure] = {}

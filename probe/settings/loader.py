@@ -1,5 +1,6 @@
 """From a file, or from flags, to Settings: everything that is wrong is found in one go."""
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -31,8 +32,11 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
 
 
 def read(path: Path) -> bytes:
-    """The content of a config; raises ConfigError."""
+    """The content of a config; raises ConfigError, also where whoever reads it might wait."""
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(None, "not a regular file")
         return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -1,5 +1,6 @@
 """From files to settings."""
 
+import os
 import subprocess
 import sys
 from ipaddress import ip_network
@@ -364,6 +365,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> N
         load(file, environ={})
 
     assert str(caught.value) == f"{file}: cannot read the config: {reason}"
+
+
+def test_a_file_that_might_never_end(tmp_path: Path) -> None:
+    """A pipe instead of the config is refused, not waited for."""
+    file = tmp_path / "probe.yml"
+    os.mkfifo(file)
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+
+    assert str(caught.value) == f"{file}: cannot read the config: not a regular file"
 
 
 def test_settings_are_cheap_to_import() -> None:
