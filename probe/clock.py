@@ -24,3 +24,10 @@ class Clock:
 
 def nanoseconds(seconds: float) -> int:
     return round(seconds * SECOND)
+
+
+def rfc3339(instant: datetime | float) -> str:
+    """The instant, or the Unix seconds, in UTC."""
+    if not isinstance(instant, datetime):
+        instant = datetime.fromtimestamp(instant, UTC)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

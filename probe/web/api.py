@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from probe.clock import rfc3339
 from probe.record.history import Kept, Standing
 from probe.record.recorder import shown_url
 from probe.vocabulary import Result
-from probe.web.report import report, rfc3339, rounded
+from probe.web.report import report, rounded
 from probe.web.summary import Summary, detail, summarise
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from probe import __version__
+from probe.clock import rfc3339
 from probe.record.history import RESULTS, Kept, Window
 from probe.record.recorder import shown_url
 from probe.web import words
 from probe.web.bars import legs
 from probe.web.plot import plot
-from probe.web.report import rfc3339
 from probe.web.summary import detail, summarise
 
 if TYPE_CHECKING:

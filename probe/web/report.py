@@ -1,9 +1,9 @@
 """A result as JSON: the same in `once`, `/probe` and wherever else one is shown."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from probe.clock import rfc3339
 from probe.vocabulary import Result
 
 
@@ -41,10 +41,3 @@ def rounded(number: float) -> float:
 
 def _rounded_all(seconds: Mapping[Any, float]) -> dict[str, float]:
     return {str(key): rounded(one) for key, one in seconds.items()}
-
-
-def rfc3339(instant: datetime | float) -> str:
-    """The instant, or the Unix seconds, in UTC."""
-    if not isinstance(instant, datetime):
-        instant = datetime.fromtimestamp(instant, UTC)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

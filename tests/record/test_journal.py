@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ class Book:
     def note(self, *reasons: Reason | None, every: float = 10.0) -> None:
         for reason in reasons:
             self.time.advance(every)
-            self.journal.note(result_of(reason=reason))
+            started = self.time.clock().date(self.time.monotonic)
+            self.journal.note(replace(result_of(reason=reason), started=started))
 
     def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:
         records = [one for one in self._caplog.records if one.levelno == level]
@@ -50,8 +52,9 @@ def test_down_and_up_again(book: Book) -> None:
     book.note(OK, OK, OK, *[REFUSED] * 9, RESET, OK, OK)
     (down, of_down), (up, of_up) = book.lines()
     told = {"probe": "model", "reason": REFUSED, "detail": "as the test says", "after": "3 ok"}
-    assert (down, of_down) == ("probe is failing", told)
-    assert (up, of_up) == ("probe is ok", {"probe": "model", "after": "9 refused, 1 reset"})
+    assert (down, of_down) == ("probe is failing", told | {"since": "2023-11-14T22:14:00.000Z"})
+    told = {"probe": "model", "after": "9 refused, 1 reset"}
+    assert (up, of_up) == ("probe is ok", told | {"since": "2023-11-14T22:15:40.000Z"})
 
 
 def test_every_failure_is_there_for_who_debugs(book: Book) -> None:
@@ -75,6 +78,12 @@ def test_a_start_that_comes_to_nothing_is_told(book: Book) -> None:
     assert messages == ["probe is starting", "probe is failing"]
 
 
+def test_what_a_start_comes_to_is_told_at_once(book: Book) -> None:
+    """A model that takes ten seconds to start is not called starting for a minute."""
+    book.note(Reason.STARTUP, OK)
+    assert [message for message, _ in book.lines()] == ["probe is starting", "probe is ok"]
+
+
 def test_what_comes_and_goes_is_summed_up(book: Book) -> None:
     """One line a minute, at ten results a second, and every result is counted in one of them."""
     book.note(*[OK, REFUSED] * 3000, every=0.1)
@@ -85,11 +94,28 @@ def test_what_comes_and_goes_is_summed_up(book: Book) -> None:
 
 
 def test_a_change_within_the_minute_is_told_later(book: Book) -> None:
-    """The last word is not lost: who reads the log knows how things are."""
+    """The last word is not lost: who reads the log knows how things are, and since when."""
     book.note(REFUSED, OK, every=1)
     assert [message for message, _ in book.lines()] == ["probe is failing"]
     book.note(*[OK] * 60, every=1)
+    (_, of_down), (up, of_up) = book.lines()
+    assert up == "probe is ok"
+    assert of_down["since"] == "2023-11-14T22:13:21.000Z"
+    assert of_up["since"] == "2023-11-14T22:13:22.000Z"
+
+
+def test_the_first_change_after_a_stable_time(book: Book) -> None:
+    """It is told at once, also where an earlier one has been told just now."""
+    book.note(REFUSED, *[OK] * 60, every=1)
     assert [message for message, _ in book.lines()] == ["probe is failing", "probe is ok"]
+    book.note(OK, REFUSED, every=1)
+    assert [message for message, _ in book.lines()][2:] == ["probe is failing"]
+
+
+def test_no_rhythm_of_changes_is_a_flood(book: Book) -> None:
+    """Two lines a minute, and not more, where each second change comes after a stable time."""
+    book.note(*([OK, REFUSED] + [OK] * 60) * 10, every=1)
+    assert len(book.lines()) <= 2 * 10 + 1
 
 
 def test_a_thousand_models_that_come_and_go(caplog: pytest.LogCaptureFixture) -> None:
