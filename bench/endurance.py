@@ -60,6 +60,12 @@ class Soak:
         warm = self.samples[0].answered + self.warm_up
         return [sample for sample in self.samples if sample.answered >= warm]
 
+    @property
+    def tells_growth(self) -> bool:
+        """Whether there are enough samples to tell it from noise."""
+        settled = self.settled
+        return bool(settled) and _windows(settled[0].answered, settled[-1].answered) >= WINDOWS
+
 
 def judge(soak: Soak) -> list[Verdict]:
     """A verdict for each promise."""
@@ -71,7 +77,7 @@ def judge(soak: Soak) -> list[Verdict]:
     return [
         Verdict(claim="ledgers that do not balance", where=scrapes, value=unbalanced, bound=0),
         Verdict(claim="ticks lost", where=f"of {ticks}", value=lost(samples), bound=0),
-        *_growths(soak.settled),
+        *(_growths(soak.settled) if soak.tells_growth else ()),
         *_medians(soak),
         Verdict(claim="failures of healthy probes", where="", value=sum(healthy), bound=0),
         Verdict(claim="pages that a reader did not get", where="", value=len(soak.unread), bound=0),
@@ -117,12 +123,14 @@ def floors(times: Sequence[float], values: Sequence[float]) -> list[float]:
     for at, value in zip(times, values, strict=True):
         window = int((at - times[0]) // WINDOW)
         least[window] = min(value, least.get(window, math.inf))
-    whole = int((times[-1] - times[0]) // WINDOW) if times else 0
-    return list(least.values())[:whole]
+    return list(least.values())[: _windows(times[0], times[-1])]
+
+
+def _windows(first: float, last: float) -> int:
+    return int((last - first) // WINDOW)
 
 
 def _growths(settled: Sequence[Sample]) -> Iterator[Verdict]:
-    """None where there are too few samples to tell."""
     times = [sample.answered for sample in settled]
     for claim, unit, values in (
         ("RSS", "MB", [sample.resident for sample in settled]),
@@ -130,15 +138,14 @@ def _growths(settled: Sequence[Sample]) -> Iterator[Verdict]:
         ("descriptors", "", [float(sample.descriptors) for sample in settled]),
     ):
         least = floors(times, values)
-        if len(least) >= WINDOWS:
-            slope, noise = growth([WINDOW * n for n in range(len(least))], least)
-            yield Verdict(
-                claim=f"growth of {claim} in 10 min",
-                where=f"least of 2 min, {min(least):.4g} to {max(least):.4g}",
-                value=slope,
-                unit=unit,
-                bound=round(MOST_GROWTH + noise, 2),
-            )
+        slope, noise = growth([WINDOW * n for n in range(len(least))], least)
+        yield Verdict(
+            claim=f"growth of {claim} in 10 min",
+            where=f"least of 2 min, {min(least):.4g} to {max(least):.4g}",
+            value=slope,
+            unit=unit,
+            bound=round(MOST_GROWTH + noise, 2),
+        )
 
 
 def _medians(soak: Soak) -> Iterator[Verdict]:

@@ -18,6 +18,9 @@ from bench.verdict import Verdict
 
 BEGIN, END = "<!-- soak -->", "<!-- end of soak -->"
 
+UNTOLD = ("growth in 10 min", "", "", "", "not judged: too short")
+"""The row of a soak of less than some eleven minutes."""
+
 
 def markdown(soak: Soak, verdicts: Iterable[Verdict], levels: Iterable[str], *, rate: int) -> str:
     """Where it ran, the verdicts, and how the faults were reported."""
@@ -29,7 +32,10 @@ def markdown(soak: Soak, verdicts: Iterable[Verdict], levels: Iterable[str], *, 
     return "\n\n".join(
         (
             f"{where}; {minutes:.1f} minutes at {rate} probes/s.",
-            table(("bound", "where", "found", "at most", "met"), map(_verdict, verdicts)),
+            table(
+                ("bound", "where", "found", "at most", "met"),
+                [*map(_verdict, verdicts), *([] if soak.tells_growth else [UNTOLD])],
+            ),
             f"Ticks skipped: {_counts(skipped)}. Lines of the log: {_counts(log)}.",
             table(("the endpoint ...", "failures", "known for"), _faults(soak)),
         )

@@ -2,7 +2,8 @@
 
 Runs it at 200 probes/s, a quarter of them of endpoints that do what they should not, reloads its
 config, reads its pages, and looks at it every few seconds. Exit code 0 when every bound is met, 1
-when one is not, 2 when the bench cannot run. README.md, beside this file, explains the bounds.
+when one is not, 2 when the bench cannot run; too short a run is not judged by growth, and says so.
+README.md, beside this file, explains the bounds.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import cycle
 from math import nan
 from pathlib import Path
@@ -50,6 +52,9 @@ PAGES = (
 
 def main() -> int:
     args = _arguments()
+    if find_spec("matplotlib") is None:
+        print("no matplotlib to draw the soak with: pip install --group bench", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory, "daemon.log")
@@ -87,7 +92,7 @@ def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
 
 @contextmanager
 def _running(config: Path, log: Path) -> Iterator[Running]:
-    """The daemon with its log in a file, which is never full as a pipe would be."""
+    """The daemon with its log in a file, from which no line is left out as from a full pipe."""
     listen = "--web.listen-address=127.0.0.1:0"
     with (
         log.open("w") as stderr,
@@ -164,9 +169,9 @@ def _report(soak: Soak, levels: Sequence[str], args: argparse.Namespace) -> int:
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / "soak.md").write_text(f"{text}\n")
     (args.results / "soak.json").write_text(protocol.document(soak, verdicts, rows))
-    timeline.draw(rows, soak.warm_up / 60, args.results / "soak.png")
     if args.results == RESULTS:
         protocol.publish(HERE / "README.md", text)
+    timeline.draw(rows, soak.warm_up / 60, args.results / "soak.png")
     missed = [verdict for verdict in verdicts if not verdict.met]
     for one in missed:
         print(

@@ -1,6 +1,7 @@
 """What a soak is judged by."""
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, isnan
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench import soak
 from bench.endurance import HISTORY, Soak, growth, judge, lost
 from bench.fleet import KINDS
-from bench.protocol import BEGIN, END, publish
+from bench.protocol import BEGIN, END, markdown, publish
 from bench.samples import Buckets, Sample, Told, counted, quantile, read
 
 TOOK = 0.02
@@ -51,6 +53,10 @@ def _missed(soak: Soak) -> set[str]:
     return {verdict.claim for verdict in judge(soak) if not verdict.met}
 
 
+def _table(soak: Soak) -> str:
+    return markdown(soak, judge(soak), [], rate=2)
+
+
 WELL = [_sample(at) for at in range(0, 1200, 5)]
 
 
@@ -62,9 +68,22 @@ def test_a_good_soak() -> None:
 
 
 def test_short_soaks_say_nothing_of_growth() -> None:
-    """As long as histories fill, memory may grow."""
+    """As long as histories fill, memory may grow; the table says that this was not judged."""
     growing = [_sample(at, resident=60 + at / 10) for at in range(0, int(HISTORY), 5)]
     assert not _missed(_soak(growing))
+    assert "not judged: too short" in _table(_soak(growing))
+    assert "not judged: too short" in _table(_soak(WELL[: 600 // 5]))
+    assert "not judged" not in _table(_soak(WELL[: 660 // 5]))
+
+
+def test_what_draws_is_there_before_the_soak_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No twenty minutes come to nothing for want of a library."""
+    monkeypatch.setattr(sys, "argv", ["bench.soak"])
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert soak.main() == 2
+    assert "matplotlib" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("per_minute", "missed"), [(0.05, False), (0.3, True)])
