@@ -113,8 +113,8 @@ def test_the_first_change_after_a_stable_time(book: Book) -> None:
 
 
 def test_no_rhythm_of_changes_is_a_flood(book: Book) -> None:
-    """Two lines a minute, and not more, where each second change comes after a stable time."""
-    book.note(*([OK, REFUSED] + [OK] * 60) * 10, every=1)
+    """Two lines a minute, and not more, where each bout of changes comes after a stable time."""
+    book.note(*([REFUSED, OK] * 3 + [OK] * 60) * 10, every=1)
     assert len(book.lines()) <= 2 * 10 + 1
 
 
