@@ -5,13 +5,18 @@ from io import BufferedReader
 
 from probe.measure.inbox import Inbox
 
+MOST_INTERIM = 100
+"""Informational answers before the final one. `102 Processing` every second is as fast as servers
+say it, and a minute of that must do no harm.
+"""
+
 
 class Answer(HTTPResponse):
     """The final answer: informational ones (1xx) before it are skipped, all of them.
 
-    http.client skips 100 alone, reads a chunk of negative size to the end of the connection, takes
-    the end of the connection for that of the headers, ignores a length that is none, and awaits
-    chunks where there is no body.
+    http.client takes headers of 6 MB, skips 100 alone, reads a chunk of negative size to the end of
+    the connection, takes the end of the connection for that of the headers, ignores a length that
+    is none, and awaits chunks where there is no body.
     """
 
     fp: BufferedReader
@@ -21,7 +26,9 @@ class Answer(HTTPResponse):
         self._inbox = inbox
 
     def begin(self) -> None:
+        self._inbox.begin_headers()
         super().begin()
+        self._inbox.end_headers()
         if self._inbox.ended:
             raise HTTPException("the connection was closed before the end of the headers")
         lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
@@ -31,16 +38,21 @@ class Answer(HTTPResponse):
             self.chunked = False
 
     def _read_status(self) -> tuple[str, int, str]:
-        while True:
+        for _ in range(MOST_INTERIM + 1):
             self._inbox.await_answer(self.fp.tell())
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 100 <= status < 200 or status == 101:
                 return version, status, reason
             parse_headers(self.fp)
             self._inbox.interim()
+        raise HTTPException(f"more than {MOST_INTERIM} informational answers (1xx)")
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:
             raise ValueError("a chunk of negative size")
         return size
+
+    def _read_and_discard_trailer(self) -> None:
+        self._inbox.begin_headers()
+        super()._read_and_discard_trailer()  # type: ignore[misc]

@@ -1,11 +1,18 @@
 """The bytes of one answer, and when the first and the last of them arrived."""
 
 import io
+import math
+from http.client import HTTPException
 from typing import Protocol
 
 from probe.measure.stopwatch import Stopwatch
 from probe.measure.timed import TimedSocket
 from probe.vocabulary import Phase
+
+HEAD = 256 * 1024
+"""Bytes that an answer may spend on headers, those of informational answers among them: parsers
+and judges work on them in one go, and keep the interpreter from whoever measures.
+"""
 
 
 class Stream(Protocol):
@@ -29,6 +36,7 @@ class Inbox(io.RawIOBase):
         self._timed = timed
         self._watch = watch
         self._received = 0
+        self._most: float = math.inf
         self._awaited = False
         self.ended = False
         """Whether the server has closed its side of the connection."""
@@ -36,6 +44,14 @@ class Inbox(io.RawIOBase):
     def makefile(self, _mode: str) -> io.BufferedReader:
         """What `http.client.HTTPResponse` asks of a socket."""
         return io.BufferedReader(self)
+
+    def begin_headers(self) -> None:
+        """What comes now are headers, or trailers: there is a cap on them."""
+        self._most = self._received + HEAD
+
+    def end_headers(self) -> None:
+        """What comes now is body, which whoever reads it has a cap on."""
+        self._most = math.inf
 
     def await_answer(self, position: int) -> None:
         """The byte at `position` is the first of what may be the answer."""
@@ -62,6 +78,8 @@ class Inbox(io.RawIOBase):
         return self._received
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader
+        if self._received >= self._most:
+            raise HTTPException(f"the headers are larger than {HEAD // 1024} KiB")
         count = self._stream.recv_into(buffer)
         self._received += count
         self.ended = count == 0

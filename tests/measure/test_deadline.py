@@ -49,13 +49,6 @@ def interim_without_end(peer: Peer) -> None:
         peer.pause(0.02)
 
 
-def interim_flood(peer: Peer) -> None:
-    peer.request()
-    while True:
-        peer.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 10)
-        peer.pause(0.001)
-
-
 def empty_trailers(peer: Peer) -> None:
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
@@ -87,13 +80,6 @@ def test_a_drip_does_not_move_the_deadline(
     server = serve(script, context=authority.context() if tls else None)
 
     held(make_prober(server.url(), timeout="400ms", tls=authority.tls), wanted)
-
-
-def test_a_flood_of_interim_answers_does_not_move_the_deadline(serve: Serve) -> None:
-    """Nor does it matter in which byte of them the deadline strikes."""
-    prober = make_prober(serve(interim_flood).url(), timeout="400ms")
-
-    held(prober, Reason.FIRST_BYTE_TIMEOUT, Reason.BODY_TIMEOUT)
 
 
 def test_a_handshake_that_drips_does_not_move_the_deadline(
