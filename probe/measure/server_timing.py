@@ -54,6 +54,9 @@ NAMES = {
     "total": Component.TOTAL,
 }
 
+MOST = 8 * 1024
+"""Characters of Server-Timing that are read: enough for hundreds of metrics."""
+
 # Servers that count in whole milliseconds may round up.
 ROUNDING = 0.001
 
@@ -61,6 +64,7 @@ ROUNDING = 0.001
 _QUOTED = r'"(?:[^"\\]|\\.)*+"?'
 _METRIC = re.compile(rf'(?:[^",]|{_QUOTED})+', re.DOTALL)
 _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
+_LONGEST_NUMBER = 100
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 Told = tuple[Component, float | None]
@@ -102,12 +106,18 @@ class ServerTimes:
 
 def parse(header: str) -> Iterator[Told]:
     """The metrics of a Server-Timing header that are ours. Of two `dur` the first counts."""
-    for metric in _METRIC.findall(header):
+    for metric in _metrics(header):
         name, _, parameters = metric.partition(";")
         component = NAMES.get(name.strip().lower())
         if component:
             milliseconds = _of_text(_duration(_PARAMETER.findall(parameters)))
             yield component, None if milliseconds is None else milliseconds / 1000
+
+
+def _metrics(header: str) -> list[str]:
+    """Those that end before the cap."""
+    metrics: list[str] = _METRIC.findall(header[:MOST])
+    return metrics if len(header) <= MOST else metrics[:-1]
 
 
 def _duration(parameters: Iterable[str]) -> str:
@@ -162,7 +172,9 @@ def _source(one: ServerTiming) -> Callable[[Observed], list[float | None]]:
 
 def _of_text(text: str) -> float | None:
     text = text.strip()
-    return float(text) if _NUMBER.fullmatch(text) else None
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        return None
+    return float(text)
 
 
 def _of_json(value: Any) -> float | None:

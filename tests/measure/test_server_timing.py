@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 
 from probe.measure.observed import Observed
 from probe.measure.patience import Patience
-from probe.measure.server_timing import NAMES, Reported, ServerTimes
+from probe.measure.server_timing import MOST, NAMES, Reported, ServerTimes
 from probe.settings.schema import ServerTiming
 from probe.vocabulary import Component, Reason
 from tests.demo.test_model import running
@@ -113,6 +114,26 @@ def test_garbage_is_counted_and_spoils_nothing_else(metric: str) -> None:
 def test_metrics_of_other_names_are_not_ours(metric: str) -> None:
     """They are no garbage either."""
     assert milliseconds(f"{metric}, queue;dur=1") == ({"queue": 1}, 0)
+
+
+def test_a_long_header_is_read_in_part() -> None:
+    """Of what the cut goes through nothing is taken for a shorter time."""
+    padding = "x" * (MOST - len("queue;dur=1,") - len(",total;dur=12"))
+
+    assert milliseconds(f"queue;dur=1,{padding},total;dur=1234") == ({"queue": 1}, 0)
+    assert milliseconds(f"queue;dur=1,{padding},total;dur=12") == ({"queue": 1, "total": 12}, 0)
+
+
+def test_many_digits_are_no_number() -> None:
+    """To find that out takes no time: the interpreter does nothing else meanwhile."""
+    began = time.thread_time()
+    digits = "1" * 8000 + "x"
+    mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "compute"}]
+
+    read_of_it = read({"Server-Timing": f"total;dur={digits}", "X-Time": digits}, mapping=mapping)
+
+    assert read_of_it == Reported(ignored=2)
+    assert time.thread_time() - began < 0.2
 
 
 @pytest.mark.parametrize(("name", "component"), NAMES.items())
