@@ -103,6 +103,39 @@ def test_secrets_that_come_back_are_masked() -> None:
     assert excerpt.headers["x-seen"] == "***"
 
 
+@pytest.mark.parametrize("name", ["X-Long", "Location"])
+def test_only_what_is_kept_is_searched(name: str) -> None:
+    """A search in long headers would keep the interpreter from whoever measures."""
+
+    class Counting(Mask):
+        longest = 0
+
+        def __call__(self, text: str) -> str:
+            self.longest = max(self.longest, len(text))
+            return super().__call__(text)
+
+    mask = Counting(["s3cret"])
+    headers = CaseInsensitiveDict({"X-A": "s3cret", name: "http://" + "s3cret" * 10_000})
+
+    assert make_excerpt(headers, b"", mask).headers == {"X-A": "***"}
+    assert mask.longest <= HEADERS
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        (f"http://else/where?Sig={'a' * 5000}", "http://else/where"),
+        (f"http://{'u' * 900}:p@else/where", "http://else/where"),
+        (f"http://{'u' * 9000}:p@else/where", None),
+    ],
+)
+def test_of_a_long_link_no_user_is_kept(location: str, shown: str | None) -> None:
+    """It is shown without its query and its user, or not at all."""
+    headers = CaseInsensitiveDict({"Location": location})
+
+    assert make_excerpt(headers, b"", Mask()).headers.get("Location") == shown
+
+
 SPELLINGS = {"plain": 'abc"DEF', "URL": "abc%22DEF", "JSON": 'abc\\"DEF', "HTML": "abc&quot;DEF"}
 
 
