@@ -2,17 +2,53 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from html import escape
 from typing import Self
 from urllib.parse import quote, quote_plus
+
+from probe.measure.credentials import LONG
 
 MASK = "***"
 TELLING = 3
 """More characters of a secret than these give something of it away; no secret is that short."""
 
-_ESCAPE = re.compile("%[0-9A-F]{2}")
+_DIGITS = re.compile(r"(?<=%)[0-9A-F]{2}|(?<=\\u)[0-9a-f]{4}")
+
+_TAGS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_NAMED = {**_TAGS, '"': "&quot;"}
+_DECIMAL = {**_TAGS, '"': "&#34;", "'": "&#39;"}
+_HEX = {**_NAMED, "'": "&#x27;"}
+# Who writes HTML agrees on the tags and not on much else.
+_HTML: tuple[Mapping[int, str], ...] = tuple(
+    str.maketrans(entities)
+    for entities in (
+        _TAGS,
+        _NAMED,
+        {**_NAMED, "'": "&apos;"},  # XML
+        {**_NAMED, "'": "&#39;"},  # JavaScript
+        {**_NAMED, "'": "&#039;"},  # PHP
+        _DECIMAL,  # Jinja, Go's html
+        {**_DECIMAL, "+": "&#43;"},  # Go's html/template
+        _HEX,  # Python
+        {**_HEX, "+": "&#x2B;"},  # .NET
+        {**_HEX, "/": "&#x2F;", "=": "&#x3D;", "`": "&#x60;"},  # OWASP's rules
+    )
+)
+
+
+def _escaping(characters: str) -> Mapping[int, str]:
+    return str.maketrans({one: f"\\u{ord(one):04x}" for one in characters})
+
+
+# What of JSON is escaped on top of what must be, as it may come to stand in HTML.
+_JSON: tuple[Mapping[int, str], ...] = (
+    str.maketrans({"/": "\\/"}),  # PHP
+    _escaping("<>&"),  # Go
+    _escaping("<>&='"),  # Gson
+    _escaping("<>&+'`"),  # .NET
+)
 
 
 class Mask:
@@ -26,7 +62,9 @@ class Mask:
         return type(self)(self._secrets.union(secrets))
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._secrets else text
+        for spelling in self._spellings:  # to compile them all would cost more than many searches
+            text = text.replace(spelling, MASK)
+        return text
 
     def cut(self, text: str, most: int) -> str:
         """No more than so many characters of a text, and no part of a secret at the cut."""
@@ -48,12 +86,9 @@ class Mask:
             for secret in self._secrets
             for reading in _readings(secret)
             for spelling in _spellings(reading)
+            if len(spelling) > TELLING
         }
         return sorted(found, key=len, reverse=True)
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(re.escape, self._spellings)))
 
 
 NOTHING_SECRET = Mask()
@@ -68,18 +103,39 @@ def _readings(secret: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """As JSON (also within JSON), HTML, URLs, forms and Python's messages write it."""
-    as_json = [_in_json(secret), _in_json(secret, ensure_ascii=False)]
-    for text in (secret, *as_json, *map(_in_json, as_json)):
-        yield from (text, escape(text), escape(text, quote=False))
+    """As JSON (also within JSON), HTML, URLs, forms, base64 and Python's messages write it."""
+    as_json = _in_json(secret)
+    in_json_in_json = [again for once in as_json for again in _in_json(once)]
+    for text in (secret, *as_json, *in_json_in_json):
+        yield text
+        yield from map(text.translate, _HTML)
+    for text in as_json:
+        for escaped in (text, *map(text.translate, _JSON)):
+            escaped_quotes = escaped.replace('\\"', "\\u0022")
+            yield from (escaped, escaped_quotes, *map(_other_case, (escaped, escaped_quotes)))
     sendable = secret.encode(errors="replace")
     for in_url in (quote(sendable, ""), quote(sendable), quote_plus(sendable)):
-        yield from (in_url, _ESCAPE.sub(lambda found: found[0].lower(), in_url))
+        yield from (in_url, _other_case(in_url))
     yield repr(secret)[1:-1]
+    if len(secret) >= LONG:
+        yield from _in_base64(sendable)
 
 
-def _in_json(text: str, *, ensure_ascii: bool = True) -> str:
-    return json.dumps(text, ensure_ascii=ensure_ascii)[1:-1]
+def _other_case(text: str) -> str:
+    """With the digits of escapes in lower case for upper, or the other way round."""
+    return _DIGITS.sub(lambda found: found[0].swapcase(), text)
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """The characters that are the same wherever in the encoded bytes the secret stands."""
+    for before in range(3):
+        bits = 8 * (before + len(secret))
+        encoded = b64encode(bytes(before) + secret).decode()[-(-8 * before // 6) : bits // 6]
+        yield from (encoded, encoded.replace("+", "-").replace("/", "_"))
+
+
+def _in_json(text: str) -> list[str]:
+    return [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
 
 
 def _overlap(text: str, secret: str) -> int:
