@@ -11,23 +11,28 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from probe.measure.answer import Answer
-from probe.measure.dialer import Connection, Dialer, authority, proxy_credentials
+from probe.measure.dialer import PORTS, Connection, Dialer, authority, proxy_credentials
 from probe.measure.inbox import Inbox
 from probe.measure.stopwatch import Stopwatch
 from probe.measure.timed import ONE_FLIGHT
 from probe.vocabulary import Phase
+
+MOST_ORIGINS = 4
+"""Of how many origins a pool keeps connections: http and https of one host are two."""
+
+Origin = tuple[str, str | None, int]
 
 
 class Pool:
     """Idle connections of one probe, by scheme, host and port. Safe to use from many threads."""
 
     def __init__(self) -> None:
-        self._idle: dict[tuple[str, str], list[Connection]] = {}
+        self._idle: dict[Origin, list[Connection]] = {}
         self._closed = False
 
     def take(self, url: SplitResult, watch: Stopwatch) -> Connection | None:
         """An idle connection that the server has not closed, the last used one first."""
-        idle = self._idle.get((url.scheme, url.netloc), [])
+        idle = self._idle.get(_origin(url), [])
         while idle:
             try:
                 connection = idle.pop()
@@ -40,7 +45,9 @@ class Pool:
         return None
 
     def give(self, url: SplitResult, connection: Connection) -> None:
-        self._idle.setdefault((url.scheme, url.netloc), []).append(connection)
+        self._idle.setdefault(_origin(url), []).append(connection)
+        for oldest in list(self._idle)[:-MOST_ORIGINS]:  # a server may redirect to ever new ports
+            _close(self._idle.pop(oldest, []))
         if self._closed:  # the probe was changed or removed while this run was under way
             self.close()
 
@@ -48,9 +55,18 @@ class Pool:
         """Close what is idle, and from now on also what is given back."""
         self._closed = True
         for idle in list(self._idle.values()):
-            with suppress(IndexError):  # another thread was faster
-                while idle:
-                    idle.pop().close()
+            _close(idle)
+
+
+def _origin(url: SplitResult) -> Origin:
+    """Without the user, which is not the connection's."""
+    return url.scheme, url.hostname, url.port or PORTS[url.scheme]
+
+
+def _close(idle: list[Connection]) -> None:
+    with suppress(IndexError):  # another thread was faster
+        while idle:
+            idle.pop().close()
 
 
 class Exchange:
@@ -108,7 +124,8 @@ class Exchange:
 
 class Transport(BaseAdapter):
     """Sends the requests of one run of a probe and times their phases. The host of the first is
-    the one that the config means; to all others it does not say who it is.
+    the one that the config means; to all others it does not say who it is, and their connections
+    it does not keep.
 
     Without a pool every request opens a connection and closes it. The deadline is the stopwatch's,
     certificates are the dialer's and the proxy is this object's: of what requests passes to `send`
@@ -140,13 +157,13 @@ class Transport(BaseAdapter):
         the ProbeErrors. The stopwatch knows in which phase it happened.
         """
         url = urlsplit(request.url or "")
-        connection = self._pool.take(url, self._watch) if self._pool else None
         self._home = self._home or url.hostname
-        connection = connection or self._dialer.dial(
-            url, self._watch, self._proxy, home=url.hostname == self._home
-        )
+        home = url.hostname == self._home
+        pool = self._pool if home else None
+        connection = pool.take(url, self._watch) if pool else None
+        connection = connection or self._dialer.dial(url, self._watch, self._proxy, home=home)
         self.certificate_not_after = connection.certificate_not_after
-        self._exchange = Exchange(url, connection, self._pool)
+        self._exchange = Exchange(url, connection, pool)
         proxied = self._proxy if url.scheme == "http" else None
         answer = self._exchange.begin(serialise(request, url, proxied), request.method or "GET")
         return self._response(request, answer, self._exchange)
