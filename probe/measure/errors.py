@@ -36,4 +36,4 @@ class ProxyFailure(ProbeError):
 
 
 class RedirectRefused(ProbeError):
-    """A redirect that is not followed: too many, to nowhere, or with a secret to a stranger."""
+    """A redirect that is not followed: too many, to nowhere, or with a body to a stranger."""

@@ -9,6 +9,9 @@ from probe.measure.dialer import PORTS
 from probe.measure.errors import RedirectRefused
 from probe.measure.request import RequestMaker
 
+LONGEST = 8 * 1024
+"""Characters of a URL that is followed; everybody supports 8,000 (RFC 9110, 4.1)."""
+
 
 class Redirects:
     """Says where an answer sends the client on to."""
@@ -36,18 +39,22 @@ class Redirects:
         if response.status_code not in (307, 308):
             _drop_body(request)
         if self._rules.should_strip_auth(response.url, request.url):
+            if request.body:
+                status = response.status_code
+                raise RedirectRefused(f"a redirect ({status}) that takes the body to another host")
             self._maker.strip(request)
-            if request.body and self._maker.body_is_secret():
-                raise RedirectRefused("a redirect to another host, and the body holds a secret")
         return request
 
     def _target(self, response: requests.Response) -> str:
         try:
             target = self._rules.get_redirect_target(response) or ""
-            return _absolute(response.url, target)
+            url = _absolute(response.url, target)
         except ValueError:  # also of text that is not UTF-8, and of ports that are none
             message = "a redirect to something that is not an http or https URL"
             raise RedirectRefused(message) from None
+        if len(url) > LONGEST:
+            raise RedirectRefused(f"a redirect to a URL of more than {LONGEST} characters")
+        return url
 
 
 def _absolute(base: str, target: str) -> str:

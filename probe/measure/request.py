@@ -13,7 +13,12 @@ from probe.measure import credentials
 from probe.measure.dialer import proxy_credentials
 from probe.measure.masking import Mask
 from probe.settings.schema import Connection, Probe
-from probe.settings.secrets import Listener, SecretError, Secrets, Template, resolve_json
+from probe.settings.secrets import Listener, SecretError, Secrets, resolve_json
+
+HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
+"""Headers of the config that go along to another host, unless they hold a reference. Of all others
+nobody knows what they tell it.
+"""
 
 _NO_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
@@ -103,19 +108,11 @@ class RequestMaker:
         return request
 
     def strip(self, request: requests.PreparedRequest) -> None:
-        """Take out of a request to another host whatever would tell it a secret."""
+        """Take out of a request to another host whatever could tell it a secret."""
         for name, value in self._probe.headers.items():
-            if value.is_secret or credentials.CREDENTIALS.search(name):
+            if value.is_secret or name.lower() not in HARMLESS:
                 request.headers.pop(name, None)
         request.headers.pop("Authorization", None)  # also made from a user in the URL
-        request.headers.pop("Host", None)  # that of the host that was left
-
-    def body_is_secret(self) -> bool:
-        """Whether the body holds anything that came from the environment or a file of secrets, or
-        that is called a credential.
-        """
-        body, document = self._probe.body, self._probe.json_body
-        return _holds_secret(body) or _holds_secret(document) or any(credentials.of_json(document))
 
 
 def _secrets(
@@ -153,13 +150,3 @@ def _split(url: str) -> SplitResult:
     if not valid:
         raise _no_url()
     return parts
-
-
-def _holds_secret(value: Any) -> bool:
-    if isinstance(value, Template):
-        return value.is_secret
-    if isinstance(value, dict):
-        return any(map(_holds_secret, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_holds_secret, value))
-    return False

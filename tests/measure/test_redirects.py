@@ -1,13 +1,15 @@
 """Redirects: followed where allowed, and no secret follows to a stranger."""
 
 import ssl
+import threading
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probe.measure.transport import Pool
+from probe.measure.transport import MOST_ORIGINS, Pool
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Authority, Serve
 from tests.measure.probing import detail, make_prober, names, reason, run
@@ -145,6 +147,16 @@ def test_a_redirect_to_nowhere_is_http_3xx(serve: Serve, location: str) -> None:
     assert len(result.hops) == 0
 
 
+def test_a_redirect_that_is_too_long_is_http_3xx(serve: Serve) -> None:
+    """Servers take 8,000 characters, and of more nobody is sure."""
+    url = serve(paths({"/": moved("/?" + "a" * 8000), "/long": moved("/?" + "a" * 9000)})).url
+
+    assert reason(run(url("/"), redirects=1)) is None
+    result = run(url("/long"), redirects=1)
+    assert reason(result) is Reason.HTTP_3XX
+    assert "a URL of more than 8192 characters" in detail(result)
+
+
 def test_a_redirect_to_a_dead_host_fails_as_that_host(serve: Serve) -> None:
     """The status of the hop is the hop's, not that of an answer which never came."""
     server = serve(paths({"/": moved(f"http://127.0.0.1:{free_port()}/")}))
@@ -204,20 +216,28 @@ SECRETS = {
     "X-Auth-Token": "s3cret-d",
     "Ocp-Apim-Subscription-Key": "s3cret-e",
     "X-Customer": "${env:CUSTOMER}",
+    "X-Jwt": "s3cret-h",
+    "Connection": "s3cret-i",
+    "User-Agent": "${env:CUSTOMER}",
     "Host": "s3cret-g.internal",
-    "X-Plain": "plain",
+}
+PLAIN = {
+    "accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "Accept-Language": "de",
+    "Content-Type": "text/plain",
 }
 
 
 def test_secrets_never_reach_another_host(serve: Serve) -> None:
-    """Not one byte of them, by whatever name; what is no secret goes along."""
+    """Not one byte of them, by whatever name; what says nothing of who asks goes along."""
     other = serve(paths({}))
     server = serve(paths({"/?s3cret-q": moved(other.url("/on", host="two.test"), 307)}))
 
     result = run(
         server.url("/?s3cret-q", host="s3cret-u:s3cret-p@one.test"),
         redirects=1,
-        headers=SECRETS,
+        headers={**SECRETS, **PLAIN},
         environ={"CUSTOMER": "s3cret-f"},
         getaddrinfo=TWO_HOSTS,
     )
@@ -225,7 +245,8 @@ def test_secrets_never_reach_another_host(serve: Serve) -> None:
     assert reason(result) is None
     (received,) = other.requests
     assert b"s3cret" not in received.head
-    assert received.header("x-plain") == "plain"
+    for name, value in PLAIN.items():
+        assert received.header(name.lower()) == value
     assert received.header("host") == f"two.test:{other.port}"
     assert server.requests[0].header("authorization") == "Bearer s3cret-a"
 
@@ -297,21 +318,27 @@ def test_credentials_stay_with_their_host(serve: Serve) -> None:
     "keys",
     [
         {"body": "key=${env:KEY}"},
+        {"body": "client_secret=s3cret"},
+        {"body_file": "body.json"},
         {"json": {"a": [{"b": "${env:KEY}"}]}},
-        {"json": {"a": [{"api_key": "s3cret"}]}},
+        {"json": {"user": "ann", "pwd": "s3cret"}},
     ],
 )
-@pytest.mark.parametrize(("status", "refused"), [(307, True), (303, False)])
-def test_a_secret_body_is_not_sent_to_another_host(
-    serve: Serve, keys: dict[str, Any], status: int, refused: bool
+@pytest.mark.parametrize(
+    ("status", "refused"), [(307, True), (308, True), (303, False), (302, False)]
+)
+def test_a_body_is_not_sent_to_another_host(
+    serve: Serve, tmp_path: Path, keys: dict[str, Any], status: int, refused: bool
 ) -> None:
-    """The redirect is refused, unless it goes on without a body."""
+    """Whatever is in it. The redirect is refused, unless it goes on without a body."""
+    (tmp_path / "body.json").write_text('{"key": "s3cret"}')
     other = serve(paths({}))
     server = serve(paths({"/": moved(other.url(), status)}))
 
-    result = run(server.url(), redirects=1, environ={"KEY": "s3cret"}, **keys)
+    result = run(server.url(), redirects=1, environ={"KEY": "s3cret"}, base=tmp_path, **keys)
 
     assert reason(result) is (Reason.HTTP_3XX if refused else None)
+    assert not refused or f"a redirect ({status}) that takes the body to" in detail(result)
     assert len(other.requests) == (0 if refused else 1)
     assert all(received.body == b"" for received in other.requests)
 
@@ -340,6 +367,81 @@ def test_a_secret_path_stays_secret_on_the_way(serve: Serve) -> None:
     ]
     assert result.landing
     assert result.landing.url == server.url("/***")
+
+
+class Open:
+    """A script that answers, and how many connections are open to it."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        self.now = 0
+        self._changed = threading.Condition()
+
+    def __call__(self, peer: Peer) -> None:
+        self._count(1)
+        while peer.request():
+            peer.send(self._reply)
+        self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._changed:
+            self.now += more
+            self._changed.notify_all()
+
+    def fall_to(self, most: int) -> bool:
+        """Whether there are no more than so many, sooner or later."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.now <= most, timeout=5)
+
+
+def test_connections_to_other_hosts_are_not_kept(serve: Serve, pool: Pool) -> None:
+    """A server that redirects to ever new ones would use up our descriptors."""
+    stranger = Open(answer())
+    away = serve(stranger).url("/on", host="two.test")
+    server = serve(paths({"/": moved(away)}))
+    prober = make_prober(server.url(host="one.test"), redirects=1, pool=pool, getaddrinfo=TWO_HOSTS)
+
+    for _ in range(5):
+        assert reason(prober.run()) is None
+
+    assert stranger.fall_to(0)
+    assert server.connections == 1
+
+
+def test_connections_to_ever_new_ports_are_not_kept(serve: Serve, pool: Pool) -> None:
+    """On the own host a pool keeps those of a few, the last ones."""
+    doors = [Open(answer()) for _ in range(MOST_ORIGINS + 3)]
+    away = iter([serve(door).url("/on") for door in doors])
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.send(moved(next(away)))
+
+    prober = make_prober(serve(script).url(), redirects=1, pool=pool)
+
+    for _ in doors:
+        assert reason(prober.run()) is None
+
+    assert all(door.fall_to(0) for door in doors[:-MOST_ORIGINS])
+    assert doors[-1].now == 1
+
+
+def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: Pool) -> None:
+    """One to the same host and port is taken again, whoever is said to ask."""
+    users = count()
+
+    def script(peer: Peer) -> None:
+        while received := peer.request():
+            away = peer.server.url("/on", host=f"u{next(users)}@127.0.0.1")
+            peer.send(moved(away) if received.line.split()[1] == "/" else answer())
+
+    server = serve(script)
+    prober = make_prober(server.url(), redirects=1, pool=pool)
+
+    for _ in range(5):
+        assert reason(prober.run()) is None
+
+    assert server.connections == 1
 
 
 def test_redirects_on_a_reused_connection(serve: Serve, pool: Pool) -> None:
