@@ -42,6 +42,10 @@ def default() -> Policy:
         METADATA,
         f"::ffff:{METADATA}",
         f"64:ff9b::{METADATA}",
+        f"64:ff9b:1::{METADATA}",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:12a9:fe:a9fe::",
+        "64:ff9b:1:1234:a9:fea9:fe00::",
         "2002:a9fe:a9fe::1",
         "fe80::1",
         "fe80::1%lo",
@@ -52,7 +56,9 @@ def test_link_local_is_denied_by_default(address: str) -> None:
     assert not default().permits(address)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1"])
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1", "64:ff9b:1::10.0.0.1"]
+)
 def test_all_else_is_permitted_by_default(address: str) -> None:
     """Models are inside."""
     assert default().permits(address)
@@ -63,6 +69,40 @@ def test_this_machine_has_many_names(address: str) -> None:
     """To connect to no address is to connect to oneself."""
     denying = Policy(deny=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
     assert not denying.permits(address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::ffff:0.0.0.0"])
+@pytest.mark.parametrize("denied", ["0.0.0.0/8", "::ffff:0:0/104", "127.0.0.1/32"])
+def test_no_address_goes_by_two_names(address: str, denied: str) -> None:
+    """By its own and by that of this machine."""
+    assert not Policy(deny=(ip_network(denied),)).permits(address)
+
+
+def test_no_address_of_ipv6() -> None:
+    """The same there."""
+    assert not Policy(deny=(ip_network("::/128"),)).permits("::")
+    assert Policy(deny=(ip_network("::/128"),)).permits("::1")
+
+
+@pytest.mark.parametrize("address", [METADATA, f"::ffff:{METADATA}"])
+@pytest.mark.parametrize("network", ["::ffff:169.254.0.0/112", "169.254.0.0/16"])
+def test_networks_of_ipv4_in_the_clothes_of_ipv6(address: str, network: str) -> None:
+    """However one is written, it is the same addresses."""
+    assert not Policy(deny=(ip_network(network),)).permits(address)
+    assert Policy(allow=(ip_network(network),)).permits(address)
+    assert not Policy(allow=(ip_network(network),)).permits("10.0.0.1")
+
+
+def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
+    """And not what is written as IPv4."""
+    policy = Policy(deny=(ip_network("::/0"),))
+    assert not policy.permits("::ffff:10.0.0.1")
+    assert policy.permits("10.0.0.1")
+
+
+def test_a_gateway_of_ones_own_does_not_read_what_nobody_has() -> None:
+    """An address behind it is only denied for what it may stand for."""
+    assert Policy(deny=(ip_network("0.0.0.0/8"),)).permits("64:ff9b:1::10.0.0.1")
 
 
 def test_deny_wins() -> None:
