@@ -67,7 +67,19 @@ def _is_host(host: str) -> bool:
         ascii_name = host.encode("idna").decode()
     except ValueError:
         return False
-    return bool(_HOST.fullmatch(ascii_name))
+    return bool(_HOST.fullmatch(ascii_name)) and (host.isascii() or _is_requested(host))
+
+
+def _is_requested(host: str) -> bool:
+    """Whether requests takes a host that is not ASCII: it goes by stricter rules (IDNA 2008)."""
+    # Imported here because most configs have no such host and should not pay for it.
+    import requests  # noqa: PLC0415
+
+    try:
+        requests.PreparedRequest().prepare_url(f"http://{host}/", None)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def _server_name(value: Any, _: ValidationInfo) -> str:
