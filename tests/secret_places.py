@@ -214,6 +214,7 @@ class House:
             "headers": {"X-Api-Key": int(NUMBER), "X-End": f"{MARKER} ", "X-No": f"{MARKER}\n"},
         }
         moreover = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
+        moreover += f"  json: {{pin: {NUMBER}_2}}\n"
         text = yaml.safe_dump({"probes": [{"name": "bad", **bad}]})
         self.probe.write_text(f"defaults:{moreover}{text}")
 

@@ -13,6 +13,24 @@ from probe.settings.traps import PREFIX, trap
 
 _DEEPEST = 50
 _MOST_REPEATED = 100_000
+_SYNTAX = {
+    "but found another document": "a second document starts here; put everything into one,"
+    " without `---`",
+    "<block end>": "this line does not fit the indentation of those above",
+    # names of these are not shown: they may be text that somebody forgot to quote
+    "alias": "an alias (`*`) of nothing; put text that begins with * into quotes",
+    "anchor": "no anchor (`&`), or one that is there already; put text that begins with & into"
+    " quotes",
+    "tag": "a tag (`!`) that YAML does not know; put text that begins with ! into quotes",
+    "\\t": "a tab; YAML is indented with spaces",
+    "mapping values are not allowed here": "a colon that cannot be here; is there no blank after one"
+    " above, or no quotes?",
+}
+"""What to say in place of PyYAML's words, by what is in these."""
+_CONFIDENTIAL_TRAP = (
+    "YAML reads this as something else than it looks like;"
+    " put text into quotes, or write a plain number, true or false"
+)
 _NUMBERS = {PREFIX + "int": int, PREFIX + "float": float}
 
 
@@ -154,15 +172,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> _UnreadableError:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     message = ", ".join(part for part in (error.context, error.problem) if part)
-    if error.problem == "but found another document":
-        message = "a second document starts here; put everything into one, without `---`"
-    elif "<block end>" in message:
-        message = "this line does not fit the indentation of those above"
-    elif "\\t" in message:
-        message = "a tab; YAML is indented with spaces"
-    elif error.problem == "mapping values are not allowed here":
-        message = "a colon that cannot be here; is there no blank after one above, or no quotes?"
-    elif "${" in _lines(text)[line]:
+    for sign, words in _SYNTAX.items():
+        if sign in message:
+            return _UnreadableError(line, column, words)
+    if "${" in _lines(text)[line]:
         message += '; quote text that holds a reference: "${env:NAME}"'
     elif "flow mapping" in message and "$" in _lines(text)[line]:
         message += '; put a JSONPath into quotes: "$.a[0]"'
@@ -234,7 +247,7 @@ class _Reader:
             if not problem:
                 return _plain(node)
             if is_confidential(keys):
-                problem = "YAML reads this as something else than it looks like; put it into quotes"
+                problem = _CONFIDENTIAL_TRAP
         except ValueError:
             problem = "a number with too many digits"
         self._break(node, keys, problem)

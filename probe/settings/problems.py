@@ -10,7 +10,7 @@ from probe.settings.quoting import quote
 Keys = tuple[str | int, ...]
 """The keys and indexes that lead from the top of a config to one of its values."""
 
-_CONFIDENTIAL = ("url", "proxy", "headers", "body", "basic_auth_users")
+_CONFIDENTIAL = ("url", "proxy", "headers", "body", "json", "basic_auth_users")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
