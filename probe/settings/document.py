@@ -23,8 +23,8 @@ _SYNTAX = {
     " quotes",
     "tag": "a tag (`!`) that YAML does not know; put text that begins with ! into quotes",
     "\\t": "a tab; YAML is indented with spaces",
-    "mapping values are not allowed here": "a colon that cannot be here; is there no blank after one"
-    " above, or no quotes?",
+    "mapping values are not allowed here": "a colon that cannot be here; is there no blank after"
+    " one above, or no quotes?",
 }
 """What to say in place of PyYAML's words, by what is in these."""
 _CONFIDENTIAL_TRAP = (
