@@ -42,7 +42,7 @@ REASONS = {
     Reason.SEND_TIMEOUT: "The deadline came while it sent the request.",
     Reason.FIRST_BYTE_TIMEOUT: "The deadline came before the answer did: usually a slow model.",
     Reason.BODY_TIMEOUT: "The deadline came in the middle of the answer.",
-    Reason.HTTP_3XX: "Not followed: `redirects` are used up, or 0, or a body would go to another host.",
+    Reason.HTTP_3XX: "A redirect: `redirects` is used up or 0, or it takes a body to another host.",
     Reason.HTTP_401_403: "Status 401 or 403: the credentials.",
     Reason.HTTP_4XX: "Another status of 4xx: the request.",
     Reason.HTTP_5XX: "A status of 5xx: the model's server.",

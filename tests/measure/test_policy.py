@@ -43,9 +43,6 @@ def default() -> Policy:
         f"::ffff:{METADATA}",
         f"64:ff9b::{METADATA}",
         f"64:ff9b:1::{METADATA}",
-        "64:ff9b:1:a9fe:a9:fe00::",
-        "64:ff9b:1:12a9:fe:a9fe::",
-        "64:ff9b:1:1234:a9:fea9:fe00::",
         "2002:a9fe:a9fe::1",
         "fe80::1",
         "fe80::1%lo",
@@ -98,6 +95,20 @@ def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
     policy = Policy(deny=(ip_network("::/0"),))
     assert not policy.permits("::ffff:10.0.0.1")
     assert policy.permits("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:12a9:fe:a9fe::",
+        "64:ff9b:1:1234:a9:fea9:fe00::",
+        f"64:ff9b:1:1234:5678:9abc:{METADATA}",
+    ],
+)
+def test_a_gateway_of_ones_own_has_a_prefix_of_any_length(address: str) -> None:
+    """48, 56, 64 and 96 bits: the address is read in all of these ways."""
+    assert not Policy(deny=(ip_network(METADATA),)).permits(address)
 
 
 def test_a_gateway_of_ones_own_does_not_read_what_nobody_has() -> None:

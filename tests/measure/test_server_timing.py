@@ -120,7 +120,8 @@ def test_a_long_header_is_read_in_part() -> None:
     """Of what the cut goes through nothing is taken for a shorter time."""
     padding = "x" * (MOST - len("queue;dur=1,") - len(",total;dur=12"))
 
-    assert milliseconds(f"queue;dur=1,{padding},total;dur=1234") == ({"queue": 1}, 0)
+    for more in ("34", "34,load;dur=5,compute;dur=6"):
+        assert milliseconds(f"queue;dur=1,{padding},total;dur=12{more}") == ({"queue": 1}, 0)
     assert milliseconds(f"queue;dur=1,{padding},total;dur=12") == ({"queue": 1, "total": 12}, 0)
 
 
