@@ -17,7 +17,7 @@ TX_SOFTWARE = 1 << 1  # stamp a segment when it is handed to the device
 SOFTWARE = 1 << 4  # report software stamps
 OPT_ID = 1 << 7  # number the stamps by the bytes sent
 OPT_TSONLY = 1 << 11  # without a copy of the segment
-_TIMESPEC = struct.Struct("@qq")
+_TIMESPEC = struct.Struct("@ll")
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 _STAMP_THIS = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
 _CONTROL = 256
@@ -73,7 +73,8 @@ class TimedSocket(socket.socket):
     _stamps = False
     _segments = 0
     _sent = 0
-    _unstamped = 0
+    _awaited: int | None = None
+    """The byte whose stamp is to come, the last one sent; None when it came."""
 
     def connect_within(self, address: tuple[Any, ...], share: float) -> Mark:
         """Connect within a share (0 to 1) of the time that is left; when the connection stood."""
@@ -90,11 +91,18 @@ class TimedSocket(socket.socket):
         return connected
 
     def _stamp(self, connected: Mark, began: int) -> Mark:
-        """Turn the stamps on; the handshake took what the kernel measured, if it lost nothing."""
-        self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
+        """Turn the stamps on; the handshake took what the kernel measured, if it lost nothing.
+
+        A kernel that is played by another program may know no stamps (gVisor, QEMU).
+        """
+        try:
+            info = self._info()
+            self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
+            # last, as from now on what arrives has stamps: without those of what is sent they lie
+            self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        except OSError:
+            return connected
         self._stamps = True
-        info = self._info()
         if info.retransmissions or not info.rtt:
             return connected
         return Mark(connected.process, min(connected.process, began + info.rtt))
@@ -113,10 +121,12 @@ class TimedSocket(socket.socket):
                 self._wait(select.POLLOUT)
                 continue
             self._sent += count
-            self._unstamped += self._stamps
             rest = rest[count:]
             self.departed = self.watch.mark()
-            self._take_stamps()
+            if self._stamps:
+                self._awaited = (self._sent - 1) & 0xFFFFFFFF
+                while self._awaited is not None and self._take_stamp():
+                    pass
             self.first_departed = self.first_departed or self.departed
 
     def _check_time(self) -> None:
@@ -128,15 +138,8 @@ class TimedSocket(socket.socket):
         self.our_turn = False
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
-        while True:
-            self._wait(select.POLLIN)
-            try:
-                data, control, _, _ = self.recvmsg(size, _CONTROL)
-            except BlockingIOError:
-                continue
-            if data:
-                self._received(control)
-            return data
+        buffer = memoryview(bytearray(size))
+        return bytes(buffer[: self.recv_into(buffer)])
 
     def recv_into(  # type: ignore[override]  # typeshed asks for a default that nobody uses
         self, buffer: memoryview, _size: int = 0, _flags: int = 0
@@ -170,8 +173,7 @@ class TimedSocket(socket.socket):
         try:
             while True:
                 ready = self._poll.poll(self.watch.left() * 1000)
-                taken = self._take_stamps()  # also when the answer is there already
-                if ready and (ready[0][1] != select.POLLERR or not taken):
+                if ready and not self._stamps_alone(ready[0][1]):
                     return
                 if not self.watch.left():
                     raise TimeoutError("the deadline has passed")
@@ -179,20 +181,28 @@ class TimedSocket(socket.socket):
             if event != select.POLLIN:
                 self._poll.modify(self, select.POLLIN)
 
-    def _take_stamps(self) -> bool:
-        """Take the stamps of what was sent out of the error queue; whether there were any."""
+    def _stamps_alone(self, event: int) -> bool:
+        """Whether the socket is ready for nothing but stamps; they are taken out.
+
+        All of them, also those that nobody awaits: the kernel stamps a segment again when it was
+        lost and is sent once more.
+        """
         taken = False
-        while self._unstamped:
-            try:
-                _, control, _, _ = self.recvmsg(0, _CONTROL, MSG_ERRQUEUE)
-            except BlockingIOError:
-                break
+        while self._stamps and event & select.POLLERR and self._take_stamp():
             taken = True
-            self._unstamped -= 1
-            if _number(control) == (self._sent - 1) & 0xFFFFFFFF:
-                self.departed = self.watch.mark(_stamp_in(control, SO_TIMESTAMPING))
-                self.watch.sent(self.departed)
-        return taken
+        return taken and event == select.POLLERR
+
+    def _take_stamp(self) -> bool:
+        """Take a stamp of what was sent out of the error queue; whether there was one."""
+        try:
+            _, control, _, _ = self.recvmsg(0, _CONTROL, MSG_ERRQUEUE)
+        except BlockingIOError:
+            return False
+        if self._awaited is not None and self._awaited == _number(control):
+            self._awaited = None  # it has left: what comes of it on the way is the server's time
+            self.departed = self.watch.mark(_stamp_in(control, SO_TIMESTAMPING))
+            self.watch.sent(self.departed)
+        return True
 
 
 def _stamp_in(control: Control, kind: int) -> int | None:
