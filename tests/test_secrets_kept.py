@@ -159,6 +159,8 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
     """An error of ours that has the whole request in it says so without its secrets."""
 
     class Broken(BaseAdapter):
+        certificate_not_after: float | None = None
+
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
             raise RuntimeError(f"{request.url} {request.headers} {request.body!r}")
 

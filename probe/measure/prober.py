@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import SplitResult
 
 from requests import PreparedRequest, Response
-from requests.adapters import BaseAdapter
 
 from probe.clock import Clock
 from probe.measure.checks import Judgement
@@ -26,8 +26,19 @@ from probe.vocabulary import Excerpt, Failure, Hop, Phase, Result
 
 CHUNK = 64 * 1024
 
-OpenTransport = Callable[[Stopwatch, SplitResult | None], BaseAdapter]
-"""Makes the adapter of one run, on its stopwatch and through its proxy."""
+
+class Sender(Protocol):
+    """An adapter of requests that knows certificates; `Transport` outside of tests."""
+
+    certificate_not_after: float | None
+
+    def send(self, request: PreparedRequest, *, stream: bool) -> Response: ...
+
+    def close(self) -> None: ...
+
+
+OpenTransport = Callable[[Stopwatch, SplitResult | None], Sender]
+"""Makes the transport of one run, on its stopwatch and through its proxy."""
 
 
 @dataclass(slots=True)
@@ -81,7 +92,7 @@ class Prober:
             finally:
                 watch.end()
                 transport.close()
-                seen.certificate = getattr(transport, "certificate_not_after", None)
+                seen.certificate = transport.certificate_not_after
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
             failure = classify(watch.phase, error, timeout=self._probe.timeout, mask=seen.mask)
         return self._result(seen, watch.times(), failure, started=started, due=due)
@@ -122,7 +133,7 @@ class Prober:
         )
 
     def _exchange(
-        self, transport: BaseAdapter, request: PreparedRequest, watch: Stopwatch, seen: _Sighting
+        self, transport: Sender, request: PreparedRequest, watch: Stopwatch, seen: _Sighting
     ) -> Observed:
         """Follow the redirects that are allowed; the last answer."""
         while True:

@@ -256,10 +256,16 @@ def test_the_request_is_one_piece(serve: Serve) -> None:
 # From here on no wire is needed: any adapter of requests is a transport.
 
 
+class Adapter(requests.adapters.HTTPAdapter):
+    """Knows nothing of certificates."""
+
+    certificate_not_after: float | None = None
+
+
 def with_requests(url: str, **keys: Any) -> Prober:
     secrets = Secrets({}, Path())
     probe = read_probe(url, secrets, Path(), keys)
-    return Prober(probe, secrets, lambda *_: requests.adapters.HTTPAdapter(), Clock())
+    return Prober(probe, secrets, lambda *_: Adapter(), Clock())
 
 
 @responses.activate
