@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from http.client import HTTPException, RemoteDisconnected
+from http.client import HTTPException
 
 from probe.measure.errors import (
     Denied,
@@ -32,7 +32,6 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (RedirectRefused, Reason.HTTP_3XX),
     (socket.gaierror, Reason.DNS),
     (ConnectionRefusedError, Reason.REFUSED),
-    (RemoteDisconnected, Reason.RESET),
     (ConnectionError, Reason.RESET),
     (ssl.SSLError, Reason.TLS),
     (HTTPException, Reason.PROTOCOL),

@@ -30,8 +30,8 @@ class Grid:
         return cls(first=anchor + zlib.crc32(name.encode()) * length // 2**32, interval=length)
 
     def after(self, instant: int) -> int:
-        """The first due time later than an instant."""
-        return max(self.first, instant + self.interval - (instant - self.first) % self.interval)
+        """The first due time later than an instant, which is not before the anchor."""
+        return instant + self.interval - (instant - self.first) % self.interval
 
 
 class MonotonicZone(tzinfo):
