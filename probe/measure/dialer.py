@@ -32,7 +32,6 @@ class Connection:
 
     def alive(self) -> bool:
         """Whether the server has neither closed an idle connection nor sent what none asked for."""
-        self.timed.setblocking(False)
         try:
             socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -168,7 +167,10 @@ def _first(addresses: list[Address], watch: Stopwatch) -> tuple[TimedSocket, Mar
             return _open(address, watch, share=1 / (len(addresses) - count))
         except OSError as error:
             errors.append(error)
-    raise min(reversed(errors), key=_silence)
+    try:
+        raise min(reversed(errors), key=_silence)
+    finally:
+        errors.clear()  # an error holds this frame, which holds it: only the collector frees them
 
 
 def _silence(error: OSError) -> int:

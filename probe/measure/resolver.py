@@ -18,7 +18,12 @@ from probe.vocabulary import Phase
 from probe.workers import Workers
 
 MOST_LOOKUPS = 32
-"""Lookups under way at once, for different hosts; the others wait, and know it from their phase."""
+"""Lookups under way at once, for different hosts.
+
+The others wait for a turn. The limit is ours and so is that wait: it is no part of the phase `dns`
+but of what is taken out of the latency. Only a turn that does not come before the deadline is a
+failure for `dns`, because lookups that hang are what keeps it from coming.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Resolver:
         lookup = self._join((host, port, family))
         if not lookup.done.wait(watch.left()):
             raise TimeoutError("the lookup is still under way")
-        # the time of the lookup itself, not of waking two threads
+        # the time of the lookup itself, not of its turn, nor of waking two threads
         watch.since(lookup.began)
         watch.end(Mark(watch.now(), lookup.ended))
         if lookup.error:
@@ -127,7 +132,7 @@ class Resolver:
         except UnicodeError as error:  # a name that IDNA cannot encode
             failed = socket.gaierror(socket.EAI_NONAME, str(error))
         except Exception as error:  # noqa: BLE001  (they wait for an answer, whatever it is)
-            failed = error
+            failed = error.with_traceback(None)  # it holds this frame, which is to hold it
         lookup.ended = self._now()
         self._finish(key, lookup, failed and (_no_descriptor() or failed))
 

@@ -108,7 +108,7 @@ LAG = Declaration(
 CORRECTION = Declaration(
     "inference_probe_clock_correction_seconds",
     "histogram",
-    "What the interpreter would have added to a latency, and was taken out.",
+    "What this process would have added to a latency, and was taken out.",
 )
 BUILD = Declaration(
     "inference_probe_build_info", "gauge", "The version that runs.", ("version", "python_version")

@@ -100,6 +100,33 @@ def test_a_model_that_refuses_is_down_though_ipv6_is_off(monkeypatch: pytest.Mon
     assert reason(run(f"http://localhost:{port}/", getaddrinfo=getaddrinfo)) is Reason.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("numbers", "wanted"),
+    [
+        ((errno.EADDRNOTAVAIL, errno.EHOSTUNREACH), Reason.UNREACHABLE),
+        ((errno.EHOSTUNREACH, errno.EADDRNOTAVAIL), Reason.UNREACHABLE),
+        ((errno.EHOSTUNREACH, errno.ECONNREFUSED), Reason.REFUSED),
+        ((errno.ECONNREFUSED, errno.EHOSTUNREACH), Reason.REFUSED),
+    ],
+)
+def test_of_several_addresses_the_error_counts_that_tells_the_most(
+    monkeypatch: pytest.MonkeyPatch, numbers: tuple[int, int], wanted: Reason
+) -> None:
+    """What the server says before what the network says, and that before what we say."""
+    said = iter(numbers)
+
+    def connect(*_: Any) -> None:
+        raise OSError(next(said), "as the test says")
+
+    def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
+        places = [("192.0.2.1", 80), ("192.0.2.2", 80)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+    monkeypatch.setattr(TimedSocket, "connect_within", connect)
+
+    assert reason(run("http://model.test/", getaddrinfo=getaddrinfo)) is wanted
+
+
 def test_the_next_address_is_tried(serve: Serve) -> None:
     """A host with a dead address and a living one answers."""
     server = serve(always(answer()), host="127.0.0.1")

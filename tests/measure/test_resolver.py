@@ -15,7 +15,8 @@ from probe.clock import Clock
 from probe.measure.resolver import MOST_LOOKUPS, Resolver
 from probe.measure.stopwatch import Stopwatch
 from probe.vocabulary import Phase, Reason, Result
-from probe.workers import Workers
+from probe.workers import Task, Workers
+from tests.fakes import FakeTime
 from tests.measure.probing import make_prober, reason
 
 LOOPBACK = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
@@ -137,6 +138,32 @@ def test_whoever_joins_late_has_waited_less(resolver: Resolver, server: NameServ
 
     for one, since in zip((first, second), began, strict=True):
         assert one.times().phases()[Phase.DNS] == pytest.approx(ended - since, abs=0.05)
+
+
+def test_what_is_ours_is_no_part_of_a_lookup() -> None:
+    """Neither the wait for its turn nor waking up when it is done: they are taken out, and told."""
+    time = FakeTime()
+
+    class Slow(Workers):
+        def submit(self, task: Task) -> None:
+            time.advance(0.5)
+            task()
+            time.advance(0.25)
+
+    def getaddrinfo(*asked: Any) -> list[tuple[Any, ...]]:
+        if asked[-1] & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "a name")
+        time.advance(0.125)
+        return list(LOOPBACK)
+
+    stopwatch = Stopwatch(time.clock(), 5)
+    resolver = Resolver(Slow("resolver"), time.clock(), getaddrinfo)
+
+    resolver.resolve("model.test", 80, socket.AF_UNSPEC, stopwatch)
+    stopwatch.begin(Phase.CONNECT, at=stopwatch.mark(time.wall))  # the kernel's stamps count
+
+    assert stopwatch.times().phases() == {Phase.DNS: 0.125, Phase.CONNECT: 0}
+    assert stopwatch.times().correction == 0.75
 
 
 def test_lookups_that_hang_are_limited_in_number(resolver: Resolver, server: NameServer) -> None:
