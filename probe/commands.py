@@ -129,7 +129,10 @@ def _results(runs: Sequence[Callable[[], Result]]) -> list[Result]:
                 run, future = waiting.popleft()
             except IndexError:
                 return
-            future.set_result(run())
+            try:
+                future.set_result(run())
+            except Exception as bug:  # noqa: BLE001  (who waits for it raises it)
+                future.set_exception(bug)
 
     workers = Workers("once")
     for _ in range(min(MOST_AT_ONCE, len(runs))):

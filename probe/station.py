@@ -1,5 +1,7 @@
 """One probe at work. Its counts and what is remembered of it outlive a change of its settings."""
 
+import logging
+
 from probe.clock import Clock
 from probe.measure.failure import classify
 from probe.measure.grace import Grace
@@ -13,6 +15,8 @@ from probe.settings.schema import Probe
 from probe.vocabulary import Result
 from probe.web.ondemand import Target
 from probe.workshop import Instrument
+
+logger = logging.getLogger(__name__)
 
 
 class Station:
@@ -76,11 +80,18 @@ class Station:
         self._instrument.close()
 
     def _run(self, tick: Tick) -> None:
-        self._recorder.started(tick.lag)
-        self._finish(self._instrument.run(tick.due))
+        try:
+            result = self._instrument.run(tick.due)
+        except Exception as bug:
+            logger.exception("a bug: the probe %s has not come to a result", self.probe.name)
+            self._unable(tick, RuntimeError(f"a bug, {type(bug).__name__}: the log has it all"))
+        else:
+            # only now: who reads the counts may hold them for long, and the probe was due
+            self._recorder.started(tick.lag)
+            self._finish(result)
 
     def _unable(self, tick: Tick, error: Exception) -> None:
-        """There is no thread for it."""
+        """There was no thread for it, or it broke."""
         self._finish(
             Result(
                 probe=self.probe.name,

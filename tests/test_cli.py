@@ -3,12 +3,15 @@
 import json
 import re
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
-from probe import __version__
+from probe import __version__, commands
+from probe.vocabulary import Result
+from tests.builders import result_of
 from tests.commands import COMMAND, environment, invoke
 from tests.servers import OK, answering, serving
 
@@ -90,6 +93,25 @@ def test_once_draws(tmp_path: Path, encoding: str, bar: str) -> None:
     assert re.search(rf"    wait +\d+\.\d{{3}} ms +{bar}+\n +queue +20\.000 ms", said.stdout)
     assert "told 1 time that made no sense" in said.stdout
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_a_bug_ends_once() -> None:
+    """It is raised, and not waited for: no result will come of it."""
+    raised: list[Exception] = []
+
+    def broken() -> Result:
+        raise ValueError("a bug")
+
+    def once() -> None:
+        try:
+            commands._results([result_of, broken])
+        except ValueError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=once, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert [str(error) for error in raised] == ["a bug"]
 
 
 def test_once_knows_its_probes(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ class Prober:
         self._clock = clock
 
     def run(self, due: int | None = None) -> Result:
-        """Probe once; `due` is the instant (monotonic, ns) of a scheduled run."""
+        """Probe once; `due` is the instant (monotonic, ns) of a scheduled run.
+
+        Whatever becomes of the request is a result. Only a bug in what is made of it is raised.
+        """
         started = self._clock.monotonic()
         watch = Stopwatch(self._clock, self._probe.timeout)
         # as it is written: the path may hold a secret

@@ -120,7 +120,7 @@ class Recorder:
             del self._records[name]
 
     def started(self, lag: float) -> None:
-        """A scheduled probe starts, so many seconds after its due time."""
+        """A scheduled probe has started, so many seconds after its due time."""
         with self._lock:
             self._lag.observe(lag)
 

@@ -94,7 +94,7 @@ class Ticker:
     def _hand_over(self, due: int) -> None:
         try:
             self._crew.submit(lambda: self._start(due))
-        except RuntimeError as no_thread:
+        except Exception as no_thread:  # noqa: BLE001  (whatever it is, the tick is in flight)
             self._unable(Tick(due=due, lag=self._lag(due)), no_thread)
 
     def _start(self, due: int) -> None:

@@ -188,11 +188,12 @@ class OneTicker:
     def __init__(self) -> None:
         self.time, self.crew, self.gate, self.ledger = FakeTime(), FakeCrew(), Gate(), Ledger()
         self.ran: list[Tick] = []
+        self.failed: list[Exception] = []
         self.ticker = Ticker(
             "p",
             Pace(interval=1.0, timeout=0.5),
             run=self.ran.append,
-            unable=lambda _tick, _error: None,
+            unable=lambda _tick, error: self.failed.append(error),
             gate=self.gate,
             book=self.ledger.open("p"),
             crew=self.crew,
@@ -254,6 +255,29 @@ def test_paused() -> None:
     one.ticker.tick(one.time.monotonic)
     one.crew.tasks.pop()()
     assert len(one.ran) == 1
+
+
+def test_a_removed_probe_sends_nothing_more() -> None:
+    """What was due and waits for its thread is not started, and counted as what it is."""
+    one = OneTicker()
+    one.ticker.tick(one.time.monotonic)
+    one.ticker.stop()
+    one.crew.tasks.pop()()
+    one.ticker.tick(one.time.monotonic)
+    assert (one.ran, one.crew.tasks) == ([], [])
+    assert (one.account.in_flight, one.account.skipped[Skip.SHUTDOWN]) == (0, 2)
+
+
+def test_whatever_keeps_a_thread_from_starting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what nobody foresaw: else the tick would be in flight for ever."""
+    one, no_memory = OneTicker(), MemoryError()
+
+    def submit(_task: Task) -> None:
+        raise no_memory
+
+    monkeypatch.setattr(one.crew, "submit", submit)
+    one.ticker.tick(one.time.monotonic)
+    assert one.failed == [no_memory]
 
 
 def test_heartbeat() -> None:
