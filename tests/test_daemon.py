@@ -3,12 +3,20 @@
 import asyncio
 import json
 import signal
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 import yaml
 
+from probe.clock import Clock
+from probe.daemon import Daemon
+from probe.measure.prober import Prober
+from probe.vocabulary import Result
+from probe.web.server import listen
+from tests.builders import result_of, settings_of
 from tests.commands import running
 from tests.servers import OK, answering, hanging, serving
 
@@ -137,6 +145,36 @@ def test_stopping_gives_up_what_hangs(tmp_path: Path) -> None:
         began = time.monotonic()
         assert daemon.terminate() == 0
         assert time.monotonic() - began < 4
+
+
+def test_the_drain_is_no_longer_than_the_longest_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a probe does not keep its deadline: what it waits for is no answer any more."""
+    running, released = threading.Event(), threading.Event()
+
+    def run(*_: object) -> Result:
+        running.set()
+        released.wait(30)
+        return result_of()
+
+    monkeypatch.setattr(Prober, "run", run)
+    probe = {"name": "model", "url": "http://127.0.0.1:1/", "interval": "200ms", "timeout": "1s"}
+    daemon = Daemon(
+        settings_of(tmp_path, probe),
+        listen("127.0.0.1:0"),
+        environ={},
+        base=tmp_path,
+        clock=Clock(),
+    )
+    daemon.start()
+    try:
+        assert running.wait(10)
+        began = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - began < 6
+    finally:
+        released.set()
 
 
 def test_a_starting_model_is_not_charged(tmp_path: Path) -> None:

@@ -195,3 +195,21 @@ def test_a_deadline_is_the_runs_and_not_the_connections(serve: Serve, pool: Pool
 
     assert [reason(prober.run()) for _ in range(4)] == [None] * 4
     assert server.connections == 1
+
+
+def test_a_pool_that_was_closed_keeps_nothing(serve: Serve, pool: Pool) -> None:
+    """A run that is under way when its probe is changed or removed comes to its end, and then
+    closes its connection.
+    """
+    ended = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        pool.close()
+        peer.send(answer())
+        if peer.request() is None:
+            ended.set()
+
+    assert reason(make_prober(serve(script).url(), pool=pool).run()) is None
+
+    assert ended.wait(5)

@@ -82,6 +82,30 @@ def test_a_wall_clock_that_is_slewed_is_believed() -> None:
     assert watch.times().clock == "kernel"
 
 
+def test_clocks_are_not_read_at_once() -> None:
+    """A process that is held up between the two clocks for 150 us has not seen one set."""
+    time = FakeTime()
+    watch = Stopwatch(time.clock(), 5)
+    watch.begin(Phase.WAIT)
+    time.advance(0.2)
+    time.step_wall(0.00015)
+    watch.end(watch.mark(time.wall))
+    assert watch.times().clock == "kernel"
+
+
+def test_a_phase_never_begins_earlier_than_it_was_begun() -> None:
+    """What was under way before, as a lookup that another probe has asked for, was not its time."""
+    time = FakeTime()
+    watch = Stopwatch(time.clock(), 5)
+    before = time.monotonic
+    time.advance(0.25)
+    watch.begin(Phase.DNS)
+    watch.since(before)
+    time.advance(0.5)
+    watch.end(watch.mark(time.wall))
+    assert phases(watch) == {Phase.DNS: 0.5}
+
+
 def test_without_stamps_the_process_keeps_the_time() -> None:
     """Where the kernel says nothing the clock is `user`."""
     time = FakeTime()

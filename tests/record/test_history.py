@@ -239,3 +239,21 @@ def test_results_are_remembered_with_their_times(past: Past) -> None:
     for n in range(3):
         past.history.finished(replace(result_of(), started=start + timedelta(seconds=n)))
     assert [one.started.second for one in past.kept().recent()] == [0, 1, 2]
+
+
+def test_the_slowest_is_kept_for_an_hour(past: Past) -> None:
+    """For twelve times five minutes, of which the one under way is the last."""
+    past.now = 300.0 * 1000
+    past.history.finished(result_of(latency=0.9))
+    past.now += 300 * 12 - 1
+    assert [one.latency for one in past.kept().slowest()] == [0.9]
+    past.now += 1
+    assert past.kept().slowest() == []
+
+
+@pytest.mark.parametrize("gap", range(4, 13))
+def test_a_tally_forgets_over_a_gap_of_any_length(gap: int) -> None:
+    """Also over one that is as long as its ring, or twice, where its slots are the same again."""
+    tally = Tally(slot=10, slots=4)
+    tally.add(1000, good=False)
+    assert tally.last(1000 + 10 * gap, 40) == Count()

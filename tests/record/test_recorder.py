@@ -124,6 +124,43 @@ def test_our_own_faults_are_in_no_histogram(tmp_path: Path, reason: Reason) -> N
     assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 0
 
 
+def _total(kept: Kept, name: str) -> float:
+    """The value of a series that no probe has for itself."""
+    (found,) = [one.value for one in kept.samples() if (one.name, one.labels) == (name, {})]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reason", "observed"),
+    [(None, 1), (Reason.REFUSED, 1), (Reason.INTERNAL, 0), (Reason.STARTUP, 0)],
+)
+def test_corrections_are_those_of_latencies(
+    tmp_path: Path, reason: Reason | None, observed: int
+) -> None:
+    """Where no latency is observed none was corrected."""
+    kept = Kept(tmp_path)
+    kept.recorder.finished(result_of(reason=reason, correction=0.25))
+    assert _total(kept, "inference_probe_clock_correction_seconds_count") == observed
+    assert _total(kept, "inference_probe_clock_correction_seconds_sum") == observed * 0.25
+
+
+def test_lag_is_observed(tmp_path: Path) -> None:
+    """As much of it as there was."""
+    kept = Kept(tmp_path)
+    kept.recorder.started(0.25)
+    kept.recorder.started(0.5)
+    assert _total(kept, "inference_probe_schedule_lag_seconds_count") == 2
+    assert _total(kept, "inference_probe_schedule_lag_seconds_sum") == 0.75
+
+
+def test_merged_reads_are_counted(tmp_path: Path) -> None:
+    """Of successes and of failures."""
+    kept = Kept(tmp_path)
+    kept.recorder.finished(result_of(merged_reads=2))
+    kept.recorder.finished(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
+    assert kept.value("inference_probe_merged_reads_total") == 3
+
+
 def test_phases_are_those_of_successes(tmp_path: Path) -> None:
     """A failure's phases are not mixed into the histograms of how long a phase takes."""
     kept = Kept(tmp_path)
@@ -279,6 +316,26 @@ def test_settings_that_change(
 ) -> None:
     """What means the same is kept; a histogram of other buckets begins anew, in all its series."""
     assert _counts(_reloaded(tmp_path, {}, keys)) == counts
+
+
+def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:
+    """A reload does not make a model look as if it had never answered."""
+    kept = _reloaded(tmp_path, {}, {"interval": "3s"})
+    assert kept.value("inference_probe_last_run_timestamp_seconds") == NOW
+    assert kept.value("inference_probe_last_success_timestamp_seconds") == NOW
+
+
+def test_a_server_time_that_is_mapped_later_starts_at_zero(tmp_path: Path) -> None:
+    """And the histograms of those that were known go on, mapped or not."""
+    kept = Kept(tmp_path)
+    kept.recorder.finished(result_of(server={Component.QUEUE: 0.02}))
+    timing = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
+    kept.recorder.change(probe_of(tmp_path, server_timing=[timing]))
+    assert kept.value("inference_probe_server_seconds_count", component="queue") == 1
+    assert kept.value("inference_probe_server_seconds_count", component="total") == 0
+    kept.recorder.finished(result_of(server={Component.TOTAL: 0.02}))
+    kept.recorder.change(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
+    assert kept.value("inference_probe_server_seconds_count", component="total") == 1
 
 
 def test_certificate_of_another_url(tmp_path: Path) -> None:
