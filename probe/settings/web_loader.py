@@ -37,8 +37,8 @@ def load_web(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
 
 
 def _is_blank(content: bytes) -> bool:
-    """Whether there is nothing in a file but comments."""
-    return not any(line.split(b"#")[0].strip() for line in content.splitlines())
+    """Whether there is nothing in a file but comments, and perhaps the beginning of a document."""
+    return all(line.split(b"#")[0].strip() in (b"", b"---") for line in content.splitlines())
 
 
 def _not_honoured(value: Any) -> Iterator[Finding]:

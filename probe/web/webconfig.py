@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.settings.problems import ConfigError, Problem
-from probe.settings.web import WebSettings
+from probe.settings.web import ClientAuth, WebSettings
 from probe.settings.web_loader import load_web
 
 RETRY_SECONDS = 1.0
@@ -63,10 +63,12 @@ class WebConfig:
         if (context is None) != (self._context is None):
             message = "restart to begin or to end speaking TLS"
             raise ConfigError((Problem(file=str(path), path="tls_server_config", message=message),))
-        if self._settings.basic_auth_users and settings == WebSettings():
-            # Who writes a file in place empties it first: that must not open the door.
-            message = "empty; restart to let everybody in"
-            raise ConfigError((Problem(file=str(path), path="", message=message),))
+        after = _guards(settings)
+        for place, guarded in _guards(self._settings).items():
+            if guarded and not after[place]:
+                # A file that is written in place may be read before all of it is there.
+                message = "keeps nobody out any more; restart if that is meant"
+                raise ConfigError((Problem(file=str(path), path=place, message=message),))
         return settings, context
 
     def _complain(self, complaint: str) -> None:
@@ -85,6 +87,17 @@ class WebConfig:
             yield from (tls.cert_file, tls.key_file)
             if tls.client_ca_file:
                 yield tls.client_ca_file
+
+
+def _guards(settings: WebSettings) -> dict[str, bool]:
+    """Whether each of the places in the file that can keep somebody out does so."""
+    tls = settings.tls_server_config
+    auth = tls.client_auth_type if tls else ClientAuth.NONE
+    return {
+        "basic_auth_users": bool(settings.basic_auth_users),
+        "tls_server_config.client_auth_type": auth is ClientAuth.REQUIRED,
+        "tls_server_config.client_allowed_sans": bool(tls and tls.client_allowed_sans),
+    }
 
 
 def _version(path: Path) -> Version:

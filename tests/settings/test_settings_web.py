@@ -36,7 +36,7 @@ def complaints(directory: Path, content: str) -> list[str]:
     return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("content", ["", "\n", "# only this\n  # and this\n"])
+@pytest.mark.parametrize("content", ["---\n", "", "\n", "# only this\n  # and this\n"])
 def test_an_empty_file_asks_for_nothing(directory: Path, content: str) -> None:
     """It is HTTP without TLS, for everybody."""
     (directory / "web.yml").write_text(content)

@@ -122,6 +122,18 @@ def test_tls_does_not_end_by_itself(tmp_path: Path) -> None:
         assert get(site, client()) == b"False "
 
 
+@pytest.mark.parametrize("less", ["", IF_GIVEN, REQUIRED])
+def test_clients_do_not_become_strangers(tmp_path: Path, less: str) -> None:
+    """While a file that asks for certificates of certain clients is written, no other is let in."""
+    path = config(tmp_path, f'{REQUIRED}  client_allowed_sans: ["prometheus.example"]\n')
+    with door(path) as site:
+        config(tmp_path, less)
+        assert get(site, client(CLIENTS.issue_cert("prometheus.example"))).startswith(b"True")
+        for shown in (None, CLIENTS.issue_cert("other.example")):
+            with pytest.raises(OSError, match=r"(?i)alert|reset|broken|^$|eof"):
+                get(site, client(shown))
+
+
 @pytest.mark.parametrize("more", [REQUIRED, IF_GIVEN])
 def test_a_client_with_a_certificate_is_a_user(tmp_path: Path, more: str) -> None:
     """Where there are no users, a verified certificate says who is asking."""

@@ -169,7 +169,10 @@ def test_a_symlink_swap_is_a_change(tmp_path: Path) -> None:
         assert [get(site, ("alice", n)).status_code for n in "12"] == [401, 200]
 
 
-@pytest.mark.parametrize("content", ["", "# nothing\n", "basic_auth_users: 5\n", "{", None])
+@pytest.mark.parametrize(
+    "content",
+    ["", "# nothing\n", "basic_auth_users: 5\n", "basic_auth_users: {}\n", "---\n", "{", None],
+)
 def test_a_bad_file_changes_nothing(
     site: Door, config: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,6 +185,20 @@ def test_a_bad_file_changes_nothing(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     write(config, alice=hashed("new"))
     assert get(site, ("alice", "new")).status_code == 200
+
+
+def test_half_a_file_opens_nothing(tmp_path: Path) -> None:
+    """A file that is written in place lets nobody in, at whatever length it is read."""
+    path = tmp_path / "web.yml"
+    whole = (
+        "http_server_config:\n  headers:\n    X-Frame-Options: deny\n"
+        f"basic_auth_users:\n  alice: {hashed('x')}\n"
+    )
+    path.write_text(whole)
+    with door(path) as site, requests.Session() as session:
+        for length in range(len(whole)):
+            path.write_text(whole[:length])
+            assert session.get(f"http://{site.host}/", timeout=5).status_code == 401
 
 
 def test_headers_of_the_web_config(tmp_path: Path) -> None:
