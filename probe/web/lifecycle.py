@@ -71,7 +71,7 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
             if not lifecycle.enabled:
                 words = "not enabled: run with --web.enable-lifecycle"
                 raise HTTPException(HTTPStatus.FORBIDDEN, words)
-            _refuse_other_sites(request)
+            _refuse_browsers(request)
             return await act()
 
         return handle
@@ -95,12 +95,15 @@ async def _ready(_: Request) -> Response:
     return _said("inference-probe is ready")
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """A browser says where a form comes from; others, such as curl, say nothing."""
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "").lower()
-    if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "refused: asked for by a page of another site")
+def _refuse_browsers(request: Request) -> None:
+    """No page of ours posts, so whatever a browser posts for a page comes from another site.
+
+    Its `Origin` may be our own name all the same: a site can have its name resolve to our address.
+    """
+    asked_by = request.headers.get("sec-fetch-site", "none")
+    if "origin" in request.headers or asked_by != "none":
+        words = "refused: asked for by a page in a browser; use curl -X POST"
+        raise HTTPException(HTTPStatus.FORBIDDEN, words)
 
 
 def _said(words: str, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -67,20 +67,37 @@ def test_looking_changes_nothing(action: str) -> None:
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://[", ""]
 )
-def test_forms_of_other_sites(origin: str) -> None:
-    """A browser that posts for another site is refused; for our own, and curl, it is done."""
+@pytest.mark.parametrize("action", ACTIONS)
+def test_pages_of_other_sites(action: str, origin: str) -> None:
+    """A browser that posts for a page is refused; for curl, it is done."""
     called: list[str] = []
-    with site(enabled=True, pause=lambda: called.append("pause")) as url:
-        assert _post(url + "pause", Origin=origin).status_code == 403
+
+    def act() -> str:
+        called.append(action)
+        return "done"
+
+    with site(enabled=True, **{action: act}) as url:
+        assert _post(url + action, Origin=origin).status_code == 403
         assert called == []
-        assert _post(url + "pause", Origin=url.removesuffix("/-/")).status_code == 200
-    assert called == ["pause"]
+        assert _post(url + action).status_code == 200
+    assert called == [action]
 
 
-def test_pages_without_a_site() -> None:
-    """A page that has no origin is not ours, even where the request names no host."""
+def test_a_name_that_becomes_ours() -> None:
+    """A page of a site whose name was made to lead here has our origin, and is refused as well."""
+    evil = {"Host": "evil.example:10115", "Origin": "http://evil.example:10115"}
     with site(enabled=True) as url:
+        assert _post(url + "pause", **evil).status_code == 403
+        assert _post(url + "pause", Origin=url.removesuffix("/-/")).status_code == 403
         assert _post(url + "pause", Origin="null", Host="").status_code == 403
+
+
+@pytest.mark.parametrize("asked_by", ["cross-site", "same-site", "same-origin", "", "None"])
+def test_browsers_that_name_no_origin(asked_by: str) -> None:
+    """What a browser says of a request that a page has made is enough to refuse it."""
+    with site(enabled=True) as url:
+        assert _post(url + "pause", **{"Sec-Fetch-Site": asked_by}).status_code == 403
+        assert _post(url + "pause", **{"Sec-Fetch-Site": "none"}).status_code == 200
 
 
 def test_problems_are_told() -> None:
