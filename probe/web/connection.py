@@ -37,8 +37,8 @@ class Connection(H11Protocol):
         self.since = self.loop.time()
         self._allowed = frozenset(allowed)
         self._refused = False
-        self._request = _Alarm(self.loop, REQUEST_SECONDS, self._too_slow)
-        self._answer = _Alarm(self.loop, ANSWER_SECONDS, self._give_up)
+        self._request = _Alarm(self.loop, REQUEST_SECONDS)
+        self._answer = _Alarm(self.loop, ANSWER_SECONDS)
 
     @property
     def waits(self) -> bool:
@@ -48,7 +48,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(1)  # so that `pause_writing` tells of whatever is left
-        self._request.set()
+        self._request.set(self._too_slow)
         shown = transport.get_extra_info("peercert")
         if self._allowed and not self._allowed & names(shown or {}):
             transport.abort()
@@ -59,13 +59,14 @@ class Connection(H11Protocol):
         self._request.clear()
         self._answer.clear()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # which uvicorn leaves where a client has reset
         self.lost.set()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         if self.waits:
-            self._request.set()
+            self._request.set(self._too_slow)
         super().data_received(data)
         if not self.waits:
             self._request.clear()
@@ -73,7 +74,7 @@ class Connection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._answer.set()
+        self._answer.set(self._give_up)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -119,19 +120,20 @@ class Connection(H11Protocol):
 
 
 class _Alarm:
-    """Does something unless it is cleared in time. To set it again does not put it off."""
+    """Does something unless it is cleared in time. To set it again does not put it off.
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, ring: Callable[[], None]
-    ) -> None:
+    It knows what to do only while it is set: a connection in a cycle of references would keep its
+    TLS buffers until the next full collection, which may be hours away.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._ring = ring
         self._handle: asyncio.TimerHandle | None = None
 
-    def set(self) -> None:
+    def set(self, ring: Callable[[], None]) -> None:
         if self._handle is None:
-            self._handle = self._loop.call_later(self._seconds, self._ring)
+            self._handle = self._loop.call_later(self._seconds, ring)
 
     def clear(self) -> None:
         if self._handle:

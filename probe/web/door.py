@@ -1,8 +1,11 @@
 """Lets clients in, and when there are too many shows out who has kept us waiting longest."""
 
 import asyncio
+import asyncio.sslproto
 import logging
 import socket
+import ssl
+import traceback
 
 import uvicorn
 
@@ -10,6 +13,10 @@ from probe.web.connection import LARGEST_HEAD, REQUEST_SECONDS, Connection
 from probe.web.webconfig import WebConfig
 
 MOST_CONNECTIONS = 256
+MOST_HANDSHAKES = 64
+"""At once. Nobody has said yet who he is, and OpenSSL and asyncio keep 50 KB for each."""
+TLS_RECORD = 16 * 1024
+"""Bytes: the longest piece that OpenSSL has to give."""
 RETRY_SECONDS = 0.1
 GOODBYE_SECONDS = 1.0
 """For a client to say that it has understood the end of TLS."""
@@ -36,9 +43,11 @@ class Door:
         self._listener = listener
         self._config = config
         self._clients: dict[Connection, asyncio.Task[None]] = {}
+        self._greeting: dict[Connection, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Until it is cancelled."""
+        _small_buffers()
         loop, stuck = asyncio.get_running_loop(), False
         self._listener.setblocking(False)
         while True:
@@ -84,6 +93,25 @@ class Door:
             if tls and not await _speaks_tls(accepted):
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms an answer
+            await self._greet(client, accepted, tls)
+            await client.lost.wait()
+        except OSError as error:
+            logger.debug("a client did not come in: %s", error)
+            traceback.clear_frames(error.__traceback__)  # asyncio's hold it, and so themselves
+        finally:
+            self._clients.pop(client, None)
+            if client.transport:
+                client.transport.abort()
+
+    async def _greet(
+        self, client: Connection, accepted: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        """With TLS this is the handshake; of too many the one that began first is given up."""
+        if len(self._greeting) >= MOST_HANDSHAKES:
+            first = next(iter(self._greeting))
+            self._greeting.pop(first).cancel()
+        self._greeting[client] = self._clients[client]
+        try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: client,
                 accepted,
@@ -91,13 +119,16 @@ class Door:
                 ssl_handshake_timeout=REQUEST_SECONDS if tls else None,
                 ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
             )
-            await client.lost.wait()
-        except OSError as error:
-            logger.debug("a client did not come in: %s", error)
         finally:
-            self._clients.pop(client, None)
-            if client.transport:
-                client.transport.abort()
+            self._greeting.pop(client, None)
+
+
+def _small_buffers() -> None:
+    """Left alone, asyncio reads TLS into 256 KiB for each connection, which is 64 MiB for all.
+
+    There is no other way to tell it; nothing else in this process speaks TLS with asyncio.
+    """
+    asyncio.sslproto.SSLProtocol.max_size = TLS_RECORD
 
 
 async def _speaks_tls(client: socket.socket) -> bool:

@@ -1,17 +1,23 @@
 """TLS of the server: certificates that change, clients that have to show one, and stalls."""
 
+import gc
 import os
+import socket
 import ssl
 import time
-from contextlib import ExitStack, closing
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 import requests
 import trustme
 
+from probe.web.door import MOST_HANDSHAKES
 from tests.commands import running
 from tests.web.doors import Door, door, hashed
+from tests.web.sites import wait_until
 
 OURS = trustme.CA()
 CLIENTS = trustme.CA()
@@ -230,6 +236,79 @@ def test_cipher_suites(tmp_path: Path) -> None:
         context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
         with pytest.raises(ssl.SSLError, match=r"(?i)handshake|eof"):
             get(site, context)
+
+
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00"
+"""What begins a handshake that is never gone on with."""
+
+
+def test_few_handshakes_at_once(tmp_path: Path) -> None:
+    """Of many that are begun and not gone on with the oldest are given up, and others get in."""
+    with door(config(tmp_path)) as site, ExitStack() as stack:
+        begun = [stack.enter_context(closing(site.connect())) for _ in range(MOST_HANDSHAKES + 20)]
+        for one in begun:
+            one.sendall(HELLO)
+        time.sleep(1)
+        assert get(site, client()) == b"False "
+        for one in begun[:20]:
+            one.settimeout(5)  # while the handshake itself may take twice as long
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        begun[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            begun[-1].recv(1)
+
+
+def begin(site: Door) -> None:
+    with closing(site.connect()) as raw:
+        raw.sendall(HELLO)
+        time.sleep(0.1)
+
+
+def reset(site: Door) -> None:
+    """Ask, and go before the answer has been read."""
+    with site.connect() as raw, client().wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+        tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        tls.recv(1)
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("visit", [begin, certificate_of, lambda site: get(site, client()), reset])
+def test_a_connection_leaves_nothing_behind(
+    tmp_path: Path, visit: Callable[[Door], object]
+) -> None:
+    """Its buffers are free as soon as it is over; a full collection may be hours away."""
+    with door(config(tmp_path)) as site:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                visit(site)
+            wait_until(lambda: not [one for one in gc.get_objects() if type(one) is SSLProtocol])
+        finally:
+            gc.enable()
+
+
+def test_strangers_take_little_memory(tmp_path: Path) -> None:
+    """Rounds of connections that begin to speak TLS, and no more, take less than 30 MB."""
+
+    def taken() -> int:
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0])
+
+    with running(
+        "--url=http://127.0.0.1:9/", "--interval=1h", f"--web.config.file={config(tmp_path)}"
+    ) as daemon:
+        port = int(daemon.url.rpartition(":")[2])
+        time.sleep(1)
+        before = taken()
+        for _ in range(3):
+            with ExitStack() as stack:
+                for _ in range(256):
+                    one = socket.create_connection(("127.0.0.1", port), timeout=10)
+                    stack.enter_context(closing(one)).sendall(HELLO)
+                time.sleep(1)
+        assert taken() - before < 30_000
 
 
 def test_stalled_handshakes_block_nobody(tmp_path: Path) -> None:
