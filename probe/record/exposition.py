@@ -6,6 +6,7 @@ second in which nothing else could run. Here the text of labels and buckets is m
 says, and how it is escaped, is held against prometheus_client's own parsers.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from prometheus_client.utils import floatToGoString
 
 from probe.record.metrics import Declaration
 
+_OPENMETRICS = "application/openmetrics-text"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -60,13 +62,28 @@ class Source(Protocol):
     def expose(self, to: Exposition) -> None: ...
 
 
+def form(accept: str) -> str:
+    """The content type for a scrape that accepts this; for `render` it stands for the same.
+
+    There are few of them, whatever clients say. Of OpenMetrics 1.0.0 is what is written, also
+    where a later version is accepted.
+    """
+    try:
+        _, content_type = choose_encoder(accept)
+    except TypeError:  # where a version that is accepted is no number
+        _, content_type = choose_encoder("")
+    if content_type.startswith(_OPENMETRICS):
+        return re.sub("version=[^;]*", "version=1.0.0", content_type)
+    return content_type
+
+
 def render(accept: str, sources: Iterable[Source], others: Collector) -> tuple[bytes, str]:
     """The whole page and its content type, in the format that a scrape accepts.
 
     `others` are what prometheus_client itself collects; they come last, and so does its `# EOF`.
     """
     encode, content_type = choose_encoder(accept)
-    ours = Exposition(openmetrics=content_type.startswith("application/openmetrics-text"))
+    ours = Exposition(openmetrics=content_type.startswith(_OPENMETRICS))
     for source in sources:
         source.expose(ours)
     return ours.text().encode() + encode(others), content_type

@@ -7,16 +7,18 @@ from http import HTTPStatus
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from probe.record.exposition import form
 from probe.record.history import History
 from probe.web.browser import BrowserHeaders
+from probe.web.compression import Compression, encoded, takes_gzip
 from probe.web.lifecycle import Lifecycle, lifecycle_routes
 from probe.web.ondemand import OnDemands, Target
 from probe.web.report import report
+from probe.web.shared import Shared
 from probe.web.site import site_routes
 
 Render = Callable[[str], tuple[bytes, str]]
@@ -35,12 +37,16 @@ def create_app(
     """The application: the page of metrics, pages for people, and probes asked for by name."""
     on_demand = OnDemands(targets, time.monotonic, MOST_ON_DEMAND)
 
-    def metrics(request: Request) -> Response:
-        try:
-            page, content_type = render(request.headers.get("accept", ""))
-        except TypeError:  # prometheus_client's, where a version that is accepted is no number
-            page, content_type = render("")
-        return Response(page, headers={"Content-Type": content_type})
+    scrapes = Shared[Response](1, fresh=0.0, now=time.monotonic)
+
+    async def metrics(request: Request) -> Response:
+        accepted, in_gzip = form(request.headers.get("accept", "")), takes_gzip(request.headers)
+
+        def scrape() -> Response:
+            page, content_type = render(accepted)
+            return encoded(Response(page, headers={"Content-Type": content_type}), in_gzip=in_gzip)
+
+        return await scrapes.of((accepted, in_gzip), scrape)
 
     async def probe(request: Request) -> Response:
         name = request.query_params.get("name")
@@ -62,7 +68,7 @@ def create_app(
         ],
         middleware=[
             Middleware(BrowserHeaders),
-            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1),
+            Middleware(Compression),
         ],
         exception_handlers={HTTPException: _error},
     )

@@ -1,6 +1,5 @@
 """The pages for people."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
-FRESH = 1.0
-"""Seconds for which the page of all probes is not made anew, however many people look at it."""
 SMALL_PLOT = 120
 """Results that the plot of one among many probes shows."""
 BREATH = 0.0001
@@ -39,28 +36,19 @@ class Pages:
         """`now` is the wall clock, in Unix seconds; `standstill` says why no probe is started."""
         self._now = now
         self._standstill = standstill
-        self._lock = threading.Lock()
-        self._home: tuple[float, str] | None = None
 
     @cached_property
     def _templates(self) -> "Environment":
         """Made when somebody opens a page: a sidecar that nobody looks at does without its 2 MB."""
         return _environment()
 
-    def home(self, everything: Callable[[], Iterable[Kept]]) -> str:
+    def home(self, everything: Iterable[Kept]) -> str:
         """All probes."""
-        with self._lock:  # one is made at a time: measuring goes on beside it
-            now = self._now()
-            if self._home is None or not 0 <= now - self._home[0] < FRESH:
-                self._home = (now, self._render_home(everything(), now))
-            return self._home[1]
-
-    def _render_home(self, everything: Iterable[Kept], now: float) -> str:
-        summaries = list(map(summarise, _unhurried(everything)))
-        cards = ((one, plot(one.kept, most=SMALL_PLOT)) for one in _unhurried(summaries))
+        summaries = list(map(summarise, everything))
+        cards = ((one, plot(one.kept, most=SMALL_PLOT)) for one in unhurried(summaries))
         template = self._templates.get_template("home.html")
         return template.render(
-            summaries=summaries, cards=cards, now=now, standstill=self._standstill()
+            summaries=summaries, cards=cards, now=self._now(), standstill=self._standstill()
         )
 
     def probe(self, kept: Kept, *, excerpts: bool) -> str:
@@ -74,7 +62,7 @@ class Pages:
         )
 
 
-def _unhurried(items: Iterable[T]) -> Iterator[T]:
+def unhurried(items: Iterable[T]) -> Iterator[T]:
     """The items, with time between them for whoever waits for the interpreter."""
     for item in items:
         time.sleep(BREATH)

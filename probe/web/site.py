@@ -1,8 +1,9 @@
 """Where the pages and the API are to be found."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +14,14 @@ from starlette.staticfiles import StaticFiles
 from probe.record.history import History, Kept
 from probe.web.access import is_authenticated
 from probe.web.api import all_probes, one_probe
-from probe.web.pages import HERE, Pages
+from probe.web.compression import encoded, takes_gzip
+from probe.web.pages import HERE, Pages, unhurried
+from probe.web.shared import Shared
+
+FRESH = 1.0
+"""Seconds for which a page is not made anew, however many people look at it."""
+THREADS = 2
+"""That make pages: while one takes long, as that of all probes does, another still comes."""
 
 _OF_THE_MOMENT = {"Cache-Control": "no-store"}
 
@@ -26,12 +34,13 @@ def site_routes(
     """The pages of the probes that there are at present, in this order; `standstill` says why no
     probe is started, if none is.
 
-    The handlers are no coroutines: they run on threads, and scrapes go on beside them.
+    They are made on threads, so that scrapes go on beside them.
     """
     pages = Pages(time.time, standstill)
+    shared = Shared[Response](THREADS, fresh=FRESH, now=time.monotonic)
 
-    def everything() -> list[Kept]:
-        return [kept for name in names() if (kept := history.of(name))]
+    def everything() -> Iterator[Kept]:
+        return unhurried([kept for name in names() if (kept := history.of(name))])
 
     def asked(request: Request) -> Kept:
         name = request.path_params["name"]
@@ -40,19 +49,24 @@ def site_routes(
         known = ", ".join(sorted(names()))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
 
-    def home(_: Request) -> Response:
-        return HTMLResponse(pages.home(everything), headers=_OF_THE_MOMENT)
+    async def answer(request: Request, make: Callable[[], Response]) -> Response:
+        in_gzip = takes_gzip(request.headers)
+        key = request.scope["path"], is_authenticated(request), in_gzip
+        return await shared.of(key, lambda: encoded(make(), in_gzip=in_gzip))
 
-    def probe(request: Request) -> Response:
-        page = pages.probe(asked(request), excerpts=is_authenticated(request))
-        return HTMLResponse(page, headers=_OF_THE_MOMENT)
+    async def home(request: Request) -> Response:
+        return await answer(request, lambda: _page(pages.home(everything())))
 
-    def api_probes(_: Request) -> Response:
-        return JSONResponse(all_probes(everything(), standstill()), headers=_OF_THE_MOMENT)
+    async def probe(request: Request) -> Response:
+        kept, excerpts = asked(request), is_authenticated(request)
+        return await answer(request, lambda: _page(pages.probe(kept, excerpts=excerpts)))
 
-    def api_results(request: Request) -> Response:
-        told = one_probe(asked(request), excerpts=is_authenticated(request))
-        return JSONResponse(told, headers=_OF_THE_MOMENT)
+    async def api_probes(request: Request) -> Response:
+        return await answer(request, lambda: _told(all_probes(everything(), standstill())))
+
+    async def api_results(request: Request) -> Response:
+        kept, excerpts = asked(request), is_authenticated(request)
+        return await answer(request, lambda: _told(one_probe(kept, excerpts=excerpts)))
 
     return [
         Route("/", home),
@@ -61,3 +75,11 @@ def site_routes(
         Route("/api/v1/probes/{name:path}/results", api_results),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
+
+
+def _page(page: str) -> Response:
+    return HTMLResponse(page, headers=_OF_THE_MOMENT)
+
+
+def _told(told: Mapping[str, Any]) -> Response:
+    return JSONResponse(told, headers=_OF_THE_MOMENT)

@@ -1,0 +1,46 @@
+"""Answers in gzip, for whoever takes them so."""
+
+import gzip
+
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LEVEL = 1
+"""A page of metrics becomes little smaller with more, and takes three times as long."""
+SMALL = 1000
+"""Bytes that are not worth it."""
+
+
+def takes_gzip(headers: Headers) -> bool:
+    """Whether a client does, by what it sent (RFC 9110, 12.5.3): with `q=0` it refuses."""
+    said = "".join(",".join(headers.getlist("accept-encoding")).lower().split())
+    weighed = (one.partition(";q=") for one in said.split(","))
+    return any(
+        coding == "gzip" and (not weight or bool(weight.strip("0.")))
+        for coding, _, weight in weighed
+    )
+
+
+def encoded(response: Response, *, in_gzip: bool) -> Response:
+    """The same answer, which says that others may get it otherwise; compressed where that pays."""
+    response.headers.add_vary_header("Accept-Encoding")
+    if in_gzip and len(response.body) >= SMALL:
+        response.body = gzip.compress(response.body, LEVEL, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
+class Compression(GZipMiddleware):
+    """For answers that are not encoded yet. Starlette's takes `gzip;q=0` for a yes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, minimum_size=SMALL, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not takes_gzip(Headers(scope=scope)):
+            others = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+            scope = {**scope, "headers": others}
+        await super().__call__(scope, receive, send)
