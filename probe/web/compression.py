@@ -24,23 +24,23 @@ def takes_gzip(headers: Headers) -> bool:
 
 
 def encoded(response: Response, *, in_gzip: bool) -> Response:
-    """The same answer, which says that others may get it otherwise; compressed where that pays."""
-    response.headers.add_vary_header("Accept-Encoding")
+    """The same answer, compressed where that pays; `Compression` leaves it as it is then."""
     if in_gzip and len(response.body) >= SMALL:
         response.body = gzip.compress(response.body, LEVEL, mtime=0)
+        response.headers.add_vary_header("Accept-Encoding")
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Content-Length"] = str(len(response.body))
     return response
 
 
 class Compression(GZipMiddleware):
-    """For answers that are not encoded yet. Starlette's takes `gzip;q=0` for a yes."""
+    """For answers that are not encoded yet. Starlette's own takes `gzip;q=0` for a yes."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, minimum_size=SMALL, compresslevel=LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not takes_gzip(Headers(scope=scope)):
-            others = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
-            scope = {**scope, "headers": others}
-        await super().__call__(scope, receive, send)
+        headers = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+        if takes_gzip(Headers(scope=scope)):
+            headers.append((b"accept-encoding", b"gzip"))
+        await super().__call__({**scope, "headers": headers}, receive, send)

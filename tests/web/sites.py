@@ -102,7 +102,10 @@ def site_of(directory: Path, *names: str, logged_in: bool = False, **keys: Any) 
     site = Site(directory, names or ("model",), keys)
     targets = {one.name: Target(run=result_of, interval=60) for one in site.probes}
     app: ASGIApp = create_app(
-        lambda _: (b"", "text/plain"), lambda: targets, site.history, lifecycle_of()
+        lambda _: (b"# nothing\n" * 200, "text/plain"),
+        lambda: targets,
+        site.history,
+        lifecycle_of(),
     )
     listener = listen("127.0.0.1:0")
     site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -20,6 +21,7 @@ from probe.web.ondemand import Target
 from probe.web.server import Server, listen
 from tests.builders import result_of
 from tests.web.lifecycles import lifecycle_of
+from tests.web.sites import site_of
 
 
 class Site:
@@ -101,6 +103,48 @@ def test_metrics_are_compressed(site: Site) -> None:
     assert b"words_total" in gzip.decompress(body)
     with urlopen(site.url + "/metrics") as answer:
         assert answer.headers["Content-Encoding"] is None
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/probes/model", "/static/page.css"])
+@pytest.mark.parametrize(
+    ("accepted", "in_gzip"),
+    [
+        ("gzip", True),
+        ("br, GZIP ; q=0.5", True),
+        ("gzip;q=0", False),
+        ("deflate, gzip; q=0.000", False),
+        ("identity", False),
+        ("xgzip", False),
+        ("", False),
+    ],
+)
+def test_gzip_for_who_takes_it(tmp_path: Path, path: str, accepted: str, in_gzip: bool) -> None:
+    """It can be refused with a weight of nothing; caches are told that there are two answers."""
+    with site_of(tmp_path) as site:
+        site.live()
+        answer = site.get(path, headers={"Accept-Encoding": accepted})
+    assert (answer.headers.get("Content-Encoding") == "gzip") == in_gzip
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "said"),
+    [
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
+        (
+            "application/openmetrics-text; version=7.1",
+            "application/openmetrics-text; version=1.0.0",
+        ),
+        ("application/openmetrics-text; version=0.0.1", "text/plain; version=0.0.4"),
+        ("text/plain; version=9", "text/plain; version=1.0.0"),
+        ("*/*", "text/plain; version=0.0.4"),
+    ],
+)
+def test_formats_are_few(site: Site, accept: str, said: str) -> None:
+    """Whatever version is accepted, one that we write is said: a crowd cannot ask for many."""
+    answer = site.get("/metrics", headers={"Accept": accept})
+    assert answer.headers["Content-Type"].startswith(f"{said}; charset=utf-8")
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/metrics", "/"])
