@@ -23,6 +23,7 @@ from probe.schedule.clockwork import Clockwork
 from probe.schedule.gate import Gate
 from probe.schedule.ledger import Ledger
 from probe.settings.schema import Settings
+from probe.vocabulary import Skip
 from probe.web.app import Render, create_app
 from probe.web.lifecycle import Lifecycle
 from probe.web.server import Server
@@ -30,8 +31,9 @@ from probe.web.webconfig import WebConfig
 from probe.workers import Workers
 from probe.workshop import Workshop
 
-LONGEST_DRAIN = 10.0
-"""Seconds that a stop waits for probes in flight; less than Kubernetes' grace period of 30."""
+LONGEST_DRAIN = 8.5
+"""Seconds that a stop waits for probes in flight. With the answers that are under way then, and the
+end of the interpreter, it takes 10 at most; Kubernetes' grace period is 30."""
 
 
 class Daemon:
@@ -88,6 +90,7 @@ class Daemon:
             pause=self._gate.pause,
             resume=self._gate.resume,
             paused=lambda: self._gate.paused,
+            stopping=lambda: self._gate.reason is Skip.SHUTDOWN,
         )
 
     def start(self) -> None:
@@ -97,7 +100,7 @@ class Daemon:
     def stop(self) -> None:
         """Stop the grid at once, let probes in flight come back, then stop serving.
 
-        What has not come back within the longest deadline, or 10 s if that is shorter, is given
+        What has not come back within the longest deadline, or 8.5 s if that is shorter, is given
         up, a reload as well. Scrapes are answered all the while.
         """
         self._gate.shut()

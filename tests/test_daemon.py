@@ -109,7 +109,9 @@ def test_a_hanging_endpoint_does_not_thin_out_its_histogram(tmp_path: Path) -> N
 
 
 def test_stopping_drains(tmp_path: Path) -> None:
-    """SIGTERM: no new probe starts, those in flight come back, scrapes are answered meanwhile."""
+    """SIGTERM: no new probe starts, those in flight come back, scrapes are answered meanwhile, and
+    the pages say so.
+    """
     started = []
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,6 +133,7 @@ def test_stopping_drains(tmp_path: Path) -> None:
             time.sleep(0.7)
             ticks = daemon.total("inference_probe_ticks_total")
             assert daemon.total("inference_probe_in_flight") >= 1
+            assert "Stopping" in daemon.get("/api/v1/probes").json()["standstill"]
             time.sleep(0.3)
             assert daemon.total("inference_probe_ticks_total") == ticks
             assert daemon.process.wait(5) == 0

@@ -32,9 +32,12 @@ class Lifecycle:
     pause: Callable[[], None]
     resume: Callable[[], None]
     paused: Callable[[], bool]
+    stopping: Callable[[], bool]
 
     def standstill(self) -> str | None:
         """Why no probe is started at present, for whoever reads the pages."""
+        if self.stopping():
+            return "Stopping: no probe is started any more."
         if self.paused():
             return "Paused: no probe is started until POST /-/resume."
         return None if self.ticking() else "The scheduler has stopped ticking: no probe runs."

@@ -17,6 +17,7 @@ PROBING = "/probe"
 MOST_PROBING = 100
 """Requests to `/probe` that wait at once, so that there are always connections for scrapes."""
 
+_STOPPING = PlainTextResponse("stopping\n", HTTPStatus.SERVICE_UNAVAILABLE)
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 1024**2
 
@@ -27,7 +28,12 @@ class Limits:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._probes = Buckets(size=100, per_second=10, now=time.monotonic)
-        self._probing = 0
+        self._probing: set[anyio.CancelScope] = set()
+
+    def close(self) -> None:
+        """Whoever waits for a probe is told to come back: it may take longer than a stop."""
+        for waiting in self._probing:
+            waiting.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if refused := _refusal(scope):
@@ -37,14 +43,17 @@ class Limits:
         return await self._app(scope, receive, send)
 
     async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seconds = 1 if self._probing >= MOST_PROBING else self._probes.take(address_of(scope))
+        full = len(self._probing) >= MOST_PROBING
+        seconds = 1 if full else self._probes.take(address_of(scope))
         if seconds:
             return await later("too many probes are asked for", seconds)(scope, receive, send)
-        self._probing += 1
-        try:
-            return await self._app(scope, receive, send)
-        finally:
-            self._probing -= 1
+        with anyio.CancelScope() as waiting:
+            self._probing.add(waiting)
+            try:
+                return await self._app(scope, receive, send)
+            finally:
+                self._probing.remove(waiting)
+        return await _STOPPING(scope, receive, send)
 
 
 def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:

@@ -16,7 +16,8 @@ from probe.web.limits import Limits
 from probe.web.users import Users
 from probe.web.webconfig import WebConfig
 
-STOP_SECONDS = 2
+STOP_SECONDS = 1
+"""For answers that are under way at the end."""
 
 
 def listen(address: str) -> socket.socket:
@@ -43,9 +44,10 @@ class Server:
     ) -> None:
         """Without a web config no TLS is spoken, and there are no users."""
         web = config or WebConfig()
+        limits = _guarded(app, web)
         self._server = _Uvicorn(
             uvicorn.Config(
-                _guarded(app, web),
+                ExtraHeaders(limits, web),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
@@ -58,6 +60,7 @@ class Server:
                 h11_max_incomplete_event_size=LARGEST_HEAD,
             ),
             web,
+            limits,
         )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
@@ -72,18 +75,19 @@ class Server:
         self._thread.join(STOP_SECONDS + 1)
 
 
-def _guarded(app: ASGIApp, web: WebConfig) -> ASGIApp:
+def _guarded(app: ASGIApp, web: WebConfig) -> Limits:
     """What is too much is refused before anybody looks at who it is."""
     failures = Buckets(size=10, per_second=1 / 6, now=time.monotonic)
-    return ExtraHeaders(Limits(Users(app, web, failures)), web)
+    return Limits(Users(app, web, failures))
 
 
 class _Uvicorn(uvicorn.Server):
     """A uvicorn whose connections come through our door."""
 
-    def __init__(self, config: uvicorn.Config, web: WebConfig) -> None:
+    def __init__(self, config: uvicorn.Config, web: WebConfig, limits: Limits) -> None:
         super().__init__(config)
         self._web = web
+        self._limits = limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.servers: list[asyncio.Server] = []
@@ -94,4 +98,5 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for task in self._serving:
             task.cancel()
+        self._limits.close()
         await super().shutdown(sockets)

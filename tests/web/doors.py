@@ -61,8 +61,8 @@ class Door:
             return until_closed(client)
 
     def stop(self) -> None:
-        self.release.set()
         self._server.stop()
+        self.release.set()
 
 
 def until_closed(client: socket.socket) -> bytes:

@@ -14,5 +14,6 @@ def lifecycle_of(**handles: Any) -> Lifecycle:
         "pause": lambda: None,
         "resume": lambda: None,
         "paused": lambda: False,
+        "stopping": lambda: False,
     }
     return Lifecycle(**{**standing, **handles})

@@ -131,6 +131,7 @@ def test_the_moment_after_a_stop() -> None:
     ("handle", "words"),
     [
         ({"paused": lambda: True}, "Paused: no probe is started until POST /-/resume."),
+        ({"stopping": lambda: True}, "Stopping: no probe is started any more."),
         ({"ticking": lambda: False}, "The scheduler has stopped ticking: no probe runs."),
     ],
 )

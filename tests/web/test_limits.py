@@ -183,6 +183,21 @@ def test_waiting_for_probes_leaves_room(site: Door) -> None:
         assert time.monotonic() - began < 1
 
 
+def test_a_stop_does_not_wait_for_probes(caplog: pytest.LogCaptureFixture) -> None:
+    """Who waits for a probe that hangs is told that the daemon stops, and the log has no error."""
+    with ExitStack() as stack, door() as site:
+        clients = [stack.enter_context(closing(site.connect())) for _ in range(5)]
+        for client in clients:
+            client.sendall(b"GET /probe?wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert requests.get(f"http://{site.host}/", timeout=5).status_code == 200
+        site.stop()
+        for client in clients:
+            answer = until_closed(client)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert answer.endswith(b"stopping\n")
+    assert not caplog.records
+
+
 def test_a_bucket_fills_again() -> None:
     """It says how long to wait, and to have waited so long is enough."""
     now = 0.0
