@@ -53,16 +53,19 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except OSError as error:
         return _complain(f"cannot listen on {args.web_listen_address}: {error.strerror or error}")
     signals = Signals()
-    daemon = Daemon(
-        settings,
-        listener,
-        environ=environ,
-        base=source.parent if source else Path(),
-        clock=Clock(),
-        read=None if source is None else lambda: load(source, environ=environ),
-        enable_lifecycle=args.web_enable_lifecycle == "true",
-        web=web,
-    )
+    try:
+        daemon = Daemon(
+            settings,
+            listener,
+            environ=environ,
+            base=source.parent if source else Path(),
+            clock=Clock(),
+            read=None if source is None else lambda: load(source, environ=environ),
+            enable_lifecycle=args.web_enable_lifecycle == "true",
+            web=web,
+        )
+    except (TlsError, OSError) as error:  # of files that were there when the config was read
+        return _complain(error)
     host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,

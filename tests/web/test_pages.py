@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from probe.vocabulary import Component, Phase, Reason
-from probe.web.pages import FRESH
+from probe.web.site import FRESH
 from tests.web.sites import UP, Site, answer, refusal, site_of
 
 NAME = "127.0.0.1:5000/predict/results"
