@@ -1,10 +1,11 @@
 """What to think over in a config that is valid: it would run, and not do what it seems to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from probe.settings.schema import Objective, Probe, Settings
 from probe.settings.units import format_duration
-from probe.slo.alerts import MISSED, PAGES, PERIOD
+from probe.slo.alerts import DOWN, MISSED, PAGES, PERIOD
 from probe.slo.evidence import longest_interval
 from probe.slo.outlook import Pace
 
@@ -12,7 +13,12 @@ FEWEST = 20
 """Bad probes that a budget of 30 days should hold: with fewer, each one is an event."""
 
 HALF = 0.5
-"""The bad share that the shortest window should be able to tell."""
+"""The bad share that the shortest window should be able to tell, if it is twice the budget at
+least.
+"""
+
+FALSE_PAGES = 0.1
+"""In 30 days, of a model that just keeps its objective: more of them wear people out."""
 
 
 def advise(settings: Settings) -> Iterator[str]:
@@ -44,6 +50,7 @@ def _about(objective: Objective, probe: Probe) -> Iterator[str]:
     if objective.alert == "none":
         return
     yield from _about_numbers(pace(objective, probe))
+    yield from _about_failures(pace(objective, probe))
     if objective.alert == "page":
         yield from _about_pages(pace(objective, probe))
 
@@ -58,15 +65,36 @@ def _about_numbers(pace: Pace) -> Iterator[str]:
         )
 
 
+def _about_failures(pace: Pace) -> Iterator[str]:
+    """ModelDown pages whatever the objective says; with long runs it is never by chance."""
+    pages = pace.false_downs(pace.budget)
+    if pages > FALSE_PAGES:
+        number = f"{pages:,.0f}" if pages >= 10 else f"{pages:.2g}"
+        yield (
+            f"a model that just keeps it, and whose bad requests fail, has {number} false pages "
+            f"in 30 days: {pace.run()} failures in a row are ModelDown; probe every "
+            f"{_rounded(_unlikely(pace))} or more often, so that it takes more, or promise more"
+        )
+
+
+def _unlikely(pace: Pace) -> float:
+    """The longest interval, in seconds, at which so many failures in a row are not chance."""
+    run = DOWN.failures
+    while replace(pace, interval=DOWN.least / run).false_downs(pace.budget) > FALSE_PAGES:
+        run += 1
+    return DOWN.least / run
+
+
 def _about_pages(pace: Pace) -> Iterator[str]:
     if not pace.can_page():
         yield (
             "can never page: no window holds enough probes to tell bad luck from a bad model; "
             f"probe every {_rounded(_telling(1, MISSED.windows[-1], pace))} or more often"
         )
-    elif pace.interval > (enough := _telling(HALF, MISSED.windows[0], pace)):
+    elif pace.interval > (enough := _telling(share := _much(pace), MISSED.windows[0], pace)):
+        much = "half" if share == HALF else f"{100 * share:.3g}%"
         yield (
-            f"{format_duration(MISSED.windows[0])} hold too few probes to tell that half of them "
+            f"{format_duration(MISSED.windows[0])} hold too few probes to tell that {much} of them "
             f"are bad; probe every {_rounded(enough)} or more often, or wait longer for the page"
         )
     if all(burn.factor * pace.budget >= 1 for burn in PAGES):
@@ -76,6 +104,11 @@ def _about_pages(pace: Pace) -> Iterator[str]:
         )
 
 
+def _much(pace: Pace) -> float:
+    """A bad share well above the budget."""
+    return HALF if 2 * pace.budget <= HALF else (1 + pace.budget) / 2
+
+
 def _telling(share: float, window: int, pace: Pace) -> float:
     return longest_interval(window, share, pace.budget, MISSED.evidence)
 
@@ -83,4 +116,4 @@ def _telling(share: float, window: int, pace: Pace) -> float:
 def _rounded(seconds: float) -> str:
     """Downwards, to something that one would write."""
     unit = 60 if seconds >= 120 else 1 if seconds >= 1 else 0.1
-    return format_duration(max(unit, seconds // unit * unit))
+    return format_duration(round(max(unit, seconds // unit * unit), 1))

@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(settings: Settings) -> Plan:
-    """`series` are those that Prometheus would store, of one probe and of all with the daemon's."""
+    """`series` are those that Prometheus scrapes, of one probe and of all with the daemon's."""
     return Plan(
         probes=tuple(_planned(probe) for probe in settings.probes),
         series=_series(*settings.probes),

@@ -1,17 +1,23 @@
 """What `check` advises and predicts."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from probe import plan_report
 from probe.advice import advise
 from probe.plan import plan
 from probe.settings.loader import load
 from probe.settings.schema import Settings
+from probe.settings.units import format_duration, parse_duration
+from probe.vocabulary import Phase
 
 from .commands import invoke
+
+RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
 
 
 def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
@@ -33,6 +39,16 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
         ("target: 95%", {"interval": "1m"}, "10m hold too few probes to tell that half of them"),
         ("target: 99%", {"interval": "3h"}, "can never page: no window holds enough probes"),
         ("target: 80%", {}, "can never page by its error budget: 6 times 0.2"),
+        (
+            "target: 50%",
+            {},
+            "10m hold too few probes to tell that 75% of them are bad; probe every 5s",
+        ),
+        (
+            "target: 80%, alert: ticket",
+            {"interval": "1m"},
+            "a model that just keeps it, and whose bad requests fail, has 11 false pages",
+        ),
     ],
 )
 def test_advice(tmp_path: Path, objective: str, probe: dict[str, str], words: str) -> None:
@@ -48,6 +64,7 @@ def test_advice(tmp_path: Path, objective: str, probe: dict[str, str], words: st
         ("target: 99.9%", {"interval": "30s"}),
         ("target: 95%, alert: ticket", {"interval": "1m"}),
         ("target: 99.9%, alert: none", {"interval": "1h"}),
+        ("target: 60%, alert: ticket", {"interval": "10s"}),
     ],
 )
 def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> None:
@@ -55,11 +72,35 @@ def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> Non
     assert list(advise(settings(tmp_path, objective, **probe))) == []
 
 
-def test_the_advised_interval_is_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "objective",
+    ["target: 95%", "target: 80%, alert: ticket", "target: 50%, alert: ticket", "target: 10%"],
+)
+def test_the_advised_interval_is_enough(tmp_path: Path, objective: str) -> None:
     """Who follows the advice gets no more of it."""
-    (advice,) = advise(settings(tmp_path, "target: 95%", interval="1m"))
-    interval = advice.split("probe every ")[1].split()[0]
-    assert list(advise(settings(tmp_path, "target: 95%", interval=interval))) == []
+    advice = advise(settings(tmp_path, objective, interval="1m"))
+    interval = min(map(parse_duration, re.findall(r"probe every (\S+)", " ".join(advice))))
+    followed = advise(settings(tmp_path, objective, interval=format_duration(interval)))
+    assert not [it for it in followed if "probe every" in it]
+
+
+@pytest.mark.parametrize("target", ["50%", "60%", "70%", "80%", "99%"])
+def test_no_target_asks_for_the_impossible(tmp_path: Path, target: str) -> None:
+    """What is to be told is well above the budget, so that some seconds between probes will do."""
+    assert not [
+        it
+        for it in advise(settings(tmp_path, f"target: {target}", interval="5s"))
+        if "probe every" in it
+    ]
+
+
+def test_recordings() -> None:
+    """The series that the rules record are as many as the legend says: a phase each of six."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    names = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
+    objective = sum(":slo_" in name for name in names)
+    probe = sum(len(Phase) if ":phase_" in name else ":slo_" not in name for name in names)
+    assert f"up to {probe} more of each probe, and {objective} of" in plan_report.LEGEND
 
 
 def test_words(tmp_path: Path) -> None:
@@ -69,7 +110,7 @@ def test_words(tmp_path: Path) -> None:
         "o: 99% under 500ms (page)",
         "2,592 bad probes are allowed in 30 days",
         "pages at          8 of 57 in 10m, 11 of 117 in 20m, 18 of 357 in 1h, 51 of 2157 in 6h",
-        "all fail          page after 3m, ticket after 11m",
+        "all fail          page after 3m, ticket after 10m",
         "99.8% are good    under 0.01 false pages",
     ):
         assert row in words

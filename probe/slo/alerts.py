@@ -21,14 +21,15 @@ SCRAPE = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """ModelObjectiveMissed: in one of the windows there is evidence enough, in powers of ten, and
-    `before` seconds ago there was some.
+    """ModelObjectiveMissed: in one of the windows there is evidence enough, in powers of ten,
+    `before` seconds ago there was some, and there is a bad probe in the last `lately` seconds.
     """
 
     windows: tuple[int, ...] = (10 * MINUTE, 20 * MINUTE, HOUR, 6 * HOUR)
     evidence: float = 6
     before: int = 3 * MINUTE
     evidence_before: float = 2
+    lately: int = 2 * MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,11 @@ def needed(window: float, interval: float, budget: float, level: float) -> int |
 
     `increase` extrapolates from the samples to the whole of the window, good and bad alike.
     """
-    probes = probes_in(window, interval)
+    return fewest(probes_in(window, interval), window, budget, level)
+
+
+def fewest(probes: int, window: float, budget: float, level: float) -> int | None:
+    """The same, of so many probes in the window."""
     stretch = window / (window - EVALUATION)
     low, high = 1, probes + 1
     while low < high:

@@ -2,6 +2,9 @@
 
 from math import exp, inf, lgamma, log, log1p
 
+HALF = 0.5 + 1e-9
+"""Even coins meet 0.5 exactly: the later of two medians is told, not what a last bit says."""
+
 
 def crossing(probes: int, count: int, share: float) -> float:
     """Chance, per probe, that the last `probes` come to hold `count` bad ones, up from one less.
@@ -12,7 +15,7 @@ def crossing(probes: int, count: int, share: float) -> float:
     """
     if not 0 < share < 1:
         return 0.0
-    return share * (1 - share) * _exactly(count - 1, probes - 1, share)
+    return share * (1 - share) * exactly(count - 1, probes - 1, share)
 
 
 def excursions(probes: int, count: int, share: float, step: int) -> float:
@@ -41,19 +44,33 @@ def _between_looks(probes: int, count: int, share: float, step: int) -> float:
     What both looks see, and what only one of them sees, are independent.
     """
     step = min(step, probes)
-    both = range(max(0, count - step), min(count, probes - step + 1))
-    more = {seen: reached(step, count - seen, share) for seen in both}
-    return sum(_exactly(a, probes - step, share) * more[a] * (1 - more[a]) for a in both) / step
+    more, chance = 1.0, 0.0
+    for missing in range(min(count, step) + 1):
+        chance += exactly(count - missing, probes - step, share) * more * (1 - more)
+        more = max(0.0, more - exactly(missing, step, share))
+    return chance / step
 
 
 def reached(probes: int, count: int, share: float) -> float:
-    """P(Bin(probes, share) >= count)."""
+    """P(Bin(probes, share) >= count), from the term at the count away from the mean."""
     if count <= 0:
         return 1.0
     if share >= 1:
         return float(probes >= count)
-    fewer = range(min(count, probes + 1))
-    return max(0.0, 1.0 - sum(_exactly(bad, probes, share) for bad in fewer))
+    if count > probes * share:
+        return min(1.0, _sum(range(count, probes + 1), probes, share))
+    return max(0.0, 1.0 - _sum(range(count - 1, -1, -1), probes, share))
+
+
+def _sum(counts: range, probes: int, share: float) -> float:
+    """Chances of these counts, which become smaller, until they are too small to matter."""
+    total = 0.0
+    for bad in counts:
+        term = exactly(bad, probes, share)
+        total += term
+        if term <= total * 1e-15:
+            break
+    return total
 
 
 def first(probes: int, count: int, share: float) -> float:
@@ -64,7 +81,7 @@ def first(probes: int, count: int, share: float) -> float:
     """
     if share <= 0:
         return inf
-    if reached(probes - 1, count - 1, share) >= 0.5:
+    if reached(probes - 1, count - 1, share) >= HALF:
         return _median(count, probes, share) - 1
     missed = 1 - reached(probes - 1, count - 1, share)
     rate = excursions(probes, count, share, 1) / max(1 - reached(probes, count, share), 1e-300)
@@ -76,14 +93,14 @@ def _median(count: int, probes: int, share: float) -> int:
     low, high = count, probes
     while low < high:
         middle = (low + high) // 2
-        if reached(middle - 1, count - 1, share) >= 0.5:
+        if reached(middle - 1, count - 1, share) >= HALF:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _exactly(bad: int, probes: int, share: float) -> float:
+def exactly(bad: int, probes: int, share: float) -> float:
     if not 0 <= bad <= probes:
         return 0.0
     ways = lgamma(probes + 1) - lgamma(bad + 1) - lgamma(probes - bad + 1)

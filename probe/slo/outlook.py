@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, inf
 
 from probe.slo import play
-from probe.slo.alerts import DOWN, EVALUATION, MISSED, PAGES, PERIOD, SCRAPE, TICKETS, Burn
+from probe.slo.alerts import DAY, DOWN, EVALUATION, MISSED, PAGES, PERIOD, SCRAPE, TICKETS, Burn
 from probe.slo.evidence import needed, probes_in
 from probe.slo.moving import excursions, first
 
 DELAY = SCRAPE / 2 + EVALUATION / 2
 """Seconds, on average, from the end of a probe to the evaluation that knows of it."""
+
+SLOW = 60
+"""Seconds between probes, from which on it matters which of the looks find one in a window."""
 
 COMFORTABLE = 0.2
 """Share of its budget that a model spends which is comfortably better than its objective."""
@@ -90,6 +93,14 @@ class Pace:
         """Whether ModelObjectiveMissed can ever fire."""
         return any(need.bad is not None for need in self.needs())
 
+    def false_downs(self, share: float) -> float:
+        """Pages of ModelDown in 30 days, of a model that fails at `share` of the probes."""
+        return PERIOD / self.interval * (1 - share) * share ** self.run()
+
+    def run(self) -> int:
+        """Failures in a row that are ModelDown."""
+        return max(DOWN.failures, ceil(DOWN.least / self.interval))
+
     def _share(self, window: int, factor: float) -> Need:
         """More bad ones than `factor` budgets."""
         probes = probes_in(window, self.interval)
@@ -112,14 +123,20 @@ class Pace:
             for need in self.needs()
             if self.pages and need.bad is not None
         )
-        run = max(DOWN.failures, ceil(DOWN.least / self.interval))
-        return probes * (missed + (1 - share) * share**run)
+        return probes * missed + self.false_downs(share)
 
     def _missed(self, share: float) -> float:
+        """About the objective: by formula for fast probes, and where it takes more than a day."""
+        expected = self._evident(share)
+        if self.interval > SLOW and expected < DAY:
+            expected = play.paged(self.interval, self.budget, share, max(DAY / 4, 4 * expected))
+        return expected + self.timeout + DELAY
+
+    def _evident(self, share: float) -> float:
         """ModelObjectiveMissed: evidence enough, and some of it `before` seconds ago."""
         enough = self._first(share, MISSED.evidence)
         some = self._first(share, MISSED.evidence_before)
-        return max(enough, some + MISSED.before) + self.timeout + DELAY
+        return max(enough, some + MISSED.before)
 
     def _first(self, share: float, level: float) -> float:
         """Median seconds until one of the windows holds evidence of this level."""

@@ -1,22 +1,27 @@
-"""Months of a model that is steadily so good, played, to see the tickets that it causes.
+"""The rules over models that are steadily so good, and over outages, played.
 
-A ticket fires when a condition has held for a while, some in two windows at once: there is no
+An alert fires when a condition has held for a while, some in two windows at once: there is no
 closed form for how often. The probes are independent coin tosses, and the seed is fixed, so that
-the same config always gets the same answer. Time is counted in evaluations.
+the same config always gets the same answer. Time is counted in evaluations,
+which know of whole groups of probes.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import groupby
-from math import inf, log, log1p
+from math import ceil, floor, inf
 from random import Random
 from statistics import median
 
-from probe.slo.alerts import EVALUATION, HOUR, LONG_EVALUATION, PERIOD, PROMISE, TICKETS, Burn
+from probe.slo import pending
+from probe.slo.alerts import EVALUATION, HOUR, MISSED, PAGES, PERIOD, PROMISE, TICKETS
+from probe.slo.coins import toss
+from probe.slo.history import share_of
+from probe.slo.moving import reached
+from probe.slo.pending import HALF_HOUR, SELDOM, Alert
 
-ENOUGH = 100
-"""Tickets after which their rate is known well enough: to a tenth."""
+ENOUGH = 300
+"""Tickets after which their rate is known well enough. They come in clusters, so that is
+to a fifth.
+"""
 
 MONTHS = 24
 """Played at most, for rates that are too low to matter."""
@@ -24,14 +29,14 @@ MONTHS = 24
 OUTAGES = 25
 """Played for a median."""
 
-LONGEST = 6 * HOUR // EVALUATION
-"""That an outage is played; what takes longer is for the windows of days."""
+LONGEST = 6 * HOUR
+"""Seconds that an outage is played to its ticket; what takes longer is for the windows of days."""
 
 MONTH = PERIOD // EVALUATION
 WARM_UP = max(burn.long for burn in TICKETS) // EVALUATION
-LONG_LOOK = LONG_EVALUATION // EVALUATION
-HALF_HOUR = HOUR // 2 // EVALUATION
-"""Of which the rules add up the windows of days."""
+
+RARELY = 0.01
+"""Tickets in 30 days that are not worth playing for."""
 
 
 @cache
@@ -39,94 +44,87 @@ def tickets(interval: float, budget: float, share: float) -> float:
     """Expected tickets in 30 days about an objective with `budget`, of a model that is bad at
     `share` of the probes, one each `interval` seconds.
     """
-    random = Random(f"{interval} {budget} {share}")
+    most = _most_tickets(interval, budget, share)
+    if most < RARELY:
+        return most
+    random = _seeded(interval, budget, share)
+    probes = _probes(interval, 0, WARM_UP + MONTH)
+    looks = range(WARM_UP, WARM_UP + MONTH)
+    alerts = [pending.promise(probes, looks, budget)]
+    alerts += [pending.ticket(probes, looks, burn, budget) for burn in TICKETS]
     count = months = 0
     while months < MONTHS and count < ENOUGH:
-        history = History(_bad(share, random), interval, WARM_UP, WARM_UP + MONTH)
-        count += _lasting(history.broken(budget), 1, PROMISE.hold)
-        count += sum(_lasting(history.burning(it, budget), LONG_LOOK, it.hold) for it in TICKETS)
+        bad = toss(probes, share, random)
+        count += sum(1 for alert in alerts for _ in alert(bad))
         months += 1
     return count / months
 
 
 @cache
 def promise_broken(interval: float, budget: float, share: float) -> float:
-    """Median seconds from the first bad probe to HighModelLatency, where all was well before;
-    infinite where more often than not `LONGEST` is not enough.
+    """Median seconds from when the first bad probe is known to HighModelLatency, where all was
+    well before; infinite where more often than not `LONGEST` is not enough.
     """
-    random = Random(f"{interval} {budget} {share}")
-    before = HOUR // EVALUATION
-
-    def found() -> float:
-        first = int(HOUR / interval)
-        bad = (first + probe for probe in _bad(share, random, first=0))
-        history = History(bad, interval, before, before + LONGEST)
-        for start, length in _runs(history.broken(budget), 1):
-            if length * EVALUATION > PROMISE.hold:
-                return float((start - before) * EVALUATION + PROMISE.hold)
-        return inf
-
-    return median(found() for _ in range(OUTAGES))
+    outages = Outages(interval, PROMISE.window, LONGEST)
+    alert = pending.promise(outages.probes, outages.looks, budget)
+    return outages.median([(alert, PROMISE.hold)], share, _seeded(interval, budget, share))
 
 
-class History:
-    """Which probes were bad, as the counters tell, and when alerts about them would be pending."""
-
-    def __init__(self, bad: Iterable[int], interval: float, start: int, end: int) -> None:
-        """`bad` are numbers of probes, in order; it is looked at from `start` until `end`."""
-        self._per_look = EVALUATION / interval
-        self._start, self._end = start, end
-        self._bad: list[int] = []
-        for probe in bad:
-            look = int(probe / self._per_look) + 1
-            if look > end:
-                break
-            self._bad.append(look)
-
-    def broken(self, budget: float) -> Iterator[int]:
-        """The looks of HighModelLatency that find its window bad: all of them near a bad probe."""
-        width = PROMISE.window // EVALUATION - 1
-        look = self._start
-        for bad in self._bad:
-            while (look := max(look, bad)) < min(bad + width, self._end):
-                if self._exceeds(look, width, budget):
-                    yield look
-                look += 1
-
-    def burning(self, burn: Burn, budget: float) -> Iterator[int]:
-        """The looks of a ticket of ModelErrorBudgetBurn that find both windows bad."""
-        share, width = burn.factor * budget, burn.short // EVALUATION - 1
-        for full in range(self._start, self._end, HALF_HOUR):
-            if self._exceeds(full, burn.long // EVALUATION, share):
-                looks = range(full, full + HALF_HOUR, LONG_LOOK)
-                yield from (look for look in looks if self._exceeds(look, width, share))
-
-    def _exceeds(self, look: int, width: int, share: float) -> bool:
-        """Whether more than `share` of the probes of the last `width` evaluations are bad."""
-        then = look - width
-        bad = bisect_right(self._bad, look) - bisect_right(self._bad, then)
-        probes = int(look * self._per_look) - int(then * self._per_look)
-        return bad > share * probes + 1e-9
+@cache
+def paged(interval: float, budget: float, share: float, longest: float) -> float:
+    """The same, to the first page about the objective, of outages of `longest` seconds."""
+    outages = Outages(interval, max(MISSED.windows) + MISSED.before, longest)
+    alerts = [(pending.missed(outages.probes, outages.looks, budget), 0)]
+    alerts += [(pending.page(outages.probes, outages.looks, it, budget), it.hold) for it in PAGES]
+    return outages.median(alerts, share, _seeded(interval, budget, share))
 
 
-def _lasting(looks: Iterable[int], step: int, hold: int) -> int:
-    """Alerts: conditions that last longer than `hold` seconds."""
-    return sum(length * step * EVALUATION > hold for _, length in _runs(looks, step))
+class Outages:
+    """Models that were well, and from some moment on are not; the first bad probe is due then."""
+
+    def __init__(self, interval: float, before: int, longest: float) -> None:
+        """`before` and `longest` are the seconds that matter on both sides of that moment."""
+        self._before = before // EVALUATION
+        end = ceil(longest / EVALUATION)
+        self.probes = _probes(interval, -self._before, end)
+        self.looks = range(self._before + 1, self._before + end)
+
+    def median(self, alerts: list[tuple[Alert, int]], share: float, random: Random) -> float:
+        """Seconds until the first of the alerts fires that have been pending for so long."""
+        number = OUTAGES if share < 1 else 1
+        outages = (self._bad(share, random) for _ in range(number))
+        return median(
+            min(EVALUATION * next(alert(bad), inf) + hold for alert, hold in alerts)
+            for bad in outages
+        )
+
+    def _bad(self, share: float, random: Random) -> list[int]:
+        """The first is bad in any case."""
+        others = toss([1, *self.probes[self._before + 1 :]], share, random)
+        return [0] * (self._before + 1) + [1 + bad for bad in others[1:]]
 
 
-def _runs(looks: Iterable[int], step: int) -> Iterator[tuple[int, int]]:
-    """First look and number of looks, of those without a gap between them."""
-    for _, run in groupby(enumerate(looks), key=lambda it: it[1] - it[0] * step):
-        held = [look for _, look in run]
-        yield held[0], len(held)
+def _seeded(interval: float, budget: float, share: float) -> Random:
+    """One seed for one pace, however its figures came about."""
+    return Random(f"{interval:.9g} {budget:.9g} {share:.9g}")
 
 
-def _bad(share: float, random: Random, *, first: int | None = None) -> Iterator[int]:
-    """The bad ones among endless probes: the gaps between them are geometric."""
-    probe = -1
-    if first is not None:
-        probe = first
-        yield first
-    while share > 0:
-        probe += 1 + (int(log(1 - random.random()) / log1p(-share)) if share < 1 else 0)
-        yield probe
+def _probes(interval: float, start: int, end: int) -> list[int]:
+    """Those that were due before each evaluation from `start` to `end`; one is due at 0."""
+    return [ceil(look * EVALUATION / interval) for look in range(start, end + 1)]
+
+
+def _most_tickets(interval: float, budget: float, share: float) -> float:
+    """More are not to be expected: of looks that find a window bad, whatever holds needs two that
+    have nothing in common, or one at a window of days.
+    """
+    broken = _chance(PROMISE.window - EVALUATION, interval, budget, share) ** 2 / SELDOM
+    burning = (_chance(it.long, interval, it.factor * budget, share) for it in TICKETS)
+    return MONTH * (broken + sum(burning) / HALF_HOUR)
+
+
+def _chance(seconds: float, interval: float, limit: float, share: float) -> float:
+    """That more than `limit` of the probes of so many seconds are bad."""
+    most = share_of(limit)
+    sizes = {floor(seconds / interval), ceil(seconds / interval)}
+    return max(reached(size, most(size) + 1, share) for size in sizes)

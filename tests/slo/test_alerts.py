@@ -44,6 +44,7 @@ def test_objective_missed() -> None:
     assert re.findall(r"> ([\d.]+)", rule["expr"]) == ["6", "2", "0.5"]
     assert (MISSED.evidence, MISSED.evidence_before) == (6, 2)
     assert f"offset {format_duration(MISSED.before)}" in rule["expr"]
+    assert f"slo_bad:increase{format_duration(MISSED.lately)} > 0.5" in rule["expr"]
 
 
 def test_promise() -> None:

@@ -1,10 +1,12 @@
 """Predictions at the corners that can be worked out by hand."""
 
+import sys
 from math import inf
 
 import pytest
 
 from probe.slo.outlook import Pace
+from probe.slo.play import paged, promise_broken, tickets
 
 PACE = Pace(budget=0.01, interval=10, timeout=5)
 
@@ -53,6 +55,48 @@ def test_the_same_config_always_gets_the_same_answer() -> None:
     """Coins are tossed with a fixed seed."""
     again = Pace(budget=0.01, interval=10, timeout=5)
     assert again.false_alarms(0.01) == PACE.false_alarms(0.01)
+
+
+def test_figures_are_the_same_however_they_came_about() -> None:
+    """10 and 10.0 seconds, and budgets that differ in the last bit, are one pace."""
+    tickets.cache_clear()
+    whole = tickets(10, 0.01, 0.01)
+    tickets.cache_clear()
+    assert tickets(10.0, 1 - 0.99, 1 - 0.99) == whole
+
+
+def work(interval: float) -> int:
+    """Calls of functions that it takes to predict an objective."""
+    calls = 0
+
+    def count(_frame: object, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event.endswith("call")
+
+    for played in (tickets, promise_broken, paged):
+        played.cache_clear()
+    pace = Pace(budget=0.01, interval=interval, timeout=5)
+    sys.setprofile(count)
+    try:
+        [pace.false_alarms(share) for share in (0.01, 0.002)]
+        [pace.found(share) for share in (1, 0.5, 0.05)]
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_fast_probes_cost_no_more_to_predict() -> None:
+    """A thousand times as many probes are hardly more work: they are tossed by the group."""
+    assert work(0.01) < 4 * work(10)
+
+
+def test_slow_probes_are_found_by_looks_that_come_at_the_right_time() -> None:
+    """Two bad probes of ten minutes, of 99.9 %, are evidence enough for the eye of a formula, but
+    there must have been some three minutes before: the third pages, two intervals after the first.
+    """
+    slow = Pace(budget=0.001, interval=600, timeout=5)
+    assert slow.found(0.5).page >= 1200
+    assert Pace(budget=0.1, interval=86400, timeout=5).found(0.5).page == inf
 
 
 def test_a_budget_of_a_third_cannot_burn_so_fast() -> None:
