@@ -25,7 +25,7 @@ HIGH = {"alertname": "HighModelLatency"} | TICKET | FAST
 REPLICA_DOWN = {"alertname": "ModelReplicaDown"} | TICKET | PROBE | INSTANCE
 REGRESSION = {"alertname": "ModelLatencyRegression"} | TICKET | PROBE
 CERTIFICATE = {"alertname": "ModelCertificateExpires"} | TICKET | PROBE
-ABSENT = {"alertname": "InferenceProbeAbsent", "cluster": "eu", "namespace": "prod"} | PAGE
+ABSENT = {"alertname": "InferenceProbeAbsent", "cluster": "eu"} | PAGE  # of all namespaces
 INSTANCE_DOWN = {"alertname": "InferenceProbeInstanceDown"} | TICKET | INSTANCE
 NO_DATA = {"alertname": "InferenceProbeNoData"} | PAGE | FAST | INSTANCE
 

@@ -37,6 +37,11 @@ def instance(name: str, script: Script, gone: float = 1e9, deleted: bool = False
     return Target((Probe(script=script),), labels, gone=gone, deleted=deleted)
 
 
+def sidecar(namespace: str, gone: float = 1e9) -> Target:
+    labels = {"job": "inference-probe", "instance": "pod:10115", "namespace": namespace}
+    return Target((Probe(script=HEALTHY),), labels, gone=gone, deleted=True)
+
+
 NO_DATA = (
     case(
         "a scheduler that hangs is noticed, and its recovery",
@@ -158,7 +163,7 @@ ABSENCE = (
         checks=(silent(0, 20 * MINUTE, NAME),),
     ),
     case(
-        "each job, cluster and namespace must have an instance, whatever their names",
+        "each job must have an instance in each cluster, whatever their names",
         Target((Probe(script=HEALTHY),), {"job": "a/sidecar", "instance": "i"}, gone=STOPS),
         Target((Probe(script=HEALTHY),), {"job": "b", "instance": "i"}),
         Target(
@@ -170,10 +175,22 @@ ABSENCE = (
             firing(
                 MISSED,
                 absent(job="a/sidecar"),
-                absent(job="b", cluster="c", namespace="n"),
+                absent(job="b", cluster="c"),
                 name=NAME,
             ),
         ),
+    ),
+    case(
+        "the last sidecar of a namespace is deleted in order: the job lives on in another",
+        sidecar("preview", gone=STOPS),
+        sidecar("prod"),
+        checks=(silent(0, STOPS + 30 * MINUTE),),
+    ),
+    case(
+        "the last sidecars of all namespaces are deleted in order: one page",
+        sidecar("preview", gone=STOPS),
+        sidecar("prod", gone=STOPS + MINUTE),
+        checks=(silent(0, STOPS + 4 * MINUTE), firing(MISSED + MINUTE, ABSENT)),
     ),
     case(
         "a job that went is missed for a day, and then forgotten, where another is left",
