@@ -56,6 +56,10 @@ class Catalogue:
             series = learnt
         return cls(series=series, metrics=metrics)
 
+    def labels(self, expression: str) -> Labels:
+        """Those that its series can have. ValueError for what is not PromQL."""
+        return _Reader(series=self.series).labels(promql.parse(expression))
+
     def problems(self, expression: str) -> list[str]:
         """What it asks for and cannot get. ValueError for what is not PromQL."""
         reader = _Reader(series=self.series)

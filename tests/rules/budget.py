@@ -100,7 +100,12 @@ PAGED = (
 TICKETED = (
     case(
         "one in ten slow for six hours, of an objective that asks for tickets",
-        one(one_in(10, 5 * HOUR, 11 * HOUR), Objective(alert="ticket"), interval=30),
+        one(
+            one_in(10, 5 * HOUR, 11 * HOUR),
+            Objective(alert="ticket"),
+            Objective(slo="no", alert="none"),
+            interval=30,
+        ),
         checks=(
             silent(0, 8 * HOUR, NAME),
             firing(10 * HOUR, TWO_HOURS, SIX_HOURS, name=NAME),

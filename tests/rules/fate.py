@@ -23,7 +23,7 @@ TIMEOUT = Outcome(latency=5)
 INTERNAL = Outcome(latency=0, charged=False)
 PAUSED = Outcome(latency=inf, charged=False, skipped="paused")
 OVERLAP = Outcome(latency=inf, charged=False, skipped="overlap")
-LATE = Outcome(latency=0.1, success=True, lag=0.3)
+LATE = Outcome(latency=0.1, success=True, lag=0.15)
 TOO_LATE = Outcome(latency=inf, charged=False, skipped="late")
 HUNG = Outcome(latency=inf)
 

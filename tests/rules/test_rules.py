@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.promql import Catalogue
+
 from .render import FILES, RULES, rendered
 
 RULE_FILE = RULES / "inference-probe.rules.yml"
 RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/README.md"
 GROUPS: list[dict[str, Any]] = yaml.safe_load(RULE_FILE.read_text())["groups"]
 ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+RECORDS = [rule for group in GROUPS for rule in group["rules"] if "record" in rule]
+QUANTILES = [rule for rule in RECORDS if "quantile" in rule.get("labels", {})]
+CATALOGUE = Catalogue.of(RULE_FILE.read_text())
 NAMES = ["-".join([rule["alert"], *rule["labels"].values()]) for rule in ALERTS]
 PROMQL = re.compile(r"```promql\n(.*?)```|`([^`\n]*inference_probe[^`\n]*[(\[][^`\n]*)`", re.DOTALL)
+
+
+def named(record: dict[str, Any]) -> str:
+    return "-".join([record["record"], *record.get("labels", {}).values()])
 
 
 def run(promtool: Path, *arguments: str | Path) -> None:
@@ -80,6 +89,31 @@ def test_an_alert_explains_itself(rule: dict[str, Any]) -> None:
     assert page == RUNBOOK
     assert anchor == rule["alert"].lower()
     assert anchor in anchors()
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
+def test_an_alert_names_labels_that_it_has(rule: dict[str, Any]) -> None:
+    """No place in a text stays empty because the expression has dropped the label."""
+    used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+    assert used <= CATALOGUE.labels(rule["expr"]) | set(rule["labels"])
+
+
+@pytest.mark.parametrize("rule", RECORDS, ids=named)
+def test_a_recording_looks_back_as_far_as_its_name_says(rule: dict[str, Any]) -> None:
+    """The window in its name, or in its label, is that of the ranges in it, or of what it reads."""
+    name = re.search(r":[a-z]+(\d+[mhd])$", rule["record"])
+    if window := rule.get("labels", {}).get("window") or (name and name[1]):
+        ranges = re.findall(r"\[(\w+)[\]:]", rule["expr"])
+        read = re.findall(r":(?:increase|ratio|quantile)(\d+[mhd])\b", rule["expr"])
+        assert set(ranges or read) == {window}
+
+
+@pytest.mark.parametrize("rule", QUANTILES, ids=named)
+def test_a_quantile_is_what_its_label_says(rule: dict[str, Any]) -> None:
+    """Whoever asks for p99 gets p99."""
+    assert re.findall(r"histogram_quantile\(([\d.]+),", rule["expr"]) == [
+        rule["labels"]["quantile"]
+    ]
 
 
 def test_every_alert_is_in_the_table_with_its_levels() -> None:

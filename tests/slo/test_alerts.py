@@ -74,6 +74,33 @@ def test_burns() -> None:
         assert [burn(rule) for rule in rules] == list(burns)
 
 
+def test_pages_about_a_burn() -> None:
+    """They are for objectives that ask for pages, and need as much evidence in the long window."""
+    for rule in alerts("ModelErrorBudgetBurn", slo_severity="page"):
+        assert re.findall(r"slo_budget:ratio(\{.*?\})", rule["expr"]) == ['{alert="page"}'] * 2
+        asked = f'{{alert="page", window="{rule["labels"]["long"]}"}} > {MISSED.evidence}'
+        assert re.findall(r"slo_evidence:log10(.*)", rule["expr"]) == [asked]
+
+
+def test_tickets_about_a_burn() -> None:
+    """They are for objectives that ask for any alert, and need no evidence."""
+    for rule in alerts("ModelErrorBudgetBurn", slo_severity="ticket"):
+        levels = re.findall(r"slo_budget:ratio(\{.*?\})", rule["expr"])
+        assert levels == ['{alert=~"page|ticket"}'] * 2
+        assert "slo_evidence" not in rule["expr"]
+
+
+def test_usual() -> None:
+    """What is usual is that of the three days before."""
+    for name in ("quantile30m", "quantile1h"):
+        (expression,) = (
+            rule["expr"]
+            for rule in GROUPS[1]["rules"]
+            if rule.get("record") == f"inference_probe:latency_seconds_usual:{name}"
+        )
+        assert re.findall(rf":{name} offset (\w+)", expression) == ["1d", "2d", "3d"]
+
+
 def burn(rule: dict[str, Any]) -> Burn:
     """A rule as data."""
     factors = set(re.findall(r"\) ([\d.]+) \* ", rule["expr"]))
