@@ -112,7 +112,7 @@ TICKETED = (
             firing(14 * HOUR, SIX_HOURS, name=NAME),
             firing(17.5 * HOUR, name=NAME),
         ),
-        scrapes=(60,),
+        scrapes=EVERY,
     ),
     case(
         "one in fifty slow pages nobody, and is a ticket",
