@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from probe.measure import credentials, failure
-from probe.measure.masking import MASK, NOTHING_SECRET, Mask
+from probe.measure import failure
+from probe.measure.credentials import CREDENTIALS
+from probe.measure.masking import MASK, NOTHING_SECRET, Mask, without
 from probe.measure.observed import Finder, Observed, Unreadable, finder
 from probe.measure.patience import LONGEST, Patience
 from probe.settings.expression import Expression
@@ -117,9 +118,9 @@ class _Hearing:
 
     def _shown(self, value: Any, where: str) -> str:
         """A value, unless it is what a server tells to none but its client."""
-        if credentials.CREDENTIALS.search(where):
+        if CREDENTIALS.search(where):
             return MASK
-        return self.mask.cut(json.dumps(credentials.without(value)), SHOWN)
+        return self.mask.cut(json.dumps(without(value)), SHOWN)
 
 
 def _mismatch(pattern: Expression) -> str:

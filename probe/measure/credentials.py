@@ -8,8 +8,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from requests import PreparedRequest
 
-from probe.measure.masking import MASK
-
 CREDENTIALS = re.compile(
     "auth|cookie|credential|key|passw|secret|session|^sig$|signature|token", re.IGNORECASE
 )
@@ -57,16 +55,6 @@ def of_user(url: SplitResult) -> Iterator[str]:
     yield from (password, unquote(password))
     if not password or len(user) >= LONG:
         yield from (user, unquote(user))
-
-
-def without(value: Any) -> Any:
-    """JSON with stars for all that has such a name."""
-    if isinstance(value, Mapping):
-        return {
-            name: MASK if CREDENTIALS.search(name) else without(item)
-            for name, item in value.items()
-        }
-    return [without(item) for item in value] if isinstance(value, list) else value
 
 
 def of_json(value: Any) -> Iterator[str]:

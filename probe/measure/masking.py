@@ -5,10 +5,10 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
-from probe.measure.credentials import LONG
+from probe.measure.credentials import CREDENTIALS, LONG
 
 MASK = "***"
 TELLING = 3
@@ -92,6 +92,16 @@ class Mask:
 
 
 NOTHING_SECRET = Mask()
+
+
+def without(value: Any) -> Any:
+    """JSON with stars for all that is named like a credential."""
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if CREDENTIALS.search(name) else without(item)
+            for name, item in value.items()
+        }
+    return [without(item) for item in value] if isinstance(value, list) else value
 
 
 def _readings(secret: str) -> Iterator[str]:
