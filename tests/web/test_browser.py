@@ -1,6 +1,7 @@
 """The pages in a real browser: what a person sees, and can do without a mouse."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from playwright.sync_api import (
 )
 
 from probe.vocabulary import Excerpt, Reason
+from probe.web.site import FRESH
 from tests.web.sites import FAST, Site, answer, refusal, site_of, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -28,6 +30,12 @@ pytestmark = pytest.mark.skipif(
 DESKTOP, PHONE = (1280, 900), (360, 740)
 
 Open = Callable[..., Page]
+
+
+def update(page: Page) -> None:
+    """Let a held page ask for its next version, once there may be one."""
+    time.sleep(FRESH)
+    page.clock.fast_forward(6000)
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +347,7 @@ def test_the_page_updates_itself(site: Site, open_page: Open) -> None:
     failure.locator("summary").focus()
     page.keyboard.press("Enter")
     site.add(ago=-1, **refusal())
-    page.clock.fast_forward(5100)
+    update(page)
     expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
     expect(page.locator("details[id^=failure]")).to_have_count(2)
     older = page.locator("details[id^=failure]").nth(1)
@@ -370,13 +378,13 @@ def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> No
         for newer, shown in ((20, 21), (60, 65)):
             for step in range(newer):
                 site.add(ago=30 - step / 10, **refusal())
-            page.clock.fast_forward(6000)
+            update(page)
             expect(page.locator("details[id^=failure]")).to_have_count(shown)
             assert top(failure) == pytest.approx(before, abs=1)
             expect(body).to_be_focused()
             assert body.evaluate("(one) => one.scrollTop") == 120
         failure.locator("summary").click()
-        page.clock.fast_forward(6000)
+        update(page)
         expect(failure).to_have_count(0)
 
 
@@ -393,7 +401,7 @@ def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
         before = top(card)
         for name in names:
             site.live(name, results=20)
-        page.clock.fast_forward(6000)
+        update(page)
         expect(card).to_contain_text("✓ ok")
         assert topmost != "probe-model-0"
         page.wait_for_timeout(300)  # the browser itself may scroll with the next frame
@@ -406,7 +414,7 @@ def test_who_skipped_to_the_content_stays_there(site: Site, open_page: Open) -> 
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     site.live()
-    page.clock.fast_forward(6000)
+    update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
@@ -447,7 +455,7 @@ def test_a_page_that_nobody_sees_asks_for_nothing(site: Site, open_page: Open) -
     hide = "(hidden) => Object.defineProperty(document, 'hidden', {value: hidden, writable: true})"
     page.evaluate(hide, True)
     for _ in range(5):
-        page.clock.fast_forward(6000)
+        update(page)
     assert "/probes/model" not in asked
     site.live()
     page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
@@ -459,11 +467,11 @@ def test_selected_text_is_left_alone(site: Site, open_page: Open) -> None:
     page = open_page(site.url + "/probes/model", held=True)
     page.get_by_role("heading", name="model").select_text()
     site.live()
-    page.clock.fast_forward(6000)
+    update(page)
     page.wait_for_timeout(500)
     assert page.evaluate("String(document.getSelection())").strip() == "model"
     page.evaluate("document.getSelection().empty()")
-    page.clock.fast_forward(6000)
+    update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
 
 
@@ -474,7 +482,7 @@ def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> N
         page.clock.install()
         with site_of(tmp_path) as site:
             page.goto(site.url)
-        page.clock.fast_forward(6000)
+        update(page)
         expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
 
 
@@ -484,13 +492,13 @@ def test_a_daemon_that_hangs_is_noticed(tmp_path: Path, open_page: Open) -> None
         page = open_page(site.url, held=True)
         page.mouse.wheel(0, 2000)
         page.route("**/*", lambda _: None)
-        page.clock.fast_forward(6000)
+        update(page)
         status = page.get_by_role("status")
         expect(status).to_contain_text("No answer from the daemon since", timeout=20_000)
         expect(status).to_be_in_viewport(ratio=1)
         page.unroute("**/*")
         site.live("model-0")
-        page.clock.fast_forward(6000)
+        update(page)
         expect(page.get_by_text("✓ ok")).to_have_count(1)
         expect(status).to_be_empty()
 
@@ -499,12 +507,12 @@ def test_the_page_of_somebody_else_is_not_shown(site: Site, open_page: Open) -> 
     """A proxy that wants a login does not take the place of the last results; later it goes on."""
     page = open_page(site.url + "/probes/model", held=True)
     page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="Log in"))
-    page.clock.fast_forward(6000)
+    update(page)
     expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
     expect(page.get_by_role("heading", name="model")).to_be_visible()
     page.unroute("**/*")
     site.live()
-    page.clock.fast_forward(6000)
+    update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
 
 
