@@ -14,7 +14,7 @@ from starlette.routing import Route
 from probe.record.exposition import form
 from probe.record.history import History
 from probe.web.browser import BrowserHeaders
-from probe.web.compression import Compression, encoded, takes_gzip
+from probe.web.compression import Compression, Encoded, encoded, takes_gzip
 from probe.web.lifecycle import Lifecycle, lifecycle_routes
 from probe.web.ondemand import OnDemands, Target
 from probe.web.report import report
@@ -37,16 +37,16 @@ def create_app(
     """The application: the page of metrics, pages for people, and probes asked for by name."""
     on_demand = OnDemands(targets, time.monotonic, MOST_ON_DEMAND)
 
-    scrapes = Shared[Response](1, fresh=0.0, now=time.monotonic)
+    scrapes = Shared[Encoded](1, fresh=0.0, now=time.monotonic)
 
     async def metrics(request: Request) -> Response:
         accepted, in_gzip = form(request.headers.get("accept", "")), takes_gzip(request.headers)
 
-        def scrape() -> Response:
+        def scrape() -> Encoded:
             page, content_type = render(accepted)
             return encoded(Response(page, headers={"Content-Type": content_type}), in_gzip=in_gzip)
 
-        return await scrapes.of((accepted, in_gzip), scrape)
+        return (await scrapes.of((accepted, in_gzip), scrape)).response()
 
     async def probe(request: Request) -> Response:
         name = request.query_params.get("name")

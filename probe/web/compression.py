@@ -1,6 +1,8 @@
 """Answers in gzip, for whoever takes them so."""
 
 import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
@@ -23,14 +25,26 @@ def takes_gzip(headers: Headers) -> bool:
     )
 
 
-def encoded(response: Response, *, in_gzip: bool) -> Response:
-    """The same answer, compressed where that pays; `Compression` leaves it as it is then."""
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer for as many as ask for it."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+    def response(self) -> Response:
+        """One of its own for each of them: middleware writes into its headers."""
+        return Response(self.body, headers=self.headers)
+
+
+def encoded(response: Response, *, in_gzip: bool) -> Encoded:
+    """The answer, compressed where that pays; `Compression` leaves it as it is then."""
     if in_gzip and len(response.body) >= SMALL:
         response.body = gzip.compress(response.body, LEVEL, mtime=0)
         response.headers.add_vary_header("Accept-Encoding")
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Content-Length"] = str(len(response.body))
-    return response
+    return Encoded(bytes(response.body), dict(response.headers))
 
 
 class Compression(GZipMiddleware):

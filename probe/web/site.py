@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from probe.record.history import History, Kept
 from probe.web.access import is_authenticated
 from probe.web.api import all_probes, one_probe
-from probe.web.compression import encoded, takes_gzip
+from probe.web.compression import Encoded, encoded, takes_gzip
 from probe.web.pages import HERE, Pages, unhurried
 from probe.web.shared import Shared
 
@@ -37,7 +37,7 @@ def site_routes(
     They are made on threads, so that scrapes go on beside them.
     """
     pages = Pages(time.time, standstill)
-    shared = Shared[Response](THREADS, fresh=FRESH, now=time.monotonic)
+    shared = Shared[Encoded](THREADS, fresh=FRESH, now=time.monotonic)
 
     def everything() -> Iterator[Kept]:
         return unhurried([kept for name in names() if (kept := history.of(name))])
@@ -52,7 +52,8 @@ def site_routes(
     async def answer(request: Request, make: Callable[[], Response]) -> Response:
         in_gzip = takes_gzip(request.headers)
         key = request.scope["path"], is_authenticated(request), in_gzip
-        return await shared.of(key, lambda: encoded(make(), in_gzip=in_gzip))
+        made = await shared.of(key, lambda: encoded(make(), in_gzip=in_gzip))
+        return made.response()
 
     async def home(request: Request) -> Response:
         return await answer(request, lambda: _page(pages.home(everything())))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from probe.vocabulary import Component, Phase, Reason
 from probe.web.site import FRESH
@@ -167,3 +168,11 @@ def test_the_page_of_many_probes_comes_soon(tmp_path: Path) -> None:
             time.sleep(FRESH)
         assert min(elapsed) < 1
         assert len(json.dumps(site.get("/api/v1/probes").json())) < 300_000
+
+
+def test_who_shares_a_page_shares_nothing_else(site: Site) -> None:
+    """Within a second all get one page; the headers of the third are those of the first."""
+    asked = {"Accept-Encoding": "identity"}
+    answers = [requests.get(site.url, headers=asked, timeout=5) for _ in range(3)]
+    assert [answer.headers for answer in answers] == [answers[0].headers] * 3
+    assert answers[0].headers["Vary"] == "Accept-Encoding"
