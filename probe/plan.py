@@ -1,14 +1,17 @@
 """What `check` says of a config that is valid: what will run, what it costs, when it will alert."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from probe.advice import advise, pace
+from probe.record.about import About
 from probe.record.exposition import Exposition
-from probe.record.recorder import Recorder
+from probe.record.recorder import SUSPENDED, Recorder
 from probe.schedule.ledger import Ledger
 from probe.settings.schema import Objective, Probe, Settings
 from probe.slo.alerts import PERIOD
 from probe.slo.outlook import COMFORTABLE, FalseAlarms, Found, Need
+from probe.vocabulary import Result
 
 BAD = (1.0, 0.5, 0.05)
 """Shares of bad probes whose detection is predicted."""
@@ -78,11 +81,20 @@ def _predict(objective: Objective, probe: Probe) -> Prediction:
 
 
 def _series(*probes: Probe) -> int:
+    """As a daemon shows them once each probe has succeeded."""
     ledger = Ledger()
     recorder = Recorder(ledger)
     for probe in probes:
         ledger.open(probe.name)
-        recorder.watch(probe, {"startup": lambda: True})
+        recorder.watch(probe, dict.fromkeys(SUSPENDED, lambda: True))
+        recorder.finished(_success(probe))
     page = Exposition(openmetrics=False)
-    recorder.expose(page)
+    for source in (recorder, About(0)):
+        source.expose(page)
     return sum(not line.startswith("#") for line in page.text().splitlines())
+
+
+def _success(probe: Probe) -> Result:
+    expires = 0.0 if probe.url.source.lower().startswith("https:") else None
+    started = datetime.fromtimestamp(0, UTC)
+    return Result(probe=probe.name, started=started, phases={}, certificate_not_after=expires)

@@ -12,8 +12,9 @@ from probe.slo.outlook import FalseAlarms, Found, Need
 LEGEND = """\
 So will the bundled alerts behave if probes are independent of each other and Prometheus scrapes
 every 15 s. Times are medians, from the first bad probe on. Pages of a model that keeps its promise
-are counted as if all that is bad failed: slow answers cannot raise ModelDown. Series are those
-scraped; the rules record up to 36 more of each probe, and 36 of each objective."""
+are counted as if all that is bad failed: slow answers cannot raise ModelDown. Series are those of
+the metrics inference_probe_*; the rules record up to 36 more of each probe, and 36 of each
+objective."""
 
 
 def text(plan: Plan, source: str) -> str:

@@ -15,7 +15,8 @@ from probe.settings.schema import Settings
 from probe.settings.units import format_duration, parse_duration
 from probe.vocabulary import Phase
 
-from .commands import invoke
+from .commands import invoke, running
+from .servers import answering, serving
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
 
@@ -92,6 +93,18 @@ def test_no_target_asks_for_the_impossible(tmp_path: Path, target: str) -> None:
         for it in advise(settings(tmp_path, f"target: {target}", interval="5s"))
         if "probe every" in it
     ]
+
+
+def test_series(tmp_path: Path) -> None:
+    """As many as a daemon has of its own, once its probe has succeeded."""
+    with serving(answering()) as url:
+        path = tmp_path / "probe.yml"
+        objectives = "[{name: o, target: 99%, latency: 123ms}]"
+        path.write_text(f"probes: [{{name: m, url: '{url}', objectives: {objectives}}}]")
+        with running(f"--config.file={path}") as daemon:
+            daemon.wait_for("inference_probe_last_success_timestamp_seconds", 1)
+            own = re.findall("(?m)^inference_probe_", daemon.get("/metrics").text)
+    assert plan(load(path, environ={})).series == len(own)
 
 
 def test_recordings() -> None:

@@ -17,6 +17,8 @@ from probe.settings.schema import Objective, Probe
 from probe.vocabulary import Component, Outcome, Phase, Reason, Result, Skip
 
 INFINITY = float("inf")
+SUSPENDED = ("startup", "paused")
+"""Why failures may not be charged to the model at present."""
 
 
 @dataclass(slots=True)
