@@ -90,7 +90,8 @@ def _outages(promtool: str, *, runs: int) -> Iterator[Row]:
     ]
     with ThreadPoolExecutor(2) as pool:
         seen = pool.map(lambda case: _play(promtool, case, runs), cases)
-        for case, (result, most) in zip(cases, seen, strict=True):
+        for number, (case, (result, most)) in enumerate(zip(cases, seen, strict=True), 1):
+            print(f"  {number} of {len(cases)}", file=sys.stderr, flush=True)
             yield _found(case, result, most)
 
 
