@@ -16,6 +16,14 @@ class Clock:
     monotonic: Callable[[], int] = time.monotonic_ns
     wall: Callable[[], int] = time.time_ns
 
+    def seconds(self) -> float:
+        """The monotonic clock, in seconds."""
+        return self.monotonic() / SECOND
+
+    def unix(self) -> float:
+        """The wall clock, in Unix seconds."""
+        return self.wall() / SECOND
+
     def date(self, instant: int) -> datetime:
         """What the wall clock showed, or will show, at an instant of the monotonic one (UTC)."""
         wall = self.wall() - (self.monotonic() - instant)

@@ -44,9 +44,10 @@ class UsageError(Exception):
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     memory.settle()
     log.configure(args.log_level, args.log_format)
+    clock = Clock()
     try:
         settings, source = _settings(args, environ)
-        web = WebConfig(Path(args.web_config_file) if args.web_config_file else None)
+        web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
         listener = listen(args.web_listen_address)
     except (ConfigError, UsageError, ValueError) as error:
         return _complain(error)
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             listener,
             environ=environ,
             base=source.parent if source else Path(),
-            clock=Clock(),
+            clock=clock,
             read=None if source is None else lambda: load(source, environ=environ),
             enable_lifecycle=args.web_enable_lifecycle == "true",
             web=web,

@@ -59,9 +59,9 @@ class Daemon:
         self._gate = Gate()
         self._ledger = Ledger()
         self._clockwork = Clockwork(clock)
-        recorder = Recorder(self._ledger, lambda: clock.wall() / SECOND)
-        history = History(lambda: clock.monotonic() / SECOND)
-        about = About(clock.wall() / SECOND)
+        recorder = Recorder(self._ledger, clock.unix)
+        history = History(clock.seconds)
+        about = About(clock.unix())
         self._roster = roster = Roster(
             Workshop(environ=environ, base=base, clock=clock),
             ledger=self._ledger,
@@ -79,8 +79,9 @@ class Daemon:
             lambda: roster.targets,
             history,
             self._lifecycle(enable_lifecycle),
+            clock,
         )
-        self._server = Server(app, listener, web)
+        self._server = Server(app, listener, clock, web)
 
     def _lifecycle(self, enabled: bool) -> Lifecycle:
         return Lifecycle(

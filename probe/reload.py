@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import fields
 
 from probe.advice import advise
-from probe.clock import SECOND, Clock
+from probe.clock import Clock
 from probe.record.about import About
 from probe.roster import Changes, Roster
 from probe.settings.loader import ConfigError
@@ -84,7 +84,7 @@ class Reload:
             logger.exception("config not reloaded: this is a bug of inference-probe")
             self._about.refused()
             raise Refused("a bug of inference-probe; its log says more") from bug
-        self._about.reloaded(self._clock.wall() / SECOND)
+        self._about.reloaded(self._clock.unix())
         told = _told(changes)
         logger.info("config reloaded", extra={"fields": told})
         self._advise(settings)

@@ -1,6 +1,5 @@
 """The routes."""
 
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from probe.clock import Clock
 from probe.record.exposition import form
 from probe.record.history import History
 from probe.web.browser import BrowserHeaders
@@ -33,11 +33,11 @@ def create_app(
     targets: Callable[[], Mapping[str, Target]],
     history: History,
     lifecycle: Lifecycle,
+    clock: Clock,
 ) -> Starlette:
     """The application: the page of metrics, pages for people, and probes asked for by name."""
-    on_demand = OnDemands(targets, time.monotonic, MOST_ON_DEMAND)
-
-    scrapes = Shared[Encoded](1, fresh=0.0, now=time.monotonic)
+    on_demand = OnDemands(targets, clock.seconds, MOST_ON_DEMAND)
+    scrapes = Shared[Encoded](1, fresh=0.0, now=clock.seconds)
 
     async def metrics(request: Request) -> Response:
         accepted, in_gzip = form(request.headers.get("accept", "")), takes_gzip(request.headers)
@@ -63,7 +63,7 @@ def create_app(
         routes=[
             Route("/metrics", metrics),
             Route("/probe", probe),
-            *site_routes(history, targets, lifecycle.standstill),
+            *site_routes(history, targets, lifecycle.standstill, clock),
             *lifecycle_routes(lifecycle),
         ],
         middleware=[

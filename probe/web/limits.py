@@ -1,6 +1,6 @@
 """The middleware that refuses what is too much: of URL, headers, body, and of `/probe`."""
 
-import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio
@@ -25,9 +25,10 @@ _LINGER_BYTES = 1024**2
 class Limits:
     """Around an application: its requests are small, have no body, and are not too many."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
+        """`now` is a monotonic clock in seconds."""
         self._app = app
-        self._probes = Buckets(size=100, per_second=10, now=time.monotonic)
+        self._probes = Buckets(size=100, per_second=10, now=now)
         self._probing: set[anyio.CancelScope] = set()
 
     def close(self) -> None:

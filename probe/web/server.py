@@ -3,11 +3,12 @@
 import asyncio
 import socket
 import threading
-import time
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from probe.clock import Clock
 from probe.web.buckets import Buckets
 from probe.web.connection import LARGEST_HEAD
 from probe.web.door import Door
@@ -40,11 +41,15 @@ class Server:
     """Serves until it is stopped."""
 
     def __init__(
-        self, app: ASGIApp, listener: socket.socket, config: WebConfig | None = None
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        clock: Clock,
+        config: WebConfig | None = None,
     ) -> None:
         """Without a web config no TLS is spoken, and there are no users."""
-        web = config or WebConfig()
-        limits = _guarded(app, web)
+        web = config or WebConfig(clock)
+        limits = _guarded(app, web, clock.seconds)
         self._server = _Uvicorn(
             uvicorn.Config(
                 ExtraHeaders(limits, web),
@@ -75,10 +80,10 @@ class Server:
         self._thread.join(STOP_SECONDS + 1)
 
 
-def _guarded(app: ASGIApp, web: WebConfig) -> Limits:
+def _guarded(app: ASGIApp, web: WebConfig, now: Callable[[], float]) -> Limits:
     """What is too much is refused before anybody looks at who it is."""
-    failures = Buckets(size=10, per_second=1 / 6, now=time.monotonic)
-    return Limits(Users(app, web, failures))
+    failures = Buckets(size=10, per_second=1 / 6, now=now)
+    return Limits(Users(app, web, failures), now)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -1,6 +1,5 @@
 """Where the pages and the API are to be found."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from probe.clock import Clock
 from probe.record.history import History, Kept
 from probe.web.access import is_authenticated
 from probe.web.api import all_probes, one_probe
@@ -30,14 +30,15 @@ def site_routes(
     history: History,
     names: Callable[[], Iterable[str]],
     standstill: Callable[[], str | None],
+    clock: Clock,
 ) -> list[BaseRoute]:
     """The pages of the probes that there are at present, in this order; `standstill` says why no
     probe is started, if none is.
 
     They are made on threads, so that scrapes go on beside them.
     """
-    pages = Pages(time.time, standstill)
-    shared = Shared[Encoded](THREADS, fresh=FRESH, now=time.monotonic)
+    pages = Pages(clock.unix, standstill)
+    shared = Shared[Encoded](THREADS, fresh=FRESH, now=clock.seconds)
 
     def everything() -> Iterator[Kept]:
         return unhurried([kept for name in names() if (kept := history.of(name))])

@@ -2,10 +2,10 @@
 
 import logging
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from probe.clock import Clock
 from probe.settings.problems import ConfigError, Problem
 from probe.settings.web import ClientAuth, WebSettings
 from probe.settings.web_loader import load_web
@@ -25,8 +25,9 @@ class WebConfig:
     done for each connection and each request, as exporter-toolkit does: it costs microseconds.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
         """Without a file no TLS is spoken and there are no users; raises ConfigError."""
+        self._now = clock.seconds
         self._path = path
         self._settings, self._context = load_web(path) if path else (WebSettings(), None)
         self._seen = self._versions()
@@ -45,7 +46,7 @@ class WebConfig:
 
     def _refresh(self) -> None:
         seen = self._versions()
-        again = self._complaint and time.monotonic() > self._tried + RETRY_SECONDS
+        again = self._complaint and self._now() > self._tried + RETRY_SECONDS
         if self._path is None or (seen == self._seen and not again):
             return
         try:
@@ -56,7 +57,7 @@ class WebConfig:
             logger.info("the web config was read again", extra={"fields": {"file": self._path}})
             self._complaint = ""
             seen = self._versions()  # it may name other files now
-        self._seen, self._tried = seen, time.monotonic()
+        self._seen, self._tried = seen, self._now()
 
     def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
         settings, context = load_web(path)

@@ -10,6 +10,7 @@ import pytest
 import trustme
 import yaml
 
+from probe.clock import Clock
 from probe.settings.loader import load
 from probe.settings.schema import Probe
 from probe.shipped import shipped
@@ -57,7 +58,7 @@ def _web(path: Path) -> None:
     certificate = trustme.CA().issue_cert("localhost")
     certificate.private_key_pem.write_to_path(path.with_name("web.key"))
     certificate.cert_chain_pems[0].write_to_path(path.with_name("web.crt"))
-    WebConfig(path)
+    WebConfig(Clock(), path)
 
 
 def _alertmanager(routes: list[Any], path: Path) -> None:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from probe.clock import Clock
 from probe.web.server import Server, listen
 from probe.web.webconfig import WebConfig
 
@@ -31,7 +32,7 @@ class Door:
         listener = listen("127.0.0.1:0")
         self.port = int(listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
-        self._server = Server(self._app(), listener, WebConfig(config))
+        self._server = Server(self._app(), listener, Clock(), WebConfig(Clock(), config))
         self._server.start()
 
     def _app(self) -> Starlette:

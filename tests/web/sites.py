@@ -11,6 +11,7 @@ from typing import Any
 import requests
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from probe.clock import Clock
 from probe.record.history import History
 from probe.settings.schema import Probe
 from probe.vocabulary import Component, Excerpt, Phase, Reason
@@ -106,10 +107,11 @@ def site_of(directory: Path, *names: str, logged_in: bool = False, **keys: Any) 
         lambda: targets,
         site.history,
         lifecycle_of(),
+        Clock(),
     )
     listener = listen("127.0.0.1:0")
     site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(_logged_in(app) if logged_in else app, listener)
+    server = Server(_logged_in(app) if logged_in else app, listener, Clock())
     server.start()
     try:
         yield site

@@ -13,6 +13,7 @@ import pytest
 import requests
 from prometheus_client import CollectorRegistry, Counter
 
+from probe.clock import Clock
 from probe.record.exposition import render
 from probe.record.history import History
 from probe.vocabulary import Reason, Result
@@ -47,8 +48,10 @@ class Site:
                 lambda: targets,
                 History(time.monotonic),
                 lifecycle_of(),
+                Clock(),
             ),
             listener,
+            Clock(),
         )
         self.server.start()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from probe.clock import Clock
 from probe.record.history import History
 from probe.web.app import create_app
 from probe.web.lifecycle import Refused
@@ -22,9 +23,9 @@ def site(**handles: Any) -> Iterator[str]:
     """The URL of a daemon's `/-/`, with these handles."""
     listener = listen("127.0.0.1:0")
     app = create_app(
-        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**handles)
+        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**handles), Clock()
     )
-    server = Server(app, listener)
+    server = Server(app, listener, Clock())
     server.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/-/"
