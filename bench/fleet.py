@@ -111,13 +111,15 @@ def kind(name: str) -> str:
 
 
 def took(logs: tuple[Path, ...], since: float) -> dict[str, list[float]]:
-    """By kind: what each healthy answer to a request from then on (Unix time) took, in seconds."""
+    """By kind: what each healthy answer to a request from then on (Unix time) took, in seconds,
+    with the server's half of the handshake before it.
+    """
     found: dict[str, list[float]] = {one: [] for one in KINDS}
     for log in logs:
         for line in log.read_text().splitlines():
-            number, arrived, span = map(int, line.split())
+            number, arrived, span, handshake = map(int, line.split())
             if arrived / 1e9 >= since:
-                found[KINDS[number - 1]].append(span / 1e9)
+                found[KINDS[number - 1]].append((span + handshake) / 1e9)
     return found
 
 

@@ -28,10 +28,13 @@ class NoTruth(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A request that was answered: when it arrived (Unix time) and what it took, in seconds."""
+    """A request that was answered: when it arrived (Unix time), what it took and, if it was the
+    first on its connection, the server's half of the TLS handshake before; in seconds.
+    """
 
     arrived: float
     took: float
+    handshake: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,11 @@ class Log:
 
     @classmethod
     def read(cls, text: str) -> "Log":
-        """Lines of `NUMBER ARRIVED TOOK` (nanoseconds), in any order."""
+        """Lines of `NUMBER ARRIVED TOOK HANDSHAKE` (nanoseconds), in any order."""
         served: defaultdict[int, list[Served]] = defaultdict(list)
         for line in text.splitlines():
-            number, arrived, took = map(int, line.split())
-            served[number].append(Served(arrived / 1e9, took / 1e9))
+            number, *spans = map(int, line.split())
+            served[number].append(Served(*(span / 1e9 for span in spans)))
         for requests in served.values():
             requests.sort(key=lambda one: one.arrived)
         return cls(served)
