@@ -25,7 +25,7 @@ from bench.figures import OURS, PEER, Accuracy, Figures
 from bench.report import between, document, markdown
 from bench.truth import NoTruth, Truth
 from bench.verdict import judge
-from bench.workload import Run, Workload
+from bench.workload import HISTORY, Run, Workload
 
 HERE = Path(__file__).parent
 RATES = (50, 200)
@@ -91,7 +91,8 @@ def _measure_costs(
     for tls in (False, True):
         scheme = "TLS" if tls else "plain"
         _tell(f"memory of the daemon, 100 probes, {scheme}")
-        figures.memory[scheme] = measure_memory(truth, directory, seconds, tls=tls)
+        full = seconds if args.quick else HISTORY
+        figures.memory[scheme] = measure_memory(truth, directory, full, tls=tls)
     _tell("scrapes of 1,000 probes")
     figures.scrapes = measure_scrapes(truth, directory, seconds)
     _tell("500 probes/s")

@@ -9,9 +9,7 @@ import numpy as np
 from bench.fleet import KINDS
 from bench.samples import Sample, counted, quantile, since
 from bench.verdict import Verdict
-
-HISTORY = 140.0
-"""Seconds until each probe has the 128 results that are kept: until then memory has to grow."""
+from bench.workload import HISTORY
 
 WINDOW = 120.0
 """Seconds, of each of which the least counts: a burst takes threads and memory and gives them back,

@@ -7,6 +7,11 @@ from bench.truth import Log
 WARM_UP = 1.0
 """Seconds at the start of a run that do not count."""
 
+HISTORY = 140.0
+"""Seconds until each probe, once a second, has the 128 results that are kept: until then memory has
+to grow.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench import soak
-from bench.endurance import HISTORY, Soak, growth, judge, lost
+from bench.endurance import Soak, growth, judge, lost
 from bench.fleet import KINDS
 from bench.protocol import BEGIN, END, markdown, publish
 from bench.samples import Buckets, Sample, Told, counted, quantile, read
+from bench.workload import HISTORY
 
 TOOK = 0.02
 
