@@ -31,7 +31,7 @@ from probe.web.webconfig import WebConfig
 from probe.workers import Workers
 from probe.workshop import Workshop
 
-LONGEST_DRAIN = 8.5
+LONGEST_DRAIN = 7.5
 """Seconds that a stop waits for probes in flight. With the answers that are under way then, and the
 end of the interpreter, it takes 10 at most; Kubernetes' grace period is 30."""
 
@@ -101,7 +101,7 @@ class Daemon:
     def stop(self) -> None:
         """Stop the grid at once, let probes in flight come back, then stop serving.
 
-        What has not come back within the longest deadline, or 8.5 s if that is shorter, is given
+        What has not come back within the longest deadline, or 7.5 s if that is shorter, is given
         up, a reload as well. Scrapes are answered all the while.
         """
         self._gate.shut()

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
-from probe.clock import Clock
+from probe.clock import SECOND, Clock
 from probe.daemon import Daemon
 from probe.measure.prober import Prober
 from probe.vocabulary import Result
 from probe.web.server import listen
+from probe.workers import Workers
 from tests.builders import result_of, settings_of
 from tests.commands import running
 from tests.servers import OK, answering, hanging, serving
@@ -178,6 +180,43 @@ def test_the_drain_is_no_longer_than_the_longest_timeout(
         assert time.monotonic() - began < 6
     finally:
         released.set()
+
+
+def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon whose ticks do not return says so to the kubelet and on its pages; a paused one is
+    healthy.
+    """
+    hung, released, ahead = threading.Event(), threading.Event(), 0
+
+    def submit(*_: object) -> None:
+        hung.set()
+        released.wait(30)
+
+    monkeypatch.setattr(Workers, "submit", submit)
+    listener = listen("127.0.0.1:0")
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    daemon = Daemon(
+        settings_of(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/", "interval": "200ms"}),
+        listener,
+        environ={},
+        base=tmp_path,
+        clock=Clock(monotonic=lambda: time.monotonic_ns() + ahead),
+        enable_lifecycle=True,
+    )
+    daemon.start()
+    try:
+        assert hung.wait(10)
+        requests.post(f"{url}/-/pause", timeout=10).raise_for_status()
+        assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 200
+        assert "Paused" in requests.get(f"{url}/api/v1/probes", timeout=10).json()["standstill"]
+        requests.post(f"{url}/-/resume", timeout=10).raise_for_status()
+        ahead = 11 * SECOND
+        assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 503
+        answer = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
+        assert "stopped ticking" in answer["standstill"]
+    finally:
+        released.set()
+        daemon.stop()
 
 
 def test_a_starting_model_is_not_charged(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import ssl
 import subprocess
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,4 +174,31 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
         prober = Prober(probe, secrets, lambda *_: Broken(), Clock())
         house.tell(probe.name, str(prober.run()))
         assert "RuntimeError: http" in house.told[probe.name]
+    assert not house.leaks()
+
+
+def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a bug in the making of a result says of the request goes to the log without them."""
+    words = ""
+
+    class Broken(BaseAdapter):
+        certificate_not_after: float | None = None
+
+        def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
+            nonlocal words
+            words = f"{request.url} {request.headers} {request.body!r}"
+            raise ConnectionResetError
+
+        def close(self) -> None:
+            pass
+
+    def excerpt(_: object) -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr("probe.measure.prober._excerpt", excerpt)
+    secrets = Secrets(house.environ, house.directory)
+    for probe in load(house.probe, environ=house.environ).probes:
+        with pytest.raises(RuntimeError, match="http") as bug:
+            Prober(probe, secrets, lambda *_: Broken(), Clock()).run()
+        house.tell(probe.name, "".join(traceback.format_exception(bug.value)))
     assert not house.leaks()

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from http.client import HTTPException
+from http.client import BadStatusLine, HTTPException, UnknownProtocol
 
 from probe.measure.errors import (
     Denied,
@@ -63,6 +63,8 @@ _DOING = {
 
 LONGEST = 200
 """Characters of an exception's own words that are shown."""
+TASTE = 16
+"""Characters of what came in the place of HTTP: it may be a body, and anybody may read this."""
 
 
 def classify(
@@ -88,7 +90,8 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
 
 def _words(reason: Reason, error: Exception, mask: Mask) -> str:
     """What an exception says, on one line: a server's garbage may be a part of it."""
-    text = on_one_line(mask.cut(str(error), LONGEST)).strip()
+    most = TASTE if isinstance(error, (BadStatusLine, UnknownProtocol)) else LONGEST
+    text = on_one_line(mask.cut(str(error), most)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:
         return f"{name}: {text} (a fault of the prober or of its machine)"

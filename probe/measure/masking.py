@@ -126,7 +126,8 @@ def _spellings(secret: str) -> Iterator[str]:
     sendable = secret.encode(errors="replace")
     for in_url in (quote(sendable, ""), quote(sendable), quote_plus(sendable)):
         yield from (in_url, _other_case(in_url))
-    yield repr(secret)[1:-1]
+    for text in (secret, *as_json):
+        yield from _in_python(text)
     if len(secret) >= LONG:
         yield from _in_base64(sendable)
 
@@ -142,6 +143,15 @@ def _in_base64(secret: bytes) -> Iterator[str]:
         bits = 8 * (before + len(secret))
         encoded = b64encode(bytes(before) + secret).decode()[-(-8 * before // 6) : bits // 6]
         yield from (encoded, encoded.replace("+", "-").replace("/", "_"))
+
+
+def _in_python(text: str) -> Iterator[str]:
+    """As `repr` writes it, by itself and in a longer text that has both kinds of quotes."""
+    yield repr(text)[1:-1]
+    yield repr(f'{text}"')[1:-2]
+    as_bytes = text.encode(errors="replace")
+    yield repr(as_bytes)[2:-1]
+    yield repr(as_bytes + b'"')[2:-2]
 
 
 def _in_json(text: str) -> list[str]:

@@ -98,7 +98,11 @@ class Prober:
                 seen.certificate = transport.certificate_not_after
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
             failure = classify(watch.phase, error, timeout=self._probe.timeout, mask=seen.mask)
-        return self._result(seen, watch.times(), failure, started=started, due=due)
+        try:
+            return self._result(seen, watch.times(), failure, started=started, due=due)
+        except Exception as bug:
+            bug.args = tuple(seen.mask(str(word)) for word in bug.args)  # they go to the log
+            raise
 
     def _result(
         self,

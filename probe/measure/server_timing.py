@@ -99,8 +99,9 @@ class ServerTimes:
         return Reported(times={**standard, **mapped}, ignored=bad + worse)
 
     def _told(self, observed: Observed) -> Iterator[Told]:
+        patience = Patience()
         for one, values in self._mapped:
-            for value in values(observed):
+            for value in values(observed, patience):
                 yield one.component, None if value is None else value / PER_SECOND[one.unit]
 
 
@@ -146,21 +147,21 @@ def _add_up(told: Iterable[Told], longest: float) -> tuple[dict[Component, float
     return whole, ignored
 
 
-def _source(one: ServerTiming) -> Callable[[Observed], list[float | None]]:
+def _source(one: ServerTiming) -> Callable[[Observed, Patience], list[float | None]]:
     """What finds the values that a mapping names, None for each that is no number.
 
     What is missing is no garbage; null is how JSON says nothing, and a body that is not JSON has
     nothing to say.
     """
     if one.from_ is TimingSource.HEADER:
-        return lambda observed: (
+        return lambda observed, _: (
             [_of_text(observed.headers[one.key])] if one.key in observed.headers else []
         )
     find = finder(one.key)
 
-    def values(observed: Observed) -> list[float | None]:
+    def values(observed: Observed, patience: Patience) -> list[float | None]:
         try:
-            found = find(observed.document, Patience())
+            found = find(observed.document, patience)
         except TimeoutError:
             return [None]
         except (Unreadable, RecursionError):

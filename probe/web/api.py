@@ -16,10 +16,11 @@ def all_probes(everything: Iterable[Kept], standstill: str | None) -> dict[str, 
     return {"standstill": standstill, "probes": [_summary(summarise(kept)) for kept in everything]}
 
 
-def one_probe(kept: Kept, *, excerpts: bool) -> dict[str, Any]:
+def one_probe(kept: Kept, standstill: str | None, *, excerpts: bool) -> dict[str, Any]:
     """What is kept of a probe; with the excerpts of answers only for who may see them."""
     told = detail(kept)
     return {
+        "standstill": standstill,
         **_summary(told.summary),
         "phases": {phase: _quantiles(times) for phase, times in told.phases.items()},
         "recent": list(map(report, reversed(told.recent))),

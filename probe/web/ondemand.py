@@ -43,12 +43,14 @@ class OnDemand:
         async with self._turn:
             if self._last and self._now() < self._last[0] + self._target.interval:
                 return self._last[1], True
-            started = self._now()
-            result = await anyio.to_thread.run_sync(
-                self._target.run, abandon_on_cancel=True, limiter=self._limiter
+            self._last = await anyio.to_thread.run_sync(
+                self._run, abandon_on_cancel=True, limiter=self._limiter
             )
-            self._last = (started, result)
-            return result, False
+            return self._last[1], False
+
+    def _run(self) -> tuple[float, Result]:
+        """When it began, which may be long after it was asked for, and what came of it."""
+        return self._now(), self._target.run()
 
 
 class OnDemands:

@@ -68,7 +68,9 @@ def site_routes(
 
     async def api_results(request: Request) -> Response:
         kept, excerpts = asked(request), is_authenticated(request)
-        return await answer(request, lambda: _told(one_probe(kept, excerpts=excerpts)))
+        return await answer(
+            request, lambda: _told(one_probe(kept, standstill(), excerpts=excerpts))
+        )
 
     return [
         Route("/", home),

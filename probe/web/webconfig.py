@@ -66,9 +66,9 @@ class WebConfig:
             raise ConfigError((Problem(file=str(path), path="tls_server_config", message=message),))
         after = _guards(settings)
         for place, guarded in _guards(self._settings).items():
-            if guarded and not after[place]:
+            if after[place] < guarded:
                 # A file that is written in place may be read before all of it is there.
-                message = "keeps nobody out any more; restart if that is meant"
+                message = "keeps out less than before; restart if that is meant"
                 raise ConfigError((Problem(file=str(path), path=place, message=message),))
         return settings, context
 
@@ -90,13 +90,13 @@ class WebConfig:
                 yield tls.client_ca_file
 
 
-def _guards(settings: WebSettings) -> dict[str, bool]:
-    """Whether each of the places in the file that can keep somebody out does so."""
+def _guards(settings: WebSettings) -> dict[str, int]:
+    """How much each of the places in the file that can keep somebody out does so."""
     tls = settings.tls_server_config
     auth = tls.client_auth_type if tls else ClientAuth.NONE
     return {
         "basic_auth_users": bool(settings.basic_auth_users),
-        "tls_server_config.client_auth_type": auth is ClientAuth.REQUIRED,
+        "tls_server_config.client_auth_type": list(ClientAuth).index(auth),  # the laxest first
         "tls_server_config.client_allowed_sans": bool(tls and tls.client_allowed_sans),
     }
 

@@ -87,6 +87,16 @@ def test_what_is_not_http_is_protocol(serve: Serve, reply: bytes) -> None:
     assert len(detail(result)) < 300
 
 
+def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
+    """Enough to know a protocol by; the rest may be a body, which is not for everybody."""
+    greeting = detail(run(serve(once(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n")).url()))
+    record = detail(run(serve(once(b"user=alice; number=123-45-6789 and more\r\n")).url()))
+
+    assert "SSH-2.0-OpenSSH" in greeting
+    assert "user=alice" in record
+    assert "123" not in record
+
+
 @pytest.mark.parametrize(
     "reply",
     [

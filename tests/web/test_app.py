@@ -17,12 +17,12 @@ from probe.clock import Clock
 from probe.record.exposition import render
 from probe.record.history import History
 from probe.vocabulary import Reason, Result
-from probe.web.app import create_app
+from probe.web.app import MOST_ON_DEMAND, create_app
 from probe.web.ondemand import Target
 from probe.web.server import Server, listen
 from tests.builders import result_of
 from tests.web.lifecycles import lifecycle_of
-from tests.web.sites import site_of
+from tests.web.sites import site_of, wait_until
 
 
 class Site:
@@ -39,6 +39,7 @@ class Site:
         targets = {
             "quick model": Target(run=self._quick, interval=0.4),
             "stuck": Target(run=self._stuck, interval=60.0),
+            **{f"stuck {n}": Target(run=self._stuck, interval=60.0) for n in range(MOST_ON_DEMAND)},
         }
         listener = listen("127.0.0.1:0")
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -204,6 +205,21 @@ def test_a_crowd_makes_one_request(site: Site) -> None:
         answers = [one.result().json() for one in waiting]
     assert site.asked == 1
     assert sorted(answer["cached"] for answer in answers) == [False] + [True] * 59
+
+
+def test_a_long_wait_for_a_place_makes_one_request(site: Site) -> None:
+    """While others take all the places for longer than its interval, many ask for a probe: they get
+    one answer, which begins to age when its run does.
+    """
+    with ThreadPoolExecutor(2 * MOST_ON_DEMAND) as crowd:
+        for n in range(MOST_ON_DEMAND):
+            crowd.submit(site.get, f"/probe?name=stuck+{n}")
+        wait_until(lambda: site.asked == MOST_ON_DEMAND)
+        waiting = [crowd.submit(site.get, "/probe?name=quick+model") for _ in range(3)]
+        time.sleep(0.6)
+        site.release.set()
+        answers = [one.result().json() for one in waiting]
+    assert sorted(answer["cached"] for answer in answers) == [False, True, True]
 
 
 def test_names_that_are_not_there(site: Site) -> None:

@@ -140,6 +140,14 @@ def test_clients_do_not_become_strangers(tmp_path: Path, less: str) -> None:
                 get(site, client(shown))
 
 
+def test_users_do_not_become_strangers(tmp_path: Path) -> None:
+    """While a file that knows its users by their certificates is written, they stay users."""
+    path = config(tmp_path, IF_GIVEN)
+    with door(path) as site:
+        config(tmp_path)
+        assert get(site, client(CLIENTS.issue_cert("a.example"))) == b"True a.example"
+
+
 @pytest.mark.parametrize("more", [REQUIRED, IF_GIVEN])
 def test_a_client_with_a_certificate_is_a_user(tmp_path: Path, more: str) -> None:
     """Where there are no users, a verified certificate says who is asking."""
