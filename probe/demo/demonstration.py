@@ -58,6 +58,7 @@ def _where_to_look(stack: Stack, model: ToyModel, daemon: str, alerting: Alertin
     places = {
         "model": f"POST {model.url}",
         "its faults": f"curl -X PUT --data slow {model.admin} (DELETE heals it)",
+        "the probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
         "one result": f"{daemon}/probe?name=sentiment",
     }

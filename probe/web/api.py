@@ -7,7 +7,7 @@ from probe.clock import rfc3339
 from probe.record.history import Kept, Standing
 from probe.record.recorder import shown_url
 from probe.vocabulary import Result
-from probe.web.report import report, rounded
+from probe.web.report import hop, report, rounded
 from probe.web.summary import Summary, detail, summarise
 
 
@@ -23,8 +23,8 @@ def one_probe(kept: Kept, standstill: str | None, *, excerpts: bool) -> dict[str
         "standstill": standstill,
         **_summary(told.summary),
         "phases": {phase: _quantiles(times) for phase, times in told.phases.items()},
-        "recent": list(map(report, reversed(told.recent))),
-        "slowest": list(map(report, told.slowest)),
+        "recent": list(map(_result, reversed(told.recent))),
+        "slowest": list(map(_result, told.slowest)),
         "failures": [_failure(result, excerpts=excerpts) for result in told.failures],
     }
 
@@ -70,12 +70,17 @@ def _quantiles(seconds: Mapping[float, float]) -> dict[str, float]:
     return {f"p{q * 100:g}": rounded(time) for q, time in seconds.items()}
 
 
+def _result(result: Result) -> dict[str, Any]:
+    """With the last request of a chain of redirects; null where there was one request only."""
+    return {**report(result), "landing": hop(result.landing) if result.landing else None}
+
+
 def _failure(result: Result, *, excerpts: bool) -> dict[str, Any]:
     if not excerpts:
-        return report(result)
+        return _result(result)
     excerpt = result.excerpt
     return {
-        **report(result),
+        **_result(result),
         "headers": dict(excerpt.headers) if excerpt else None,
         "body_excerpt": excerpt.body if excerpt else None,
     }

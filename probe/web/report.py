@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.vocabulary import Result
+from probe.vocabulary import Hop, Result
 
 
 def report(result: Result) -> dict[str, Any]:
@@ -19,10 +19,7 @@ def report(result: Result) -> dict[str, Any]:
         "latency_seconds": rounded(result.latency),
         "phases": _rounded_all(result.phases),
         "server": _rounded_all(result.server),
-        "hops": [
-            {"url": hop.url, "status": hop.status, "phases": _rounded_all(hop.phases)}
-            for hop in result.hops
-        ],
+        "hops": list(map(hop, result.hops)),
         "due": rfc3339(result.due) if result.due else None,
         "started": rfc3339(result.started),
         "clock": result.clock,
@@ -32,6 +29,11 @@ def report(result: Result) -> dict[str, Any]:
             None if result.certificate_not_after is None else rfc3339(result.certificate_not_after)
         ),
     }
+
+
+def hop(one: Hop) -> dict[str, Any]:
+    """One request of a chain of redirects."""
+    return {"url": one.url, "status": one.status, "phases": _rounded_all(one.phases)}
 
 
 def rounded(number: float) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from probe.vocabulary import Component, Phase, Reason
+from probe.vocabulary import Component, Hop, Phase, Reason
 from probe.web.site import FRESH
 from tests.web.sites import UP, Site, answer, refusal, site_of
 
@@ -49,6 +49,18 @@ def test_one_probe_as_json(site: Site) -> None:
     assert told["failures"] == told["recent"][:1]
     assert told["failures"][0]["status"] == 503
     assert told["phases"]["connect"] == {"p50": 0.0011, "p95": 0.0011, "p99": 0.0011}
+
+
+def test_redirects_as_json(site: Site) -> None:
+    """Each request of a chain is there, the one that was answered as well."""
+    asked = Hop(url="http://model/old", status=301, phases={Phase.WAIT: 0.1})
+    landed = Hop(url="http://model/new", status=200, phases={Phase.WAIT: 0.2})
+    site.add(hops=(asked,), landing=landed)
+    site.add()
+    single, chain = site.get("/api/v1/probes/model/results").json()["recent"]
+    assert [hop["url"] for hop in chain["hops"]] == ["http://model/old"]
+    assert chain["landing"] == {"url": landed.url, "status": 200, "phases": {"wait": 0.2}}
+    assert (single["hops"], single["landing"]) == ([], None)
 
 
 def test_answers_are_for_users_only(site: Site, tmp_path: Path) -> None:
