@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from bench.processes import started
-from bench.truth import Truth
+from bench.truth import Truth, entries
 from probe.vocabulary import Reason
 from tests.faults.catalogue import ENDPOINT
 from tests.faults.endpoints import endpoint
@@ -116,10 +116,9 @@ def took(logs: tuple[Path, ...], since: float) -> dict[str, list[float]]:
     """
     found: dict[str, list[float]] = {one: [] for one in KINDS}
     for log in logs:
-        for line in log.read_text().splitlines():
-            number, arrived, span, handshake = map(int, line.split())
-            if arrived / 1e9 >= since:
-                found[KINDS[number - 1]].append((span + handshake) / 1e9)
+        for number, served in entries(log.read_text()):
+            if served.arrived >= since:
+                found[KINDS[number - 1]].append(served.whole)
     return found
 
 

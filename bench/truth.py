@@ -36,6 +36,10 @@ class Served:
     took: float
     handshake: float
 
+    @property
+    def whole(self) -> float:
+        return self.took + self.handshake
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -87,6 +91,13 @@ def _compile(directory: Path) -> Path:
     return program
 
 
+def entries(text: str) -> Iterator[tuple[int, Served]]:
+    """What lines of `NUMBER ARRIVED TOOK HANDSHAKE` (nanoseconds) say of requests by number."""
+    for line in text.splitlines():
+        number, *spans = map(int, line.split())
+        yield number, Served(*(span / 1e9 for span in spans))
+
+
 class Log:
     """What an endpoint has served, by the number in the request's path."""
 
@@ -96,11 +107,10 @@ class Log:
 
     @classmethod
     def read(cls, text: str) -> "Log":
-        """Lines of `NUMBER ARRIVED TOOK HANDSHAKE` (nanoseconds), in any order."""
+        """From its text, in any order."""
         served: defaultdict[int, list[Served]] = defaultdict(list)
-        for line in text.splitlines():
-            number, *spans = map(int, line.split())
-            served[number].append(Served(*(span / 1e9 for span in spans)))
+        for number, one in entries(text):
+            served[number].append(one)
         for requests in served.values():
             requests.sort(key=lambda one: one.arrived)
         return cls(served)

@@ -88,7 +88,7 @@ def compare(claims: list[Claim], log: Log, *, since: float) -> tuple[list[Error]
                 started=claim.started,
                 ended=claim.started + claim.total,
                 wait=claim.wait - served.took,
-                total=claim.total - served.took - served.handshake,
+                total=claim.total - served.whole,
             )
         )
     return errors, failed

@@ -4,18 +4,18 @@ Those in docs/images are made by the same command with `--docs`.
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.web import chromium
 from tests.web.sites import Site, site_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "images"
@@ -27,12 +27,13 @@ MODELS = ("sentiment", "translation", "ranking")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A past, and the pages that are looked at."""
+    """Probes with so many results, some of which fail, and the pages that are looked at."""
 
     name: str
     probes: tuple[str, ...]
     paths: tuple[str, ...]
-    past: Callable[[Site], None]
+    failing: tuple[str, ...] = ()
+    results: int = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +46,13 @@ class Picture:
     scheme: Scheme
 
 
-def _well(site: Site) -> None:
-    for probe in site.probes:
-        site.live(probe.name)
-
-
-def _failing(site: Site) -> None:
-    for probe in site.probes:
-        site.live(probe.name, failing=True)
-
-
-def _mixed(site: Site) -> None:
-    for probe in site.probes:
-        site.live(probe.name, failing=probe.name == MODELS[-1])
-
-
-def _nothing(_: Site) -> None:
-    pass
-
-
+BOTH = ("/", "/probes/sentiment")
 SCENES = (
-    Scene("one", MODELS[:1], ("/", "/probes/sentiment"), _well),
-    Scene("three", MODELS, ("/",), _mixed),
-    Scene("200", tuple(f"model-{n}" for n in range(200)), ("/",), _well),
-    Scene("empty", MODELS[:1], ("/", "/probes/sentiment"), _nothing),
-    Scene("failing", MODELS[:1], ("/", "/probes/sentiment"), _failing),
+    Scene("one", MODELS[:1], BOTH),
+    Scene("three", MODELS, ("/",), failing=MODELS[2:]),
+    Scene("200", tuple(f"model-{n}" for n in range(200)), ("/",)),
+    Scene("empty", MODELS[:1], BOTH, results=0),
+    Scene("failing", MODELS[:1], BOTH, failing=MODELS[:1]),
 )
 PUBLISHED = ("one-probe-desktop-dark", "three-list-desktop-light")
 
@@ -79,13 +62,12 @@ def main() -> int:
     parser.add_argument("directory", type=Path, nargs="?", default=Path("build/screenshots"))
     parser.add_argument("--docs", action="store_true", help="make those of docs/images")
     args = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        print("no chromium on the PATH (Debian: apt-get install chromium)", file=sys.stderr)
+    if chromium.CHROMIUM is None:
+        print(chromium.MISSING, file=sys.stderr)
         return 2
     directory = DOCS if args.docs else args.directory
     directory.mkdir(parents=True, exist_ok=True)
-    with _browser(chromium) as browser:
+    with chromium.started() as browser:
         for scene in SCENES:
             with tempfile.TemporaryDirectory() as home, _staged(scene, Path(home)) as site:
                 for picture in _pictures(scene, site):
@@ -95,18 +77,10 @@ def main() -> int:
 
 
 @contextmanager
-def _browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # a container's root has no sandbox; the pages are our own
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@contextmanager
 def _staged(scene: Scene, home: Path) -> Iterator[Site]:
     with site_of(home, *scene.probes) as site:
-        scene.past(site)
+        for probe in scene.probes:
+            site.live(probe, failing=probe in scene.failing, results=scene.results)
         yield site
 
 

@@ -1,6 +1,5 @@
 """The pages in a real browser: what a person sees, and can do without a mouse."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,18 +13,14 @@ from playwright.sync_api import (
     Locator,
     Page,
     expect,
-    sync_playwright,
 )
 
 from probe.vocabulary import Excerpt, Reason
 from probe.web.site import FRESH
+from tests.web import chromium
 from tests.web.sites import FAST, Site, answer, refusal, site_of, wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on the PATH (Debian: apt-get install chromium)"
-)
+pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.MISSING)
 
 DESKTOP, PHONE = (1280, 900), (360, 740)
 
@@ -40,11 +35,8 @@ def update(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # a container's root has no sandbox; the pages are our own
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium.started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
