@@ -22,7 +22,8 @@ from bench import blackbox, ours
 from bench.blackbox import Blackbox
 from bench.cost import measure_memory, measure_schedule, measure_scrapes
 from bench.figures import OURS, PEER, Accuracy, Figures
-from bench.report import between, document, markdown
+from bench.readme import publish
+from bench.report import document, markdown
 from bench.truth import NoTruth, Truth
 from bench.verdict import judge
 from bench.workload import HISTORY, Run, Workload
@@ -133,8 +134,7 @@ def _report(figures: Figures, machine: dict[str, str], args: argparse.Namespace)
     else:
         _tell("no picture: there is no matplotlib (pip install --group bench)")
     if not args.quick:
-        readme = HERE / "README.md"
-        readme.write_text(between(readme.read_text(), results))
+        publish("results", results)
     missed = [verdict for verdict in verdicts if not verdict.met]
     for one in missed:
         _tell(f"missed: {one.claim} ({one.where}): {one.judged:.3g}, at most {one.bound:g}")

@@ -6,19 +6,18 @@ Both stand beside what `inference-probe check` predicts. Exit code 1 where a bou
 """
 
 import argparse
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf, isinf
-from pathlib import Path
 
 import numpy as np
 
 from bench import agreement, months, outages
 from bench.outages import TIMEOUT, Outage, Seen
+from bench.readme import publish
 from bench.report import table
 from probe.slo.alerts import MINUTE
 from probe.slo.evidence import fastest
@@ -35,9 +34,6 @@ EVENTS = 20
 
 MOST_FALSE_PAGES = 0.1
 """In 30 days, of a model that just meets its objective."""
-
-README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- alerts -->", "<!-- end of alerts -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +59,7 @@ def main() -> int:
     text = "\n\n".join((_agreed(agreed), _table(FOUND, found), _table(ALARMS, alarms)))
     print(text)
     if not args.quick:
-        _write(text)
+        publish("alerts", text)
     met = agreed.met and all(row.met for row in (*found, *alarms))
     print("every bound is met" if met else "a bound is missed: see the tables", file=sys.stderr)
     return 0 if met else 1
@@ -205,15 +201,6 @@ def _agreed(agreed: agreement.Agreement) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[Row]) -> str:
     return table(head, (row.cells for row in rows))
-
-
-def _write(text: str) -> None:
-    readme = README.read_text()
-    pattern = rf"{BEGIN}.*{END}"
-    if not re.search(pattern, readme, re.DOTALL):
-        raise SystemExit(f"{README} has lost its markers {BEGIN} and {END}")
-    block = f"{BEGIN}\n\n{text}\n\n{END}"
-    README.write_text(re.sub(pattern, lambda _: block, readme, flags=re.DOTALL))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,19 +4,15 @@ import dataclasses
 import json
 import os
 import platform
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bench.endurance import Soak
 from bench.fleet import FAULTS, slug
 from bench.report import number, table
 from bench.timeline import Row
 from bench.verdict import Verdict
-
-BEGIN, END = "<!-- soak -->", "<!-- end of soak -->"
 
 UNTOLD = ("growth in 10 min", "", "", "", "not judged: too short")
 """The row of a soak of less than some eleven minutes."""
@@ -77,12 +73,3 @@ def document(soak: Soak, verdicts: Iterable[Verdict], rows: Sequence[Row]) -> st
         "samples": rows,
     }
     return json.dumps(written, indent=1) + "\n"
-
-
-def publish(readme: Path, text: str) -> None:
-    """Put it between its markers; raises ValueError without them."""
-    written = readme.read_text()
-    if not re.search(f"{BEGIN}.*{END}", written, re.DOTALL):
-        raise ValueError(f"{readme} has lost its markers {BEGIN} and {END}")
-    block = f"{BEGIN}\n\n{text}\n\n![The soak over time](results/soak.png)\n\n{END}"
-    readme.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, written, flags=re.DOTALL))

@@ -7,7 +7,6 @@ from typing import Any
 from bench.figures import OURS, Accuracy, Figures, quantile
 from bench.verdict import Verdict
 
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 SHARES = (0.5, 0.9, 0.99)
 BOUNDS = (
     "**Bounds.** Beside blackbox_exporter, the idle daemon (GIL held) or the quiet one (scrapes), "
@@ -103,14 +102,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(
         [aligned[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *aligned[1:]]
     )
-
-
-def between(text: str, results: str) -> str:
-    """A text with its results replaced; raises ValueError without the markers."""
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"no place for the results: write {BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n\n{results}\n\n{END}{rest.partition(END)[2]}"
 
 
 def document(

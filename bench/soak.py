@@ -28,12 +28,12 @@ from bench import protocol, timeline
 from bench.endurance import Soak, judge
 from bench.fleet import fleet, took
 from bench.processes import started
+from bench.readme import publish
 from bench.samples import Sample, counted, quantile, since, take
 from bench.truth import NoTruth
 from tests.commands import COMMAND, Running, port_of
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+RESULTS = Path(__file__).with_name("results")
 
 WARM_UP = 10.0
 """Seconds in which the daemon gets going; they do not count."""
@@ -170,7 +170,7 @@ def _report(soak: Soak, levels: Sequence[str], args: argparse.Namespace) -> int:
     (args.results / "soak.md").write_text(f"{text}\n")
     (args.results / "soak.json").write_text(protocol.document(soak, verdicts, rows))
     if args.results == RESULTS:
-        protocol.publish(HERE / "README.md", text)
+        publish("soak", f"{text}\n\n![The soak over time](results/soak.png)")
     timeline.draw(rows, soak.warm_up / 60, args.results / "soak.png")
     missed = [verdict for verdict in verdicts if not verdict.met]
     for one in missed:

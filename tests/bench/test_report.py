@@ -2,21 +2,7 @@
 
 import pytest
 
-from bench.report import BEGIN, END, between, number, table
-
-
-def test_results_replace_results() -> None:
-    """New results stand where the last ones stood; what is around them stays, also twice over."""
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    once = between(text, "new")
-    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert between(once, "new") == once
-
-
-def test_a_text_without_a_place_for_results() -> None:
-    """A text without markers is refused, with what to write."""
-    with pytest.raises(ValueError, match="write <!-- results -->"):
-        between("nothing", "new")
+from bench.report import number, table
 
 
 @pytest.mark.parametrize(

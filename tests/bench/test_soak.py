@@ -5,14 +5,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, isnan
-from pathlib import Path
 
 import pytest
 
 from bench import soak
 from bench.endurance import Soak, growth, judge, lost
 from bench.fleet import KINDS
-from bench.protocol import BEGIN, END, markdown, publish
+from bench.protocol import markdown
 from bench.samples import Buckets, Sample, Told, counted, quantile, read
 from bench.workload import HISTORY
 
@@ -224,18 +223,3 @@ def test_quantiles_of_buckets() -> None:
     assert quantile(buckets, 0.25) == pytest.approx(0.015)
     assert quantile(buckets, 0.99) == 0.03
     assert isnan(quantile({0.01: 0, inf: 0}, 0.5))
-
-
-def test_results_go_between_their_markers(tmp_path: Path) -> None:
-    """What was there goes, what is around stays; without markers nothing is written."""
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    publish(readme, r"new \1")
-    text = readme.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
-    assert r"new \1" in text
-    assert "old" not in text
-    readme.write_text("no place")
-    with pytest.raises(ValueError, match="markers"):
-        publish(readme, "new")

@@ -24,7 +24,7 @@ WARM, ENOUGH = 5, 20
 """Successes of the neighbour before the fault strikes and after it has, and while it does."""
 
 PATIENCE = 15.0
-"""Seconds for the fault to show itself, and for the neighbour to be well again."""
+"""Seconds for the fault to show itself, and for so many successes of the neighbour."""
 
 # Fine where the neighbour's latencies are, in ms: half of a bucket is what a median may be off.
 BUCKETS = [*(19 + n / 10 for n in range(110)), *range(30, 100), 1000]
@@ -54,20 +54,21 @@ class Outcome:
     """The exit code after SIGTERM."""
 
 
-def attempt(fault: Fault, directory: Path) -> Outcome:
-    """Try a fault, which takes some seconds.
+def attempt(fault: Fault, directory: Path, *, successes: int = ENOUGH) -> Outcome:
+    """Try a fault for so many successes of the neighbour, which takes some seconds.
 
     Raises AssertionError where it does not show itself, or the neighbour does not recover.
     """
     home = directory / "config"
     home.mkdir()
+    patience = PATIENCE * max(1, successes / ENOUGH)
     with (
         Truth(delay=DELAY) as truth,
         fault.stage(home) as stage,
         running(_config(stage, truth, home), command=_command(stage)) as daemon,
     ):
         before = _wait(daemon, lambda page: page.successes(NEIGHBOUR) >= WARM)
-        under = _wait(daemon, _has(ENOUGH, before), stage.strike)
+        under = _wait(daemon, _has(successes, before), stage.strike, patience=patience)
         well_again = _has(WARM, under)
         page = _wait(daemon, lambda page: _shows(page, fault) and well_again(page))
         return Outcome(
@@ -118,11 +119,15 @@ def _wait(
     daemon: Running,
     done: Callable[[Page], bool],
     meanwhile: Callable[[Running], None] = lambda _: time.sleep(0.1),
+    *,
+    patience: float = PATIENCE,
 ) -> Page:
     """The first page that is as it should be."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not done(page := _page(daemon)):
-        assert time.monotonic() < end, f"not what was waited for, {PATIENCE} s long: {_told(page)}"
+        assert time.monotonic() < end, (
+            f"not what was waited for, {patience:g} s long: {_told(page)}"
+        )
         meanwhile(daemon)
     return page
 
