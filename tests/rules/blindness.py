@@ -193,21 +193,6 @@ ABSENCE = (
         checks=(silent(0, STOPS + 4 * MINUTE), firing(MISSED + MINUTE, ABSENT)),
     ),
     case(
-        "a job that went is missed for a day, and then forgotten, where another is left",
-        Target((), {"job": "old", "instance": "i"}, gone=STOPS),
-        Target((), {"job": "new", "instance": "i"}),
-        checks=(
-            throughout(MISSED, DAY, NAME),
-            firing(
-                DAY,
-                absent(job="old"),
-                of_the_instance("InferenceProbeInstanceDown", job="old", instance="i"),
-            ),
-            firing(STOPS + DAY + KEPT + SEEN),
-        ),
-        scrapes=(60,),
-    ),
-    case(
         "none was ever seen",
         checks=(silent(0, 3 * MINUTE), firing(5 * MINUTE, absent(job=""))),
     ),
@@ -222,5 +207,23 @@ ABSENCE = (
             ),
             firing(STOPS + 25 * MINUTE, ABSENT, name="ModelDown|InferenceProbeAbsent"),
         ),
+    ),
+)
+
+MISSED_FOR_A_DAY = (
+    case(
+        "a job that went is missed for a day, and then forgotten, where another is left",
+        Target((), {"job": "old", "instance": "i"}, gone=STOPS),
+        Target((), {"job": "new", "instance": "i"}),
+        checks=(
+            throughout(MISSED, DAY, NAME),
+            firing(
+                DAY,
+                absent(job="old"),
+                of_the_instance("InferenceProbeInstanceDown", job="old", instance="i"),
+            ),
+            firing(STOPS + DAY + KEPT + SEEN),
+        ),
+        scrapes=(60,),
     ),
 )

@@ -27,6 +27,7 @@ FILES = {
     "model-certificate-expires.yml": File(upkeep.CERTIFICATES),
     "high-model-latency.yml": File(latency.SCENARIOS),
     "inference-probe-absent.yml": File(blindness.ABSENCE),
+    "inference-probe-absent-day.yml": File(blindness.MISSED_FOR_A_DAY, 2 * MINUTE),
     "inference-probe-no-data.yml": File(blindness.NO_DATA),
     "inference-probe-instance-down.yml": File(upkeep.INSTANCES),
     "inference-probe-late.yml": File(upkeep.LATENESS),

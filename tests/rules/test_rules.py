@@ -33,9 +33,9 @@ THRIFT = {"GOGC": "400", "GOMAXPROCS": "1"}
 
 
 def run(promtool: Path, *arguments: str | Path) -> None:
-    """Runs promtool; what it says is the reason if it is not content."""
+    """Runs promtool behind what measures time; what it says is the reason if it is not content."""
     done = subprocess.run(
-        [promtool, *arguments],
+        ["nice", promtool, *arguments],
         env=os.environ | THRIFT,
         capture_output=True,
         text=True,
