@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from probe.record.failures import Failed, Failures
 from probe.record.packed import Glance, glance, pack, unpack
 from probe.record.tally import Count, Tally
 from probe.settings.schema import Objective, Probe
-from probe.vocabulary import Excerpt, Result
+from probe.vocabulary import Result
 
 RESULTS = 128
-FAILURES = 64
-EXCERPTS = 16
-"""The latest failures, of which the answer is kept."""
+"""Of failures no fewer are kept: none is forgotten before a success that is older."""
 SLOWEST_OF = 300.0
 """Seconds, of each of which the slowest success is kept."""
 SLOWEST = 12
@@ -70,7 +69,7 @@ class Kept:
     standings: tuple[Standing, ...]
     _recent: tuple[bytes, ...]
     _slowest: tuple[bytes, ...]
-    _failures: tuple[tuple[bytes, Excerpt | None], ...]
+    _failures: tuple[Failed, ...]
 
     def glances(self) -> list[Glance]:
         """The last results in the order in which they came back, with what a plot needs."""
@@ -85,10 +84,12 @@ class Kept:
         return self._unpacked(sorted(self._slowest, key=_latency, reverse=True))
 
     def failures(self) -> list[Result]:
-        """The latest failures, the last one first; the first of them with their excerpts."""
+        """The latest failures and the first ones of outages, the last one first; those of which
+        it is kept with their excerpt.
+        """
         return [
-            dataclasses.replace(unpack(self.probe.name, packed), excerpt=excerpt)
-            for packed, excerpt in reversed(self._failures)
+            dataclasses.replace(unpack(self.probe.name, one.packed), excerpt=one.excerpt)
+            for one in reversed(self._failures)
         ]
 
     def _unpacked(self, results: Iterable[bytes]) -> list[Result]:
@@ -130,18 +131,15 @@ class _Memory:
     promises: Sequence[_Promise]
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=RESULTS))
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=SLOWEST))
-    failures: deque[tuple[bytes, Excerpt | None]] = field(
-        default_factory=lambda: deque(maxlen=FAILURES)
-    )
+    failures: Failures = field(default_factory=Failures)
 
     def add(self, result: Result, packed: bytes, now: float) -> None:
         self.recent.append(packed)
         if result.failure is None:
             self._compare(packed, int(now / SLOWEST_OF))
+            self.failures.succeeded()
         else:
-            self.failures.append((packed, result.excerpt))
-            if len(self.failures) > EXCERPTS:
-                self.failures[-EXCERPTS - 1] = (self.failures[-EXCERPTS - 1][0], None)
+            self.failures.add(Failed(packed, result.excerpt))
         if result.failure is None or result.failure.reason.charged:
             for promise in self.promises:
                 promise.judge(result, now)
@@ -160,7 +158,7 @@ class _Memory:
             standings=tuple(promise.standing(now) for promise in self.promises),
             _recent=tuple(self.recent),
             _slowest=tuple(packed for slot, packed in self.slowest if slot > oldest),
-            _failures=tuple(self.failures),
+            _failures=self.failures.remembered(),
         )
 
 

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from probe.clock import Clock
@@ -17,6 +17,7 @@ from probe.web.browser import BrowserHeaders
 from probe.web.compression import Compression, Encoded, encoded, takes_gzip
 from probe.web.lifecycle import Lifecycle, lifecycle_routes
 from probe.web.ondemand import OnDemands, Target
+from probe.web.refusal import refusal
 from probe.web.report import report
 from probe.web.shared import Shared
 from probe.web.site import site_routes
@@ -77,12 +78,8 @@ def create_app(
 
 
 async def _error(request: Request, error: Exception) -> Response:
-    """In words; as JSON to who asks for JSON."""
     assert isinstance(error, HTTPException)
-    words = _words(error)
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": words}, error.status_code, headers=error.headers)
-    return PlainTextResponse(f"{words}\n", error.status_code, headers=error.headers)
+    return refusal(request.url.path, _words(error), error.status_code, error.headers)
 
 
 def _words(error: HTTPException) -> str:

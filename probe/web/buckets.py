@@ -6,8 +6,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Scope
+
+from probe.web.refusal import refusal
 
 MOST_CLIENTS = 10_000
 """Addresses that are remembered, about 3 MB; then the one not seen for longest is forgotten."""
@@ -51,11 +53,10 @@ def address_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope["client"] else ""
 
 
-def later(why: str, seconds: int) -> Response:
+def later(scope: Scope, why: str, seconds: int) -> Response:
     """The answer to a client whose bucket is empty."""
-    headers = {"Retry-After": str(seconds)}
-    message = f"{why}; try again in {seconds} s\n"
-    return PlainTextResponse(message, HTTPStatus.TOO_MANY_REQUESTS, headers)
+    words, headers = f"{why}; try again in {seconds} s", {"Retry-After": str(seconds)}
+    return refusal(scope["path"], words, HTTPStatus.TOO_MANY_REQUESTS, headers)
 
 
 def _client(address: str) -> str:

@@ -51,7 +51,8 @@ class Connection(H11Protocol):
         self._request.set(self._too_slow)
         shown = transport.get_extra_info("peercert")
         if self._allowed and not self._allowed & names(shown or {}):
-            transport.abort()
+            message = "no name in the client's certificate is one of `client_allowed_sans`"
+            self._refuse(HTTPStatus.FORBIDDEN, message)
         elif shown:
             self.app_state = {"certificate": subject(shown)}
 

@@ -75,6 +75,8 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
                 words = "not enabled: run with --web.enable-lifecycle"
                 raise HTTPException(HTTPStatus.FORBIDDEN, words)
             _refuse_browsers(request)
+            if lifecycle.stopping():
+                return _said("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
             return await act()
 
         return handle

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from probe.web.buckets import Buckets, address_of, later
+from probe.web.refusal import refusal
 
 LONGEST_URL = 8 * 1024
 MOST_HEADERS = 16 * 1024
@@ -37,8 +38,10 @@ class Limits:
             waiting.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if refused := _refusal(scope):
-            return await _refuse(*refused, receive, send)
+        if excess := _excess(scope):
+            status, words = excess
+            answer = refusal(scope["path"], words, status, {"Connection": "close"})
+            return await _refuse(answer, receive, send)
         if scope["path"] == PROBING:
             return await self._probe(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -47,7 +50,8 @@ class Limits:
         full = len(self._probing) >= MOST_PROBING
         seconds = 1 if full else self._probes.take(address_of(scope))
         if seconds:
-            return await later("too many probes are asked for", seconds)(scope, receive, send)
+            busy = later(scope, "too many probes are asked for", seconds)
+            return await busy(scope, receive, send)
         with anyio.CancelScope() as waiting:
             self._probing.add(waiting)
             try:
@@ -57,7 +61,7 @@ class Limits:
         return await _STOPPING(scope, receive, send)
 
 
-def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
+def _excess(scope: Scope) -> tuple[HTTPStatus, str] | None:
     headers = scope["headers"]
     if not scope["http_version"].startswith("1."):
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is spoken here"
@@ -72,10 +76,10 @@ def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
     return None
 
 
-async def _refuse(status: HTTPStatus, message: str, receive: Receive, send: Send) -> None:
+async def _refuse(answer: Response, receive: Receive, send: Send) -> None:
     """Answer, read on for a moment, close: a client that still sends would not see the answer."""
-    answer = PlainTextResponse(f"{message}\n", status, {"Connection": "close"})
-    await send({"type": "http.response.start", "status": status, "headers": answer.raw_headers})
+    start = {"type": "http.response.start", "status": answer.status_code}
+    await send({**start, "headers": answer.raw_headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": True})
     with anyio.move_on_after(_LINGER_SECONDS):
         await _skip_body(receive)

@@ -10,11 +10,12 @@ from http import HTTPStatus
 
 from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe.web.buckets import Buckets, address_of, later
 from probe.web.passwords import Passwords
+from probe.web.refusal import refusal
 from probe.web.webconfig import WebConfig
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="inference-probe", charset="UTF-8"'}
@@ -47,26 +48,27 @@ class Users:
             return SimpleUser(shown) if shown else UnauthenticatedUser()
         credentials = _credentials(Headers(scope=scope).get("authorization", ""))
         if credentials is None:
-            return _unknown("a user and a password are needed")
+            return _unknown(scope, "a user and a password are needed")
         if self._passwords.known(hashes, *credentials):
             return SimpleUser(credentials[0])
-        return await self._check(dict(hashes), credentials, address_of(scope))
+        return await self._check(dict(hashes), credentials, scope)
 
     async def _check(
-        self, hashes: dict[str, str], credentials: tuple[str, str], address: str
+        self, hashes: dict[str, str], credentials: tuple[str, str], scope: Scope
     ) -> BaseUser | Response:
         if self._waiting >= MOST_WAITING:
-            return later("passwords are being checked", 1)
+            return later(scope, "passwords are being checked", 1)
+        address = address_of(scope)
         seconds = self._failures.take(address)
         if seconds:
-            return later("too many wrong passwords", seconds)
+            return later(scope, "too many wrong passwords", seconds)
         self._waiting += 1
         try:
             right = await self._passwords.check(hashes, *credentials)
         finally:
             self._waiting -= 1
         if not right:
-            return _unknown("wrong user or password")
+            return _unknown(scope, "wrong user or password")
         self._failures.give_back(address)
         return SimpleUser(credentials[0])
 
@@ -84,5 +86,5 @@ def _credentials(header: str) -> tuple[str, str] | None:
     return (user, password) if colon else None
 
 
-def _unknown(message: str) -> Response:
-    return PlainTextResponse(f"{message}\n", HTTPStatus.UNAUTHORIZED, CHALLENGE)
+def _unknown(scope: Scope, words: str) -> Response:
+    return refusal(scope["path"], words, HTTPStatus.UNAUTHORIZED, CHALLENGE)

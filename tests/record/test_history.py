@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.record.history import EXCERPTS, FAILURES, RESULTS, History, Kept, Standing, Window
+from probe.record.failures import EXCERPTS, LATEST, OUTAGES
+from probe.record.history import RESULTS, History, Kept, Standing, Window
 from probe.record.packed import glance, pack, unpack
 from probe.record.quantiles import phase_quantiles, quantiles
 from probe.record.tally import Count, Tally
@@ -41,6 +42,12 @@ class Past:
 
     def standing(self, name: str = "fast") -> Standing:
         return next(one for one in self.kept().standings if one.objective.name == name)
+
+    def fail(self, number: int) -> None:
+        """With an answer that has this number in a header, and for a status."""
+        excerpt = Excerpt(headers={"N": str(number)}, body="no")
+        failure = result_of(reason=Reason.OVERLOADED, excerpt=excerpt)
+        self.history.finished(replace(failure, status=number))
 
 
 @pytest.fixture
@@ -98,14 +105,38 @@ def test_failures_outlive_successes(past: Past) -> None:
 
 
 def test_the_latest_failures_keep_their_answers(past: Past) -> None:
-    """Failures are bounded in number, and their answers in a smaller one, the latest of them."""
-    for n in range(FAILURES + 5):
-        excerpt = Excerpt(headers={"N": str(n)}, body="no")
-        past.history.finished(result_of(reason=Reason.OVERLOADED, excerpt=excerpt))
+    """Failures are bounded in number, and their answers in a smaller one: the latest, and the one
+    with which it all began.
+    """
+    for n in range(LATEST + 5):
+        past.fail(n)
     failures = past.kept().failures()
-    assert len(failures) == FAILURES
-    assert failures[0].excerpt == Excerpt(headers={"N": str(FAILURES + 4)}, body="no")
-    assert [one.excerpt is not None for one in failures].count(True) == EXCERPTS
+    assert len(failures) == LATEST + 1
+    told = [one.excerpt and one.excerpt.headers["N"] for one in failures]
+    latest = [str(LATEST + 4 - n) for n in range(EXCERPTS)]
+    assert told == latest + [None] * (LATEST - EXCERPTS) + ["0"]
+
+
+def test_outages_keep_their_first_failure(past: Past) -> None:
+    """The cause of an outage is there when the outage has filled all else; of many, the latest."""
+    for outage in range(OUTAGES + 2):
+        past.history.finished(result_of())
+        for n in range(2 * EXCERPTS):
+            past.fail(100 * outage + n)
+    told = {one.excerpt.headers["N"] for one in past.kept().failures() if one.excerpt}
+    assert {f"{100 * outage}" for outage in range(2, OUTAGES + 2)} < told
+    assert not {"0", "100"} & told
+    numbers = [one.status or 0 for one in past.kept().failures()]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+def test_no_failure_is_forgotten_before_an_older_success(past: Past) -> None:
+    """Whatever the share of failures: those among the last results are all there."""
+    for n in range(2 * RESULTS):
+        past.history.finished(result_of()) if n % 3 == 0 else past.fail(n)
+    failed = [one.status for one in past.kept().recent() if one.failure]
+    kept = [one.status for one in past.kept().failures()]
+    assert set(failed) <= set(kept)
 
 
 def test_the_slowest_of_the_last_hour(past: Past) -> None:

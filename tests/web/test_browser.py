@@ -1,5 +1,6 @@
 """The pages in a real browser: what a person sees, and can do without a mouse."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from playwright.sync_api import (
     expect,
 )
 
+from probe.record.failures import LATEST
 from probe.vocabulary import Excerpt, Reason
 from probe.web.site import FRESH
 from tests.web import chromium
@@ -155,7 +157,7 @@ def test_everything_failing(site: Site, open_page: Open) -> None:
     expect(page.get_by_role("row", name="up")).to_contain_text("spent 100×")
     assert (drawn(page, "failed"), drawn(page, "good")) == (120, 0)
     page.get_by_role("heading").get_by_role("link", name="model").click()
-    expect(page.locator("details[id^=failure]")).to_have_count(64)
+    expect(page.locator("details[id^=failure]")).to_have_count(120)
     expect(page.get_by_text("No success in the last hour.")).to_be_visible()
 
 
@@ -358,16 +360,17 @@ def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> No
     """
     with site_of(tmp_path, logged_in=True) as site:
         long = Excerpt(headers={"Server": "toy"}, body="no capacity\n" * 200)
+        site.add(ago=70, **refusal())  # with which it all began: it would not go
         site.add(ago=60, **{**refusal(), "excerpt": long})
         page = open_page(site.url + "/probes/model", held=True)
-        known = page.locator("details[id^=failure]").get_attribute("id")
+        known = page.locator("details[id^=failure]").first.get_attribute("id")
         failure = page.locator(f"[id='{known}']")
         failure.locator("summary").click()
         body = failure.get_by_label("Beginning of its body")
         body.focus()
         body.evaluate("(one) => one.scrollTo(0, 120)")
         before = top(failure)
-        for newer, shown in ((20, 21), (60, 65)):
+        for newer, shown in ((20, 22), (LATEST, LATEST + 2)):
             for step in range(newer):
                 site.add(ago=30 - step / 10, **refusal())
             update(page)
@@ -462,20 +465,39 @@ def test_selected_text_is_left_alone(site: Site, open_page: Open) -> None:
     update(page)
     page.wait_for_timeout(500)
     assert page.evaluate("String(document.getSelection())").strip() == "model"
+    status = page.get_by_role("status")
+    expect(status).to_have_text("Not updated while text is selected.")
     page.evaluate("document.getSelection().empty()")
     update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
+    expect(status).to_be_empty()
 
 
 def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> None:
     """Old numbers do not pass for new ones."""
     with browser.new_context() as context:
         page = context.new_page()
-        page.clock.install()
+        page.clock.install(time="2026-05-06T07:08:09+02:00")
         with site_of(tmp_path) as site:
             page.goto(site.url)
+        page.get_by_role("heading").first.select_text()  # nor does that hide it
         update(page)
-        expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
+        expect(page.get_by_role("status")).to_contain_text(
+            "No answer from the daemon since 2026-05-06 05:08:"
+        )
+
+
+def test_why_there_is_no_news_is_told(site: Site, browser: Browser) -> None:
+    """A probe that is not in the config any more is not a daemon that is gone."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.clock.install()
+        page.goto(site.url + "/probes/model")
+        site.history.forget("model")
+        update(page)
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("Not updated since")
+        expect(status).to_contain_text("no probe 'model'; there are:")
 
 
 def test_a_daemon_that_hangs_is_noticed(tmp_path: Path, open_page: Open) -> None:
@@ -500,7 +522,8 @@ def test_the_page_of_somebody_else_is_not_shown(site: Site, open_page: Open) -> 
     page = open_page(site.url + "/probes/model", held=True)
     page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="Log in"))
     update(page)
-    expect(page.get_by_role("status")).to_contain_text("No answer from the daemon since")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text(re.compile("Not updated since .*: what came is another page"))
     expect(page.get_by_role("heading", name="model")).to_be_visible()
     page.unroute("**/*")
     site.live()

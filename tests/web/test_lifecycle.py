@@ -49,6 +49,18 @@ def test_closed_unless_asked_for(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
+def test_who_stops_promises_nothing(action: str) -> None:
+    """Nobody is told that a daemon runs, or will, that is on its way out."""
+    called: list[str] = []
+    with site(
+        enabled=True, stopping=lambda: True, **{action: lambda: called.append(action)}
+    ) as url:
+        answer = _post(url + action)
+    assert (answer.status_code, answer.text) == (503, "inference-probe is stopping\n")
+    assert called == []
+
+
+@pytest.mark.parametrize("action", ACTIONS)
 def test_looking_changes_nothing(action: str) -> None:
     """GET, as of a crawler, is refused; POST and PUT, as Prometheus takes them, are done."""
     called: list[str] = []

@@ -54,6 +54,15 @@ def test_a_user_is_known_to_the_pages(site: Door) -> None:
     assert get(site, ALICE).text == "True alice"
 
 
+def test_programs_are_refused_in_their_own_form(site: Door) -> None:
+    """Under /api/ a refusal is JSON: for want of a user, or of a request without a body."""
+    unknown = get(site, path="/api/v1/probes")
+    large = requests.get(f"http://{site.host}/api/v1/probes", data="{}", timeout=20)
+    assert [unknown.status_code, large.status_code] == [401, 413]
+    assert unknown.json() == {"error": "a user and a password are needed"}
+    assert large.json() == {"error": "no request has a body here; send none"}
+
+
 def test_a_password_counts_up_to_what_bcrypt_looks_at(site: Door) -> None:
     """72 bytes, as with htpasswd: a longer password is right, not an error."""
     assert get(site, ("bob", "x" * 80)).status_code == 200

@@ -1,10 +1,11 @@
 // Fetches the page anew every few seconds and changes of its main part what is not as it was.
 // Who reads is not disturbed: what is open, focused or scrolled stays so, and stays where it is on
-// the screen, because no element is replaced by its like. Selected text is left alone.
+// the screen, because no element is replaced by its like. While text is selected nothing changes.
 "use strict";
 
 const PAUSE = 5000;
 const PATIENCE = 10000;
+const LONGEST = 200;
 const said = document.getElementById("updates");
 const shown = document.getElementById("content");
 let since = new Date();
@@ -83,24 +84,46 @@ function put(main) {
   if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - top);
 }
 
+// An answer that is not the page: what the daemon says in its place, or something between.
+class Refusal extends Error {}
+
+async function words(answer) {
+  const text = answer.headers.get("content-type")?.startsWith("text/plain");
+  const said = text ? (await answer.text()).trim() : "";
+  return said ? said.slice(0, LONGEST) : `status ${answer.status}`;
+}
+
 // A daemon that hangs must not look well, nor may the login page of a proxy take the page's place.
 async function news() {
   const signal = AbortSignal.timeout(PATIENCE);
   const answer = await fetch(location.pathname, { cache: "no-store", signal });
+  if (!answer.ok) throw new Refusal(`Not updated since ${utc(since)}: ${await words(answer)}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const main = page.querySelector("main#content");
-  if (!answer.ok || !main) throw new Error(`status ${answer.status}`);
+  if (!main) throw new Refusal(`Not updated since ${utc(since)}: what came is another page.`);
   return main;
 }
 
+function utc(date) {
+  return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function tell(words, { alarm }) {
+  said.textContent = words;
+  said.classList.toggle("alarm", alarm);
+}
+
 async function update() {
-  if (document.hidden || selecting()) return;
+  if (document.hidden) return;
   try {
-    put(await news());
+    const main = await news();
+    if (selecting()) return tell("Not updated while text is selected.", { alarm: false });
+    put(main);
     since = new Date();
-    said.textContent = "";
-  } catch {
-    said.textContent = `No answer from the daemon since ${since.toLocaleTimeString()}.`;
+    tell("", { alarm: false });
+  } catch (error) {
+    const refused = error instanceof Refusal && error.message;
+    tell(refused || `No answer from the daemon since ${utc(since)}.`, { alarm: true });
   }
 }
 
