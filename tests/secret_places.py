@@ -30,6 +30,9 @@ ENVIRONMENT = {
     "PASSWORD": f"{MARKER}%2Bpw",
     "DEEP": f"{MARKER}-'deep' <b> \u2603",
     "EXPECTED": f'{MARKER}"expected\\d',
+    "HOST": f"Proxy-{MARKER}.invalid",
+    "HOOK": f"{MARKER}+x=ü|&y",
+    "HEADER": f"Bearer {MARKER}-in-a-header",
 }
 PASSWORD = f"{MARKER}-web"
 HASH = hashed(PASSWORD)
@@ -59,6 +62,7 @@ def repeat(received: Received, how: str) -> bytes:
     said = echo(received)
     as_json = json.dumps(said).encode()
     headers = [f"X-Echo: {said['token']}", f"X-Target: {said['target']}"]
+    headers.append(f"X-Words: {said['headers'].get('x-words', '').partition(' ')[2]}")
     headers.append(f"Set-Cookie: session={MARKER}-of-a-user")
     path = quote(said["token"].replace("/", "_"))
     answers = {
@@ -114,6 +118,7 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "echo/known/in": {"json": {"$.basic": {"in": ["no", known]}}},
         "echo/known/matches": {"json": {"$.basic": {"matches": f"no {known}"}}},
         "echo/known/header": {"headers": {"X-Echo": {"equals": f"no {known}"}}},
+        "echo/words": {"headers": {"X-Words": no}},
         "echo/cookie": {"headers": {"Set-Cookie": {"matches": "no"}}},
         **{f"echo/{part}": {"json": {f"$.{part}": no}} for part in ("body", "html", "basic")},
         **{f"plain/{part}": {"json": {f"$.{part}": no}} for part in ("quoted", "parsed")},
@@ -134,6 +139,19 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "proxied": {"url": f"http://model.invalid:{port}/raw/{rest}", "proxy": f"{proxy}:{port}"},
         "tunnel": {"url": f"https://{user}model.invalid/{rest}", "proxy": f"{proxy}:{port}"},
         "lost": {"url": f"{home}/ok/{rest}", "headers": {"X-File": "${file:rotated.txt}"}},
+        "cased": {"url": "http://model.invalid/", "proxy": "http://${env:HOST}:3128"},
+        "hook": {"url": f"{home}/raw/${{env:HOOK}}/x"},
+        "hook/header": {
+            "url": f"{home}/echo/${{env:HOOK}}/x",
+            "expect": {"headers": {"X-Target": no}},
+        },
+        "whole": {"url": "${env:WHOLE}", "expect": {"headers": {"X-Target": no}}},
+        "form": {"url": f"{home}/html/", "body": f"a=b&client_secret={MARKER}", "json": None},
+        "text": {
+            "url": f"{home}/html/",
+            "body": f'{{"pin": {{"keys": ["{MARKER}"]}}}}',
+            "json": None,
+        },
         "elsewhere": {"url": f"{home}/ok/", "proxy": f"{proxy}:{free_port()}"},
     }
     headers = {
@@ -141,6 +159,7 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "X-Api-Key": f"{MARKER}-literal",
         "Cookie": f"session={MARKER}-cookie; a=b",
         "X-File": "Bearer ${file:token.txt}",
+        "X-Words": "${env:HEADER}",
     }
     return {
         "networks": {"deny": ["127.1.1.1/32"]},
@@ -154,6 +173,7 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
             "json": {
                 "deep": [{"er": "${env:DEEP}"}],
                 "api_key": f"{MARKER}-key",
+                "credentials": {"pins": [f"{MARKER}-pin", int(f"{NUMBER}9")]},
                 "data": "${file:token.txt}",
             },
         },
@@ -181,7 +201,8 @@ class House:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {**ENVIRONMENT, "PYTHONDEVMODE": "1"}
+        whole = f"http://127.0.0.1:{self.port}/echo/{MARKER}/hooks"
+        return {**ENVIRONMENT, "WHOLE": whole, "PYTHONDEVMODE": "1"}
 
     def furnish(self) -> None:
         (self.directory / "token.txt").write_text(f"{MARKER}/file+token\n")

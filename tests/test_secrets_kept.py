@@ -173,7 +173,7 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
     for probe in settings.probes:
         prober = Prober(probe, secrets, lambda *_: Broken(), Clock())
         house.tell(probe.name, str(prober.run()))
-        assert "RuntimeError: http" in house.told[probe.name]
+        assert "RuntimeError: " in house.told[probe.name]
     assert not house.leaks()
 
 
@@ -198,7 +198,7 @@ def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("probe.measure.prober._excerpt", excerpt)
     secrets = Secrets(house.environ, house.directory)
     for probe in load(house.probe, environ=house.environ).probes:
-        with pytest.raises(RuntimeError, match="http") as bug:
+        with pytest.raises(RuntimeError, match="User-Agent") as bug:
             Prober(probe, secrets, lambda *_: Broken(), Clock()).run()
         house.tell(probe.name, "".join(traceback.format_exception(bug.value)))
     assert not house.leaks()

@@ -11,6 +11,7 @@ from probe.measure.masking import MASK, NOTHING_SECRET, Mask, without
 from probe.measure.observed import Finder, Observed, Unreadable, finder
 from probe.measure.patience import LONGEST, Patience
 from probe.settings.expression import Expression
+from probe.settings.quoting import public_url
 from probe.settings.schema import Condition, Expect
 from probe.vocabulary import Failure, Reason
 
@@ -78,7 +79,7 @@ class _Hearing:
 
     def search(self, pattern: Expression, body: str) -> None:
         if not self._matches(pattern, body, "the body"):
-            raise _Unexpected(f"the body {self.mask(_mismatch(pattern))}")
+            raise _Unexpected(f"the body {self._cut(_mismatch(pattern))}")
 
     def find(self, find: Finder, document: Any, path: str) -> list[Any]:
         try:
@@ -101,7 +102,7 @@ class _Hearing:
         for operator, wanted in condition.operators.items():
             complaint = self._complaint(operator, value, wanted, where)
             if complaint:
-                raise _Unexpected(f"{where} is {self._shown(value, where)}, {self.mask(complaint)}")
+                raise _Unexpected(f"{where} is {self._shown(value, where)}, {self._cut(complaint)}")
 
     def _complaint(self, operator: str, value: Any, wanted: Any, where: str) -> str | None:
         if operator != "matches":
@@ -113,14 +114,20 @@ class _Hearing:
         try:
             return pattern.search(text, timeout=self.patience.left())
         except TimeoutError:
-            what = self.mask(f'matching {where} with "{pattern.text}"')
+            what = self._cut(f'matching {where} with "{pattern.text}"')
             raise _Unexpected(f"{what} {_TOO_LONG}") from None
 
     def _shown(self, value: Any, where: str) -> str:
         """A value, unless it is what a server tells to none but its client."""
         if CREDENTIALS.search(where):
             return MASK
+        if isinstance(value, _HeaderText) and where.lower().endswith("location"):
+            value = public_url(value)  # as of a redirect: its query may be a signature
         return self.mask.cut(json.dumps(without(value)), SHOWN)
+
+    def _cut(self, words: str) -> str:
+        """Those of the config, in which somebody may expect a megabyte."""
+        return self.mask.cut(words, failure.LONGEST)
 
 
 def _mismatch(pattern: Expression) -> str:

@@ -1,8 +1,10 @@
 """What of a request tells the server who is asking, wherever it stands and whoever wrote it."""
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -17,6 +19,9 @@ LONG = 8
 """Characters from which on a word is more likely a key than a word."""
 
 _TOKEN = re.compile(rf"[^\s;,=]{{{LONG},}}")
+_WORD = re.compile(rf"[^\s;,=:/?&@]{{{LONG},}}")
+_LARGEST = 64 * 1024
+"""Characters of a body that is looked into; more is no request of which one knows what it says."""
 
 
 def of_request(request: PreparedRequest) -> Iterator[str]:
@@ -37,13 +42,17 @@ def of_query(query: str) -> Iterator[str]:
 
 
 def of_header(value: str) -> Iterator[str]:
-    """The value, its longer words, and what Basic authentication (RFC 7617) says with it."""
-    yield value
+    """The value, what follows its first word, its longer words and what a cookie holds, and what
+    Basic authentication (RFC 7617) says with it.
+    """
+    scheme, _, rest = value.partition(" ")
+    yield from (value, rest)
     yield from _TOKEN.findall(value)
-    scheme, _, encoded = value.partition(" ")
+    for part in value.split(";"):
+        yield part.partition("=")[2].strip()
     if scheme.lower() == "basic":
         try:
-            pair = b64decode(encoded).decode()
+            pair = b64decode(rest).decode()
         except ValueError:
             return
         yield from (pair, pair.partition(":")[2])
@@ -57,13 +66,37 @@ def of_user(url: SplitResult) -> Iterator[str]:
         yield from (user, unquote(user))
 
 
-def of_json(value: Any) -> Iterator[str]:
-    """The texts that have such names."""
+def of_reference(value: str) -> Iterator[str]:
+    """What a reference in a URL or a header stands for, and the parts that may be told without the
+    others: the path and the host of a URL, and the longer words.
+    """
+    yield value
+    if "://" in value:
+        with suppress(ValueError):
+            parts = urlsplit(value)
+            yield from (parts.path, parts.netloc, parts.hostname or "")
+    else:
+        yield value.lower()  # it may be a host
+    yield from _WORD.findall(value)
+
+
+def of_body(text: str) -> Iterator[str]:
+    """Of JSON or of a form."""
+    if len(text) > _LARGEST:
+        return
+    try:
+        yield from of_json(json.loads(text))
+    except (ValueError, RecursionError):
+        yield from (value for name, value in parse_qsl(text) if CREDENTIALS.search(name))
+
+
+def of_json(value: Any, *, named: bool = False) -> Iterator[str]:
+    """The texts, and the longer numbers, that have such names; or all, where they are `named`."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            if isinstance(item, str) and CREDENTIALS.search(name):
-                yield item
-            yield from of_json(item)
+            yield from of_json(item, named=named or bool(CREDENTIALS.search(name)))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from of_json(item)
+            yield from of_json(item, named=named)
+    elif named and (isinstance(value, str) or len(str(value)) >= LONG):  # not `max_tokens: 2048`
+        yield str(value)

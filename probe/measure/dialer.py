@@ -106,8 +106,9 @@ class Dialer:
 
     def _through(self, proxy: SplitResult, url: SplitResult, watch: Stopwatch) -> TimedSocket:
         """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
-        # a name is the proxy's to look up, and to judge
-        self._permitted(self._resolver.literal(*_place(url), socket.AF_UNSPEC))
+        # a name is the proxy's to look up, and to judge; the dot of a full name is none of it
+        host, port = _place(url)
+        self._permitted(self._resolver.literal(host.rstrip("."), port, socket.AF_UNSPEC))
         try:
             timed = self._connect(_place(proxy), watch)
         except OSError as error:

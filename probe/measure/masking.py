@@ -4,15 +4,20 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
+
+from requests.utils import requote_uri
 
 from probe.measure.credentials import CREDENTIALS, LONG
 
 MASK = "***"
 TELLING = 3
 """More characters of a secret than these give something of it away; no secret is that short."""
+MOST = 1024
+"""Characters of a secret that are looked for in all spellings: no more of an answer is kept, and
+for a megabyte it would take ten seconds in which nothing else runs.
+"""
 
 _DIGITS = re.compile(r"(?<=%)[0-9A-F]{2}|(?<=\\u)[0-9a-f]{4}")
 
@@ -56,13 +61,14 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > TELLING)
+        self._known: list[str] | None = None
 
     def also(self, secrets: Iterable[str]) -> Self:
         """A mask that hides these, too."""
         return type(self)(self._secrets.union(secrets))
 
     def __call__(self, text: str) -> str:
-        for spelling in self._spellings:  # to compile them all would cost more than many searches
+        for spelling in self._spellings():  # to compile them all would cost more than many searches
             text = text.replace(spelling, MASK)
         return text
 
@@ -75,20 +81,21 @@ class Mask:
     def of_beginning(self, text: str) -> str:
         """The same of text that was cut, perhaps in the middle of a secret."""
         masked = self(text)
-        most = max((_overlap(masked, spelling) for spelling in self._spellings), default=0)
+        most = max((_overlap(masked, spelling) for spelling in self._spellings()), default=0)
         return masked[: len(masked) - most]
 
-    @cached_property
     def _spellings(self) -> list[str]:
         """The longest first: a secret may be a part of another."""
-        found = {
-            spelling
-            for secret in self._secrets
-            for reading in _readings(secret)
-            for spelling in _spellings(reading)
-            if len(spelling) > TELLING
-        }
-        return sorted(found, key=len, reverse=True)
+        if self._known is None:  # by hand: the lock of `cached_property` is one for all masks
+            found = {
+                spelling
+                for secret in self._secrets
+                for reading in _readings(secret[:MOST])
+                for spelling in _spellings(reading)
+                if len(spelling) > TELLING
+            }
+            self._known = sorted(found | self._secrets, key=len, reverse=True)
+        return self._known
 
 
 NOTHING_SECRET = Mask()
@@ -124,7 +131,8 @@ def _spellings(secret: str) -> Iterator[str]:
             escaped_quotes = escaped.replace('\\"', "\\u0022")
             yield from (escaped, escaped_quotes, *map(_other_case, (escaped, escaped_quotes)))
     sendable = secret.encode(errors="replace")
-    for in_url in (quote(sendable, ""), quote(sendable), quote_plus(sendable)):
+    sent = requote_uri(secret)  # by us, in a path
+    for in_url in (quote(sendable, ""), quote(sendable), quote_plus(sendable), sent):
         yield from (in_url, _other_case(in_url))
     for text in (secret, *as_json):
         yield from _in_python(text)

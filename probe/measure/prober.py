@@ -13,7 +13,7 @@ from probe.measure.credentials import of_request
 from probe.measure.errors import TooLarge
 from probe.measure.excerpt import BODY, make_excerpt
 from probe.measure.failure import classify
-from probe.measure.masking import NOTHING_SECRET, Mask
+from probe.measure.masking import MOST, NOTHING_SECRET, Mask
 from probe.measure.observed import Observed
 from probe.measure.redirects import Redirects
 from probe.measure.request import RequestMaker
@@ -101,7 +101,7 @@ class Prober:
         try:
             return self._result(seen, watch.times(), failure, started=started, due=due)
         except Exception as bug:
-            bug.args = tuple(seen.mask(str(word)) for word in bug.args)  # they go to the log
+            bug.args = tuple(seen.mask.cut(str(word), MOST) for word in bug.args)  # for the log
             raise
 
     def _result(

@@ -31,8 +31,10 @@ class _Said:
     proxy: str | None
     headers: tuple[tuple[str, str], ...]
     body: Any
-    secrets: frozenset[str]
-    """What its references stand for."""
+    addressed: frozenset[str]
+    """What the references in URLs and headers stand for."""
+    contained: frozenset[str]
+    """What those in the body stand for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +67,27 @@ class RequestMaker:
         return made[1]
 
     def _said(self) -> _Said:
-        probe, secrets = self._probe, Listener(self._secrets)
+        probe, address, content = self._probe, Listener(self._secrets), Listener(self._secrets)
         return _Said(
-            url=probe.url.resolve(secrets),
-            proxy=probe.proxy.resolve(secrets) if probe.proxy else None,
-            headers=tuple((name, value.resolve(secrets)) for name, value in probe.headers.items()),
-            body=probe.body.resolve(secrets)
+            url=probe.url.resolve(address),
+            proxy=probe.proxy.resolve(address) if probe.proxy else None,
+            headers=tuple((name, value.resolve(address)) for name, value in probe.headers.items()),
+            body=probe.body.resolve(content)
             if probe.body
-            else resolve_json(probe.json_body, secrets),
-            secrets=frozenset(secrets.heard),
+            else resolve_json(probe.json_body, content),
+            addressed=frozenset(address.heard),
+            contained=frozenset(content.heard),
         )
 
     def _prepare(self, said: _Said) -> Prepared:
         request = self._request(said)
-        proxy = _split(said.proxy) if said.proxy else None
+        proxy = _split(said.proxy, "http") if said.proxy else None
         mask = Mask(_secrets(said, request, proxy)).also(self._probe.expect.secrets)
         return Prepared(request=request, proxy=proxy, mask=mask)
 
     def _request(self, said: _Said) -> requests.PreparedRequest:
         probe = self._probe
-        _split(said.url)
+        _split(said.url, "http", "https")
         keep = probe.connection is Connection.REUSE
         ours = {
             "User-Agent": f"inference-probe/{__version__}",
@@ -119,9 +122,13 @@ def _secrets(
     said: _Said, request: requests.PreparedRequest, proxy: SplitResult | None
 ) -> Iterator[str]:
     """What an answer may say again of its request and nobody else may know."""
-    yield from said.secrets
+    yield from said.contained
+    for value in said.addressed:
+        yield from credentials.of_reference(value)
     yield from credentials.of_request(request)
     yield from credentials.of_user(urlsplit(said.url))
+    if isinstance(said.body, str):
+        yield from credentials.of_body(said.body)
     yield from credentials.of_json(said.body)
     if proxy:
         yield from credentials.of_user(proxy)
@@ -140,11 +147,11 @@ def _no_url() -> SecretError:
     return SecretError("a value that `url` or `proxy` refers to has changed: it is no URL now")
 
 
-def _split(url: str) -> SplitResult:
-    """Raises SecretError."""
+def _split(url: str, *schemes: str) -> SplitResult:
+    """Raises SecretError where it is no URL of these schemes."""
     try:
         parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:

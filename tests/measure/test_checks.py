@@ -187,6 +187,23 @@ def test_a_body_that_nobody_asks_about_is_not_decompressed() -> None:
     assert judge({}, b"...", headers={"Content-Encoding": "br"}) is None
 
 
+def test_where_an_answer_leads_is_told_without_its_query() -> None:
+    """It may be signed; anybody reads why a probe failed."""
+    expect = {"headers": {"location": {"matches": "^/done"}}}
+    failure = judge(expect, headers={"Location": "https://s3/b?X-Amz-Signature=abc"})
+    assert failure
+    assert failure.detail.startswith('the header location is "https://s3/b"')
+    assert "abc" not in failure.detail
+
+
+def test_what_was_expected_is_told_in_few_words() -> None:
+    """However much that is."""
+    failure = judge({"json": {"$.a": {"equals": "x" * 100_000}}}, {"a": "y" * 100_000})
+    assert failure
+    assert 'not "xxx' in failure.detail
+    assert len(failure.detail) < 400
+
+
 @pytest.mark.parametrize("name", ["x-model", "X-Model", "X-MODEL"])
 def test_headers_are_found_in_any_case(name: str) -> None:
     """As HTTP has it."""

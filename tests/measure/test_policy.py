@@ -152,12 +152,15 @@ def test_at_every_hop(serve: Serve) -> None:
     assert inside.connections == 0
 
 
+@pytest.mark.parametrize("host", [METADATA, f"{METADATA}."])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_is_no_way_round(serve: Serve, scheme: str) -> None:
-    """An address in a URL, or in a redirect, is not asked of a proxy either."""
+def test_a_proxy_is_no_way_round(serve: Serve, scheme: str, host: str) -> None:
+    """An address in a URL, or in a redirect, is not asked of a proxy either; nor is one with the
+    dot of a full name, which proxies take away.
+    """
     proxy = serve(always(answer()))
 
-    result = run(f"{scheme}://{METADATA}/latest", proxy=proxy.url(), networks={})
+    result = run(f"{scheme}://{host}/latest", proxy=proxy.url(), networks={})
 
     assert reason(result) is Reason.DENIED
     assert proxy.connections == 0

@@ -235,6 +235,19 @@ def test_a_secret_that_changes_is_used_at_once(serve: Serve, tmp_path: Path) -> 
         assert json.loads(received.body) == {"a": [word, "x"]}
 
 
+@pytest.mark.parametrize("scheme", ["https", "socks5", "ftp"])
+def test_a_proxy_that_changes_is_one_that_we_speak(tmp_path: Path, scheme: str) -> None:
+    """What a config could not have is not spoken to in another way; nobody is told what it was."""
+    (tmp_path / "proxy").write_text("http://127.0.0.1:1")
+    prober = make_prober("http://model.invalid", base=tmp_path, proxy="${file:proxy}")
+    (tmp_path / "proxy").write_text(f"{scheme}://user:secret@127.0.0.1:1")
+
+    result = prober.run()
+
+    assert reason(result) is Reason.INTERNAL
+    assert "has changed: it is no URL now" in detail(result)
+
+
 def test_a_variable_is_put_into_a_text_body(serve: Serve) -> None:
     """References work there, too."""
     assert sent(serve, body="key=${env:KEY}", environ={"KEY": "abc"}).body == b"key=abc"
