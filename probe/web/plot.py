@@ -1,8 +1,10 @@
 """Latencies over time as the coordinates of a picture: the templates draw it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 
 from probe.record.history import Kept
 from probe.record.packed import Glance
@@ -12,14 +14,27 @@ LANE = 14
 """What the marks of failures take of the height, at the top."""
 LEAST_SPAN = 10.0
 """The scale is logarithmic; it covers at least so many times the smallest time."""
+TEXT = 15
+"""What a label takes of the height of a small plot, with the distance from its line."""
+
+
+class Side(StrEnum):
+    """Where a line's label stands."""
+
+    ABOVE = "above"
+    BELOW = "below"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A horizontal line: how far down it is (0 to HEIGHT) and the time (seconds) that it is at."""
+    """A horizontal line: how far down it is (0 to HEIGHT) and the time (seconds) that it is at.
+
+    Its label is None where others leave no place for one.
+    """
 
     y: float
     seconds: float
+    label: Side | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +72,8 @@ def plot(kept: Kept, *, most: int) -> Plot | None:
         slow=_dots([one for one in successes if one.latency > strictest], across, up),
         failed=_marks(charged, across),
         uncharged=_marks(uncharged, across),
-        objectives=tuple(Line(y=up(limit), seconds=limit) for limit in limits),
-        grid=up.decades(),
+        objectives=tuple(_objectives(limits, up)),
+        grid=tuple(_grid(limits, up)),
         first=across.first,
         last=across.last,
         counted=len(glances),
@@ -89,10 +104,10 @@ class _Up:
         share = math.log(max(seconds, self.least) / self.least) / math.log(self.most / self.least)
         return HEIGHT - 4 - share * (HEIGHT - LANE - 8)
 
-    def decades(self) -> tuple[Line, ...]:
-        """Lines at 1, 10, 100 ms and so on."""
+    def decades(self) -> list[float]:
+        """1, 10, 100 ms and so on."""
         exponents = range(math.ceil(math.log10(self.least)), math.floor(math.log10(self.most)) + 1)
-        return tuple(Line(y=self(10.0**one), seconds=10.0**one) for one in exponents)
+        return [10.0**one for one in exponents]
 
 
 def _up(latencies: Sequence[float], limits: Sequence[float]) -> _Up:
@@ -101,6 +116,30 @@ def _up(latencies: Sequence[float], limits: Sequence[float]) -> _Up:
     least, most = min(shown) / 1.2, max(shown) * 1.2
     widen = max(1.0, math.sqrt(LEAST_SPAN / (most / least)))
     return _Up(least / widen, most * widen)
+
+
+def _grid(limits: Sequence[float], up: _Up) -> Iterator[Line]:
+    """A label through which the line of an objective would go is left out."""
+    for seconds in up.decades():
+        y = up(seconds)
+        struck = any(y - TEXT < up(limit) <= y for limit in limits)
+        yield Line(y=y, seconds=seconds, label=None if struck else Side.ABOVE)
+
+
+def _objectives(limits: Sequence[float], up: _Up) -> Iterator[Line]:
+    """From the top down. A label for which there is no place above its line stands below it, and
+    where there is none either it is left out.
+    """
+    falling = [(up(limit), limit) for limit in reversed(limits)]
+    taken = 0.0
+    for (y, seconds), (following, _) in pairwise([*falling, (HEIGHT, 0.0)]):
+        label = None
+        if y - TEXT >= taken:
+            label = Side.ABOVE
+        elif y + TEXT <= following:
+            label = Side.BELOW
+        taken = y + TEXT if label is Side.BELOW else y
+        yield Line(y=y, seconds=seconds, label=label)
 
 
 def _dots(glances: Sequence[Glance], across: _Across, up: _Up) -> str:
