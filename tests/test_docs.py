@@ -89,7 +89,7 @@ def test_expressions(block: Block, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_every_block_is_tried_out(page: Path) -> None:
     """None is in a language that no test here looks at."""
-    tried = {"yaml", "sh", "promql", "text", "mermaid"}
+    tried = {"yaml", "sh", "promql", "text", "mermaid", "json"}
     strange = [str(block) for block in blocks(page) if block.language not in tried]
     assert strange == []
 

@@ -1,4 +1,4 @@
-"""The pages as JSON. The fields are a contract with users; times are seconds."""
+"""The pages as JSON. The fields are a contract with users, docs/api.md; times are seconds."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

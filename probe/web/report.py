@@ -8,7 +8,7 @@ from probe.vocabulary import Hop, Result
 
 
 def report(result: Result) -> dict[str, Any]:
-    """The fields are a contract with users; times are seconds, instants RFC 3339 in UTC."""
+    """The fields are a contract with users, docs/api.md; times are seconds, instants RFC 3339."""
     failure = result.failure
     return {
         "probe": result.probe,

@@ -49,6 +49,24 @@ def links(path: Path) -> Iterator[str]:
                 yield str(target)
 
 
+def tables(path: Path) -> Iterator[tuple[str, list[list[str]]]]:
+    """The rows of each table, its head first, with the heading that it stands under."""
+    heading = ""
+    rows: list[list[str]] = []
+    for opening, inner in pairwise(_tokens(path)):
+        match opening.type:
+            case "heading_open":
+                heading = inner.content
+            case "table_open":
+                rows = []
+            case "tr_open":
+                rows.append([])
+            case "th_open" | "td_open":
+                rows[-1].append(inner.content)
+            case "tbody_close":
+                yield heading, rows
+
+
 def anchors(path: Path) -> set[str]:
     """Of the headings, as GitHub makes them."""
     tokens = _tokens(path)
