@@ -11,12 +11,17 @@ say it, and a minute of that must do no harm.
 """
 
 
+def strip(value: str) -> str:
+    """A header's value without the blanks around it (RFC 9110, 5.5)."""
+    return value.strip(" \t")
+
+
 class Answer(HTTPResponse):
     """The final answer: informational ones (1xx) before it are skipped, all of them.
 
     http.client takes headers of 6 MB, skips 100 alone, reads a chunk of negative size to the end of
     the connection, takes the end of the connection for that of the headers, ignores a length that
-    is none, and awaits chunks where there is no body.
+    is none, awaits chunks where there is no body, and none where a blank follows `chunked`.
     """
 
     fp: BufferedReader
@@ -31,11 +36,27 @@ class Answer(HTTPResponse):
         self._inbox.end_headers()
         if self._inbox.ended:
             raise HTTPException("the connection was closed before the end of the headers")
-        lengths = {length.strip() for length in self.headers.get_all("Content-Length", ())}
+        self._frame()
+
+    def _frame(self) -> None:
+        """Find out where the body ends (RFC 9112, 6.3)."""
+        lengths = self._values("Content-Length")
         if len(lengths) > 1 or not all(length.isdecimal() for length in lengths):
             raise HTTPException(f"Content-Length is {' and '.join(sorted(lengths))}")
-        if self.length == 0:  # 204 and 304 have no body, whatever their headers say
+        if self._is_bodiless():
             self.chunked = False
+        elif self._values("Transfer-Encoding") == {"chunked"}:
+            self.chunked, self.chunk_left, self.length = True, None, None
+            self.will_close = self._check_close()  # type: ignore[attr-defined]
+
+    def _is_bodiless(self) -> bool:
+        """Whether there is no body, whatever the headers say."""
+        head = self._method == "HEAD"  # type: ignore[attr-defined]
+        return head or self.status < 200 or self.status in (204, 304)
+
+    def _values(self, name: str) -> set[str]:
+        """What a header says, in lower case."""
+        return {strip(value).lower() for value in self.headers.get_all(name, ())}
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MOST_INTERIM + 1):

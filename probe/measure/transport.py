@@ -10,7 +10,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from probe.measure.answer import Answer
+from probe.measure.answer import Answer, strip
 from probe.measure.dialer import PORTS, Connection, Dialer, authority, proxy_credentials
 from probe.measure.inbox import Inbox
 from probe.measure.stopwatch import Stopwatch
@@ -213,7 +213,7 @@ def _text(value: str | bytes) -> str:
 def _merged(headers: HTTPMessage) -> dict[str, str]:
     """Headers that came more than once are one list (RFC 9110, 5.3)."""
     merged: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
+    for name, written in headers.items():
+        key, value = name.lower(), strip(written)
         merged[key] = f"{merged[key]}, {value}" if key in merged else value
     return merged

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from probe.measure.transport import Pool
 from probe.vocabulary import Phase, Reason
 from tests.measure.conftest import Serve
-from tests.measure.probing import detail, reason, run, usual
+from tests.measure.probing import detail, make_prober, reason, run, usual
 from tests.measure.servers import Peer, Script, always, answer, once, silent
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -104,12 +105,27 @@ def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
         b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         CHUNKED + b"2;name=value\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked \r\n\r\n",
         answer(b""),
     ],
 )
 def test_what_is_http_is_read_to_its_end(serve: Serve, reply: bytes) -> None:
     """The server keeps the connection open: whoever waits for its end runs out of time."""
-    assert reason(run(serve(always(reply)).url(), timeout="1s")) is None
+    server = serve(always(reply))
+
+    assert reason(run(server.url(), timeout="1s", expect={"status": ["2xx", 304]})) is None
+
+
+def test_chunks_win_over_a_length(serve: Serve, pool: Pool) -> None:
+    """Also where a blank follows the name of the coding; and the connection is kept."""
+    reply = answer(b"", "Transfer-Encoding: chunked ") + b"2\r\nok\r\n0\r\n\r\n"
+    server = serve(always(reply))
+    prober = make_prober(server.url(), pool=pool, expect={"body_matches": "^ok$"})
+
+    assert [reason(prober.run()) for _ in range(2)] == [None, None]
+    assert server.connections == 1
 
 
 def test_a_body_that_the_end_of_the_connection_ends_is_read(serve: Serve) -> None:
@@ -271,6 +287,14 @@ def test_another_success_than_the_expected_is_an_assertion(serve: Serve) -> None
     result = run(serve(always(reply)).url(), expect={"status": [200]})
 
     assert reason(result) is Reason.ASSERTION
+
+
+@pytest.mark.parametrize("written", ["v3", "v3 ", "\tv3 \t"])
+def test_blanks_around_a_header_are_no_part_of_it(serve: Serve, written: str) -> None:
+    """As RFC 9110 has it (5.5)."""
+    server = serve(always(answer(b"ok", f"X-Model:{written}")))
+
+    assert reason(run(server.url(), expect={"headers": {"X-Model": {"equals": "v3"}}})) is None
 
 
 def test_a_wrong_body_is_an_assertion(serve: Serve) -> None:

@@ -49,6 +49,14 @@ def test_an_expected_redirect_is_a_success(serve: Serve) -> None:
     assert reason(run(serve(paths({"/": moved("/on")})).url(), expect={"status": [302]})) is None
 
 
+def test_a_blank_after_a_location_is_not_requested(serve: Serve) -> None:
+    """It belongs to the line, not to the URL."""
+    server = serve(paths({"/": moved("/done \t")}))
+
+    assert reason(run(server.url(), redirects=1)) is None
+    assert [received.line.split()[1] for received in server.requests] == ["/", "/done"]
+
+
 def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
     """Two of two, with where they came from and what each has cost."""
     server = serve(paths({"/": moved("/a?token=1#x"), "/a?token=1": moved("/b", 307)}))
