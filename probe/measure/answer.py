@@ -1,6 +1,8 @@
 """The answer of a server, read by the standard library's parser, with its gaps closed."""
 
-from http.client import HTTPException, HTTPResponse, parse_headers
+import re
+from email import errors
+from http.client import HTTPException, HTTPResponse, IncompleteRead, parse_headers
 from io import BufferedReader
 
 from probe.measure.inbox import Inbox
@@ -9,6 +11,19 @@ MOST_INTERIM = 100
 """Informational answers before the final one. `102 Processing` every second is as fast as servers
 say it, and a minute of that must do no harm.
 """
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a line that says the size of a chunk: http.client's own limit."""
+
+_LENGTH = re.compile("[0-9]{1,18}")  # an exabyte, and int() refuses thousands of digits
+_CHUNK = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n")
+_NO_HEADER = (
+    errors.FirstHeaderLineIsContinuationDefect,
+    errors.InvalidHeaderDefect,
+    errors.MisplacedEnvelopeHeaderDefect,
+    errors.MissingHeaderBodySeparatorDefect,
+)
+"""The parser's other complaints are of a body in several parts, which it is not shown."""
 
 
 def strip(value: str) -> str:
@@ -19,9 +34,10 @@ def strip(value: str) -> str:
 class Answer(HTTPResponse):
     """The final answer: informational ones (1xx) before it are skipped, all of them.
 
-    http.client takes headers of 6 MB, skips 100 alone, reads a chunk of negative size to the end of
-    the connection, takes the end of the connection for that of the headers, ignores a length that
-    is none, awaits chunks where there is no body, and none where a blank follows `chunked`.
+    http.client takes headers of 6 MB, skips 100 alone, drops all headers after a line that is none,
+    takes the end of the connection for that of the headers and what Python takes for a number for
+    the size of a chunk, ignores a length that is none and a coding that it does not know, awaits
+    chunks where there is no body, and none where a blank follows `chunked`.
     """
 
     fp: BufferedReader
@@ -36,16 +52,22 @@ class Answer(HTTPResponse):
         self._inbox.end_headers()
         if self._inbox.ended:
             raise HTTPException("the connection was closed before the end of the headers")
+        if any(isinstance(defect, _NO_HEADER) for defect in self.headers.defects):
+            raise HTTPException("a line of the headers is not a name, a colon and a value")
         self._frame()
 
     def _frame(self) -> None:
         """Find out where the body ends (RFC 9112, 6.3)."""
         lengths = self._values("Content-Length")
-        if len(lengths) > 1 or not all(length.isdecimal() for length in lengths):
+        if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
             raise HTTPException(f"Content-Length is {' and '.join(sorted(lengths))}")
+        codings = self._values("Transfer-Encoding")
         if self._is_bodiless():
             self.chunked = False
-        elif self._values("Transfer-Encoding") == {"chunked"}:
+        elif codings:
+            if codings != {"chunked"}:
+                coding = " and ".join(sorted(codings))
+                raise HTTPException(f"Transfer-Encoding is {coding!r}, which nobody asked for")
             self.chunked, self.chunk_left, self.length = True, None, None
             self.will_close = self._check_close()  # type: ignore[attr-defined]
 
@@ -69,10 +91,13 @@ class Answer(HTTPResponse):
         raise HTTPException(f"more than {MOST_INTERIM} informational answers (1xx)")
 
     def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise ValueError("a chunk of negative size")
-        return size
+        line = self.fp.readline(LONGEST_LINE)
+        size = _CHUNK.fullmatch(line)
+        if size:
+            return int(size[1], 16)
+        if line:
+            raise HTTPException("the size of a chunk is not a hexadecimal number")
+        raise IncompleteRead(b"")
 
     def _read_and_discard_trailer(self) -> None:
         self._inbox.begin_headers()

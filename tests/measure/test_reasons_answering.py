@@ -88,6 +88,76 @@ def test_what_is_not_http_is_protocol(serve: Serve, reply: bytes) -> None:
     assert len(detail(result)) < 300
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"this is garbage",
+        b"X-A : b",
+        b": b",
+        b"From here",
+        "Gr\u00f6\u00dfe: 1".encode(),
+        b"X-A: b\rgarbage",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b"Content-Type: multipart/mixed\r\n"])
+def test_a_line_that_is_no_header_is_protocol(serve: Serve, before: bytes, line: bytes) -> None:
+    """The headers after it would be lost, and the server keeps the connection open."""
+    reply = b"HTTP/1.1 200 OK\r\nX-B: c\r\n%b%b\r\nContent-Length: 2\r\n\r\nok" % (before, line)
+
+    result = run(serve(always(reply)).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "a line of the headers" in detail(result)
+
+
+def test_headers_do_not_begin_in_the_middle_of_one(serve: Serve) -> None:
+    """A line that goes on with the one before has none before it."""
+    result = run(serve(always(b"HTTP/1.1 200 OK\r\n X-A: b\r\nContent-Length: 0\r\n\r\n")).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "a line of the headers" in detail(result)
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/mixed", "multipart/mixed; boundary=x", "message/rfc822", "nonsense"]
+)
+def test_a_body_may_be_of_any_type(serve: Serve, kind: str) -> None:
+    """The parser of headers is one of mail, and misses the parts that it names."""
+    reply = answer(b"--x--", f"Content-Type: {kind}", "Content-Transfer-Encoding: base64")
+
+    assert reason(run(serve(always(reply)).url())) is None
+
+
+@pytest.mark.parametrize(
+    "size", [b"+2", b"0_2", b"-2", b"0x2", b" 2", b"2 2", b"\xb2", b"", b";x", b"2\x0b"]
+)
+def test_the_size_of_a_chunk_has_hexadecimal_digits_alone(serve: Serve, size: bytes) -> None:
+    """Python takes more for a number than other clients do."""
+    result = run(serve(always(CHUNKED + size + b"\r\nok\r\n0\r\n\r\n")).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "the size of a chunk" in detail(result)
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity", "chunked, chunked", "x y"])
+def test_a_coding_that_nobody_asked_for_is_protocol(serve: Serve, coding: str) -> None:
+    """It is named; nobody knows where the body ends."""
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+
+    result = run(serve(always(head + b"2\r\nok\r\n0\r\n\r\n")).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert f"Transfer-Encoding is '{coding}'" in detail(result)
+
+
+def test_a_length_that_no_body_has_is_protocol(serve: Serve) -> None:
+    """Not even one that Python refuses to read is taken for none."""
+    result = run(serve(once(answer(b"ok").replace(b": 2", b": " + b"1" * 5000))).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "Content-Length is 111" in detail(result)
+
+
 def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
     """Enough to know a protocol by; the rest may be a body, which is not for everybody."""
     greeting = detail(run(serve(once(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n")).url()))
@@ -102,9 +172,11 @@ def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
     "reply",
     [
         b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         CHUNKED + b"2;name=value\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
+        CHUNKED + b"0A \t;name\r\n0123456789\r\n1 \nx\r\n00\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked \r\n\r\n",
