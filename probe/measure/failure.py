@@ -90,7 +90,9 @@ def _reason(phase: Phase | None, error: Exception) -> Reason:
 
 def _words(reason: Reason, error: Exception, mask: Mask) -> str:
     """What an exception says, on one line: a server's garbage may be a part of it."""
-    most = TASTE if isinstance(error, (BadStatusLine, UnknownProtocol)) else LONGEST
+    # one who closes without a word is a BadStatusLine, too, but its words are http.client's
+    strange = reason is Reason.PROTOCOL and isinstance(error, (BadStatusLine, UnknownProtocol))
+    most = TASTE if strange else LONGEST
     text = on_one_line(mask.cut(str(error), most)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:
