@@ -135,6 +135,7 @@ class Stopwatch:
     def lap(self) -> None:
         """A request of a chain of redirects is over: the next one has phases of its own."""
         self.end()
+        self.phase = None  # what goes wrong before the next one begins is in none
         self._laps.append({})
 
     def times(self) -> Times:

@@ -218,7 +218,10 @@ def test_a_redirect_to_a_forbidden_address_is_denied(serve: Serve) -> None:
     """A probed endpoint cannot send the prober to the metadata service of a cloud."""
     moved = answer(b"", "Location: http://169.254.169.254/latest/", status="302 Found")
 
-    assert reason(run(serve(always(moved)).url(), redirects=1)) is Reason.DENIED
+    result = run(serve(always(moved)).url(), redirects=1)
+
+    assert reason(result) is Reason.DENIED
+    assert detail(result).endswith("do not permit 169.254.169.254")  # in no phase of the answer
 
 
 def test_an_allowed_address_is_probed(serve: Serve) -> None:
