@@ -12,6 +12,11 @@ from probe.measure.patience import Patience
 Finder = Callable[[Any, Patience], list[Any]]
 """Finds values in JSON. It raises TimeoutError, and RecursionError as parsing does."""
 
+MOST_MEMBERS = 1000
+"""Members of a body in gzip: the smallest costs its reader as much as a body of its own."""
+_GZIP = b"\x1f\x8b"
+_PIECE = 8 * 1024  # what follows a member is copied: all of the body, it would be for each of many
+
 
 class Unreadable(Exception):
     """A body that is not what it should be, in words."""
@@ -39,16 +44,9 @@ class Observed:
         if encoding not in ("gzip", "x-gzip", "deflate"):
             raise Unreadable(f"the body is compressed as {encoding!r}, which nobody asked for")
         try:
-            machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
-            body = machine.decompress(self.body, self.most + 1)
+            return _decompressed(self.body, self.most)
         except zlib.error as error:
             raise Unreadable(f"the body is not {encoding}: {error}") from None
-        if len(body) > self.most:
-            most = f"{self.most} bytes when decompressed (`max_bytes`)"
-            raise Unreadable(f"the body is larger than {most}")
-        if not machine.eof:
-            raise Unreadable(f"the body is not {encoding}: it ends too early")
-        return body
 
     @cached_property
     def document(self) -> Any:
@@ -57,6 +55,35 @@ class Observed:
             return json.loads(self.content, parse_constant=_refuse)
         except ValueError as error:
             raise Unreadable(f"the body is not JSON: {error}") from None
+
+
+def _decompressed(body: bytes, most: int) -> bytes:
+    """What is in gzip or zlib, by its own header: in all members of it, as other clients read it.
+    What follows them and is none is ignored. Raises zlib.error and Unreadable.
+    """
+    made = bytearray()
+    at = 0
+    for _ in range(MOST_MEMBERS):
+        at = _decompress_member(body, at, made, most)
+        if not body.startswith(_GZIP, at):
+            return bytes(made)
+    raise Unreadable(f"the body has more than {MOST_MEMBERS} members of gzip")
+
+
+def _decompress_member(body: bytes, at: int, made: bytearray, most: int) -> int:
+    """Add what is in the member that begins at an offset; where it ends."""
+    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
+    while not machine.eof:
+        piece = body[at : at + _PIECE]
+        if not piece:
+            raise zlib.error("it ends too early")
+        made += machine.decompress(piece, most + 1 - len(made))
+        if len(made) > most:
+            raise Unreadable(
+                f"the body is larger than {most} bytes when decompressed (`max_bytes`)"
+            )
+        at += len(piece) - len(machine.unused_data)
+    return at
 
 
 def _refuse(constant: str) -> None:

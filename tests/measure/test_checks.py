@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import threading
 import zlib
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from probe.measure.checks import Judgement
-from probe.measure.observed import Observed, finder
+from probe.measure.observed import MOST_MEMBERS, Observed, finder
 from probe.measure.patience import Patience
 from probe.settings.schema import Expect
 from probe.vocabulary import Failure, Reason
@@ -19,6 +20,8 @@ from probe.vocabulary import Failure, Reason
 MOST = 10_000
 ENDLESS = "(x+x+)+y"
 """A pattern that has more ways to fail on a few x than there is time."""
+
+SMALL = gzip.compress(b" ", mtime=0)
 
 
 def judge(
@@ -164,6 +167,10 @@ def test_compressed_bodies_are_judged_by_what_is_in_them(encoding: str) -> None:
         ("gzip", gzip.compress(b'{"a": 1}' * 100, mtime=0)[:-20]),
         ("gzip", gzip.compress(b'{"a": 1}', mtime=0)[:-1]),
         ("gzip", b""),
+        ("gzip", SMALL + SMALL[:-1]),
+        ("gzip", SMALL + SMALL[:2]),
+        ("gzip", SMALL * (MOST_MEMBERS + 1)),
+        ("gzip", gzip.compress(b"x" * MOST, mtime=0) + SMALL),
         ("deflate", zlib.compress(b"x" * (MOST + 1))),
     ],
 )
@@ -173,6 +180,27 @@ def test_what_cannot_be_decompressed_is_an_assertion(encoding: str, body: bytes)
 
     assert failure
     assert failure.reason is Reason.ASSERTION
+
+
+@pytest.mark.parametrize("after", [b"", b"\0", b"\n", b"\x1f", b"\0" * 10_000, b"garbage"])
+@pytest.mark.parametrize(
+    "members",
+    [[b'{"a":', b" 1}"], [b"", *([b" "] * (MOST_MEMBERS - 2)), b'{"a": 1}'], [b'{"a": 1}']],
+)
+def test_all_members_of_gzip_are_read(members: list[bytes], after: bytes) -> None:
+    """As other clients do, and what follows them and is none is ignored."""
+    body = b"".join(map(gzip.compress, members)) + after
+    expect = {"body_matches": '"a"', "json": {"$.a": {"equals": 1}}}
+
+    assert judge(expect, body, headers={"Content-Encoding": "gzip"}) is None
+
+
+def test_a_member_of_gzip_may_be_long() -> None:
+    """And begin anywhere."""
+    noise = random.Random(1).randbytes(MOST - 1)  # it does not get smaller
+    body = gzip.compress(noise) + gzip.compress(b"x")
+
+    assert judge({"body_matches": "x$"}, body, headers={"Content-Encoding": "gzip"}) is None
 
 
 def test_the_largest_body_may_come_out_of_compression() -> None:
