@@ -6,6 +6,7 @@ import random
 import threading
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -230,6 +231,31 @@ def test_what_was_expected_is_told_in_few_words() -> None:
     assert failure
     assert 'not "xxx' in failure.detail
     assert len(failure.detail) < 400
+
+
+def test_nobody_waits_for_the_body_of_another() -> None:
+    """One that takes long to decompress or to parse holds up its own probe only."""
+    together = threading.Barrier(2, timeout=10)
+
+    class Slow(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            together.wait()
+            return super().get(name, default)
+
+    def read() -> Any:
+        return Observed(status=200, headers=Slow(), body=b"[1]", most=MOST).document
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [one.result() for one in [pool.submit(read), pool.submit(read)]] == [[1], [1]]
+
+
+def test_a_body_is_read_once() -> None:
+    """Whoever asks next gets the same."""
+    body, headers = gzip.compress(b'{"a": 1}'), {"content-encoding": "gzip"}
+    observed = Observed(status=200, headers=headers, body=body, most=MOST)
+
+    assert observed.document is observed.document
+    assert observed.content is observed.content
 
 
 @pytest.mark.parametrize("name", ["x-model", "X-Model", "X-MODEL"])
