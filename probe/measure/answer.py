@@ -61,7 +61,7 @@ class Answer(HTTPResponse):
         lengths = self._values("Content-Length")
         if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
             raise HTTPException(f"Content-Length is {' and '.join(sorted(lengths))}")
-        codings = self._values("Transfer-Encoding")
+        codings = self._values("Transfer-Encoding") - {"identity"}  # of RFC 2616: it is none
         if self._is_bodiless():
             self.chunked = False
         elif codings:

@@ -140,7 +140,7 @@ def test_the_size_of_a_chunk_has_hexadecimal_digits_alone(serve: Serve, size: by
     assert "the size of a chunk" in detail(result)
 
 
-@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity", "chunked, chunked", "x y"])
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "x y"])
 def test_a_coding_that_nobody_asked_for_is_protocol(serve: Serve, coding: str) -> None:
     """It is named; nobody knows where the body ends."""
     head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
@@ -149,6 +149,12 @@ def test_a_coding_that_nobody_asked_for_is_protocol(serve: Serve, coding: str) -
 
     assert reason(result) is Reason.PROTOCOL
     assert f"Transfer-Encoding is '{coding}'" in detail(result)
+
+
+def test_the_coding_of_old_servers_that_is_none_is_none(serve: Serve) -> None:
+    """Others know it, so an endpoint with it is well."""
+    reply = answer(b"ok", "Transfer-Encoding: Identity")
+    assert reason(run(serve(always(reply)).url(), expect={"body_matches": "^ok$"})) is None
 
 
 def test_a_length_that_no_body_has_is_protocol(serve: Serve) -> None:
