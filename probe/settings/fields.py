@@ -7,6 +7,7 @@ sentence for people that never holds the value of a reference.
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -104,7 +105,7 @@ class Duration(Written):
 
     def _seconds(self, value: Any, _: ValidationInfo) -> float:
         if number := _bare_number(value):
-            unit = "ms" if float(number) >= 100 else "s"
+            unit = "ms" if Decimal(number) >= 100 else "s"
             raise ValueError(f"a duration needs a unit; write {number}{unit}")
         seconds = units.parse_duration(text(value))
         shortest, longest = self._range
@@ -115,10 +116,9 @@ class Duration(Written):
 
 def _bare_number(value: Any) -> str | None:
     """The number, if there is no unit; not if it is what a reference stands for."""
-    if _is_number(value):
-        return f"{abs(value):.15g}"
     plain_text = isinstance(value, str) and not isinstance(value, Substituted)
-    return value if plain_text and re.fullmatch(units.NUMBER, value) else None
+    is_bare = _is_number(value) or (plain_text and re.fullmatch(units.NUMBER, value))
+    return units.digits(value) if is_bare else None
 
 
 def _is_number(value: Any) -> bool:
@@ -136,8 +136,8 @@ def _size(value: Any, _: ValidationInfo) -> int:
 
 def _share(value: Any, _: ValidationInfo) -> float:
     if number := _bare_number(value):
-        percent = float(number) * (100 if float(number) <= 1 else 1)
-        raise ValueError(f"a percentage needs its sign; write {percent:.12g}%")
+        percent = Decimal(number) * (100 if Decimal(number) <= 1 else 1)
+        raise ValueError(f"a percentage needs its sign; write {units.digits(percent)}%")
     share = units.parse_percentage(text(value))
     if not 0 < share < 1:
         raise ValueError(f"{quote(value)} is not between 0% and 100%, both excluded")
@@ -169,14 +169,15 @@ class Whole(Written):
 
 
 def _finite(value: Any, _: ValidationInfo) -> float:
-    if isinstance(value, Substituted):
-        try:
-            value = float(value)
-        except ValueError:
-            raise ValueError("expected a number") from None
-    if not _is_number(value) or not math.isfinite(value):
+    try:
+        number = float(value) if _is_number(value) or isinstance(value, Substituted) else math.nan
+    except ValueError:
+        number = math.nan
+    except OverflowError:
+        raise ValueError("a number with too many digits; write a shorter one") from None
+    if not math.isfinite(number):
         raise ValueError("expected a number")
-    return float(value)
+    return number
 
 
 class Choice(Written):

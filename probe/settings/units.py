@@ -34,10 +34,12 @@ SIZE_PATTERN = rf"({NUMBER})({'|'.join(_BYTES)})"
 
 PERCENTAGE_PATTERN = rf"({NUMBER})%"
 
+_LONGEST = 1000
+
 
 def parse_duration(text: str) -> float:
     """Seconds in a duration such as "250ms" or "1m30s", largest unit first."""
-    match = re.fullmatch(DURATION_PATTERN, text)
+    match = _match(DURATION_PATTERN, text)
     if match is None:
         advice = "write a number with a unit, such as 250ms, 5s or 1m30s"
         raise ValueError(f"not a duration: {quote(text)}; {advice}")
@@ -47,7 +49,7 @@ def parse_duration(text: str) -> float:
 
 def parse_size(text: str) -> int:
     """Bytes in a size such as "1MiB" or "10kB"."""
-    match = re.fullmatch(SIZE_PATTERN, text)
+    match = _match(SIZE_PATTERN, text)
     if match is None:
         advice = (
             f"write a number with a unit, such as 512B, 10kB or 1MiB (units: {', '.join(_BYTES)})"
@@ -58,10 +60,25 @@ def parse_size(text: str) -> int:
 
 def parse_percentage(text: str) -> float:
     """The ratio (0.99) that a percentage ("99%") stands for."""
-    match = re.fullmatch(PERCENTAGE_PATTERN, text)
+    match = _match(PERCENTAGE_PATTERN, text)
     if match is None:
         raise ValueError(f"not a percentage: {quote(text)}; write one such as 99% or 99.95%")
     return float(Decimal(match[1]) / 100)
+
+
+def _match(expression: str, text: str) -> re.Match[str] | None:
+    """None also for so many digits that decimals overflow, too."""
+    return re.fullmatch(expression, text) if len(text) <= _LONGEST else None
+
+
+def digits(number: str | float | Decimal) -> str:
+    """A number without its sign, as it stands before a unit; raises ValueError for one that is
+    too large or too small to be meant.
+    """
+    exact = Decimal(number).copy_abs()
+    if not -15 <= exact.adjusted() < 15:
+        raise ValueError("a number with too many digits; write a shorter one, with its unit")
+    return _plain(Decimal(f"{exact:.15g}"))
 
 
 def format_duration(seconds: float) -> str:

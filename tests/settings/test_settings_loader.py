@@ -334,6 +334,55 @@ def test_files_that_are_no_yaml(tmp_path: Path, content: bytes, said: str) -> No
     assert f"{tmp_path}/{said}" in [str(problem) for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize("number", ["9" * 400, '"' + "9" * 400 + '"'], ids=["bare", "quoted"])
+def test_a_number_that_no_float_can_hold(tmp_path: Path, number: str) -> None:
+    """It is a problem where it stands, also where advice would begin with arithmetic."""
+    text = f"""probes:
+  - name: a
+    url: {URL}
+    interval: {number}
+    max_bytes: {number}
+    buckets: [{number}]
+    objectives:
+      - {{name: a, target: {number}}}
+      - {{name: b, target: 99%, latency: {number}}}
+    expect: {{json: {{$.a: {{min: {number}}}}}}}
+"""
+    digits = "a number with too many digits; write a shorter one"
+    with_unit = f"{digits}, with its unit"
+    bound = "expected a number" if '"' in number else digits
+    assert problems(tmp_path, text) == [
+        f"probe.yml:4:15: probes[0].interval: {with_unit}",
+        f"probe.yml:5:16: probes[0].max_bytes: {with_unit}",
+        f"probe.yml:6:15: probes[0].buckets[0]: {with_unit}",
+        f"probe.yml:8:27: probes[0].objectives[0].target: {with_unit}",
+        f"probe.yml:9:41: probes[0].objectives[1].latency: {with_unit}",
+        f'probe.yml:10:32: probes[0].expect.json["$.a"].min: {bound}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "advice"),
+    [
+        ("interval", "0.0000001", "0.0000001s"),
+        ("interval", "123456789012345", "123456789012345ms"),
+        ("target", "0.0000001", "0.00001%"),
+        ("target", '"0.5"', "50%"),
+    ],
+)
+def test_a_number_without_its_unit_is_told_with_one(
+    tmp_path: Path, key: str, written: str, advice: str
+) -> None:
+    """What the advice says is understood, however large or small the number is."""
+    value = f"[{{name: a, target: {written}}}]" if key == "target" else written
+    place = "objectives" if key == "target" else key
+    text = f"probes:\n- {{name: a, url: '{URL}', {place}: {value}}}\n"
+
+    (problem,) = problems(tmp_path, text)
+
+    assert problem.endswith(f"; write {advice}")
+
+
 def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     """A few lines cannot become a billion values."""
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]

@@ -31,6 +31,14 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("digits", [1001, 2_000_000])
+def test_nobody_means_so_many_digits(digits: int) -> None:
+    """Decimals would overflow, which is no sentence; the message does not repeat them all."""
+    for parse, unit in ((parse_duration, "s"), (parse_size, "B"), (parse_percentage, "%")):
+        with pytest.raises(ValueError, match=r"^not a .{,250}$"):
+            parse("9" * digits + unit)
+
+
 @given(st.decimals(0, 10**6, places=6))
 def test_a_duration_written_out_is_read_back(seconds: object) -> None:
     """format_duration and parse_duration are inverse, whatever the units are."""
