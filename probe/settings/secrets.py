@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from probe.settings.quoting import quote
-
 _DOLLAR = re.compile(r"\$\$\{|\$\{([^}]*)(\})?")
 _KNOWN = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\x00]+)")
+_BEGUN = re.compile(r"(?:env|file):[A-Za-z0-9_]*")
 _LARGEST = 1024 * 1024
 
 
@@ -78,8 +77,11 @@ def _reference(match: re.Match[str]) -> str | Reference:
         return "${"
     known = _KNOWN.fullmatch(match[1]) if match[2] else None
     if known is None:
+        # What comes after may be the rest of a password, or of the whole text.
+        begun = _BEGUN.match(match[1])
+        wrong = "is no reference" if match[2] else "has no closing brace"
         raise ValueError(
-            f"{quote(match[0])} is no reference; "
+            f'"${{{begun[0] if begun else ""}…" {wrong}; '
             "write ${env:NAME}, ${file:PATH}, or $${ for a literal ${"
         )
     return Reference(known[1] or known[3], known[2] or known[4])

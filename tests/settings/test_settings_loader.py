@@ -294,6 +294,27 @@ def test_no_message_shows_what_a_reference_stands_for(
     assert "db8" not in said
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://u:${env:PW@h/?api_key=hunter2",
+        "Bearer ab${hunter2",
+        "ab${hunter2}cd",
+        "${env:PW-hunter2}",
+        "${file:pw/hunter2",
+        "a${env:PW, hunter2}",
+    ],
+)
+def test_a_reference_gone_wrong_shows_no_more_than_a_name(tmp_path: Path, written: str) -> None:
+    """After an unclosed one comes the rest of a secret, and what looks like one may be a part."""
+    probe = {"name": "a", "url": written, "headers": {"A": written}, "json": written}
+
+    said = problems(tmp_path, {"probes": [probe]})
+
+    assert len(said) == 3
+    assert "hunter2" not in "".join(said)
+
+
 def test_settings_show_no_secret(tmp_path: Path) -> None:
     """Settings in a log give away neither a reference's value nor a literal credential."""
     probe = {
