@@ -232,7 +232,13 @@ class House:
             "proxy": f"http://{MARKER}:{MARKER}@/",
             "method": "G T",
             "body": int(NUMBER),
-            "headers": {"X-Api-Key": int(NUMBER), "X-End": f"{MARKER} ", "X-No": f"{MARKER}\n"},
+            "headers": {
+                "X-Api-Key": int(NUMBER),
+                "X-End": f"{MARKER} ",
+                "X-No": f"{MARKER}\n",
+                "X-Open": f"${{env:PW@{MARKER}",
+                f"X-Blank:{MARKER}": None,
+            },
         }
         moreover = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
         moreover += f"  json: {{pin: {NUMBER}_2}}\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 from probe.settings.fields import kind
 from probe.settings.problems import Finding, Keys, spell
-from probe.settings.quoting import quote
+from probe.settings.quoting import quote, shown_key
 
 BODIES = ("json", "body", "body_file")
 
@@ -62,7 +62,7 @@ def _same_names(items: Any, keys: Keys) -> Iterator[Finding]:
 def _same_headers(headers: Any, keys: Keys) -> Iterator[Finding]:
     names = {name: name for name in headers} if isinstance(headers, dict) else {}
     for name, first in _repeated(names, same=str.lower):
-        yield Finding((*keys, name), f"the same header as `{first}`", at_key=True)
+        yield Finding((*keys, name), f"the same header as `{shown_key(first)}`", at_key=True)
 
 
 def _repeated(names: Mapping[Any, str], *, same: Callable[[str], str]) -> Iterator[tuple[Any, Any]]:

@@ -8,7 +8,6 @@ import yaml
 from yaml.composer import ComposerError
 
 from probe.settings.problems import Finding, Keys, Problem, is_confidential, spell
-from probe.settings.quoting import quote
 from probe.settings.traps import PREFIX, trap
 
 _DEEPEST = 50
@@ -280,5 +279,5 @@ def _bad_key(key: yaml.Node) -> str | None:
     if key.style is None and key.tag == PREFIX + "null":
         return "a key must be text; there is none before the colon"
     if key.tag != PREFIX + "str":
-        return f"a key must be text; quote it: {quote(key.value)}"
+        return "a key must be text; put it into quotes"
     return _half_character(key.value)

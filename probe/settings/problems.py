@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from probe.settings.quoting import quote
+from probe.settings.quoting import quote, shown_key
 
 Keys = tuple[str | int, ...]
 """The keys and indexes that lead from the top of a config to one of its values."""
@@ -73,10 +73,14 @@ def is_confidential(keys: Keys) -> bool:
 
 def spell(keys: Keys) -> str:
     """The path as people write it: `probes[0].expect.json["$.result"]`."""
-    return "".join(_step(key) for key in keys).removeprefix(".")
+    steps = (_step(key, keys[:index]) for index, key in enumerate(keys))
+    return "".join(steps).removeprefix(".")
 
 
-def _step(key: str | int) -> str:
+def _step(key: str | int, before: Keys) -> str:
     if isinstance(key, int):
         return f"[{key}]"
-    return f".{key}" if re.fullmatch(r"[\w-]+", key) else f"[{quote(key)}]"
+    if re.fullmatch(r"[\w-]+", key):
+        return f".{key}"
+    is_json_path = before[-2:] == ("expect", "json")
+    return f"[{quote(key if is_json_path else shown_key(key))}]"

@@ -21,6 +21,12 @@ def quote(text: str) -> str:
     return json.dumps(written, ensure_ascii=not written.isprintable())
 
 
+def shown_key(key: str) -> str:
+    """A key up to its first colon or blank: where these are confused, the rest is a value."""
+    name = re.split(r"[:\s]", key, maxsplit=1)[0]
+    return key if name == key else f"{name}…"
+
+
 def quote_url(text: str) -> str:
     """The same of something that should be a URL: whatever could be a user, password or query in
     it is not shown.

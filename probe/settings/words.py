@@ -35,7 +35,10 @@ def findings(
         keys, unknown = detail["loc"], detail["type"] == "extra_forbidden"
         about_key = keys[-1] == "[key]" and not unknown
         keys = keys[:-1] if about_key else keys
-        yield Finding(keys, _message(detail, keys, written, model), at_key=about_key or unknown)
+        message = _message(detail, keys, written, model)
+        if (about_key or unknown) and ":" in str(keys[-1]):
+            message += " (a blank may be missing after the colon)"
+        yield Finding(keys, message, at_key=about_key or unknown)
 
 
 def _message(
@@ -50,7 +53,7 @@ def _message(
             return "expected text; put it into quotes"
         return f'expected text; quote it: "{written(keys) or reason}"'
     if detail["type"] == "extra_forbidden":
-        return _unknown(str(keys[-1]), known_keys(keys[:-1], model))
+        return _unknown(str(keys[-1]).partition(":")[0], known_keys(keys[:-1], model))
     if detail["type"] in _EXPECTED:
         is_condition = keys[-2:-1] in (("json",), ("headers",)) and "expect" in keys
         return _expected(_EXPECTED[detail["type"]], detail["input"], is_condition=is_condition)

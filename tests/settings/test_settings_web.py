@@ -123,8 +123,13 @@ def test_all_that_is_honoured(directory: Path) -> None:
         ("basic_auth_users: {alice: 5}\n", "1:27: basic_auth_users.alice: expected text; put"),
         (
             f'basic_auth_users: {{"a:b": "{HASH}"}}\n',
-            '1:20: basic_auth_users["a:b"]: not a user\'s name',
+            '1:20: basic_auth_users["a…"]: not a user\'s name',
         ),
+        (
+            f"basic_auth_users: {{alice:{HASH}secret}}\n",
+            '1:20: basic_auth_users["alice…"]: not a user\'s name',
+        ),
+        ("basic_auth_users: {70:50: x}\n", '1:20: basic_auth_users["70…"]: a key must be text; p'),
         (
             f"basic_auth_users: {{alice: {HASH.replace('10', '31')}}}\n",
             "1:27: basic_auth_users.alice: a bcrypt cost of 31; expected 4 to 16",
@@ -136,3 +141,4 @@ def test_what_is_refused(directory: Path, content: str, complaint: str) -> None:
     said = complaints(directory, content)
     assert any(line.startswith(complaint) for line in said), said
     assert "secret" not in "".join(said)
+    assert HASH not in "".join(said)
