@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -233,23 +232,6 @@ def _aligned(written: str) -> str | None:
         return None
 
 
-def _file(value: Any, info: ValidationInfo) -> Path:
-    """A file that can be read, seen from the directory in the context's `base`."""
-    written = text(str(value) if isinstance(value, Path) else value)
-    base: Path = (info.context or {}).get("base", Path())
-    if not written or "\0" in written:
-        raise ValueError("expected the name of a file")
-    path = base / str(written)
-    try:
-        if not path.is_file():
-            found = "not a file" if path.exists() else "no such file"
-            raise ValueError(f"{found}: {quote(written)}")
-        path.open("rb").close()
-    except OSError as error:
-        raise ValueError(f"cannot read {quote(written)}: {error.strerror}") from None
-    return path
-
-
 def _regex(value: Any, _: ValidationInfo) -> Expression:
     written = text(value)
     try:
@@ -293,14 +275,6 @@ Share = Annotated[
 Network = Annotated[
     IPv4Network | IPv6Network,
     Written(_network, {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}, reference=False),
-]
-File = Annotated[
-    Path,
-    Written(
-        _file,
-        {"type": "string", "minLength": 1, "description": "The name of a file."},
-        reference=False,
-    ),
 ]
 Regex = Annotated[
     Expression, Written(_regex, {"type": "string", "format": "regex"}, reference=False)

@@ -24,6 +24,8 @@ from probe.settings.words import findings
 
 __all__ = ["ConfigError", "Problem", "from_flags", "load"]
 
+_LARGEST = 4 * 1024 * 1024
+
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     """The settings of a YAML file; raises ConfigError with all of its problems."""
@@ -37,10 +39,15 @@ def read(path: Path) -> bytes:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise OSError(None, "not a regular file")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise OSError(None, "larger than 4 MiB")
+        return content
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        problem = Problem(file=str(path), path="", message=f"cannot read the config: {reason}")
+        reason = error.strerror or str(error)
+        message = f"cannot read the config: {reason[0].lower()}{reason[1:]}"
+        problem = Problem(file=str(path), path="", message=message)
         raise ConfigError((problem,)) from None
 
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from probe.settings import fields, http_fields
+from probe.settings import fields, files, http_fields
 from probe.settings.fields import Choice, Duration, Whole
 from probe.settings.secrets import secrets_in
 from probe.vocabulary import Component
@@ -94,9 +94,9 @@ class Model(BaseModel):
 class Tls(Model):
     """How a server proves who it is, and how the probe does."""
 
-    ca_file: fields.File | None = key(None, "Certificates (PEM) of the authorities to trust.")
-    cert_file: fields.File | None = key(None, "Certificate (PEM) that the probe shows.")
-    key_file: fields.File | None = key(
+    ca_file: files.Pem | None = key(None, "Certificates (PEM) of the authorities to trust.")
+    cert_file: files.Pem | None = key(None, "Certificate (PEM) that the probe shows.")
+    key_file: files.Pem | None = key(
         None, "Private key (PEM, without passphrase) of cert_file, if it is not in there."
     )
     server_name: http_fields.Host | None = key(
@@ -267,7 +267,7 @@ class Probe(Model):
     )
     json_body: http_fields.JsonBody = key(None, "Body of the request, as JSON.", alias="json")
     body: http_fields.Body | None = key(None, "Body of the request, as text.")
-    body_file: fields.File | None = key(None, "File with the body of the request.")
+    body_file: files.Body | None = key(None, "File with the body of the request.")
     method: http_fields.Method = Field(
         default_factory=_default_method,
         description="Method of the request; POST if there is a body, else GET.",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ValidationInfo, field_validator
 
-from probe.settings import fields
+from probe.settings import fields, files
 from probe.settings.fields import Choice, Written
 from probe.settings.schema import Model, TlsVersion, key
 
@@ -89,12 +89,12 @@ Hash = Annotated[str, Written(_hash, {"type": "string"}, reference=False)]
 class TlsServer(Model):
     """How the server proves who it is, and whether its clients have to."""
 
-    cert_file: fields.File
-    key_file: fields.File
+    cert_file: files.Pem
+    key_file: files.Pem
     client_auth_type: Annotated[ClientAuth, Choice(ClientAuth)] = key(
         "NoClientCert", "Whether a client has to show a certificate."
     )
-    client_ca_file: fields.File | None = key(
+    client_ca_file: files.Pem | None = key(
         None, "Certificates (PEM) of the authorities that vouch for clients."
     )
     client_allowed_sans: tuple[fields.Text, ...] = key(

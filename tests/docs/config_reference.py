@@ -26,6 +26,8 @@ reports every mistake with its line, and says what to write instead.
   file. Relative paths start at the directory of the config. In `url`, `headers`, `proxy`, `body`
   and `json` they are looked up for each request and are shown to nobody; everywhere else, when the
   config is read. `$${` is a plain `${`.
+- A config is a file of 4 MiB at most, and so is one of certificates or keys; what a `${file:PATH}`
+  holds is 1 MiB at most, and a `body_file` 64 MiB.
 - Each probe has a `name` and a `url`; the URL may stand in `defaults`, as any key but the name.
 - Unknown and duplicate keys are errors. A request has one body: `json`, `body` or `body_file`.
 """

@@ -448,6 +448,38 @@ def test_a_file_that_might_never_end(tmp_path: Path) -> None:
     assert str(caught.value) == f"{file}: cannot read the config: not a regular file"
 
 
+def test_a_config_that_is_too_large(tmp_path: Path) -> None:
+    """It is refused before it is parsed, and no more of it is read than the limit."""
+    file = tmp_path / "probe.yml"
+    config = f"probes: [{{name: a, url: '{URL}'}}]\n#"
+    file.write_text(config)
+    os.truncate(file, 2**40)
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    assert str(caught.value) == f"{file}: cannot read the config: larger than 4 MiB"
+
+    file.write_text(config.ljust(4 * 2**20, "#"))
+    assert len(load(file, environ={}).probes) == 1
+
+
+def test_named_files_that_are_too_large(tmp_path: Path) -> None:
+    """Whoever names a log for a body, or a disk for a certificate, hears of it."""
+    for name, size in (("body", 64), ("most", 4)):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, size * 2**20)
+        (tmp_path / f"{name}+").touch()
+        os.truncate(tmp_path / f"{name}+", size * 2**20 + 1)
+    text = f"""probes:
+  - {{name: a, url: '{URL}', body_file: body, tls: {{ca_file: most}}}}
+  - {{name: b, url: '{URL}', body_file: body+, tls: {{ca_file: most+, cert_file: most+}}}}
+"""
+    assert problems(tmp_path, text) == [
+        'probe.yml:3:64: probes[1].body_file: larger than 64 MiB: "body+"',
+        'probe.yml:3:86: probes[1].tls.ca_file: larger than 4 MiB: "most+"',
+        'probe.yml:3:104: probes[1].tls.cert_file: larger than 4 MiB: "most+"',
+    ]
+
+
 def test_settings_are_cheap_to_import() -> None:
     """What only some configs need is not loaded with the module."""
     few = {"requests", "jsonpath", "regex"}

@@ -1,5 +1,6 @@
 """Web configs: what is honoured, and what is refused by name, with its place."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,17 @@ def test_all_that_is_honoured(directory: Path) -> None:
     assert context
     assert settings.basic_auth_users == {"alice": HASH}
     assert HASH not in repr(settings)
+
+
+def test_files_that_are_too_large(directory: Path) -> None:
+    """Neither a web config nor what it names is read into the memory whatever its size."""
+    (directory / "large").touch()
+    os.truncate(directory / "large", 2**40)
+    (said,) = complaints(directory, TLS.replace("cert.pem", "large"))
+    assert said == '2:14: tls_server_config.cert_file: larger than 4 MiB: "large"'
+
+    with pytest.raises(ConfigError, match=r": larger than 4 MiB$"):
+        load_web(directory / "large")
 
 
 @pytest.mark.parametrize(
