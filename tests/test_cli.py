@@ -122,12 +122,15 @@ def test_once_knows_its_probes(tmp_path: Path) -> None:
     assert "there are: model-0" in said.stderr
 
 
-@pytest.mark.parametrize(("command", "code"), [("run", 2), ("once", 2), ("check", 1)])
-def test_bad_config(tmp_path: Path, command: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("run",), 2), (("run", "--log.format=json"), 2), (("once",), 2), (("check",), 1)],
+)
+def test_bad_config(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
     """Every problem on a line of its own, with its place; no traceback, nothing started."""
     path = tmp_path / "bad.yml"
     path.write_text("probes:\n  - name: a\n    url: http://h/\n    intervall: 5s\n    timeout: 3\n")
-    said = invoke(command, f"--config.file={path}")
+    said = invoke(*command, f"--config.file={path}")
     assert said.returncode == code
     assert [line.split(": ")[0] for line in said.stderr.splitlines()] == [
         f"{path}:4:5",
