@@ -24,6 +24,8 @@ class File(Written):
         base: Path = (info.context or {}).get("base", Path())
         if not written or "\0" in written:
             raise ValueError("expected the name of a file")
+        if "-----BEGIN" in written:  # it may be a key: nobody is shown it
+            raise ValueError("expected the name of a file, not what is in it")
         path = base / str(written)
         try:
             wrong = self._wrong(path)

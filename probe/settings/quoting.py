@@ -28,12 +28,12 @@ def shown_key(key: str) -> str:
 
 
 def quote_url(text: str) -> str:
-    """The same of something that should be a URL: whatever could be a user, password or query in
-    it is not shown.
+    """The same of something that should be a URL: whatever could be a user, password, query or
+    fragment in it is not shown.
     """
     written: str = getattr(text, "source", text)
     without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", written, flags=re.DOTALL)
-    return quote(re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL))
+    return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))
 
 
 def shown_url(url: str) -> str:
