@@ -91,7 +91,9 @@ def of_body(text: str) -> Iterator[str]:
 
 
 def of_json(value: Any, *, named: bool = False) -> Iterator[str]:
-    """The texts, and the longer numbers, that have such names; or all, where they are `named`."""
+    """The texts, and the longer numbers, under such names; all of them where `value` is `named`
+    so itself.
+    """
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from of_json(item, named=named or bool(CREDENTIALS.search(name)))

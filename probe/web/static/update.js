@@ -88,9 +88,9 @@ function put(main) {
 class Refusal extends Error {}
 
 async function words(answer) {
-  const text = answer.headers.get("content-type")?.startsWith("text/plain");
-  const said = text ? (await answer.text()).trim() : "";
-  return said ? said.slice(0, LONGEST) : `status ${answer.status}`;
+  const plain = answer.headers.get("content-type")?.startsWith("text/plain");
+  const text = plain ? (await answer.text()).trim() : "";
+  return text ? text.slice(0, LONGEST) : `status ${answer.status}`;
 }
 
 // A daemon that hangs must not look well, nor may the login page of a proxy take the page's place.
