@@ -6,17 +6,14 @@ is within it each time, 1 when it is not or a fault did not come to its end.
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.readme import publish
-from bench.report import table
+from bench.report import table, where
 from tests.faults.catalogue import FAULTS
 from tests.faults.endpoints import endpoint
 from tests.faults.fault import Fault
@@ -69,10 +66,8 @@ def _try(fault: Fault) -> Found:
 
 
 def _markdown(found: Sequence[Found]) -> str:
-    system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    where = f"date: {datetime.now(UTC).date()}; machine: {os.cpu_count()} cores, {system}"
     head = ("what goes wrong", "the neighbour's median, off by", "at most", "met")
-    return f"{where}; {PROBES} probes or more of the neighbour each.\n\n" + table(
+    return f"{where()}; {PROBES} probes or more of the neighbour each.\n\n" + table(
         head, [_row(one) for one in found]
     )
 

@@ -2,15 +2,12 @@
 
 import dataclasses
 import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from bench.endurance import Soak
 from bench.fleet import FAULTS, slug
-from bench.report import number, table
+from bench.report import number, table, where
 from bench.timeline import Row
 from bench.verdict import Verdict
 
@@ -21,13 +18,11 @@ UNTOLD = ("growth in 10 min", "", "", "", "not judged: too short")
 def markdown(soak: Soak, verdicts: Iterable[Verdict], levels: Iterable[str], *, rate: int) -> str:
     """Where it ran, the verdicts, and how the faults were reported."""
     minutes = soak.seconds / 60
-    system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    where = f"date: {datetime.now(UTC).date()}; machine: {os.cpu_count()} cores, {system}"
     skipped = {why: n for why, n in soak.samples[-1].told.skipped.items() if n}
     log = Counter(levels)
     return "\n\n".join(
         (
-            f"{where}; {minutes:.1f} minutes at {rate} probes/s.",
+            f"{where()}; {minutes:.1f} minutes at {rate} probes/s.",
             table(
                 ("bound", "where", "found", "at most", "met"),
                 [*map(_verdict, verdicts), *([] if soak.tells_growth else [UNTOLD])],

@@ -1,7 +1,10 @@
 """Figures for people (Markdown) and for programs (JSON)."""
 
 import dataclasses
+import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from bench.figures import OURS, Accuracy, Figures, quantile
@@ -85,6 +88,12 @@ def _scrapes(figures: Figures) -> list[str]:
 def _quantiles(seconds: Iterable[float]) -> str:
     values = list(seconds)
     return " / ".join(number(quantile(values, share) * 1e3) for share in SHARES)
+
+
+def where() -> str:
+    """The day and the machine."""
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"date: {datetime.now(UTC).date()}; machine: {os.cpu_count()} cores, {system}"
 
 
 def number(value: float) -> str:

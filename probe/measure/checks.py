@@ -7,11 +7,10 @@ from typing import Any
 
 from probe.measure import failure
 from probe.measure.credentials import CREDENTIALS
-from probe.measure.masking import MASK, NOTHING_SECRET, Mask, without
+from probe.measure.masking import MASK, NOTHING_SECRET, Mask, without, without_signature
 from probe.measure.observed import Finder, Observed, Unreadable, finder
 from probe.measure.patience import LONGEST, Patience
 from probe.settings.expression import Expression
-from probe.settings.quoting import public_url
 from probe.settings.schema import Condition, Expect
 from probe.vocabulary import Failure, Reason
 
@@ -121,8 +120,8 @@ class _Hearing:
         """A value, unless it is what a server tells to none but its client."""
         if CREDENTIALS.search(where):
             return MASK
-        if isinstance(value, _HeaderText) and where.lower().endswith("location"):
-            value = public_url(value)  # as of a redirect: its query may be a signature
+        if isinstance(value, _HeaderText):
+            value = without_signature(where, value)
         return self.mask.cut(json.dumps(without(value)), SHOWN)
 
     def _cut(self, words: str) -> str:

@@ -5,8 +5,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping
 
 from probe.measure.credentials import CREDENTIALS
-from probe.measure.masking import MASK, Mask
-from probe.settings.quoting import public_url
+from probe.measure.masking import MASK, Mask, without_signature
 from probe.vocabulary import Excerpt
 
 BODY = 1024
@@ -35,11 +34,7 @@ def _headers(headers: Mapping[str, str], mask: Mask) -> dict[str, str]:
 
 
 def _told(name: str, value: str) -> str:
-    if CREDENTIALS.search(name):
-        return MASK
-    if name.lower().endswith("location"):  # signed links carry their signature in the query
-        return public_url(value)
-    return value
+    return MASK if CREDENTIALS.search(name) else without_signature(name, value)
 
 
 def _body(headers: Mapping[str, str], beginning: bytes, mask: Mask) -> str:

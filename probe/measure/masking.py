@@ -10,6 +10,8 @@ from urllib.parse import quote, quote_plus
 from requests.utils import requote_uri
 
 from probe.measure.credentials import CREDENTIALS, LONG
+from probe.measure.kept import kept
+from probe.settings.quoting import public_url
 
 MASK = "***"
 TELLING = 3
@@ -61,14 +63,13 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > TELLING)
-        self._known: list[str] | None = None
 
     def also(self, secrets: Iterable[str]) -> Self:
         """A mask that hides these, too."""
         return type(self)(self._secrets.union(secrets))
 
     def __call__(self, text: str) -> str:
-        for spelling in self._spellings():  # to compile them all would cost more than many searches
+        for spelling in self._spellings:  # to compile them all would cost more than many searches
             text = text.replace(spelling, MASK)
         return text
 
@@ -81,21 +82,20 @@ class Mask:
     def of_beginning(self, text: str) -> str:
         """The same of text that was cut, perhaps in the middle of a secret."""
         masked = self(text)
-        most = max((_overlap(masked, spelling) for spelling in self._spellings()), default=0)
+        most = max((_overlap(masked, spelling) for spelling in self._spellings), default=0)
         return masked[: len(masked) - most]
 
+    @kept
     def _spellings(self) -> list[str]:
         """The longest first: a secret may be a part of another."""
-        if self._known is None:  # by hand: the lock of `cached_property` is one for all masks
-            found = {
-                spelling
-                for secret in self._secrets
-                for reading in _readings(secret[:MOST])
-                for spelling in _spellings(reading)
-                if len(spelling) > TELLING
-            }
-            self._known = sorted(found | self._secrets, key=len, reverse=True)
-        return self._known
+        found = {
+            spelling
+            for secret in self._secrets
+            for reading in _readings(secret[:MOST])
+            for spelling in _spellings(reading)
+            if len(spelling) > TELLING
+        }
+        return sorted(found | self._secrets, key=len, reverse=True)
 
 
 NOTHING_SECRET = Mask()
@@ -109,6 +109,13 @@ def without(value: Any) -> Any:
             for name, item in value.items()
         }
     return [without(item) for item in value] if isinstance(value, list) else value
+
+
+def without_signature(name: str, value: str) -> str:
+    """A header's value; of one that leads somewhere without the query, in which signed links carry
+    their signature.
+    """
+    return public_url(value) if name.lower().endswith("location") else value
 
 
 def _readings(secret: str) -> Iterator[str]:

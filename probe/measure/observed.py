@@ -4,14 +4,13 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from probe.measure.kept import kept
 from probe.measure.patience import Patience
 
 Finder = Callable[[Any, Patience], list[Any]]
 """Finds values in JSON. It raises TimeoutError, and RecursionError as parsing does."""
-
-_T = TypeVar("_T")
 
 MOST_MEMBERS = 1000
 """Members of a body in gzip: the smallest costs its reader as much as a body of its own."""
@@ -21,19 +20,6 @@ _PIECE = 8 * 1024  # what follows a member is copied: all of the body, it would 
 
 class Unreadable(Exception):
     """A body that is not what it should be, in words."""
-
-
-class _Kept(Generic[_T]):
-    """A property that is made once for each instance, and each of these is one thread's. The lock
-    of functools.cached_property in Python 3.11 is one for all instances.
-    """
-
-    def __init__(self, make: Callable[[Any], _T]) -> None:
-        self._make = make
-
-    def __get__(self, instance: object, _owner: type) -> _T:
-        made = instance.__dict__[self._make.__name__] = self._make(instance)
-        return made
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: what is read of the body is kept
@@ -49,7 +35,7 @@ class Observed:
     most: int
     """The largest body (bytes) that decompression may make."""
 
-    @_Kept
+    @kept
     def content(self) -> bytes:
         """The body without its compression. Raises Unreadable."""
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
@@ -62,7 +48,7 @@ class Observed:
         except zlib.error as error:
             raise Unreadable(f"the body is not {encoding}: {error}") from None
 
-    @_Kept
+    @kept
     def document(self) -> Any:
         """The body's JSON. Raises Unreadable, and RecursionError where it is nested too deeply."""
         try:
