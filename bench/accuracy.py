@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import blackbox, ours
+from bench import blackbox, our_daemon
 from bench.blackbox import Blackbox
 from bench.cost import measure_memory, measure_schedule, measure_scrapes
 from bench.figures import OURS, PEER, Accuracy, Figures
 from bench.readme import publish
+from bench.reference_server import NoTruth, Truth
 from bench.report import document, markdown
-from bench.truth import NoTruth, Truth
-from bench.verdict import judge
+from bench.soak_verdict import judge
 from bench.workload import HISTORY, Run, Workload
 
 HERE = Path(__file__).parent
@@ -56,7 +56,7 @@ def _measure(
     """Every contender once in each round, so that what else the machine does hits all alike."""
 
     def run_ours(workload: Workload) -> Run:
-        return ours.run(workload, truth, directory, args.seconds)
+        return our_daemon.run(workload, truth, directory, args.seconds)
 
     def run_peer(workload: Workload) -> Run:
         assert peer

@@ -15,13 +15,13 @@ from math import inf, isinf
 
 import numpy as np
 
-from bench import agreement, months, outages
+from bench import engine_check, outages, simulation
 from bench.outages import TIMEOUT, Outage, Seen
 from bench.readme import publish
 from bench.report import table
-from probe.slo.alerts import MINUTE
-from probe.slo.evidence import fastest
-from probe.slo.outlook import COMFORTABLE, Pace
+from probe.slo.alerts import MINUTE_SECONDS
+from probe.slo.evidence import lorden_bound
+from probe.slo.forecast import COMFORTABLE, AlertTiming
 
 TARGETS = (0.95, 0.99, 0.999)
 INTERVALS = (1, 5, 10, 30, 60)
@@ -51,7 +51,7 @@ def main() -> int:
         print("bench.alerts: promtool is not on the PATH (Debian: prometheus)", file=sys.stderr)
         return 2
     print("the simulation against the engine", file=sys.stderr, flush=True)
-    agreed = agreement.compare(promtool)
+    agreed = engine_check.compare(promtool)
     print("false alarms", file=sys.stderr, flush=True)
     alarms = list(_alarms(years=0.25 if args.quick else args.years))
     print("outages", file=sys.stderr, flush=True)
@@ -94,7 +94,7 @@ def _outages(promtool: str, *, runs: int) -> Iterator[Row]:
 def _play(promtool: str, case: Outage, runs: int) -> tuple[Seen, int]:
     ticket = _pace(case).promise_broken(case.bad)
     longest = max(_pace(case).found(case.bad).page, 0 if isinf(ticket) else ticket)
-    seconds = int(min(MOST_SECONDS, max(40 * MINUTE, 2.5 * longest)) // 60 * 60)
+    seconds = int(min(MOST_SECONDS, max(40 * MINUTE_SECONDS, 2.5 * longest)) // 60 * 60)
     runs = runs if seconds < 3 * 3600 else max(3, runs // 2)
     seed = hash((case.target, case.interval, case.bad)) % 2**32
     return outages.play(promtool, [case], runs=runs, seconds=seconds, seed=seed)[case], seconds
@@ -106,7 +106,7 @@ MOST_SECONDS = 15 * 3600
 def _found(case: Outage, seen: Seen, played: int) -> Row:
     page = _pace(case).found(case.bad).page
     ticket = _pace(case).promise_broken(case.bad)
-    possible = fastest(case.bad, 1 - case.target, case.interval, MOST_FALSE_PAGES)
+    possible = lorden_bound(case.bad, 1 - case.target, case.interval, MOST_FALSE_PAGES)
     most = _at_most(case, possible)
     met = seen.page <= most and _close(seen.page, page, played)
     met &= _close(seen.ticket, ticket, played)
@@ -128,8 +128,8 @@ def _found(case: Outage, seen: Seen, played: int) -> Row:
 def _at_most(case: Outage, possible: float) -> float:
     """Seconds; no rule finds a few bad ones sooner than in some multiple of what is possible."""
     if case.bad == 1:
-        return max(4 * MINUTE, 5 * case.interval + TIMEOUT)
-    return max(13 * MINUTE, 1.5 * possible) if case.bad == 0.5 else inf
+        return max(4 * MINUTE_SECONDS, 5 * case.interval + TIMEOUT)
+    return max(13 * MINUTE_SECONDS, 1.5 * possible) if case.bad == 0.5 else inf
 
 
 def _close(seen: float, predicted: float, played: int) -> bool:
@@ -152,10 +152,10 @@ def _alarm(
 ) -> Row:
     budget = round(1 - target, 9)
     share = budget * used
-    pace = Pace(budget=budget, interval=interval, timeout=TIMEOUT)
+    pace = AlertTiming(budget=budget, interval=interval, timeout=TIMEOUT)
     predicted = pace.false_alarms(share)
     played = [
-        months.play(interval=interval, budget=budget, share=share, random=random)
+        simulation.play(interval=interval, budget=budget, share=share, random=random)
         for _ in range(number)
     ]
     pages, tickets = sum(it.pages for it in played), sum(it.tickets for it in played)
@@ -181,17 +181,17 @@ def _as_expected(seen: int, expected: float) -> bool:
     return max(seen, expected) < EVENTS or seen / FACTOR <= expected <= seen * FACTOR
 
 
-def _pace(case: Outage) -> Pace:
-    return Pace(budget=round(1 - case.target, 9), interval=case.interval, timeout=TIMEOUT)
+def _pace(case: Outage) -> AlertTiming:
+    return AlertTiming(budget=round(1 - case.target, 9), interval=case.interval, timeout=TIMEOUT)
 
 
 def _minutes(seconds: float, played: float = inf) -> str:
     if isinf(seconds):
-        return "never" if isinf(played) else f"> {played / MINUTE:.0f} min"
-    return f"{seconds / MINUTE:.1f} min"
+        return "never" if isinf(played) else f"> {played / MINUTE_SECONDS:.0f} min"
+    return f"{seconds / MINUTE_SECONDS:.1f} min"
 
 
-def _agreed(agreed: agreement.Agreement) -> str:
+def _agreed(agreed: engine_check.Agreement) -> str:
     return (
         f"The simulation and the engine, of {agreed.looks:,} evaluations over the same series: "
         f"HighModelLatency fires at {agreed.broken[0]:,} and {agreed.broken[1]:,}, "

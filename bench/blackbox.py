@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 import yaml
 
-from bench import ours
+from bench import our_daemon
 from bench.driver import Answer, Driver, Question, text
 from bench.processes import cpu_seconds, started
-from bench.truth import Endpoint, Log, Truth
+from bench.reference_server import Endpoint, Log, Truth
 from bench.workload import WARM_UP, Claim, Run, Workload, compare
 from probe.clock import nanoseconds
-from probe.schedule.grid import Grid
+from probe.scheduler.grid import Grid
 
 PROGRAMS = ("blackbox_exporter", "prometheus-blackbox-exporter")
 START_SECONDS = 5
@@ -105,7 +105,7 @@ def _questions(rate: int, seconds: float, endpoint: Endpoint) -> list[Question]:
 def _dues(rate: int, seconds: float) -> Iterator[int]:
     anchor = time.monotonic_ns()
     for number in range(1, rate + 1):
-        grid = Grid.of(ours.name(number), 1.0, anchor=anchor)
+        grid = Grid.of(our_daemon.name(number), 1.0, anchor=anchor)
         yield from range(grid.first, anchor + nanoseconds(seconds), grid.interval)
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import ours
+from bench import our_daemon
 from bench.processes import cpu_seconds, memory
-from bench.truth import Log, Truth
+from bench.reference_server import Log, Truth
 from bench.workload import WARM_UP, Error, compare
 from tests.commands import Running, running
 
@@ -63,7 +63,7 @@ def _command(truth: Truth, directory: Path, *, probes: int, tls: bool = False) -
     """`inference-probe run` as users run it, each probe once a second."""
     config = directory / "probe.yml"
     with truth.serving(tls=tls) as endpoint:
-        ours.write_config(config, endpoint, truth, probes=probes)
+        our_daemon.write_config(config, endpoint, truth, probes=probes)
         with running(f"--config.file={config}") as command:
             yield command
 
@@ -103,8 +103,10 @@ def measure_scrapes(truth: Truth, directory: Path, seconds: float, probes: int =
     config = directory / "probe.yml"
     spans = []
     with truth.serving(tls=False) as endpoint:
-        ours.write_config(config, endpoint, truth, probes=probes, interval=f"{probes // 100}s")
-        with ours.daemon(config) as daemon:
+        our_daemon.write_config(
+            config, endpoint, truth, probes=probes, interval=f"{probes // 100}s"
+        )
+        with our_daemon.daemon(config) as daemon:
             time.sleep(WARM_UP)
             since, cpu = time.time(), 0.0
             while time.time() < since + seconds:

@@ -14,11 +14,11 @@ from pathlib import Path
 from unittest import mock
 
 from probe.clock import Clock
-from probe.daemon import Daemon
-from probe.record.recorder import Recorder
-from probe.settings.loader import load
-from probe.vocabulary import Phase, Result
-from probe.web.server import listen
+from probe.config.loader import load
+from probe.daemon.daemon import Daemon
+from probe.metrics.recorder import Recorder
+from probe.result import Phase, Result
+from probe.server.server import listen
 
 
 def main() -> None:

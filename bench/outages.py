@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from probe.slo.alerts import EVALUATION, HOUR, SCRAPE
+from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, SCRAPE_INTERVAL_SECONDS
 from tests.rules.scenario import notation
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
-BEFORE = 6 * HOUR + 900
+BEFORE = 6 * HOUR_SECONDS + 900
 """Seconds for which all was well: no window of a page looks back further."""
 
 MOST_SAMPLES = 2000
@@ -59,7 +59,7 @@ def play(
             name = f"{number}-{run}"
             start, series[name] = _series(outage, name, end, random)
             began[name] = (outage, start)
-    together = max(1, MOST_SAMPLES * EVALUATION // (2 * seconds))
+    together = max(1, MOST_SAMPLES * EVALUATION_INTERVAL_SECONDS // (2 * seconds))
     tests = [
         _test(chain.from_iterable(some), seconds) for some in batched(series.values(), together)
     ]
@@ -81,13 +81,13 @@ def _series(
     A sample that Prometheus takes at t is of the daemon at t less a phase of its own, so that
     scrapes and evaluations do not coincide as they would in no installation.
     """
-    phase = random.uniform(0, SCRAPE)
-    due = BEFORE + random.uniform(0, EVALUATION)
+    phase = random.uniform(0, SCRAPE_INTERVAL_SECONDS)
+    due = BEFORE + random.uniform(0, EVALUATION_INTERVAL_SECONDS)
     dues = np.arange(due - floor_to(due, outage.interval), end, outage.interval)
     bad = (dues > due - 1e-6) & (random.random(len(dues)) < outage.bad)
     bad[np.searchsorted(dues, due - 1e-6)] = True
     done = dues + np.where(bad, TIMEOUT, 0.05)
-    times = np.arange(0, end, SCRAPE) - phase
+    times = np.arange(0, end, SCRAPE_INTERVAL_SECONDS) - phase
     failures = np.searchsorted(done[bad], times, side="right")
     successes = np.searchsorted(done[~bad], times, side="right")
     last = np.concatenate([[0.0], done[~bad]])[successes]
@@ -136,14 +136,14 @@ def _test(series: Iterable[dict[str, str]], seconds: int) -> dict[str, Any]:
     """Without the tickets of windows of days: here all was well for hours only."""
     alerts = 'ALERTS{alertstate="firing",probe!="",long!~"1d|3d"}'
     first = f"min by (probe, slo_severity) (timestamp({alerts}))"
-    expr = f"min_over_time({first}[{seconds}s:{EVALUATION}s])"
+    expr = f"min_over_time({first}[{seconds}s:{EVALUATION_INTERVAL_SECONDS}s])"
     return question(series, {expr: BEFORE + seconds})
 
 
 def question(series: Iterable[dict[str, str]], expressions: dict[str, int]) -> dict[str, Any]:
     """A test that expects nothing of each expression, at its time: promtool tells what there is."""
     return {
-        "interval": f"{SCRAPE}s",
+        "interval": f"{SCRAPE_INTERVAL_SECONDS}s",
         "input_series": list(series),
         "promql_expr_test": [
             {"expr": expr, "eval_time": f"{at}s", "exp_samples": []}

@@ -5,11 +5,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bench.endurance import Soak
-from bench.fleet import FAULTS, slug
 from bench.report import number, table, where
+from bench.soak_plot import Soak
+from bench.soak_targets import FAULTS, slug
+from bench.soak_verdict import Verdict
 from bench.timeline import Row
-from bench.verdict import Verdict
 
 UNTOLD = ("growth in 10 min", "", "", "", "not judged: too short")
 """The row of a soak of less than some eleven minutes."""

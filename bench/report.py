@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.figures import OURS, Accuracy, Figures, quantile
-from bench.verdict import Verdict
+from bench.soak_verdict import Verdict
 
 SHARES = (0.5, 0.9, 0.99)
 BOUNDS = (

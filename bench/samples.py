@@ -9,8 +9,8 @@ from itertools import pairwise
 from math import inf, nan
 from pathlib import Path
 
-from bench.fleet import KINDS, kind
 from bench.processes import memory
+from bench.soak_targets import KINDS, kind
 from tests.commands import Running
 
 Buckets = Mapping[float, float]

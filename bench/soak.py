@@ -25,12 +25,12 @@ from statistics import median
 import requests
 
 from bench import protocol, timeline
-from bench.endurance import Soak, judge
-from bench.fleet import fleet, took
 from bench.processes import started
 from bench.readme import publish
+from bench.reference_server import NoTruth
 from bench.samples import Sample, counted, quantile, since, take
-from bench.truth import NoTruth
+from bench.soak_plot import Soak, judge
+from bench.soak_targets import fleet, took
 from tests.commands import COMMAND, Running, port_of
 
 RESULTS = Path(__file__).with_name("results")

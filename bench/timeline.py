@@ -6,9 +6,9 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from bench.endurance import Soak
-from bench.fleet import KINDS
 from bench.samples import Sample, counted, quantile, since
+from bench.soak_plot import Soak
+from bench.soak_targets import KINDS
 
 Row = dict[str, Any]
 

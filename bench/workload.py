@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bench.truth import Log
+from bench.reference_server import Log
 
 WARM_UP = 1.0
 """Seconds at the start of a run that do not count."""

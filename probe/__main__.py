@@ -1,6 +1,6 @@
 """`python -m probe` is `inference-probe`."""
 
-from probe.cli import main
+from probe.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from probe.settings.loader import load
-from probe.settings.schema import Probe, Settings
-from probe.vocabulary import Failure, Phase, Reason, Result
+from probe.config.loader import load
+from probe.config.schema import Probe, Settings
+from probe.result import Failure, Phase, Reason, Result
 
 
 def settings_of(directory: Path, *probes: dict[str, Any], **top: Any) -> Settings:

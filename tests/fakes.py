@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from apscheduler.schedulers.base import BaseScheduler
 
 from probe.clock import SECOND, Clock
-from probe.workers import Task
+from probe.threads import Task
 
 
 @dataclass

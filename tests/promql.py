@@ -12,7 +12,7 @@ import promql_parser as promql
 import yaml
 from promql_parser import LabelModifierType, VectorMatchCardinality
 
-from probe.record.metrics import DECLARATIONS, INFO, Declaration
+from probe.metrics.catalogue import ALL_METRICS, INFO, MetricSpec
 
 Labels = frozenset[str]
 
@@ -42,9 +42,9 @@ class Catalogue:
     def of(cls, rules: str) -> Self:
         """What the daemon declares, and what the recordings in the text of `rules` add to it."""
         series = dict(FOREIGN)
-        for declared in DECLARATIONS:
+        for declared in ALL_METRICS:
             series.update(_exposed(declared))
-        metrics = frozenset(declared.name for declared in DECLARATIONS)
+        metrics = frozenset(declared.name for declared in ALL_METRICS)
         records = [
             rule
             for group in yaml.safe_load(rules)["groups"]
@@ -67,7 +67,7 @@ class Catalogue:
         return reader.problems
 
 
-def _exposed(declared: Declaration) -> Iterator[tuple[str, Labels]]:
+def _exposed(declared: MetricSpec) -> Iterator[tuple[str, Labels]]:
     labels = ANY if declared is INFO else TARGET | set(declared.labels)
     if declared.kind == "histogram":
         yield f"{declared.name}_bucket", labels | {"le"}

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from probe.vocabulary import Component, Hop, Phase, Result
-from probe.web.api import all_probes, one_probe
-from probe.web.report import report
+from probe.result import Component, Phase, RedirectHop, Result
+from probe.serialization import result_json
+from probe.server.api import all_probes, one_probe
 from tests.builders import result_of
 from tests.docs.markdown import blocks, tables
-from tests.web.sites import FAST, Site, answer, refusal, site_of
+from tests.server.page_fixtures import FAST, Site, answer, refusal, site_of
 
 PAGE = Path(__file__).parents[1] / "docs/api.md"
 FIELDS = ["field", "type"]
@@ -41,7 +41,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def rich() -> Result:
     """A failure that has all that a result can have."""
-    asked = Hop(url="http://model/", status=307, phases={Phase.WAIT: 0.1})
+    asked = RedirectHop(url="http://model/", status=307, phases={Phase.WAIT: 0.1})
     return replace(
         result_of(**refusal()),
         due=datetime.now(UTC),
@@ -96,7 +96,7 @@ def test_every_field_is_described(site: Site) -> None:
         all_probes([kept], "Paused."),
         one_probe(kept, "Paused.", excerpts=True),
         site.get("/probe?name=model").json(),
-        [report(rich())],
+        [result_json(rich())],
     )
     given = by_heading(*json.loads(json.dumps(made)))
     assert documented() == {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .queries import DASHBOARD, GRAFANA, ROOT, dashboard, panels
+from tests.queries import DASHBOARD, GRAFANA, ROOT, dashboard, panels
 
 CONFIG = ROOT / "config/grafana"
 PANELS = pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel["title"]))

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from probe.config.loader import load
+from probe.config.schema import Probe
 from probe.demo.duration import parse
-from probe.settings.loader import load
-from probe.settings.schema import Probe
-
-from .queries import DEPLOY, ROOT, document, documents
+from tests.queries import DEPLOY, ROOT, document, documents
 
 DOCUMENT = (ROOT / "docs/autoscaling-and-rollback.md").read_text()
 WINDOW = 300.0  # seconds, of the recordings that the manifests ask for

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from probe.cli import parser
+from probe.cli.main import build_parser
+from tests.docs import REFERENCES, configs
 
-from .docs import REFERENCES, configs
 from .docs.markdown import Block, anchors, blocks, links, spans
 from .docs.walk import NOT_RUN, STAND_INS, walk
-from .test_architecture import POSITION
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -68,7 +67,7 @@ def understood(line: str) -> bool:
     words.whitespace_split = True
     ours = takewhile(lambda word: word not in ("|", "||", "&", "&&", ">"), words)
     try:
-        parser({}).parse_args(list(ours)[1:])
+        build_parser({}).parse_args(list(ours)[1:])
     except SystemExit as end:
         return not end.code
     return True
@@ -119,14 +118,3 @@ def test_index() -> None:
     listed = {(index.parent / link).resolve() for link in links(index)}
     assert set(DOCS) - listed == {index}
     assert "docs/README.md" in set(links(ROOT / "README.md"))
-
-
-def test_picture() -> None:
-    """The picture of the design has the rooms that the code has, in the same order."""
-    picture = next(block.text for block in BLOCKS if block.language == "mermaid")
-    *_, arrows = picture.strip().splitlines()
-    names = arrows.split(" --> ")
-    drawn = [name.strip() for name in names]
-    assert drawn == sorted(drawn, key=POSITION.__getitem__)
-    assert {"settings", "schedule", "measure", "record", "web"} <= set(drawn)
-    assert all(f"  {name.strip()}[" in picture for name in names)

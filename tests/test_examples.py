@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from probe.clock import Clock
-from probe.settings.loader import load
-from probe.shipped import shipped
-from probe.vocabulary import Reason, Result
-from probe.workshop import Workshop
+from probe.config.loader import load
+from probe.daemon.factory import ProberFactory
+from probe.resources import resource_path
+from probe.result import Reason, Result
+from tests import fake_model_servers
+from tests.commands import invoke
+from tests.fake_model_servers import Answer, Server, embeddings, ollama_answer, openai_error
 
-from . import lookalikes
-from .commands import invoke
-from .lookalikes import Answer, Server, embeddings, ollama_answer, openai_error
-
-EXAMPLES = shipped("config/examples")
+EXAMPLES = resource_path("config/examples")
 COLUMNS, LINES = 100, 40
 
 NAN = float("nan")
@@ -45,7 +44,7 @@ class Case:
 CASES = (
     Case(
         file="json.yml",
-        server=lookalikes.json_model,
+        server=fake_model_servers.json_model,
         mistakes=(
             ("/predict", "/classify", Reason.HTTP_4XX),
             ("{text:", "{texts:", Reason.HTTP_4XX),
@@ -65,7 +64,7 @@ CASES = (
     ),
     Case(
         file="kserve-v1.yml",
-        server=lookalikes.kserve_v1,
+        server=fake_model_servers.kserve_v1,
         mistakes=(
             ("}/v1/models/iris", "}/v1/models/rose", Reason.HTTP_4XX),
             ("instances:", "instance:", Reason.HTTP_4XX),
@@ -85,7 +84,7 @@ CASES = (
     ),
     Case(
         file="kserve-v2.yml",
-        server=lookalikes.kserve_v2,
+        server=fake_model_servers.kserve_v2,
         mistakes=(
             ("}/v2/models/iris", "}/v2/models/rose", Reason.HTTP_4XX),
             ("shape: [1, 4]", "shape: [1, 3]", Reason.HTTP_4XX),
@@ -102,7 +101,7 @@ CASES = (
     ),
     Case(
         file="tf-serving.yml",
-        server=lookalikes.tf_serving,
+        server=fake_model_servers.tf_serving,
         mistakes=(
             ("}/v1/models/iris", "}/v1/models/rose", Reason.HTTP_4XX),
             ("instances:", "instance:", Reason.HTTP_4XX),
@@ -122,7 +121,7 @@ CASES = (
     ),
     Case(
         file="mlflow.yml",
-        server=lookalikes.mlflow,
+        server=fake_model_servers.mlflow,
         mistakes=(
             ("}/invocations", "}/predict", Reason.HTTP_4XX),
             ("dataframe_split:", "dataframe:", Reason.HTTP_4XX),
@@ -138,7 +137,7 @@ CASES = (
     ),
     Case(
         file="torchserve.yml",
-        server=lookalikes.torchserve,
+        server=fake_model_servers.torchserve,
         mistakes=(
             ("predictions/reviews", "predictions/revues", Reason.HTTP_4XX),
             ("Bearer ${file:torchserve.key}", "Bearer stale", Reason.HTTP_4XX),
@@ -159,7 +158,7 @@ CASES = (
     ),
     Case(
         file="openai-chat.yml",
-        server=lookalikes.openai_chat,
+        server=fake_model_servers.openai_chat,
         mistakes=(
             ("model: ${env:CHAT_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
             ("messages:", "message:", Reason.HTTP_4XX),
@@ -181,7 +180,7 @@ CASES = (
     ),
     Case(
         file="openai-embeddings.yml",
-        server=lookalikes.openai_embeddings,
+        server=fake_model_servers.openai_embeddings,
         mistakes=(
             ("model: ${env:EMBED_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
             ("input:", "inputs:", Reason.HTTP_4XX),
@@ -204,7 +203,7 @@ CASES = (
     ),
     Case(
         file="ollama.yml",
-        server=lookalikes.ollama,
+        server=fake_model_servers.ollama,
         mistakes=(
             ("model: ${env:OLLAMA_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
             ("stream: false", 'stream: "no"', Reason.HTTP_4XX),
@@ -228,7 +227,7 @@ CASES = (
     ),
     Case(
         file="health.yml",
-        server=lookalikes.health,
+        server=fake_model_servers.health,
         mistakes=(("{env:HEALTH_URL}", "{env:HEALTH_URL}/v2", Reason.HTTP_4XX),),
         faults=(
             (Answer(503, ""), Reason.OVERLOADED),
@@ -247,8 +246,8 @@ def environment(url: str) -> dict[str, str]:
     names = re.findall(r"\$\{env:(\w+)\}", "".join(one.read_text() for one in files()))
     kinds = {
         "URL": url,
-        "MODEL": lookalikes.MODEL,
-        "KEY": lookalikes.KEY,
+        "MODEL": fake_model_servers.MODEL,
+        "KEY": fake_model_servers.KEY,
     }
     read = {name: kinds[name.rpartition("_")[2]] for name in names}
     return {**read, "HEALTH_URL": f"{url}/health"}
@@ -262,7 +261,7 @@ def written(directory: Path, case: Case, old: str = "", new: str = "") -> Path:
     """A copy of a case's file, with the key beside it, and something in it exchanged."""
     text = (EXAMPLES / case.file).read_text()
     assert old in text
-    (directory / "torchserve.key").write_text(f"{lookalikes.KEY}\n")
+    (directory / "torchserve.key").write_text(f"{fake_model_servers.KEY}\n")
     config = directory / case.file
     config.write_text(text.replace(old, new, 1) if old else text)
     return config
@@ -270,10 +269,10 @@ def written(directory: Path, case: Case, old: str = "", new: str = "") -> Path:
 
 def probed(config: Path, server: Server) -> Result:
     """What comes of the config's probe, run as the daemon runs it."""
-    with lookalikes.serving(server) as url:
+    with fake_model_servers.serving(server) as url:
         environ = environment(url)
         settings = load(config, environ=environ)
-        workshop = Workshop(environ=environ, base=config.parent, clock=Clock())
+        workshop = ProberFactory(environ=environ, base=config.parent, clock=Clock())
         (name,) = (probe.name for probe in settings.probes)
         return workshop.make(settings, [name])[name].run()
 
@@ -295,7 +294,7 @@ def test_no_advice(case: Case, tmp_path: Path) -> None:
 def test_success(case: Case, tmp_path: Path) -> None:
     """`once` succeeds with the file as it is, and shows the times that the server tells."""
     config = written(tmp_path, case)
-    with lookalikes.serving(case.server) as url:
+    with fake_model_servers.serving(case.server) as url:
         arguments = (f"--config.file={config}", "--output=json")
         done = invoke("once", *arguments, environ=environment(url))
     assert done.returncode == 0, done.stdout + done.stderr

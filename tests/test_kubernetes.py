@@ -13,11 +13,10 @@ import pytest
 import yaml
 
 from probe import __version__
-from probe.daemon import LONGEST_DRAIN
-from probe.settings.loader import load
-
-from .commands import invoke, running
-from .queries import DEPLOY
+from probe.config.loader import load
+from probe.daemon.daemon import MAX_DRAIN_SECONDS
+from tests.commands import invoke, running
+from tests.queries import DEPLOY
 
 KUBERNETES = DEPLOY / "kubernetes"
 DIRECTORIES = ("prometheus", "central", "sidecar")
@@ -194,7 +193,7 @@ def test_runs(directory: str) -> None:
         for probe in ("livenessProbe", "readinessProbe"):
             if probe in container:
                 assert daemon.get(container[probe]["httpGet"]["path"]).status_code == 200
-    assert pod(directory)["spec"]["terminationGracePeriodSeconds"] > LONGEST_DRAIN
+    assert pod(directory)["spec"]["terminationGracePeriodSeconds"] > MAX_DRAIN_SECONDS
 
 
 def plain(flags: list[str]) -> list[str]:

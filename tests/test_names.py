@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from . import queries
-from .promql import Catalogue
-from .queries import ROOT, Query
+from tests import queries
+from tests.promql import Catalogue
+from tests.queries import ROOT, Query
 
 RULES = ROOT / "rules/inference-probe.rules.yml"
 FILES = [

@@ -18,12 +18,12 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from probe.clock import Clock
-from probe.measure.prober import Prober
-from probe.settings.loader import load
-from probe.settings.secrets import Secrets
+from probe.config.loader import load
+from probe.config.secrets import Secrets
+from probe.prober.prober import Prober
 from tests.commands import COMMAND, environment, invoke
-from tests.measure.servers import Server, free_port
-from tests.secret_places import MARKER, NUMBER, PASSWORD, House, script
+from tests.raw_servers import Server, free_port
+from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, House, script
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) 
     def excerpt(_: object) -> None:
         raise RuntimeError(words)
 
-    monkeypatch.setattr("probe.measure.prober._excerpt", excerpt)
+    monkeypatch.setattr("probe.prober.prober._excerpt", excerpt)
     secrets = Secrets(house.environ, house.directory)
     for probe in load(house.probe, environ=house.environ).probes:
         with pytest.raises(RuntimeError, match="User-Agent") as bug:

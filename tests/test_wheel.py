@@ -15,8 +15,7 @@ from packaging.utils import canonicalize_name
 
 from probe import __version__
 from probe.demo.stack import free_port
-
-from .queries import ROOT
+from tests.queries import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

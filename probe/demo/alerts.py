@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from probe.demo import fetch
+from probe.demo import http
 
 _ABOUT = ("instance", "probe", "slo", "short", "long", "quantile")
 """Labels by which alerts of one name differ, in a place with one job."""
@@ -21,7 +21,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Alert:
+class FiringAlert:
     """Which alert, whether a page or a ticket, and of what."""
 
     level: str
@@ -29,7 +29,7 @@ class Alert:
     about: tuple[str, ...]
 
     @classmethod
-    def of(cls, labels: Mapping[str, str]) -> "Alert":
+    def of(cls, labels: Mapping[str, str]) -> "FiringAlert":
         return cls(
             level=labels.get("slo_severity", ""),
             name=labels["alertname"],
@@ -42,29 +42,31 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alerting:
+class AlertmanagerState:
     """Both by their URLs. requests.RequestException when they do not answer."""
 
     prometheus: str
     alertmanager: str
 
-    def stages(self) -> dict[Alert, Stage]:
+    def stages(self) -> dict[FiringAlert, Stage]:
         """Every alert that is pending or more, the furthest stage of each."""
         arrived = self.arrived()  # first, so that one which resolves does not seem to go back
-        told = fetch.json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
-        stages = {Alert.of(alert["labels"]): Stage(alert["state"]) for alert in told}
+        told = http.json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
+        stages = {FiringAlert.of(alert["labels"]): Stage(alert["state"]) for alert in told}
         for alert in arrived:
             inhibited = alert["status"]["inhibitedBy"]
-            stages[Alert.of(alert["labels"])] = Stage.INHIBITED if inhibited else Stage.ARRIVED
+            stages[FiringAlert.of(alert["labels"])] = (
+                Stage.INHIBITED if inhibited else Stage.ARRIVED
+            )
         return stages
 
     def arrived(self) -> list[dict[str, Any]]:
         """What Alertmanager's API says of each alert that it has; it drops one that resolved."""
-        alerts: list[dict[str, Any]] = fetch.json(f"{self.alertmanager}/api/v2/alerts")
+        alerts: list[dict[str, Any]] = http.json(f"{self.alertmanager}/api/v2/alerts")
         return alerts
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Prometheus' instant vector: `metric` and `value` of each series."""
         address = f"{self.prometheus}/api/v1/query"
-        result: list[dict[str, Any]] = fetch.json(address, query=expression)["data"]["result"]
+        result: list[dict[str, Any]] = http.json(address, query=expression)["data"]["result"]
         return result

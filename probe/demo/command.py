@@ -6,8 +6,8 @@ import sys
 from probe.demo import duration
 from probe.demo.fault import Fault
 
-FAST = 20  # the factor of --fast; probes twice a second
-FAULT_FOR = 1200.0  # seconds; HighModelLatency alone waits for ten minutes
+FAST_FACTOR = 20  # the factor of --fast; probes twice a second
+FAULT_SECONDS = 1200.0  # seconds; HighModelLatency alone waits for ten minutes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault-for",
         type=duration.argument,
         metavar="2m",
-        help=f"for how long, by the clock on the wall; default {duration.write(FAULT_FOR)}, with"
-        f" --fast {duration.write(FAULT_FOR / FAST)}: longer than any of these alerts waits",
+        help=f"for how long, by the clock on the wall; default {duration.write(FAULT_SECONDS)},"
+        f" with --fast {duration.write(FAULT_SECONDS / FAST_FACTOR)}:"
+        " longer than any of these alerts waits",
     )
     option(
         "--fast",
         action="store_true",
-        help=f"everything {FAST} times as fast, in a temporary copy: windows and waiting times of"
-        " the rules, probe and scrape intervals. Latencies and objectives stay as they are",
+        help=f"everything {FAST_FACTOR} times as fast, in a temporary copy: windows and waiting"
+        " times of the rules, probe and scrape intervals."
+        " Latencies and objectives stay as they are",
     )
 
 
@@ -40,16 +42,16 @@ def run(args: argparse.Namespace) -> int:
     # Not at the top: the other commands share this parser, and should not wait for these imports.
     from probe.demo import demonstration  # noqa: PLC0415
 
-    factor = FAST if args.fast else 1
+    factor = FAST_FACTOR if args.fast else 1
     fault = Fault(args.fault) if args.fault else None
-    lasting = FAULT_FOR / factor if args.fault_for is None else args.fault_for
-    if problem := objection(fault, args.fault_for, factor):
+    lasting = FAULT_SECONDS / factor if args.fault_for is None else args.fault_for
+    if problem := check_arguments(fault, args.fault_for, factor):
         print(problem, file=sys.stderr)
         return 2
     return demonstration.run(fault=fault, lasting=lasting, factor=factor)
 
 
-def objection(fault: Fault | None, lasting: float | None, factor: int) -> str | None:
+def check_arguments(fault: Fault | None, lasting: float | None, factor: int) -> str | None:
     """What is wrong with --fault-for, for people. `lasting` is seconds, None if not given."""
     if lasting is None:
         return None

@@ -13,14 +13,14 @@ from pathlib import Path
 import requests
 
 from probe.demo import files
-from probe.demo.alerts import Alerting
-from probe.demo.child import ChildError
+from probe.demo.alert_watcher import AlertWatcher
+from probe.demo.alerts import AlertmanagerState
 from probe.demo.fault import Fault
-from probe.demo.stack import Binaries, Interrupted, Stack, ToyModel
-from probe.demo.story import Story
-from probe.demo.watch import Watch
+from probe.demo.process import ChildError
+from probe.demo.scenario import Scenario
+from probe.demo.stack import Binaries, Interrupted, ModelProcess, Stack
 
-WINDOW = 300.0  # seconds over which numbers are shown: what the rules look at
+WINDOW_SECONDS = 300.0  # seconds over which numbers are shown: what the rules look at
 
 
 def run(*, fault: Fault | None, lasting: float, factor: int) -> int:
@@ -46,15 +46,19 @@ def _demonstrate(stack: Stack, fault: Fault | None, lasting: float) -> int:
     binaries = Binaries.find()
     alerting = stack.alerting(binaries, daemon=daemon) if binaries else None
     print(_where_to_look(stack, model, daemon, alerting), flush=True)
-    watch = Watch(stack, daemon=daemon, alerting=alerting, window=WINDOW / stack.factor)
+    watch = AlertWatcher(
+        stack, daemon=daemon, alerting=alerting, window=WINDOW_SECONDS / stack.factor
+    )
     if fault is None:
         watch.until(lambda: False, seconds=math.inf)
         return 0
-    story = Story(watch=watch, model=model, fault=fault, lasting=lasting, factor=stack.factor)
+    story = Scenario(watch=watch, model=model, fault=fault, lasting=lasting, factor=stack.factor)
     return story.run()
 
 
-def _where_to_look(stack: Stack, model: ToyModel, daemon: str, alerting: Alerting | None) -> str:
+def _where_to_look(
+    stack: Stack, model: ModelProcess, daemon: str, alerting: AlertmanagerState | None
+) -> str:
     places = {
         "model": f"POST {model.url}",
         "its faults": f"curl -X PUT --data slow {model.admin} (DELETE heals it)",

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from probe.demo import duration
-from probe.demo.shorten import shorten
-from probe.shipped import shipped
+from probe.demo.time_scale import shorten
+from probe.resources import resource_path
 
-INTERVAL = 10.0  # seconds between two probes, before any shortening
-JOB = "inference-probe"
+INTERVAL_SECONDS = 10.0  # seconds between two probes, before any shortening
+JOB_NAME = "inference-probe"
 
 
 def rules(factor: int) -> str:
@@ -38,7 +38,7 @@ def probe(factor: int, *, url: str) -> str:
         "url": url,
         "method": "POST",
         "json": {"data": "sample_input"},
-        "interval": duration.write(INTERVAL / factor),
+        "interval": duration.write(INTERVAL_SECONDS / factor),
         "timeout": "2s",
         "expect": {"json": {"$.result": {"in": ["positive", "negative"]}}},
         "labels": {"model": "sentiment"},
@@ -51,4 +51,4 @@ def probe(factor: int, *, url: str) -> str:
 
 
 def _text(name: str) -> str:
-    return shipped(name).read_text()
+    return resource_path(name).read_text()

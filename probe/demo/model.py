@@ -32,7 +32,7 @@ _SECONDS = {
 }
 
 
-class Model:
+class ToyModel:
     """One model on one port. While it is down nobody listens there."""
 
     def __init__(self, host: str, port: int, rng: random.Random) -> None:
@@ -84,7 +84,7 @@ class Model:
         return {"Server-Timing": f"queue;dur={queue:.1f}, compute;dur={compute:.1f}"}
 
 
-def admin_routes(model: Model) -> list[Route]:
+def admin_routes(model: ToyModel) -> list[Route]:
     """GET, PUT and DELETE /fault."""
 
     async def fault(request: Request) -> Response:
@@ -100,7 +100,7 @@ def admin_routes(model: Model) -> list[Route]:
     return [Route("/fault", fault, methods=["GET", "PUT", "DELETE"])]
 
 
-async def misbehave(model: Model, args: argparse.Namespace) -> None:
+async def misbehave(model: ToyModel, args: argparse.Namespace) -> None:
     """As the command line says: which fault, after how long, for how long."""
     if not args.fault:
         return
@@ -116,7 +116,7 @@ async def serve(args: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    model = Model(args.host, args.port, random.Random())
+    model = ToyModel(args.host, args.port, random.Random())
     await model.become(None)
     print(f"model on http://{args.host}:{model.port}/predict", flush=True)
     if args.admin_port is not None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from probe.demo import duration, fetch, files
-from probe.demo.alerts import Alerting
-from probe.demo.child import Child, ChildError
+from probe.demo import duration, files, http
+from probe.demo.alerts import AlertmanagerState
 from probe.demo.fault import Fault
+from probe.demo.process import ChildError, ChildProcess
 
 HOST = "127.0.0.1"
-LOOKBACK = 300.0  # Prometheus' own default, seconds
+LOOKBACK_SECONDS = 300.0  # Prometheus' own default, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +43,16 @@ class Binaries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToyModel:
+class ModelProcess:
     url: str
     admin: str
 
     def become(self, fault: Fault | None) -> None:
         """Misbehaving, or healthy (None), by the time this returns."""
         if fault:
-            fetch.put(self.admin, fault)
+            http.put(self.admin, fault)
         else:
-            fetch.delete(self.admin)
+            http.delete(self.admin)
 
 
 class Interrupted(Exception):
@@ -70,7 +70,7 @@ class Stack:
         self.directory = directory
         self.factor = factor
         self._stop = stop
-        self.children: list[Child] = []
+        self.children: list[ChildProcess] = []
 
     def __enter__(self) -> Self:
         return self
@@ -91,12 +91,12 @@ class Stack:
         for child in self.children:
             child.check()
 
-    def model(self) -> ToyModel:
+    def model(self) -> ModelProcess:
         port, admin = free_port(), free_port()
         command = [sys.executable, "-m", "probe.demo.model", f"--port={port}"]
         url = f"http://{HOST}:{admin}/fault"
         self.start("model", [*command, f"--admin-port={admin}"], ready=url)
-        return ToyModel(url=f"http://{HOST}:{port}/predict", admin=url)
+        return ModelProcess(url=f"http://{HOST}:{port}/predict", admin=url)
 
     def daemon(self, config: str, *, environment: Mapping[str, str] | None = None) -> str:
         """Its URL. `config` is the text of its config file."""
@@ -109,7 +109,7 @@ class Stack:
         self.start("daemon", command, ready=f"http://{address}/-/ready", environment=environment)
         return f"http://{address}"
 
-    def alerting(self, binaries: Binaries, *, daemon: str) -> Alerting:
+    def alerting(self, binaries: Binaries, *, daemon: str) -> AlertmanagerState:
         """Alertmanager, and Prometheus with the bundled rules, which scrapes `daemon` (a URL)."""
         alertmanager = self._alertmanager(binaries.alertmanager)
         config = files.prometheus(
@@ -119,7 +119,7 @@ class Stack:
             alertmanager=alertmanager.removeprefix("http://"),
         )
         prometheus = self._prometheus(binaries.prometheus, config)
-        alerting = Alerting(prometheus=prometheus, alertmanager=alertmanager)
+        alerting = AlertmanagerState(prometheus=prometheus, alertmanager=alertmanager)
         self._wait_for_data(alerting)
         return alerting
 
@@ -130,12 +130,12 @@ class Stack:
         *,
         ready: str,
         environment: Mapping[str, str] | None = None,
-    ) -> Child:
+    ) -> ChildProcess:
         """Returns when GET `ready` is answered with 200."""
         log = self.directory / f"{name}.log"
-        child = Child(name, command, log=log, environment=environment)
+        child = ChildProcess(name, command, log=log, environment=environment)
         self.children.append(child)
-        if not self._wait(lambda: fetch.answers(ready)):
+        if not self._wait(lambda: http.answers(ready)):
             raise child.error(f"does not answer {ready}")
         return child
 
@@ -146,7 +146,7 @@ class Stack:
             f"--config.file={self._write('prometheus.yml', config)}",
             f"--storage.tsdb.path={self.directory / 'prometheus'}",
             f"--web.listen-address={address}",
-            f"--query.lookback-delta={duration.write(LOOKBACK / self.factor)}",
+            f"--query.lookback-delta={duration.write(LOOKBACK_SECONDS / self.factor)}",
         ]
         self.start("prometheus", command, ready=f"http://{address}/-/ready")
         return f"http://{address}"
@@ -164,7 +164,7 @@ class Stack:
         self.start("alertmanager", command, ready=f"http://{address}/-/ready")
         return f"http://{address}"
 
-    def _wait_for_data(self, alerting: Alerting) -> None:
+    def _wait_for_data(self, alerting: AlertmanagerState) -> None:
         """Prometheus takes seconds to find its target; until then it misses the daemon."""
         if not self._wait(lambda: alerting.query("up == 1") and not alerting.stages()):
             raise ChildError(f"Prometheus has nothing from the daemon, see {self.directory}")

@@ -2,7 +2,7 @@
 
 from math import inf, log
 
-from probe.slo.alerts import EVALUATION, PERIOD
+from probe.slo.alerts import BUDGET_PERIOD_SECONDS, EVALUATION_INTERVAL_SECONDS
 
 
 def divergence(share: float, budget: float) -> float:
@@ -30,20 +30,20 @@ def evidence(bad: float, probes: float, budget: float) -> float:
 
 def probes_in(window: float, interval: float) -> int:
     """Probes that Prometheus sees in a window: between its first and its last sample."""
-    return max(1, round((window - EVALUATION) / interval))
+    return max(1, round((window - EVALUATION_INTERVAL_SECONDS) / interval))
 
 
-def needed(window: float, interval: float, budget: float, level: float) -> int | None:
+def min_bad_probes(window: float, interval: float, budget: float, level: float) -> int | None:
     """The fewest bad probes of a window that are evidence of `level`; None if all are not enough.
 
     `increase` extrapolates from the samples to the whole of the window, good and bad alike.
     """
-    return fewest(probes_in(window, interval), window, budget, level)
+    return min_bad_of(probes_in(window, interval), window, budget, level)
 
 
-def fewest(probes: int, window: float, budget: float, level: float) -> int | None:
+def min_bad_of(probes: int, window: float, budget: float, level: float) -> int | None:
     """The same, of so many probes in the window."""
-    stretch = window / (window - EVALUATION)
+    stretch = window / (window - EVALUATION_INTERVAL_SECONDS)
     low, high = 1, probes + 1
     while low < high:
         middle = (low + high) // 2
@@ -57,10 +57,10 @@ def fewest(probes: int, window: float, budget: float, level: float) -> int | Non
 def longest_interval(window: float, share: float, budget: float, level: float) -> float:
     """The interval, in seconds, from which on a bad share of `share` is too rare for `window`."""
     gain = divergence(share, budget) / log(10)
-    return (window - EVALUATION) * gain / level if share > budget else 0.0
+    return (window - EVALUATION_INTERVAL_SECONDS) * gain / level if share > budget else 0.0
 
 
-def fastest(share: float, budget: float, interval: float, false_pages: float = 0.1) -> float:
+def lorden_bound(share: float, budget: float, interval: float, false_pages: float = 0.1) -> float:
     """Seconds that any rule needs on average to find a bad share, given its false pages in 30 days.
 
     interval * ln(probes between false pages) / KL(share || budget): Lorden, "Procedures for
@@ -68,4 +68,6 @@ def fastest(share: float, budget: float, interval: float, false_pages: float = 0
     """
     if share <= budget:
         return inf
-    return interval * log(PERIOD / interval / false_pages) / divergence(share, budget)
+    return (
+        interval * log(BUDGET_PERIOD_SECONDS / interval / false_pages) / divergence(share, budget)
+    )

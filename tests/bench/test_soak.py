@@ -9,10 +9,10 @@ from math import inf, isnan
 import pytest
 
 from bench import soak
-from bench.endurance import Soak, growth, judge, lost
-from bench.fleet import KINDS
 from bench.protocol import markdown
 from bench.samples import Buckets, Sample, Told, counted, quantile, read
+from bench.soak_plot import Soak, growth, judge, lost
+from bench.soak_targets import KINDS
 from bench.workload import HISTORY
 
 TOOK = 0.02

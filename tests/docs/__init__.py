@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import config_reference, metrics_reference
+from tests.docs import config_reference, metrics_reference
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,17 +4,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from probe.settings.editor import schema
-from probe.settings.fields import REFERENCE
-
-from .tables import table
+from probe.config.json_schema import json_schema
+from probe.config.types import REFERENCE
+from tests.docs.tables import table
 
 Schema = Mapping[str, Any]
 
 HEAD = """\
 # Config reference
 
-<!-- Written by `python -m tests.docs` from probe/settings/schema.py; do not edit. -->
+<!-- Written by `python -m tests.docs` from probe/config/schema.py; do not edit. -->
 
 A config is a YAML file. [config/probe.yml](../config/probe.yml) is the same as an annotated
 example, [config/examples](../config/examples/README.md) has some for real model servers, and
@@ -47,7 +46,7 @@ PLACES = {
 
 def text() -> str:
     """The whole page."""
-    whole = schema()
+    whole = json_schema()
     models = {"Settings": whole, **whole["$defs"]}
     strange = models.keys() - PLACES.keys() - {"Defaults"}
     assert not strange, f"no place in docs/config.md for {', '.join(strange)}"

@@ -11,10 +11,10 @@ import trustme
 import yaml
 
 from probe.clock import Clock
-from probe.settings.loader import load
-from probe.settings.schema import Probe
-from probe.shipped import shipped
-from probe.web.webconfig import WebConfig
+from probe.config.loader import load
+from probe.config.schema import Probe
+from probe.resources import resource_path
+from probe.server.config_watch import WebConfig
 
 PROBE_KEYS = {field.alias or name for name, field in Probe.model_fields.items()}
 BLACKBOX = ("blackbox_exporter", "prometheus-blackbox-exporter")
@@ -39,7 +39,7 @@ def try_out(text: str, directory: Path) -> None:
     elif "modules" in read:
         _command(_blackbox(), f"--config.file={path}", "--config.check")
     elif {"scrape_configs", "rule_files"}.intersection(read):
-        rules = shipped("rules/inference-probe.rules.yml")
+        rules = resource_path("rules/inference-probe.rules.yml")
         shutil.copy(rules, directory)
         _command("promtool", "check", "config", str(path))
     else:

@@ -8,13 +8,12 @@ from typing import Any
 
 import yaml
 
-from probe.record.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
-from probe.record.metrics import DECLARATIONS, Declaration
-from probe.settings.units import format_duration, parse_duration
-from probe.shipped import shipped
-from probe.vocabulary import Component, Outcome, Phase, Reason, Skip
-
-from .tables import table
+from probe.config.units import format_duration, parse_duration
+from probe.metrics.catalogue import ALL_METRICS, MetricSpec
+from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
+from probe.resources import resource_path
+from probe.result import Component, Outcome, Phase, Reason, SkipReason
+from tests.docs.tables import table
 
 HEAD = """\
 # Metrics reference
@@ -56,10 +55,10 @@ REASONS = {
 WINDOWED = re.compile(r"^(.+?)(\d+[mhd])?$")
 
 SKIPS = {
-    Skip.OVERLAP: "As many requests of the probe as may be in flight are.",
-    Skip.LATE: "The daemon's own machine was too busy: half an interval late, or a second.",
-    Skip.PAUSED: "`/-/pause` was called.",
-    Skip.SHUTDOWN: "The daemon ends.",
+    SkipReason.OVERLAP: "As many requests of the probe as may be in flight are.",
+    SkipReason.LATE: "The daemon's own machine was too busy: half an interval late, or a second.",
+    SkipReason.PAUSED: "`/-/pause` was called.",
+    SkipReason.SHUTDOWN: "The daemon ends.",
 }
 
 
@@ -71,14 +70,14 @@ def text() -> str:
 def _metrics() -> str:
     rows = [
         (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
-        for one in DECLARATIONS
+        for one in ALL_METRICS
     ]
     about = f"The labels of `{_info().name}` are these and those of the config's `labels`.\n"
     return f"## Metrics\n\n{table(('name', 'type', 'labels', 'meaning'), rows)}\n{about}"
 
 
-def _info() -> Declaration:
-    (found,) = (one for one in DECLARATIONS if one.name.endswith("probe_info"))
+def _info() -> MetricSpec:
+    (found,) = (one for one in ALL_METRICS if one.name.endswith("probe_info"))
     return found
 
 
@@ -119,7 +118,7 @@ the model is counted, and is in no histogram.
 
 
 def _skips() -> str:
-    rows = [(f"`{skip}`", SKIPS[skip]) for skip in Skip]
+    rows = [(f"`{skip}`", SKIPS[skip]) for skip in SkipReason]
     return f"""\
 ## Reasons of skipped ticks
 
@@ -147,7 +146,7 @@ def _bounds(buckets: Iterable[float]) -> str:
 
 def _rules() -> str:
     """Only names: what they mean stands in the runbooks."""
-    loaded = yaml.safe_load(shipped("rules/inference-probe.rules.yml").read_text())
+    loaded = yaml.safe_load(resource_path("rules/inference-probe.rules.yml").read_text())
     rules = [rule for group in loaded["groups"] for rule in group["rules"]]
     return f"""\
 ## What the rules add

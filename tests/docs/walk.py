@@ -17,10 +17,9 @@ from pathlib import Path
 
 import bcrypt
 
-from probe.shipped import shipped
+from probe.resources import resource_path
 from tests.commands import Running, environment, running
-
-from .markdown import Block
+from tests.docs.markdown import Block
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,7 +138,7 @@ def walk(directory: Path, beside: Path) -> Iterator[Walk]:
     _programs(directory / "bin")
     with _toy_model() as port, ExitStack() as daemons:
         begun = Walk(directory=directory, model=port, daemons=daemons)
-        example = shipped("config/probe.yml").read_text()
+        example = resource_path("config/probe.yml").read_text()
         (directory / ".curlrc").write_text("fail\nsilent\n")
         (directory / "probe.yml").write_text(begun.here(example))
         yield begun

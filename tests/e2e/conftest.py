@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from probe.demo.stack import Binaries, Stack
-
-from .observer import FACTOR
+from tests.e2e.observer import FACTOR
 
 
 def generations() -> dict[str, str]:

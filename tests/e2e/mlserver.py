@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from probe.demo.child import Child
+from probe.demo.process import ChildProcess
 from probe.demo.stack import HOST, Stack, free_port
-
-from . import environments
+from tests.e2e import environments
 
 REQUIREMENTS = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
 PYTHONS = ("python3.12", "python3.11")
@@ -34,7 +33,7 @@ def install(cache: Path) -> Path:
     return environments.install(cache, _python(), REQUIREMENTS)
 
 
-def serve(stack: Stack, programs: Path) -> tuple[Child, str]:
+def serve(stack: Stack, programs: Path) -> tuple[ChildProcess, str]:
     """Trains a model, serves it as `iris`, and gives the server's process and URL."""
     directory = stack.directory / "iris"
     directory.mkdir()

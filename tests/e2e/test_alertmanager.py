@@ -5,9 +5,9 @@ import time
 import pytest
 import requests
 
-from probe.demo import fetch
+from probe.demo import http
 from probe.demo.stack import HOST, Binaries, Stack, free_port
-from probe.shipped import shipped
+from probe.resources import resource_path
 
 Labels = dict[str, str]
 
@@ -92,7 +92,7 @@ class Alertmanager:
         return [labels for labels in inhibited if labels != last]
 
     def _inhibited(self) -> list[Labels]:
-        alerts = fetch.json(self._alerts, inhibited="true")
+        alerts = http.json(self._alerts, inhibited="true")
         return [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
 
 
@@ -101,7 +101,7 @@ def alertmanager(stack: Stack, binaries: Binaries) -> Alertmanager:
     address = f"{HOST}:{free_port()}"
     command = [
         binaries.alertmanager,
-        f"--config.file={shipped('config/alertmanager.yml')}",
+        f"--config.file={resource_path('config/alertmanager.yml')}",
         f"--storage.path={stack.directory / 'alertmanager'}",
         f"--web.listen-address={address}",
         "--cluster.listen-address=",

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from probe.demo import files
-from probe.shipped import shipped
-
-from .observer import FACTOR
+from probe.resources import resource_path
+from tests.e2e.observer import FACTOR
 
 
 def check(*command: str, search_path: str) -> str:
@@ -28,14 +27,14 @@ def check(*command: str, search_path: str) -> str:
 def test_prometheus_config(tmp_path: Path, search_path: str) -> None:
     """Nothing wrong, says promtool, with the rules where the comment says that they belong."""
     (tmp_path / "rules").mkdir()
-    shutil.copy(shipped("rules/inference-probe.rules.yml"), tmp_path / "rules")
-    config = shutil.copy(shipped("config/prometheus.yml"), tmp_path)
+    shutil.copy(resource_path("rules/inference-probe.rules.yml"), tmp_path / "rules")
+    config = shutil.copy(resource_path("config/prometheus.yml"), tmp_path)
     check("promtool", "check", "config", str(config), search_path=search_path)
 
 
 def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
     """Nothing wrong, says amtool, also with all durations divided."""
-    config = shipped("config/alertmanager.yml")
+    config = resource_path("config/alertmanager.yml")
     check("amtool", "check-config", str(config), search_path=search_path)
     shortened = tmp_path / "alertmanager.yml"
     shortened.write_text(files.alertmanager(FACTOR))
@@ -53,14 +52,14 @@ def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
 )
 def test_routes(search_path: str, labels: tuple[str, ...], receiver: str) -> None:
     """Pages and tickets go to a receiver each; what does not ask to be a page is none."""
-    config = f"--config.file={shipped('config/alertmanager.yml')}"
+    config = f"--config.file={resource_path('config/alertmanager.yml')}"
     said = check("amtool", "config", "routes", "test", config, *labels, search_path=search_path)
     assert said.split() == [receiver]
 
 
 def test_alerts_that_alertmanager_knows() -> None:
     """Each alert that an inhibition names is one of the rules."""
-    config = yaml.safe_load(shipped("config/alertmanager.yml").read_text())
+    config = yaml.safe_load(resource_path("config/alertmanager.yml").read_text())
     matchers = [
         matcher
         for rule in config["inhibit_rules"]
@@ -68,7 +67,7 @@ def test_alerts_that_alertmanager_knows() -> None:
         if matcher.startswith("alertname")
     ]
     named = {name for matcher in matchers for name in matcher.split('"')[1].split("|")}
-    groups = yaml.safe_load(shipped("rules/inference-probe.rules.yml").read_text())["groups"]
+    groups = yaml.safe_load(resource_path("rules/inference-probe.rules.yml").read_text())["groups"]
     assert named <= {rule.get("alert") for group in groups for rule in group["rules"]}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.demo import fetch
+from probe.demo import http
 
 
 @contextmanager
@@ -59,12 +59,12 @@ def test_interrupted(tmp_path: Path, number: signal.Signals) -> None:
         assert process.stdout
         said = "".join(iter(process.stdout.readline, "\n"))
         (metrics,) = re.findall(r"http://\S+/metrics", said)
-        assert 'inference_probe_runs_total{probe="sentiment"}' in fetch.text(metrics)
+        assert 'inference_probe_runs_total{probe="sentiment"}' in http.text(metrics)
         process.send_signal(number)
         rest, _ = process.communicate(timeout=30)
     assert "There is no prometheus, or no alertmanager, on the PATH" in said
     assert process.returncode == 0, rest
-    assert not fetch.answers(metrics)
+    assert not http.answers(metrics)
     assert list(tmp_path.iterdir()) == []
 
 

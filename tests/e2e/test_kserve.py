@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from probe.demo.shorten import shorten
 from probe.demo.stack import Binaries, Stack
-from probe.shipped import shipped
+from probe.demo.time_scale import shorten
+from probe.resources import resource_path
+from tests.e2e import mlserver
+from tests.e2e.observer import FACTOR, WINDOW, Observer
 
-from . import mlserver
-from .observer import FACTOR, WINDOW, Observer
-
-EXAMPLE = shipped("config/examples/kserve-v2.yml")
+EXAMPLE = resource_path("config/examples/kserve-v2.yml")
 
 
 @pytest.fixture(scope="session")

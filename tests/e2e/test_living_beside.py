@@ -12,13 +12,12 @@ import pytest
 import yaml
 
 from probe.demo import files
-from probe.demo.child import Child
 from probe.demo.fault import Fault
+from probe.demo.process import ChildProcess
 from probe.demo.stack import HOST, Binaries, Stack, free_port
 from tests.commands import running
+from tests.e2e.observer import FACTOR, WINDOW, Observer
 from tests.servers import hanging, serving
-
-from .observer import FACTOR, WINDOW, Observer
 
 LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 
@@ -68,7 +67,7 @@ def test_a_pod_that_is_deleted(stack: Stack, newest_binaries: Binaries) -> None:
     assert alerting.query("inference_probe:slo_bad:increase5m > 5") == []
 
 
-def start(stack: Stack, config: str) -> tuple[str, Child]:
+def start(stack: Stack, config: str) -> tuple[str, ChildProcess]:
     """A second daemon, whose lifecycle can be asked for; its URL."""
     path = Path(stack.directory, "pod.yml")
     path.write_text(config)

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from probe.demo.stack import HOST, Stack, free_port
-from probe.shipped import shipped
+from probe.resources import resource_path
 from tests.commands import invoke
+from tests.e2e.environments import install, run
 
-from .environments import install, run
-
-EXAMPLE = shipped("config/examples/mlflow.yml")
+EXAMPLE = resource_path("config/examples/mlflow.yml")
 REQUIREMENTS = ("mlflow-skinny==3.17.2", "pandas==3.1.1")
 
 MODEL = """

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from probe.demo import fetch, files
+from probe.demo import files, http
 from probe.demo.fault import Fault
-from probe.demo.shorten import shorten_expression
-from probe.demo.stack import Binaries, Stack, ToyModel
+from probe.demo.stack import Binaries, ModelProcess, Stack
+from probe.demo.time_scale import shorten_expression
 from tests import queries
+from tests.e2e.observer import FACTOR, WINDOW
 from tests.queries import Query
-
-from .observer import FACTOR, WINDOW
 
 CANARY = "sentiment-canary"  # what the manifests call the probe of the canary's Service
 PATIENCE = (3600 + 300) / FACTOR
@@ -35,7 +34,7 @@ class Memory:
         """The values of the series. Unix seconds; now, without."""
         when = str(time.time() if at is None else at)
         query = shorten_expression(expression, FACTOR)
-        answer = fetch.json(f"{self.prometheus}/api/v1/query", query=query, time=when)
+        answer = http.json(f"{self.prometheus}/api/v1/query", query=query, time=when)
         return [float(series["value"][1]) for series in answer["data"]["result"]]
 
     def silent(self, asked: list[Query]) -> list[str]:
@@ -66,7 +65,7 @@ def _with_canary(config: str) -> str:
     return yaml.safe_dump(document)
 
 
-def _live_through_errors(model: ToyModel) -> None:
+def _live_through_errors(model: ModelProcess) -> None:
     """Shorter than what ends in a page."""
     time.sleep(WINDOW)
     model.become(Fault.ERRORS)

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from probe.demo import fetch, files
+from probe.demo import files, http
 from probe.demo.stack import Binaries, Stack
-
-from .observer import FACTOR, WINDOW, Observer
+from tests.e2e.observer import FACTOR, WINDOW, Observer
 
 SUCCESS = "inference_probe_config_last_reload_success_timestamp_seconds"
 
@@ -21,7 +20,7 @@ def reload(stack: Stack, daemon: str, config: dict[str, Any]) -> None:
     """The config is in force by the time this returns."""
 
     def loaded() -> str:
-        lines = fetch.text(f"{daemon}/metrics").splitlines()
+        lines = http.text(f"{daemon}/metrics").splitlines()
         return next(line for line in lines if line.startswith(SUCCESS))
 
     before = loaded()

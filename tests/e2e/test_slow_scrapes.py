@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from probe.demo import fetch, files
+from probe.demo import files, http
 from probe.demo.stack import Binaries, Stack
+from tests.e2e.observer import FACTOR, WINDOW
 from tests.servers import serving
-
-from .observer import FACTOR, WINDOW
 
 INTERVAL = 60 / FACTOR  # seconds between two scrapes; the rules are evaluated twice in that time
 ANSWER = 40 / FACTOR  # seconds that a scrape takes, so an evaluation always finds one under way
@@ -57,7 +56,7 @@ class Memory:
 
     def ask(self, expression: str) -> list[float]:
         """The values of the series."""
-        answer = fetch.json(f"{self.prometheus}/api/v1/query", query=expression)
+        answer = http.json(f"{self.prometheus}/api/v1/query", query=expression)
         return [float(series["value"][1]) for series in answer["data"]["result"]]
 
     def tells(self, expression: str, value: float) -> bool:

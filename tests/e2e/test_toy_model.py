@@ -5,8 +5,7 @@ import pytest
 from probe.demo import files
 from probe.demo.fault import Fault
 from probe.demo.stack import Binaries, Stack
-
-from .observer import FACTOR, WINDOW, Observer
+from tests.e2e.observer import FACTOR, WINDOW, Observer
 
 PAGE = {"severity": "critical", "slo_severity": "page"}
 TICKET = {"severity": "warning", "slo_severity": "ticket"}

@@ -1,6 +1,6 @@
 """Every fault that the daemon is held against."""
 
-from probe.vocabulary import Reason
+from probe.result import Reason
 from tests.faults import endpoints, machine
 from tests.faults.endpoints import encrypted, endpoint, pretending
 from tests.faults.fault import Fault

@@ -66,15 +66,15 @@ def clock() -> None:
     time.time_ns = lambda: system() + ahead
     _on_signals(step)
 
-    from probe.measure import timed
+    from probe.http import timed_socket
 
-    stamp_in = timed._stamp_in
+    stamp_in = timed_socket._stamp_in
 
     def stepped(*control: Any) -> int | None:
         stamp = stamp_in(*control)
         return stamp and stamp + next(by for at, by in reversed(steps) if at <= stamp)
 
-    timed._stamp_in = stepped  # type: ignore[assignment]
+    timed_socket._stamp_in = stepped  # type: ignore[assignment]
 
 
 def threads() -> None:
@@ -135,7 +135,7 @@ def main() -> NoReturn:
     condition, *words = sys.argv[1:at]
     CONDITIONS[condition](*words)
 
-    from probe.cli import main as cli
+    from probe.cli.main import main as cli
 
     cli(sys.argv[at:])
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.fault import Stage
-from tests.measure.conftest import Authority
-from tests.measure.servers import Peer, Script, Server, answer, free_port, once
+from tests.http.conftest import Authority
+from tests.raw_servers import Peer, Script, Server, answer, free_port, once
 
 OpenStage = Callable[[Path], AbstractContextManager[Stage]]
 

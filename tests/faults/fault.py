@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probe.vocabulary import Reason
+from probe.result import Reason
 from tests.commands import Running
 
 

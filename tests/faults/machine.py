@@ -16,8 +16,8 @@ from tests.commands import Running
 from tests.faults.daemon import NAME
 from tests.faults.fault import Stage
 from tests.faults.page import Page
-from tests.measure.servers import Peer, Script, Server, answer, later
-from tests.measure.test_reasons_connecting import full_queue
+from tests.prober.test_reasons_connect import full_queue
+from tests.raw_servers import Peer, Script, Server, answer, later
 
 WELL = later(0.02, answer())
 BUSY = later(0.08, answer(b"x" * 100_000))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from probe.vocabulary import Reason
+from probe.result import Reason
 
 Buckets = Mapping[float, float]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from probe.vocabulary import Reason
+from probe.result import Reason
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault
 

@@ -9,11 +9,11 @@ from statistics import median
 
 import yaml
 
-from probe.vocabulary import Reason
+from probe.result import Reason
 from tests.commands import COMMAND, Running, running
 from tests.faults.fault import Fault, Stage
 from tests.faults.page import Page, quantile, since
-from tests.measure.truth import Truth
+from tests.reference_times import Truth
 
 STRUCK, NEIGHBOUR = "struck", "neighbour"
 

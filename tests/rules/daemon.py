@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise, product
 from math import inf
 
-from .fate import PAUSED, Probe
-from .life import LAGS, SKIPS, Life
+from tests.rules.scripted_counters import LAGS, SKIPS, Life
+from tests.rules.scripted_probe import PAUSED, Probe
 
 Exposition = dict[str, float]  # series, as promtool writes them, to their values
 

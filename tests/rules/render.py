@@ -5,8 +5,18 @@ from pathlib import Path
 
 import yaml
 
-from . import blindness, budget, latency, outage, promise, quantiles, regression, replica, upkeep
-from .scenario import EVALUATION, MINUTE, Scenario, promtool_group
+from tests.rules import (
+    scenarios_absent,
+    scenarios_budget,
+    scenarios_latency,
+    scenarios_maintenance,
+    scenarios_objective,
+    scenarios_outage,
+    scenarios_quantiles,
+    scenarios_regression,
+    scenarios_replica,
+)
+from tests.rules.scenario import EVALUATION, MINUTE, Scenario, promtool_group
 
 RULES = Path(__file__).parents[2] / "rules"
 HEAD = """\
@@ -24,23 +34,25 @@ class File:
 
 
 FILES = {
-    "model-certificate-expires.yml": File(upkeep.CERTIFICATES),
-    "high-model-latency.yml": File(latency.SCENARIOS),
-    "inference-probe-absent.yml": File(blindness.ABSENCE),
-    "inference-probe-absent-day.yml": File(blindness.MISSED_FOR_A_DAY, 2 * MINUTE),
-    "inference-probe-no-data.yml": File(blindness.NO_DATA),
-    "inference-probe-instance-down.yml": File(upkeep.INSTANCES),
-    "inference-probe-late.yml": File(upkeep.LATENESS),
-    "inference-probe-reload-failed.yml": File(upkeep.CONFIGS),
-    "inference-probe-skipped-ticks.yml": File(upkeep.TICKS),
-    "model-down.yml": File(outage.SCENARIOS),
-    "model-error-budget-burn.yml": File(budget.PAGED),
-    "model-error-budget-burn-hours.yml": File(budget.TICKETED + budget.LEFT, 2 * MINUTE),
-    "model-error-budget-burn-days.yml": File(budget.DAYS, 10 * MINUTE),
-    "model-latency-regression.yml": File(regression.SCENARIOS, 5 * MINUTE),
-    "model-objective-missed.yml": File(promise.SCENARIOS),
-    "model-replica-down.yml": File(replica.SCENARIOS),
-    "quantiles.yml": File(quantiles.SCENARIOS),
+    "model-certificate-expires.yml": File(scenarios_maintenance.CERTIFICATES),
+    "high-model-scenarios_latency.yml": File(scenarios_latency.SCENARIOS),
+    "inference-probe-absent.yml": File(scenarios_absent.ABSENCE),
+    "inference-probe-absent-day.yml": File(scenarios_absent.MISSED_FOR_A_DAY, 2 * MINUTE),
+    "inference-probe-no-data.yml": File(scenarios_absent.NO_DATA),
+    "inference-probe-instance-down.yml": File(scenarios_maintenance.INSTANCES),
+    "inference-probe-late.yml": File(scenarios_maintenance.LATENESS),
+    "inference-probe-reload-failed.yml": File(scenarios_maintenance.CONFIGS),
+    "inference-probe-skipped-ticks.yml": File(scenarios_maintenance.TICKS),
+    "model-down.yml": File(scenarios_outage.SCENARIOS),
+    "model-error-budget-burn.yml": File(scenarios_budget.PAGED),
+    "model-error-budget-burn-hours.yml": File(
+        scenarios_budget.TICKETED + scenarios_budget.LEFT, 2 * MINUTE
+    ),
+    "model-error-budget-burn-days.yml": File(scenarios_budget.DAYS, 10 * MINUTE),
+    "model-latency-scenarios_regression.yml": File(scenarios_regression.SCENARIOS, 5 * MINUTE),
+    "model-objective-missed.yml": File(scenarios_objective.SCENARIOS),
+    "model-replica-down.yml": File(scenarios_replica.SCENARIOS),
+    "quantiles.yml": File(scenarios_quantiles.SCENARIOS),
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from .daemon import Target
+from tests.rules.daemon import Target
 
 EVALUATION = 30
 EVERY = (15, 30, 60)

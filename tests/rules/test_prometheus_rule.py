@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from probe.prometheus_rule import read_labels, render
+from probe.cli.prometheus_rule import read_labels, render
 from tests.commands import invoke
-
-from .render import RULES
+from tests.rules.render import RULES
 
 RULE_FILE = RULES / "inference-probe.rules.yml"
 KUBERNETES = "--format=kubernetes"

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from tests.promql import Catalogue
-
-from .render import FILES, RULES, rendered
+from tests.rules.render import FILES, RULES, rendered
 
 RULE_FILE = RULES / "inference-probe.rules.yml"
 RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/README.md"

@@ -6,15 +6,15 @@ from typing import Any
 
 import yaml
 
-from probe.settings.units import format_duration, parse_duration
+from probe.config.units import format_duration, parse_duration
 from probe.slo.alerts import (
-    DOWN,
-    EVALUATION,
-    LONG_EVALUATION,
-    MISSED,
-    PAGES,
-    PROMISE,
-    TICKETS,
+    EVALUATION_INTERVAL_SECONDS,
+    HIGH_LATENCY,
+    LONG_EVALUATION_INTERVAL_SECONDS,
+    MODEL_DOWN,
+    OBJECTIVE_MISSED,
+    PAGE_BURNS,
+    TICKET_BURNS,
     Burn,
 )
 
@@ -29,7 +29,10 @@ def alerts(name: str, **labels: str) -> list[dict[str, Any]]:
 
 def test_intervals() -> None:
     """The groups are evaluated as often as is assumed."""
-    assert [parse_duration(group["interval"]) for group in GROUPS] == [EVALUATION, LONG_EVALUATION]
+    assert [parse_duration(group["interval"]) for group in GROUPS] == [
+        EVALUATION_INTERVAL_SECONDS,
+        LONG_EVALUATION_INTERVAL_SECONDS,
+    ]
 
 
 def test_objective_missed() -> None:
@@ -39,37 +42,37 @@ def test_objective_missed() -> None:
         for rule in GROUPS[0]["rules"]
         if rule.get("record") == "inference_probe:slo_evidence:log10"
     ]
-    assert windows == list(MISSED.windows)
+    assert windows == list(OBJECTIVE_MISSED.windows)
     (rule,) = alerts("ModelObjectiveMissed")
     assert re.findall(r"> ([\d.]+)", rule["expr"]) == ["6", "2", "0.5"]
-    assert (MISSED.evidence, MISSED.evidence_before) == (6, 2)
-    assert f"offset {format_duration(MISSED.before)}" in rule["expr"]
-    assert f"slo_bad:increase{format_duration(MISSED.lately)} > 0.5" in rule["expr"]
+    assert (OBJECTIVE_MISSED.evidence, OBJECTIVE_MISSED.evidence_before) == (6, 2)
+    assert f"offset {format_duration(OBJECTIVE_MISSED.before)}" in rule["expr"]
+    assert f"slo_bad:increase{format_duration(OBJECTIVE_MISSED.lately)} > 0.5" in rule["expr"]
 
 
 def test_promise() -> None:
     """The window of HighModelLatency and how long it must be bad."""
     (rule,) = alerts("HighModelLatency")
-    assert f":ratio{format_duration(PROMISE.window)}" in rule["expr"]
-    assert parse_duration(rule["for"]) == PROMISE.hold
+    assert f":ratio{format_duration(HIGH_LATENCY.window)}" in rule["expr"]
+    assert parse_duration(rule["for"]) == HIGH_LATENCY.hold
 
 
 def test_down() -> None:
     """The failures and the silence of ModelDown."""
     (rule,) = alerts("ModelDown")
-    assert f"> {DOWN.failures} - 0.5" in rule["expr"]
+    assert f"> {MODEL_DOWN.failures} - 0.5" in rule["expr"]
     (recent,) = (
         rule["expr"]
         for rule in GROUPS[0]["rules"]
         if rule.get("record") == "inference_probe:last_success:recent"
     )
-    assert f"[{format_duration(DOWN.least)}]" in recent
-    assert f"<= {DOWN.intervals} * inference_probe_interval_seconds" in recent
+    assert f"[{format_duration(MODEL_DOWN.least)}]" in recent
+    assert f"<= {MODEL_DOWN.intervals} * inference_probe_interval_seconds" in recent
 
 
 def test_burns() -> None:
     """The window pairs, their factors and how long they must hold."""
-    for level, burns in (("page", PAGES), ("ticket", TICKETS)):
+    for level, burns in (("page", PAGE_BURNS), ("ticket", TICKET_BURNS)):
         rules = alerts("ModelErrorBudgetBurn", slo_severity=level)
         assert [burn(rule) for rule in rules] == list(burns)
 
@@ -78,7 +81,7 @@ def test_pages_about_a_burn() -> None:
     """They are for objectives that ask for pages, and need as much evidence in the long window."""
     for rule in alerts("ModelErrorBudgetBurn", slo_severity="page"):
         assert re.findall(r"slo_budget:ratio(\{.*?\})", rule["expr"]) == ['{alert="page"}'] * 2
-        asked = f'{{alert="page", window="{rule["labels"]["long"]}"}} > {MISSED.evidence}'
+        asked = f'{{alert="page", window="{rule["labels"]["long"]}"}} > {OBJECTIVE_MISSED.evidence}'
         assert re.findall(r"slo_evidence:log10(.*)", rule["expr"]) == [asked]
 
 

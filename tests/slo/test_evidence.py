@@ -5,7 +5,14 @@ from math import comb, inf, log10
 
 import pytest
 
-from probe.slo.evidence import divergence, evidence, fastest, longest_interval, needed, probes_in
+from probe.slo.evidence import (
+    divergence,
+    evidence,
+    longest_interval,
+    lorden_bound,
+    min_bad_probes,
+    probes_in,
+)
 
 BUDGETS = (0.05, 0.01, 0.001)
 COUNTS = [(n, k) for n in (5, 20, 60, 300) for k in range(1, n + 1, max(1, n // 12))]
@@ -41,7 +48,7 @@ def test_evidence_of_a_total_outage() -> None:
 def test_the_count_is_the_fewest(budget: float, interval: float) -> None:
     """The count is evidence enough, and one less is not."""
     window, level = 3600, 6
-    count = needed(window, interval, budget, level)
+    count = min_bad_probes(window, interval, budget, level)
     assert count is not None
     probes, stretch = probes_in(window, interval), window / (window - 30)
     assert stretch * evidence(count, probes, budget) > level
@@ -50,7 +57,7 @@ def test_the_count_is_the_fewest(budget: float, interval: float) -> None:
 
 def test_a_window_can_be_too_small() -> None:
     """Two probes, all bad, are not evidence of 6 against a budget of 1 %."""
-    assert needed(600, 300, 0.01, 6) is None
+    assert min_bad_probes(600, 300, 0.01, 6) is None
 
 
 @pytest.mark.parametrize(("budget", "share"), list(product(BUDGETS, (0.2, 0.5, 1))))
@@ -65,5 +72,5 @@ def test_the_longest_interval_is_just_enough(budget: float, share: float) -> Non
 def test_what_is_possible() -> None:
     """Lorden's bound, by hand: 10 s x ln(259,200 / 0.1) / KL(0.5 || 0.01)."""
     assert divergence(0.5, 0.01) == pytest.approx(1.6145, abs=1e-4)
-    assert fastest(0.5, 0.01, 10) == pytest.approx(10 * 14.768 / 1.6145, rel=1e-3)
-    assert fastest(0.01, 0.01, 10) == inf
+    assert lorden_bound(0.5, 0.01, 10) == pytest.approx(10 * 14.768 / 1.6145, rel=1e-3)
+    assert lorden_bound(0.01, 0.01, 10) == inf

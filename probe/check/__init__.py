@@ -1,0 +1,1 @@
+"""The `check` command: forecasts and advice for a configuration."""

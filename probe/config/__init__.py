@@ -1,0 +1,1 @@
+"""Loads, validates and freezes the configuration."""

@@ -1,0 +1,102 @@
+"""A config of one probe made of flags: `--url http://model:5000/predict --slo "99% < 500ms"`."""
+
+import json as json_format
+import re
+from collections.abc import Set as AbstractSet
+from typing import Any, Never
+from urllib.parse import urlsplit
+
+from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError
+from probe.config.quoting import quote
+
+_SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+)\s*)?")
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_DEEPEST = 50
+
+
+class Flags:
+    """A source whose places are the flags that the values came from."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        slo: str | None,
+        interval: str | None,
+        json: str | None,
+        name: str | None,
+    ) -> None:
+        self._named = name is not None
+        self._problems: list[ConfigProblem] = []
+        probe = {"name": name_of(url) if name is None else name, "url": url}
+        parts = {"interval": interval, "objectives": self._slo(slo), "json": self._json(json)}
+        given = {key: part for key, part in parts.items() if part is not None}
+        self.value: Any = {"probes": [{**probe, **given}]}
+
+    @property
+    def problems(self) -> tuple[ConfigProblem, ...]:
+        return tuple(self._problems)
+
+    @property
+    def broken(self) -> AbstractSet[ConfigPath]:
+        return frozenset()
+
+    def problem(self, finding: UnlocatedError) -> ConfigProblem:
+        key = str(finding.keys[2])
+        flag = {"objectives": "slo", "name": "name" if self._named else "url"}.get(key, key)
+        return ConfigProblem(path=f"--{flag}", message=finding.message)
+
+    def text(self, keys: ConfigPath) -> str | None:
+        """What is not text can only come from --json, and is nowhere asked to be text."""
+        del keys
+        return None
+
+    def _slo(self, slo: str | None) -> list[dict[str, str]] | None:
+        if slo is None:
+            return None
+        match = _SLO.fullmatch(slo)
+        if match is None:
+            advice = 'write one such as "99% < 500ms", or "99%" for availability alone'
+            self._add("slo", f"not an objective: {quote(slo)}; {advice}")
+            return None
+        if match[2] is None:
+            return [{"name": "up", "target": match[1]}]
+        return [{"name": "fast", "target": match[1], "latency": match[2]}]
+
+    def _json(self, text: str | None) -> Any:
+        if text is None:
+            return None
+        try:
+            value = json_format.loads(text, parse_constant=_no_constant)
+            if not _is_deeper(value, _DEEPEST):
+                return value
+            message = f"nested more than {_DEEPEST} levels deep"
+        except RecursionError:
+            message = f"nested more than {_DEEPEST} levels deep"
+        except ValueError as error:
+            message = f"not JSON: {error}"
+        self._add("json", message)
+        return None
+
+    def _add(self, flag: str, message: str) -> None:
+        self._problems.append(ConfigProblem(path=f"--{flag}", message=message))
+
+
+def name_of(url: str) -> str:
+    """A probe's name made of the URL's host, port and path, such as "model:5000/predict"."""
+    try:
+        parts = urlsplit(_REFERENCE.sub("-", url))
+    except ValueError:
+        return "probe"
+    host = parts.netloc.rpartition("@")[2]
+    allowed = re.sub(r"[^A-Za-z0-9._:/-]+", "-", host + parts.path)
+    return allowed.lstrip("._:/-")[:200].rstrip("/-") or "probe"
+
+
+def _no_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)

@@ -1,0 +1,1 @@
+"""Assembles the daemon, reloads its configuration and handles signals."""

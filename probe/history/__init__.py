@@ -1,0 +1,1 @@
+"""Recent results and objective status of each probe, kept in memory."""

@@ -1,0 +1,1 @@
+"""HTTP client that records kernel timestamps: connections, requests and responses."""

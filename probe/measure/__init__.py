@@ -1,1 +1,0 @@
-"""One probe, from the wire to a verdict."""

@@ -1,0 +1,1 @@
+"""Metric definitions, histograms and the exposition of a scrape."""

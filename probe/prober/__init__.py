@@ -1,0 +1,1 @@
+"""Runs one probe: sends the request, evaluates the response and classifies failures."""

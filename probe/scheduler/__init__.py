@@ -1,0 +1,1 @@
+"""Decides when probes run and accounts for every tick."""

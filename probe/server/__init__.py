@@ -1,0 +1,1 @@
+"""HTTP server: metrics, pages, API and lifecycle endpoints."""

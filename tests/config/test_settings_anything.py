@@ -1,0 +1,146 @@
+"""Whatever a file holds, it is a config or it has problems."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probe.config.json_schema import json_schema
+from probe.config.loader import ConfigError, ConfigProblem, load
+from probe.server.config import WebSettings
+from probe.server.config_loader import load_web
+
+KEYS = sorted(
+    {key for part in json_schema()["$defs"].values() for key in part.get("properties", {})}
+)
+WEB = WebSettings.model_json_schema()
+WEB_KEYS = sorted(
+    {key for part in (WEB, *WEB["$defs"].values()) for key in part.get("properties", {})}
+)
+WORDS = ["10s", "99%", "1MiB", "http://a/", "https://a/", "new", "${env:A}", "${file:a}", "$.a"]
+UNITS = ["", "s", "ms", "B", "MiB", "%"]
+SIGNS = list("{}[]:,-&*!|>'\"#%@`?\\ \n\t~<=_0123456789eExa.")
+
+many_digits = st.sampled_from([20, 308, 309, 400, 4300, 4301]).map(lambda count: "9" * count)
+large = many_digits.filter(lambda digits: len(digits) <= 4300).map(int)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    large,
+    st.floats(),
+    st.builds("{}{}".format, many_digits, st.sampled_from(UNITS)),
+    st.text(max_size=10),
+    st.sampled_from(WORDS),
+)
+
+
+def nested(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Values of any shape, with these keys in them."""
+    return st.recursive(
+        scalars,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=6)
+        ),
+        max_leaves=20,
+    )
+
+
+other_keys = st.one_of(st.sampled_from(WORDS), st.text(max_size=5))
+keys = st.one_of(st.sampled_from(KEYS), other_keys)
+values = nested(keys)
+probes = st.dictionaries(keys, values, max_size=8).map(
+    lambda probe: {"name": "a", "url": "http://a", **probe}
+)
+configs = st.fixed_dictionaries(
+    {"probes": st.lists(probes, max_size=3)},
+    optional={"defaults": st.dictionaries(keys, values, max_size=5), "networks": values},
+)
+quantities = st.fixed_dictionaries(
+    {
+        "interval": scalars,
+        "max_bytes": scalars,
+        "redirects": scalars,
+        "buckets": st.lists(scalars, max_size=2),
+        "objectives": st.tuples(st.fixed_dictionaries({"target": scalars, "latency": scalars})),
+        "expect": st.fixed_dictionaries(
+            {"json": st.fixed_dictionaries({"$": st.fixed_dictionaries({"min": scalars})})}
+        ),
+    }
+)
+web_keys = st.one_of(st.sampled_from(WEB_KEYS), other_keys)
+web_configs = st.dictionaries(web_keys, nested(web_keys), max_size=4)
+yaml_text = st.text(st.one_of(st.sampled_from(SIGNS), st.characters()), max_size=80)
+
+
+def load_probe(file: Path) -> None:
+    load(file, environ={"A": "a"})
+
+
+def problems(content: bytes, read: Callable[[Path], object]) -> tuple[ConfigProblem, ...]:
+    """What is wrong with a file; any other exception than ConfigError fails the test."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "config.yml"
+        file.write_bytes(content)
+        try:
+            read(file)
+        except ConfigError as error:
+            return error.problems or (ConfigProblem(path="", message="an error without a problem"),)
+    return ()
+
+
+def examine(content: bytes, read: Callable[[Path], object] = load_probe) -> None:
+    """Each problem has a place in the file and takes one line."""
+    lines = len(content.decode(errors="replace").splitlines()) + 1
+    for problem in problems(content, read):
+        assert problem.line is not None
+        assert 1 <= problem.line <= lines
+        assert problem.column is not None
+        assert problem.column >= 1
+        assert len(str(problem).splitlines()) == 1
+
+
+@settings(deadline=None)
+@given(st.one_of(yaml_text, yaml_text.map(lambda text: "probes:\n  - " + text)))
+def test_any_text(text: str) -> None:
+    """Text that may be YAML or not."""
+    examine(text.encode(errors="surrogatepass"))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=100))
+def test_any_bytes(content: bytes) -> None:
+    """What may not even be text."""
+    examine(content)
+
+
+@settings(deadline=None)
+@given(st.one_of(configs, values))
+def test_any_values(config: Any) -> None:
+    """Well-formed values under the keys of a config, most of them in the wrong place."""
+    examine(json.dumps(config).encode())
+
+
+@settings(deadline=None)
+@given(quantities)
+def test_any_quantities(probe: Any) -> None:
+    """Any scalar where a number, or one with a unit, is expected."""
+    examine(json.dumps({"probes": [probe]}).encode())
+
+
+@settings(deadline=None)
+@given(st.one_of(yaml_text, yaml_text.map(lambda text: "tls_server_config:\n  " + text)))
+def test_any_text_as_web_config(text: str) -> None:
+    """Text that may be a web config, or YAML, or not."""
+    examine(text.encode(errors="surrogatepass"), load_web)
+
+
+@settings(deadline=None)
+@given(web_configs)
+def test_any_values_of_a_web_config(config: Any) -> None:
+    """Well-formed values under the keys of a web config, most of them in the wrong place."""
+    examine(json.dumps(config).encode(), load_web)

@@ -1,0 +1,101 @@
+"""One probe made of flags."""
+
+from pathlib import Path
+
+import pytest
+
+from probe.config.loader import ConfigError, from_flags
+from probe.config.schema import Objective
+from probe.config.secrets import Secrets
+
+URL = "http://model:5000/predict"
+
+
+def objectives(slo: str) -> list[tuple[str, float, float | None]]:
+    (probe,) = from_flags(url=URL, slo=slo, environ={}).probes
+    return [(found.name, found.target, found.latency) for found in probe.objectives]
+
+
+def test_flags_make_a_probe() -> None:
+    """A sidecar needs no file."""
+    settings = from_flags(
+        url=URL, slo="99% < 500ms", interval="1s", json='{"a": 1}', name=None, environ={}
+    )
+
+    (probe,) = settings.probes
+    assert (probe.name, probe.method, probe.interval) == ("model:5000/predict", "POST", 1)
+    assert probe.json_body == {"a": 1}
+    assert [type(found) for found in probe.objectives] == [Objective]
+
+
+def test_objectives_in_a_flag() -> None:
+    """With a threshold it is about latency, without one about availability."""
+    assert objectives("99% < 500ms") == [("fast", 0.99, 0.5)]
+    assert objectives(" 99.9%<1m30s ") == [("fast", 0.999, 90)]
+    assert objectives("99.9%") == [("up", 0.999, None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://model:5000/predict", "model:5000/predict"),
+        ("http://model/", "model"),
+        (
+            "https://user:pw@h.example/v2/models/a b?key=1".replace(" ", "%20"),
+            "h.example/v2/models/a-20b",
+        ),
+        ("http://[::1]:80/x", "1-:80/x"),
+        ("http://${env:HOST}/predict", "predict"),
+    ],
+)
+def test_the_name_comes_from_host_port_and_path(url: str, name: str) -> None:
+    """Two sidecars get two names, without credentials, query or secrets in them."""
+    (probe,) = from_flags(url=url, environ={"HOST": "hidden"}).probes
+
+    assert probe.name == name
+
+
+NO_OBJECTIVE = 'write one such as "99% < 500ms", or "99%" for availability alone'
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("url", "a:5000", 'not a URL: "a:5000"; write http://HOST:PORT/PATH, or https://'),
+        ("slo", "p99 < 1s", f'not an objective: "p99 < 1s"; {NO_OBJECTIVE}'),
+        ("slo", "0.99", f'not an objective: "0.99"; {NO_OBJECTIVE}'),
+        ("slo", "99% < 500", "a duration needs a unit; write 500ms"),
+        ("slo", "100%", '"100%" is not between 0% and 100%, both excluded'),
+        ("interval", "10", "a duration needs a unit; write 10s"),
+        ("json", "{]", "not JSON: Expecting property name enclosed in double quotes"),
+        ("json", "[NaN]", "not JSON: NaN is not a number of JSON"),
+        ("json", "[" * 100_000, "nested more than 50 levels deep"),
+        ("json", "[" * 200 + "]" * 200, "nested more than 50 levels deep"),
+        ("json", '"${env:NONE}"', "the environment variable NONE is not set"),
+        ("name", "a b", 'not a name: "a b"; use letters, digits and . _ : / -'),
+    ],
+)
+def test_what_is_wrong_with_a_flag(flag: str, value: str, said: str) -> None:
+    """The problem has the flag's name and no file."""
+    with pytest.raises(ConfigError) as caught:
+        from_flags(**{"url": URL, "environ": {}, flag: value})  # type: ignore[arg-type]
+
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.path) == (None, f"--{flag}")
+    assert str(problem).startswith(f"--{flag}: {said}")
+
+
+def test_all_flags_are_looked_at() -> None:
+    """One mistake does not hide another."""
+    with pytest.raises(ConfigError) as caught:
+        from_flags(url="x", slo="99", interval="1", json="{", environ={})
+
+    paths = [problem.path for problem in caught.value.problems]
+    assert sorted(paths) == ["--interval", "--json", "--slo", "--url"]
+
+
+def test_flags_may_hold_references() -> None:
+    """A token in a variable works as it does in a file."""
+    (probe,) = from_flags(url=URL + "?key=${env:KEY}", environ={"KEY": "a"}).probes
+
+    assert probe.url.resolve(Secrets({"KEY": "b"}, Path())) == URL + "?key=b"

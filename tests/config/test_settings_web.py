@@ -1,0 +1,156 @@
+"""Web configs: what is honoured, and what is refused by name, with its place."""
+
+import os
+from pathlib import Path
+
+import pytest
+import trustme
+
+from probe.config.errors import ConfigError
+from probe.server.config import WebSettings
+from probe.server.config_loader import load_web
+
+HASH = "$2y$10$" + "." * 53
+TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a certificate, its key, an authority, and something else."""
+    directory = tmp_path_factory.mktemp("web")
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost")
+    leaf.cert_chain_pems[0].write_to_path(str(directory / "cert.pem"))
+    leaf.private_key_pem.write_to_path(str(directory / "key.pem"))
+    authority.cert_pem.write_to_path(str(directory / "ca.pem"))
+    authority.issue_cert("other").private_key_pem.write_to_path(str(directory / "other.pem"))
+    (directory / "text").write_text("words\n")
+    return directory
+
+
+def complaints(directory: Path, content: str) -> list[str]:
+    """What is said of a file, without its name."""
+    path = directory / "web.yml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_web(path)
+    return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("content", ["---\n", "", "\n", "# only this\n  # and this\n"])
+def test_an_empty_file_asks_for_nothing(directory: Path, content: str) -> None:
+    """It is HTTP without TLS, for everybody."""
+    (directory / "web.yml").write_text(content)
+    assert load_web(directory / "web.yml") == (WebSettings(), None)
+
+
+def test_all_that_is_honoured(directory: Path) -> None:
+    """Each key of the format that does something here is taken."""
+    (directory / "web.yml").write_text(
+        f"{TLS}"
+        "  client_auth_type: RequireAndVerifyClientCert\n"
+        "  client_ca_file: ca.pem\n"
+        "  client_allowed_sans: [prometheus.example]\n"
+        "  min_version: TLS12\n"
+        "  max_version: TLS13\n"
+        "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n"
+        "  prefer_server_cipher_suites: false\n"
+        "http_server_config:\n"
+        "  http2: false\n"
+        "  headers:\n"
+        "    Content-Security-Policy: default-src 'none'\n"
+        "    X-Frame-Options: sameorigin\n"
+        "    X-Content-Type-Options: nosniff\n"
+        '    X-XSS-Protection: "0"\n'
+        "    Strict-Transport-Security: max-age=60\n"
+        f"basic_auth_users:\n  alice: {HASH}\n"
+    )
+    settings, context = load_web(directory / "web.yml")
+    assert context
+    assert settings.basic_auth_users == {"alice": HASH}
+    assert HASH not in repr(settings)
+
+
+def test_files_that_are_too_large(directory: Path) -> None:
+    """Neither a web config nor what it names is read into the memory whatever its size."""
+    (directory / "large").touch()
+    os.truncate(directory / "large", 2**40)
+    (said,) = complaints(directory, TLS.replace("cert.pem", "large"))
+    assert said == '2:14: tls_server_config.cert_file: larger than 4 MiB: "large"'
+
+    with pytest.raises(ConfigError, match=r": larger than 4 MiB$"):
+        load_web(directory / "large")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("5\n", "1:1: expected a mapping such as `basic_auth_users`, not a number"),
+        ("tls_server_config: {}\n", "1:20: tls_server_config.cert_file: this key is missing"),
+        (f"{TLS}  cert: x\n", "4:3: tls_server_config.cert: not honoured"),
+        (f"{TLS}  key: x\n", "4:3: tls_server_config.key: not honoured"),
+        (f"{TLS}  client_ca: x\n", "4:3: tls_server_config.client_ca: not honoured"),
+        (f"{TLS}  curve_preferences: []\n", "4:3: tls_server_config.curve_preferences: not hono"),
+        ("rate_limit: {burst: 1}\n", "1:1: rate_limit: not honoured"),
+        (f"{TLS}  min_version: TLS10\n", "4:16: tls_server_config.min_version: expected TLS12 or"),
+        (
+            f"{TLS}  min_version: TLS13\n  max_version: TLS12\n",
+            "5:16: tls_server_config.max_version: older than min_version",
+        ),
+        (
+            f"{TLS}  client_auth_type: RequireAnyClientCert\n",
+            "4:21: tls_server_config.client_auth_type: expected NoClientCert, ",
+        ),
+        (
+            f"{TLS}  client_auth_type: RequireAndVerifyClientCert\n",
+            "2:3: tls_server_config.client_ca_file: RequireAndVerifyClientCert needs",
+        ),
+        (f"{TLS}  client_ca_file: ca.pem\n", "4:19: tls_server_config.client_ca_file: no client"),
+        (f"{TLS}  client_allowed_sans: [x]\n", "4:24: tls_server_config.client_allowed_sans: need"),
+        (f"{TLS}  cipher_suites: [TLS_RSA_X]\n", "4:19: tls_server_config.cipher_suites[0]: expe"),
+        (f"{TLS}  cert_fil: x\n", "4:3: tls_server_config.cert_fil: unknown key, did you mean `c"),
+        (
+            TLS.replace("cert.pem", "text"),
+            '2:14: tls_server_config.cert_file: no certificates (PEM) in the file: "text"',
+        ),
+        (
+            TLS.replace("key.pem", "other.pem"),
+            "3:13: tls_server_config.key_file: the private key is not that of the certificate",
+        ),
+        (TLS.replace("key.pem", "none"), '3:13: tls_server_config.key_file: no such file: "none"'),
+        ("http_server_config: {http2: true}\n", "1:29: http_server_config.http2: HTTP/2 is not sp"),
+        (
+            "http_server_config: {headers: {X-Frame-Options: x}}\n",
+            "1:49: http_server_config.headers.X-Frame-Options: expected deny or sameorigin",
+        ),
+        (
+            "http_server_config: {headers: {Server: x}}\n",
+            "1:32: http_server_config.headers.Server: unknown key; known are Content-Security-Pol",
+        ),
+        (
+            'http_server_config: {headers: {X-XSS-Protection: "a\\nb"}}\n',
+            "1:50: http_server_config.headers.X-XSS-Protection: expected the value of a header",
+        ),
+        ("basic_auth_users: {alice: secret}\n", "1:27: basic_auth_users.alice: not a bcrypt hash"),
+        ("basic_auth_users: {alice: 5}\n", "1:27: basic_auth_users.alice: expected text; put"),
+        (
+            f'basic_auth_users: {{"a:b": "{HASH}"}}\n',
+            '1:20: basic_auth_users["a…"]: not a user\'s name',
+        ),
+        (
+            f"basic_auth_users: {{alice:{HASH}secret}}\n",
+            '1:20: basic_auth_users["alice…"]: not a user\'s name',
+        ),
+        ("basic_auth_users: {70:50: x}\n", '1:20: basic_auth_users["70…"]: a key must be text; p'),
+        (
+            f"basic_auth_users: {{alice: {HASH.replace('10', '31')}}}\n",
+            "1:27: basic_auth_users.alice: a bcrypt cost of 31; expected 4 to 16",
+        ),
+    ],
+)
+def test_what_is_refused(directory: Path, content: str, complaint: str) -> None:
+    """By name, with its place and what to write instead; no secret is repeated."""
+    said = complaints(directory, content)
+    assert any(line.startswith(complaint) for line in said), said
+    assert "secret" not in "".join(said)
+    assert HASH not in "".join(said)

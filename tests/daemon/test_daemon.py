@@ -1,0 +1,281 @@
+"""The daemon as a process."""
+
+import asyncio
+import json
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from probe.clock import SECOND, Clock
+from probe.daemon.daemon import Daemon
+from probe.prober.prober import Prober
+from probe.result import Result
+from probe.server.server import listen
+from probe.threads import ThreadCache
+from tests.builders import result_of, settings_of
+from tests.commands import running
+from tests.servers import OK, answering, hanging, serving
+
+
+def _config(directory: Path, *probes: Mapping[str, object], **defaults: object) -> str:
+    path = directory / "probe.yml"
+    path.write_text(
+        yaml.safe_dump({"defaults": defaults, "probes": [dict(probe) for probe in probes]})
+    )
+    return f"--config.file={path}"
+
+
+def test_a_sidecar_needs_no_file() -> None:
+    """`run --url --slo` probes, counts and tells the objective."""
+    with (
+        serving(answering()) as url,
+        running(f"--url={url}predict", "--slo=99% < 500ms", "--interval=100ms") as daemon,
+    ):
+        daemon.wait_for("inference_probe_runs_total", 3)
+        name = url.removeprefix("http://") + "predict"
+        objective = (
+            f'{{probe="{name}",slo="fast",signal="latency",threshold="0.5",alert="page"}} 0.99'
+        )
+        assert objective in daemon.get("/metrics").text
+        assert daemon.total("inference_probe_latency_seconds_count") >= 3
+        assert daemon.terminate() == 0
+
+
+def test_variables_are_enough() -> None:
+    """Nothing but environment variables, as a container has them."""
+    with serving(answering()) as url:
+        environ = {
+            "INFERENCE_PROBE_URL": url,
+            "INFERENCE_PROBE_SLO": "99.9%",
+            "INFERENCE_PROBE_INTERVAL": "100ms",
+            "INFERENCE_PROBE_NAME": "mine",
+            "INFERENCE_PROBE_LOG_FORMAT": "logfmt",
+        }
+        with running(environ=environ) as daemon:
+            daemon.wait_for("inference_probe_runs_total", 2)
+            assert 'threshold="+Inf"' in daemon.get("/metrics").text
+
+
+def test_probing_on_demand_touches_no_metric(tmp_path: Path) -> None:
+    """`/probe` runs the configured probe and counts nowhere."""
+    with (
+        serving(answering()) as url,
+        running(_config(tmp_path, {"name": "m", "url": url}, interval="1h")) as daemon,
+    ):
+        answer = daemon.get("/probe?name=m").json()
+        assert (answer["success"], answer["cached"]) == (True, False)
+        for metric in ("runs_total", "ticks_total", "latency_seconds_count", "failures_total"):
+            assert daemon.total(f"inference_probe_{metric}") == 0
+
+
+def test_200_probes_a_second_lose_no_tick(tmp_path: Path) -> None:
+    """Of 200 probes, each once per second, none is skipped and all are accounted for.
+
+    Ten seconds here; the minute is `python -m bench.ticks`.
+    """
+    probes: list[dict[str, object]] = [{"name": f"model-{n}"} for n in range(200)]
+    with serving(answering(delay=0.02)) as url:
+        config = _config(tmp_path, *probes, url=url, interval="1s", timeout="2s")
+        with running(config) as daemon:
+            time.sleep(10)
+            text = daemon.get("/metrics").text
+            assert daemon.terminate() == 0
+    totals = {
+        name: sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith(f"inference_probe_{name}{{")
+        )
+        for name in ("ticks_total", "runs_total", "skipped_total", "in_flight", "failures_total")
+    }
+    assert totals["ticks_total"] == totals["runs_total"] + totals["in_flight"]
+    assert (totals["skipped_total"], totals["failures_total"]) == (0, 0)
+    assert totals["ticks_total"] >= 1900
+
+
+def test_a_hanging_endpoint_does_not_thin_out_its_histogram(tmp_path: Path) -> None:
+    """Probes start on time although the last has not come back: no coordinated omission."""
+    probe = {"name": "m", "interval": "100ms", "timeout": "1s", "startup_grace": "0s"}
+    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+        daemon.wait_for("inference_probe_ticks_total", 30)
+        assert daemon.total("inference_probe_in_flight") >= 9
+        assert daemon.total("inference_probe_skipped_total") == 0
+        text = daemon.get("/metrics").text
+    assert 'failures_total{probe="m",reason="first_byte_timeout"} 0.0' not in text
+
+
+def test_stopping_drains(tmp_path: Path) -> None:
+    """SIGTERM: no new probe starts, those in flight come back, scrapes are answered meanwhile, and
+    the pages say so.
+    """
+    started = []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        started.append(time.monotonic())
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(1.5)
+        writer.write(OK)
+        await writer.drain()
+
+    config = _config(tmp_path, {"name": "m", "interval": "400ms", "timeout": "5s"})
+    with serving(slow) as url:
+        (tmp_path / "probe.yml").write_text(
+            (tmp_path / "probe.yml").read_text().replace("name: m", f"name: m\n  url: {url}")
+        )
+        with running(config) as daemon:
+            daemon.wait_for("inference_probe_in_flight", 2)
+            daemon.process.send_signal(signal.SIGTERM)
+            stopped = time.monotonic()
+            time.sleep(0.7)
+            ticks = daemon.total("inference_probe_ticks_total")
+            assert daemon.total("inference_probe_in_flight") >= 1
+            assert "Stopping" in daemon.get("/api/v1/probes").json()["standstill"]
+            time.sleep(0.3)
+            assert daemon.total("inference_probe_ticks_total") == ticks
+            assert daemon.process.wait(5) == 0
+    assert max(started) < stopped + 0.2
+
+
+def test_stopping_gives_up_what_hangs(tmp_path: Path) -> None:
+    """The drain ends with the longest deadline, even where an endpoint would hang longer."""
+    probe = {"name": "m", "interval": "200ms", "timeout": "1s"}
+    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+        daemon.wait_for("inference_probe_in_flight", 2)
+        began = time.monotonic()
+        assert daemon.terminate() == 0
+        assert time.monotonic() - began < 4
+
+
+def test_the_drain_is_no_longer_than_the_longest_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a probe does not keep its deadline: what it waits for is no answer any more."""
+    running, released = threading.Event(), threading.Event()
+
+    def run(*_: object) -> Result:
+        running.set()
+        released.wait(30)
+        return result_of()
+
+    monkeypatch.setattr(Prober, "run", run)
+    probe = {"name": "model", "url": "http://127.0.0.1:1/", "interval": "200ms", "timeout": "1s"}
+    daemon = Daemon(
+        settings_of(tmp_path, probe),
+        listen("127.0.0.1:0"),
+        environ={},
+        base=tmp_path,
+        clock=Clock(),
+    )
+    daemon.start()
+    try:
+        assert running.wait(10)
+        began = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - began < 6
+    finally:
+        released.set()
+
+
+def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon whose ticks do not return says so to the kubelet and on its pages; a paused one is
+    healthy.
+    """
+    hung, released, ahead = threading.Event(), threading.Event(), 0
+
+    def submit(*_: object) -> None:
+        hung.set()
+        released.wait(30)
+
+    monkeypatch.setattr(ThreadCache, "submit", submit)
+    listener = listen("127.0.0.1:0")
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    daemon = Daemon(
+        settings_of(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/", "interval": "200ms"}),
+        listener,
+        environ={},
+        base=tmp_path,
+        clock=Clock(monotonic=lambda: time.monotonic_ns() + ahead),
+        enable_lifecycle=True,
+    )
+    daemon.start()
+    try:
+        assert hung.wait(10)
+        requests.post(f"{url}/-/pause", timeout=10).raise_for_status()
+        assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 200
+        assert "Paused" in requests.get(f"{url}/api/v1/probes", timeout=10).json()["standstill"]
+        requests.post(f"{url}/-/resume", timeout=10).raise_for_status()
+        ahead = 11 * SECOND
+        assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 503
+        answer = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
+        assert "stopped ticking" in answer["standstill"]
+    finally:
+        released.set()
+        daemon.stop()
+
+
+def test_a_starting_model_is_not_charged(tmp_path: Path) -> None:
+    """Until its first success a model's failures are `startup`, in no histogram, and suspended."""
+    probe = {"name": "m", "url": "http://127.0.0.1:1/", "interval": "100ms"}
+    with running(_config(tmp_path, probe)) as daemon:
+        daemon.wait_for("inference_probe_failures_total", 3)
+        text = daemon.get("/metrics").text
+        assert 'suspended{probe="m",reason="startup"} 1.0' in text
+        assert 'failures_total{probe="m",reason="refused"} 0.0' in text
+        assert daemon.total("inference_probe_latency_seconds_count") == 0
+        assert daemon.get("/probe?name=m").json()["reason"] == "refused"
+
+
+def test_log_lines_are_fields(tmp_path: Path) -> None:
+    """At debug each failure is a line of JSON with probe, reason and detail."""
+    probe = {"name": "m", "url": "http://127.0.0.1:1/", "interval": "100ms", "startup_grace": "0s"}
+    config = _config(tmp_path, probe)
+    with running(config, "--log.level=debug") as daemon:
+        daemon.wait_for("inference_probe_failures_total", 1)
+        daemon.terminate()
+        lines = daemon.log().splitlines()
+    failures = [line for line in lines if 'msg="probe failed"' in line]
+    assert failures
+    assert "probe=m reason=refused detail=" in failures[0]
+    assert json.loads(failures[0].partition("detail=")[2].partition('" ')[0] + '"')
+
+
+def test_a_change_of_state_is_told_once(tmp_path: Path) -> None:
+    """At info a model that goes down is one line, however long it is down."""
+    probe = {"name": "m", "url": "http://127.0.0.1:1/", "interval": "100ms", "startup_grace": "0s"}
+    with running(_config(tmp_path, probe)) as daemon:
+        daemon.wait_for("inference_probe_failures_total", 5)
+        daemon.terminate()
+        lines = daemon.log().splitlines()
+    failing = [line for line in lines if 'msg="probe is failing" probe=m reason=refused' in line]
+    assert len(failing) == 1
+
+
+def test_no_signal_is_lost(tmp_path: Path) -> None:
+    """A reload and an end that are asked for at once, while many threads run: it ends."""
+    probes = [{"name": f"m{n}", "interval": "100ms", "timeout": "1s"} for n in range(20)]
+    with serving(hanging) as url:
+        config = _config(tmp_path, *probes, url=url)
+        for _ in range(4):
+            with running(config) as daemon:
+                daemon.wait_for("inference_probe_in_flight", 100)
+                daemon.process.send_signal(signal.SIGHUP)
+                assert daemon.terminate() == 0
+
+
+def test_a_second_interrupt_is_not_waited_for(tmp_path: Path) -> None:
+    """Who asks twice to stop does not wait for the drain."""
+    probe = {"name": "m", "interval": "200ms", "timeout": "9s"}
+    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+        daemon.wait_for("inference_probe_in_flight", 2)
+        daemon.process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        began = time.monotonic()
+        daemon.process.send_signal(signal.SIGINT)
+        daemon.process.wait(5)
+        assert time.monotonic() - began < 2

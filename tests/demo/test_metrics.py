@@ -1,0 +1,40 @@
+"""What is read off the daemon's metrics."""
+
+import pytest
+
+from probe.demo.metrics import Objective, ProbeCounts
+
+METRICS = """
+# TYPE inference_probe_latency_seconds histogram
+inference_probe_latency_seconds_bucket{probe="a",outcome="success",le="0.1"} 10
+inference_probe_latency_seconds_bucket{probe="a",outcome="success",le="0.5"} 90
+inference_probe_latency_seconds_bucket{probe="a",outcome="success",le="1.0"} 100
+inference_probe_latency_seconds_bucket{probe="a",outcome="success",le="+Inf"} 100
+inference_probe_latency_seconds_count{probe="a",outcome="success"} 100
+inference_probe_latency_seconds_bucket{probe="a",outcome="failure",le="+Inf"} 20
+inference_probe_latency_seconds_count{probe="a",outcome="failure"} 20
+# TYPE inference_probe_slo_objective_ratio gauge
+inference_probe_slo_objective_ratio{probe="a",slo="fast",threshold="0.5",alert="page"} 0.99
+inference_probe_slo_objective_ratio{probe="a",slo="up",threshold="+Inf",alert="page"} 0.999
+"""
+
+
+def test_good_are_successes_under_the_threshold() -> None:
+    """Failures count against it, whatever their latency; availability is another objective."""
+    counts = ProbeCounts.read(METRICS)
+    assert counts.objective == Objective(ratio=0.99, threshold="0.5")
+    assert counts.good == pytest.approx(90 / 120)
+
+
+@pytest.mark.parametrize(("q", "seconds"), [(0.05, 0.05), (0.5, 0.3), (0.95, 0.75), (1.0, 1.0)])
+def test_quantiles_interpolate(q: float, seconds: float) -> None:
+    """Of successes, linear within a bucket."""
+    assert ProbeCounts.read(METRICS).quantile(q) == pytest.approx(seconds)
+
+
+def test_since_shows_what_is_new() -> None:
+    """Nothing is left of what both had; then there are no latencies to show."""
+    counts = ProbeCounts.read(METRICS)
+    assert counts.since(ProbeCounts()).good == counts.good
+    assert counts.since(counts).finished == 0
+    assert str(counts.since(counts)).strip() == ""

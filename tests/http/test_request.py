@@ -1,0 +1,325 @@
+"""What goes over the wire, and what never does."""
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+from responses import matchers
+
+from probe import __version__
+from probe.clock import Clock
+from probe.config.secrets import Secrets
+from probe.http.client import ConnectionPool
+from probe.prober.prober import Prober
+from probe.result import Reason
+from tests.http.conftest import Serve
+from tests.probing import detail, make_prober, names, read_probe, reason, run
+from tests.raw_servers import Peer, Received, always, answer
+
+
+def sent(serve: Serve, path: str = "/", *, host: str = "127.0.0.1", **how: Any) -> Received:
+    """The request that a server gets from a probe."""
+    server = serve(always(answer()))
+    assert reason(run(server.url(path, host=host), **how)) is None
+    (received,) = server.requests
+    return received
+
+
+def test_a_plain_request_says_who_asks_and_no_more(serve: Serve) -> None:
+    """Four headers; nothing invites compression, cookies or a second request."""
+    received = sent(serve)
+
+    assert received.line == "GET / HTTP/1.1"
+    assert {name for name, _ in received.headers} == {"host", "user-agent", "accept", "connection"}
+    assert received.header("user-agent") == f"inference-probe/{__version__}"
+    assert received.header("connection") == "close"
+    assert received.body == b""
+
+
+def test_a_reused_connection_is_asked_for(serve: Serve, pool: ConnectionPool) -> None:
+    """`connection: reuse` says so to the server."""
+    assert sent(serve, pool=pool).header("connection") == "keep-alive"
+
+
+def test_headers_of_the_config_win(serve: Serve) -> None:
+    """In any case, and once: two Host headers are an error of HTTP (RFC 9112, 3.2)."""
+    mine = {
+        "user-agent": "mine",
+        "ACCEPT": "application/json",
+        "host": "model.internal",
+        "content-type": "application/x-ndjson",
+        "X-Empty": "",
+        "X-Latin": "grün",
+    }
+
+    received = sent(serve, headers=mine, json={"a": 1})
+
+    for name, value in mine.items():
+        assert received.header(name.lower()) == value
+
+
+def test_json_is_sent_as_json(serve: Serve) -> None:
+    """With its type and length, by POST."""
+    document = {"data": ["ä", 1.5, None, True]}
+
+    received = sent(serve, json=document)
+
+    assert received.line == "POST / HTTP/1.1"
+    assert received.header("content-type") == "application/json"
+    assert received.header("content-length") == str(len(received.body))
+    assert json.loads(received.body) == document
+
+
+@pytest.mark.parametrize("document", [{}, [], 0, False, ""])
+def test_empty_json_is_sent_too(serve: Serve, document: Any) -> None:
+    """It is not the same as no body."""
+    assert json.loads(sent(serve, json=document).body) == document
+
+
+def test_text_is_sent_as_it_is(serve: Serve) -> None:
+    """In UTF-8, its length in bytes, and of no type that nobody stated."""
+    received = sent(serve, body="grün\r\n", method="PUT")
+
+    assert received.line == "PUT / HTTP/1.1"
+    assert received.body == "grün\r\n".encode()
+    assert received.header("content-length") == "7"
+    assert received.header("content-type") is None
+
+
+def test_a_file_is_sent_byte_by_byte(serve: Serve, tmp_path: Path) -> None:
+    """An image, for instance."""
+    (tmp_path / "image").write_bytes(bytes(range(256)))
+
+    received = sent(serve, body_file="image", base=tmp_path)
+
+    assert received.line == "POST / HTTP/1.1"
+    assert received.body == bytes(range(256))
+
+
+@pytest.mark.parametrize("keys", [{"body": ""}, {"body_file": "empty"}, {"method": "POST"}])
+def test_a_post_without_content_says_its_length(
+    serve: Serve, tmp_path: Path, keys: dict[str, str]
+) -> None:
+    """Servers answer 411 otherwise."""
+    (tmp_path / "empty").touch()
+
+    received = sent(serve, base=tmp_path, **keys)
+
+    assert received.line == "POST / HTTP/1.1"
+    assert received.header("content-length") == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/a/b?c=d&e=f%20g", "/a/b?c=d&e=f%20g"),
+        ("", "/"),
+        ("?q=1", "/?q=1"),
+        ("/grün", "/gr%C3%BCn"),
+        ("/v2/models/a:b/infer", "/v2/models/a:b/infer"),
+    ],
+)
+def test_the_target_is_path_and_query(serve: Serve, path: str, target: str) -> None:
+    """As written, and encoded where it must be."""
+    assert sent(serve, path).line == f"GET {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "listen", "wanted"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1:{port}"),
+        ("[::1]", "::1", "[::1]:{port}"),
+        ("MODEL.test", "127.0.0.1", "model.test:{port}"),
+        ("user:pass@model.test", "127.0.0.1", "model.test:{port}"),
+    ],
+)
+def test_the_host_header_is_host_and_port(
+    serve: Serve, host: str, listen: str, wanted: str
+) -> None:
+    """With brackets where they belong, and without user and password."""
+    server = serve(always(answer()), host=listen)
+
+    result = run(server.url(host=host), getaddrinfo=names(model_test="127.0.0.1"))
+
+    assert reason(result) is None
+    assert server.requests[0].header("host") == wanted.format(port=server.port)
+
+
+def test_user_and_password_of_the_url_become_authorization(serve: Serve) -> None:
+    """Decoded; and not where the config has an Authorization of its own."""
+    host = "ann:p%40ss@127.0.0.1"
+    expected = "Basic " + b64encode(b"ann:p@ss").decode()
+
+    assert sent(serve, host=host).header("authorization") == expected
+    own = sent(serve, host=host, headers={"authorization": "Bearer x"})
+    assert own.header("authorization") == "Bearer x"
+
+
+def test_the_environment_adds_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither its proxies nor a .netrc: they would change what is measured, silently."""
+    trap = serve(always(answer(status="500 Trap")))
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login ann password secret\n")
+    netrc.chmod(0o600)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, trap.url())
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    server = serve(always(answer(b"", "Location: /on", status="302 Found")))
+    assert requests.utils.get_netrc_auth(server.url()) == ("ann", "secret")
+
+    run(server.url(), redirects=1)
+
+    assert trap.connections == 0
+    assert len(server.requests) == 2
+    assert {request.header("authorization") for request in server.requests} == {None}
+
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n"])
+def test_a_failure_is_not_tried_again(serve: Serve, reply: bytes) -> None:
+    """One tick, one request: a retry would hide what the client has felt."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(reply)
+        peer.reset()
+
+    server = serve(script)
+
+    result = run(server.url())
+
+    assert result.failure
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+def test_a_reset_on_a_reused_connection_is_not_tried_again(
+    serve: Serve, pool: ConnectionPool
+) -> None:
+    """It was alive when the request was sent: the request may have been worked on."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer())
+        peer.request()
+        peer.reset()
+
+    server = serve(script)
+    prober = make_prober(server.url(), pool=pool, json={})
+
+    assert reason(prober.run()) is None
+    assert reason(prober.run()) is Reason.RESET
+    assert len(server.requests) == 2
+
+
+def test_a_secret_that_changes_is_used_at_once(serve: Serve, tmp_path: Path) -> None:
+    """In URL, header and body; what does not change stays."""
+    (tmp_path / "token").write_text("one\n")
+    server = serve(always(answer()))
+    prober = make_prober(
+        server.url("/?key=${file:token}"),
+        base=tmp_path,
+        headers={"Authorization": "Bearer ${file:token}"},
+        json={"a": ["${file:token}", "x"]},
+    )
+
+    for word in ("one", "three"):
+        (tmp_path / "token").write_text(f"{word}\n")
+        assert reason(prober.run()) is None
+        received = server.requests[-1]
+        assert received.line == f"POST /?key={word} HTTP/1.1"
+        assert received.header("authorization") == f"Bearer {word}"
+        assert json.loads(received.body) == {"a": [word, "x"]}
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5", "ftp"])
+def test_a_proxy_that_changes_is_one_that_we_speak(tmp_path: Path, scheme: str) -> None:
+    """What a config could not have is not spoken to in another way; nobody is told what it was."""
+    (tmp_path / "proxy").write_text("http://127.0.0.1:1")
+    prober = make_prober("http://model.invalid", base=tmp_path, proxy="${file:proxy}")
+    (tmp_path / "proxy").write_text(f"{scheme}://user:secret@127.0.0.1:1")
+
+    result = prober.run()
+
+    assert reason(result) is Reason.INTERNAL
+    assert "has changed: it is no URL now" in detail(result)
+
+
+def test_a_variable_is_put_into_a_text_body(serve: Serve) -> None:
+    """References work there, too."""
+    assert sent(serve, body="key=${env:KEY}", environ={"KEY": "abc"}).body == b"key=abc"
+
+
+def test_the_request_is_one_piece(serve: Serve) -> None:
+    """Headers and body in one segment: there is one instant of sending."""
+    pieces: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        pieces.append(peer.connection.recv(65536))
+        peer.send(answer())
+
+    run(serve(script).url(), json={"a": 1})
+
+    assert pieces[0].endswith(b'{"a": 1}')
+
+
+# From here on no wire is needed: any adapter of requests is a transport.
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """Knows nothing of certificates."""
+
+    certificate_not_after: float | None = None
+
+
+def with_requests(url: str, **keys: Any) -> Prober:
+    secrets = Secrets({}, Path())
+    probe = read_probe(url, secrets, Path(), keys)
+    return Prober(probe, secrets, lambda *_: Adapter(), Clock())
+
+
+@responses.activate
+def test_any_transport_will_do() -> None:
+    """A prober needs an adapter's `send` and a Response; what it makes of them is the same."""
+    responses.post(
+        "http://model/predict",
+        json={"result": "positive"},
+        match=[matchers.json_params_matcher({"data": "x"})],
+    )
+    expect = {"json": {"$.result": {"in": ["positive", "negative"]}}}
+
+    result = with_requests("http://model/predict", json={"data": "x"}, expect=expect).run()
+
+    assert reason(result) is None
+    assert result.status == 200
+    assert result.size == len('{"result": "positive"}')
+    assert result.phases == {}
+    assert result.certificate_not_after is None
+
+
+@responses.activate
+def test_an_unexpected_value_is_told() -> None:
+    """Where it was, what it was, and what it should have been."""
+    responses.get("http://model/", json={"result": "neutral"})
+    expect = {"json": {"$.result": {"in": ["positive", "negative"]}}}
+
+    result = with_requests("http://model/", expect=expect).run()
+
+    assert reason(result) is Reason.ASSERTION
+    assert detail(result) == '$.result is "neutral", none of ["positive", "negative"]'
+
+
+@responses.activate
+def test_a_bug_is_a_result() -> None:
+    """Whatever a transport raises, `run` does not."""
+    responses.get("http://model/", body=ZeroDivisionError("a bug"))
+
+    result = with_requests("http://model/").run()
+
+    assert reason(result) is Reason.INTERNAL
+    assert "a bug" in detail(result)

@@ -1,0 +1,65 @@
+"""A process that was stopped: the deadline passes, and the server is not to blame."""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from probe.clock import SECOND, Clock
+from probe.http import timed_socket
+from probe.result import Reason
+from tests.http.conftest import Serve
+from tests.probing import detail, reason, run
+from tests.raw_servers import Peer, answer
+
+if not timed_socket.HAS_KERNEL_TIMESTAMPS:
+    pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
+
+
+@dataclass
+class Sleep:
+    """The clocks of a process that finds them ahead of where it left them.
+
+    The kernel's stamps are not: what arrived, arrived while it slept.
+    """
+
+    skipped: int = 0
+
+    def clock(self) -> Clock:
+        return Clock(
+            monotonic=lambda: time.monotonic_ns() + self.skipped,
+            wall=lambda: time.time_ns() + self.skipped,
+        )
+
+
+def test_an_answer_that_came_in_time_is_a_success(serve: Serve) -> None:
+    """It is read after the deadline, in several reads, and tells the time that it took."""
+    sleep = Sleep()
+    paused = []
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        paused.append(peer.pause(0.05))
+        sleep.skipped = 10 * SECOND
+        peer.send(answer(b"x" * 100_000))
+
+    result = run(serve(script).url(), clock=sleep.clock(), timeout="1s")
+
+    assert reason(result) is None
+    assert result.latency == pytest.approx(paused[0], abs=0.03)
+    assert result.correction > 9
+
+
+def test_a_step_that_nobody_took_is_internal(serve: Serve) -> None:
+    """A redirect came in time, and the deadline passed before the next request was sent."""
+    sleep = Sleep()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        sleep.skipped = 10 * SECOND
+        peer.send(answer(b"", "Location: /next", status="302 Found"))
+
+    result = run(serve(script).url(), clock=sleep.clock(), timeout="1s", redirects=1)
+
+    assert reason(result) is Reason.INTERNAL
+    assert "before the next step" in detail(result)

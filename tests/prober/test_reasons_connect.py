@@ -1,0 +1,240 @@
+"""The rows of the table of reasons that strike before a connection stands."""
+
+import errno
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from probe.http.timed_socket import TimedSocket
+from probe.result import Phase, Reason
+from tests.http.conftest import Serve
+from tests.probing import detail, make_prober, names, reason, run, usual
+from tests.raw_servers import always, answer, free_port
+
+
+def unknown(host: str, *_: Any) -> list[tuple[Any, ...]]:
+    """A name server that is well and knows nobody."""
+    raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {host}")
+
+
+@pytest.fixture
+def hanging() -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """A name server that does not answer until the test is over."""
+    over = threading.Event()
+
+    def getaddrinfo(host: str, *rest: Any) -> list[tuple[Any, ...]]:
+        if rest[-1] & socket.AI_NUMERICHOST:
+            return list(socket.getaddrinfo(host, *rest))
+        over.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "too late")
+
+    yield getaddrinfo
+    over.set()
+
+
+def test_an_unknown_name_is_dns() -> None:
+    """A name under .invalid exists nowhere (RFC 6761)."""
+    result = run("http://model.invalid/", getaddrinfo=unknown)
+
+    assert reason(result) is Reason.DNS
+    assert set(result.phases) == {Phase.DNS}
+
+
+def test_a_lookup_that_hangs_is_dns(hanging: Callable[..., list[tuple[Any, ...]]]) -> None:
+    """A lookup that ran out of time is a matter of names, and took the whole timeout."""
+    result = usual("http://model.test/", getaddrinfo=hanging, timeout="300ms")
+
+    assert reason(result) is Reason.DNS
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
+def test_a_name_that_idna_cannot_encode_is_dns(host: str, serve: Serve) -> None:
+    """An empty label, or one of 64 characters, in a redirect: a config would be refused."""
+    moved = answer(b"", f"Location: http://{host}/", status="302 Found")
+
+    assert reason(run(serve(always(moved)).url(), redirects=1)) is Reason.DNS
+
+
+def test_a_port_without_listener_is_refused() -> None:
+    """Nobody listens there: a model that has died."""
+    result = run(f"http://127.0.0.1:{free_port()}/")
+
+    assert reason(result) is Reason.REFUSED
+    assert set(result.phases) == {Phase.CONNECT}
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH])
+def test_an_address_without_a_way_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A sandbox has a default route: the kernel's word is put into the socket's mouth."""
+
+    def connect(*_: Any) -> None:
+        raise OSError(number, "no way")
+
+    monkeypatch.setattr(TimedSocket, "connect_within", connect)
+
+    assert reason(run("http://192.0.2.1/")) is Reason.UNREACHABLE
+
+
+def test_a_model_that_refuses_is_down_though_ipv6_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Localhost is ::1, too, where the kernel has no IPv6: that must not make it our fault."""
+    port = free_port()
+    places = [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port, 0, 0))]
+    connect = TimedSocket.connect_within
+
+    def without_ipv6(self: TimedSocket, address: tuple[Any, ...], share: float) -> None:
+        if self.family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        connect(self, address, share)
+
+    def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
+        return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in places]
+
+    monkeypatch.setattr(TimedSocket, "connect_within", without_ipv6)
+
+    assert reason(run(f"http://localhost:{port}/", getaddrinfo=getaddrinfo)) is Reason.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("numbers", "wanted"),
+    [
+        ((errno.EADDRNOTAVAIL, errno.EHOSTUNREACH), Reason.UNREACHABLE),
+        ((errno.EHOSTUNREACH, errno.EADDRNOTAVAIL), Reason.UNREACHABLE),
+        ((errno.EHOSTUNREACH, errno.ECONNREFUSED), Reason.REFUSED),
+        ((errno.ECONNREFUSED, errno.EHOSTUNREACH), Reason.REFUSED),
+    ],
+)
+def test_of_several_addresses_the_error_counts_that_tells_the_most(
+    monkeypatch: pytest.MonkeyPatch, numbers: tuple[int, int], wanted: Reason
+) -> None:
+    """What the server says before what the network says, and that before what we say."""
+    said = iter(numbers)
+
+    def connect(*_: Any) -> None:
+        raise OSError(next(said), "as the test says")
+
+    def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
+        places = [("192.0.2.1", 80), ("192.0.2.2", 80)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+    monkeypatch.setattr(TimedSocket, "connect_within", connect)
+
+    assert reason(run("http://model.test/", getaddrinfo=getaddrinfo)) is wanted
+
+
+def test_the_next_address_is_tried(serve: Serve) -> None:
+    """A host with a dead address and a living one answers."""
+    server = serve(always(answer()), host="127.0.0.1")
+
+    def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
+            for address in ("127.0.0.9", "127.0.0.1")
+        ]
+
+    assert reason(run(server.url(host="model"), getaddrinfo=getaddrinfo)) is None
+
+
+def test_an_address_that_drops_packets_leaves_time_for_the_next(serve: Serve) -> None:
+    """Half of the time goes to the first of two addresses, and the second one answers."""
+    server = serve(always(answer()))
+    with full_queue() as full:
+
+        def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+                for address in (full.getsockname(), ("127.0.0.1", server.port))
+            ]
+
+        result = usual(server.url(host="model"), getaddrinfo=getaddrinfo, timeout="600ms")
+
+    assert reason(result) is None
+    assert result.phases[Phase.CONNECT] == pytest.approx(0.3, abs=0.05)
+
+
+class full_queue:  # noqa: N801  (a context manager reads as a function)
+    """A listener that accepts nobody and has no room: SYNs are dropped."""
+
+    def __enter__(self) -> socket.socket:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self._waiting = [socket.socket() for _ in range(4)]
+        for one in self._waiting:
+            one.setblocking(False)
+            one.connect_ex(self._listener.getsockname())
+        return self._listener
+
+    def __exit__(self, *_: object) -> None:
+        for one in (*self._waiting, self._listener):
+            one.close()
+
+
+def test_a_full_listen_queue_is_a_connect_timeout() -> None:
+    """A server that is too busy to accept drops what comes."""
+    with full_queue() as full:
+        port = full.getsockname()[1]
+        result = usual(f"http://127.0.0.1:{port}/", timeout="300ms")
+
+    assert reason(result) is Reason.CONNECT_TIMEOUT
+    assert set(result.phases) == {Phase.CONNECT}
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("networks", "host"),
+    [
+        ({"deny": ["127.0.0.0/8"]}, "127.0.0.1"),
+        ({"deny": ["127.0.0.0/8"]}, "[::ffff:127.0.0.1]"),
+        ({"deny": ["127.0.0.0/8"]}, "2130706433"),
+        ({"deny": ["127.0.0.0/8"]}, "model.test"),
+        ({"deny": ["127.0.0.0/8"], "allow": ["127.0.0.1/32"]}, "127.0.0.1"),
+        ({"allow": ["10.0.0.0/8"]}, "127.0.0.1"),
+        ({}, "169.254.169.254"),
+        ({}, "[::ffff:169.254.169.254]"),
+        ({}, "[fe80::1]"),
+    ],
+)
+def test_a_forbidden_address_is_denied(networks: dict[str, Any], host: str, serve: Serve) -> None:
+    """However it is written, and whichever name led there; nothing connects to it."""
+    server = serve(always(answer()))
+
+    result = run(
+        f"http://{host}:{server.port}/",
+        networks=networks,
+        getaddrinfo=names(model_test="127.0.0.1"),
+    )
+
+    assert reason(result) is Reason.DENIED
+    assert "networks" in detail(result)
+    assert server.connections == 0
+    assert Phase.CONNECT not in result.phases
+
+
+def test_a_redirect_to_a_forbidden_address_is_denied(serve: Serve) -> None:
+    """A probed endpoint cannot send the prober to the metadata service of a cloud."""
+    moved = answer(b"", "Location: http://169.254.169.254/latest/", status="302 Found")
+
+    result = run(serve(always(moved)).url(), redirects=1)
+
+    assert reason(result) is Reason.DENIED
+    assert detail(result).endswith("do not permit 169.254.169.254")  # in no phase of the answer
+
+
+def test_an_allowed_address_is_probed(serve: Serve) -> None:
+    """The allow list allows."""
+    server = serve(always(answer()))
+
+    assert reason(run(server.url(), networks={"allow": ["127.0.0.0/8"]})) is None
+
+
+def test_addresses_of_the_other_family_are_not_used(serve: Serve) -> None:
+    """`ip_family: 6` does not fall back to IPv4."""
+    server = serve(always(answer()))
+    prober = make_prober(server.url(host="localhost"), ip_family="6")
+
+    assert reason(prober.run()) in (Reason.REFUSED, Reason.DNS)
+    assert server.connections == 0

@@ -1,0 +1,384 @@
+"""The rows of the table of reasons for what a server may do with a request."""
+
+import gzip
+from typing import Any
+
+import pytest
+
+from probe.http.client import ConnectionPool
+from probe.result import Phase, Reason
+from tests.http.conftest import Serve
+from tests.probing import detail, make_prober, reason, run, usual
+from tests.raw_servers import Peer, Script, always, answer, once, silent
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_an_rst_while_waiting_is_a_reset(serve: Serve) -> None:
+    """A worker that is killed."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    assert reason(run(serve(script).url())) is Reason.RESET
+
+
+def test_a_close_without_an_answer_is_a_reset(serve: Serve) -> None:
+    """A proxy whose backend has gone."""
+    result = run(serve(once(b"")).url())
+
+    assert reason(result) is Reason.RESET
+    assert "closed connection without response (while waiting" in detail(result)
+    assert result.status is None
+
+
+def test_an_rst_in_the_body_is_a_reset(serve: Serve) -> None:
+    """Half an answer."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(b"x" * 100)[:-50])
+        peer.pause(0.1)
+        peer.reset()
+
+    result = run(serve(script).url())
+
+    assert reason(result) is Reason.RESET
+    assert result.status == 200
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80",
+        b"x" * 100_000,
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 2xx OK\r\n\r\n",
+        b"HTTP/1.1 99 Low\r\n\r\n",
+        b"HTTP/1.1 1000 High\r\n\r\n",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/pl",
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
+        answer(b"x" * 10)[:-1],
+        b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+        answer(b"ok", "Content-Length: 5"),
+        CHUNKED + b"what?\r\nok\r\n0\r\n\r\n",
+        CHUNKED + b"-2\r\nok\r\n0\r\n\r\n",
+        CHUNKED + b"-1\r\n",
+        CHUNKED + b"\r\nok",
+        CHUNKED + b"f" * 100_000,
+        CHUNKED + b"2\r\nok\r\n",
+        CHUNKED + b"20\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 666 Beast\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=lambda reply: repr(reply[-40:])[2:-1],
+)
+def test_what_is_not_http_is_protocol(serve: Serve, reply: bytes) -> None:
+    """Garbage, floods and truncations have one reason, told in one short line."""
+    result = run(serve(once(reply)).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert detail(result).isprintable()
+    assert len(detail(result)) < 300
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"this is garbage",
+        b"X-A : b",
+        b": b",
+        b"From here",
+        "Gr\u00f6\u00dfe: 1".encode(),
+        b"X-A: b\rgarbage",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b"Content-Type: multipart/mixed\r\n"])
+def test_a_line_that_is_no_header_is_protocol(serve: Serve, before: bytes, line: bytes) -> None:
+    """The headers after it would be lost, and the server keeps the connection open."""
+    reply = b"HTTP/1.1 200 OK\r\nX-B: c\r\n%b%b\r\nContent-Length: 2\r\n\r\nok" % (before, line)
+
+    result = run(serve(always(reply)).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "a line of the headers" in detail(result)
+
+
+def test_headers_do_not_begin_in_the_middle_of_one(serve: Serve) -> None:
+    """A line that goes on with the one before has none before it."""
+    result = run(serve(always(b"HTTP/1.1 200 OK\r\n X-A: b\r\nContent-Length: 0\r\n\r\n")).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "a line of the headers" in detail(result)
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/mixed", "multipart/mixed; boundary=x", "message/rfc822", "nonsense"]
+)
+def test_a_body_may_be_of_any_type(serve: Serve, kind: str) -> None:
+    """The parser of headers is one of mail, and misses the parts that it names."""
+    reply = answer(b"--x--", f"Content-Type: {kind}", "Content-Transfer-Encoding: base64")
+
+    assert reason(run(serve(always(reply)).url())) is None
+
+
+@pytest.mark.parametrize(
+    "size", [b"+2", b"0_2", b"-2", b"0x2", b" 2", b"2 2", b"\xb2", b"", b";x", b"2\x0b"]
+)
+def test_the_size_of_a_chunk_has_hexadecimal_digits_alone(serve: Serve, size: bytes) -> None:
+    """Python takes more for a number than other clients do."""
+    result = run(serve(always(CHUNKED + size + b"\r\nok\r\n0\r\n\r\n")).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "the size of a chunk" in detail(result)
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "x y"])
+def test_a_coding_that_nobody_asked_for_is_protocol(serve: Serve, coding: str) -> None:
+    """It is named; nobody knows where the body ends."""
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+
+    result = run(serve(always(head + b"2\r\nok\r\n0\r\n\r\n")).url(), timeout="1s")
+
+    assert reason(result) is Reason.PROTOCOL
+    assert f"Transfer-Encoding is '{coding}'" in detail(result)
+
+
+def test_the_coding_of_old_servers_that_is_none_is_none(serve: Serve) -> None:
+    """Others know it, so an endpoint with it is well."""
+    reply = answer(b"ok", "Transfer-Encoding: Identity")
+    assert reason(run(serve(always(reply)).url(), expect={"body_matches": "^ok$"})) is None
+
+
+def test_a_length_that_no_body_has_is_protocol(serve: Serve) -> None:
+    """Not even one that Python refuses to read is taken for none."""
+    result = run(serve(once(answer(b"ok").replace(b": 2", b": " + b"1" * 5000))).url())
+
+    assert reason(result) is Reason.PROTOCOL
+    assert "Content-Length is 111" in detail(result)
+
+
+def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
+    """Enough to know a protocol by; the rest may be a body, which is not for everybody."""
+    greeting = detail(run(serve(once(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n")).url()))
+    record = detail(run(serve(once(b"user=alice; number=123-45-6789 and more\r\n")).url()))
+
+    assert "SSH-2.0-OpenSSH" in greeting
+    assert "user=alice" in record
+    assert "123" not in record
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        CHUNKED + b"2;name=value\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
+        CHUNKED + b"0A \t;name\r\n0123456789\r\n1 \nx\r\n00\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked \r\n\r\n",
+        answer(b""),
+    ],
+)
+def test_what_is_http_is_read_to_its_end(serve: Serve, reply: bytes) -> None:
+    """The server keeps the connection open: whoever waits for its end runs out of time."""
+    server = serve(always(reply))
+
+    assert reason(run(server.url(), timeout="1s", expect={"status": ["2xx", 304]})) is None
+
+
+def test_chunks_win_over_a_length(serve: Serve, pool: ConnectionPool) -> None:
+    """Also where a blank follows the name of the coding; and the connection is kept."""
+    reply = answer(b"", "Transfer-Encoding: chunked ") + b"2\r\nok\r\n0\r\n\r\n"
+    server = serve(always(reply))
+    prober = make_prober(server.url(), pool=pool, expect={"body_matches": "^ok$"})
+
+    assert [reason(prober.run()) for _ in range(2)] == [None, None]
+    assert server.connections == 1
+
+
+def test_a_body_that_the_end_of_the_connection_ends_is_read(serve: Serve) -> None:
+    """As servers of HTTP/1.0 do."""
+    result = run(serve(once(b"HTTP/1.0 200 OK\r\n\r\nhello")).url())
+
+    assert reason(result) is None
+    assert result.size == 5
+
+
+def test_head_has_no_body(serve: Serve) -> None:
+    """Whatever Content-Length says."""
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+
+    assert reason(run(serve(always(reply)).url(), method="HEAD", timeout="1s")) is None
+
+
+def endless(head: bytes) -> Script:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        while not peer.server.over.is_set():
+            peer.send(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        CHUNKED,
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n",
+        b"HTTP/1.1 500 Oops\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n",
+    ],
+)
+def test_a_body_without_end_is_too_large(serve: Serve, head: bytes) -> None:
+    """Also one that declares a terabyte, and that of an error or a redirect."""
+    result = run(serve(endless(head)).url(), max_bytes="100kB", redirects=1)
+
+    assert reason(result) is Reason.TOO_LARGE
+    assert "max_bytes" in detail(result)
+    assert result.size < 100_000 + 64 * 1024 + 1
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(1000, None), (1001, Reason.TOO_LARGE)])
+def test_the_cap_is_the_largest_size_that_is_good(
+    serve: Serve, size: int, wanted: Reason | None
+) -> None:
+    """`max_bytes` itself is allowed."""
+    result = run(serve(always(answer(b"x" * size))).url(), max_bytes="1000B")
+
+    assert reason(result) is wanted
+
+
+def test_a_gzip_bomb_is_an_assertion(serve: Serve) -> None:
+    """Some kilobytes that would become many megabytes."""
+    bomb = gzip.compress(b"0" * 20_000_000)
+    server = serve(always(answer(bomb, "Content-Encoding: gzip")))
+
+    result = run(server.url(), max_bytes="1MiB", expect={"body_matches": "0"})
+
+    assert reason(result) is Reason.ASSERTION
+    assert "decompressed" in detail(result)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_peer_that_does_not_read_is_a_send_timeout(
+    serve: Serve, tls: bool, authority: Any
+) -> None:
+    """The body is larger than the buffers of both sockets."""
+
+    def script(peer: Peer) -> None:
+        peer.silence()
+
+    server = serve(script, receive_buffer=4096, context=authority.context() if tls else None)
+
+    result = usual(server.url(), body="x" * 20_000_000, timeout="600ms", tls=authority.tls)
+
+    assert reason(result) is Reason.SEND_TIMEOUT
+    assert result.latency == pytest.approx(0.6, abs=0.1)
+    assert Phase.WAIT not in result.phases
+
+
+def test_silence_is_a_first_byte_timeout(serve: Serve) -> None:
+    """A model that hangs."""
+    result = usual(serve(silent).url(), timeout="300ms")
+
+    assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
+    assert "0.3 s" in detail(result)
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+    assert Phase.RECEIVE not in result.phases
+
+
+def test_silence_after_interim_answers_is_a_first_byte_timeout(serve: Serve) -> None:
+    """100 and 103 are not the answer."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        peer.silence()
+
+    result = run(serve(script).url(), timeout="300ms")
+
+    assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
+    assert Phase.RECEIVE not in result.phases
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_drip_is_a_body_timeout(serve: Serve, head: bytes) -> None:
+    """Of the headers or of the body: after the first byte the answer is being received."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.drip(answer(b"x" * 1000))
+
+    result = usual(serve(script).url(), timeout="300ms")
+
+    assert reason(result) is Reason.BODY_TIMEOUT
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+    assert result.phases[Phase.RECEIVE] == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        (302, Reason.HTTP_3XX),
+        (304, Reason.HTTP_3XX),
+        (400, Reason.HTTP_4XX),
+        (401, Reason.HTTP_401_403),
+        (403, Reason.HTTP_401_403),
+        (404, Reason.HTTP_4XX),
+        (407, Reason.HTTP_4XX),
+        (429, Reason.RATE_LIMITED),
+        (500, Reason.HTTP_5XX),
+        (502, Reason.HTTP_5XX),
+        (503, Reason.OVERLOADED),
+        (504, Reason.HTTP_5XX),
+        (529, Reason.OVERLOADED),
+    ],
+)
+def test_a_status_that_is_not_expected_has_its_reason(
+    serve: Serve, status: int, wanted: Reason
+) -> None:
+    """The status is reported beside it."""
+    result = run(serve(always(answer(b"", "Location: /x", status=f"{status} So"))).url())
+
+    assert reason(result) is wanted
+    assert result.status == status
+    assert str(status) in detail(result)
+
+
+def test_another_success_than_the_expected_is_an_assertion(serve: Serve) -> None:
+    """204 where 200 was promised."""
+    reply = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    result = run(serve(always(reply)).url(), expect={"status": [200]})
+
+    assert reason(result) is Reason.ASSERTION
+
+
+@pytest.mark.parametrize("written", ["v3", "v3 ", "\tv3 \t"])
+def test_blanks_around_a_header_are_no_part_of_it(serve: Serve, written: str) -> None:
+    """As RFC 9110 has it (5.5)."""
+    server = serve(always(answer(b"ok", f"X-Model:{written}")))
+
+    assert reason(run(server.url(), expect={"headers": {"X-Model": {"equals": "v3"}}})) is None
+
+
+def test_a_wrong_body_is_an_assertion(serve: Serve) -> None:
+    """The wrong words, with the right status."""
+    result = run(serve(always(answer(b"negative"))).url(), expect={"body_matches": "positive"})
+
+    assert reason(result) is Reason.ASSERTION
+    assert result.status == 200

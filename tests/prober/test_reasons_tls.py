@@ -1,0 +1,166 @@
+"""The rows of the table of reasons for TLS."""
+
+import contextlib
+import datetime as dt
+import socket
+import ssl
+
+import pytest
+import trustme
+
+from probe.result import Phase, Reason
+from tests.http.conftest import Authority, Serve
+from tests.probing import detail, names, reason, run, usual
+from tests.raw_servers import Peer, always, answer, silent
+
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+
+
+def test_a_trusted_certificate_is_a_success(serve: Serve, authority: Authority) -> None:
+    """The counterproof of this file; the certificate's expiry is reported."""
+    server = serve(always(answer()), context=authority.context())
+
+    result = run(server.url(), tls=authority.tls)
+
+    assert reason(result) is None
+    assert Phase.TLS in result.phases
+    assert result.certificate_not_after is not None
+    assert result.certificate_not_after > YESTERDAY.timestamp()
+
+
+def test_an_untrusted_authority_is_tls(serve: Serve, authority: Authority) -> None:
+    """A certificate that nobody we know vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    result = run(serve(always(answer()), context=context).url(), tls=authority.tls)
+
+    assert reason(result) is Reason.TLS
+    assert "certificate" in detail(result)
+    assert set(result.phases) == {Phase.CONNECT, Phase.TLS}
+
+
+def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
+    """A certificate for somebody else."""
+    server = serve(always(answer()), context=authority.context("other.test"))
+
+    result = run(
+        server.url(host="model.test"),
+        tls=authority.tls,
+        getaddrinfo=names(model_test="127.0.0.1"),
+    )
+
+    assert reason(result) is Reason.TLS
+    assert "model.test" in detail(result)
+
+
+def test_the_configured_server_name_is_what_counts(serve: Serve, authority: Authority) -> None:
+    """Behind a port forward the URL's host is not what the certificate says."""
+    server = serve(always(answer()), context=authority.context("other.test"))
+
+    assert reason(run(server.url(), tls={**authority.tls, "server_name": "other.test"})) is None
+
+
+def test_an_expired_certificate_is_tls(serve: Serve, authority: Authority) -> None:
+    """What a forgotten renewal looks like."""
+    server = serve(always(answer()), context=authority.context(not_after=YESTERDAY))
+
+    result = run(server.url(), tls=authority.tls)
+
+    assert reason(result) is Reason.TLS
+    assert "expired" in detail(result)
+
+
+def test_whoever_skips_verification_is_not_bothered(serve: Serve, authority: Authority) -> None:
+    """An expired certificate of an unknown authority for somebody else will do."""
+    context = authority.context("other.test", not_after=YESTERDAY)
+
+    result = run(serve(always(answer()), context=context).url(), tls={"insecure_skip_verify": True})
+
+    assert reason(result) is None
+
+
+def test_plain_http_behind_https_is_tls(serve: Serve, authority: Authority) -> None:
+    """A server without TLS on the port."""
+
+    def script(peer: Peer) -> None:
+        peer.connection.recv(1000)
+        peer.send(answer(status="400 Bad Request"))
+
+    url = serve(script).url().replace("http", "https")
+
+    assert reason(run(url, tls=authority.tls)) is Reason.TLS
+
+
+def test_an_old_version_is_tls(serve: Serve, authority: Authority) -> None:
+    """`min_version: TLS13` and a server of TLS 1.2."""
+    context = authority.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    url = serve(always(answer()), context=context).url()
+
+    assert reason(run(url, tls={**authority.tls, "min_version": "TLS13"})) is Reason.TLS
+    assert reason(run(url, tls=authority.tls)) is None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_asked_for_and_missing_is_tls(
+    serve: Serve, authority: Authority, version: ssl.TLSVersion
+) -> None:
+    """In TLS 1.3 the refusal comes after the handshake, in the place of the answer."""
+    context = authority.context()
+    context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.authority.configure_trust(context)
+
+    def script(peer: Peer) -> None:
+        secured = context.wrap_socket(
+            peer.connection, server_side=True, do_handshake_on_connect=False
+        )
+        with contextlib.suppress(ssl.SSLError):
+            secured.do_handshake()
+        with socket.socket(fileno=secured.detach()) as plain:
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(65536):  # a close with bytes unread would be an RST
+                pass
+
+    url = serve(script).url().replace("http", "https")
+
+    assert reason(run(url, tls=authority.tls)) is Reason.TLS
+
+
+def test_a_client_certificate_is_shown(
+    serve: Serve, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A server that demands one gets it."""
+    file = tmp_path_factory.mktemp("client") / "client.pem"
+    authority.authority.issue_cert("client.test").private_key_and_cert_chain_pem.write_to_path(
+        str(file)
+    )
+    context = authority.context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.authority.configure_trust(context)
+    server = serve(always(answer()), context=context)
+
+    assert reason(run(server.url(), tls={**authority.tls, "cert_file": str(file)})) is None
+
+
+def test_silence_in_the_handshake_is_a_tls_timeout(serve: Serve, authority: Authority) -> None:
+    """A peer that accepts and says nothing."""
+    url = serve(silent).url().replace("http", "https")
+
+    result = usual(url, tls=authority.tls, timeout="300ms")
+
+    assert reason(result) is Reason.TLS_TIMEOUT
+    assert result.latency == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_reset_in_the_handshake_is_a_reset(serve: Serve, authority: Authority) -> None:
+    """As a load balancer without backends does."""
+
+    def script(peer: Peer) -> None:
+        peer.connection.recv(10)
+        peer.reset()
+
+    url = serve(script).url().replace("http", "https")
+
+    assert reason(run(url, tls=authority.tls)) is Reason.RESET

@@ -1,0 +1,385 @@
+"""What servers say of their own time: the grammar, the mapping, and garbage."""
+
+import gzip
+import itertools
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from requests.structures import CaseInsensitiveDict
+
+from probe.config.schema import ServerTiming
+from probe.prober.cpu_budget import CpuBudget
+from probe.prober.response import ProbeResponse
+from probe.prober.server_timing import (
+    COMPONENT_NAMES,
+    MAX_HEADER_CHARS,
+    ServerTimes,
+    ServerTimingParser,
+)
+from probe.result import Component, Reason
+from tests.demo.test_model import running
+from tests.http.conftest import Serve
+from tests.probing import reason, run
+from tests.raw_servers import Peer, Script, always, answer
+
+MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])
+OLLAMA = [
+    {"from": "json", "key": f"$.{key}", "unit": "ns", "component": component}
+    for key, component in (
+        ("total_duration", "total"),
+        ("load_duration", "load"),
+        ("prompt_eval_duration", "compute"),
+        ("eval_duration", "compute"),
+    )
+]
+
+
+def read(
+    headers: Mapping[str, str] | None = None,
+    body: Any = b"",
+    *,
+    mapping: Iterable[Mapping[str, str]] = (),
+    wall: float = 10.0,
+) -> ServerTimes:
+    """What is read of an answer: its body in bytes, or anything else as JSON."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    observed = ProbeResponse(
+        status=200, headers=CaseInsensitiveDict(headers or {}), body=sent, most=1_000_000
+    )
+    return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping)))(observed, wall=wall)
+
+
+def milliseconds(header: str) -> tuple[dict[str, float], int]:
+    """What a Server-Timing header says, in its own unit, and how much of it was ignored."""
+    reported = read({"Server-Timing": header})
+    return {str(one): round(s * 1000, 6) for one, s in reported.times.items()}, reported.ignored
+
+
+@pytest.mark.parametrize(
+    ("header", "times"),
+    [
+        ("total;dur=12", {"total": 12}),
+        ("queue;dur=18.1, compute;dur=163.9", {"queue": 18.1, "compute": 163.9}),
+        ("queue ; dur = 1 ,\tcompute\t;\tdur\t=\t2", {"queue": 1, "compute": 2}),
+        ('total;dur="12.5"', {"total": 12.5}),
+        (r'total;dur="1\2"', {"total": 12}),
+        ("TOTAL;DUR=3", {"total": 3}),
+        ("total;dur=0", {"total": 0}),
+        ("total;dur=.5", {"total": 0.5}),
+        ("total;dur=5.", {"total": 5}),
+        ("total;dur=1e3", {"total": 1000}),
+        ('total;desc="a, queue;dur=7; b";dur=5', {"total": 5}),
+        (r'total;desc="a \" , queue;dur=7";dur=5', {"total": 5}),
+        ("total;dur=5;desc=all;colour=red;shiny", {"total": 5}),
+        ("total;desc=all;dur=5", {"total": 5}),
+        ("total;dur=5;dur=6", {"total": 5}),
+        ("total;duration=9;dur=5", {"total": 5}),
+        (",, total;dur=5 ,;,", {"total": 5}),
+        ("total;;dur=5;", {"total": 5}),
+        ('total;dur="5', {"total": 5}),
+        ('total;dur=5, db;desc="never closed, queue;dur=3', {"total": 5}),
+        ("", {}),
+    ],
+)
+def test_the_grammar(header: str, times: Mapping[str, float]) -> None:
+    """Metrics, parameters, quotes and blanks as W3C and HTTP have them; milliseconds."""
+    assert milliseconds(header) == (times, 0)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "total",
+        "total;desc=fast",
+        "total;dur",
+        "total;dur=",
+        'total;dur=""',
+        "total;dur=fast",
+        "total;dur=5ms",
+        "total;dur=1_0",
+        "total;dur=٣",
+        "total;dur=-1",
+        "total;dur=NaN",
+        "total;dur=Infinity",
+        "total;dur=1e999",
+        "total;dur=-1;dur=5",
+    ],
+)
+def test_garbage_is_counted_and_spoils_nothing_else(metric: str) -> None:
+    """No number, or none that a time can have."""
+    assert milliseconds(f"queue;dur=1, {metric}, compute;dur=2") == ({"queue": 1, "compute": 2}, 1)
+
+
+@pytest.mark.parametrize("metric", ["db;dur=5", "cache;desc=hit", "cdn", "dur=5", "totals;dur=x"])
+def test_metrics_of_other_names_are_not_ours(metric: str) -> None:
+    """They are no garbage either."""
+    assert milliseconds(f"{metric}, queue;dur=1") == ({"queue": 1}, 0)
+
+
+def test_a_long_header_is_read_in_part() -> None:
+    """Of what the cut goes through nothing is taken for a shorter time."""
+    padding = "x" * (MAX_HEADER_CHARS - len("queue;dur=1,") - len(",total;dur=12"))
+
+    for more in ("34", "34,load;dur=5,compute;dur=6"):
+        assert milliseconds(f"queue;dur=1,{padding},total;dur=12{more}") == ({"queue": 1}, 0)
+    assert milliseconds(f"queue;dur=1,{padding},total;dur=12") == ({"queue": 1, "total": 12}, 0)
+
+
+def test_many_digits_are_no_number() -> None:
+    """To find that out takes no time: the interpreter does nothing else meanwhile."""
+    began = time.thread_time()
+    digits = "1" * 8000 + "x"
+    mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "compute"}]
+
+    read_of_it = read({"Server-Timing": f"total;dur={digits}", "X-Time": digits}, mapping=mapping)
+
+    assert read_of_it == ServerTimes(ignored=2)
+    assert time.thread_time() - began < 0.2
+
+
+@pytest.mark.parametrize(("name", "component"), COMPONENT_NAMES.items())
+def test_names(name: str, component: Component) -> None:
+    """Each of the table, in any case."""
+    assert milliseconds(f"{name.title()};dur=4") == ({str(component): 4}, 0)
+
+
+def test_every_component_goes_by_its_own_name() -> None:
+    """Whoever reads the metrics knows what to send."""
+    assert {name: COMPONENT_NAMES[name] for name in Component} == {
+        one.value: one for one in Component
+    }
+
+
+def test_several_of_one_component() -> None:
+    """Stages add up; a total contains the others, so the longest counts."""
+    told = "compute;dur=3, infer;dur=4, total;dur=8, app;dur=9, total;dur=7"
+
+    assert milliseconds(told) == ({"compute": 7, "total": 9}, 0)
+
+
+def test_what_cannot_have_been_is_counted() -> None:
+    """No server works longer on an answer than the client has waited; 1 ms is for rounding."""
+    header = {"Server-Timing": "queue;dur=101, compute;dur=102"}
+
+    assert read(header, wall=0.1) == ServerTimes(times={Component.QUEUE: 0.101}, ignored=1)
+
+
+def test_a_wrong_unit_is_noticed() -> None:
+    """A mapping that takes milliseconds for seconds does not end in the histogram."""
+    mapping = [{"from": "header", "key": "X-Time", "unit": "s", "component": "total"}]
+
+    assert read({"x-time": "250"}, mapping=mapping, wall=0.3) == ServerTimes(times={}, ignored=1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"), [("s", "0.25"), ("ms", " 250 "), ("us", "250000"), ("ns", "2.5e8")]
+)
+def test_units_of_headers(unit: str, value: str) -> None:
+    """All are a quarter of a second; the header's name is in any case."""
+    mapping = [{"from": "header", "key": "X-Time", "unit": unit, "component": "total"}]
+
+    assert read({"x-tIME": value}, mapping=mapping) == ServerTimes(times={Component.TOTAL: 0.25})
+
+
+def test_nanoseconds_of_json() -> None:
+    """As Ollama tells them; what is mapped to one component adds up."""
+    body = {
+        "total_duration": 3_000_000_000,
+        "load_duration": 500_000_000,
+        "prompt_eval_duration": 250_000_000,
+        "eval_duration": 2_000_000_000,
+    }
+    times = {Component.TOTAL: 3.0, Component.LOAD: 0.5, Component.COMPUTE: 2.25}
+
+    assert read(body=body, mapping=OLLAMA) == ServerTimes(times=times)
+
+
+@pytest.mark.parametrize(
+    ("value", "ignored"),
+    [
+        ('"5"', 1),
+        ("true", 1),
+        ("[5]", 1),
+        ("{}", 1),
+        ("-5", 1),
+        ("1e999", 1),
+        ("1" + "0" * 400, 1),
+        ("null", 0),
+    ],
+)
+def test_garbage_in_json(value: str, ignored: int) -> None:
+    """What is no number is counted; null says nothing."""
+    body = f'{{"total_duration": {value}, "load_duration": 1e9}}'.encode()
+
+    expected = ServerTimes(times={Component.LOAD: 1.0}, ignored=ignored)
+    assert read(body=body, mapping=OLLAMA) == expected
+
+
+@pytest.mark.parametrize("value", ["", "12ms", "1, 2", "NaN", "-3", "inf", '"5"'])
+def test_garbage_in_headers(value: str) -> None:
+    """Also a header that came twice: nobody knows which one is right."""
+    mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}]
+
+    assert read({"X-Time": value}, mapping=mapping) == ServerTimes(ignored=1)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"{}", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"load": 1}']
+)
+def test_what_is_missing_is_no_garbage(body: bytes) -> None:
+    """A header or path that is not there, and a body that is no JSON."""
+    header = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
+
+    assert read(body=body, mapping=[header, *OLLAMA]) == ServerTimes()
+
+
+@pytest.mark.parametrize("told", ["7", "many"])
+def test_the_mapping_wins(told: str) -> None:
+    """Over Server-Timing, for a component that it finds; garbage is not found, and is counted."""
+    mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}]
+    headers = {"X-Time": told, "Server-Timing": "total;dur=9, queue;dur=1"}
+
+    total, ignored = (0.007, 0) if told == "7" else (0.009, 1)
+    times = {Component.TOTAL: total, Component.QUEUE: 0.001}
+    assert read(headers, mapping=mapping) == ServerTimes(times=times, ignored=ignored)
+
+
+def test_compressed_json_is_read() -> None:
+    """As the checks read it."""
+    body = gzip.compress(b'{"load_duration": 1000000000}')
+
+    reported = read({"Content-Encoding": "gzip"}, body, mapping=OLLAMA)
+
+    assert reported == ServerTimes(times={Component.LOAD: 1.0})
+
+
+LIKELY = st.lists(
+    st.sampled_from([*'";,=\\ \t', "total", "queue", "dur", "DUR", "1", "-", "e9", ".", "é", "nan"])
+).map("".join)
+
+
+@given(st.one_of(st.text(), LIKELY))
+@example('"' * 5000)
+@example('total;dur="' + "\\" * 5001)
+@example(";" * 5000 + "," * 5000)
+def test_any_header_is_read(header: str) -> None:
+    """Whatever a server sends: no error, and no time that cannot have been."""
+    mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "load"}]
+
+    reported = read({"Server-Timing": header, "X-Time": header}, mapping=mapping, wall=1.0)
+
+    for component, seconds in reported.times.items():
+        assert component in Component
+        assert seconds >= 0
+    assert reported.ignored >= 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("ab"), inner),
+)
+
+
+PATHS = ("$.a", "$..a", "$.a[0:9:2]", "$..[?@.a > 1].b", "$..[?search(@.a, 'x')].b", "$.a[?@ < 2]")
+
+
+@given(JSON, st.sampled_from(PATHS))
+def test_any_json_is_read(value: Any, path: str) -> None:
+    """Whatever stands where a time should."""
+    mapping = [{"from": "json", "key": path, "unit": "ms", "component": "total"}]
+
+    reported = read(body={"a": value}, mapping=mapping, wall=1.0)
+
+    assert all(0 <= seconds <= 1.001 for seconds in reported.times.values())
+
+
+def test_the_toy_model_is_believed() -> None:
+    """End to end: what it says of queue and compute, and the probe has waited for both."""
+    with running() as model:
+        result = run(model.url, json={"data": "x"})
+
+    assert reason(result) is None
+    assert set(result.server) == {Component.QUEUE, Component.COMPUTE}
+    assert 0.049 <= sum(result.server.values()) <= result.latency + 0.001
+    assert result.server_ignored == 0
+
+
+def test_several_headers_are_one_list(serve: Serve) -> None:
+    """A gateway may add its own to the model's."""
+    headers = ("Server-Timing: queue;dur=0.2", "server-timing: compute;dur=0.1, total")
+
+    result = run(serve(always(answer(b"ok", *headers))).url())
+
+    assert result.server == {Component.QUEUE: 0.0002, Component.COMPUTE: 0.0001}
+    assert (reason(result), result.server_ignored) == (None, 1)
+
+
+def test_json_is_read_over_the_wire(serve: Serve) -> None:
+    """Beside a check of the same body, in nanoseconds."""
+    server = serve(always(answer(b'{"done": true, "total_duration": 20000}')))
+
+    result = run(server.url(), expect={"json": {"$.done": {"equals": True}}}, server_timing=OLLAMA)
+
+    assert reason(result) is None
+    assert result.server == {Component.TOTAL: 0.00002}
+
+
+def test_failures_tell_of_their_time(serve: Serve) -> None:
+    """An answer that is not what was expected has still said how long it took."""
+    reply = answer(b"", "Server-Timing: queue;dur=0.1", status="503 Busy")
+
+    result = run(serve(always(reply)).url())
+
+    assert reason(result) is Reason.OVERLOADED
+    assert result.server == {Component.QUEUE: 0.0001}
+
+
+def test_a_time_that_is_not_found_in_time_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is large where nobody expects it costs no more than that time."""
+    mapping = [{"from": "json", "key": "$..took", "unit": "ms", "component": "total"}]
+    monkeypatch.setattr("probe.prober.server_timing.CpuBudget", lambda: CpuBudget(0.001))
+
+    assert read(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=1)
+
+
+def test_all_times_together_are_found_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many mappings of a large body cost no more than one that gives up.
+
+    Time is what passes between two looks at the clock, so that no other work counts.
+    """
+    mapping = [
+        {"from": "json", "key": f"$..took{n}", "unit": "ms", "component": "total"} for n in range(4)
+    ]
+    looks = itertools.count()
+    monkeypatch.setattr(
+        "probe.prober.server_timing.CpuBudget", lambda: CpuBudget(100, lambda: next(looks))
+    )
+
+    assert read(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=4)
+    assert 100 <= next(looks) < 100 + 2 * len(mapping)
+
+
+def _cut_off(peer: Peer) -> None:
+    peer.request()
+    peer.send(answer(b"never whole", "Server-Timing: queue;dur=0.1")[:-1])
+
+
+def _moved(peer: Peer) -> None:
+    while received := peer.request():
+        on = ("Location: /on", "Server-Timing: total;dur=0.1")
+        here = received.line.split()[1] == "/"
+        peer.send(answer(b"", *on, status="302 Found") if here else answer())
+
+
+@pytest.mark.parametrize("script", [_cut_off, _moved])
+def test_only_a_last_and_whole_answer_is_read(serve: Serve, script: Script) -> None:
+    """Neither one that never came to its end, nor a redirect on the way."""
+    result = run(serve(script).url(), redirects=1)
+
+    assert (result.server, result.server_ignored) == ({}, 0)

@@ -1,0 +1,220 @@
+"""What a server may send: nonsense, HTTP, and HTTP with something wrong. And a place to send it."""
+
+import gzip
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from probe.http.client import ConnectionPool
+from probe.prober.prober import Prober
+from probe.result import Result
+from tests.probing import make_prober
+from tests.raw_servers import Peer, Server
+
+HOST = "127.0.0.77"
+"""The one address that the probers may connect to, whatever a redirect says."""
+
+LINES = (
+    "HTTP/1.1 200 OK",
+    "HTTP/1.0 200 OK",
+    "HTTP/1.1 100 Continue",
+    "HTTP/1.1 101 Switching Protocols",
+    "HTTP/1.1 204 No Content",
+    "HTTP/1.1 301 Moved",
+    "HTTP/1.1 307 Moved",
+    "HTTP/1.1 429 Slow Down",
+    "HTTP/1.1 503 Busy",
+    "HTTP/1.1 666 Beast",
+    "HTTP/2 200",
+    "ICY 200 OK",
+)
+NAMES = (
+    "Content-Length",
+    "Transfer-Encoding",
+    "Content-Encoding",
+    "Content-Type",
+    "Connection",
+    "Location",
+    "Server-Timing",
+    "Set-Cookie",
+    "X-Time",
+)
+VALUES = (
+    "0",
+    "2",
+    "-1",
+    "+2",
+    "\u0662",
+    "1e400",
+    "9" * 5000,
+    "nan",
+    "chunked",
+    "gzip, chunked",
+    "gzip",
+    "deflate",
+    "close",
+    "text/html; charset=nonsense",
+    "total;dur=1, queue;dur=1e999",
+    'compute;desc="a\\";dur=-1',
+    "/",
+    "//",
+    "http://[::1/",
+    "http://a b/",
+    "http://\u00e4\udc80/",
+    "http://user:word@model.test/",
+    "ftp://model.test/",
+    f"http://{HOST}:99999/",
+    f"http://{HOST}:1/",
+)
+DOCUMENTS = (
+    b"",
+    b"ok",
+    b'{"result": "positive", "t": 0.001}',
+    b'{"result": [], "t": 1e400}',
+    b'{"t": ' + b"9" * 5000 + b"}",
+    b'{"t": NaN}',
+    b'"\\ud800"',
+    b"[" * 100_000,
+    b"\xff\xfe\x00",
+    b"\x00" * 20_000,
+)
+
+
+def _chunked(body: bytes) -> bytes:
+    return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+BODIES = (
+    *DOCUMENTS,
+    *map(_chunked, DOCUMENTS),
+    *map(gzip.compress, DOCUMENTS),
+    zlib.compress(b"ok"),
+    _chunked(gzip.compress(b"0" * 200_000)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent in the place of an answer, piece by piece, and how the connection ends."""
+
+    pieces: tuple[bytes, ...]
+    ending: str
+
+
+def _head(line: str, headers: list[tuple[str, str]], body: bytes, *, sized: bool) -> bytes:
+    length = [("Content-Length", str(len(body)))] if sized else []
+    lines = [line, *(f"{name}: {value}" for name, value in length + headers), "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
+
+
+@st.composite
+def _mutated(draw: st.DrawFn, sound: st.SearchStrategy[bytes]) -> bytes:
+    """Sound bytes, of which some are replaced, doubled, left out."""
+    data = draw(sound)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, min(len(data), 400)))  # where the structure is
+        gone = draw(st.integers(0, 30))
+        data = data[:at] + draw(st.binary(max_size=10)) + data[at + gone :]
+    return data
+
+
+sound = st.builds(
+    _head,
+    st.sampled_from(LINES),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4),
+    st.sampled_from(BODIES),
+    sized=st.booleans(),
+)
+messages = st.one_of(sound, sound, _mutated(sound), _mutated(sound), st.binary(max_size=300))
+
+
+@st.composite
+def _cut(draw: st.DrawFn) -> Reply:
+    data = draw(messages)
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+    pieces = (data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True))
+    return Reply(tuple(pieces), draw(st.sampled_from(["close"] * 20 + ["reset", "hold"])))
+
+
+replies = _cut()
+
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "judging": {
+        "expect": {
+            "body_matches": "positive|ok",
+            "headers": {"X-Time": {"matches": "^[0-9]"}, "Content-Type": {"exists": False}},
+            "json": {"$.result": {"in": ["positive"]}, "$..t": {"min": 0.0001, "max": 1}},
+        },
+        "server_timing": [
+            {"from": "header", "key": "x-time", "unit": "ms", "component": "queue"},
+            {"from": "json", "key": "$.t", "unit": "s", "component": "compute"},
+        ],
+    },
+    "following": {"redirects": 3},
+    "head": {"method": "HEAD"},
+    "keeping": {"connection": "reuse"},
+}
+
+
+class Mouth:
+    """A server that says whatever it is given, and a prober of each kind that listens."""
+
+    def __init__(self, server: Server, pool: ConnectionPool) -> None:
+        self.reply = Reply((), "close")
+        self._probers = {
+            kind: self._prober(server.url(host=HOST), keys, pool) for kind, keys in KINDS.items()
+        }
+
+    @staticmethod
+    def _prober(url: str, keys: dict[str, Any], pool: ConnectionPool) -> Prober:
+        return make_prober(
+            url,
+            getaddrinfo=_nameless,
+            networks={"allow": [f"{HOST}/32"]},
+            pool=pool if "connection" in keys else None,
+            **{"timeout": "200ms", "max_bytes": "100kB", **keys},
+        )
+
+    def ask(self, kind: str, reply: Reply) -> Result:
+        """What a prober makes of a reply; anew, if the machine kept it from its turn for 200 ms."""
+        self.reply = reply
+        for _ in range(3):
+            result = self._probers[kind].run()
+            if result.failure is None or not result.failure.detail.startswith("Overslept"):
+                break
+        return result
+
+
+def _nameless(host: str, *rest: Any) -> list[tuple[Any, ...]]:
+    """A name server that knows nobody; addresses need none."""
+    numeric: tuple[Any, ...] = (*rest[:-1], rest[-1] | socket.AI_NUMERICHOST)
+    return list(socket.getaddrinfo(host, *numeric))
+
+
+@contextmanager
+def mouth() -> Iterator[Mouth]:
+    """On loopback, until the end of the block."""
+    pool = ConnectionPool()
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            for piece in it.reply.pieces:
+                peer.send(piece)
+            if it.reply.ending == "hold":
+                continue
+            if it.reply.ending == "reset":
+                peer.reset()
+            return
+
+    with Server(script, host=HOST) as server:
+        it = Mouth(server, pool)
+        try:
+            yield it
+        finally:
+            pool.close()

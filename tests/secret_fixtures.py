@@ -1,0 +1,269 @@
+"""A config in which every place that can hold a secret holds one, and a server that says it all
+again; and the search for what should not have been told.
+"""
+
+import base64
+import gzip
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import trustme
+import yaml
+
+from tests.raw_servers import Peer, Received, answer, free_port
+from tests.server.http_server_fixture import hashed
+
+MARKER = "m4rk3r"
+NUMBER = "70772077"
+"""A secret that somebody forgot to quote."""
+ODD = f'{MARKER}-"t\\o/k&n é+{MARKER}'
+"""One that everybody spells in another way."""
+ENVIRONMENT = {
+    "TOKEN": ODD,
+    "PART": f"{MARKER}-path",
+    "PASSWORD": f"{MARKER}%2Bpw",
+    "DEEP": f"{MARKER}-'deep' <b> \u2603",
+    "EXPECTED": f'{MARKER}"expected\\d',
+    "HOST": f"Proxy-{MARKER}.invalid",
+    "HOOK": f"{MARKER}+x=ü|&y",
+    "HEADER": f"Bearer {MARKER}-in-a-header",
+}
+PASSWORD = f"{MARKER}-web"
+HASH = hashed(PASSWORD)
+
+
+def echo(received: Received) -> dict[str, Any]:
+    """All that a request said, as servers say it again."""
+    headers = dict(received.headers)
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    basic = base64.b64decode(encoded).decode() if scheme == "Basic" else ""
+    body = received.body.decode()
+    return {
+        "token": headers.get("x-token", ""),
+        "authorization": headers.get("authorization", ""),
+        "basic": basic,
+        "target": received.line,
+        "headers": headers,
+        "body": body,
+        "parsed": json.loads(body) if body else None,
+        "quoted": [quote(value) for value in (*headers.values(), basic)],
+        "html": html.escape(body),
+    }
+
+
+def repeat(received: Received, how: str) -> bytes:
+    """The answer to a request, in which its secrets come back."""
+    said = echo(received)
+    as_json = json.dumps(said).encode()
+    headers = [f"X-Echo: {said['token']}", f"X-Target: {said['target']}"]
+    headers.append(f"X-Words: {said['headers'].get('x-words', '').partition(' ')[2]}")
+    headers.append(f"Set-Cookie: session={MARKER}-of-a-user")
+    path = quote(said["token"].replace("/", "_"))
+    answers = {
+        "ok": answer(b"fine"),
+        "echo": answer(as_json, *headers),
+        "plain": answer(json.dumps(said, ensure_ascii=False).encode(), *headers),
+        "raw": answer(received.head, status="503 Busy"),
+        "html": answer(said["html"].encode(), status="500 Oops"),
+        "zipped": answer(gzip.compress(as_json), "Content-Encoding: gzip", status="429 Slow"),
+        "padded": answer(b"." * 1000 + as_json, status="404 None"),
+        "valued": answer(json.dumps("." * 70 + said["token"]).encode()),
+        "status": f"HTTP/1.1 {said['token']}\r\n\r\n".encode("latin-1"),
+        "garbage": f"{said['token']}\r\n\r\n".encode("latin-1"),
+        "length": answer(b"", f"Content-Length: {said['token']}"),
+        "encoding": answer(b"x", f"Content-Encoding: {said['token']}"),
+        "moved": answer(b"", f"Location: /raw/{path}?{path}", status="302 Found"),
+        "407": answer(as_json, *headers, status=f"407 {said['token']}"),
+    }
+    return answers.get(how, answers["echo"])
+
+
+def script(peer: Peer) -> None:
+    while received := peer.request():
+        target = received.line.split()[1].removeprefix(f"http://model.invalid:{peer.server.port}")
+        how = "407" if received.line.startswith("CONNECT") else target.split("/")[1]
+        if how == "reset":
+            peer.reset()
+        elif how == "silent":
+            peer.silence()
+        peer.send(repeat(received, how))
+
+
+def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
+    """Probes that keep secrets in every place that can hold one, and to which all happens."""
+    no = {"equals": "no"}
+    known = "${env:EXPECTED}"
+    user = f"{MARKER}-user:${{env:PASSWORD}}@"
+    home = f"http://{user}127.0.0.1:{port}"
+    rest = f"${{env:PART}}?q={MARKER}-query&sig=${{env:PART}}"
+    proxy = f"http://{MARKER}-proxy:${{file:proxy.txt}}@127.0.0.1"
+    expectations: dict[str, Any] = {
+        **{how: {} for how in ("ok", "reset", "silent", "raw", "html", "zipped", "padded")},
+        **{how: {} for how in ("status", "garbage", "length", "moved")},
+        "encoding": {"body_matches": "no"},
+        "valued": {"json": {"$": no}},
+        "echo/header": {"headers": {"X-Echo": no}},
+        "echo/target": {"headers": {"X-Target": {"matches": "no"}}},
+        "echo/all": {"json": {"$": no}},
+        "echo/wanted": {"json": {"$.token": {"equals": "Bearer ${env:TOKEN}"}}},
+        "echo/pattern": {"body_matches": "no ${env:PART}"},
+        "echo/known": {"body_matches": f"no {known}"},
+        "echo/known/equals": {"json": {"$.basic": {"equals": ["no", {"no": known}]}}},
+        "echo/known/in": {"json": {"$.basic": {"in": ["no", known]}}},
+        "echo/known/matches": {"json": {"$.basic": {"matches": f"no {known}"}}},
+        "echo/known/header": {"headers": {"X-Echo": {"equals": f"no {known}"}}},
+        "echo/words": {"headers": {"X-Words": no}},
+        "echo/cookie": {"headers": {"Set-Cookie": {"matches": "no"}}},
+        **{f"echo/{part}": {"json": {f"$.{part}": no}} for part in ("body", "html", "basic")},
+        **{f"plain/{part}": {"json": {f"$.{part}": no}} for part in ("quoted", "parsed")},
+        "plain/authorization": {"json": {"$.authorization": {"min": 3}}},
+    }
+    probes = [
+        {"name": how, "url": f"{home}/{how}/{rest}", "expect": expect}
+        for how, expect in expectations.items()
+    ]
+    others: dict[str, dict[str, Any]] = {
+        "refused": {"url": f"http://{user}127.0.0.1:{free_port()}/{rest}"},
+        "denied": {"url": f"http://{user}127.1.1.1:{port}/{rest}"},
+        "tls": {
+            "url": f"https://{user}127.0.0.1:{tls_port}/ok/{rest}",
+            "tls": {"cert_file": str(key), "key_file": str(key)},
+        },
+        "named": {"url": f"http://{user}${{file:host.txt}}:{port}/raw/{rest}"},
+        "proxied": {"url": f"http://model.invalid:{port}/raw/{rest}", "proxy": f"{proxy}:{port}"},
+        "tunnel": {"url": f"https://{user}model.invalid/{rest}", "proxy": f"{proxy}:{port}"},
+        "lost": {"url": f"{home}/ok/{rest}", "headers": {"X-File": "${file:rotated.txt}"}},
+        "cased": {"url": "http://model.invalid/", "proxy": "http://${env:HOST}:3128"},
+        "hook": {"url": f"{home}/raw/${{env:HOOK}}/x"},
+        "hook/header": {
+            "url": f"{home}/echo/${{env:HOOK}}/x",
+            "expect": {"headers": {"X-Target": no}},
+        },
+        "whole": {"url": "${env:WHOLE}", "expect": {"headers": {"X-Target": no}}},
+        "form": {"url": f"{home}/html/", "body": f"a=b&client_secret={MARKER}", "json": None},
+        "text": {
+            "url": f"{home}/html/",
+            "body": f'{{"pin": {{"keys": ["{MARKER}"]}}}}',
+            "json": None,
+        },
+        "elsewhere": {"url": f"{home}/ok/", "proxy": f"{proxy}:{free_port()}"},
+    }
+    headers = {
+        "X-Token": "${env:TOKEN}",
+        "X-Api-Key": f"{MARKER}-literal",
+        "Cookie": f"session={MARKER}-cookie; a=b",
+        "X-File": "Bearer ${file:token.txt}",
+        "X-Words": "${env:HEADER}",
+    }
+    return {
+        "networks": {"deny": ["127.1.1.1/32"]},
+        "defaults": {
+            "interval": "1s",
+            "timeout": "700ms",
+            "startup_grace": "0s",
+            "redirects": 2,
+            "headers": headers,
+            "method": "POST",
+            "json": {
+                "deep": [{"er": "${env:DEEP}"}],
+                "api_key": f"{MARKER}-key",
+                "credentials": {"pins": [f"{MARKER}-pin", int(f"{NUMBER}9")]},
+                "data": "${file:token.txt}",
+            },
+        },
+        "probes": [*probes, *({"name": name, **keys} for name, keys in others.items())],
+    }
+
+
+@dataclass
+class House:
+    """A directory with configs full of secrets, and all that was told of them."""
+
+    directory: Path
+    port: int
+    tls_port: int
+    authority: trustme.CA
+    told: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def probe(self) -> Path:
+        return self.directory / "probe.yml"
+
+    @property
+    def web(self) -> Path:
+        return self.directory / "web.yml"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        whole = f"http://127.0.0.1:{self.port}/echo/{MARKER}/hooks"
+        return {**ENVIRONMENT, "WHOLE": whole, "PYTHONDEVMODE": "1"}
+
+    def furnish(self) -> None:
+        (self.directory / "token.txt").write_text(f"{MARKER}/file+token\n")
+        (self.directory / "proxy.txt").write_text(f"{MARKER}-proxy-pw\n")
+        (self.directory / "rotated.txt").write_text(f"{MARKER}\n")
+        (self.directory / "host.txt").write_text("127.0.0.1\n")
+        issued = self.authority.issue_cert("127.0.0.1")
+        parts = (issued.private_key_pem, *issued.cert_chain_pems)
+        pem = b"".join(part.bytes() for part in parts)
+        self.key = self.directory / "key.pem"
+        self.key.write_bytes(f"{MARKER}\n".encode() + pem)
+        self.key_lines = issued.private_key_pem.bytes().decode().splitlines()[1:-1]
+        self.probe.write_text(yaml.safe_dump(config(self.port, self.tls_port, self.key)))
+        users = {"basic_auth_users": {"ann": HASH}}
+        tls = {"tls_server_config": {"cert_file": str(self.key), "key_file": str(self.key)}}
+        self.web.write_text(yaml.safe_dump({**users, **tls}))
+
+    def rotate(self) -> None:
+        """Secrets that are no header and no host's name any more."""
+        (self.directory / "rotated.txt").write_text(f"{MARKER}\u20ac\n")
+        (self.directory / "host.txt").write_text(f"{MARKER * 12}.invalid\n")
+
+    def spoil(self) -> None:
+        """A config whose mistakes are in secret places."""
+        bad = {
+            "url": f"http://{MARKER}:{MARKER}@127.0.0.1:99999/?{MARKER}",
+            "proxy": f"http://{MARKER}:{MARKER}@/",
+            "method": "G T",
+            "body": int(NUMBER),
+            "headers": {
+                "X-Api-Key": int(NUMBER),
+                "X-End": f"{MARKER} ",
+                "X-No": f"{MARKER}\n",
+                "X-Open": f"${{env:PW@{MARKER}",
+                f"X-Blank:{MARKER}": None,
+            },
+        }
+        moreover = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
+        moreover += f"  json: {{pin: {NUMBER}_2}}\n"
+        text = yaml.safe_dump({"probes": [{"name": "bad", **bad}]})
+        self.probe.write_text(f"defaults:{moreover}{text}")
+
+    def tell(self, where: str, text: str) -> None:
+        self.told[where] = text
+
+    def leaks(self) -> list[str]:
+        """Where a secret is to be found, with what stands around it."""
+        needles = [MARKER, NUMBER, HASH, *self.key_lines]
+        return [
+            f"{where}: {text[max(0, at - 80) : at + 80]!r}"
+            for where, told in self.told.items()
+            for text in (told, *decoded(told))
+            for needle in needles
+            if (at := text.find(needle)) >= 0
+        ]
+
+
+def decoded(text: str) -> Iterator[str]:
+    """What could be base64 in a text, wherever it begins."""
+    for run in re.findall(r"[A-Za-z0-9+/_-]{8,}", text):
+        for start in range(4):
+            piece = run[start:]
+            padded = piece[: len(piece) // 4 * 4].replace("-", "+").replace("_", "/")
+            yield base64.b64decode(padded).decode("latin-1")

@@ -1,0 +1,82 @@
+"""A small site behind our door, and clients of it that are less well-behaved than most."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import anyio
+import bcrypt
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from probe.clock import Clock
+from probe.server.config_watch import WebConfig
+from probe.server.server import Server, listen
+
+LARGE = 30_000_000
+
+
+def hashed(password: str, cost: int = 4) -> str:
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(cost)).decode()
+
+
+class Door:
+    """A server on a free port of 127.0.0.1."""
+
+    def __init__(self, config: Path | None = None) -> None:
+        self.release = threading.Event()
+        listener = listen("127.0.0.1:0")
+        self.port = int(listener.getsockname()[1])
+        self.host = f"127.0.0.1:{self.port}"
+        self._server = Server(self._app(), listener, Clock(), WebConfig(Clock(), config))
+        self._server.start()
+
+    def _app(self) -> Starlette:
+        async def who(request: Request) -> Response:
+            user = request.user
+            return PlainTextResponse(f"{user.is_authenticated} {user.display_name}")
+
+        async def large(_: Request) -> Response:
+            return PlainTextResponse(b"x" * LARGE)
+
+        async def probe(request: Request) -> Response:
+            while "wait" in request.query_params and not self.release.is_set():
+                await anyio.sleep(0.05)
+            return PlainTextResponse("probed")
+
+        return Starlette(
+            routes=[Route("/", who), Route("/large", large), Route("/probe", probe)],
+        )
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, request: bytes) -> bytes:
+        """What comes back until the server closes."""
+        with closing(self.connect()) as client:
+            client.sendall(request)
+            return until_closed(client)
+
+    def stop(self) -> None:
+        self._server.stop()
+        self.release.set()
+
+
+def until_closed(client: socket.socket) -> bytes:
+    received = bytearray()
+    while data := client.recv(65536):
+        received += data
+    return bytes(received)
+
+
+@contextmanager
+def door(config: Path | None = None) -> Iterator[Door]:
+    opened = Door(config)
+    try:
+        yield opened
+    finally:
+        opened.stop()

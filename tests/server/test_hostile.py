@@ -1,0 +1,85 @@
+"""Whatever a model, a redirect or a client says, a page stays the page that we wrote."""
+
+import html
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
+from tests.builders import result_of
+from tests.server.page_fixtures import Site, site_of
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "</pre></details></title><svg/onload=alert(1)>",
+    "{{ 7*7 }}{% raw %}",
+    "javascript:alert(1)//\u2028\x00\x1b",
+    "<!-- ]]>&lt;b&gt;",
+)
+
+
+class Skeleton(HTMLParser):
+    """The elements of a page, with the attributes that say what to do rather than what to show."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[Any] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        active = {"href", "src", "action", "style"}
+        told = [(name, value if name in active else None) for name, value in attrs]
+        self.found.append((tag, told))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.found.append(tag)
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append(("comment", data))
+
+
+def failure(text: str) -> Result:
+    """One in which all that can be chosen by others is this."""
+    hop = RedirectHop(url=text, status=302, phases={Phase.WAIT: 0.1})
+    return replace(
+        result_of(status=200, hops=(hop,), landing=hop),
+        failure=Failure(reason=Reason.ASSERTION, detail=text),
+        excerpt=Excerpt(headers={text: text}, body=text),
+    )
+
+
+def pages(directory: Path, text: str) -> dict[str, str]:
+    directory.mkdir()
+    with site_of(directory, logged_in=True) as site:
+        site.history.finished(failure(text))
+        return {path: site.get(path).text for path in ("/", "/probes/model")}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_page_keeps_its_shape(tmp_path: Path, text: str) -> None:
+    """No element, no attribute and no link more than with a harmless failure."""
+    harmless, hostile = pages(tmp_path / "a", "all is well"), pages(tmp_path / "b", text)
+    for path, page in hostile.items():
+        assert Skeleton(page).found == Skeleton(harmless[path]).found
+    assert html.unescape(hostile["/probes/model"]).count(text) >= 4
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Any:
+    with site_of(tmp_path) as site:
+        yield site
+
+
+@pytest.mark.parametrize("path", ["/probe?name={}", "/probes/{}", "/api/v1/probes/{}/results"])
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "\r\nSet-Cookie: a=b", "é\u202e"])
+def test_what_clients_say_is_not_made_a_page(site: Site, path: str, text: str) -> None:
+    """A name that comes back in an error is plain text or JSON, and no browser may think else."""
+    answer = site.get(path.format(text))
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].split(";")[0] in ("text/plain", "application/json")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Set-Cookie" not in answer.headers

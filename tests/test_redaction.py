@@ -1,0 +1,130 @@
+"""Secrets in what others say, in all the spellings that software on the way gives them."""
+
+import json
+import string
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from html import escape
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from requests.utils import requote_uri
+
+from probe.redaction import MAX_SECRET_CHARS, MAX_UNMASKED_CHARS, Redactor
+
+SECRET = """ab/cd+ef&gh=="i'j<k>`\\é"""
+
+
+def in_json(text: str, *, ensure_ascii: bool = False) -> str:
+    return json.dumps(text, ensure_ascii=ensure_ascii)[1:-1]
+
+
+def escaping(characters: str, form: str) -> Callable[[str], str]:
+    """The characters in a form such as `&#{};`, the others as they are."""
+    return lambda text: "".join(form.format(ord(c)) if c in characters else c for c in text)
+
+
+def of(*steps: Callable[[str], str]) -> Callable[[str], str]:
+    """One step after the other."""
+
+    def spell(text: str) -> str:
+        for step in steps:
+            text = step(text)
+        return text
+
+    return spell
+
+
+def php(text: str) -> str:
+    return in_json(text, ensure_ascii=True).replace("/", "\\/")
+
+
+def dotnet(text: str) -> str:
+    quoted = in_json(text).replace('\\"', "\\u0022")
+    return escaping("<>&+'`é", "\\u{:04X}")(quoted)
+
+
+def tags(text: str) -> str:
+    return escape(text, quote=False)
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "Python's JSON": in_json,
+    "PHP's JSON": php,
+    "Go's JSON": of(in_json, escaping("<>&", "\\u{:04x}")),
+    "Gson": of(in_json, escaping("<>&='", "\\u{:04x}")),
+    "PHP's JSON for HTML": of(in_json, escaping("<>&", "\\u{:04X}")),
+    ".NET's JSON": dotnet,
+    "JSON in JSON": of(in_json, in_json),
+    "a path that we send": requote_uri,
+    "Python's HTML": escape,
+    "HTML's text": tags,
+    "PHP's HTML": of(tags, lambda text: text.replace('"', "&quot;").replace("'", "&#039;")),
+    "XML": of(tags, lambda text: text.replace('"', "&quot;").replace("'", "&apos;")),
+    "Jinja": of(tags, escaping("\"'", "&#{};")),
+    "Go's HTML": of(tags, escaping("\"'+", "&#{};")),
+    ".NET's HTML": of(escape, escaping("+", "&#x{:X};")),
+    "OWASP's HTML": of(escape, escaping("/=`", "&#x{:X};")),
+    "HTML of JSON": of(in_json, escape),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_secret_is_hidden_however_it_is_spelled(spell: Callable[[str], str]) -> None:
+    """Nothing of it is left."""
+    assert Redactor([SECRET])(f"<{spell(SECRET)}>") == "<***>"
+
+
+def test_a_large_secret_costs_no_more_than_others() -> None:
+    """A file that is sent may have a megabyte: nothing else runs while its spellings are made."""
+    secret = "".join(f'{n} "é" ' for n in range(150_000))
+    mask = Redactor([secret])
+    began = time.thread_time()
+    assert mask(f"<{secret}>") == "<***>"
+    assert time.thread_time() - began < 1
+
+    for spell in SPELLINGS.values():
+        assert mask.of_beginning(
+            f"<{spell(secret[: 2 * MAX_SECRET_CHARS])}"[:MAX_SECRET_CHARS]
+        ) in ("<", "<***")
+
+
+def test_what_is_no_secret_stays() -> None:
+    """Also what looks like one for a while."""
+    assert Redactor([SECRET])(SECRET[:-1]) == SECRET[:-1]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(
+    secret=st.text(string.printable, min_size=8, max_size=40),
+    before=st.binary(max_size=5),
+    after=st.binary(max_size=5),
+    encode=st.sampled_from([b64encode, urlsafe_b64encode]),
+)
+def test_base64_of_a_secret_in_other_bytes(
+    secret: str, before: bytes, after: bytes, encode: Callable[[bytes], bytes]
+) -> None:
+    """Wherever it begins: what is left tells no whole character of it."""
+    encoded = encode(before + secret.encode() + after).decode()
+
+    masked = Redactor([secret])(encoded)
+
+    assert "***" in masked
+    assert len(masked) <= len("***") + (len(before) + len(after) + 4) * 4 / 3 + 4
+
+
+def test_base64_of_short_secrets_is_not_looked_for() -> None:
+    """So few characters are found in everything."""
+    assert Redactor(["short"])(b64encode(b"short").decode()) == b64encode(b"short").decode()
+
+
+@settings(deadline=None)  # the machine may be busy
+@example("Ã¤Ã¶", "äö")
+@given(st.text(min_size=MAX_UNMASKED_CHARS + 1, max_size=30), st.text(max_size=60))
+def test_a_masked_text_is_no_longer_than_it_was(secret: str, text: str) -> None:
+    """Whoever cuts it first may rely on that."""
+    for said in (text, text + secret):
+        assert len(Redactor([secret])(said)) <= len(said)
