@@ -68,7 +68,7 @@ def describe_type(value: Any) -> str:
         tuple: "a list",
         bool: "true or false",
     }
-    return names.get(type(value), "require_text" if isinstance(value, str) else "a number")
+    return names.get(type(value), "text" if isinstance(value, str) else "a number")
 
 
 def to_plain(value: Any) -> Any:

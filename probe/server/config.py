@@ -17,7 +17,7 @@ MAX_BCRYPT_COST = 16
 _FILE = "not honoured; write it into a file and name that under `{}`"
 NOT_HONOURED: Mapping[tuple[str, ...], str] = {
     ("tls_server_config", "cert"): _FILE.format("cert_file"),
-    ("tls_server_config", "config_key"): _FILE.format("key_file"),
+    ("tls_server_config", "key"): _FILE.format("key_file"),
     ("tls_server_config", "client_ca"): _FILE.format("client_ca_file"),
     ("tls_server_config", "curve_preferences"): "not honoured; OpenSSL's own are used, remove it",
     ("rate_limit",): "not honoured; failed passwords and /probe are limited already, remove it",
