@@ -1,0 +1,140 @@
+"""Endpoints, daemons and commands for the tests of the public contract."""
+
+import json
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import bcrypt
+import requests
+import trustme
+import yaml
+
+from tests.commands import Running, environment, running
+
+ROOT = Path(__file__).parent.parent
+USER = ("ann", "secret")
+
+# Runs command lines as `python -m probe` in one process: the imports take most of the time.
+DRIVER = """
+import contextlib, json, os, runpy, sys, tempfile
+for line in sys.stdin:
+    environ, arguments = json.loads(line)
+    out, err = (tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2))
+    sys.argv, code, before = ["probe", *arguments], 0, dict(os.environ)
+    os.environ.update(environ)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_module("probe", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+    os.environ.clear()
+    os.environ.update(before)
+    print(json.dumps([code, *(stream.seek(0) or stream.read() for stream in (out, err))]))
+    sys.stdout.flush()
+"""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Two daemons that have probed everything in the config; `guarded` has users and lifecycle."""
+
+    plain: Running
+    guarded: Running
+    driver: "subprocess.Popen[str]"
+    config: Path
+    url: str
+
+    def invoke(self, *arguments: str, **environ: str) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command line."""
+        assert self.driver.stdin
+        assert self.driver.stdout
+        print(json.dumps([environ, arguments]), file=self.driver.stdin, flush=True)
+        code, out, err = json.loads(self.driver.stdout.readline())
+        return code, out, err
+
+
+class Model(BaseHTTPRequestHandler):
+    """An endpoint: /ok with server timing, /redirect to it, and /fail."""
+
+    def do_GET(self) -> None:
+        status = {"/ok": 200, "/redirect": 302}.get(self.path, 500)
+        self.send_response(status)
+        self.send_header("Location", "/ok")
+        times = ("queue", "preprocess", "compute", "postprocess", "load", "total")
+        self.send_header("Server-Timing", ", ".join(f"{name};dur=1" for name in times))
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        """Log nothing."""
+
+
+@contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve the endpoint until the end of the block; yield its host and port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"localhost:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def started(directory: Path) -> Iterator[Setup]:
+    """Start endpoints and daemons, and wait until each probe has finished twice."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    with ExitStack() as stack:
+        driver = subprocess.Popen(
+            [sys.executable, "-c", DRIVER],
+            env=environment({"COLUMNS": "1000"}),  # no line of a help text is wrapped
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        stack.enter_context(driver)
+        host, secure = stack.enter_context(serving()), stack.enter_context(serving(tls))
+        fast = {"name": "fast", "target": "99%", "latency": "499ms"}
+        available = {"name": "available", "target": "99.9%", "alert": "ticket"}
+        objectives = [fast, available]
+        labels = {"model": "toy"}
+        probes: list[dict[str, object]] = [
+            {"name": "ok", "url": f"http://{host}/ok", "labels": labels, "objectives": objectives},
+            {"name": "fail", "url": f"http://{host}/fail", "objectives": objectives},
+            {"name": "redirect", "url": f"http://{host}/redirect", "redirects": 1},
+            {"name": "tls", "url": f"https://{secure}/ok", "tls": {"ca_file": "ca.pem"}},
+        ]
+        defaults = {"interval": "200ms", "startup_grace": "0s"}
+        config, web = directory / "probe.yml", directory / "web.yml"
+        config.write_text(yaml.safe_dump({"defaults": defaults, "probes": probes}))
+        password = bcrypt.hashpw(USER[1].encode(), bcrypt.gensalt(4)).decode()
+        web.write_text(yaml.safe_dump({"basic_auth_users": {USER[0]: password}}))
+        flags = (f"--web.config.file={web}", "--web.enable-lifecycle")
+        plain = stack.enter_context(running(f"--config.file={config}"))
+        guarded = stack.enter_context(running(f"--config.file={config}", *flags))
+        for daemon in (plain, guarded):
+            _wait_for_results(daemon, len(probes))
+        yield Setup(plain, guarded, driver, config, f"http://{host}")
+
+
+def _wait_for_results(daemon: Running, probes: int) -> None:
+    end = time.monotonic() + 30
+    pattern = re.compile(r"^inference_probe_runs_total\{.*\} (.*)$", re.MULTILINE)
+    while True:
+        runs = pattern.findall(requests.get(f"{daemon.url}/metrics", auth=USER, timeout=10).text)
+        if len(runs) == probes and min(map(float, runs)) >= 2:
+            return
+        assert time.monotonic() < end, daemon.log()
+        time.sleep(0.05)
