@@ -28,21 +28,14 @@ def _version(path: str) -> str:
     return found[1] if found else "unknown"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than ten seconds, most of it waiting")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow ones first: at the end no process waits for another that has several of them left."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a `search_path` runs once for each generation of Prometheus."""
+    """Run a test that uses `search_path` with each generation; all but the first are `full`."""
     if "search_path" in metafunc.fixturenames:
-        found = generations()
-        ids = [f"prometheus-{version}" for version in found] or ["prometheus-missing"]
-        metafunc.parametrize("search_path", list(found.values()) or [""], ids=ids)
+        paths = [
+            pytest.param(path, id=f"prometheus-{version}", marks=pytest.mark.full if index else ())
+            for index, (version, path) in enumerate(generations().items())
+        ]
+        metafunc.parametrize("search_path", paths or [pytest.param("", id="prometheus-missing")])
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def demo(
             process.terminate()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_fault_that_comes_and_goes(tmp_path: Path) -> None:
     """Exit code 0 when the alert has arrived and resolved; it tells so, and leaves nothing."""
     arguments = ("--fault=down", "--fault-for=20s", "--fast")

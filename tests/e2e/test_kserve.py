@@ -33,7 +33,7 @@ def once(url: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(600)  # the first time it installs half a gigabyte
 def test_example_succeeds(stack: Stack, programs: Path) -> None:
     """The example as it is, pointed at MLServer: one success, with its phases."""
@@ -45,7 +45,7 @@ def test_example_succeeds(stack: Stack, programs: Path) -> None:
     assert result["latency_seconds"] == pytest.approx(sum(result["phases"].values()))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_frozen_server(stack: Stack, programs: Path) -> None:
     """Its kernel still accepts connections, its process no longer answers: ModelDown, until it

@@ -22,7 +22,7 @@ from tests.servers import hanging, serving
 LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_model_that_loads_for_minutes(stack: Stack, newest_binaries: Binaries) -> None:
     """Nobody is told while it loads, nor when it is there."""
     model = stack.model()
@@ -39,7 +39,7 @@ def test_a_model_that_loads_for_minutes(stack: Stack, newest_binaries: Binaries)
     assert observer.alerting.query("inference_probe:slo_bad:increase5m > 5") == []
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_pod_that_is_deleted(stack: Stack, newest_binaries: Binaries) -> None:
     """Its preStop hook pauses the daemon, the model goes, SIGTERM comes, the target is gone: nobody
     is told. Another replica lives on.
@@ -91,7 +91,7 @@ def targets(stack: Stack, *daemons: str) -> None:
     prometheus.process.send_signal(signal.SIGHUP)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_drain_has_an_end(tmp_path: Path) -> None:
     """An endpoint that hangs for half a minute is given up after 7.5 s; until then scrapes are
     answered, the grid stands still, and the daemon is ready and healthy.

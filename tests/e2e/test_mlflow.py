@@ -68,7 +68,7 @@ def once(config: Path, url: str) -> Any:
     return result
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(300)  # the first time it installs 300 MB
 def test_example(server: str, tmp_path: Path) -> None:
     """The example as it is succeeds; a wrong column, an exception in the model and NaN do not."""

@@ -73,7 +73,7 @@ def _live_through_errors(model: ModelProcess) -> None:
     model.become(None)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(400)
 def test_dashboard(memory: Memory) -> None:
     """Every panel shows something."""
@@ -81,7 +81,7 @@ def test_dashboard(memory: Memory) -> None:
     assert not silent, "\n".join(silent)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_annotations(memory: Memory) -> None:
     """Prometheus understands them; whether an alert fires is not for the dashboard to say."""
     for query in queries.of_the_annotations():
@@ -93,7 +93,7 @@ CONSUMERS = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @CONSUMERS
 def test_consumer_has_data(memory: Memory, query: Query) -> None:
     """One series, a percentage or a count, and no NaN."""
@@ -103,7 +103,7 @@ def test_consumer_has_data(memory: Memory, query: Query) -> None:
     assert 0 <= value <= 100
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @CONSUMERS
 def test_consumer_without_a_prober(memory: Memory, query: Query) -> None:
     """Of a prober that was never there, or has been dead for long, there is nothing: no 0, which
@@ -115,7 +115,7 @@ def test_consumer_without_a_prober(memory: Memory, query: Query) -> None:
     assert memory.ask(query.expression, at=time.time() + 3600) == []
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_consumer_with_few_probes(memory: Memory) -> None:
     """Fewer than 20 requests in the window are too few to judge by, though there are some."""
     early = memory.begun + WINDOW / 3
@@ -126,7 +126,7 @@ def test_consumer_with_few_probes(memory: Memory) -> None:
     assert [memory.ask(one.expression, at=early) for one in judges] == [[]] * len(judges)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_errors_show(memory: Memory) -> None:
     """While the model was out of order, every consumer was told so, in percent."""
     worst = memory.begun + WINDOW * 4 / 3

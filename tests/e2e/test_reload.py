@@ -30,7 +30,7 @@ def reload(stack: Stack, daemon: str, config: dict[str, Any]) -> None:
     assert stack._wait(lambda: loaded() != before, seconds=10), child.error("does not reload")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_threshold_that_moves(stack: Stack, newest_binaries: Binaries) -> None:
     """To another bucket, to a bucket of its own and back: nobody is told, and no request that was
     good becomes a bad one. The answers take 50 to 300 ms.

@@ -97,7 +97,7 @@ def _config(stack: Stack, url: str) -> str:
     return yaml.safe_dump(config)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_rules_see_one_state(memory: Memory) -> None:
     """What was bad never falls: `increase` would take that for a restart, and count all of it anew.
     Successes and events are seen, if not by the evaluation that a scrape is late for, by the next.

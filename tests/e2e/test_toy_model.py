@@ -19,7 +19,7 @@ MISSED = {"alertname": "ModelObjectiveMissed", **PAGE, **FAST}
 HIGH = {"alertname": "HighModelLatency", **TICKET, **FAST}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_slow_then_down_then_well(stack: Stack, binaries: Binaries) -> None:
     """Nothing fires while the model is well. Slowness pages for the objective that it breaks, an
     outage for the model; what either of them says better is kept back under it. They resolve when
@@ -48,7 +48,7 @@ def test_slow_then_down_then_well(stack: Stack, binaries: Binaries) -> None:
     observer.resolves("ModelDown", "ModelObjectiveMissed", "HighModelLatency", seconds=120)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_daemon_killed(stack: Stack, newest_binaries: Binaries) -> None:
     """When the prober dies without a word, somebody is told."""
     model = stack.model()

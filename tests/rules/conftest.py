@@ -11,8 +11,12 @@ import pytest
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "promtool" in metafunc.fixturenames:
-        paths = found()
-        metafunc.parametrize("promtool", paths, ids=[named(path) for path in paths], indirect=True)
+        first, *others = found()
+        paths = [
+            pytest.param(first, id=named(first)),
+            *(pytest.param(path, id=named(path), marks=pytest.mark.full) for path in others),
+        ]
+        metafunc.parametrize("promtool", paths, indirect=True)
 
 
 @pytest.fixture
