@@ -19,7 +19,7 @@ from probe.result import Reason
 from tests.faults.catalogue import ENDPOINT
 from tests.faults.endpoints import endpoint
 from tests.faults.fault import Fault, Stage
-from tests.raw_servers import always, answer, free_port, later
+from tests.raw_servers import always, delayed, free_port, http_response
 
 KINDS = ("plain-new", "plain-reuse", "tls-new", "tls-reuse")
 """Of healthy probes; a request has the number of its kind, from 1, in its path."""
@@ -57,10 +57,14 @@ def _restarting(_: Path) -> Iterator[Stage]:
 
 FAULTS = (
     *ENDPOINT,
-    Fault(name="the endpoint takes 0.4 s", stage=endpoint(later(0.4, answer())), succeeds=True),
+    Fault(
+        name="the endpoint takes 0.4 s",
+        stage=endpoint(delayed(0.4, http_response())),
+        succeeds=True,
+    ),
     Fault(
         name="the endpoint answers with 500",
-        stage=endpoint(always(answer(status="500 Oops")), connection="reuse"),
+        stage=endpoint(always(http_response(status="500 Oops")), connection="reuse"),
         reports=frozenset({Reason.HTTP_5XX}),
     ),
     Fault(

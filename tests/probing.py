@@ -13,9 +13,10 @@ from probe.config.references import ReferenceResolver
 from probe.config.schema import Networks, Probe
 from probe.config.secrets import Secrets
 from probe.config.tls import client_ssl_context
-from probe.http.client import ConnectionPool, Transport
+from probe.http.client import Transport
 from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
+from probe.http.pool import ConnectionPool
 from probe.http.resolver import Getaddrinfo, Resolver
 from probe.http.timing import Stopwatch
 from probe.prober.prober import Prober
@@ -55,8 +56,8 @@ def make_prober(
     permitted = Networks.model_validate(networks or {})
 
     @cache
-    def context(home: bool) -> ssl.SSLContext:
-        return client_ssl_context(probe.tls if home else probe.tls.for_strangers, {})
+    def context(same_host: bool) -> ssl.SSLContext:
+        return client_ssl_context(probe.tls if same_host else probe.tls.other_host_tls, {})
 
     context(True)  # as the daemon does: not in the first probe's time
     dialer = Dialer(

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.prober.prober import Prober
 from probe.result import Result
 from tests.probing import make_prober

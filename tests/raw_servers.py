@@ -176,7 +176,7 @@ class Server:
         self.close()
 
 
-def answer(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
+def http_response(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
     """The bytes of an answer whose length is known."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
@@ -202,7 +202,7 @@ def once(reply: bytes) -> Script:
     return script
 
 
-def later(seconds: float, reply: bytes) -> Script:
+def delayed(seconds: float, reply: bytes) -> Script:
     """Every request is answered after a while."""
 
     def script(peer: Peer) -> None:
@@ -213,7 +213,7 @@ def later(seconds: float, reply: bytes) -> Script:
     return script
 
 
-def silent(peer: Peer) -> None:
+def never_respond(peer: Peer) -> None:
     """Reads the request and never says a word."""
     peer.request()
     peer.silence()

@@ -33,7 +33,7 @@ def serve(delay: float) -> None:
         print(took, flush=True)
 
 
-class Truth:
+class ReferenceServer:
     """The endpoint, and what it said of its last answer."""
 
     def __init__(self, *, delay: float) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import trustme
 import yaml
 
-from tests.raw_servers import Peer, Received, answer, free_port
+from tests.raw_servers import Peer, Received, free_port, http_response
 from tests.server.http_server_fixture import hashed
 
 MARKER = "m4rk3r"
@@ -66,20 +66,22 @@ def repeat(received: Received, how: str) -> bytes:
     headers.append(f"Set-Cookie: session={MARKER}-of-a-user")
     path = quote(said["token"].replace("/", "_"))
     answers = {
-        "ok": answer(b"fine"),
-        "echo": answer(as_json, *headers),
-        "plain": answer(json.dumps(said, ensure_ascii=False).encode(), *headers),
-        "raw": answer(received.head, status="503 Busy"),
-        "html": answer(said["html"].encode(), status="500 Oops"),
-        "zipped": answer(gzip.compress(as_json), "Content-Encoding: gzip", status="429 Slow"),
-        "padded": answer(b"." * 1000 + as_json, status="404 None"),
-        "valued": answer(json.dumps("." * 70 + said["token"]).encode()),
+        "ok": http_response(b"fine"),
+        "echo": http_response(as_json, *headers),
+        "plain": http_response(json.dumps(said, ensure_ascii=False).encode(), *headers),
+        "raw": http_response(received.head, status="503 Busy"),
+        "html": http_response(said["html"].encode(), status="500 Oops"),
+        "zipped": http_response(
+            gzip.compress(as_json), "Content-Encoding: gzip", status="429 Slow"
+        ),
+        "padded": http_response(b"." * 1000 + as_json, status="404 None"),
+        "valued": http_response(json.dumps("." * 70 + said["token"]).encode()),
         "status": f"HTTP/1.1 {said['token']}\r\n\r\n".encode("latin-1"),
         "garbage": f"{said['token']}\r\n\r\n".encode("latin-1"),
-        "length": answer(b"", f"Content-Length: {said['token']}"),
-        "encoding": answer(b"x", f"Content-Encoding: {said['token']}"),
-        "moved": answer(b"", f"Location: /raw/{path}?{path}", status="302 Found"),
-        "407": answer(as_json, *headers, status=f"407 {said['token']}"),
+        "length": http_response(b"", f"Content-Length: {said['token']}"),
+        "encoding": http_response(b"x", f"Content-Encoding: {said['token']}"),
+        "moved": http_response(b"", f"Location: /raw/{path}?{path}", status="302 Found"),
+        "407": http_response(as_json, *headers, status=f"407 {said['token']}"),
     }
     return answers.get(how, answers["echo"])
 

@@ -110,7 +110,7 @@ class Tls(ConfigModel):
     )
 
     @property
-    def for_strangers(self) -> "Tls":
+    def other_host_tls(self) -> "Tls":
         """What holds for a host that a redirect leads to: neither our certificate nor the name."""
         return self.model_copy(update=dict.fromkeys(("cert_file", "key_file", "server_name")))
 

@@ -16,9 +16,10 @@ from probe.clock import Clock
 from probe.config.schema import Condition, ConnectionMode, IpFamily, Probe, Settings, Tls
 from probe.config.secrets import Secrets
 from probe.config.tls import BUNDLES, client_ssl_context
-from probe.http.client import ConnectionPool, Transport
+from probe.http.client import Transport
 from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
+from probe.http.pool import ConnectionPool
 from probe.http.resolver import Resolver
 from probe.http.timing import Stopwatch
 from probe.prober.prober import ClientFactory, Prober
@@ -95,14 +96,14 @@ class ProberFactory:
             return client_ssl_context(tls, self._environ)
 
         def instrument(probe: Probe) -> CompiledProbe:
-            tls, abroad = probe.tls, probe.tls.for_strangers
+            tls, other_host_tls = probe.tls, probe.tls.other_host_tls
             if probe.may_need_tls:
                 context(tls)  # now, and not in the first probe's time
-                context(abroad if probe.redirects else tls)
+                context(other_host_tls if probe.redirects else tls)
             dialer = Dialer(
                 self._resolver,
                 policy,
-                context=lambda home: context(tls if home else abroad),
+                context=lambda same_host: context(tls if same_host else other_host_tls),
                 server_name=probe.tls.server_name,
                 family=_FAMILIES[probe.ip_family],
             )

@@ -10,63 +10,13 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from probe.http.connection import DEFAULT_PORTS, Connection, Dialer, authority, proxy_credentials
+from probe.http.connection import Connection, Dialer, authority, proxy_authorization
+from probe.http.pool import ConnectionPool
 from probe.http.response import StrictHTTPResponse, strip_header_value
 from probe.http.response_reader import ResponseReader
 from probe.http.timed_socket import INITIAL_WINDOW_BYTES
 from probe.http.timing import Stopwatch
 from probe.result import Phase
-
-MAX_ORIGINS = 4
-"""Of how many origins a pool keeps connections: http and https of one host are two."""
-
-Origin = tuple[str, str | None, int]
-
-
-class ConnectionPool:
-    """Idle connections of one probe, by scheme, host and port. Safe to use from many threads."""
-
-    def __init__(self) -> None:
-        self._idle: dict[Origin, list[Connection]] = {}
-        self._closed = False
-
-    def take(self, url: SplitResult, watch: Stopwatch) -> Connection | None:
-        """An idle connection that the server has not closed, the last used one first."""
-        idle = self._idle.get(_origin(url), [])
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if connection.alive():
-                connection.timed.watch = watch
-                return connection
-            connection.close()
-        return None
-
-    def give(self, url: SplitResult, connection: Connection) -> None:
-        self._idle.setdefault(_origin(url), []).append(connection)
-        for oldest in list(self._idle)[:-MAX_ORIGINS]:  # a server may redirect to ever new ports
-            _close(self._idle.pop(oldest, []))
-        if self._closed:  # the probe was changed or removed while this run was under way
-            self.close()
-
-    def close(self) -> None:
-        """Close what is idle, and from now on also what is given back."""
-        self._closed = True
-        for idle in list(self._idle.values()):
-            _close(idle)
-
-
-def _origin(url: SplitResult) -> Origin:
-    """Without the user, which is not the connection's."""
-    return url.scheme, url.hostname, url.port or DEFAULT_PORTS[url.scheme]
-
-
-def _close(idle: list[Connection]) -> None:
-    with suppress(IndexError):  # another thread was faster
-        while idle:
-            idle.pop().close()
 
 
 class ResponseStream:
@@ -82,22 +32,24 @@ class ResponseStream:
         self._connection = connection
         self._pool = pool
         self._pooled = False
-        self._inbox = ResponseReader(connection.stream, connection.timed, connection.timed.watch)
+        self._inbox = ResponseReader(
+            connection.stream, connection.timed, connection.timed.stopwatch
+        )
         self._answer: StrictHTTPResponse
 
     def begin(self, message: Sequence[bytes], method: str) -> StrictHTTPResponse:
         """Send the request; the answer up to its headers."""
         timed = self._connection.timed
-        timed.watch.begin(Phase.SEND)
-        timed.departed = timed.watch.mark()
-        timed.our_turn = True
+        timed.stopwatch.start_phase(Phase.SEND)
+        timed.last_sent = timed.stopwatch.timestamp()
+        timed.client_turn = True
         # a server may answer before it has read it all, and close: the answer tells more
         with suppress(BrokenPipeError, ConnectionResetError):
             for piece in message:
                 self._connection.stream.sendall(piece)
         if len(message) == 1:  # it left all at once: the time before is ours
-            timed.watch.since(timed.departed.kernel)
-        timed.watch.begin(Phase.WAIT, at=timed.departed)
+            timed.stopwatch.start_later(timed.last_sent.kernel)
+        timed.stopwatch.start_phase(Phase.WAIT, at=timed.last_sent)
         self._answer = StrictHTTPResponse(self._inbox, method)
         self._answer.begin()
         return self._answer
@@ -112,10 +64,10 @@ class ResponseStream:
         return data
 
     def _end(self) -> None:
-        self._connection.timed.watch.end(self._connection.timed.arrived)
+        self._connection.timed.stopwatch.end_phase(self._connection.timed.last_received)
         if self._pool and not self._answer.will_close:
             self._pooled = True
-            self._pool.give(self._url, self._connection)
+            self._pool.release(self._url, self._connection)
         else:
             self.close()
 
@@ -137,18 +89,18 @@ class Transport(BaseAdapter):
     def __init__(
         self,
         dialer: Dialer,
-        watch: Stopwatch,
+        stopwatch: Stopwatch,
         *,
         pool: ConnectionPool | None = None,
         proxy: SplitResult | None = None,
     ) -> None:
         super().__init__()
         self._dialer = dialer
-        self._watch = watch
+        self._watch = stopwatch
         self._pool = pool
         self._proxy = proxy
         self._exchange: ResponseStream | None = None
-        self._home: str | None = None
+        self._first_host: str | None = None
         self.certificate_not_after: float | None = None
         """When the certificate of the last server expires (Unix seconds); None without TLS."""
 
@@ -159,11 +111,13 @@ class Transport(BaseAdapter):
         the ProbeErrors. The stopwatch knows in which phase it happened.
         """
         url = urlsplit(request.url or "")
-        self._home = self._home or url.hostname
-        home = url.hostname == self._home
-        pool = self._pool if home else None
-        connection = pool.take(url, self._watch) if pool else None
-        connection = connection or self._dialer.dial(url, self._watch, self._proxy, home=home)
+        self._first_host = self._first_host or url.hostname
+        same_host = url.hostname == self._first_host
+        pool = self._pool if same_host else None
+        connection = pool.acquire(url, self._watch) if pool else None
+        connection = connection or self._dialer.dial(
+            url, self._watch, self._proxy, same_host=same_host
+        )
         self.certificate_not_after = connection.certificate_not_after
         self._exchange = ResponseStream(url, connection, pool)
         proxied = self._proxy if url.scheme == "http" else None
@@ -196,7 +150,7 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
     target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
     headers = CaseInsensitiveDict[str | bytes]({"Host": authority(url)})
     headers.update(request.headers)
-    credentials = proxy_credentials(proxy) if proxy else None
+    credentials = proxy_authorization(proxy) if proxy else None
     if credentials:
         headers["Proxy-Authorization"] = credentials
     lines = [f"{request.method} {target} HTTP/1.1"]

@@ -30,7 +30,7 @@ class Connection:
     timed: TimedSocket
     certificate_not_after: float | None = None
 
-    def alive(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether the server has neither closed an idle connection nor sent what none asked for."""
         try:
             socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
@@ -68,49 +68,53 @@ class Dialer:
     def dial(
         self,
         url: SplitResult,
-        watch: Stopwatch,
+        stopwatch: Stopwatch,
         proxy: SplitResult | None = None,
         *,
-        home: bool = True,
+        same_host: bool = True,
     ) -> Connection:
-        """Connect to the server of a URL, which is the one of the config if it is `home`.
+        """Connect to the server of a URL, which is the one of the config if it is `same_host`.
 
         Raises OSError, TimeoutError and ProbeErrors.
         """
         if proxy is None:
-            timed = self._connect(_place(url), watch)
+            timed = self._connect(_host_port(url), stopwatch)
         else:
-            timed = self._through(proxy, url, watch)
+            timed = self._connect_via_proxy(proxy, url, stopwatch)
         try:
             if url.scheme == "https":
-                return self._secure(url, timed, home=home)
+                return self._start_tls(url, timed, same_host=same_host)
             return Connection(timed, timed)
         except BaseException:
             timed.close()
             raise
 
-    def _connect(self, place: tuple[str, int], watch: Stopwatch) -> TimedSocket:
+    def _connect(self, place: tuple[str, int], stopwatch: Stopwatch) -> TimedSocket:
         # looked up once: what was checked is what is connected to
-        addresses = self._permitted(self._resolver.resolve(*place, self._family, watch))
-        timed, connected = _first(addresses, watch)
-        watch.end(connected)
+        addresses = self._allowed_addresses(self._resolver.resolve(*place, self._family, stopwatch))
+        timed, connected = _connect_first(addresses, stopwatch)
+        stopwatch.end_phase(connected)
         return timed
 
-    def _permitted(self, found: Sequence[Address]) -> list[Address]:
+    def _allowed_addresses(self, found: Sequence[Address]) -> list[Address]:
         """Those of the addresses that the policy permits; raises Denied when it permits none."""
-        permitted = [address for address in found if self._policy.permits(address.host)]
+        permitted = [address for address in found if self._policy.allows(address.host)]
         if found and not permitted:
             denied = ", ".join(sorted({address.host for address in found}))
             raise AddressDenied(f"the `networks` of the config do not permit {denied}")
         return permitted
 
-    def _through(self, proxy: SplitResult, url: SplitResult, watch: Stopwatch) -> TimedSocket:
+    def _connect_via_proxy(
+        self, proxy: SplitResult, url: SplitResult, stopwatch: Stopwatch
+    ) -> TimedSocket:
         """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
         # a name is the proxy's to look up, and to judge; the dot of a full name is none of it
-        host, port = _place(url)
-        self._permitted(self._resolver.literal(host.rstrip("."), port, socket.AF_UNSPEC))
+        host, port = _host_port(url)
+        self._allowed_addresses(
+            self._resolver.parse_address(host.rstrip("."), port, socket.AF_UNSPEC)
+        )
         try:
-            timed = self._connect(_place(proxy), watch)
+            timed = self._connect(_host_port(proxy), stopwatch)
         except OSError as error:
             if not (isinstance(error, (ConnectionError, socket.gaierror)) or is_unreachable(error)):
                 raise
@@ -118,9 +122,9 @@ class Dialer:
         if url.scheme != "https":
             return timed
         try:
-            watch.begin(Phase.CONNECT)
-            _tunnel(timed, proxy, _place(url))
-            watch.end()
+            stopwatch.start_phase(Phase.CONNECT)
+            _open_tunnel(timed, proxy, _host_port(url))
+            stopwatch.end_phase()
         except (ConnectionError, HTTPException) as error:
             timed.close()
             raise ProxyError(f"the proxy {proxy.hostname} broke the tunnel: {error}") from error
@@ -129,24 +133,24 @@ class Dialer:
             raise
         return timed
 
-    def _secure(self, url: SplitResult, timed: TimedSocket, *, home: bool) -> Connection:
-        context, watch = self._context(home), timed.watch
-        name = (home and self._server_name) or url.hostname
-        watch.begin(Phase.TLS)
-        timed.first_departed = None
+    def _start_tls(self, url: SplitResult, timed: TimedSocket, *, same_host: bool) -> Connection:
+        context, stopwatch = self._context(same_host), timed.stopwatch
+        name = (same_host and self._server_name) or url.hostname
+        stopwatch.start_phase(Phase.TLS)
+        timed.first_sent = None
         # TLS over memory, not over the socket's own: so its bytes pass the timed socket too
         secured = SSLTransport(timed, context, name)
         # from the first byte sent to the last received: our own arithmetic is not the server's
-        if timed.first_departed:
-            watch.since(timed.first_departed.kernel)
-        watch.end(timed.arrived)
+        if timed.first_sent:
+            stopwatch.start_later(timed.first_sent.kernel)
+        stopwatch.end_phase(timed.last_received)
         certificate = secured.getpeercert() or {}
         not_after = certificate.get("notAfter")
         expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
         return Connection(secured, timed, expiry)  # type: ignore[arg-type]  # urllib3's unions
 
 
-def _place(url: SplitResult) -> tuple[str, int]:
+def _host_port(url: SplitResult) -> tuple[str, int]:
     return url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
 
 
@@ -156,7 +160,7 @@ def authority(url: SplitResult) -> str:
     return host if url.port in (None, DEFAULT_PORTS[url.scheme]) else f"{host}:{url.port}"
 
 
-def _first(addresses: list[Address], watch: Stopwatch) -> tuple[TimedSocket, Timestamp]:
+def _connect_first(addresses: list[Address], stopwatch: Stopwatch) -> tuple[TimedSocket, Timestamp]:
     """The first address that answers, tried in order.
 
     Each gets its share of the time that is left, so that one which drops packets does not use up
@@ -165,16 +169,16 @@ def _first(addresses: list[Address], watch: Stopwatch) -> tuple[TimedSocket, Tim
     errors: list[OSError] = []
     for count, address in enumerate(addresses):
         try:
-            return _open(address, watch, share=1 / (len(addresses) - count))
+            return _connect_address(address, stopwatch, share=1 / (len(addresses) - count))
         except OSError as error:
             errors.append(error)
     try:
-        raise min(reversed(errors), key=_silence)
+        raise min(reversed(errors), key=_error_rank)
     finally:
         errors.clear()  # an error holds this frame, which holds it: only the collector frees them
 
 
-def _silence(error: OSError) -> int:
+def _error_rank(error: OSError) -> int:
     """How little an error says of the server.
 
     One that refuses is down, also where its other address is of a family that we do not have.
@@ -184,10 +188,12 @@ def _silence(error: OSError) -> int:
     return 1 if is_unreachable(error) else 2
 
 
-def _open(address: Address, watch: Stopwatch, *, share: float) -> tuple[TimedSocket, Timestamp]:
-    watch.begin(Phase.CONNECT)
+def _connect_address(
+    address: Address, stopwatch: Stopwatch, *, share: float
+) -> tuple[TimedSocket, Timestamp]:
+    stopwatch.start_phase(Phase.CONNECT)
     timed = TimedSocket(address.family, socket.SOCK_STREAM)
-    timed.watch = watch
+    timed.stopwatch = stopwatch
     try:
         timed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return timed, timed.connect_within(address.sockaddr, share)
@@ -196,7 +202,7 @@ def _open(address: Address, watch: Stopwatch, *, share: float) -> tuple[TimedSoc
         raise
 
 
-def proxy_credentials(proxy: SplitResult) -> str | None:
+def proxy_authorization(proxy: SplitResult) -> str | None:
     """The value of Proxy-Authorization for user and password in a proxy's URL."""
     if proxy.username is None:
         return None
@@ -204,11 +210,11 @@ def proxy_credentials(proxy: SplitResult) -> str | None:
     return "Basic " + b64encode(pair.encode()).decode("ascii")
 
 
-def _tunnel(timed: TimedSocket, proxy: SplitResult, place: tuple[str, int]) -> None:
+def _open_tunnel(timed: TimedSocket, proxy: SplitResult, place: tuple[str, int]) -> None:
     """Ask the proxy for a tunnel (RFC 9110, 9.3.6)."""
     host = f"[{place[0]}]" if ":" in place[0] else place[0]
     lines = [f"CONNECT {host}:{place[1]} HTTP/1.1", f"Host: {host}:{place[1]}"]
-    credentials = proxy_credentials(proxy)
+    credentials = proxy_authorization(proxy)
     if credentials:
         lines.append(f"Proxy-Authorization: {credentials}")
     timed.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))

@@ -20,7 +20,7 @@ class NetworkPolicy:
         self._deny = tuple(map(_plain, deny))
         self._allow = tuple(map(_plain, allow))
 
-    def permits(self, host: str) -> bool:
+    def allows(self, host: str) -> bool:
         """Whether an IP address, as text, may be connected to."""
         written = ip_address(host.partition("%")[0])  # without the zone of fe80::1%eth0
         target = _target(written)

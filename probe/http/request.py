@@ -11,7 +11,7 @@ import requests
 from probe import __version__, credentials
 from probe.config.schema import ConnectionMode, Probe
 from probe.config.secrets import RecordingResolver, SecretError, Secrets, resolve_json
-from probe.http.connection import proxy_credentials
+from probe.http.connection import proxy_authorization
 from probe.redaction import Redactor
 
 CROSS_ORIGIN_SAFE_HEADERS = frozenset(
@@ -137,7 +137,7 @@ def _secrets(
     yield from credentials.json_secrets(said.body)
     if proxy:
         yield from credentials.userinfo_secrets(proxy)
-        yield from credentials.header_secrets(proxy_credentials(proxy) or "")
+        yield from credentials.header_secrets(proxy_authorization(proxy) or "")
 
 
 def _prepare(method: str, url: str, **body: Any) -> requests.PreparedRequest:

@@ -65,26 +65,28 @@ class Resolver:
         self._waiting: deque[tuple[LookupKey, _Lookup]] = deque()
         self._threads = 0
 
-    def resolve(self, host: str, port: int, family: int, watch: Stopwatch) -> tuple[Address, ...]:
+    def resolve(
+        self, host: str, port: int, family: int, stopwatch: Stopwatch
+    ) -> tuple[Address, ...]:
         """The addresses of a host, in the system's order.
 
         An IP address needs no lookup and has no phase `dns`. Raises OSError (gaierror for a name
         that does not resolve), TimeoutError, RuntimeError (no thread).
         """
-        if literal := self.literal(host, port, family):
+        if literal := self.parse_address(host, port, family):
             return literal
-        watch.begin(Phase.DNS)
+        stopwatch.start_phase(Phase.DNS)
         lookup = self._join((host, port, family))
-        if not lookup.done.wait(watch.left()):
+        if not lookup.done.wait(stopwatch.seconds_left()):
             raise TimeoutError("the lookup is still under way")
         # the time of the lookup itself, not of its turn, nor of waking two threads
-        watch.since(lookup.began)
-        watch.end(Timestamp(watch.now(), lookup.ended))
+        stopwatch.start_later(lookup.began)
+        stopwatch.end_phase(Timestamp(stopwatch.now(), lookup.ended))
         if lookup.error:
             raise type(lookup.error)(*lookup.error.args)  # several threads may raise it
         return lookup.addresses
 
-    def literal(self, host: str, port: int, family: int) -> tuple[Address, ...]:
+    def parse_address(self, host: str, port: int, family: int) -> tuple[Address, ...]:
         """The address that a host is, in any of the ways to write one; none if it is a name."""
         try:
             return self._ask(host, port, family, socket.AI_NUMERICHOST)

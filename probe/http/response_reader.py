@@ -62,13 +62,13 @@ class ResponseReader(io.RawIOBase):
     def interim(self) -> None:
         """It was not: what has been received since belongs to the wait."""
         if self._watch:
-            self._watch.rename(Phase.WAIT)
+            self._watch.relabel_phase(Phase.WAIT)
 
     def _first_byte(self) -> None:
         self._awaited = False
         if self._watch:
-            self._watch.begin(Phase.RECEIVE, at=self._timed.arrived)
-            self._watch.merged += self._timed.merged
+            self._watch.start_phase(Phase.RECEIVE, at=self._timed.last_received)
+            self._watch.merged_reads += self._timed.merged
 
     def readable(self) -> bool:
         return True

@@ -56,15 +56,15 @@ class TimedSocket(socket.socket):
     waits for data: it has to be taken out, or the wait would spin.
     """
 
-    watch: Stopwatch
-    arrived: Timestamp
+    stopwatch: Stopwatch
+    last_received: Timestamp
     """When the last bytes arrived."""
-    departed: Timestamp
+    last_sent: Timestamp
     """When the last bytes were sent."""
-    first_departed: Timestamp | None = None
+    first_sent: Timestamp | None = None
     """When the first bytes were sent, since somebody last set this to None."""
 
-    our_turn = True
+    client_turn = True
     """Whether the server has done all that it had to for now."""
 
     merged = False
@@ -73,16 +73,16 @@ class TimedSocket(socket.socket):
     _stamps = False
     _segments = 0
     _sent = 0
-    _awaited: int | None = None
+    _pending_tx_stamp: int | None = None
     """The byte whose stamp is to come, the last one sent; None when it came."""
 
     def connect_within(self, address: tuple[Any, ...], share: float) -> Timestamp:
         """Connect within a share (0 to 1) of the time that is left; when the connection stood."""
-        self.settimeout(self.watch.remaining() * share)
-        began = self.watch.now()
-        self.watch.since(began)
+        self.settimeout(self.stopwatch.require_seconds_left() * share)
+        began = self.stopwatch.now()
+        self.stopwatch.start_later(began)
         self.connect(address)
-        connected = self.watch.mark()
+        connected = self.stopwatch.timestamp()
         self.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self, select.POLLIN)
@@ -105,7 +105,7 @@ class TimedSocket(socket.socket):
         self._stamps = True
         if info.retransmissions or not info.rtt:
             return connected
-        return Timestamp(connected.process, min(connected.process, began + info.rtt))
+        return Timestamp(connected.user, min(connected.user, began + info.rtt))
 
     def _info(self) -> TcpInfo:
         return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO))
@@ -122,20 +122,20 @@ class TimedSocket(socket.socket):
                 continue
             self._sent += count
             rest = rest[count:]
-            self.departed = self.watch.mark()
+            self.last_sent = self.stopwatch.timestamp()
             if self._stamps:
-                self._awaited = (self._sent - 1) & 0xFFFFFFFF
-                while self._awaited is not None and self._take_stamp():
+                self._pending_tx_stamp = (self._sent - 1) & 0xFFFFFFFF
+                while self._pending_tx_stamp is not None and self._take_stamp():
                     pass
-            self.first_departed = self.first_departed or self.departed
+            self.first_sent = self.first_sent or self.last_sent
 
     def _check_time(self) -> None:
         """Raises where the deadline has passed: TimeoutError if the server kept us waiting."""
-        if self.our_turn:
-            self.watch.remaining()
-        elif not self.watch.left():
+        if self.client_turn:
+            self.stopwatch.require_seconds_left()
+        elif not self.stopwatch.seconds_left():
             raise TimeoutError("the server is slow to read")
-        self.our_turn = False
+        self.client_turn = False
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
         buffer = memoryview(bytearray(size))
@@ -151,13 +151,13 @@ class TimedSocket(socket.socket):
             except BlockingIOError:
                 continue
             if count:
-                self._received(control)
+                self._on_received(control)
             return count
 
-    def _received(self, control: Control) -> None:
-        self.arrived = self.watch.mark(_stamp_in(control, SO_TIMESTAMPNS))
-        self.watch.received(self.arrived)
-        self.our_turn = True
+    def _on_received(self, control: Control) -> None:
+        self.last_received = self.stopwatch.timestamp(_stamp_in(control, SO_TIMESTAMPNS))
+        self.stopwatch.check_arrival(self.last_received)
+        self.client_turn = True
         if self._stamps:
             before, self._segments = self._segments, self._info().segments
             self.merged = self._segments - before > 1
@@ -172,10 +172,10 @@ class TimedSocket(socket.socket):
             self._poll.modify(self, event)
         try:
             while True:
-                ready = self._poll.poll(self.watch.left() * 1000)
+                ready = self._poll.poll(self.stopwatch.seconds_left() * 1000)
                 if ready and not self._stamps_alone(ready[0][1]):
                     return
-                if not self.watch.left():
+                if not self.stopwatch.seconds_left():
                     raise TimeoutError("the deadline has passed")
         finally:
             if event != select.POLLIN:
@@ -198,10 +198,12 @@ class TimedSocket(socket.socket):
             _, control, _, _ = self.recvmsg(0, _CONTROL, MSG_ERRQUEUE)
         except BlockingIOError:
             return False
-        if self._awaited is not None and self._awaited == _number(control):
-            self._awaited = None  # it has left: what comes of it on the way is the server's time
-            self.departed = self.watch.mark(_stamp_in(control, SO_TIMESTAMPING))
-            self.watch.sent(self.departed)
+        if self._pending_tx_stamp is not None and self._pending_tx_stamp == _number(control):
+            self._pending_tx_stamp = (
+                None  # it has left: what comes of it on the way is the server's time
+            )
+            self.last_sent = self.stopwatch.timestamp(_stamp_in(control, SO_TIMESTAMPING))
+            self.stopwatch.correct_send_end(self.last_sent)
         return True
 
 

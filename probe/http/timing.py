@@ -21,7 +21,7 @@ MAX_CLOCK_SLEW = 500e-6
 class Timestamp(NamedTuple):
     """An instant, in nanoseconds of the monotonic clock: as the process saw it, and as it was."""
 
-    process: int
+    user: int
     kernel: int
 
 
@@ -29,15 +29,15 @@ class Timestamp(NamedTuple):
 class PhaseTimes:
     """What a stopwatch has measured: seconds by phase for each lap, and by which clock."""
 
-    laps: tuple[dict[Phase, float], ...]
+    by_request: tuple[dict[Phase, float], ...]
     clock: str
     correction: float
-    merged: int
+    merged_reads: int
 
-    def phases(self) -> dict[Phase, float]:
+    def total(self) -> dict[Phase, float]:
         """All laps together."""
         total: dict[Phase, float] = {}
-        for lap in self.laps:
+        for lap in self.by_request:
             for phase, seconds in lap.items():
                 total[phase] = total.get(phase, 0.0) + seconds
         return total
@@ -56,35 +56,35 @@ class Stopwatch:
         self.now = clock.monotonic
         self._started = self.now()
         self._deadline = self._started + nanoseconds(timeout)
-        self._offset = self._sample()
-        self._first: int | None = None
-        self._last = 0
-        self._began: Timestamp | None = None
-        self._laps: list[dict[Phase, tuple[int, int]]] = [{}]
+        self._offset = self._clock_offset()
+        self._first_start: int | None = None
+        self._last_end = 0
+        self._phase_start: Timestamp | None = None
+        self._requests: list[dict[Phase, tuple[int, int]]] = [{}]
         self._stamped = False
         self.phase: Phase | None = None
-        self.merged = 0
+        self.merged_reads = 0
         """First reads of an answer that found several segments, of which one stamp is known."""
 
-    def remaining(self) -> float:
+    def require_seconds_left(self) -> float:
         """Seconds until the deadline, for who is about to act; raises Overslept when it passed."""
-        left = self.left()
+        left = self.seconds_left()
         if not left:
             raise MissedOwnDeadline(
                 "the deadline passed before the next step, which was not the server's"
             )
         return left
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the deadline, 0 when it has passed."""
         return max(0, self._deadline - self.now()) / SECOND
 
-    def received(self, mark: Timestamp) -> None:
+    def check_arrival(self, mark: Timestamp) -> None:
         """Raises TimeoutError where it arrived after the deadline, whenever it was read."""
         if mark.kernel > self._deadline:
             raise TimeoutError("it arrived after the deadline")
 
-    def mark(self, stamp: int | None = None) -> Timestamp:
+    def timestamp(self, stamp: int | None = None) -> Timestamp:
         """This instant, at which something is seen that the kernel stamped (wall clock, ns)."""
         now = self.now()
         if stamp is None:
@@ -92,71 +92,72 @@ class Stopwatch:
         self._stamped = True
         return Timestamp(now, min(now, stamp - self._offset))
 
-    def begin(self, phase: Phase, at: Timestamp | None = None) -> None:
-        at = at or self.mark()
-        self.end(at)
-        self.phase, self._began = phase, at
-        if self._first is None:
-            self._first = at.process
+    def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
+        at = at or self.timestamp()
+        self.end_phase(at)
+        self.phase, self._phase_start = phase, at
+        if self._first_start is None:
+            self._first_start = at.user
 
-    def end(self, at: Timestamp | None = None) -> None:
+    def end_phase(self, at: Timestamp | None = None) -> None:
         """End the phase that is under way, if one is; never later than the deadline."""
-        if self.phase is None or self._began is None:
+        if self.phase is None or self._phase_start is None:
             return
-        at = at or self.mark()
-        process = min(at.process, self._deadline) - self._began.process
-        kernel = min(at.kernel, self._deadline) - self._began.kernel
+        at = at or self.timestamp()
+        process = min(at.user, self._deadline) - self._phase_start.user
+        kernel = min(at.kernel, self._deadline) - self._phase_start.kernel
         self._add(self.phase, max(0, process), max(0, kernel))
-        self._last = at.process
-        self._began = None
+        self._last_end = at.user
+        self._phase_start = None
 
     def _add(self, phase: Phase, process: int, kernel: int) -> None:
-        lap = self._laps[-1]
+        lap = self._requests[-1]
         before = lap.get(phase, (0, 0))
         lap[phase] = (before[0] + process, before[1] + kernel)
 
-    def since(self, instant: int) -> None:
+    def start_later(self, instant: int) -> None:
         """The phase under way began later than was thought (monotonic): with this, says the kernel,
         or whoever did it.
         """
-        if self._began and instant > self._began.kernel:
-            self._began = Timestamp(self._began.process, instant)
+        if self._phase_start and instant > self._phase_start.kernel:
+            self._phase_start = Timestamp(self._phase_start.user, instant)
 
-    def sent(self, mark: Timestamp) -> None:
+    def correct_send_end(self, mark: Timestamp) -> None:
         """The request was on its way by then, as the kernel told only during the wait."""
-        if self.phase is Phase.WAIT and self._began:
-            process, kernel = self._laps[-1].get(Phase.SEND, (0, 0))
-            shift = mark.kernel - self._began.kernel
-            self._laps[-1][Phase.SEND] = (process, max(0, kernel + shift))
-            self._began = Timestamp(self._began.process, mark.kernel)
+        if self.phase is Phase.WAIT and self._phase_start:
+            process, kernel = self._requests[-1].get(Phase.SEND, (0, 0))
+            shift = mark.kernel - self._phase_start.kernel
+            self._requests[-1][Phase.SEND] = (process, max(0, kernel + shift))
+            self._phase_start = Timestamp(self._phase_start.user, mark.kernel)
 
-    def rename(self, phase: Phase) -> None:
+    def relabel_phase(self, phase: Phase) -> None:
         """The phase under way turns out to have been another."""
         self.phase = phase
 
-    def lap(self) -> None:
+    def next_request(self) -> None:
         """A request of a chain of redirects is over: the next one has phases of its own."""
-        self.end()
+        self.end_phase()
         self.phase = None  # what goes wrong before the next one begins is in none
-        self._laps.append({})
+        self._requests.append({})
 
     def times(self) -> PhaseTimes:
         """What has been measured; ends the phase that is under way."""
-        self.end()
-        by_kernel = self._stamped and not self._stepped()
+        self.end_phase()
+        by_kernel = self._stamped and not self._wall_clock_was_set()
         laps = tuple(
-            {phase: spans[by_kernel] / SECOND for phase, spans in lap.items()} for lap in self._laps
+            {phase: spans[by_kernel] / SECOND for phase, spans in lap.items()}
+            for lap in self._requests
         )
         latency = sum(sum(lap.values()) for lap in laps)
-        wall = 0.0 if self._first is None else (self._last - self._first) / SECOND
+        wall = 0.0 if self._first_start is None else (self._last_end - self._first_start) / SECOND
         return PhaseTimes(
-            laps=laps,
+            by_request=laps,
             clock="kernel" if by_kernel else "user",
             correction=max(0.0, wall - latency),
-            merged=self.merged,
+            merged_reads=self.merged_reads,
         )
 
-    def _sample(self) -> int:
+    def _clock_offset(self) -> int:
         """The wall clock less the monotonic one, read as nearly at once as it can be had."""
         best = MAX_SAMPLING_NS
         offset = 0
@@ -170,7 +171,7 @@ class Stopwatch:
                 break
         return offset
 
-    def _stepped(self) -> bool:
+    def _wall_clock_was_set(self) -> bool:
         """Whether the wall clock was set during the run."""
         allowed = MAX_SAMPLING_NS + MAX_CLOCK_SLEW * (self.now() - self._started)
-        return abs(self._sample() - self._offset) > allowed
+        return abs(self._clock_offset() - self._offset) > allowed

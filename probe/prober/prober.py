@@ -93,7 +93,7 @@ class Prober:
                 seen.answer = self._exchange(transport, prepared.request, watch, seen)
                 failure = self._judge(seen.answer, seen.mask)
             finally:
-                watch.end()
+                watch.end_phase()
                 transport.close()
                 seen.certificate = transport.certificate_not_after
         except Exception as error:  # noqa: BLE001  (whatever an endpoint does becomes a result)
@@ -115,12 +115,12 @@ class Prober:
         started: int,
         due: int | None,
     ) -> Result:
-        phases = times.phases()
+        phases = times.total()
         wall = sum(phases.values()) + times.correction
         server = self._server_times(seen.answer, wall=wall) if seen.answer else NO_SERVER_TIMES
         hops = [
             RedirectHop(url=url, status=status, phases=lap)
-            for (url, status), lap in zip(seen.hops, times.laps, strict=False)
+            for (url, status), lap in zip(seen.hops, times.by_request, strict=False)
         ]
         return Result(
             probe=self._probe.name,
@@ -132,10 +132,10 @@ class Prober:
             server=server.times,
             server_ignored=server.ignored,
             hops=tuple(hops),
-            landing=_landing(seen, times.laps[-1]) if hops else None,
+            landing=_landing(seen, times.by_request[-1]) if hops else None,
             clock=times.clock,
             correction=times.correction,
-            merged_reads=times.merged,
+            merged_reads=times.merged_reads,
             size=seen.size,
             certificate_not_after=seen.certificate,
             excerpt=_excerpt(seen) if failure else None,
@@ -158,7 +158,7 @@ class Prober:
                     most=self._probe.max_bytes,
                 )
             seen.hops.append((seen.url, response.status_code))
-            watch.lap()
+            watch.next_request()
             request = following
             seen.mask = seen.mask.also(request_secrets(request))  # it may be signed
             seen.url = seen.mask(public_url(request.url or ""))

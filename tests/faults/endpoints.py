@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.fault import Stage
 from tests.http.conftest import Authority
-from tests.raw_servers import Peer, Script, Server, answer, free_port, once
+from tests.raw_servers import Peer, Script, Server, free_port, http_response, once
 
 OpenStage = Callable[[Path], AbstractContextManager[Stage]]
 
@@ -109,7 +109,7 @@ def ten_gigabytes(directory: Path) -> Iterator[Stage]:
 @contextmanager
 def gzip_bomb(_: Path) -> Iterator[Stage]:
     """100 kB that would become 100 MB, and a probe that has to look inside."""
-    bomb = answer(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip")
+    bomb = http_response(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip")
     with Server(once(bomb)) as server:
         yield Stage(keys={"url": server.url(), "expect": {"body_matches": "positive"}})
 
@@ -121,7 +121,7 @@ def hanging(peer: Peer) -> None:
 
 def dripping(peer: Peer) -> None:
     peer.request()
-    peer.drip(answer(), gap=1.0)
+    peer.drip(http_response(), gap=1.0)
 
 
 def resetting(peer: Peer) -> None:
@@ -137,7 +137,7 @@ def resetting_the_wait(peer: Peer) -> None:
 
 def resetting_the_body(peer: Peer) -> None:
     peer.request()
-    peer.send(answer(b"x" * 100)[:-50])
+    peer.send(http_response(b"x" * 100)[:-50])
     peer.pause(0.02)
     peer.reset()
 

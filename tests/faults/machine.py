@@ -17,10 +17,10 @@ from tests.faults.daemon import NAME
 from tests.faults.fault import Stage
 from tests.faults.page import Page
 from tests.prober.test_reasons_connect import full_queue
-from tests.raw_servers import Peer, Script, Server, answer, later
+from tests.raw_servers import Peer, Script, Server, delayed, http_response
 
-WELL = later(0.02, answer())
-BUSY = later(0.08, answer(b"x" * 100_000))
+WELL = delayed(0.02, http_response())
+BUSY = delayed(0.08, http_response(b"x" * 100_000))
 """Nearly always under way, and its answer takes several reads."""
 
 AMPLE = "2s"
@@ -117,7 +117,7 @@ def no_threads(_: Path) -> Iterator[Stage]:
         while peer.request():
             if hanging.is_set():
                 peer.silence()
-            peer.send(answer())
+            peer.send(http_response())
 
     def strike(daemon: Running) -> None:
         daemon.process.send_signal(signal.SIGUSR1)
@@ -153,7 +153,7 @@ def spoil_the_log(daemon: Running) -> None:
 
 def alternating() -> Script:
     """Well and not: a line of the log for each answer."""
-    turn = cycle((answer(), answer(status="500 Oops")))
+    turn = cycle((http_response(), http_response(status="500 Oops")))
 
     def script(peer: Peer) -> None:
         peer.request()

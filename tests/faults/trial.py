@@ -13,7 +13,7 @@ from probe.result import Reason
 from tests.commands import COMMAND, Running, running
 from tests.faults.fault import Fault, Stage
 from tests.faults.page import Page, quantile, since
-from tests.reference_times import Truth
+from tests.reference_times import ReferenceServer
 
 STRUCK, NEIGHBOUR = "struck", "neighbour"
 
@@ -63,7 +63,7 @@ def attempt(fault: Fault, directory: Path, *, successes: int = ENOUGH) -> Outcom
     home.mkdir()
     patience = PATIENCE * max(1, successes / ENOUGH)
     with (
-        Truth(delay=DELAY) as truth,
+        ReferenceServer(delay=DELAY) as truth,
         fault.stage(home) as stage,
         running(_config(stage, truth, home), command=_command(stage)) as daemon,
     ):
@@ -90,7 +90,7 @@ def _command(stage: Stage) -> tuple[str, ...]:
     return (sys.executable, "-m", "tests.faults.daemon", *stage.condition)
 
 
-def _config(stage: Stage, truth: Truth, home: Path) -> str:
+def _config(stage: Stage, truth: ReferenceServer, home: Path) -> str:
     neighbour = {
         "name": NEIGHBOUR,
         "url": truth.url,
@@ -146,7 +146,7 @@ def _shows(page: Page, fault: Fault) -> bool:
     return succeeded and fault.reports <= page.failures(STRUCK)
 
 
-def _shift(before: Page, under: Page, truth: Truth) -> float:
+def _shift(before: Page, under: Page, truth: ReferenceServer) -> float:
     """Of the neighbour's median between two pages: what it reported less what it really took."""
     took = [truth.last() for _ in range(under.successes(NEIGHBOUR))]
     reported = since(before.buckets(NEIGHBOUR), under.buckets(NEIGHBOUR))

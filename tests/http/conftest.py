@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trustme
 
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from tests.raw_servers import Script, Server
 
 Serve = Callable[..., Server]

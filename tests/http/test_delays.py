@@ -19,7 +19,7 @@ from probe.prober.prober import Prober
 from probe.result import Phase, Reason, Result
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason
-from tests.raw_servers import Peer, answer
+from tests.raw_servers import Peer, http_response
 
 DELAY = 0.3
 DEADLINE = 0.5
@@ -34,7 +34,7 @@ Setup = Callable[[Serve, Authority, float, str], Prober]
 def before_the_first_byte(seconds: float, peer: Peer) -> None:
     peer.request()
     peer.pause(seconds)
-    peer.send(answer())
+    peer.send(http_response())
 
 
 def after_the_headers(seconds: float, peer: Peer) -> None:
@@ -77,7 +77,7 @@ def slow_handshake(serve: Serve, authority: Authority, seconds: float, timeout: 
         peer.pause(seconds)
         with context.wrap_socket(peer.connection, server_side=True) as secured:
             secured.recv(65536)
-            secured.sendall(answer())
+            secured.sendall(http_response())
 
     url = serve(script).url().replace("http:", "https:")
     return make_prober(url, tls=authority.tls, timeout=timeout)

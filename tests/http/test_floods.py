@@ -9,7 +9,7 @@ from probe.http.response_reader import MAX_HEADER_BYTES
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, reason, run
-from tests.raw_servers import Peer, Script, answer, once
+from tests.raw_servers import Peer, Script, http_response, once
 
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 LONG = b"x" * 60_000
@@ -36,7 +36,8 @@ HEADS = {
     "of many names": once(b"HTTP/1.1 200 OK\r\n" + b"".join(lines(b"X-%d")) + b"\r\n"),
     "of one name": once(b"HTTP/1.1 200 OK\r\n" + b"".join(lines(b"Server-Timing")) + b"\r\n"),
     "of interim answers": once(
-        b"".join(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % line for line in lines(b"X")) + answer()
+        b"".join(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % line for line in lines(b"X"))
+        + http_response()
     ),
     "after the body": endless(CHUNKED, b"X-A: b\r\n"),
 }
@@ -59,7 +60,7 @@ def test_headers_without_end_are_no_http(
 @pytest.mark.parametrize("body", [b"", b"x" * MAX_HEADER_BYTES * 2])
 def test_large_headers_are_headers(serve: Serve, body: bytes) -> None:
     """Below the cap all is well, and the body has a cap of its own."""
-    server = serve(once(answer(body, *(f"X-{name}: {LONG.decode()}" for name in "abc"))))
+    server = serve(once(http_response(body, *(f"X-{name}: {LONG.decode()}" for name in "abc"))))
 
     result = run(server.url())
 
@@ -69,7 +70,10 @@ def test_large_headers_are_headers(serve: Serve, body: bytes) -> None:
 
 def test_interim_answers_are_told_from_a_flood(serve: Serve) -> None:
     """A hundred of them are work in progress: one each second for more than a minute."""
-    assert reason(run(serve(once(INTERIM * MAX_INFORMATIONAL_RESPONSES + answer())).url())) is None
+    assert (
+        reason(run(serve(once(INTERIM * MAX_INFORMATIONAL_RESPONSES + http_response())).url()))
+        is None
+    )
 
 
 @pytest.mark.parametrize("interim", [INTERIM, b"HTTP/1.1 100 Continue\r\n\r\n"])

@@ -16,7 +16,7 @@ from probe.result import Phase
 from tests.commands import COMMAND, environment
 from tests.http.conftest import Serve
 from tests.probing import run, usual
-from tests.raw_servers import always, answer, later
+from tests.raw_servers import always, delayed, http_response
 
 ROUND_TRIP = 0.2
 TRUTH = Path(__file__).parents[1] / "reference_times.py"
@@ -25,7 +25,7 @@ TRUTH = Path(__file__).parents[1] / "reference_times.py"
 def test_without_stamps_of_the_kernel(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the process keeps the time, the phases are the same, and the result says so."""
     monkeypatch.setattr(timed_socket, "HAS_KERNEL_TIMESTAMPS", False)
-    result = usual(serve(later(0.2, answer())).url())
+    result = usual(serve(delayed(0.2, http_response())).url())
     assert result.failure is None
     assert result.clock == "user"
     assert set(result.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}
@@ -35,7 +35,7 @@ def test_without_stamps_of_the_kernel(serve: Serve, monkeypatch: pytest.MonkeyPa
 def test_a_large_request_without_stamps(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that is not sent at once."""
     monkeypatch.setattr(timed_socket, "HAS_KERNEL_TIMESTAMPS", False)
-    result = run(serve(always(answer())).url(), body="x" * 4_000_000)
+    result = run(serve(always(http_response())).url(), body="x" * 4_000_000)
     assert result.failure is None
     assert result.phases[Phase.SEND] > 0
 

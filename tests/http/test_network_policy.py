@@ -13,7 +13,7 @@ from probe.http.resolver import Getaddrinfo
 from probe.result import Reason
 from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, names, reason, run
-from tests.raw_servers import Server, always, answer, once
+from tests.raw_servers import Server, always, http_response, once
 
 LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
 NOT_THERE = {"deny": ["127.0.0.2/32"]}
@@ -50,7 +50,7 @@ def default() -> NetworkPolicy:
 )
 def test_link_local_is_denied_by_default(address: str) -> None:
     """Where clouds keep the credentials of a machine, in all the clothes that IPv4 wears."""
-    assert not default().permits(address)
+    assert not default().allows(address)
 
 
 @pytest.mark.parametrize(
@@ -58,43 +58,43 @@ def test_link_local_is_denied_by_default(address: str) -> None:
 )
 def test_all_else_is_permitted_by_default(address: str) -> None:
     """Models are inside."""
-    assert default().permits(address)
+    assert default().allows(address)
 
 
 @pytest.mark.parametrize("address", ["127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:0.0.0.0"])
 def test_this_machine_has_many_names(address: str) -> None:
     """To connect to no address is to connect to oneself."""
     denying = NetworkPolicy(deny=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-    assert not denying.permits(address)
+    assert not denying.allows(address)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::ffff:0.0.0.0"])
 @pytest.mark.parametrize("denied", ["0.0.0.0/8", "::ffff:0:0/104", "127.0.0.1/32"])
 def test_no_address_goes_by_two_names(address: str, denied: str) -> None:
     """By its own and by that of this machine."""
-    assert not NetworkPolicy(deny=(ip_network(denied),)).permits(address)
+    assert not NetworkPolicy(deny=(ip_network(denied),)).allows(address)
 
 
 def test_no_address_of_ipv6() -> None:
     """The same there."""
-    assert not NetworkPolicy(deny=(ip_network("::/128"),)).permits("::")
-    assert NetworkPolicy(deny=(ip_network("::/128"),)).permits("::1")
+    assert not NetworkPolicy(deny=(ip_network("::/128"),)).allows("::")
+    assert NetworkPolicy(deny=(ip_network("::/128"),)).allows("::1")
 
 
 @pytest.mark.parametrize("address", [METADATA, f"::ffff:{METADATA}"])
 @pytest.mark.parametrize("network", ["::ffff:169.254.0.0/112", "169.254.0.0/16"])
 def test_networks_of_ipv4_in_the_clothes_of_ipv6(address: str, network: str) -> None:
     """However one is written, it is the same addresses."""
-    assert not NetworkPolicy(deny=(ip_network(network),)).permits(address)
-    assert NetworkPolicy(allow=(ip_network(network),)).permits(address)
-    assert not NetworkPolicy(allow=(ip_network(network),)).permits("10.0.0.1")
+    assert not NetworkPolicy(deny=(ip_network(network),)).allows(address)
+    assert NetworkPolicy(allow=(ip_network(network),)).allows(address)
+    assert not NetworkPolicy(allow=(ip_network(network),)).allows("10.0.0.1")
 
 
 def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
     """And not what is written as IPv4."""
     policy = NetworkPolicy(deny=(ip_network("::/0"),))
-    assert not policy.permits("::ffff:10.0.0.1")
-    assert policy.permits("10.0.0.1")
+    assert not policy.allows("::ffff:10.0.0.1")
+    assert policy.allows("10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,22 @@ def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
 )
 def test_a_gateway_of_ones_own_has_a_prefix_of_any_length(address: str) -> None:
     """48, 56, 64 and 96 bits: the address is read in all of these ways."""
-    assert not NetworkPolicy(deny=(ip_network(METADATA),)).permits(address)
+    assert not NetworkPolicy(deny=(ip_network(METADATA),)).allows(address)
 
 
 def test_a_gateway_of_ones_own_does_not_read_what_nobody_has() -> None:
     """An address behind it is only denied for what it may stand for."""
-    assert NetworkPolicy(deny=(ip_network("0.0.0.0/8"),)).permits("64:ff9b:1::10.0.0.1")
+    assert NetworkPolicy(deny=(ip_network("0.0.0.0/8"),)).allows("64:ff9b:1::10.0.0.1")
 
 
 def test_deny_wins() -> None:
     """Of what is allowed, too; and what is not allowed is denied where anything is."""
     policy = NetworkPolicy(deny=(ip_network("10.1.0.0/16"),), allow=(ip_network("10.0.0.0/8"),))
-    assert policy.permits("10.2.0.1")
-    assert policy.permits("::ffff:10.2.0.1")
-    assert not policy.permits("10.1.0.1")
-    assert not policy.permits("192.168.0.1")
-    assert not policy.permits("64:ff9b::10.2.0.1")
+    assert policy.allows("10.2.0.1")
+    assert policy.allows("::ffff:10.2.0.1")
+    assert not policy.allows("10.1.0.1")
+    assert not policy.allows("192.168.0.1")
+    assert not policy.allows("64:ff9b::10.2.0.1")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_deny_wins() -> None:
 )
 def test_however_the_address_is_written(serve: Serve, host: str) -> None:
     """What counts is the address that comes of it."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
 
     result = run(server.url(host=host), networks=LOOPBACK, getaddrinfo=names(me="127.0.0.1"))
 
@@ -141,9 +141,9 @@ def test_however_the_address_is_written(serve: Serve, host: str) -> None:
 
 def test_at_every_hop(serve: Serve) -> None:
     """A redirect leads nowhere where the config could not."""
-    inside = serve(always(answer()), host="127.0.0.2")
+    inside = serve(always(http_response()), host="127.0.0.2")
     away = f"Location: {inside.url(host='127.0.0.2')}"
-    server = serve(once(answer(b"", away, status="302 Found")))
+    server = serve(once(http_response(b"", away, status="302 Found")))
 
     result = run(server.url(), redirects=1, networks=NOT_THERE)
 
@@ -158,7 +158,7 @@ def test_a_proxy_is_no_way_round(serve: Serve, scheme: str, host: str) -> None:
     """An address in a URL, or in a redirect, is not asked of a proxy either; nor is one with the
     dot of a full name, which proxies take away.
     """
-    proxy = serve(always(answer()))
+    proxy = serve(always(http_response()))
 
     result = run(f"{scheme}://{host}/latest", proxy=proxy.url(), networks={})
 
@@ -168,7 +168,7 @@ def test_a_proxy_is_no_way_round(serve: Serve, scheme: str, host: str) -> None:
 
 def test_a_name_is_the_proxys_to_judge(serve: Serve) -> None:
     """We do not know what it will make of it; its own address we do know, and that counts."""
-    proxy = serve(always(answer()))
+    proxy = serve(always(http_response()))
     only = {"allow": ["127.0.0.0/8"]}
     assert reason(run("http://model.invalid/", proxy=proxy.url(), networks=only)) is None
 
@@ -177,8 +177,8 @@ def test_a_name_that_changes_between_two_looks(serve: Serve) -> None:
     """There are not two looks: a name server that answers in turns never gets us to where it
     must not, however often it is asked (DNS rebinding).
     """
-    forbidden = serve(always(answer()), host="127.0.0.2")
-    permitted = serve(always(answer()))
+    forbidden = serve(always(http_response()), host="127.0.0.2")
+    permitted = serve(always(http_response()))
     rebinding = answering([permitted], [forbidden])
     prober = make_prober("http://name.test/", getaddrinfo=rebinding, networks=NOT_THERE)
     seen = [reason(prober.run()) for _ in range(10)]
@@ -190,8 +190,8 @@ def test_a_name_that_changes_between_two_looks(serve: Serve) -> None:
 
 def test_of_many_addresses_the_permitted_ones(serve: Serve) -> None:
     """One that is forbidden is passed over, not tried."""
-    forbidden = serve(always(answer()), host="127.0.0.2")
-    permitted = serve(always(answer()))
+    forbidden = serve(always(http_response()), host="127.0.0.2")
+    permitted = serve(always(http_response()))
 
     both = answering([forbidden, permitted])
     assert reason(run("http://name.test/", getaddrinfo=both, networks=NOT_THERE)) is None

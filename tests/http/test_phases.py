@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from probe.clock import Clock
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, names, reason, run, usual
-from tests.raw_servers import Peer, always, answer, later, once
+from tests.raw_servers import Peer, always, delayed, http_response, once
 
 DELAY = 0.2
 NEAR = 0.05
@@ -19,14 +19,14 @@ EXCHANGE = {Phase.SEND, Phase.WAIT, Phase.RECEIVE}
 
 def test_an_address_needs_no_lookup_and_http_no_tls(serve: Serve) -> None:
     """Phases that did not happen are absent, not 0."""
-    result = run(serve(always(answer())).url())
+    result = run(serve(always(http_response())).url())
 
     assert set(result.phases) == {Phase.CONNECT} | EXCHANGE
 
 
 def test_an_ipv6_address_needs_no_lookup(serve: Serve) -> None:
     """Brackets and all."""
-    result = run(serve(always(answer()), host="::1").url(host="[::1]"))
+    result = run(serve(always(http_response()), host="::1").url(host="[::1]"))
 
     assert reason(result) is None
     assert set(result.phases) == {Phase.CONNECT} | EXCHANGE
@@ -34,7 +34,7 @@ def test_an_ipv6_address_needs_no_lookup(serve: Serve) -> None:
 
 def test_all_phases_of_https_by_name_are_there(serve: Serve, authority: Authority) -> None:
     """In the order in which they happen."""
-    server = serve(always(answer()), context=authority.context("model.test"))
+    server = serve(always(http_response()), context=authority.context("model.test"))
 
     result = run(
         server.url(host="model.test"),
@@ -50,7 +50,7 @@ def test_a_reused_connection_has_no_phase_of_its_making(
     serve: Serve, authority: Authority, pool: ConnectionPool, tls: bool
 ) -> None:
     """Neither a lookup nor a connect nor a handshake; the certificate is still known."""
-    server = serve(always(answer()), context=authority.context() if tls else None)
+    server = serve(always(http_response()), context=authority.context() if tls else None)
     prober = make_prober(server.url(host="localhost"), pool=pool, tls=authority.tls, ip_family="4")
 
     first, second = prober.run(), prober.run()
@@ -62,7 +62,7 @@ def test_a_reused_connection_has_no_phase_of_its_making(
 
 def test_thinking_is_waiting(serve: Serve, authority: Authority) -> None:
     """The time before the first byte; the tickets of TLS 1.3 come first and do not count."""
-    server = serve(later(DELAY, answer()), context=authority.context())
+    server = serve(delayed(DELAY, http_response()), context=authority.context())
 
     result = usual(server.url(), tls=authority.tls)
 
@@ -73,7 +73,7 @@ def test_thinking_is_waiting(serve: Serve, authority: Authority) -> None:
 
 def test_latency_is_the_sum_and_what_a_client_feels(serve: Serve) -> None:
     """Nothing is left out, nothing counts twice."""
-    prober = make_prober(serve(later(DELAY, answer(b"x" * 100_000))).url())
+    prober = make_prober(serve(delayed(DELAY, http_response(b"x" * 100_000))).url())
     left_out = []
 
     for _ in range(3):
@@ -93,7 +93,7 @@ def test_dripped_headers_are_received(serve: Serve) -> None:
         peer.request()
         peer.send(b"H")
         peer.pause(DELAY)
-        peer.send(answer()[1:])
+        peer.send(http_response()[1:])
         peer.silence()
 
     result = usual(serve(script).url())
@@ -107,7 +107,7 @@ def test_a_slow_body_is_received(serve: Serve) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(answer(b"xx")[:-1])
+        peer.send(http_response(b"xx")[:-1])
         peer.pause(DELAY)
         peer.send(b"x")
         peer.pause(DELAY)
@@ -138,7 +138,7 @@ def test_interim_answers_are_not_the_first_byte(
         peer.pause(DELAY)
         peer.send(interim)
         peer.pause(DELAY)
-        peer.send(answer())
+        peer.send(http_response())
         peer.silence()
 
     server = serve(script, context=authority.context() if tls else None)
@@ -177,7 +177,7 @@ def test_a_slow_reader_is_in_send(serve: Serve) -> None:
         began = time.monotonic()
         peer.request()
         reading.append(time.monotonic() - began)
-        peer.send(answer())
+        peer.send(http_response())
         peer.silence()
 
     server = serve(script, receive_buffer=4096)
@@ -195,7 +195,7 @@ def test_a_slow_tunnel_is_connect(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         peer.pause(DELAY)
-        peer.send(answer(b"", status="502 Bad Gateway"))
+        peer.send(http_response(b"", status="502 Bad Gateway"))
 
     result = usual("https://model.test/", proxy=serve(script).url())
 
@@ -221,7 +221,7 @@ def test_a_failure_has_the_phases_up_to_it(serve: Serve) -> None:
 
 def test_due_and_started_are_dates(serve: Serve) -> None:
     """Both in UTC; without a schedule nothing was due."""
-    prober = make_prober(serve(once(answer())).url())
+    prober = make_prober(serve(once(http_response())).url())
     clock = Clock()
 
     scheduled = prober.run(due=clock.monotonic() - 1_000_000_000)

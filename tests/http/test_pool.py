@@ -5,16 +5,18 @@ from statistics import median
 
 import pytest
 
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason, Result
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason
-from tests.raw_servers import Peer, Server, always, answer, later, once
+from tests.raw_servers import Peer, Server, always, delayed, http_response, once
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
-@pytest.mark.parametrize("reply", [answer(), answer(b""), CHUNKED], ids=["ok", "empty", "chunked"])
+@pytest.mark.parametrize(
+    "reply", [http_response(), http_response(b""), CHUNKED], ids=["ok", "empty", "chunked"]
+)
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_a_connection_is_used_again(
     serve: Serve, authority: Authority, pool: ConnectionPool, reply: bytes, tls: bool
@@ -30,7 +32,7 @@ def test_a_connection_is_used_again(
 
 def test_without_a_pool_each_run_connects(serve: Serve) -> None:
     """`connection: new` is the default, also where the server would keep it."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     prober = make_prober(server.url())
 
     assert [reason(prober.run()) for _ in range(3)] == [None] * 3
@@ -43,7 +45,7 @@ def test_a_probe_without_pool_closes_its_connection(serve: Serve) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(answer())
+        peer.send(http_response())
         if peer.request() is None:
             ended.set()
 
@@ -57,7 +59,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
     serve: Serve, authority: Authority, pool: ConnectionPool, tls: bool
 ) -> None:
     """An idle timeout of the server is no failure; the new connection has its phases."""
-    server = serve(once(answer()), context=authority.context() if tls else None)
+    server = serve(once(http_response()), context=authority.context() if tls else None)
     prober = make_prober(server.url(), pool=pool, tls=authority.tls)
 
     for run in range(1, 4):
@@ -82,7 +84,7 @@ def test_a_connection_with_words_that_nobody_asked_for_is_replaced(
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(answer())
+        peer.send(http_response())
         peer.pause(0.05)
         peer.send(goodbye or b"x")
         peer.silence()
@@ -99,7 +101,7 @@ def test_a_connection_with_words_that_nobody_asked_for_is_replaced(
 @pytest.mark.parametrize(
     "reply",
     [
-        answer(b"ok", "Connection: close"),
+        http_response(b"ok", "Connection: close"),
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     ],
 )
@@ -118,7 +120,7 @@ def test_a_connection_that_the_server_will_close_is_not_kept(
     ("reply", "wanted"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok", Reason.BODY_TIMEOUT),
-        (answer(b"x" * 2000), Reason.TOO_LARGE),
+        (http_response(b"x" * 2000), Reason.TOO_LARGE),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nwhat\r\n", Reason.PROTOCOL),
     ],
 )
@@ -135,7 +137,7 @@ def test_a_broken_exchange_is_not_kept(
 
 def test_a_failed_check_keeps_the_connection(serve: Serve, pool: ConnectionPool) -> None:
     """The exchange was in order, whatever was in it."""
-    server = serve(always(answer(status="500 Oops")))
+    server = serve(always(http_response(status="500 Oops")))
     prober = make_prober(server.url(), pool=pool)
 
     assert [reason(prober.run()) for _ in range(3)] == [Reason.HTTP_5XX] * 3
@@ -146,7 +148,7 @@ def test_runs_at_the_same_time_do_not_share_a_connection(
     serve: Serve, pool: ConnectionPool
 ) -> None:
     """Each has its own; afterwards as many are kept as were needed at once."""
-    server = serve(later(0.2, answer()))
+    server = serve(delayed(0.2, http_response()))
     prober = make_prober(server.url(), pool=pool)
     results: list[Result] = []
 
@@ -172,7 +174,7 @@ def test_many_runs_at_the_same_time_get_their_own_answers(
 
     def script(peer: Peer) -> None:
         while peer.request():
-            peer.send(answer(b"x" * 50_000))
+            peer.send(http_response(b"x" * 50_000))
 
     server = serve(script)
     prober = make_prober(server.url(), pool=pool, expect={"body_matches": "^x{50000}$"})
@@ -194,7 +196,7 @@ def test_many_runs_at_the_same_time_get_their_own_answers(
 
 def test_a_deadline_is_the_runs_and_not_the_connections(serve: Serve, pool: ConnectionPool) -> None:
     """A kept connection knows nothing of the stopwatch that it was opened under."""
-    server = serve(later(0.15, answer()))
+    server = serve(delayed(0.15, http_response()))
     prober = make_prober(server.url(), pool=pool, timeout="300ms")
 
     assert [reason(prober.run()) for _ in range(4)] == [None] * 4
@@ -210,7 +212,7 @@ def test_a_pool_that_was_closed_keeps_nothing(serve: Serve, pool: ConnectionPool
     def script(peer: Peer) -> None:
         peer.request()
         pool.close()
-        peer.send(answer())
+        peer.send(http_response())
         if peer.request() is None:
             ended.set()
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, make_prober, reason, run
-from tests.raw_servers import Peer, Server, always, answer, free_port, silent
+from tests.raw_servers import Peer, Server, always, free_port, http_response, never_respond
 
 CREDENTIALS = "Basic " + b64encode(b"ann:s3cret").decode()
 
@@ -46,7 +46,7 @@ def with_password(proxy: Server) -> str:
 
 def test_http_through_a_proxy_asks_for_the_whole_url(serve: Serve) -> None:
     """The name is the proxy's to look up; the origin's Host is in it."""
-    proxy = serve(always(answer()))
+    proxy = serve(always(http_response()))
 
     result = run("http://ann:pw@model.invalid:8080/a?b=c", proxy=with_password(proxy))
 
@@ -62,7 +62,7 @@ def test_http_through_a_proxy_asks_for_the_whole_url(serve: Serve) -> None:
 def test_https_through_a_proxy_is_a_tunnel(serve: Serve, authority: Authority) -> None:
     """TLS is the origin's, and the proxy's password is not for it."""
     proxy = serve(tunnel)
-    origin = serve(always(answer(b"inside")), context=authority.context("model.invalid"))
+    origin = serve(always(http_response(b"inside")), context=authority.context("model.invalid"))
 
     result = run(
         origin.url("/a", host="model.invalid"), proxy=with_password(proxy), tls=authority.tls
@@ -89,7 +89,7 @@ def test_https_through_a_proxy_is_a_tunnel(serve: Serve, authority: Authority) -
 def test_a_tunnel_is_reused(serve: Serve, authority: Authority, pool: ConnectionPool) -> None:
     """One CONNECT, many requests."""
     proxy = serve(tunnel)
-    origin = serve(always(answer()), context=authority.context())
+    origin = serve(always(http_response()), context=authority.context())
     prober = make_prober(origin.url(), proxy=proxy.url(), tls=authority.tls, pool=pool)
 
     assert [reason(prober.run()) for _ in range(3)] == [None] * 3
@@ -142,9 +142,9 @@ def test_a_proxy_that_is_unreachable_is_proxy(
 @pytest.mark.parametrize(
     "reply",
     [
-        answer(b"", status="407 Proxy Authentication Required"),
-        answer(b"", status="502 Bad Gateway"),
-        answer(b"", "Location: /", status="302 Found"),
+        http_response(b"", status="407 Proxy Authentication Required"),
+        http_response(b"", status="502 Bad Gateway"),
+        http_response(b"", "Location: /", status="302 Found"),
         b"garbage\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Half",
         b"",
@@ -176,14 +176,14 @@ def test_a_tunnel_that_is_reset_is_proxy(serve: Serve) -> None:
 
 def test_a_proxy_that_is_silent_is_a_connect_timeout(serve: Serve) -> None:
     """The deadline strikes while the way to the server is made."""
-    result = run("https://model.invalid/", proxy=serve(silent).url(), timeout="300ms")
+    result = run("https://model.invalid/", proxy=serve(never_respond).url(), timeout="300ms")
 
     assert reason(result) is Reason.CONNECT_TIMEOUT
 
 
 def test_a_forbidden_proxy_is_denied(serve: Serve) -> None:
     """The policy is about what we connect to."""
-    proxy = serve(always(answer()))
+    proxy = serve(always(http_response()))
 
     result = run("http://model.invalid/", proxy=proxy.url(), networks={"deny": ["127.0.0.0/8"]})
 
@@ -193,7 +193,7 @@ def test_a_forbidden_proxy_is_denied(serve: Serve) -> None:
 
 def test_the_password_of_a_proxy_may_change(serve: Serve) -> None:
     """It is read anew like every secret."""
-    proxy = serve(always(answer()))
+    proxy = serve(always(http_response()))
     environ = {"PW": "one"}
     url = proxy.url(host="ann:${env:PW}@127.0.0.1")
     prober = make_prober("http://model.invalid/", proxy=url, environ=environ)

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from probe.http.client import MAX_ORIGINS, ConnectionPool
+from probe.http.pool import MAX_ORIGINS, ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, make_prober, names, reason, run
-from tests.raw_servers import Peer, Script, Server, answer, free_port, once
+from tests.raw_servers import Peer, Script, Server, free_port, http_response, once
 
 TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
 
 
 def moved(location: str, status: int = 302) -> bytes:
-    return answer(b"moved", f"Location: {location}", status=f"{status} Moved")
+    return http_response(b"moved", f"Location: {location}", status=f"{status} Moved")
 
 
 def paths(replies: Mapping[str, bytes]) -> Script:
@@ -27,7 +27,7 @@ def paths(replies: Mapping[str, bytes]) -> Script:
 
     def script(peer: Peer) -> None:
         while received := peer.request():
-            peer.send(replies.get(received.line.split()[1], answer()))
+            peer.send(replies.get(received.line.split()[1], http_response()))
 
     return script
 
@@ -124,7 +124,7 @@ def test_relative_targets(serve: Serve, location: str, target: str) -> None:
     def script(peer: Peer) -> None:
         received = peer.request()
         first = received and received.line.split()[1] == "/x/y"
-        peer.send(moved(location.format(port=peer.server.port)) if first else answer())
+        peer.send(moved(location.format(port=peer.server.port)) if first else http_response())
 
     server = serve(script)
 
@@ -288,7 +288,7 @@ def test_our_certificate_is_not_shown_to_another_host(
 
         return serve(script, context=context)
 
-    other = look(answer(), "two.test")
+    other = look(http_response(), "two.test")
     same = look(moved(other.url(host="two.test")), "inside.test")
     home = look(moved(same.url(host="one.test")), "inside.test")
     file = tmp_path / "client.pem"
@@ -404,7 +404,7 @@ class Open:
 
 def test_connections_to_other_hosts_are_not_kept(serve: Serve, pool: ConnectionPool) -> None:
     """A server that redirects to ever new ones would use up our descriptors."""
-    stranger = Open(answer())
+    stranger = Open(http_response())
     away = serve(stranger).url("/on", host="two.test")
     server = serve(paths({"/": moved(away)}))
     prober = make_prober(server.url(host="one.test"), redirects=1, pool=pool, getaddrinfo=TWO_HOSTS)
@@ -418,7 +418,7 @@ def test_connections_to_other_hosts_are_not_kept(serve: Serve, pool: ConnectionP
 
 def test_connections_to_ever_new_ports_are_not_kept(serve: Serve, pool: ConnectionPool) -> None:
     """On the own host a pool keeps those of a few, the last ones."""
-    doors = [Open(answer()) for _ in range(MAX_ORIGINS + 3)]
+    doors = [Open(http_response()) for _ in range(MAX_ORIGINS + 3)]
     away = iter([serve(door).url("/on") for door in doors])
 
     def script(peer: Peer) -> None:
@@ -441,7 +441,7 @@ def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: Connection
     def script(peer: Peer) -> None:
         while received := peer.request():
             away = peer.server.url("/on", host=f"u{next(users)}@127.0.0.1")
-            peer.send(moved(away) if received.line.split()[1] == "/" else answer())
+            peer.send(moved(away) if received.line.split()[1] == "/" else http_response())
 
     server = serve(script)
     prober = make_prober(server.url(), redirects=1, pool=pool)

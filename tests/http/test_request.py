@@ -13,17 +13,17 @@ from responses import matchers
 from probe import __version__
 from probe.clock import Clock
 from probe.config.secrets import Secrets
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, names, read_probe, reason, run
-from tests.raw_servers import Peer, Received, always, answer
+from tests.raw_servers import Peer, Received, always, http_response
 
 
 def sent(serve: Serve, path: str = "/", *, host: str = "127.0.0.1", **how: Any) -> Received:
     """The request that a server gets from a probe."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     assert reason(run(server.url(path, host=host), **how)) is None
     (received,) = server.requests
     return received
@@ -141,7 +141,7 @@ def test_the_host_header_is_host_and_port(
     serve: Serve, host: str, listen: str, wanted: str
 ) -> None:
     """With brackets where they belong, and without user and password."""
-    server = serve(always(answer()), host=listen)
+    server = serve(always(http_response()), host=listen)
 
     result = run(server.url(host=host), getaddrinfo=names(model_test="127.0.0.1"))
 
@@ -163,7 +163,7 @@ def test_the_environment_adds_nothing(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Neither its proxies nor a .netrc: they would change what is measured, silently."""
-    trap = serve(always(answer(status="500 Trap")))
+    trap = serve(always(http_response(status="500 Trap")))
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login ann password secret\n")
     netrc.chmod(0o600)
@@ -171,7 +171,7 @@ def test_the_environment_adds_nothing(
         monkeypatch.setenv(name, trap.url())
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
-    server = serve(always(answer(b"", "Location: /on", status="302 Found")))
+    server = serve(always(http_response(b"", "Location: /on", status="302 Found")))
     assert requests.utils.get_netrc_auth(server.url()) == ("ann", "secret")
 
     run(server.url(), redirects=1)
@@ -205,7 +205,7 @@ def test_a_reset_on_a_reused_connection_is_not_tried_again(
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(answer())
+        peer.send(http_response())
         peer.request()
         peer.reset()
 
@@ -220,7 +220,7 @@ def test_a_reset_on_a_reused_connection_is_not_tried_again(
 def test_a_secret_that_changes_is_used_at_once(serve: Serve, tmp_path: Path) -> None:
     """In URL, header and body; what does not change stays."""
     (tmp_path / "token").write_text("one\n")
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     prober = make_prober(
         server.url("/?key=${file:token}"),
         base=tmp_path,
@@ -261,7 +261,7 @@ def test_the_request_is_one_piece(serve: Serve) -> None:
 
     def script(peer: Peer) -> None:
         pieces.append(peer.connection.recv(65536))
-        peer.send(answer())
+        peer.send(http_response())
 
     run(serve(script).url(), json={"a": 1})
 

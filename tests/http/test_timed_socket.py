@@ -16,7 +16,7 @@ from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, usual
-from tests.raw_servers import Peer, Server, always, answer, later
+from tests.raw_servers import Peer, Server, always, delayed, http_response
 
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:
     pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
@@ -50,7 +50,7 @@ def found_again(peer: Peer) -> None:
     peer.connection.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
     peer.request()
     peer.pause(LOST_FOR)
-    peer.send(answer())
+    peer.send(http_response())
     peer.silence()
 
 
@@ -96,7 +96,7 @@ def test_a_kernel_without_stamps_is_done_without(
     """In a sandbox that plays the kernel (gVisor) the process's own clock counts, and it says so;
     with one kind of stamps alone, too.
     """
-    server = serve(later(0.2, answer()), context=authority.context() if tls else None)
+    server = serve(delayed(0.2, http_response()), context=authority.context() if tls else None)
 
     with refusing(monkeypatch, option):
         result = usual(server.url(), tls=authority.tls)
@@ -116,6 +116,6 @@ def test_a_kernel_that_tells_nothing_of_connections_is_done_without(
 
     monkeypatch.setattr(TimedSocket, "getsockopt", getsockopt)
 
-    result = usual(serve(always(answer())).url())
+    result = usual(serve(always(http_response())).url())
 
     assert (reason(result), result.clock) == (None, "user")

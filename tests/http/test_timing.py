@@ -12,7 +12,7 @@ MS = SECOND // 1000
 
 
 def phases(watch: Stopwatch) -> dict[Phase, float]:
-    return {phase: round(seconds, 9) for phase, seconds in watch.times().phases().items()}
+    return {phase: round(seconds, 9) for phase, seconds in watch.times().total().items()}
 
 
 def test_phases_follow_each_other() -> None:
@@ -20,9 +20,9 @@ def test_phases_follow_each_other() -> None:
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
     for phase, seconds in ((Phase.CONNECT, 0.25), (Phase.WAIT, 0.5), (Phase.RECEIVE, 0.125)):
-        watch.begin(phase)
+        watch.start_phase(phase)
         time.advance(seconds)
-    watch.end()
+    watch.end_phase()
     assert phases(watch) == {Phase.CONNECT: 0.25, Phase.WAIT: 0.5, Phase.RECEIVE: 0.125}
 
 
@@ -30,16 +30,16 @@ def test_between_phases_is_correction() -> None:
     """What happens between two phases is in none of them; wall time is latency and correction."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.CONNECT)
+    watch.start_phase(Phase.CONNECT)
     time.advance(0.25)
-    watch.end()
+    watch.end_phase()
     time.advance(0.0625)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.5)
-    watch.end()
+    watch.end_phase()
     time.advance(1)  # judging the answer
     times = watch.times()
-    assert sum(times.phases().values()) == 0.75
+    assert sum(times.total().values()) == 0.75
     assert times.correction == 0.0625
 
 
@@ -47,13 +47,13 @@ def test_the_kernel_knows_better() -> None:
     """A stamp of the kernel counts, however late this process got round to look."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.2)
     arrived = time.wall
     time.advance(0.3)
-    watch.end(watch.mark(arrived))
+    watch.end_phase(watch.timestamp(arrived))
     times = watch.times()
-    assert times.phases() == {Phase.WAIT: 0.2}
+    assert times.total() == {Phase.WAIT: 0.2}
     assert (times.clock, round(times.correction, 9)) == ("kernel", 0.3)
 
 
@@ -62,12 +62,12 @@ def test_a_wall_clock_that_is_set_is_noticed(step: float) -> None:
     """When the wall clock was set during the run its stamps are not believed."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.2)
     time.step_wall(step)
-    watch.end(watch.mark(time.wall))
+    watch.end_phase(watch.timestamp(time.wall))
     times = watch.times()
-    assert times.phases() == {Phase.WAIT: 0.2}
+    assert times.total() == {Phase.WAIT: 0.2}
     assert times.clock == "user"
 
 
@@ -75,10 +75,10 @@ def test_a_wall_clock_that_is_slewed_is_believed() -> None:
     """NTP slews by at most 500 ppm; that is no step."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 30)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(10)
     time.step_wall(10 * 400e-6)
-    watch.end(watch.mark(time.wall))
+    watch.end_phase(watch.timestamp(time.wall))
     assert watch.times().clock == "kernel"
 
 
@@ -86,10 +86,10 @@ def test_clocks_are_not_read_at_once() -> None:
     """A process that is held up between the two clocks for 150 us has not seen one set."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.2)
     time.step_wall(0.00015)
-    watch.end(watch.mark(time.wall))
+    watch.end_phase(watch.timestamp(time.wall))
     assert watch.times().clock == "kernel"
 
 
@@ -99,10 +99,10 @@ def test_a_phase_never_begins_earlier_than_it_was_begun() -> None:
     watch = Stopwatch(time.clock(), 5)
     before = time.monotonic
     time.advance(0.25)
-    watch.begin(Phase.DNS)
-    watch.since(before)
+    watch.start_phase(Phase.DNS)
+    watch.start_later(before)
     time.advance(0.5)
-    watch.end(watch.mark(time.wall))
+    watch.end_phase(watch.timestamp(time.wall))
     assert phases(watch) == {Phase.DNS: 0.5}
 
 
@@ -110,9 +110,9 @@ def test_without_stamps_the_process_keeps_the_time() -> None:
     """Where the kernel says nothing the clock is `user`."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.2)
-    watch.end()
+    watch.end_phase()
     assert watch.times().clock == "user"
 
 
@@ -120,14 +120,14 @@ def test_a_stamp_of_the_sending_that_comes_late() -> None:
     """It moves the border between `send` and `wait`, and nothing is lost or counted twice."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.SEND)
+    watch.start_phase(Phase.SEND)
     time.advance(0.1)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.05)
     departed = time.wall
     time.advance(0.2)
-    watch.sent(watch.mark(departed))
-    watch.end(watch.mark(time.wall))
+    watch.correct_send_end(watch.timestamp(departed))
+    watch.end_phase(watch.timestamp(time.wall))
     assert phases(watch) == {Phase.SEND: 0.15, Phase.WAIT: 0.2}
 
 
@@ -135,14 +135,14 @@ def test_a_stamp_of_the_sending_that_was_seen_late() -> None:
     """The process got round to it 5 ms after the request had left: they belong to the wait."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    watch.begin(Phase.SEND)
+    watch.start_phase(Phase.SEND)
     departed = time.wall
     time.advance(0.005)
-    watch.since(time.monotonic)
-    watch.begin(Phase.WAIT)
+    watch.start_later(time.monotonic)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.2)
-    watch.sent(watch.mark(departed))
-    watch.end(watch.mark(time.wall))
+    watch.correct_send_end(watch.timestamp(departed))
+    watch.end_phase(watch.timestamp(time.wall))
     assert phases(watch) == {Phase.SEND: 0.0, Phase.WAIT: 0.205}
 
 
@@ -150,10 +150,10 @@ def test_the_deadline_ends_every_phase() -> None:
     """A phase that the deadline struck ends with it, however late that was noticed."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 0.5)
-    watch.begin(Phase.WAIT)
+    watch.start_phase(Phase.WAIT)
     time.advance(0.75)
     with pytest.raises(MissedOwnDeadline):
-        watch.remaining()
+        watch.require_seconds_left()
     assert phases(watch) == {Phase.WAIT: 0.5}
 
 
@@ -162,16 +162,16 @@ def test_laps_add_up() -> None:
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
     for seconds in (0.25, 0.5):
-        watch.begin(Phase.WAIT)
+        watch.start_phase(Phase.WAIT)
         time.advance(seconds)
-        watch.lap()
+        watch.next_request()
     times = watch.times()
-    assert times.laps == ({Phase.WAIT: 0.25}, {Phase.WAIT: 0.5}, {})
-    assert times.phases() == {Phase.WAIT: 0.75}
+    assert times.by_request == ({Phase.WAIT: 0.25}, {Phase.WAIT: 0.5}, {})
+    assert times.total() == {Phase.WAIT: 0.75}
 
 
 def test_a_stamp_of_the_future_is_now() -> None:
     """Nothing arrives after it was seen: rounding between the clocks never makes a phase longer."""
     time = FakeTime()
     watch = Stopwatch(time.clock(), 5)
-    assert watch.mark(time.wall + MS) == Timestamp(time.monotonic, time.monotonic)
+    assert watch.timestamp(time.wall + MS) == Timestamp(time.monotonic, time.monotonic)

@@ -9,7 +9,7 @@ from probe.prober.prober import Prober
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, usual
-from tests.raw_servers import Peer, Script, answer
+from tests.raw_servers import Peer, Script, http_response
 
 TIMEOUT = 0.4
 RUNS = 3
@@ -67,7 +67,7 @@ SCRIPTS: dict[str, tuple[Script, Reason]] = {
     "headers": (after(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 9), Reason.BODY_TIMEOUT),
     "chunk size": (after(CHUNKED, b"0" * 30), Reason.BODY_TIMEOUT),
     "chunks": (after(CHUNKED, b"1\r\nx\r\n" * 9), Reason.BODY_TIMEOUT),
-    "body": (after(answer(b"x" * 40)[:-40], b"x" * 40), Reason.BODY_TIMEOUT),
+    "body": (after(http_response(b"x" * 40)[:-40], b"x" * 40), Reason.BODY_TIMEOUT),
     "body until close": (after(b"HTTP/1.0 200 OK\r\n\r\n", b"x" * 40), Reason.BODY_TIMEOUT),
     "trailers": (empty_trailers, Reason.BODY_TIMEOUT),
     "1xx": (interim_without_end, Reason.FIRST_BYTE_TIMEOUT),
@@ -119,7 +119,7 @@ def test_slow_redirects_share_one_deadline(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         peer.pause(0.15)
-        peer.send(answer(b"", "Location: /on", status="302 Found"))
+        peer.send(http_response(b"", "Location: /on", status="302 Found"))
 
     prober = make_prober(serve(script).url(), timeout="400ms", redirects=20)
 
@@ -139,7 +139,7 @@ def test_a_proxy_that_hangs_in_the_tunnel_does_not_move_the_deadline(serve: Serv
 
 def test_an_answer_in_time_is_a_success(serve: Serve) -> None:
     """The counterproof: dripped for 200 ms, it is complete and its time is right."""
-    server = serve(after(answer(b"xxxx")[:-4], b"xxxx"))
+    server = serve(after(http_response(b"xxxx")[:-4], b"xxxx"))
 
     result = usual(server.url(), timeout="400ms")
 

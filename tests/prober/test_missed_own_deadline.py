@@ -10,7 +10,7 @@ from probe.http import timed_socket
 from probe.result import Reason
 from tests.http.conftest import Serve
 from tests.probing import detail, reason, run
-from tests.raw_servers import Peer, answer
+from tests.raw_servers import Peer, http_response
 
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:
     pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
@@ -41,7 +41,7 @@ def test_an_answer_that_came_in_time_is_a_success(serve: Serve) -> None:
         peer.request()
         paused.append(peer.pause(0.05))
         sleep.skipped = 10 * SECOND
-        peer.send(answer(b"x" * 100_000))
+        peer.send(http_response(b"x" * 100_000))
 
     result = run(serve(script).url(), clock=sleep.clock(), timeout="1s")
 
@@ -57,7 +57,7 @@ def test_a_step_that_nobody_took_is_internal(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         sleep.skipped = 10 * SECOND
-        peer.send(answer(b"", "Location: /next", status="302 Found"))
+        peer.send(http_response(b"", "Location: /next", status="302 Found"))
 
     result = run(serve(script).url(), clock=sleep.clock(), timeout="1s", redirects=1)
 

@@ -12,7 +12,7 @@ from probe.http import timed_socket
 from probe.prober.prober import Prober
 from probe.result import Phase, Result
 from tests.probing import make_prober
-from tests.reference_times import Truth
+from tests.reference_times import ReferenceServer
 from tests.servers import hanging, serving
 
 RUNS = 30
@@ -22,9 +22,9 @@ if not timed_socket.HAS_KERNEL_TIMESTAMPS:
 
 
 @pytest.fixture(scope="module")
-def truth() -> Iterator[Truth]:
+def truth() -> Iterator[ReferenceServer]:
     """In a process of its own, where the pressure of this one does not reach it."""
-    with Truth(delay=0.02) as truth:
+    with ReferenceServer(delay=0.02) as truth:
         yield truth
 
 
@@ -61,7 +61,7 @@ def hung_neighbours(count: int) -> Iterator[None]:
         neighbour.join()
 
 
-def errors(prober: Prober, truth: Truth) -> tuple[float, float]:
+def errors(prober: Prober, truth: ReferenceServer) -> tuple[float, float]:
     """The median error (seconds) of the reported `wait`, and of a stopwatch around the call."""
     reported: list[float] = []
     around: list[float] = []
@@ -77,7 +77,7 @@ def errors(prober: Prober, truth: Truth) -> tuple[float, float]:
     return median(reported), median(around)
 
 
-def test_with_the_interpreter_held(truth: Truth) -> None:
+def test_with_the_interpreter_held(truth: ReferenceServer) -> None:
     """A spinning thread moves `wait` by less than 1 ms, and a stopwatch around the call by many."""
     prober = make_prober(truth.url)
     with spinning():
@@ -86,7 +86,7 @@ def test_with_the_interpreter_held(truth: Truth) -> None:
     assert around > 0.005
 
 
-def test_with_hung_neighbours(truth: Truth) -> None:
+def test_with_hung_neighbours(truth: ReferenceServer) -> None:
     """Fifty probes that hang move the reported `wait` of a healthy one by less than 1 ms."""
     prober = make_prober(truth.url)
     with hung_neighbours(50):
@@ -94,7 +94,7 @@ def test_with_hung_neighbours(truth: Truth) -> None:
     assert reported < 0.001
 
 
-def test_wall_time_is_latency_and_correction(truth: Truth) -> None:
+def test_wall_time_is_latency_and_correction(truth: ReferenceServer) -> None:
     """What the interpreter added is not lost: it is the correction."""
     prober = make_prober(truth.url)
     with spinning():

@@ -12,7 +12,7 @@ from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason
 from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, names, reason, run, usual
-from tests.raw_servers import always, answer, free_port
+from tests.raw_servers import always, free_port, http_response
 
 
 def unknown(host: str, *_: Any) -> list[tuple[Any, ...]]:
@@ -54,7 +54,7 @@ def test_a_lookup_that_hangs_is_dns(hanging: Callable[..., list[tuple[Any, ...]]
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
 def test_a_name_that_idna_cannot_encode_is_dns(host: str, serve: Serve) -> None:
     """An empty label, or one of 64 characters, in a redirect: a config would be refused."""
-    moved = answer(b"", f"Location: http://{host}/", status="302 Found")
+    moved = http_response(b"", f"Location: http://{host}/", status="302 Found")
 
     assert reason(run(serve(always(moved)).url(), redirects=1)) is Reason.DNS
 
@@ -129,7 +129,7 @@ def test_of_several_addresses_the_error_counts_that_tells_the_most(
 
 def test_the_next_address_is_tried(serve: Serve) -> None:
     """A host with a dead address and a living one answers."""
-    server = serve(always(answer()), host="127.0.0.1")
+    server = serve(always(http_response()), host="127.0.0.1")
 
     def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
         return [
@@ -142,7 +142,7 @@ def test_the_next_address_is_tried(serve: Serve) -> None:
 
 def test_an_address_that_drops_packets_leaves_time_for_the_next(serve: Serve) -> None:
     """Half of the time goes to the first of two addresses, and the second one answers."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     with full_queue() as full:
 
         def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
@@ -200,7 +200,7 @@ def test_a_full_listen_queue_is_a_connect_timeout() -> None:
 )
 def test_a_forbidden_address_is_denied(networks: dict[str, Any], host: str, serve: Serve) -> None:
     """However it is written, and whichever name led there; nothing connects to it."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
 
     result = run(
         f"http://{host}:{server.port}/",
@@ -216,7 +216,7 @@ def test_a_forbidden_address_is_denied(networks: dict[str, Any], host: str, serv
 
 def test_a_redirect_to_a_forbidden_address_is_denied(serve: Serve) -> None:
     """A probed endpoint cannot send the prober to the metadata service of a cloud."""
-    moved = answer(b"", "Location: http://169.254.169.254/latest/", status="302 Found")
+    moved = http_response(b"", "Location: http://169.254.169.254/latest/", status="302 Found")
 
     result = run(serve(always(moved)).url(), redirects=1)
 
@@ -226,14 +226,14 @@ def test_a_redirect_to_a_forbidden_address_is_denied(serve: Serve) -> None:
 
 def test_an_allowed_address_is_probed(serve: Serve) -> None:
     """The allow list allows."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
 
     assert reason(run(server.url(), networks={"allow": ["127.0.0.0/8"]})) is None
 
 
 def test_addresses_of_the_other_family_are_not_used(serve: Serve) -> None:
     """`ip_family: 6` does not fall back to IPv4."""
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     prober = make_prober(server.url(host="localhost"), ip_family="6")
 
     assert reason(prober.run()) in (Reason.REFUSED, Reason.DNS)

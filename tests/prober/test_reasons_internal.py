@@ -19,7 +19,7 @@ from probe.threads import Task, ThreadCache
 from tests.fakes import FakeTime
 from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, reason, run
-from tests.raw_servers import always, answer, free_port
+from tests.raw_servers import always, free_port, http_response
 
 WITHOUT_DESCRIPTORS = """
 import os, resource, sys
@@ -61,7 +61,7 @@ def test_no_descriptor_left_is_internal(serve: Serve, warm: int) -> None:
 
     The first lookup of a process says another thing than later ones: that the name is unknown.
     """
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     urls = [server.url(), server.url(host="localhost"), "http://model.invalid/"]
 
     done = subprocess.run(
@@ -135,7 +135,7 @@ def test_a_secret_that_has_vanished_is_internal(tmp_path: Path, serve: Serve) ->
     """It is named, and nothing is sent without it; when it is back, so is the probe."""
     token = tmp_path / "token"
     token.write_text("abc")
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     prober = make_prober(
         server.url(), base=tmp_path, headers={"Authorization": "Bearer ${file:token}"}
     )
@@ -156,7 +156,7 @@ def test_a_secret_cannot_write_headers(tmp_path: Path, serve: Serve, value: str)
     """A file that has got a second line is our fault; its words go neither out nor on show."""
     token = tmp_path / "token"
     token.write_text("abc")
-    server = serve(always(answer()))
+    server = serve(always(http_response()))
     prober = make_prober(server.url(), base=tmp_path, headers={"X-Token": "${file:token}"})
     token.write_bytes(value.encode())
 
@@ -210,7 +210,7 @@ def test_the_first_success_ends_the_grace(serve: Serve) -> None:
     grace = StartupGrace(Clock(), startup_grace=60)
     assert grace.running
 
-    grace.judge(run(serve(always(answer())).url()))
+    grace.judge(run(serve(always(http_response())).url()))
 
     assert not grace.running
     assert reason(grace.judge(run(f"http://127.0.0.1:{free_port()}/"))) is Reason.REFUSED

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from probe.http.client import ConnectionPool
+from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, reason, run, usual
-from tests.raw_servers import Peer, Script, always, answer, once, silent
+from tests.raw_servers import Peer, Script, always, http_response, never_respond, once
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -38,7 +38,7 @@ def test_an_rst_in_the_body_is_a_reset(serve: Serve) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(answer(b"x" * 100)[:-50])
+        peer.send(http_response(b"x" * 100)[:-50])
         peer.pause(0.1)
         peer.reset()
 
@@ -64,10 +64,10 @@ def test_an_rst_in_the_body_is_a_reset(serve: Serve) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: text/pl",
         b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
-        answer(b"x" * 10)[:-1],
+        http_response(b"x" * 10)[:-1],
         b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
-        answer(b"ok", "Content-Length: 5"),
+        http_response(b"ok", "Content-Length: 5"),
         CHUNKED + b"what?\r\nok\r\n0\r\n\r\n",
         CHUNKED + b"-2\r\nok\r\n0\r\n\r\n",
         CHUNKED + b"-1\r\n",
@@ -124,7 +124,7 @@ def test_headers_do_not_begin_in_the_middle_of_one(serve: Serve) -> None:
 )
 def test_a_body_may_be_of_any_type(serve: Serve, kind: str) -> None:
     """The parser of headers is one of mail, and misses the parts that it names."""
-    reply = answer(b"--x--", f"Content-Type: {kind}", "Content-Transfer-Encoding: base64")
+    reply = http_response(b"--x--", f"Content-Type: {kind}", "Content-Transfer-Encoding: base64")
 
     assert reason(run(serve(always(reply)).url())) is None
 
@@ -153,13 +153,13 @@ def test_a_coding_that_nobody_asked_for_is_protocol(serve: Serve, coding: str) -
 
 def test_the_coding_of_old_servers_that_is_none_is_none(serve: Serve) -> None:
     """Others know it, so an endpoint with it is well."""
-    reply = answer(b"ok", "Transfer-Encoding: Identity")
+    reply = http_response(b"ok", "Transfer-Encoding: Identity")
     assert reason(run(serve(always(reply)).url(), expect={"body_matches": "^ok$"})) is None
 
 
 def test_a_length_that_no_body_has_is_protocol(serve: Serve) -> None:
     """Not even one that Python refuses to read is taken for none."""
-    result = run(serve(once(answer(b"ok").replace(b": 2", b": " + b"1" * 5000))).url())
+    result = run(serve(once(http_response(b"ok").replace(b": 2", b": " + b"1" * 5000))).url())
 
     assert reason(result) is Reason.PROTOCOL
     assert "Content-Length is 111" in detail(result)
@@ -187,7 +187,7 @@ def test_of_what_is_not_http_little_is_shown(serve: Serve) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked \r\n\r\n",
-        answer(b""),
+        http_response(b""),
     ],
 )
 def test_what_is_http_is_read_to_its_end(serve: Serve, reply: bytes) -> None:
@@ -199,7 +199,7 @@ def test_what_is_http_is_read_to_its_end(serve: Serve, reply: bytes) -> None:
 
 def test_chunks_win_over_a_length(serve: Serve, pool: ConnectionPool) -> None:
     """Also where a blank follows the name of the coding; and the connection is kept."""
-    reply = answer(b"", "Transfer-Encoding: chunked ") + b"2\r\nok\r\n0\r\n\r\n"
+    reply = http_response(b"", "Transfer-Encoding: chunked ") + b"2\r\nok\r\n0\r\n\r\n"
     server = serve(always(reply))
     prober = make_prober(server.url(), pool=pool, expect={"body_matches": "^ok$"})
 
@@ -256,7 +256,7 @@ def test_the_cap_is_the_largest_size_that_is_good(
     serve: Serve, size: int, wanted: Reason | None
 ) -> None:
     """`max_bytes` itself is allowed."""
-    result = run(serve(always(answer(b"x" * size))).url(), max_bytes="1000B")
+    result = run(serve(always(http_response(b"x" * size))).url(), max_bytes="1000B")
 
     assert reason(result) is wanted
 
@@ -264,7 +264,7 @@ def test_the_cap_is_the_largest_size_that_is_good(
 def test_a_gzip_bomb_is_an_assertion(serve: Serve) -> None:
     """Some kilobytes that would become many megabytes."""
     bomb = gzip.compress(b"0" * 20_000_000)
-    server = serve(always(answer(bomb, "Content-Encoding: gzip")))
+    server = serve(always(http_response(bomb, "Content-Encoding: gzip")))
 
     result = run(server.url(), max_bytes="1MiB", expect={"body_matches": "0"})
 
@@ -292,7 +292,7 @@ def test_a_peer_that_does_not_read_is_a_send_timeout(
 
 def test_silence_is_a_first_byte_timeout(serve: Serve) -> None:
     """A model that hangs."""
-    result = usual(serve(silent).url(), timeout="300ms")
+    result = usual(serve(never_respond).url(), timeout="300ms")
 
     assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
     assert "0.3 s" in detail(result)
@@ -321,7 +321,7 @@ def test_a_drip_is_a_body_timeout(serve: Serve, head: bytes) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(head)
-        peer.drip(answer(b"x" * 1000))
+        peer.drip(http_response(b"x" * 1000))
 
     result = usual(serve(script).url(), timeout="300ms")
 
@@ -352,7 +352,7 @@ def test_a_status_that_is_not_expected_has_its_reason(
     serve: Serve, status: int, wanted: Reason
 ) -> None:
     """The status is reported beside it."""
-    result = run(serve(always(answer(b"", "Location: /x", status=f"{status} So"))).url())
+    result = run(serve(always(http_response(b"", "Location: /x", status=f"{status} So"))).url())
 
     assert reason(result) is wanted
     assert result.status == status
@@ -371,14 +371,16 @@ def test_another_success_than_the_expected_is_an_assertion(serve: Serve) -> None
 @pytest.mark.parametrize("written", ["v3", "v3 ", "\tv3 \t"])
 def test_blanks_around_a_header_are_no_part_of_it(serve: Serve, written: str) -> None:
     """As RFC 9110 has it (5.5)."""
-    server = serve(always(answer(b"ok", f"X-Model:{written}")))
+    server = serve(always(http_response(b"ok", f"X-Model:{written}")))
 
     assert reason(run(server.url(), expect={"headers": {"X-Model": {"equals": "v3"}}})) is None
 
 
 def test_a_wrong_body_is_an_assertion(serve: Serve) -> None:
     """The wrong words, with the right status."""
-    result = run(serve(always(answer(b"negative"))).url(), expect={"body_matches": "positive"})
+    result = run(
+        serve(always(http_response(b"negative"))).url(), expect={"body_matches": "positive"}
+    )
 
     assert reason(result) is Reason.ASSERTION
     assert result.status == 200

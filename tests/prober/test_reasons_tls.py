@@ -11,14 +11,14 @@ import trustme
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, names, reason, run, usual
-from tests.raw_servers import Peer, always, answer, silent
+from tests.raw_servers import Peer, always, http_response, never_respond
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
 
 def test_a_trusted_certificate_is_a_success(serve: Serve, authority: Authority) -> None:
     """The counterproof of this file; the certificate's expiry is reported."""
-    server = serve(always(answer()), context=authority.context())
+    server = serve(always(http_response()), context=authority.context())
 
     result = run(server.url(), tls=authority.tls)
 
@@ -33,7 +33,7 @@ def test_an_untrusted_authority_is_tls(serve: Serve, authority: Authority) -> No
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
-    result = run(serve(always(answer()), context=context).url(), tls=authority.tls)
+    result = run(serve(always(http_response()), context=context).url(), tls=authority.tls)
 
     assert reason(result) is Reason.TLS
     assert "certificate" in detail(result)
@@ -42,7 +42,7 @@ def test_an_untrusted_authority_is_tls(serve: Serve, authority: Authority) -> No
 
 def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
     """A certificate for somebody else."""
-    server = serve(always(answer()), context=authority.context("other.test"))
+    server = serve(always(http_response()), context=authority.context("other.test"))
 
     result = run(
         server.url(host="model.test"),
@@ -56,14 +56,14 @@ def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
 
 def test_the_configured_server_name_is_what_counts(serve: Serve, authority: Authority) -> None:
     """Behind a port forward the URL's host is not what the certificate says."""
-    server = serve(always(answer()), context=authority.context("other.test"))
+    server = serve(always(http_response()), context=authority.context("other.test"))
 
     assert reason(run(server.url(), tls={**authority.tls, "server_name": "other.test"})) is None
 
 
 def test_an_expired_certificate_is_tls(serve: Serve, authority: Authority) -> None:
     """What a forgotten renewal looks like."""
-    server = serve(always(answer()), context=authority.context(not_after=YESTERDAY))
+    server = serve(always(http_response()), context=authority.context(not_after=YESTERDAY))
 
     result = run(server.url(), tls=authority.tls)
 
@@ -75,7 +75,9 @@ def test_whoever_skips_verification_is_not_bothered(serve: Serve, authority: Aut
     """An expired certificate of an unknown authority for somebody else will do."""
     context = authority.context("other.test", not_after=YESTERDAY)
 
-    result = run(serve(always(answer()), context=context).url(), tls={"insecure_skip_verify": True})
+    result = run(
+        serve(always(http_response()), context=context).url(), tls={"insecure_skip_verify": True}
+    )
 
     assert reason(result) is None
 
@@ -85,7 +87,7 @@ def test_plain_http_behind_https_is_tls(serve: Serve, authority: Authority) -> N
 
     def script(peer: Peer) -> None:
         peer.connection.recv(1000)
-        peer.send(answer(status="400 Bad Request"))
+        peer.send(http_response(status="400 Bad Request"))
 
     url = serve(script).url().replace("http", "https")
 
@@ -96,7 +98,7 @@ def test_an_old_version_is_tls(serve: Serve, authority: Authority) -> None:
     """`min_version: TLS13` and a server of TLS 1.2."""
     context = authority.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    url = serve(always(answer()), context=context).url()
+    url = serve(always(http_response()), context=context).url()
 
     assert reason(run(url, tls={**authority.tls, "min_version": "TLS13"})) is Reason.TLS
     assert reason(run(url, tls=authority.tls)) is None
@@ -139,14 +141,14 @@ def test_a_client_certificate_is_shown(
     context = authority.context()
     context.verify_mode = ssl.CERT_REQUIRED
     authority.authority.configure_trust(context)
-    server = serve(always(answer()), context=context)
+    server = serve(always(http_response()), context=context)
 
     assert reason(run(server.url(), tls={**authority.tls, "cert_file": str(file)})) is None
 
 
 def test_silence_in_the_handshake_is_a_tls_timeout(serve: Serve, authority: Authority) -> None:
     """A peer that accepts and says nothing."""
-    url = serve(silent).url().replace("http", "https")
+    url = serve(never_respond).url().replace("http", "https")
 
     result = usual(url, tls=authority.tls, timeout="300ms")
 

@@ -26,7 +26,7 @@ from probe.result import Component, Reason
 from tests.demo.test_model import running
 from tests.http.conftest import Serve
 from tests.probing import reason, run
-from tests.raw_servers import Peer, Script, always, answer
+from tests.raw_servers import Peer, Script, always, http_response
 
 MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])
 OLLAMA = [
@@ -314,7 +314,7 @@ def test_several_headers_are_one_list(serve: Serve) -> None:
     """A gateway may add its own to the model's."""
     headers = ("Server-Timing: queue;dur=0.2", "server-timing: compute;dur=0.1, total")
 
-    result = run(serve(always(answer(b"ok", *headers))).url())
+    result = run(serve(always(http_response(b"ok", *headers))).url())
 
     assert result.server == {Component.QUEUE: 0.0002, Component.COMPUTE: 0.0001}
     assert (reason(result), result.server_ignored) == (None, 1)
@@ -322,7 +322,7 @@ def test_several_headers_are_one_list(serve: Serve) -> None:
 
 def test_json_is_read_over_the_wire(serve: Serve) -> None:
     """Beside a check of the same body, in nanoseconds."""
-    server = serve(always(answer(b'{"done": true, "total_duration": 20000}')))
+    server = serve(always(http_response(b'{"done": true, "total_duration": 20000}')))
 
     result = run(server.url(), expect={"json": {"$.done": {"equals": True}}}, server_timing=OLLAMA)
 
@@ -332,7 +332,7 @@ def test_json_is_read_over_the_wire(serve: Serve) -> None:
 
 def test_failures_tell_of_their_time(serve: Serve) -> None:
     """An answer that is not what was expected has still said how long it took."""
-    reply = answer(b"", "Server-Timing: queue;dur=0.1", status="503 Busy")
+    reply = http_response(b"", "Server-Timing: queue;dur=0.1", status="503 Busy")
 
     result = run(serve(always(reply)).url())
 
@@ -367,14 +367,14 @@ def test_all_times_together_are_found_in_time(monkeypatch: pytest.MonkeyPatch) -
 
 def _cut_off(peer: Peer) -> None:
     peer.request()
-    peer.send(answer(b"never whole", "Server-Timing: queue;dur=0.1")[:-1])
+    peer.send(http_response(b"never whole", "Server-Timing: queue;dur=0.1")[:-1])
 
 
 def _moved(peer: Peer) -> None:
     while received := peer.request():
         on = ("Location: /on", "Server-Timing: total;dur=0.1")
         here = received.line.split()[1] == "/"
-        peer.send(answer(b"", *on, status="302 Found") if here else answer())
+        peer.send(http_response(b"", *on, status="302 Found") if here else http_response())
 
 
 @pytest.mark.parametrize("script", [_cut_off, _moved])
