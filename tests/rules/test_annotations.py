@@ -1,4 +1,4 @@
-"""What an alert says, as Prometheus fills it in."""
+"""Texts of alerts, as Prometheus renders their templates."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ AT = 600  # seconds
 SERIES = "inference_probe_tls_certificate_not_after_timestamp_seconds"
 
 
-def certificate(good_for: float, summary: str, description: str) -> dict[str, Any]:
-    """A test of promtool, of a certificate that is good for so many seconds."""
-    words = {"summary": summary, "description": description}
-    link = {"runbook_url": f"{RUNBOOK}#modelcertificateexpires"}
-    expected = {"exp_labels": {"probe": "m", **TICKET}, "exp_annotations": words | link}
+def certificate(valid_seconds: float, summary: str, description: str) -> dict[str, Any]:
+    """Return a promtool test for a certificate that expires in `valid_seconds`."""
+    annotations = {
+        "summary": summary,
+        "description": description,
+        "runbook_url": f"{RUNBOOK}#modelcertificateexpires",
+    }
+    expected = {"exp_labels": {"probe": "m", **TICKET}, "exp_annotations": annotations}
     return {
         "interval": "15s",
-        "input_series": [{"series": f'{SERIES}{{probe="m"}}', "values": f"{AT + good_for}x40"}],
+        "input_series": [{"series": f'{SERIES}{{probe="m"}}', "values": f"{AT + valid_seconds}x40"}],
         "alert_rule_test": [
             {
                 "eval_time": f"{AT}s",
@@ -35,20 +38,20 @@ CERTIFICATES = [
     certificate(
         2 * DAY,
         "The certificate of m expires soon",
-        "The certificate that m serves is good for another 2d 0h 0m 0s. After that its clients"
-        " refuse to talk to it.",
+        "The certificate of m is valid for another 2d 0h 0m 0s. After that, clients that verify"
+        " it will refuse the connection.",
     ),
     certificate(
         -60,
         "The certificate of m has expired",
-        "The certificate that m serves has expired. Clients that check it refuse to talk to it.",
+        "The certificate of m has expired. Clients that verify it refuse the connection.",
     ),
 ]
 
 
-@pytest.mark.parametrize("case", CERTIFICATES, ids=["expires", "has expired"])
+@pytest.mark.parametrize("case", CERTIFICATES, ids=["expires soon", "has expired"])
 def test_certificate(promtool: Path, tmp_path: Path, case: dict[str, Any]) -> None:
-    """It is good for so long, or has expired, and never good for less than nothing."""
-    path = tmp_path / "words.yml"
+    """The text gives the remaining validity, or says that the certificate has expired."""
+    path = tmp_path / "annotations.yml"
     path.write_text(yaml.safe_dump({"rule_files": [str(RULE_FILE)], "tests": [case]}))
     run(promtool, "test", "rules", path)
