@@ -1,5 +1,6 @@
-"""The command as users run it: a process of its own."""
+"""Run the command `inference-probe` as its users do."""
 
+import multiprocessing
 import os
 import re
 import signal
@@ -14,32 +15,70 @@ from pathlib import Path
 import requests
 
 COMMAND = (sys.executable, "-m", "probe")
+ROOT = Path(__file__).parent.parent
+
+# Most of a short command's time is the start of the interpreter and its imports. The fork server
+# has done both; each command runs in a process forked from it.
+_FORKSERVER = multiprocessing.get_context("forkserver")
+_FORKSERVER.set_forkserver_preload(["probe.cli.main", "probe.demo.demonstration"])
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without whatever it says to inference-probe."""
-    ours = {k: v for k, v in os.environ.items() if not k.startswith("INFERENCE_PROBE_")}
-    root = str(Path(__file__).parent.parent)
-    return {**ours, "PYTHONPATH": root, **(extra or {})}
+    """Return this process's environment without the variables of inference-probe, plus `extra`."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("INFERENCE_PROBE_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
 def invoke(
     *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=environment(environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Run a command until it exits."""
+    if any(name.startswith("PYTHON") for name in environ or ()):  # read at interpreter start
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=cwd,
+            env=environment(environ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    with tempfile.TemporaryDirectory() as directory:
+        stdout, stderr = Path(directory, "stdout"), Path(directory, "stderr")
+        process = _FORKSERVER.Process(
+            target=_run, args=(arguments, cwd, environment(environ), stdout, stderr)
+        )
+        process.start()
+        process.join(60)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, 60, stdout.read_bytes(), stderr.read_bytes())
+        return subprocess.CompletedProcess(
+            arguments, process.exitcode, stdout.read_text(), stderr.read_text()
+        )
+
+
+def _run(
+    arguments: Sequence[str],
+    cwd: Path | None,
+    environ: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+) -> None:
+    """Run a command in this forked process, as a new interpreter would."""
+    from probe.cli.main import main
+
+    for path, number in ((stdout, 1), (stderr, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.environ.clear()
+    os.environ.update(environ)
+    if cwd:
+        os.chdir(cwd)
+    main(arguments)
 
 
 class Running:
-    """A daemon, and what can be asked of it."""
+    """A running daemon."""
 
     def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
         self.process = process
@@ -47,19 +86,19 @@ class Running:
         self._log = log
 
     def log(self) -> str:
-        """What it has said so far."""
+        """Return its log so far."""
         return self._log.read_text()
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=10)
 
     def total(self, metric: str) -> float:
-        """The sum over all series of a metric."""
+        """Return the sum over all series of `metric`."""
         lines = re.findall(rf"^{metric}(?:{{.*}})? (.+)$", self.get("/metrics").text, re.MULTILINE)
         return sum(map(float, lines))
 
     def wait_for(self, metric: str, least: float, seconds: float = 20) -> None:
-        """Wait until the total of a metric has come to something."""
+        """Wait until the total of `metric` is at least `least`."""
         end = time.monotonic() + seconds
         while self.total(metric) < least:
             assert time.monotonic() < end, f"{metric} is {self.total(metric)}, not {least}"
@@ -77,9 +116,9 @@ def running(
     environ: Mapping[str, str] | None = None,
     command: Sequence[str] = COMMAND,
 ) -> Iterator[Running]:
-    """A daemon on a free port, listening, until the end of the block."""
+    """Run a daemon that listens on a free port of 127.0.0.1 until the end of the block."""
     with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory, "log")  # and no pipe: where nobody reads that, lines are left out
+        log = Path(directory, "log")  # a pipe that is not read would lose lines
         with log.open("w") as stderr:
             process = subprocess.Popen(
                 [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],
@@ -96,7 +135,7 @@ def running(
 
 
 def port_of(process: "subprocess.Popen[str]", log: Path) -> int:
-    """Where a daemon listens, as soon as its log says so."""
+    """Wait until the log of a daemon names its port, and return the port."""
     while not (listening := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
         assert process.poll() is None, log.read_text()
         time.sleep(0.01)

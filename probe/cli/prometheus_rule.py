@@ -1,4 +1,4 @@
-"""The bundled rules as a PrometheusRule, the resource that the Prometheus operator reads."""
+"""Render the bundled rules as a PrometheusRule, a resource of the Prometheus operator."""
 
 import re
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ import yaml
 
 _NAME = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_DOMAIN_LENGTH = 253
-_WORD = "at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at each end"
-_DNS_WORD = "at most 63 lower-case letters, digits and `-`, a letter or digit at each end"
+_MAX_DOMAIN_CHARS = 253
+_NAME_RULE = "at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at each end"
+_DNS_LABEL_RULE = "at most 63 lower-case letters, digits and `-`, a letter or digit at each end"
 
-# Words that PyYAML takes for text and other readers of YAML for a number or a truth.
+# Plain scalars that PyYAML reads as text, but other YAML parsers as a number or a boolean.
 _AMBIGUOUS = re.compile(r"[-+.\d][-+.\d_eEo]*|[yYnN]")
 
 
 def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> str:
-    """`rules` is the text of a rule file; its comments are lost. The result is YAML, too.
+    """Return the PrometheusRule of `rules`, the text of a rule file, as YAML without comments.
 
-    ValueError for what Kubernetes would not take as a namespace.
+    Raises ValueError if `namespace` is not a valid name of a Kubernetes namespace.
     """
     if namespace is not None and not _DNS_LABEL.fullmatch(namespace):
-        raise ValueError(f"{namespace!r} is no namespace of Kubernetes: write {_DNS_WORD}")
+        raise ValueError(f"{namespace!r} is no namespace of Kubernetes: write {_DNS_LABEL_RULE}")
     metadata = {"name": "inference-probe", "namespace": namespace, "labels": dict(labels)}
     resource = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -35,8 +35,11 @@ def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> s
     )
 
 
-def read_labels(text: str) -> dict[str, str]:
-    """KEY=VALUE, several with commas between, as labels of Kubernetes. ValueError for others."""
+def parse_labels(text: str) -> dict[str, str]:
+    """Return the Kubernetes labels in `text`, KEY=VALUE pairs separated by commas.
+
+    Raises ValueError for pairs that Kubernetes would refuse.
+    """
     labels: dict[str, str] = {}
     for pair in text.split(","):
         key, equals, value = pair.partition("=")
@@ -44,7 +47,7 @@ def read_labels(text: str) -> dict[str, str]:
             raise ValueError(f"{pair!r} is no label: write KEY=VALUE, as in team=ml")
         _check_key(key)
         if value and not _NAME.fullmatch(value):
-            raise ValueError(f"{value!r} is no value for the label {key}: write {_WORD}")
+            raise ValueError(f"{value!r} is no value for the label {key}: write {_NAME_RULE}")
         if key in labels:
             raise ValueError(f"the label {key} is there twice: write it once")
         labels[key] = value
@@ -54,17 +57,17 @@ def read_labels(text: str) -> dict[str, str]:
 def _check_key(key: str) -> None:
     domain, slash, name = key.rpartition("/")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{key!r} is no key of a label: write {_WORD}")
+        raise ValueError(f"{key!r} is no key of a label: write {_NAME_RULE}")
     if slash and not _is_domain(domain):
         raise ValueError(f"{key!r} is no key of a label: write a domain before /{name}")
 
 
 def _is_domain(text: str) -> bool:
-    return len(text) <= _DOMAIN_LENGTH and all(map(_DNS_LABEL.fullmatch, text.split(".")))
+    return len(text) <= _MAX_DOMAIN_CHARS and all(map(_DNS_LABEL.fullmatch, text.split(".")))
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML for people: lists are indented, texts of several lines stand as they are."""
+    """Writes readable YAML: indented lists, and texts of several lines as blocks."""
 
     def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
         if "\n" in value:

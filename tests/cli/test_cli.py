@@ -1,4 +1,4 @@
-"""The commands as processes: what they print, and their exit codes."""
+"""The commands: their output and exit codes."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from probe import __version__
-from probe.cli import commands
+from probe.cli.once import run_concurrently
 from probe.result import Result
 from tests.builders import result_of
 from tests.commands import COMMAND, environment, invoke
@@ -27,45 +27,45 @@ def _config(directory: Path, *urls: str) -> str:
 
 
 def test_version() -> None:
-    """`--version` says which one it is."""
+    """`--version` prints the version."""
     assert invoke("--version").stdout == f"inference-probe {__version__}\n"
 
 
 @pytest.mark.parametrize("command", ["run", "check", "once", "rules", "demo"])
-def test_help_of_every_command(command: str) -> None:
-    """Each command explains itself."""
-    said = invoke(command, "--help")
-    assert said.returncode == 0
-    assert said.stdout.startswith(f"usage: inference-probe {command}")
+def test_help(command: str) -> None:
+    """Each command has a help text."""
+    done = invoke(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: inference-probe {command}")
 
 
-def test_once_shows_a_success(tmp_path: Path) -> None:
-    """`once --output=json` is a list of results, and 0 when all succeeded."""
+def test_once_json_of_a_success(tmp_path: Path) -> None:
+    """`once --output=json` prints a list of results and exits with 0 if all succeeded."""
     with serving(answering(delay=0.05)) as url:
-        said = invoke("once", _config(tmp_path, url), "--output=json")
-    [result] = json.loads(said.stdout)
-    assert (said.returncode, result["success"], result["reason"]) == (0, True, None)
+        done = invoke("once", _config(tmp_path, url), "--output=json")
+    [result] = json.loads(done.stdout)
+    assert (done.returncode, result["success"], result["reason"]) == (0, True, None)
     assert set(result["phases"]) == {"connect", "send", "wait", "receive"}
     assert result["latency_seconds"] == pytest.approx(sum(result["phases"].values()))
     assert result["phases"]["wait"] >= 0.05
     assert (result["due"], result["bytes"], result["status"]) == (None, 2, 200)
 
 
-def test_once_shows_failures_beside_successes(tmp_path: Path) -> None:
-    """One failed probe makes the exit code 1, and its reason is told."""
+def test_once_with_a_failure(tmp_path: Path) -> None:
+    """`once` exits with 1 if a probe failed, and prints the reason."""
     with serving(answering()) as url:
         config = _config(tmp_path, url, REFUSING)
-        said = invoke("once", config)
-        assert said.returncode == 1
-        assert "model-0: succeeded" in said.stdout
-        assert "model-1: failed (refused)" in said.stdout
+        done = invoke("once", config)
+        assert done.returncode == 1
+        assert "model-0: succeeded" in done.stdout
+        assert "model-1: failed (refused)" in done.stdout
         chosen = invoke("once", config, "model-0", "--output=json")
     assert [result["probe"] for result in json.loads(chosen.stdout)] == ["model-0"]
     assert chosen.returncode == 0
 
 
-def test_one_endpoint_without_a_file() -> None:
-    """What a sidecar is to `run` by flags or variables can be tried and checked before."""
+def test_endpoint_from_flags() -> None:
+    """`once` and `check` accept the flags and variables of one endpoint, as `run` does."""
     with serving(answering()) as url:
         once = invoke("once", "--output=json", f"--url={url}", "--name=sidecar", "--slo=99%<1s")
         [result] = json.loads(once.stdout)
@@ -77,27 +77,25 @@ def test_one_endpoint_without_a_file() -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "check", "once"])
-def test_a_file_without_its_flag(command: str) -> None:
-    """Who forgets the flag is told of it."""
-    said = invoke(command, "probe.yml")
-    assert (said.returncode, "--config.file=FILE" in said.stderr) == (2, True)
+def test_config_file_without_flag(command: str) -> None:
+    """A config file as a positional argument gives an error that names the flag."""
+    done = invoke(command, "probe.yml")
+    assert (done.returncode, "--config.file=FILE" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "█"), ("ascii", "#")])
-def test_once_draws(tmp_path: Path, encoding: str, bar: str) -> None:
-    """The phases are bars, in whatever the output can say; what the server told of itself stands
-    below the wait.
-    """
+def test_once_text(tmp_path: Path, encoding: str, bar: str) -> None:
+    """Phases are bars in characters of the output's encoding; the server's times are below wait."""
     reply = OK.replace(b"\r\n", b"\r\nServer-Timing: queue;dur=20, nothing, total;dur=x\r\n", 1)
     with serving(answering(reply, delay=0.05)) as url:
-        said = invoke("once", _config(tmp_path, url), environ={"PYTHONIOENCODING": encoding})
-    assert re.search(rf"    wait +\d+\.\d{{3}} ms +{bar}+\n +queue +20\.000 ms", said.stdout)
-    assert "told 1 time that made no sense" in said.stdout
-    assert (said.returncode, said.stderr) == (0, "")
+        done = invoke("once", _config(tmp_path, url), environ={"PYTHONIOENCODING": encoding})
+    assert re.search(rf"    wait +\d+\.\d{{3}} ms +{bar}+\n +queue +20\.000 ms", done.stdout)
+    assert "1 impossible time ignored" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_bug_ends_once() -> None:
-    """It is raised, and not waited for: no result will come of it."""
+def test_once_raises_a_bug() -> None:
+    """An exception in a probe is raised instead of waiting for its result."""
     raised: list[Exception] = []
 
     def broken() -> Result:
@@ -105,7 +103,7 @@ def test_a_bug_ends_once() -> None:
 
     def once() -> None:
         try:
-            commands._results([result_of, broken])
+            run_concurrently([result_of, broken])
         except ValueError as error:
             raised.append(error)
 
@@ -115,12 +113,12 @@ def test_a_bug_ends_once() -> None:
     assert [str(error) for error in raised] == ["a bug"]
 
 
-def test_once_knows_its_probes(tmp_path: Path) -> None:
-    """A name that is not in the config is bad usage; the message lists those that are."""
-    said = invoke("once", _config(tmp_path, REFUSING), "modle")
-    assert said.returncode == 2
-    assert "no probe 'modle'" in said.stderr
-    assert "there are: model-0" in said.stderr
+def test_once_with_unknown_name(tmp_path: Path) -> None:
+    """An unknown probe name is bad usage; the message lists the known names."""
+    done = invoke("once", _config(tmp_path, REFUSING), "modle")
+    assert done.returncode == 2
+    assert "no probe 'modle'" in done.stderr
+    assert "there are: model-0" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,21 +126,21 @@ def test_once_knows_its_probes(tmp_path: Path) -> None:
     [(("run",), 2), (("run", "--log.format=json"), 2), (("once",), 2), (("check",), 1)],
 )
 def test_bad_config(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
-    """Every problem on a line of its own, with its place; no traceback, nothing started."""
+    """Each problem is on one line with its position, and there is no traceback."""
     path = tmp_path / "bad.yml"
     path.write_text("probes:\n  - name: a\n    url: http://h/\n    intervall: 5s\n    timeout: 3\n")
-    said = invoke(*command, f"--config.file={path}")
-    assert said.returncode == code
-    assert [line.split(": ")[0] for line in said.stderr.splitlines()] == [
+    done = invoke(*command, f"--config.file={path}")
+    assert done.returncode == code
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
         f"{path}:4:5",
         f"{path}:5:14",
     ]
-    assert "did you mean `interval`" in said.stderr
-    assert "write 3s" in said.stderr
+    assert "did you mean `interval`" in done.stderr
+    assert "write 3s" in done.stderr
 
 
-def test_check_for_machines(tmp_path: Path) -> None:
-    """`check --output=json` is JSON whether the config is valid or not."""
+def test_check_json(tmp_path: Path) -> None:
+    """`check --output=json` prints JSON for valid and invalid configs."""
     valid = invoke("check", _config(tmp_path, REFUSING), "--output=json")
     assert (valid.returncode, json.loads(valid.stdout)["valid"]) == (0, True)
     (tmp_path / "probes.yml").write_text("probes: 7\n")
@@ -152,19 +150,19 @@ def test_check_for_machines(tmp_path: Path) -> None:
     assert document["problems"][0]["line"] == 1
 
 
-def test_check_takes_advice_for_an_error_when_strict(tmp_path: Path) -> None:
-    """A threshold above the timeout is legal, and worth a word; with --strict it is an error."""
+def test_check_strict(tmp_path: Path) -> None:
+    """A threshold above the timeout gives advice; with --strict advice is an error."""
     path = tmp_path / "probe.yml"
     objective = {"name": "slow", "target": "99%", "latency": "30s"}
     probe = {"name": "m", "url": REFUSING, "objectives": [objective]}
     path.write_text(yaml.safe_dump({"probes": [probe]}))
-    lenient = invoke("check", f"--config.file={path}")
-    assert (lenient.returncode, "30s is not below the timeout 5s" in lenient.stdout) == (0, True)
+    default = invoke("check", f"--config.file={path}")
+    assert (default.returncode, "30s is not below the timeout 5s" in default.stdout) == (0, True)
     assert invoke("check", f"--config.file={path}", "--strict").returncode == 1
 
 
-def test_config_is_found(tmp_path: Path) -> None:
-    """Flag, variable, working directory, package: the first that there is."""
+def test_config_search_order(tmp_path: Path) -> None:
+    """The config is that of the flag, the variable, the working directory or the package."""
     packaged = invoke("check", cwd=tmp_path)
     assert "sentiment:" in packaged.stdout
     assert "this is the packaged example" in packaged.stderr
@@ -180,7 +178,7 @@ def test_config_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("--url=http://h/", "--config.file=x.yml"), "--url beside the config x.yml"),
         (("--slo=99%",), "--slo needs --url"),
@@ -193,30 +191,30 @@ def test_config_is_found(tmp_path: Path) -> None:
         (("--nonsense",), "unrecognized arguments"),
     ],
 )
-def test_bad_usage_of_run(arguments: tuple[str, ...], words: str) -> None:
-    """What makes no sense ends with 2 and a sentence, without a traceback."""
-    said = invoke("run", *arguments)
-    assert said.returncode == 2
-    assert words in said.stderr
-    assert "Traceback" not in said.stderr
+def test_bad_usage_of_run(arguments: tuple[str, ...], message: str) -> None:
+    """Bad flags exit with 2 and a message, without a traceback."""
+    done = invoke("run", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_variables_are_checked_like_flags() -> None:
-    """A bad value in a variable is told as one in a flag is."""
-    said = invoke("run", environ={"INFERENCE_PROBE_LOG_FORMAT": "xml"})
-    assert (said.returncode, "'xml' is none of logfmt, json" in said.stderr) == (2, True)
+def test_bad_variable() -> None:
+    """The value of a variable is checked like that of its flag."""
+    done = invoke("run", environ={"INFERENCE_PROBE_LOG_FORMAT": "xml"})
+    assert (done.returncode, "'xml' is none of logfmt, json" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["URL", "CONFIG_FILE", "SLO", "LOG_LEVEL"])
-def test_an_empty_variable_is_a_mistake(name: str) -> None:
-    """A value that came out empty, as in a template, is told by the variable's name."""
-    said = invoke("run", environ={f"INFERENCE_PROBE_{name}": ""})
-    assert said.returncode == 2
-    assert f"unset INFERENCE_PROBE_{name}" in said.stderr
+def test_empty_variable(name: str) -> None:
+    """An empty value, for example from a template, gives an error that names the variable."""
+    done = invoke("run", environ={f"INFERENCE_PROBE_{name}": ""})
+    assert done.returncode == 2
+    assert f"unset INFERENCE_PROBE_{name}" in done.stderr
 
 
-def test_a_full_disk_is_told_in_a_sentence() -> None:
-    """What cannot be printed ends with 1, without a traceback."""
+def test_full_disk() -> None:
+    """An output that cannot be written exits with 1, without a traceback."""
     with Path("/dev/full").open("w") as full:
         process = subprocess.run(
             [*COMMAND, "rules"],
@@ -229,7 +227,7 @@ def test_a_full_disk_is_told_in_a_sentence() -> None:
     assert (process.returncode, "Traceback" in process.stderr) == (1, False)
 
 
-def test_rules_are_printed_as_they_are() -> None:
+def test_rules_are_printed_unchanged() -> None:
     """`rules` prints the bundled file, byte for byte."""
     path = Path(__file__).parents[2] / "rules/inference-probe.rules.yml"
     assert invoke("rules").stdout == path.read_text()

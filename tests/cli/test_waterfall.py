@@ -1,11 +1,11 @@
-"""What `once` prints for people, letter for letter."""
+"""The text that `once` prints."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from probe.cli import waterfall
+from probe.cli.waterfall import render_waterfall
 from probe.result import Component, Phase, Reason, RedirectHop, Result
 from tests.builders import result_of
 
@@ -13,8 +13,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86_400
 
 
-def drawn(*results: Result, encoding: str = "utf-8") -> str:
-    return waterfall.render_waterfall(results, now=NOW, encoding=encoding)
+def rendered(*results: Result, encoding: str = "utf-8") -> str:
+    return render_waterfall(results, now=NOW, encoding=encoding)
 
 
 def phases(**milliseconds: float) -> dict[Phase, float]:
@@ -23,18 +23,19 @@ def phases(**milliseconds: float) -> dict[Phase, float]:
 
 def success(**more: Any) -> Result:
     """A probe of an https URL, 100 ms in all."""
-    said = {
+    defaults = {
         "phases": phases(dns=5, connect=10, tls=20, send=0, wait=60, receive=5),
         "status": 200,
         "clock": "kernel",
         "correction": 0.001234,
     }
-    return result_of(**{**said, **more})
+    return result_of(**{**defaults, **more})
 
 
-def test_a_success() -> None:
-    """A bar starts where the last one ended, all of them are 40 columns; what took no time has
-    none; what the server says stands below the wait, of which it is a part.
+def test_success() -> None:
+    """The bars of a result are 40 columns and follow each other; the server's times are below wait.
+
+    A phase that took no time has no bar.
     """
     result = success(
         server={Component.COMPUTE: 0.0405, Component.QUEUE: 0.0101, Component.POSTPROCESS: 0.001},
@@ -42,7 +43,7 @@ def test_a_success() -> None:
     )
 
     assert (
-        drawn(result)
+        rendered(result)
         == """\
 model: succeeded after 100.0 ms, status 200
     dns               5.000 ms  ██
@@ -54,35 +55,35 @@ model: succeeded after 100.0 ms, status 200
       compute        40.500 ms
       postprocess     1.000 ms
     receive           5.000 ms                                        ██
-    correction        1.234 ms  not in the latency: the interpreter's
+    correction        1.234 ms  delay of the interpreter, not in the latency
     certificate   expires 2026-04-12, in 41 days"""
     )
 
 
-def test_a_failure() -> None:
-    """Its reason for machines, the sentence for people, and the phases that were reached."""
+def test_failure() -> None:
+    """A failure has its reason, its detail and the phases that it reached."""
     result = result_of(
         reason=Reason.CONNECT_TIMEOUT, phases=phases(dns=100, connect=4900), correction=0.0
     )
 
     assert (
-        drawn(result)
+        rendered(result)
         == """\
 model: failed (connect_timeout) after 5000.0 ms
     as the test says
     dns             100.000 ms  █
     connect        4900.000 ms   ███████████████████████████████████████
-    correction        0.000 ms  not in the latency: the interpreter's
-    clock         the process's own, not the kernel's"""
+    correction        0.000 ms  delay of the interpreter, not in the latency
+    clock         times of the process, not of the kernel"""
     )
 
 
-def test_a_failure_before_anything_happened() -> None:
-    """Nothing to draw, and nothing to be said of clocks."""
+def test_failure_before_the_first_phase() -> None:
+    """Without phases there are no bars, no correction and no clock."""
     result = result_of(reason=Reason.INTERNAL, phases={})
 
     assert (
-        drawn(result)
+        rendered(result)
         == """\
 model: failed (internal) after 0.0 ms
     as the test says"""
@@ -90,7 +91,7 @@ model: failed (internal) after 0.0 ms
 
 
 def test_redirects() -> None:
-    """Each request below its URL, on one scale; the server's own time is the last one's."""
+    """Each request is below its URL, on one scale; the server's times belong to the last one."""
     first, last = phases(connect=10, wait=20), phases(connect=10, wait=60)
     result = success(
         phases=phases(connect=20, wait=80),
@@ -100,7 +101,7 @@ def test_redirects() -> None:
     )
 
     assert (
-        drawn(result)
+        rendered(result)
         == """\
 model: succeeded after 100.0 ms, status 200
     http://a/: status 302
@@ -110,12 +111,12 @@ model: succeeded after 100.0 ms, status 200
     connect          10.000 ms              ████
     wait             60.000 ms                  ████████████████████████
       total          55.000 ms
-    correction        1.234 ms  not in the latency: the interpreter's"""
+    correction        1.234 ms  delay of the interpreter, not in the latency"""
     )
 
 
-def test_a_redirect_to_nowhere() -> None:
-    """The last request has no status, and says so."""
+def test_redirect_without_response() -> None:
+    """A request without a response says so."""
     result = result_of(
         reason=Reason.REFUSED,
         phases=phases(connect=1, wait=3),
@@ -123,36 +124,36 @@ def test_a_redirect_to_nowhere() -> None:
         landing=RedirectHop(url="http://b/", status=None, phases=phases(connect=1)),
     )
 
-    assert "    http://b/: no answer\n    connect           1.000 ms" in drawn(result)
+    assert "    http://b/: no response\n    connect           1.000 ms" in rendered(result)
 
 
-def test_short_phases_are_seen() -> None:
-    """One column at least, also at the very end, and no bar goes beyond the last."""
-    lines = drawn(success(phases=phases(connect=0.001, wait=500, receive=0.001))).splitlines()
+def test_short_phases() -> None:
+    """A short phase has one column, also at the end; no bar exceeds 40 columns."""
+    lines = rendered(success(phases=phases(connect=0.001, wait=500, receive=0.001))).splitlines()
 
     bars = [line[32:] for line in lines[1:4]]
     assert bars == ["█", "█" * 40, " " * 39 + "█"]
 
 
-def test_no_phase_took_any_time() -> None:
-    """A clock may be coarse."""
-    assert "connect           0.000 ms\n" in drawn(success(phases=phases(connect=0)))
+def test_phases_of_zero_seconds() -> None:
+    """A coarse clock may report 0 for all phases."""
+    assert "connect           0.000 ms\n" in rendered(success(phases=phases(connect=0)))
 
 
 @pytest.mark.parametrize(
-    ("ignored", "words"),
+    ("ignored", "line"),
     [
-        (1, "    server        told 1 time that made no sense\n"),
-        (2, "    server        told 2 times that made no sense\n"),
+        (1, "    server        1 impossible time ignored\n"),
+        (2, "    server        2 impossible times ignored\n"),
     ],
 )
-def test_times_that_made_no_sense(ignored: int, words: str) -> None:
-    """Whoever maps the wrong unit finds out here."""
-    assert words in drawn(success(server_ignored=ignored))
+def test_impossible_server_times(ignored: int, line: str) -> None:
+    """Server times that cannot be true are counted, for example with a wrong unit."""
+    assert line in rendered(success(server_ignored=ignored))
 
 
 @pytest.mark.parametrize(
-    ("days", "words"),
+    ("days", "text"),
     [
         (30, "expires 2026-03-31, in 30 days"),
         (1.9, "expires 2026-03-03, in 1 day"),
@@ -161,30 +162,30 @@ def test_times_that_made_no_sense(ignored: int, words: str) -> None:
         (-3.5, "expired 2026-02-26, 3 days ago"),
     ],
 )
-def test_the_certificate(days: float, words: str) -> None:
-    """Whole days that are left, or that it is too late."""
+def test_certificate(days: float, text: str) -> None:
+    """The expiry of the certificate is in whole days, also in the past."""
     result = success(certificate_not_after=NOW.timestamp() + days * DAY)
 
-    assert drawn(result).endswith(f"    certificate   {words}")
+    assert rendered(result).endswith(f"    certificate   {text}")
 
 
-def test_probes_stand_apart() -> None:
-    """By an empty line."""
-    one = drawn(success())
+def test_several_results() -> None:
+    """An empty line separates results."""
+    single = rendered(success())
 
-    assert drawn(success(), success()) == f"{one}\n\n{one}"
+    assert rendered(success(), success()) == f"{single}\n\n{single}"
 
 
 @pytest.mark.parametrize(("encoding", "bar"), [("utf-8", "█"), ("cp437", "█"), ("latin-1", "#")])
-def test_bars_for_every_terminal(encoding: str, bar: str) -> None:
-    """Blocks where the output has them, else something that everybody has."""
-    assert f"{bar * 24}\n" in drawn(success(), encoding=encoding)
+def test_bar_characters(encoding: str, bar: str) -> None:
+    """Bars are blocks where the encoding has them, else number signs."""
+    assert f"{bar * 24}\n" in rendered(success(), encoding=encoding)
 
 
-def test_words_for_every_terminal() -> None:
-    """A URL or an answer may hold what the output cannot say: it is escaped, and no error."""
+def test_characters_outside_the_encoding() -> None:
+    """Characters that the encoding lacks are escaped."""
     landing = RedirectHop(url="http://é€/", status=200, phases={})
     result = success(hops=(landing,), landing=landing)
 
-    assert "http://é\\u20ac/" in drawn(result, encoding="latin-1")
-    assert drawn(result, encoding="ascii").isascii()
+    assert "http://é\\u20ac/" in rendered(result, encoding="latin-1")
+    assert rendered(result, encoding="ascii").isascii()

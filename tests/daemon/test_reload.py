@@ -130,19 +130,15 @@ def test_a_pipe_is_no_config(tmp_path: Path) -> None:
 
 HANGING = """
 import sys, threading
-from probe.cli import main
-from probe.cli import commands
+from probe.cli import run
+from probe.cli.main import main
 
-load, once = commands.load, iter([True])
-
-def hang(*args, **more):
-    if next(once, False):
-        return load(*args, **more)
+def hang(*args, **kwargs):
     print("a reload hangs", file=sys.stderr, flush=True)
     threading.Event().wait()
 
-commands.load = hang
-cli.main()
+run.load = hang
+main()
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from probe.cli.prometheus_rule import read_labels, render
+from probe.cli.prometheus_rule import parse_labels, render
 from tests.commands import invoke
 from tests.rules.render import RULES
 
@@ -136,7 +136,7 @@ NO_LABELS = (
 def test_no_label_of_kubernetes(label: str) -> None:
     """What the API server would refuse is refused here, with what to write."""
     with pytest.raises(ValueError, match=": write "):
-        read_labels(label)
+        parse_labels(label)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_no_label_of_kubernetes(label: str) -> None:
 def test_label_of_kubernetes(label: str) -> None:
     """What the API server takes is taken."""
     key, _, value = label.partition("=")
-    assert read_labels(label) == {key: value}
+    assert parse_labels(label) == {key: value}
 
 
 @pytest.mark.parametrize("namespace", ["", "a.b", "-a", "a_b", "a" * 64, "a\n"])

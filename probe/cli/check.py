@@ -1,0 +1,47 @@
+"""`inference-probe check`: validate a config and forecast its alerts."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+
+from probe.check import output
+from probe.check.plan import plan
+from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
+from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
+from probe.config.loader import ConfigError
+
+
+def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
+    parser = add_command(
+        commands,
+        "check",
+        run,
+        "validate a config and show what it would do",
+        "Exit code: 0 valid, 1 invalid, or with --strict valid but with advice, 2 bad usage.",
+    )
+    flags = add_config_flags(parser, environ)
+    add_output_flag(flags)
+    parser.add_argument("--strict", action="store_true", help="treat advice as an error")
+
+
+def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Print the plan of a valid config, or the problems of an invalid one."""
+    try:
+        settings, source = load_settings(args, environ)
+        config_plan = plan(settings)
+    except UsageError as error:
+        return usage_error(error)
+    except ConfigError as error:
+        if args.output == "json":
+            problems = [dataclasses.asdict(problem) for problem in error.problems]
+            print(json.dumps({"valid": False, "problems": problems}, indent=2))
+        else:
+            print(error, file=sys.stderr)
+        return EXIT_FAILED
+    if args.output == "json":
+        print(json.dumps(output.render_json(config_plan), indent=2))
+    else:
+        print(output.render_text(config_plan, str(source or "the config of these flags")))
+    return EXIT_FAILED if args.strict and config_plan.advice else EXIT_OK

@@ -1,0 +1,111 @@
+"""Flags of the commands. Each flag has an environment variable that sets its default."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+ENVIRONMENT_PREFIX = "INFERENCE_PROBE_"
+
+RunCommand = Callable[[argparse.Namespace, Mapping[str, str]], int]
+Commands = Any  # argparse._SubParsersAction, which is private and generic only in typeshed
+
+
+def add_command(
+    commands: Commands, name: str, run: RunCommand, summary: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    """Add the command `name` and return its parser. `run` returns the exit code."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps examples on their lines
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+class Flags:
+    """Adds flags to `parser`, each with an environment variable for its default."""
+
+    def __init__(
+        self,
+        parser: "argparse.ArgumentParser | argparse._ArgumentGroup",
+        environ: Mapping[str, str],
+    ) -> None:
+        self._parser = parser
+        self._environ = environ
+
+    def add(
+        self,
+        flag: str,
+        description: str,
+        *,
+        default: str | None = None,
+        choices: Sequence[str] = (),
+        repeated: bool = False,
+        bare_value: str | None = None,
+    ) -> None:
+        """Add `flag`, such as `--log.level`, whose variable is `INFERENCE_PROBE_LOG_LEVEL`.
+
+        The values of a `repeated` flag are joined with commas, as in its variable. `bare_value`
+        is the value of a flag that is given without one.
+        """
+        name = flag.removeprefix("--").replace(".", "_").replace("-", "_")
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        default_note = f"; default {default}" if default else ""
+        self._parser.add_argument(
+            flag,
+            dest=name,
+            action=_JoinValues if repeated else "store",
+            nargs="?" if bare_value else None,
+            const=bare_value,
+            default=self._environ.get(variable, default),
+            type=_value_type(choices, variable),
+            metavar="|".join(choices) or flag.rpartition(".")[2].strip("-").upper(),
+            help=f"{description}{default_note} [{variable}]",
+        )
+
+
+def add_output_flag(flags: Flags) -> None:
+    flags.add("--output", "output format", default="text", choices=("text", "json"))
+
+
+def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> Flags:
+    """Add the flags that say what to probe: a config file, or one endpoint."""
+    flags = Flags(parser, environ)
+    flags.add("--config.file", "the config file; default config/probe.yml, else the packaged one")
+    endpoint = Flags(parser.add_argument_group("one endpoint, without a config file"), environ)
+    endpoint.add("--url", "probe this URL")
+    endpoint.add("--name", "name of the probe; default made from the URL")
+    endpoint.add("--slo", 'objective, such as "99%% < 500ms", or "99.9%%" for availability')
+    endpoint.add("--interval", "time between two probes, such as 10s")
+    endpoint.add("--json", "body of the request; makes it a POST")
+    return flags
+
+
+class _JoinValues(argparse.Action):
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        _option: str | None = None,
+    ) -> None:
+        current = getattr(namespace, self.dest)
+        is_first = current is self.default
+        setattr(namespace, self.dest, values if is_first else f"{current},{values}")
+
+
+def _value_type(choices: Sequence[str], variable: str) -> Callable[[str], str]:
+    """Return the `type` of a flag. It checks `choices`, which argparse does not do for defaults."""
+
+    def read(value: str) -> str:
+        if not value:
+            raise argparse.ArgumentTypeError(f"empty; give it a value, or unset {variable}")
+        if choices and value not in choices:
+            raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(choices)}")
+        return value
+
+    return read

@@ -1,0 +1,95 @@
+"""`inference-probe once`: run each probe once and print the result."""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+
+from probe.cli import waterfall
+from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
+from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
+from probe.clock import Clock
+from probe.config.loader import ConfigError
+from probe.config.schema import Settings
+from probe.config.tls import TlsError
+from probe.daemon.factory import ProberFactory
+from probe.result import Result
+from probe.serialization import result_json
+from probe.threads import ThreadCache
+
+MAX_CONCURRENT_PROBES = 16
+
+
+def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
+    parser = add_command(
+        commands,
+        "once",
+        run,
+        "run each probe once and print its phases",
+        "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config.",
+    )
+    flags = add_config_flags(parser, environ)
+    add_output_flag(flags)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these probes")
+
+
+def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run the probes that `args` names, or all, and print their results."""
+    try:
+        settings, source = load_settings(args, environ)
+        probes = _build_probes(settings, args.names, source, environ)
+    except (ConfigError, UsageError, TlsError, OSError) as error:
+        return usage_error(error)
+    results = run_concurrently(probes)
+    if args.output == "json":
+        print(json.dumps([result_json(result) for result in results], indent=2))
+    else:
+        now, encoding = datetime.now(UTC), sys.stdout.encoding
+        print(waterfall.render_waterfall(results, now=now, encoding=encoding))
+    return EXIT_FAILED if any(result.failure for result in results) else EXIT_OK
+
+
+def run_concurrently(probes: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run `probes`, at most MAX_CONCURRENT_PROBES at a time, and return their results in order.
+
+    The threads are daemonic, so Ctrl-C does not wait for a probe. A bug in a probe is raised.
+    """
+    waiting = deque((probe, Future[Result]()) for probe in probes)
+    futures = [future for _, future in waiting]
+
+    def work() -> None:
+        while True:
+            try:
+                probe, future = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                future.set_result(probe())
+            except Exception as bug:  # noqa: BLE001  (future.result() raises it)
+                future.set_exception(bug)
+
+    threads = ThreadCache("once")
+    for _ in range(min(MAX_CONCURRENT_PROBES, len(probes))):
+        threads.submit(work)
+    return [future.result() for future in futures]
+
+
+def _build_probes(
+    settings: Settings, names: list[str], source: Path | None, environ: Mapping[str, str]
+) -> list[Callable[[], Result]]:
+    known = [probe.name for probe in settings.probes]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        quoted = ", ".join(map(repr, unknown))
+        raise UsageError(
+            f"no probe {quoted} in {source or 'the flags'}; there are: {', '.join(known)}"
+            " (a file is --config.file=FILE)"
+        )
+    base = source.parent if source else Path()
+    factory = ProberFactory(environ=environ, base=base, clock=Clock())
+    compiled = factory.make(settings, names or known)
+    return [compiled[name].run for name in names or known]
