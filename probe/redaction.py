@@ -9,7 +9,6 @@ from urllib.parse import quote, quote_plus
 
 from requests.utils import requote_uri
 
-from probe.config.quoting import public_url
 from probe.credentials import CREDENTIAL_NAME, MIN_KEY_CHARS
 from probe.lazy_attribute import lazy_attribute
 
@@ -20,6 +19,13 @@ MAX_SECRET_CHARS = 1024
 """Characters of a secret that are looked for in all spellings: no more of an answer is kept, and
 for a megabyte it would take ten seconds in which nothing else runs.
 """
+
+_REFERENCE = r"\$\{[^}]*\}"
+_NO_REFERENCE = r"\$(?!\{[^}]*\})"
+_USER = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^/?#$])*@"
+_PATH = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^?#$])*"
+_CONFIG_URL = re.compile(rf"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:{_USER})?)?({_PATH})", re.IGNORECASE)
+_URL = re.compile(r"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:[^/?#]*@)?)?([^?#]*)", re.IGNORECASE)
 
 _DIGITS = re.compile(r"(?<=%)[0-9A-F]{2}|(?<=\\u)[0-9a-f]{4}")
 
@@ -111,11 +117,30 @@ def redact_json(value: Any) -> Any:
     return [redact_json(item) for item in value] if isinstance(value, list) else value
 
 
+def redact_url(url: str) -> str:
+    """Return `url` without user, password, query and fragment."""
+    return _without_secret_parts(_URL, url)
+
+
+def redact_config_url(url: str) -> str:
+    """Return `url` as a config has it, without user, password, query and fragment.
+
+    References (`${env:NAME}`) are not resolved. The pattern is slower than that of `redact_url`:
+    use it for URLs of the config only.
+    """
+    return _without_secret_parts(_CONFIG_URL, url)
+
+
+def _without_secret_parts(pattern: re.Pattern[str], url: str) -> str:
+    match = pattern.match(url)
+    return f"{match[1] or ''}{match[2]}" if match else ""
+
+
 def redact_location(name: str, value: str) -> str:
     """A header's value; of one that leads somewhere without the query, in which signed links carry
     their signature.
     """
-    return public_url(value) if name.lower().endswith("location") else value
+    return redact_url(value) if name.lower().endswith("location") else value
 
 
 def _readings(secret: str) -> Iterator[str]:

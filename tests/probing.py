@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult
 
 from probe.clock import Clock
-from probe.config.references import ReferenceResolver
+from probe.config.loader import ReferenceResolver
 from probe.config.schema import Networks, Probe
 from probe.config.secrets import Secrets
 from probe.config.tls import client_ssl_context
@@ -30,9 +30,9 @@ FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 def read_probe(url: str, secrets: Secrets, base: Path, keys: Mapping[str, Any]) -> Probe:
     """A probe as a config file has it, references and all."""
     written = {"name": "tested", "url": url, "timeout": "3s", **keys}
-    lookup = ReferenceResolver(secrets)
-    probe = Probe.model_validate(lookup.value(written), context={"base": base})
-    assert not lookup.found, lookup.found
+    resolver = ReferenceResolver(secrets)
+    probe = Probe.model_validate(resolver.resolve(written), context={"base": base})
+    assert not resolver.errors, resolver.errors
     return probe
 
 

@@ -33,9 +33,9 @@ EDGES: dict[str, set[str]] = {
     "metrics": {"config", "scheduler"},
     "history": {"config", "slo"},
     "serialization": set(),
-    "config": {"server"},
+    "config": set(),
     "slo": set(),
-    "redaction": {"config", "credentials", "lazy_attribute"},
+    "redaction": {"credentials", "lazy_attribute"},
     "demo": set(),
 }
 

@@ -22,7 +22,7 @@ class MergedConfig:
         return ("defaults", *keys[2:]) if inherited else keys
 
 
-def merge(config: dict[str, Any]) -> MergedConfig:
+def merge_defaults(config: dict[str, Any]) -> MergedConfig:
     """What is of the wrong type is left as it is, for the validation to complain of."""
     value = _without_defaults(config)
     defaults = config.get("defaults")

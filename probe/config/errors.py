@@ -1,15 +1,18 @@
 """What is wrong with a config, for the person who has to put it right."""
 
+import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from probe.config.quoting import quote, shown_key
-
 ConfigPath = tuple[str | int, ...]
 """The keys and indexes that lead from the top of a config to one of its values."""
 
+# Characters of a value or a key that a message quotes.
+MAX_QUOTED_CHARS = 80
+
+# Keys whose values may be secrets.
 _CONFIDENTIAL = ("url", "proxy", "headers", "body", "json", "basic_auth_users")
 
 
@@ -56,13 +59,13 @@ class ConfigSource(Protocol):
         """What is wrong with them already, whatever they mean."""
 
     @property
-    def broken(self) -> AbstractSet[ConfigPath]:
+    def invalid_paths(self) -> AbstractSet[ConfigPath]:
         """The values that one of these problems is about: nothing more to say of them."""
 
-    def problem(self, finding: UnlocatedError) -> ConfigProblem:
+    def locate(self, finding: UnlocatedError) -> ConfigProblem:
         """The finding with its place."""
 
-    def text(self, keys: ConfigPath) -> str | None:
+    def source_text(self, keys: ConfigPath) -> str | None:
         """What was written for a single value."""
 
 
@@ -83,4 +86,31 @@ def _step(key: str | int, before: ConfigPath) -> str:
     if re.fullmatch(r"[\w-]+", key):
         return f".{key}"
     is_json_path = before[-2:] == ("expect", "json")
-    return f"[{quote(key if is_json_path else shown_key(key))}]"
+    return f"[{quote(key if is_json_path else truncate_key(key))}]"
+
+
+def quote(text: str) -> str:
+    """Return `text` in double quotes, as written in the file: references are not resolved."""
+    written: str = getattr(text, "source", text)
+    if len(written) > MAX_QUOTED_CHARS:
+        written = written[:MAX_QUOTED_CHARS] + "…"
+    return json.dumps(written, ensure_ascii=not written.isprintable())
+
+
+def truncate_key(key: str) -> str:
+    """Return `key` up to its first colon or blank.
+
+    Where the blank after a colon is missing, the rest of the key is a value, perhaps a secret.
+    """
+    name = re.split(r"[:\s]", key, maxsplit=1)[0]
+    return key if name == key else f"{name}…"
+
+
+def quote_url(text: str) -> str:
+    """Return `text`, which should be a URL, in double quotes, without the parts that may be secret.
+
+    These are user, password, query and fragment.
+    """
+    written: str = getattr(text, "source", text)
+    without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", written, flags=re.DOTALL)
+    return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))

@@ -6,12 +6,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Never
 from urllib.parse import urlsplit
 
-from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError
-from probe.config.quoting import quote
+from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, quote
 
 _SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
-_DEEPEST = 50
+MAX_JSON_DEPTH = 50
 
 
 class Flags:
@@ -28,7 +27,7 @@ class Flags:
     ) -> None:
         self._named = name is not None
         self._problems: list[ConfigProblem] = []
-        probe = {"name": name_of(url) if name is None else name, "url": url}
+        probe = {"name": default_probe_name(url) if name is None else name, "url": url}
         parts = {"interval": interval, "objectives": self._slo(slo), "json": self._json(json)}
         given = {key: part for key, part in parts.items() if part is not None}
         self.value: Any = {"probes": [{**probe, **given}]}
@@ -38,15 +37,15 @@ class Flags:
         return tuple(self._problems)
 
     @property
-    def broken(self) -> AbstractSet[ConfigPath]:
+    def invalid_paths(self) -> AbstractSet[ConfigPath]:
         return frozenset()
 
-    def problem(self, finding: UnlocatedError) -> ConfigProblem:
+    def locate(self, finding: UnlocatedError) -> ConfigProblem:
         key = str(finding.keys[2])
         flag = {"objectives": "slo", "name": "name" if self._named else "url"}.get(key, key)
         return ConfigProblem(path=f"--{flag}", message=finding.message)
 
-    def text(self, keys: ConfigPath) -> str | None:
+    def source_text(self, keys: ConfigPath) -> str | None:
         """What is not text can only come from --json, and is nowhere asked to be text."""
         del keys
         return None
@@ -68,11 +67,11 @@ class Flags:
             return None
         try:
             value = json_format.loads(text, parse_constant=_no_constant)
-            if not _is_deeper(value, _DEEPEST):
+            if not _is_deeper(value, MAX_JSON_DEPTH):
                 return value
-            message = f"nested more than {_DEEPEST} levels deep"
+            message = f"nested more than {MAX_JSON_DEPTH} levels deep"
         except RecursionError:
-            message = f"nested more than {_DEEPEST} levels deep"
+            message = f"nested more than {MAX_JSON_DEPTH} levels deep"
         except ValueError as error:
             message = f"not JSON: {error}"
         self._add("json", message)
@@ -82,7 +81,7 @@ class Flags:
         self._problems.append(ConfigProblem(path=f"--{flag}", message=message))
 
 
-def name_of(url: str) -> str:
+def default_probe_name(url: str) -> str:
     """A probe's name made of the URL's host, port and path, such as "model:5000/predict"."""
     try:
         parts = urlsplit(_REFERENCE.sub("-", url))

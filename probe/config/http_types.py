@@ -9,9 +9,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationInfo
 
-from probe.config.quoting import quote, quote_url
+from probe.config.errors import quote, quote_url
 from probe.config.secrets import Template
-from probe.config.types import ConfigType, describe_type, pattern, require_text, template, to_plain
+from probe.config.types import (
+    ConfigType,
+    describe_type,
+    pattern_schema,
+    require_text,
+    to_plain,
+    to_template,
+)
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
@@ -90,14 +97,14 @@ def _server_name(value: Any, _: ValidationInfo) -> str:
 
 
 def _url(value: Any, _: ValidationInfo) -> Template:
-    url = template(value)
+    url = to_template(value)
     if "#" in split_url(value if isinstance(value, str) else url.source).geturl():
         raise ValueError(f"{quote_url(url.source)} has a fragment; remove it, it is never sent")
     return url
 
 
 def _proxy(value: Any, _: ValidationInfo) -> Template:
-    proxy = template(value)
+    proxy = to_template(value)
     written = value if isinstance(value, str) else proxy.source
     scheme = written.partition("://")[0]
     if scheme != "http":
@@ -122,7 +129,7 @@ def header_name(value: Any) -> str:
 
 
 def _header_value(value: Any, _: ValidationInfo) -> Template:
-    header = template(value)
+    header = to_template(value)
     sent = str(value) if isinstance(value, str) else header.source
     if any((character < " " and character != "\t") or character == "\x7f" for character in sent):
         raise ValueError("a header's value has no line breaks or control characters")
@@ -134,7 +141,7 @@ def _header_value(value: Any, _: ValidationInfo) -> Template:
 
 
 def _body(value: Any, _: ValidationInfo) -> Template:
-    return template(value)
+    return to_template(value)
 
 
 def _json_body(value: Any, _: ValidationInfo) -> Any:
@@ -144,8 +151,8 @@ def _json_body(value: Any, _: ValidationInfo) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json_body(item, _) for item in value]
     if isinstance(value, str):
-        body = template(value)
-        return body if body.is_secret else str(to_plain(value))
+        body = to_template(value)
+        return body if body.has_references else str(to_plain(value))
     return value
 
 
@@ -199,9 +206,12 @@ Proxy = Annotated[
     ConfigType(_proxy, {"type": "string", "examples": ["http://proxy:3128"]}, reference=False),
 ]
 Host = Annotated[str, ConfigType(_server_name, {"type": "string", "minLength": 1}, reference=False)]
-Method = Annotated[str, ConfigType(_method, pattern(TOKEN_PATTERN, examples=["GET", "POST"]))]
+Method = Annotated[
+    str, ConfigType(_method, pattern_schema(TOKEN_PATTERN, examples=["GET", "POST"]))
+]
 HeaderName = Annotated[
-    str, ConfigType(lambda value, _: header_name(value), pattern(TOKEN_PATTERN), reference=False)
+    str,
+    ConfigType(lambda value, _: header_name(value), pattern_schema(TOKEN_PATTERN), reference=False),
 ]
 HeaderValue = Annotated[Template, ConfigType(_header_value, {"type": "string"}, reference=False)]
 Body = Annotated[Template, ConfigType(_body, {"type": "string"}, reference=False)]
@@ -213,7 +223,7 @@ Status = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 100, "maximum": 599},
-                pattern(STATUS_PATTERN, examples=["2xx", "200"]),
+                pattern_schema(STATUS_PATTERN, examples=["2xx", "200"]),
             ]
         },
     ),
@@ -225,4 +235,4 @@ JsonPath = Annotated[
     ),
 ]
 TimingKey = Annotated[str, ConfigType(_timing_key, {"type": "string"}, reference=False)]
-LabelName = Annotated[str, ConfigType(_label_name, pattern(LABEL_PATTERN), reference=False)]
+LabelName = Annotated[str, ConfigType(_label_name, pattern_schema(LABEL_PATTERN), reference=False)]

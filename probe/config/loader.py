@@ -8,40 +8,44 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from probe.config.defaults import MergedConfig, defaults_only_config, merge
-from probe.config.errors import ConfigError, ConfigPath, ConfigProblem, ConfigSource, UnlocatedError
+from probe.config.defaults import MergedConfig, defaults_only_config, merge_defaults
+from probe.config.errors import (
+    ConfigError,
+    ConfigPath,
+    ConfigProblem,
+    ConfigSource,
+    UnlocatedError,
+    quote,
+)
 from probe.config.flags import Flags
 from probe.config.http_types import may_need_tls
-from probe.config.messages import findings
-from probe.config.quoting import quote
-from probe.config.references import ReferenceResolver
 from probe.config.schema import Settings, Tls
-from probe.config.secrets import Secrets
+from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
 from probe.config.tls import TlsError, client_ssl_context
 from probe.config.types import describe_type
-from probe.config.validation import defaults_conflicts, find_conflicts
+from probe.config.validation import find_conflicts, find_defaults_conflicts, translate_errors
 from probe.config.yaml import YamlDocument
 
 __all__ = ["ConfigError", "ConfigProblem", "from_flags", "load"]
 
-_LARGEST = 4 * 1024 * 1024
+MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     """The settings of a YAML file; raises ConfigError with all of its problems."""
-    document = YamlDocument(read(path), file=str(path))
+    document = YamlDocument(read_config_file(path), file=str(path))
     return _settings(document, environ=environ, base=path.parent)
 
 
-def read(path: Path) -> bytes:
+def read_config_file(path: Path) -> bytes:
     """The content of a config; raises ConfigError, also where whoever reads it might wait."""
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise OSError(None, "not a regular file")
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+        if len(content) > MAX_CONFIG_BYTES:
             raise OSError(None, "larger than 4 MiB")
         return content
     except OSError as error:
@@ -68,49 +72,78 @@ def from_flags(
 def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -> Settings:
     if source.value is None and source.problems:
         raise ConfigError(source.problems)
-    lookup = ReferenceResolver(Secrets(environ, base))
-    config = lookup.value(source.value)
-    inspection = _Inspection(source, environ=environ, base=base)
-    settings = inspection.settings(config)
-    problems = sorted_problems(source, inspection.found, lookup.found)
+    resolver = ReferenceResolver(Secrets(environ, base))
+    config = resolver.resolve(source.value)
+    validator = _Validator(source, environ=environ, base=base)
+    settings = validator.settings(config)
+    problems = sorted_problems(source, validator.errors, resolver.errors)
     if problems or settings is None:
         raise ConfigError(problems)
     return settings
 
 
-class _Inspection:
+class ReferenceResolver:
+    """Replaces text with `${...}` in a config by ResolvedText; collects `errors`."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self.errors: list[UnlocatedError] = []
+
+    def resolve(self, value: Any, keys: ConfigPath = ()) -> Any:
+        if isinstance(value, dict):
+            self._no_references(value, keys)
+            return {key: self.resolve(item, (*keys, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item, (*keys, index)) for index, item in enumerate(value)]
+        return self._text(value, keys) if isinstance(value, str) and "${" in value else value
+
+    def _text(self, text: str, keys: ConfigPath) -> str:
+        try:
+            return ResolvedText(Template.parse(text), self._secrets)
+        except (ValueError, SecretError) as error:
+            self.errors.append(UnlocatedError(keys, str(error)))
+            return text
+
+    def _no_references(self, mapping: dict[str, Any], keys: ConfigPath) -> None:
+        for key in mapping:
+            if "${env:" in key or "${file:" in key:
+                message = "references are looked up in values, not in keys"
+                self.errors.append(UnlocatedError((*keys, key), message, at_key=True))
+
+
+class _Validator:
     """One look at a config that goes on after a mistake, so that it finds the others, too."""
 
     def __init__(self, source: ConfigSource, *, environ: Mapping[str, str], base: Path) -> None:
         self._source = source
         self._environ = environ
         self._context = {"base": base}
-        self.found: list[UnlocatedError] = []
+        self.errors: list[UnlocatedError] = []
 
     def settings(self, config: Any) -> Settings | None:
         """The settings, if they can be had in spite of what was found."""
         if not isinstance(config, dict):
             message = f"expected a mapping with the key `probes`, not {describe_type(config)}"
-            self.found.append(UnlocatedError((), message))
+            self.errors.append(UnlocatedError((), message))
             return None
-        self.found += defaults_conflicts(config)
+        self.errors += find_defaults_conflicts(config)
         self._inspect(defaults_only_config(config))
-        return self._inspect(merge(config))
+        return self._inspect(merge_defaults(config))
 
     def _inspect(self, merged: MergedConfig) -> Settings | None:
         settings, invalid = self._validate(merged)
         found = [*invalid, *find_conflicts(merged.value), *self._tls(merged.value)]
-        self.found += [finding._replace(keys=merged.origin(finding.keys)) for finding in found]
+        self.errors += [finding._replace(keys=merged.origin(finding.keys)) for finding in found]
         return settings
 
     def _validate(self, merged: MergedConfig) -> tuple[Settings | None, list[UnlocatedError]]:
         def written(keys: ConfigPath) -> str | None:
-            return self._source.text(merged.origin(keys))
+            return self._source.source_text(merged.origin(keys))
 
         try:
             return Settings.model_validate(merged.value, context=self._context), []
         except ValidationError as error:
-            return None, list(findings(error, written=written))
+            return None, list(translate_errors(error, written=written))
 
     def _tls(self, config: dict[str, Any]) -> Iterator[UnlocatedError]:
         """Distinct TLS settings that may be used, tried out: a file may be there and be no good."""
@@ -150,9 +183,9 @@ def sorted_problems(
     source: ConfigSource, found: Sequence[UnlocatedError], missing: Sequence[UnlocatedError]
 ) -> tuple[ConfigProblem, ...]:
     """Every problem once, as the file has them; of a value that could not be had nothing more."""
-    broken = source.broken | {finding.keys for finding in missing}
+    broken = source.invalid_paths | {finding.keys for finding in missing}
     sound = [finding for finding in found if not _is_in(finding.keys, broken)]
-    problems = dict.fromkeys([*source.problems, *map(source.problem, [*missing, *sound])])
+    problems = dict.fromkeys([*source.problems, *map(source.locate, [*missing, *sound])])
     return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
 
 

@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from probe.config import file_types, http_types, types
-from probe.config.secrets import secrets_in
+from probe.config import http_types, types
+from probe.config.secrets import find_secret_values
 from probe.config.types import Duration, EnumChoice, Integer
 from probe.result import Component
 
@@ -94,11 +94,11 @@ class ConfigModel(BaseModel):
 class Tls(ConfigModel):
     """How a server proves who it is, and how the probe does."""
 
-    ca_file: file_types.Pem | None = config_key(
+    ca_file: types.PemFile | None = config_key(
         None, "Certificates (PEM) of the authorities to trust."
     )
-    cert_file: file_types.Pem | None = config_key(None, "Certificate (PEM) that the probe shows.")
-    key_file: file_types.Pem | None = config_key(
+    cert_file: types.PemFile | None = config_key(None, "Certificate (PEM) that the probe shows.")
+    key_file: types.PemFile | None = config_key(
         None, "Private key (PEM, without passphrase) of cert_file, if it is not in there."
     )
     server_name: http_types.Host | None = config_key(
@@ -147,7 +147,7 @@ class Condition(ConfigModel):
     @classmethod
     def _is_written(cls, value: Any) -> Any:
         if value is None:
-            raise ValueError(types.NO_VALUE)
+            raise ValueError(types.NO_VALUE_MESSAGE)
         return value
 
     @field_validator("max")
@@ -193,7 +193,7 @@ class Expect(ConfigModel):
     def _remember_secrets(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         expect = read(written)
         if expect is not written:
-            expect._secrets = frozenset(secrets_in(written))
+            expect._secrets = frozenset(find_secret_values(written))
         return expect
 
     def allows(self, status: int) -> bool:
@@ -273,7 +273,7 @@ class Probe(ConfigModel):
     )
     json_body: http_types.JsonBody = config_key(None, "Body of the request, as JSON.", alias="json")
     body: http_types.Body | None = config_key(None, "Body of the request, as text.")
-    body_file: file_types.Body | None = config_key(None, "File with the body of the request.")
+    body_file: types.BodyFile | None = config_key(None, "File with the body of the request.")
     method: http_types.Method = Field(
         default_factory=_default_method,
         description="Method of the request; POST if there is a body, else GET.",

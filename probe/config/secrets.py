@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 _DOLLAR = re.compile(r"\$\$\{|\$\{([^}]*)(\})?")
 _KNOWN = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\x00]+)")
 _BEGUN = re.compile(r"(?:env|file):[A-Za-z0-9_]*")
-_LARGEST = 1024 * 1024
+MAX_SECRET_FILE_BYTES = 1024 * 1024
 
 
 class SecretError(Exception):
@@ -34,7 +34,7 @@ class Reference:
         return f"${{{self.kind}:{self.name}}}"
 
 
-class Values(Protocol):
+class SecretSource(Protocol):
     """Whoever knows what references stand for; raises SecretError."""
 
     def get(self, reference: Reference) -> str: ...
@@ -58,10 +58,10 @@ class Template:
         return cls(source, tuple(part for part in [*parts, source[end:]] if part))
 
     @property
-    def is_secret(self) -> bool:
+    def has_references(self) -> bool:
         return any(isinstance(part, Reference) for part in self.parts)
 
-    def resolve(self, secrets: Values) -> str:
+    def resolve(self, secrets: SecretSource) -> str:
         """The text with the present values of its references; raises SecretError."""
         return "".join(
             secrets.get(part) if isinstance(part, Reference) else part for part in self.parts
@@ -90,13 +90,13 @@ def _reference(match: re.Match[str]) -> str | Reference:
 class RecordingResolver:
     """Looks references up, and keeps what it has heard."""
 
-    def __init__(self, secrets: Values) -> None:
+    def __init__(self, secrets: SecretSource) -> None:
         self._secrets = secrets
-        self.heard: set[str] = set()
+        self.values: set[str] = set()
 
     def get(self, reference: Reference) -> str:
         value = self._secrets.get(reference)
-        self.heard.add(value)
+        self.values.add(value)
         return value
 
 
@@ -109,12 +109,12 @@ class ResolvedText(str):
     secrets: frozenset[str]
     """What the references stand for."""
 
-    def __new__(cls, template: Template, secrets: Values) -> Self:
+    def __new__(cls, template: Template, secrets: SecretSource) -> Self:
         """Raises SecretError."""
         listener = RecordingResolver(secrets)
         text = super().__new__(cls, template.resolve(listener))
         text.template = template
-        text.secrets = frozenset(listener.heard)
+        text.secrets = frozenset(listener.values)
         return text
 
     @property
@@ -175,14 +175,14 @@ def _read(path: Path) -> tuple[tuple[int, int, int], str]:
         raise OSError(None, "not a regular file")
     with path.open("rb") as file:
         version = _version(os.fstat(file.fileno()))
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
+        content = file.read(MAX_SECRET_FILE_BYTES + 1)
+    if len(content) > MAX_SECRET_FILE_BYTES:
         raise OSError(None, "larger than 1 MiB")
     text = content.decode()
     return version, text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
 
 
-def resolve_json(value: Any, secrets: Values) -> Any:
+def resolve_json(value: Any, secrets: SecretSource) -> Any:
     """JSON with the templates in it resolved to text; raises SecretError."""
     if isinstance(value, Template):
         return value.resolve(secrets)
@@ -193,13 +193,13 @@ def resolve_json(value: Any, secrets: Values) -> Any:
     return value
 
 
-def secrets_in(value: Any) -> Iterator[str]:
+def find_secret_values(value: Any) -> Iterator[str]:
     """What all references in a looked-up part of a config stand for."""
     if isinstance(value, ResolvedText):
         yield from value.secrets
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from secrets_in(item)
+            yield from find_secret_values(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from secrets_in(item)
+            yield from find_secret_values(item)

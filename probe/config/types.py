@@ -10,18 +10,19 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from probe.config import units
-from probe.config.quoting import quote
+from probe.config.errors import quote
 from probe.config.regex import TimedRegex
 from probe.config.secrets import ResolvedText, Template
 
-NO_VALUE = "no value; write one, or remove the key"
-REFERENCE = {"type": "string", "pattern": r"\$\{(env|file):"}
+NO_VALUE_MESSAGE = "no value; write one, or remove the key"
+REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{(env|file):"}
 
 Reader = Callable[[Any, ValidationInfo], Any]
 JsonSchema = dict[str, Any]
@@ -36,7 +37,7 @@ class ConfigType:
 
     def __init__(self, read: Reader, schema: JsonSchema, *, reference: bool = True) -> None:
         self._read = read
-        self._schema = {"anyOf": [schema, REFERENCE]} if reference else schema
+        self._schema = {"anyOf": [schema, REFERENCE_SCHEMA]} if reference else schema
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -54,7 +55,7 @@ def require_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        raise ValueError(NO_VALUE)
+        raise ValueError(NO_VALUE_MESSAGE)
     if isinstance(value, (bool, int, float)):
         raise NotTextError(str(value).lower())
     raise ValueError(f"expected text, not {describe_type(value)}")
@@ -80,7 +81,7 @@ def to_plain(value: Any) -> Any:
     return [to_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def template(value: Any) -> Template:
+def to_template(value: Any) -> Template:
     """The template that the loader has looked up, or that the text is."""
     if isinstance(value, Template):
         return value
@@ -89,7 +90,7 @@ def template(value: Any) -> Template:
     )
 
 
-def pattern(expression: str, **more: Any) -> JsonSchema:
+def pattern_schema(expression: str, **more: Any) -> JsonSchema:
     """The JSON Schema of text that is an expression from end to end."""
     return {"type": "string", "pattern": f"^(?:{expression})$", **more}
 
@@ -101,7 +102,7 @@ class Duration(ConfigType):
         self._range = (shortest, longest)
         examples = ["250ms", "5s", "1m30s"]
         about = f"A duration from {shortest} to {longest}."
-        described = pattern(units.DURATION_PATTERN, examples=examples, description=about)
+        described = pattern_schema(units.DURATION_PATTERN, examples=examples, description=about)
         super().__init__(self._seconds, described)
 
     def _seconds(self, value: Any, _: ValidationInfo) -> float:
@@ -119,7 +120,7 @@ def _bare_number(value: Any) -> str | None:
     """The number, if there is no unit; not if it is what a reference stands for."""
     plain_text = isinstance(value, str) and not isinstance(value, ResolvedText)
     is_bare = _is_number(value) or (plain_text and re.fullmatch(units.NUMBER, value))
-    return units.digits(value) if is_bare else None
+    return units.format_number(value) if is_bare else None
 
 
 def _is_number(value: Any) -> bool:
@@ -135,20 +136,20 @@ def _size(value: Any, _: ValidationInfo) -> int:
     return size
 
 
-def _share(value: Any, _: ValidationInfo) -> float:
+def _percentage(value: Any, _: ValidationInfo) -> float:
     if number := _bare_number(value):
         percent = Decimal(number) * (100 if Decimal(number) <= 1 else 1)
-        raise ValueError(f"a percentage needs its sign; write {units.digits(percent)}%")
+        raise ValueError(f"a percentage needs its sign; write {units.format_number(percent)}%")
     share = units.parse_percentage(require_text(value))
     if not 0 < share < 1:
         raise ValueError(f"{quote(value)} is not between 0% and 100%, both excluded")
     return share
 
 
-def _flag(value: Any, _: ValidationInfo) -> bool:
+def _boolean(value: Any, _: ValidationInfo) -> bool:
     choice = {"true": True, "false": False}.get(value) if isinstance(value, ResolvedText) else value
     if not isinstance(choice, bool):
-        raise ValueError(NO_VALUE if value is None else "expected true or false")
+        raise ValueError(NO_VALUE_MESSAGE if value is None else "expected true or false")
     return choice
 
 
@@ -169,7 +170,7 @@ class Integer(ConfigType):
         return number
 
 
-def _finite(value: Any, _: ValidationInfo) -> float:
+def _number(value: Any, _: ValidationInfo) -> float:
     try:
         number = float(value) if _is_number(value) or isinstance(value, ResolvedText) else math.nan
     except ValueError:
@@ -195,7 +196,7 @@ class EnumChoice(ConfigType):
         *words, last = (word.value for word in self._words)
         known = f"{', '.join(words)} or {last}"
         if written is None or not isinstance(written, str):
-            raise ValueError(NO_VALUE if written is None else f"expected {known}")
+            raise ValueError(NO_VALUE_MESSAGE if written is None else f"expected {known}")
         try:
             return self._words(written)
         except ValueError:
@@ -244,19 +245,55 @@ def _regex(value: Any, _: ValidationInfo) -> TimedRegex:
         raise ValueError(f"not a regular expression: {quote(written)}{why}") from None
 
 
+class File(ConfigType):
+    """A file that can be read, seen from the directory in the context's `base`."""
+
+    def __init__(self, max_mib: int) -> None:
+        """Accept files of at most `max_mib` MiB."""
+        self._max_mib = max_mib
+        about = f"The name of a file of {max_mib} MiB at most."
+        described = {"type": "string", "minLength": 1, "description": about}
+        super().__init__(self._path, described, reference=False)
+
+    def _path(self, value: Any, info: ValidationInfo) -> Path:
+        written = require_text(str(value) if isinstance(value, Path) else value)
+        base: Path = (info.context or {}).get("base", Path())
+        if not written or "\0" in written:
+            raise ValueError("expected the name of a file")
+        if "-----BEGIN" in written:  # it may be a key: nobody is shown it
+            raise ValueError("expected the name of a file, not what is in it")
+        path = base / str(written)
+        try:
+            wrong = self._wrong(path)
+        except OSError as error:
+            raise ValueError(f"cannot read {quote(written)}: {error.strerror}") from None
+        if wrong:
+            raise ValueError(f"{wrong}: {quote(written)}")
+        return path
+
+    def _wrong(self, path: Path) -> str | None:
+        """Why it is not to be read; raises OSError where it cannot be."""
+        if not path.is_file():
+            return "not a file" if path.exists() else "no such file"
+        path.open("rb").close()
+        too_large = path.stat().st_size > self._max_mib * 1024**2
+        return f"larger than {self._max_mib} MiB" if too_large else None
+
+
 Name = Annotated[
-    str, ConfigType(_name, pattern(NAME_PATTERN, description="Letters, digits and . _ : / -"))
+    str,
+    ConfigType(_name, pattern_schema(NAME_PATTERN, description="Letters, digits and . _ : / -")),
 ]
 Text = Annotated[
     str, ConfigType(lambda value, _: str(require_text(value)), {"type": "string"}, reference=False)
 ]
-Boolean = Annotated[bool, ConfigType(_flag, {"type": "boolean"})]
-Number = Annotated[float, ConfigType(_finite, {"type": "number"})]
+Boolean = Annotated[bool, ConfigType(_boolean, {"type": "boolean"})]
+Number = Annotated[float, ConfigType(_number, {"type": "number"})]
 Size = Annotated[
     int,
     ConfigType(
         _size,
-        pattern(
+        pattern_schema(
             units.SIZE_PATTERN,
             examples=["512B", "10kB", "1MiB"],
             description="A size from 1B to 1GiB.",
@@ -266,8 +303,8 @@ Size = Annotated[
 Percentage = Annotated[
     float,
     ConfigType(
-        _share,
-        pattern(
+        _percentage,
+        pattern_schema(
             units.PERCENTAGE_PATTERN,
             examples=["99%", "99.9%"],
             description="A percentage between 0% and 100%, both excluded.",
@@ -284,3 +321,5 @@ Regex = Annotated[
     TimedRegex, ConfigType(_regex, {"type": "string", "format": "regex"}, reference=False)
 ]
 Json = Annotated[Any, ConfigType(lambda value, _: to_plain(value), {}, reference=False)]
+PemFile = Annotated[Path, File(4)]
+BodyFile = Annotated[Path, File(64)]

@@ -7,7 +7,7 @@ Every parser raises ValueError with a sentence that quotes the text and says wha
 import re
 from decimal import Decimal
 
-from probe.config.quoting import quote
+from probe.config.errors import quote
 
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
@@ -34,7 +34,7 @@ SIZE_PATTERN = rf"({NUMBER})({'|'.join(_BYTES)})"
 
 PERCENTAGE_PATTERN = rf"({NUMBER})%"
 
-_LONGEST = 1000
+MAX_QUANTITY_CHARS = 1000
 
 
 def parse_duration(text: str) -> float:
@@ -68,10 +68,10 @@ def parse_percentage(text: str) -> float:
 
 def _match(expression: str, text: str) -> re.Match[str] | None:
     """None also for so many digits that decimals overflow, too."""
-    return re.fullmatch(expression, text) if len(text) <= _LONGEST else None
+    return re.fullmatch(expression, text) if len(text) <= MAX_QUANTITY_CHARS else None
 
 
-def digits(number: str | float | Decimal) -> str:
+def format_number(number: str | float | Decimal) -> str:
     """A number without its sign, as it stands before a unit; raises ValueError for one that is
     too large or too small to be meant.
     """

@@ -16,8 +16,8 @@ from probe.config.errors import (
 )
 from probe.config.yaml11 import TAG_PREFIX, yaml11_pitfall
 
-_DEEPEST = 50
-_MOST_REPEATED = 100_000
+MAX_DEPTH = 50
+MAX_ALIAS_COPIES = 100_000
 _SYNTAX = {
     "but found another document": "a second document starts here; put everything into one,"
     " without `---`",
@@ -47,7 +47,7 @@ class YamlDocument:
         self._root: yaml.Node | None = None
         self.value: Any = None
         self.problems: tuple[ConfigProblem, ...] = ()
-        self.broken: AbstractSet[ConfigPath] = frozenset()
+        self.invalid_paths: AbstractSet[ConfigPath] = frozenset()
         try:
             self._read(_decode(content))
         except _UnreadableError as error:
@@ -55,19 +55,19 @@ class YamlDocument:
 
     def _read(self, text: str) -> None:
         self._root, tagged = _compose(text)
-        reader = _Reader(tagged)
+        reader = _NodeReader(tagged)
         self.value = reader.value(self._root, ())
         self.problems = tuple(
             self._at(mark.line, mark.column, format_path(keys), message)
             for mark, keys, message in reader.found
         )
-        self.broken = reader.broken
+        self.invalid_paths = reader.invalid_paths
 
-    def problem(self, finding: UnlocatedError) -> ConfigProblem:
+    def locate(self, finding: UnlocatedError) -> ConfigProblem:
         mark = self._mark(finding.keys, at_key=finding.at_key)
         return self._at(mark.line, mark.column, format_path(finding.keys), finding.message)
 
-    def text(self, keys: ConfigPath) -> str | None:
+    def source_text(self, keys: ConfigPath) -> str | None:
         node, _, missing = self._find(keys)
         return node.value if isinstance(node, yaml.ScalarNode) and not missing else None
 
@@ -143,8 +143,8 @@ class _Composer(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         self.depth += 1
-        if self.depth > _DEEPEST:
-            message = f"nested more than {_DEEPEST} levels deep"
+        if self.depth > MAX_DEPTH:
+            message = f"nested more than {MAX_DEPTH} levels deep"
             raise ComposerError(None, None, message, event.start_mark)
         node = super().compose_node(parent, index)
         if getattr(event, "tag", None) is not None:
@@ -187,12 +187,12 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> _UnreadableError:
     return _UnreadableError(line, column, message)
 
 
-class _Reader:
+class _NodeReader:
     """Makes values of nodes; keeps what it found on the way, and which values that is about."""
 
     def __init__(self, tagged: set[int]) -> None:
         self.found: list[tuple[yaml.Mark, ConfigPath, str]] = []
-        self.broken: set[ConfigPath] = set()
+        self.invalid_paths: set[ConfigPath] = set()
         self._tagged = tagged
         self._open: list[int] = []
         self._seen: set[int] = set()
@@ -213,12 +213,12 @@ class _Reader:
 
     def _break(self, node: yaml.Node, keys: ConfigPath, message: str) -> None:
         self.found.append((node.start_mark, keys, message))
-        self.broken.add(keys)
+        self.invalid_paths.add(keys)
 
     def _count(self, node: yaml.Node) -> None:
         self._repeated += id(node) in self._seen
         self._seen.add(id(node))
-        if self._repeated > _MOST_REPEATED or len(self._open) > _DEEPEST:
+        if self._repeated > MAX_ALIAS_COPIES or len(self._open) > MAX_DEPTH:
             mark = node.start_mark
             raise _UnreadableError(
                 mark.line, mark.column, "aliases repeat this too often; use fewer"

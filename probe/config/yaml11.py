@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import yaml
 
-from probe.config.quoting import quote
+from probe.config.errors import quote
 
 TAG_PREFIX = "tag:yaml.org,2002:"
 

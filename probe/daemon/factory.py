@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from probe.clock import Clock
 from probe.config.schema import Condition, ConnectionMode, IpFamily, Probe, Settings, Tls
 from probe.config.secrets import Secrets
-from probe.config.tls import BUNDLES, client_ssl_context
+from probe.config.tls import CA_BUNDLE_VARIABLES, client_ssl_context
 from probe.http.client import Transport
 from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
@@ -83,7 +83,9 @@ class ProberFactory:
         tls = probe.tls
         yield from filter(None, (probe.body_file, tls.ca_file, tls.cert_file, tls.key_file))
         if not tls.ca_file and probe.may_need_tls:
-            yield from (Path(self._environ[name]) for name in BUNDLES if self._environ.get(name))
+            yield from (
+                Path(self._environ[name]) for name in CA_BUNDLE_VARIABLES if self._environ.get(name)
+            )
 
     def make(self, settings: Settings, names: Collection[str]) -> dict[str, CompiledProbe]:
         """The instruments of these probes; raises OSError and TlsError for files."""

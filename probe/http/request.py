@@ -80,8 +80,8 @@ class RequestBuilder:
             body=probe.body.resolve(content)
             if probe.body
             else resolve_json(probe.json_body, content),
-            addressed=frozenset(address.heard),
-            contained=frozenset(content.heard),
+            addressed=frozenset(address.values),
+            contained=frozenset(content.values),
         )
 
     def _prepare(self, said: _Said) -> BuiltRequest:
@@ -118,7 +118,7 @@ class RequestBuilder:
     def strip(self, request: requests.PreparedRequest) -> None:
         """Take out of a request to another host whatever could tell it a secret."""
         for name, value in self._probe.headers.items():
-            if value.is_secret or name.lower() not in CROSS_ORIGIN_SAFE_HEADERS:
+            if value.has_references or name.lower() not in CROSS_ORIGIN_SAFE_HEADERS:
                 request.headers.pop(name, None)
         request.headers.pop("Authorization", None)  # also made from a user in the URL
 

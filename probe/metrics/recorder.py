@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from probe.config import quoting
 from probe.config.schema import Objective, Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import Exposition, format_labels, format_sample, format_value
 from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, Histogram
+from probe.redaction import redact_config_url
 from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting, TickCounts
 
@@ -259,4 +259,4 @@ def _info(record: _Record) -> Iterator[str]:
 
 def shown_url(probe: Probe) -> str:
     """The URL as the config has it, less user, password and query; references stay references."""
-    return quoting.shown_url(probe.url.source)
+    return redact_config_url(probe.url.source)

@@ -8,7 +8,6 @@ from urllib.parse import SplitResult
 from requests import PreparedRequest, Response
 
 from probe.clock import Clock
-from probe.config.quoting import public_url, shown_url
 from probe.config.schema import Probe
 from probe.config.secrets import Secrets
 from probe.credentials import request_secrets
@@ -21,7 +20,13 @@ from probe.prober.classify import classify
 from probe.prober.excerpt import MAX_BODY_CHARS, make_excerpt
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimingParser
-from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor
+from probe.redaction import (
+    MAX_SECRET_CHARS,
+    NO_REDACTION,
+    Redactor,
+    redact_config_url,
+    redact_url,
+)
 from probe.result import Excerpt, Failure, Phase, RedirectHop, Result
 
 READ_CHUNK_BYTES = 64 * 1024
@@ -83,7 +88,7 @@ class Prober:
         started = self._clock.monotonic()
         watch = Stopwatch(self._clock, self._probe.timeout)
         # as it is written: the path may hold a secret
-        seen = _Sighting(shown_url(self._probe.url.source))
+        seen = _Sighting(redact_config_url(self._probe.url.source))
         failure: Failure | None
         try:
             prepared = self._maker.make()
@@ -161,7 +166,7 @@ class Prober:
             watch.next_request()
             request = following
             seen.mask = seen.mask.also(request_secrets(request))  # it may be signed
-            seen.url = seen.mask(public_url(request.url or ""))
+            seen.url = seen.mask(redact_url(request.url or ""))
             seen.status, seen.size, seen.response = None, 0, None
 
     def _body(self, response: Response, seen: _Sighting) -> bytes:

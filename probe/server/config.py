@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ValidationInfo, field_validator
 
-from probe.config import file_types, types
+from probe.config import types
 from probe.config.schema import ConfigModel, TlsVersion, config_key
 from probe.config.types import ConfigType, EnumChoice
 
@@ -89,12 +89,12 @@ Hash = Annotated[str, ConfigType(_hash, {"type": "string"}, reference=False)]
 class TlsServer(ConfigModel):
     """How the server proves who it is, and whether its clients have to."""
 
-    cert_file: file_types.Pem
-    key_file: file_types.Pem
+    cert_file: types.PemFile
+    key_file: types.PemFile
     client_auth_type: Annotated[ClientAuth, EnumChoice(ClientAuth)] = config_key(
         "NoClientCert", "Whether a client has to show a certificate."
     )
-    client_ca_file: file_types.Pem | None = config_key(
+    client_ca_file: types.PemFile | None = config_key(
         None, "Certificates (PEM) of the authorities that vouch for clients."
     )
     client_allowed_sans: tuple[types.Text, ...] = config_key(

@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from probe.config.errors import ConfigError, UnlocatedError
-from probe.config.loader import read, sorted_problems
-from probe.config.messages import findings
-from probe.config.quoting import quote
-from probe.config.tls import TlsError, server_ssl_context
+from probe.config.errors import ConfigError, UnlocatedError, quote
+from probe.config.loader import read_config_file, sorted_problems
+from probe.config.tls import TlsError
 from probe.config.types import describe_type
+from probe.config.validation import translate_errors
 from probe.config.yaml import YamlDocument
 from probe.server.config import NOT_HONOURED, WebSettings
+from probe.server.tls import server_ssl_context
 
 
 def load_web(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
@@ -22,7 +22,7 @@ def load_web(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
 
     Names of files are seen from the directory of this one.
     """
-    content = read(path)
+    content = read_config_file(path)
     if _is_blank(content):
         return WebSettings(), None
     document = YamlDocument(content, file=str(path))
@@ -65,7 +65,7 @@ def _validated(
     try:
         return WebSettings.model_validate(document.value, context={"base": base})
     except ValidationError as error:
-        found += findings(error, written=document.text, model=WebSettings)
+        found += translate_errors(error, written=document.source_text, model=WebSettings)
         return None
 
 
@@ -77,5 +77,5 @@ def _context(document: YamlDocument, settings: WebSettings) -> ssl.SSLContext | 
         return server_ssl_context(tls)
     except TlsError as error:
         keys = ("tls_server_config", error.key or "cert_file")
-        message = f"{error}: {quote(document.text(keys) or '')}"
-        raise ConfigError((document.problem(UnlocatedError(keys, message)),)) from None
+        message = f"{error}: {quote(document.source_text(keys) or '')}"
+        raise ConfigError((document.locate(UnlocatedError(keys, message)),)) from None

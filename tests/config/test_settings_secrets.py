@@ -93,7 +93,7 @@ def test_a_template_shows_its_references_only(show: object) -> None:
 
 def test_whether_a_template_is_secret() -> None:
     """Only text with references is."""
-    assert [Template.parse(text).is_secret for text in ("a", "$${a}", "${env:A}")] == [
+    assert [Template.parse(text).has_references for text in ("a", "$${a}", "${env:A}")] == [
         False,
         False,
         True,

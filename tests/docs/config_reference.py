@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from probe.config.json_schema import json_schema
-from probe.config.types import REFERENCE
+from probe.config.types import REFERENCE_SCHEMA
 from tests.docs.tables import table
 
 Schema = Mapping[str, Any]
@@ -81,7 +81,7 @@ def _kinds(value: Schema) -> Iterator[str]:
         yield _link(value["$ref"].rpartition("/")[2])
     elif "anyOf" in value:
         for one in value["anyOf"]:
-            if one not in (REFERENCE, {"type": "null"}):
+            if one not in (REFERENCE_SCHEMA, {"type": "null"}):
                 yield from _kinds(one)
     elif "enum" in value:
         yield ", ".join(dict.fromkeys(f"`{one}`" for one in value["enum"]))
