@@ -23,7 +23,9 @@ def certificate(valid_seconds: float, summary: str, description: str) -> dict[st
     expected = {"exp_labels": {"probe": "m", **TICKET}, "exp_annotations": annotations}
     return {
         "interval": "15s",
-        "input_series": [{"series": f'{SERIES}{{probe="m"}}', "values": f"{AT + valid_seconds}x40"}],
+        "input_series": [
+            {"series": f'{SERIES}{{probe="m"}}', "values": f"{AT + valid_seconds}x40"}
+        ],
         "alert_rule_test": [
             {
                 "eval_time": f"{AT}s",
