@@ -28,14 +28,14 @@ def main() -> None:
     listener = listen("127.0.0.1:0")
     port = listener.getsockname()[1]
     results: list[Result] = []
-    record = Recorder.finished
+    record = Recorder.record
 
     def keep(recorder: Recorder, result: Result) -> None:
         results.append(result)
         record(recorder, result)
 
     settings = load(args.config, environ={})
-    with mock.patch.object(Recorder, "finished", keep):
+    with mock.patch.object(Recorder, "record", keep):
         daemon = Daemon(settings, listener, environ={}, base=args.config.parent, clock=Clock())
         daemon.start()
         if args.spin:

@@ -35,7 +35,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """Of one probe, with a success and a failure."""
     with site_of(tmp_path, objectives=[FAST]) as site:
         site.add(**answer(0.3))
-        site.history.finished(rich())
+        site.history.record(rich())
         yield site
 
 
@@ -90,7 +90,7 @@ def documented() -> dict[str, dict[str, str]]:
 
 def test_every_field_is_described(site: Site) -> None:
     """Each field is in the table of its object, with its type, and no table has another."""
-    kept = site.history.of("model")
+    kept = site.history.snapshot("model")
     assert kept
     made = (
         all_probes([kept], "Paused."),

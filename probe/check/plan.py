@@ -7,7 +7,7 @@ from probe.check.advice import alert_timing, lint
 from probe.config.schema import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition
-from probe.metrics.recorder import SUSPENDED, Recorder
+from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Result
 from probe.scheduler.accounting import TickAccounting
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
@@ -88,11 +88,11 @@ def _series(*probes: Probe) -> int:
     recorder = Recorder(ledger)
     for probe in probes:
         ledger.open(probe.name)
-        recorder.watch(probe, dict.fromkeys(SUSPENDED, lambda: True))
-        recorder.finished(_success(probe))
+        recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True))
+        recorder.record(_success(probe))
     page = Exposition(openmetrics=False)
     for source in (recorder, DaemonInfo(0)):
-        source.expose(page)
+        source.write_to(page)
     return sum(not line.startswith("#") for line in page.text().splitlines())
 
 

@@ -19,7 +19,7 @@ from probe.daemon.manager import ProbeManager
 from probe.daemon.reload import Reloader
 from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
-from probe.metrics.exposition import Source, render
+from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
 from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
@@ -115,7 +115,7 @@ class Daemon:
         self._server.stop()
 
 
-def _page(*sources: Source) -> Render:
+def _page(*sources: MetricSource) -> Render:
     """What a scrape gets: our own metrics, and those of any Python process."""
     others = CollectorRegistry()
     for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):

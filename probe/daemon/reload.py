@@ -78,15 +78,15 @@ class Reloader:
             logger.error("config not reloaded, the last good one is in force")
             for problem in str(error).splitlines():
                 logger.error(problem)
-            self._about.refused()
+            self._about.reload_failed()
             raise ReloadRejected(str(error)) from None
         except ReloadRejected:  # there was no time for it
             raise
         except Exception as bug:
             logger.exception("config not reloaded: this is a bug of inference-probe")
-            self._about.refused()
+            self._about.reload_failed()
             raise ReloadRejected("a bug of inference-probe; its log says more") from bug
-        self._about.reloaded(self._clock.unix())
+        self._about.reload_succeeded(self._clock.unix())
         told = _told(changes)
         logger.info("config reloaded", extra={"fields": told})
         self._advise(settings)

@@ -1,4 +1,4 @@
-"""What the log says of results: each failure for who debugs, a change of state for everybody."""
+"""Logs results: every failure at level DEBUG, changes of state at level INFO."""
 
 import logging
 import threading
@@ -10,8 +10,8 @@ from probe.result import Failure, Reason, Result
 
 logger = logging.getLogger(__name__)
 
+# After a line, further changes within this time are summed up in the next one.
 MIN_REPEAT_INTERVAL_NS = 60 * SECOND
-"""Nanoseconds in which a probe that changes its mind over and over is heard once."""
 
 
 class _State(StrEnum):
@@ -21,9 +21,11 @@ class _State(StrEnum):
 
 
 class StateChangeLog:
-    """Notes the results of one probe. Neither a model that stays down floods the log nor one that
-    comes and goes: a change after QUIET without one is told at once, what follows on it within
-    QUIET is summed up in the next line. That a model starts keeps back nothing.
+    """Logs the state changes of one probe, at a bounded rate. A `ResultSink`.
+
+    A change is logged at once if the state was stable for `MIN_REPEAT_INTERVAL_NS` before.
+    Changes that follow sooner are summed up in the next line, so neither an endpoint that stays
+    down nor one that flaps floods the log. A start of the model delays no line.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -31,14 +33,16 @@ class StateChangeLog:
         self._lock = threading.Lock()
         self._state = _State.OK
         self._since = ""
+        # Changes, and results by reason, since the last line.
         self._changes = 0
         self._counts = Counter[str]()
-        """Of results since the last line."""
+        # No line before this instant (monotonic ns).
         self._quiet_until = self._now()
+        # When the state will have been stable for long enough (monotonic ns).
         self._stable_from = self._now()
-        """When it will have been in its state for QUIET."""
 
-    def note(self, result: Result) -> None:
+    def record(self, result: Result) -> None:
+        """Log the result if it is a failure, and the state if it changed."""
         failure = result.failure
         if failure and logger.isEnabledFor(logging.DEBUG):
             latency = {"latency": f"{result.latency:.6f}"}
@@ -47,10 +51,10 @@ class StateChangeLog:
             state = _state(failure)
             if state is not self._state:
                 self._change(state, result)
-            told = self._news(result) if self._is_due() else None
+            fields = self._take_news(result) if self._is_due() else None
             self._counts[failure.reason if failure else _State.OK] += 1
-        if told:  # whoever else has a result does not wait for the log
-            logger.info("probe is %s", state, extra={"fields": told})
+        if fields:  # outside the lock, so that a slow log delays no other result
+            logger.info("probe is %s", state, extra={"fields": fields})
 
     def _change(self, state: _State, result: Result) -> None:
         now = self._now()
@@ -64,18 +68,20 @@ class StateChangeLog:
     def _is_due(self) -> bool:
         return self._changes > 0 and self._now() >= self._quiet_until
 
-    def _news(self, result: Result) -> dict[str, object]:
-        """The fields of a line, after which nothing is new."""
-        told = _fields(result) | {"since": self._since}
+    def _take_news(self, result: Result) -> dict[str, object]:
+        """Return the fields of the next line, and reset what it reports."""
+        fields = _fields(result) | {"since": self._since}
         if self._counts:
-            told["after"] = ", ".join(f"{n} {what}" for what, n in self._counts.most_common())
+            fields["after"] = ", ".join(
+                f"{count} {reason}" for reason, count in self._counts.most_common()
+            )
         if self._changes > 1:
-            told["changes"] = self._changes
+            fields["changes"] = self._changes
         if self._state is not _State.STARTING:
             self._quiet_until = self._now() + MIN_REPEAT_INTERVAL_NS
         self._changes = 0
         self._counts.clear()
-        return told
+        return fields
 
 
 def _state(failure: Failure | None) -> _State:
@@ -85,7 +91,7 @@ def _state(failure: Failure | None) -> _State:
 
 
 def _fields(result: Result) -> dict[str, object]:
-    told: dict[str, object] = {"probe": result.probe}
+    fields: dict[str, object] = {"probe": result.probe}
     if result.failure:
-        told |= {"reason": result.failure.reason, "detail": result.failure.detail}
-    return told
+        fields |= {"reason": result.failure.reason, "detail": result.failure.detail}
+    return fields

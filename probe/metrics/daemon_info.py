@@ -1,4 +1,7 @@
-"""What the daemon says of itself: its version and how its config was loaded."""
+"""Metrics about the daemon itself: its version and its last config reload.
+
+Apart from the recorder, which needs a lock and knows probes only.
+"""
 
 import platform
 
@@ -8,24 +11,27 @@ from probe.metrics.exposition import Exposition, format_labels, format_sample
 
 
 class DaemonInfo:
-    """The state of the config, as every exporter reports it."""
+    """Version and reload metrics, as every Prometheus exporter has them."""
 
-    def __init__(self, loaded: float) -> None:
-        """`loaded` is when the config was read with success (Unix seconds)."""
-        self._loaded = loaded
+    def __init__(self, loaded_at: float) -> None:
+        """`loaded_at` is the time of the first successful load of the config (Unix seconds)."""
+        self._loaded_at = loaded_at
         self._successful = True
 
-    def reloaded(self, now: float) -> None:
-        """The config was read again with success (Unix seconds)."""
-        self._loaded, self._successful = now, True
+    def reload_succeeded(self, now: float) -> None:
+        """Record a successful reload at `now` (Unix seconds)."""
+        self._loaded_at, self._successful = now, True
 
-    def refused(self) -> None:
-        """The config was read again and is no good: an older one is in force."""
+    def reload_failed(self) -> None:
+        """Record a failed reload; the previous config stays in force."""
         self._successful = False
 
-    def expose(self, to: Exposition) -> None:
-        build = {"version": __version__, "python_version": platform.python_version()}
-        to.family(catalogue.BUILD, [format_sample(catalogue.BUILD, format_labels(build), 1)])
-        successful = catalogue.RELOAD_SUCCESSFUL
-        to.family(successful, [format_sample(successful, "", self._successful)])
-        to.family(catalogue.RELOAD_TIME, [format_sample(catalogue.RELOAD_TIME, "", self._loaded)])
+    def write_to(self, exposition: Exposition) -> None:
+        """Add the metrics to `exposition`."""
+        build = format_labels({"version": __version__, "python_version": platform.python_version()})
+        for spec, labels, value in (
+            (catalogue.BUILD, build, 1),
+            (catalogue.RELOAD_SUCCESSFUL, "", self._successful),
+            (catalogue.RELOAD_TIME, "", self._loaded_at),
+        ):
+            exposition.add_family(spec, [format_sample(spec, labels, value)])

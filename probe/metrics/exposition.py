@@ -1,89 +1,107 @@
-"""The text that Prometheus reads, made in one go.
+"""Writes the text of a scrape.
 
-prometheus_client renders a sample at a time, from a dict of labels that it sorts and escapes on
-every scrape: 1,000 probes with the default buckets have 140,000 samples, and took it more than a
-second in which nothing else could run. Here the text of labels and buckets is made once. What it
-says, and how it is escaped, is held against prometheus_client's own parsers.
+prometheus_client renders one sample at a time, from a dict of labels that it sorts and escapes in
+every scrape. With 1,000 probes and the default buckets (140,000 samples) that took more than a
+second, in which nothing else could run. Here the texts of labels and buckets are built once. The
+tests compare the output with prometheus_client's own parsers.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CONTENT_TYPE_PLAIN_1_0_0, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from probe.metrics.catalogue import MetricSpec
 
 _OPENMETRICS = "application/openmetrics-text"
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values")
+_LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def format_value(value: float) -> str:
-    """A value as Prometheus and Go write it: `0.5`, `+Inf`, `1e+06`."""
+    """Return `value` as Prometheus and Go write it: `0.5`, `+Inf`, `1e+06`."""
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 def format_labels(labels: Mapping[str, str]) -> str:
-    """`probe="sentiment",outcome="success"`."""
-    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+    """Return labels in the exposition format: `probe="sentiment",outcome="success"`."""
+    return ",".join(f'{name}="{value.translate(_LABEL_ESCAPES)}"' for name, value in labels.items())
+
+
+def format_sample(spec: MetricSpec, labels: str, value: float) -> str:
+    """Return the line of one sample; `labels` is text from `format_labels`."""
+    return f"{spec.name}{{{labels}}} {format_value(value)}\n"
 
 
 class Exposition:
-    """Text in the making: families, one after the other, in the format that was asked for."""
+    """Collects metric families and renders them as one text."""
 
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics
         self._parts: list[str] = []
 
-    def family(self, declared: MetricSpec, samples: Iterable[str]) -> None:
-        """Add a metric with the lines of its samples; without samples it is left out."""
+    def add_family(self, spec: MetricSpec, samples: Iterable[str]) -> None:
+        """Add a metric with the lines of its samples. A metric without samples is left out."""
         lines = "".join(samples)
         if lines:
-            name = declared.name
-            if self._openmetrics and declared.kind == "counter":
-                name = name.removesuffix("_total")  # there it belongs to the sample
-            self._parts.append(f"# HELP {name} {declared.help}\n# TYPE {name} {declared.kind}\n")
+            name = spec.name
+            if self._openmetrics and spec.kind == "counter":
+                # In OpenMetrics the suffix belongs to the sample, not to the family.
+                name = name.removesuffix("_total")
+            self._parts.append(f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n")
             self._parts.append(lines)
 
     def text(self) -> str:
+        """Return all families in the order in which they were added."""
         return "".join(self._parts)
 
 
-def format_sample(declared: MetricSpec, labels: str, value: float) -> str:
-    """The line of one sample; `labels` as `labels_text` has made them."""
-    return f"{declared.name}{{{labels}}} {format_value(value)}\n"
+class MetricSource(Protocol):
+    """Has metrics to export."""
 
-
-class Source(Protocol):
-    """Whoever has metrics of ours to show."""
-
-    def expose(self, to: Exposition) -> None: ...
+    def write_to(self, exposition: Exposition) -> None:
+        """Add all metric families of this source to `exposition`."""
 
 
 def negotiate_content_type(accept: str) -> str:
-    """The content type for a scrape that accepts this; for `render` it stands for the same.
+    """Return the content type for the `Accept` header of a scrape.
 
-    There are few of them, whatever clients say. Of OpenMetrics 1.0.0 is what is written, also
-    where a later version is accepted.
+    The rules are those of prometheus_client's `choose_encoder`, which is not public: the first
+    media range that names OpenMetrics without a version, or either format in version 1.0.0 or
+    later, wins; the default is the text format 0.0.4. The only OpenMetrics version written is
+    1.0.0. The result may be passed in again and is then returned unchanged.
     """
-    try:
-        _, content_type = choose_encoder(accept)
-    except TypeError:  # where a version that is accepted is no number
-        _, content_type = choose_encoder("")
-    if content_type.startswith(_OPENMETRICS):
-        return re.sub("version=[^;]*", "version=1.0.0", content_type)
-    return content_type
+    for media_range in accept.split(","):
+        media_type, *parameters = (part.strip() for part in media_range.split(";"))
+        values = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
+        version, escaping = values.get("version", ""), values.get("escaping")
+        if escaping not in _ESCAPINGS:
+            escaping = "underscores"
+        if media_type == _OPENMETRICS and (not version or _is_1_0_or_later(version)):
+            return f"{_OPENMETRICS}; version=1.0.0; charset=utf-8; escaping={escaping}"
+        if media_type == "text/plain" and _is_1_0_or_later(version):
+            return f"{CONTENT_TYPE_PLAIN_1_0_0}; escaping={escaping}"
+    return CONTENT_TYPE_PLAIN_0_0_4
 
 
-def render(accept: str, sources: Iterable[Source], others: Collector) -> tuple[bytes, str]:
-    """The whole page and its content type, in the format that a scrape accepts.
+def _is_1_0_or_later(version: str) -> bool:
+    parts = version.split(".")
+    return all(part.isdecimal() for part in parts) and tuple(map(int, parts)) >= (1, 0, 0)
 
-    `others` are what prometheus_client itself collects; they come last, and so does its `# EOF`.
+
+def render(accept: str, sources: Iterable[MetricSource], others: Collector) -> tuple[bytes, str]:
+    """Return the body and the content type of a scrape that accepts `accept`.
+
+    `others` are the metrics that prometheus_client collects itself. They come last because in
+    OpenMetrics they end with `# EOF`.
     """
-    encode, content_type = choose_encoder(accept)
-    ours = Exposition(openmetrics=content_type.startswith(_OPENMETRICS))
+    content_type = negotiate_content_type(accept)
+    is_openmetrics = content_type.startswith(_OPENMETRICS)
+    exposition = Exposition(openmetrics=is_openmetrics)
     for source in sources:
-        source.expose(ours)
-    return ours.text().encode() + encode(others), content_type
+        source.write_to(exposition)
+    rest = openmetrics.generate_latest(others) if is_openmetrics else generate_latest(others)  # type: ignore[no-untyped-call]
+    return exposition.text().encode() + rest, content_type

@@ -1,4 +1,4 @@
-"""Turns results into metrics: the one owner of every count that is not the ledger's."""
+"""Counts results and exports the counts. Ticks are counted by `scheduler.accounting`."""
 
 import dataclasses
 import threading
@@ -16,23 +16,22 @@ from probe.redaction import redact_config_url
 from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting, TickCounts
 
-INFINITY = float("inf")
-SUSPENDED = ("startup", "paused")
-"""Why failures may not be charged to the model at present."""
+# Values of the label `reason` of inference_probe_suspended.
+SUSPENSION_REASONS = ("startup", "paused")
 
 
 @dataclass(slots=True)
 class _Record:
-    """What is kept of one probe."""
+    """Counts of one probe."""
 
     probe: Probe
+    # Text of the label `probe`, with which the labels of each series of this probe begin.
     labels: str
-    """The text of the label `probe`, which every series of it begins with."""
     latency: Mapping[Outcome, Histogram]
     phases: Mapping[Phase, Histogram]
     server: dict[Component, Histogram]
-    coarse: Sequence[float]
-    """The buckets of all but the latency of successes."""
+    # Bucket bounds of all histograms but the latency of successes.
+    coarse_bounds: Sequence[float]
     suspended: Mapping[str, Callable[[], bool]]
     failures: Counter[Reason] = field(default_factory=Counter)
     server_ignored: int = 0
@@ -40,38 +39,44 @@ class _Record:
     last_run: float | None = None
     last_success: float | None = None
     certificate: float | None = None
+    # Unix seconds. Results of earlier runs belong to another URL: their certificate is not used.
+    url_since: float = 0.0
 
 
-def _record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Record:
-    thresholds = [one.latency for one in probe.objectives if one.latency is not None]
-    coarse = probe.phase_buckets or COARSE_BUCKETS
+def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Record:
+    thresholds = [
+        objective.latency for objective in probe.objectives if objective.latency is not None
+    ]
+    coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
     return _Record(
         probe=probe,
         labels=format_labels({"probe": probe.name}),
         latency={
             Outcome.SUCCESS: Histogram((*(probe.buckets or LATENCY_BUCKETS), *thresholds)),
-            Outcome.FAILURE: Histogram(coarse),
+            Outcome.FAILURE: Histogram(coarse_bounds),
         },
-        phases={phase: Histogram(coarse) for phase in Phase},
-        # Only what the config maps is known beforehand. The others come with the first
-        # Server-Timing: six components at 0 would be 90 series of each probe, mostly for nothing.
-        server={one.component: Histogram(coarse) for one in probe.server_timing},
-        coarse=coarse,
+        phases={phase: Histogram(coarse_bounds) for phase in Phase},
+        # Only components that the config maps are known in advance. The others are added by the
+        # first Server-Timing: six components preset to 0 would be 90 series per probe, mostly
+        # unused.
+        server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
+        coarse_bounds=coarse_bounds,
         suspended=suspended,
     )
 
 
-def _continued(old: _Record, probe: Probe) -> _Record:
-    """The record of a probe whose settings have changed.
+def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
+    """Return the record for the new settings `probe`, with all counts that keep their meaning.
 
-    Other buckets make another histogram: it begins anew, all of its series at once. Another URL
-    may be of a server with another certificate, or with none.
+    A histogram whose buckets changed is reset, in all of its series at once. After a change of the
+    URL the certificate is unknown until the next run.
     """
-    new = _record(probe, old.suspended)
+    new = _new_record(probe, old.suspended)
     if _bounds(new.latency) == _bounds(old.latency):
         new.latency = old.latency
-    if new.coarse == old.coarse:
+    if new.coarse_bounds == old.coarse_bounds:
         new.phases, new.server = old.phases, new.server | old.server
+    same_url = probe.url == old.probe.url
     return dataclasses.replace(
         new,
         failures=old.failures,
@@ -79,7 +84,8 @@ def _continued(old: _Record, probe: Probe) -> _Record:
         merged_reads=old.merged_reads,
         last_run=old.last_run,
         last_success=old.last_success,
-        certificate=old.certificate if probe.url == old.probe.url else None,
+        certificate=old.certificate if same_url else None,
+        url_since=old.url_since if same_url else now,
     )
 
 
@@ -88,46 +94,49 @@ def _bounds(histograms: Mapping[Outcome, Histogram]) -> list[tuple[float, ...]]:
 
 
 class Recorder:
-    """Counts results, and shows the counts whenever it is scraped.
+    """Counts the results of all probes. A `ResultSink` and a `MetricSource`.
 
-    One lock guards it all: taking a result in is a matter of microseconds, and what a scrape
-    reads belongs together.
+    One lock guards all records: recording takes microseconds, and a scrape needs a consistent
+    state.
     """
 
-    def __init__(self, ledger: TickAccounting, now: Callable[[], float] = time.time) -> None:
-        """`now` is the wall clock, in Unix seconds."""
-        self._ledger = ledger
+    def __init__(self, accounting: TickAccounting, now: Callable[[], float] = time.time) -> None:
+        """`now` returns the wall clock (Unix seconds)."""
+        self._accounting = accounting
         self._now = now
         self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
         self._lag = Histogram(COARSE_BUCKETS)
         self._correction = Histogram(COARSE_BUCKETS)
 
-    def watch(self, probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> None:
-        """Keep a record of a probe, all of it at 0.
+    def add_probe(self, probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> None:
+        """Start counting for `probe`, from 0.
 
-        `suspended` tells by reason whether failures are at present not charged to the model.
+        `suspended` has a function for each reason of inference_probe_suspended: it returns whether
+        failures are not charged to the model for this reason at present.
         """
         with self._lock:
-            self._records[probe.name] = _record(probe, suspended)
+            self._records[probe.name] = _new_record(probe, suspended)
 
-    def change(self, probe: Probe) -> None:
-        """Go on with a probe under other settings. Whatever still means the same is kept."""
+    def update_probe(self, probe: Probe) -> None:
+        """Continue a probe with other settings. Counts that keep their meaning are kept."""
         with self._lock:
-            self._records[probe.name] = _continued(self._records[probe.name], probe)
+            self._records[probe.name] = _updated_record(
+                self._records[probe.name], probe, self._now()
+            )
 
-    def forget(self, name: str) -> None:
-        """The series of a probe end."""
+    def remove_probe(self, name: str) -> None:
+        """Stop exporting the series of a probe."""
         with self._lock:
             del self._records[name]
 
-    def started(self, lag: float) -> None:
-        """A scheduled probe has started, so many seconds after its due time."""
+    def observe_lag(self, seconds: float) -> None:
+        """Record that a scheduled probe started `seconds` after its due time."""
         with self._lock:
-            self._lag.observe(lag)
+            self._lag.observe(seconds)
 
-    def finished(self, result: Result) -> None:
-        """A scheduled probe has come back; if it was removed meanwhile, that is all."""
+    def record(self, result: Result) -> None:
+        """Count the result of a scheduled probe. Ignored if the probe was removed meanwhile."""
         with self._lock:
             record = self._records.get(result.probe)
             if record is None:
@@ -135,8 +144,9 @@ class Recorder:
             record.last_run = self._now()
             record.merged_reads += result.merged_reads
             record.server_ignored += result.server_ignored
-            if result.certificate_not_after is not None:
-                record.certificate = result.certificate_not_after
+            expiry = result.certificate_not_after
+            if expiry is not None and result.started.timestamp() >= record.url_since:
+                record.certificate = expiry
             if result.failure:
                 record.failures[result.failure.reason] += 1
             else:
@@ -145,118 +155,134 @@ class Recorder:
                     record.phases[phase].observe(seconds)
                 for component, seconds in result.server.items():
                     if component not in record.server:
-                        record.server[component] = Histogram(record.coarse)
+                        record.server[component] = Histogram(record.coarse_bounds)
                     record.server[component].observe(seconds)
             if result.failure is None or result.failure.reason.charged:
                 record.latency[result.outcome].observe(result.latency)
                 self._correction.observe(result.correction)
 
-    def expose(self, to: Exposition) -> None:
+    def write_to(self, exposition: Exposition) -> None:
+        """Add all metrics of probes to `exposition`."""
         with self._lock:
-            self._expose_ledger(to)
-            self._expose_records(to)
-            to.family(catalogue.LAG, [self._lag.samples(catalogue.LAG, "")])
-            to.family(catalogue.CORRECTION, [self._correction.samples(catalogue.CORRECTION, "")])
+            self._write_ticks(exposition)
+            self._write_records(exposition)
+            for spec, histogram in (
+                (catalogue.LAG, self._lag),
+                (catalogue.CORRECTION, self._correction),
+            ):
+                exposition.add_family(spec, [histogram.samples(spec, "")])
 
-    def _expose_ledger(self, to: Exposition) -> None:
-        accounts = self._ledger.accounts()
+    def _write_ticks(self, exposition: Exposition) -> None:
+        counts = self._accounting.accounts()
 
-        def show(declared: MetricSpec, count: Callable[[TickCounts], int]) -> None:
-            rows = ((record.labels, accounts[name]) for name, record in self._records.items())
-            to.family(
-                declared,
-                (format_sample(declared, labels, count(account)) for labels, account in rows),
+        def add(spec: MetricSpec, value: Callable[[TickCounts], int]) -> None:
+            exposition.add_family(
+                spec,
+                (
+                    format_sample(spec, record.labels, value(counts[name]))
+                    for name, record in self._records.items()
+                ),
             )
 
-        show(catalogue.TICKS, lambda account: account.ticks)
-        show(catalogue.RUNS, lambda account: account.runs)
-        show(catalogue.IN_FLIGHT, lambda account: account.in_flight)
-        to.family(
+        add(catalogue.TICKS, lambda ticks: ticks.ticks)
+        add(catalogue.RUNS, lambda ticks: ticks.runs)
+        add(catalogue.IN_FLIGHT, lambda ticks: ticks.in_flight)
+        exposition.add_family(
             catalogue.SKIPPED,
             (
                 format_sample(
                     catalogue.SKIPPED,
-                    f'{record.labels},reason="{skip}"',
-                    accounts[name].skipped[skip],
+                    f'{record.labels},reason="{reason}"',
+                    counts[name].skipped[reason],
                 )
                 for name, record in self._records.items()
-                for skip in SkipReason
+                for reason in SkipReason
             ),
         )
 
-    def _expose_records(self, to: Exposition) -> None:
-        def show(declared: MetricSpec, lines: Callable[[_Record], Iterator[str]]) -> None:
-            to.family(declared, (line for one in self._records.values() for line in lines(one)))
+    def _write_records(self, exposition: Exposition) -> None:
+        def add(spec: MetricSpec, lines: Callable[[_Record], Iterable[str]]) -> None:
+            exposition.add_family(
+                spec, (line for record in self._records.values() for line in lines(record))
+            )
 
-        def value(declared: MetricSpec, of: Callable[[_Record], float | None]) -> None:
-            show(declared, lambda record: _value(declared, record, of(record)))
+        def add_value(spec: MetricSpec, value: Callable[[_Record], float | None]) -> None:
+            add(spec, lambda record: _value_line(spec, record, value(record)))
 
-        show(
-            catalogue.LATENCY,
-            lambda one: _by(catalogue.LATENCY, one, "outcome", one.latency.items()),
-        )
-        show(catalogue.PHASE, lambda one: _by(catalogue.PHASE, one, "phase", one.phases.items()))
-        show(
-            catalogue.SERVER,
-            lambda one: _by(catalogue.SERVER, one, "component", one.server.items()),
-        )
-        value(catalogue.SERVER_IGNORED, lambda one: one.server_ignored)
-        value(catalogue.MERGED, lambda one: one.merged_reads)
-        show(catalogue.FAILURES, _failures)
-        show(catalogue.SUSPENDED, _suspended)
-        value(catalogue.INTERVAL, lambda one: one.probe.interval)
-        value(catalogue.TIMEOUT, lambda one: one.probe.timeout)
-        value(catalogue.LAST_RUN, lambda one: one.last_run)
-        value(catalogue.LAST_SUCCESS, lambda one: one.last_success)
-        value(catalogue.CERTIFICATE, lambda one: one.certificate)
-        show(catalogue.OBJECTIVE, _objectives)
-        show(catalogue.INFO, _info)
+        def add_histograms(
+            spec: MetricSpec,
+            label: str,
+            items: Callable[[_Record], Iterable[tuple[str, Histogram]]],
+        ) -> None:
+            add(spec, lambda record: _histogram_lines(spec, record, label, items(record)))
 
-
-def _value(declared: MetricSpec, record: _Record, value: float | None) -> Iterator[str]:
-    if value is not None:
-        yield format_sample(declared, record.labels, value)
+        add_histograms(catalogue.LATENCY, "outcome", lambda record: record.latency.items())
+        add_histograms(catalogue.PHASE, "phase", lambda record: record.phases.items())
+        add_histograms(catalogue.SERVER, "component", lambda record: record.server.items())
+        add_value(catalogue.SERVER_IGNORED, lambda record: record.server_ignored)
+        add_value(catalogue.MERGED, lambda record: record.merged_reads)
+        add(catalogue.FAILURES, _failure_lines)
+        add(catalogue.SUSPENDED, _suspended_lines)
+        add_value(catalogue.INTERVAL, lambda record: record.probe.interval)
+        add_value(catalogue.TIMEOUT, lambda record: record.probe.timeout)
+        add_value(catalogue.LAST_RUN, lambda record: record.last_run)
+        add_value(catalogue.LAST_SUCCESS, lambda record: record.last_success)
+        add_value(catalogue.CERTIFICATE, lambda record: record.certificate)
+        add(catalogue.OBJECTIVE, _objective_lines)
+        add(catalogue.INFO, _info_lines)
 
 
-def _by(
-    declared: MetricSpec, record: _Record, label: str, histograms: Iterable[tuple[str, Histogram]]
+def _value_line(spec: MetricSpec, record: _Record, value: float | None) -> list[str]:
+    return [] if value is None else [format_sample(spec, record.labels, value)]
+
+
+def _histogram_lines(
+    spec: MetricSpec, record: _Record, label: str, items: Iterable[tuple[str, Histogram]]
 ) -> Iterator[str]:
-    for value, histogram in histograms:
-        yield histogram.samples(declared, f'{record.labels},{label}="{value}"')
+    for value, histogram in items:
+        yield histogram.samples(spec, f'{record.labels},{label}="{value}"')
 
 
-def _failures(record: _Record) -> Iterator[str]:
+def _failure_lines(record: _Record) -> Iterator[str]:
     for reason in Reason:
         labels = f'{record.labels},reason="{reason}"'
         yield format_sample(catalogue.FAILURES, labels, record.failures[reason])
 
 
-def _suspended(record: _Record) -> Iterator[str]:
-    for reason, suspended in record.suspended.items():
-        yield format_sample(catalogue.SUSPENDED, f'{record.labels},reason="{reason}"', suspended())
+def _suspended_lines(record: _Record) -> Iterator[str]:
+    for reason, is_suspended in record.suspended.items():
+        labels = f'{record.labels},reason="{reason}"'
+        yield format_sample(catalogue.SUSPENDED, labels, is_suspended())
 
 
-def _objectives(record: _Record) -> Iterator[str]:
+def _objective_lines(record: _Record) -> Iterator[str]:
     for objective in record.probe.objectives:
-        labels = {
-            "slo": objective.name,
-            "signal": "latency",
-            "threshold": format_value(_threshold(objective)),
-            "alert": objective.alert,
-        }
-        of = f"{record.labels},{format_labels(labels)}"
-        yield format_sample(catalogue.OBJECTIVE, of, objective.target)
+        labels = format_labels(
+            {
+                "slo": objective.name,
+                "signal": "latency",
+                "threshold": format_value(_threshold(objective)),
+                "alert": objective.alert,
+            }
+        )
+        yield format_sample(catalogue.OBJECTIVE, f"{record.labels},{labels}", objective.target)
 
 
 def _threshold(objective: Objective) -> float:
-    return INFINITY if objective.latency is None else objective.latency
+    """Return the bound of the bucket that the rules count as good: the last one, +Inf, if the
+    objective has no latency.
+    """
+    return float("inf") if objective.latency is None else objective.latency
 
 
-def _info(record: _Record) -> Iterator[str]:
+def _info_lines(record: _Record) -> Iterator[str]:
     labels = format_labels({"url": shown_url(record.probe), **record.probe.labels})
     yield format_sample(catalogue.INFO, f"{record.labels},{labels}", 1)
 
 
 def shown_url(probe: Probe) -> str:
-    """The URL as the config has it, less user, password and query; references stay references."""
+    """Return the URL as in the config, without user, password and query.
+
+    References such as `${file:token}` are not resolved.
+    """
     return redact_config_url(probe.url.source)

@@ -51,8 +51,8 @@ class ProbeRunner:
             crew=crew,
             clock=clock,
         )
-        recorder.watch(probe, {"startup": lambda: grace.running, "paused": lambda: gate.paused})
-        history.watch(probe)
+        recorder.add_probe(probe, {"startup": lambda: grace.running, "paused": lambda: gate.paused})
+        history.set_probe(probe)
 
     @property
     def probe(self) -> Probe:
@@ -68,15 +68,15 @@ class ProbeRunner:
         before, self._instrument = self._instrument, instrument
         self._grace.change(self.probe.startup_grace)
         self.ticker.pace = _pace(self.probe)
-        self._recorder.change(self.probe)
-        self._history.watch(self.probe)
+        self._recorder.update_probe(self.probe)
+        self._history.set_probe(self.probe)
         before.close()
 
     def close(self) -> None:
         """What is due but not started will not start, and no connection stays open."""
         self.ticker.stop()
-        self._recorder.forget(self.probe.name)
-        self._history.forget(self.probe.name)
+        self._recorder.remove_probe(self.probe.name)
+        self._history.remove_probe(self.probe.name)
         self._instrument.close()
 
     def _run(self, tick: Tick) -> None:
@@ -87,7 +87,7 @@ class ProbeRunner:
             self._unable(tick, RuntimeError(f"a bug, {type(bug).__name__}: the log has it all"))
         else:
             # only now: who reads the counts may hold them for long, and the probe was due
-            self._recorder.started(tick.lag)
+            self._recorder.observe_lag(tick.lag)
             self._finish(result)
 
     def _unable(self, tick: Tick, error: Exception) -> None:
@@ -105,9 +105,9 @@ class ProbeRunner:
     def _finish(self, result: Result) -> None:
         if self._book.finish():
             counted = self._grace.judge(result)
-            self._recorder.finished(counted)
-            self._history.finished(counted)
-            self._journal.note(counted)
+            self._recorder.record(counted)
+            self._history.record(counted)
+            self._journal.record(counted)
 
 
 def _pace(probe: Probe) -> Schedule:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.history.history import ObjectiveStatus, ProbeHistory
+from probe.history.history import ProbeHistory
+from probe.history.objectives import ObjectiveStatus
 from probe.metrics.recorder import shown_url
 from probe.result import Result
 from probe.serialization import hop_json, result_json, rounded
@@ -62,7 +63,7 @@ def _standing(standing: ObjectiveStatus) -> dict[str, Any]:
             for window, count in standing.counts.items()
         },
         "budget_left": None if left is None else rounded(left),
-        "covered_seconds": round(standing.covered, 3),
+        "covered_seconds": round(standing.covered_seconds, 3),
     }
 
 

@@ -57,7 +57,7 @@ class LatencyChart:
 
 def latency_chart(kept: ProbeHistory, *, most: int) -> LatencyChart | None:
     """The last results, so many at most; None where there are none."""
-    glances = kept.glances()[-most:]
+    glances = kept.summaries()[-most:]
     if not glances:
         return None
     limits = sorted({one.latency for one in kept.probe.objectives if one.latency is not None})

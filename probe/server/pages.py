@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from probe import __version__
 from probe.clock import rfc3339
-from probe.history.history import MAX_RESULTS, ProbeHistory, StatusWindow
+from probe.history.history import MAX_RESULTS, ProbeHistory
+from probe.history.objectives import StatusWindow
 from probe.metrics.recorder import shown_url
 from probe.server import formatting
 from probe.server.charts import latency_chart

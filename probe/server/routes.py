@@ -43,11 +43,11 @@ def page_routes(
     )
 
     def everything() -> Iterator[ProbeHistory]:
-        return yield_gil([kept for name in names() if (kept := history.of(name))])
+        return yield_gil([kept for name in names() if (kept := history.snapshot(name))])
 
     def asked(request: Request) -> ProbeHistory:
         name = request.path_params["name"]
-        if kept := history.of(name):
+        if kept := history.snapshot(name):
             return kept
         known = ", ".join(sorted(names()))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from probe.history.history import ObjectiveStatus, ProbeHistory, StatusWindow
-from probe.history.packed import ResultSummary
-from probe.history.quantiles import phase_quantiles, quantiles
+from probe.history.history import ProbeHistory
+from probe.history.objectives import ObjectiveStatus, StatusWindow
+from probe.history.packed import ResultSummary, phase_quantiles, quantiles
 from probe.result import Phase, Result
 
 
@@ -21,7 +21,7 @@ class Summary:
 
     @property
     def standings(self) -> Sequence[ObjectiveStatus]:
-        return self.kept.standings
+        return self.kept.objectives
 
     @property
     def failing(self) -> bool:
@@ -41,11 +41,11 @@ class Summary:
     @property
     def covered(self) -> float:
         """Seconds for which the objectives have been counted."""
-        return max((one.covered for one in self.standings), default=0.0)
+        return max((one.covered_seconds for one in self.standings), default=0.0)
 
 
 def summarise(kept: ProbeHistory) -> Summary:
-    glances = kept.glances()
+    glances = kept.summaries()
     latencies = [one.latency for one in glances if one.reason is None]
     return Summary(
         kept=kept,

@@ -28,7 +28,7 @@ class Book:
         for reason in reasons:
             self.time.advance(every)
             started = self.time.clock().date(self.time.monotonic)
-            self.journal.note(replace(result_of(reason=reason), started=started))
+            self.journal.record(replace(result_of(reason=reason), started=started))
 
     def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:
         records = [one for one in self._caplog.records if one.levelno == level]
@@ -126,5 +126,5 @@ def test_a_thousand_models_that_come_and_go(caplog: pytest.LogCaptureFixture) ->
         for turn in range(30):
             time.advance(1)
             for one in journals:
-                one.note(result_of(reason=REFUSED if turn % 2 else OK))
+                one.record(result_of(reason=REFUSED if turn % 2 else OK))
     assert len(caplog.records) == 1000

@@ -32,7 +32,7 @@ class Kept:
         self.ledger.open("model")
         self.recorder = Recorder(self.ledger, lambda: NOW)
         self.starting = True
-        self.recorder.watch(probe_of(directory, **keys), {"startup": lambda: self.starting})
+        self.recorder.add_probe(probe_of(directory, **keys), {"startup": lambda: self.starting})
 
     def page(self, accept: str = "text/plain") -> str:
         page, _ = render(accept, (self.recorder, DaemonInfo(NOW)), CollectorRegistry())
@@ -74,10 +74,10 @@ def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
     """No last run before the first run, no last success before the first success."""
     kept = Kept(tmp_path)
     assert kept.value("inference_probe_last_run_timestamp_seconds") is None
-    kept.recorder.finished(result_of(reason=Reason.REFUSED))
+    kept.recorder.record(result_of(reason=Reason.REFUSED))
     assert kept.value("inference_probe_last_run_timestamp_seconds") == NOW
     assert kept.value("inference_probe_last_success_timestamp_seconds") is None
-    kept.recorder.finished(result_of())
+    kept.recorder.record(result_of())
     assert kept.value("inference_probe_last_success_timestamp_seconds") == NOW
 
 
@@ -107,7 +107,7 @@ def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
         result_of(latency=0.5001),
         result_of(latency=0.02, reason=Reason.HTTP_5XX),
     ):
-        kept.recorder.finished(result)
+        kept.recorder.record(result)
     bucket = "inference_probe_latency_seconds_bucket"
     assert kept.value(bucket, outcome="success", le="0.5") == 1
     assert kept.value("inference_probe_latency_seconds_count", outcome="success") == 2
@@ -119,7 +119,7 @@ def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
 def test_our_own_faults_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
     """`internal` and `startup` are counted as failures and never charged to the target."""
     kept = Kept(tmp_path)
-    kept.recorder.finished(result_of(reason=reason))
+    kept.recorder.record(result_of(reason=reason))
     assert kept.value("inference_probe_failures_total", reason=reason) == 1
     assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 0
 
@@ -139,7 +139,7 @@ def test_corrections_are_those_of_latencies(
 ) -> None:
     """Where no latency is observed none was corrected."""
     kept = Kept(tmp_path)
-    kept.recorder.finished(result_of(reason=reason, correction=0.25))
+    kept.recorder.record(result_of(reason=reason, correction=0.25))
     assert _total(kept, "inference_probe_clock_correction_seconds_count") == observed
     assert _total(kept, "inference_probe_clock_correction_seconds_sum") == observed * 0.25
 
@@ -147,8 +147,8 @@ def test_corrections_are_those_of_latencies(
 def test_lag_is_observed(tmp_path: Path) -> None:
     """As much of it as there was."""
     kept = Kept(tmp_path)
-    kept.recorder.started(0.25)
-    kept.recorder.started(0.5)
+    kept.recorder.observe_lag(0.25)
+    kept.recorder.observe_lag(0.5)
     assert _total(kept, "inference_probe_schedule_lag_seconds_count") == 2
     assert _total(kept, "inference_probe_schedule_lag_seconds_sum") == 0.75
 
@@ -156,17 +156,17 @@ def test_lag_is_observed(tmp_path: Path) -> None:
 def test_merged_reads_are_counted(tmp_path: Path) -> None:
     """Of successes and of failures."""
     kept = Kept(tmp_path)
-    kept.recorder.finished(result_of(merged_reads=2))
-    kept.recorder.finished(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
+    kept.recorder.record(result_of(merged_reads=2))
+    kept.recorder.record(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
     assert kept.value("inference_probe_merged_reads_total") == 3
 
 
 def test_phases_are_those_of_successes(tmp_path: Path) -> None:
     """A failure's phases are not mixed into the histograms of how long a phase takes."""
     kept = Kept(tmp_path)
-    kept.recorder.finished(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
+    kept.recorder.record(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
     assert kept.value("inference_probe_phase_seconds_count", phase="wait") == 0
-    kept.recorder.finished(result_of(latency=0.25))
+    kept.recorder.record(result_of(latency=0.25))
     assert kept.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
     assert kept.value("inference_probe_phase_seconds_count", phase="connect") == 0
 
@@ -175,10 +175,10 @@ def test_server_times_are_those_of_successes(tmp_path: Path) -> None:
     """What was told of a failure is in no histogram; what made no sense is always counted."""
     kept = Kept(tmp_path)
     told: dict[str, Any] = {"server": {Component.QUEUE: 0.02}, "server_ignored": 2}
-    kept.recorder.finished(result_of(reason=Reason.OVERLOADED, **told))
+    kept.recorder.record(result_of(reason=Reason.OVERLOADED, **told))
     assert kept.value("inference_probe_server_seconds_count", component="queue") is None
-    kept.recorder.finished(result_of(**told))
-    kept.recorder.finished(result_of())
+    kept.recorder.record(result_of(**told))
+    kept.recorder.record(result_of())
     assert kept.value("inference_probe_server_seconds_count", component="queue") == 1
     assert kept.value("inference_probe_server_seconds_sum", component="queue") == 0.02
     assert kept.value("inference_probe_server_timing_ignored_total") == 4
@@ -193,7 +193,7 @@ def test_server_times_that_are_mapped_start_at_zero(tmp_path: Path) -> None:
     assert kept.value("inference_probe_server_seconds_count", component="total") == 0
     assert kept.value("inference_probe_server_seconds_count", component="queue") is None
     assert kept.value("inference_probe_server_timing_ignored_total") == 0
-    kept.recorder.finished(result_of(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
+    kept.recorder.record(result_of(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
     for component in ("queue", "total"):
         counts = {
             le: kept.value("inference_probe_server_seconds_bucket", component=component, le=le)
@@ -232,7 +232,7 @@ def test_default_buckets() -> None:
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each declared metric has samples with exactly the labels that it declares."""
     kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.finished(result_of(server={Component.TOTAL: 0.05}))
+    kept.recorder.record(result_of(server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
         for sample in kept.samples()
@@ -246,7 +246,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
     """`promtool check metrics` finds nothing to complain about."""
     kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.finished(result_of(server={Component.TOTAL: 0.05}))
+    kept.recorder.record(result_of(server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"
     said = subprocess.run(
@@ -262,7 +262,7 @@ def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
 def test_both_formats_say_the_same(tmp_path: Path) -> None:
     """OpenMetrics is valid to the strict parser, has the same samples and no `_created` ones."""
     kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.finished(result_of())
+    kept.recorder.record(result_of())
     page = kept.page("application/openmetrics-text; version=1.0.0")
     families = openmetrics.text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
     told = {(s.name, *sorted(s.labels.items()), s.value) for f in families for s in f.samples}
@@ -283,9 +283,9 @@ def test_any_label_value_can_be_read_back(tmp_path: Path) -> None:
 def _reloaded(directory: Path, before: dict[str, Any], after: dict[str, Any]) -> Kept:
     """One success and one failure, and then other settings."""
     kept = Kept(directory, **before)
-    kept.recorder.finished(result_of(certificate_not_after=NOW))
-    kept.recorder.finished(result_of(reason=Reason.REFUSED))
-    kept.recorder.change(probe_of(directory, **after))
+    kept.recorder.record(result_of(certificate_not_after=NOW))
+    kept.recorder.record(result_of(reason=Reason.REFUSED))
+    kept.recorder.update_probe(probe_of(directory, **after))
     return kept
 
 
@@ -328,13 +328,13 @@ def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:
 def test_a_server_time_that_is_mapped_later_starts_at_zero(tmp_path: Path) -> None:
     """And the histograms of those that were known go on, mapped or not."""
     kept = Kept(tmp_path)
-    kept.recorder.finished(result_of(server={Component.QUEUE: 0.02}))
+    kept.recorder.record(result_of(server={Component.QUEUE: 0.02}))
     timing = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
-    kept.recorder.change(probe_of(tmp_path, server_timing=[timing]))
+    kept.recorder.update_probe(probe_of(tmp_path, server_timing=[timing]))
     assert kept.value("inference_probe_server_seconds_count", component="queue") == 1
     assert kept.value("inference_probe_server_seconds_count", component="total") == 0
-    kept.recorder.finished(result_of(server={Component.TOTAL: 0.02}))
-    kept.recorder.change(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
+    kept.recorder.record(result_of(server={Component.TOTAL: 0.02}))
+    kept.recorder.update_probe(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
     assert kept.value("inference_probe_server_seconds_count", component="total") == 1
 
 
@@ -348,6 +348,6 @@ def test_certificate_of_another_url(tmp_path: Path) -> None:
 def test_probe_that_is_removed(tmp_path: Path) -> None:
     """Its series end, and what comes back of it later makes no new ones."""
     kept = Kept(tmp_path)
-    kept.recorder.forget("model")
-    kept.recorder.finished(result_of())
+    kept.recorder.remove_probe("model")
+    kept.recorder.record(result_of())
     assert [one for one in kept.samples() if "probe" in one.labels] == []

@@ -61,16 +61,16 @@ class Desk:
 
     def failure(self) -> tuple[Reason, str]:
         """Reason and detail of the last one."""
-        kept = self.history.of("model")
+        kept = self.history.snapshot("model")
         assert kept
         failure = kept.failures()[0].failure
         assert failure
         return failure.reason, failure.detail
 
     def promised(self) -> list[str]:
-        kept = self.history.of("model")
+        kept = self.history.snapshot("model")
         assert kept
-        return [standing.objective.name for standing in kept.standings]
+        return [standing.objective.name for standing in kept.objectives]
 
 
 class Held(Exposition):
@@ -80,7 +80,7 @@ class Held(Exposition):
         super().__init__(openmetrics=False)
         self.begun, self.released = threading.Event(), threading.Event()
 
-    def family(self, _declared: MetricSpec, _samples: Iterable[str]) -> None:
+    def add_family(self, _spec: MetricSpec, _samples: Iterable[str]) -> None:
         self.begun.set()
         self.released.wait(10)
 
@@ -88,7 +88,7 @@ class Held(Exposition):
 def test_a_scrape_does_not_hold_up_a_probe(tmp_path: Path) -> None:
     """A page of many probes takes long to write: meanwhile requests start when they are due."""
     desk, scrape = Desk(tmp_path), Held()
-    threads = [threading.Thread(target=desk.recorder.expose, args=(scrape,))]
+    threads = [threading.Thread(target=desk.recorder.write_to, args=(scrape,))]
     threads[0].start()
     assert scrape.begun.wait(5)
     threads.append(threading.Thread(target=desk.tick))
@@ -145,4 +145,4 @@ def test_a_removed_probe_is_forgotten(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.tick()
     desk.station.close()
-    assert desk.history.of("model") is None
+    assert desk.history.snapshot("model") is None

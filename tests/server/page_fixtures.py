@@ -36,13 +36,13 @@ class Site:
             directory, *({"name": name, **said} for name in names)
         ).probes
         for probe in self.probes:
-            self.history.watch(probe)
+            self.history.set_probe(probe)
         self.url = ""
 
     def add(self, probe: str = "model", *, ago: float = 0.0, **how: Any) -> None:
         """Take in a result that started so many seconds ago (of the wall clock)."""
         started = datetime.now(UTC) - timedelta(seconds=ago)
-        self.history.finished(replace(result_of(probe=probe, **how), started=started))
+        self.history.record(replace(result_of(probe=probe, **how), started=started))
 
     def live(self, probe: str = "model", *, failing: bool = False, results: int = 120) -> None:
         """A past of ten seconds' steps: all failing, or with a slow answer and a failure."""

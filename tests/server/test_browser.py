@@ -16,7 +16,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from probe.history.failure_log import MAX_FAILURES
+from probe.history.history import MAX_FAILURES
 from probe.result import Excerpt, Reason
 from probe.server.routes import MAX_PAGE_AGE_SECONDS
 from tests.server import chromium
@@ -493,7 +493,7 @@ def test_why_there_is_no_news_is_told(site: Site, browser: Browser) -> None:
         page = context.new_page()
         page.clock.install()
         page.goto(site.url + "/probes/model")
-        site.history.forget("model")
+        site.history.remove_probe("model")
         update(page)
         status = page.get_by_role("status")
         expect(status).to_contain_text("Not updated since")

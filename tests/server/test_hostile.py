@@ -55,7 +55,7 @@ def failure(text: str) -> Result:
 def pages(directory: Path, text: str) -> dict[str, str]:
     directory.mkdir()
     with site_of(directory, logged_in=True) as site:
-        site.history.finished(failure(text))
+        site.history.record(failure(text))
         return {path: site.get(path).text for path in ("/", "/probes/model")}
 
 

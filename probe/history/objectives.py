@@ -1,0 +1,131 @@
+"""Counts good and bad events of each objective over sliding windows."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from probe.config.schema import Objective
+from probe.result import Result
+from probe.slo.alerts import BUDGET_PERIOD_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
+
+
+class StatusWindow(StrEnum):
+    """Windows over which the status of an objective is shown. The values are JSON keys."""
+
+    FIVE_MINUTES = "5m"
+    HOUR = "1h"
+    BUDGET_PERIOD = "kept"
+
+
+class GoodBad(NamedTuple):
+    """Number of events that met an objective, and of events that did not."""
+
+    good: int = 0
+    bad: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.good + self.bad
+
+    @property
+    def ratio(self) -> float | None:
+        """Good events per event; None without events."""
+        return self.good / self.total if self.total else None
+
+
+class SlidingWindowCounter:
+    """Counts events in time slots and forgets the oldest slots. 8 bytes per slot at any rate."""
+
+    def __init__(self, *, slot_seconds: float, slot_count: int) -> None:
+        self._slot_seconds = slot_seconds
+        self._good = array("I", [0]) * slot_count
+        self._bad = array("I", [0]) * slot_count
+        self._current_slot = 0
+
+    def add(self, now: float, *, good: bool) -> None:
+        """Count one event at `now` (seconds of a monotonic clock)."""
+        self._advance(now)
+        counts = self._good if good else self._bad
+        counts[self._current_slot % len(counts)] += 1
+
+    def count(self, now: float, seconds: float) -> GoodBad:
+        """Return the events of the last `seconds`. The slot in progress counts as a whole slot."""
+        self._advance(now)
+        slot_count = len(self._good)
+        wanted = min(round(seconds / self._slot_seconds), slot_count)
+        end = self._current_slot % slot_count + 1
+        # The arrays are rings: the wanted slots may continue at the end of the array.
+        head = slice(max(0, end - wanted), end)
+        tail = slice(slot_count - max(0, wanted - end), slot_count)
+        return GoodBad(
+            good=sum(self._good[head]) + sum(self._good[tail]),
+            bad=sum(self._bad[head]) + sum(self._bad[tail]),
+        )
+
+    def _advance(self, now: float) -> None:
+        """Empty the slots that have begun since the last call."""
+        slot_count, slot = len(self._good), int(now / self._slot_seconds)
+        for begun in range(max(self._current_slot + 1, slot - slot_count + 1), slot + 1):
+            self._good[begun % slot_count] = self._bad[begun % slot_count] = 0
+        self._current_slot = max(self._current_slot, slot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveStatus:
+    """Good and bad events of one objective, by window. Uncharged failures are not counted."""
+
+    objective: Objective
+    counts: Mapping[StatusWindow, GoodBad]
+    covered_seconds: float
+    """Time since counting began, at most the budget period."""
+
+    def met(self, window: StatusWindow) -> bool | None:
+        """Return whether the objective was met in `window`; None without events."""
+        ratio = self.counts[window].ratio
+        return None if ratio is None else ratio >= self.objective.target
+
+    @property
+    def budget_left(self) -> float | None:
+        """Unspent share of the error budget of all events counted; None without events.
+
+        1 if nothing is spent, 0 if all is spent, negative if the objective is missed.
+        """
+        ratio = self.counts[StatusWindow.BUDGET_PERIOD].ratio
+        return None if ratio is None else 1 - (1 - ratio) / (1 - self.objective.target)
+
+
+@dataclass(slots=True)
+class ObjectiveCounter:
+    """Counts the events of one objective since `since` (seconds of a monotonic clock)."""
+
+    objective: Objective
+    since: float
+    last_hour: SlidingWindowCounter = field(
+        default_factory=lambda: SlidingWindowCounter(slot_seconds=15, slot_count=240)
+    )
+    budget_period: SlidingWindowCounter = field(
+        default_factory=lambda: SlidingWindowCounter(
+            slot_seconds=HOUR_SECONDS, slot_count=BUDGET_PERIOD_SECONDS // HOUR_SECONDS
+        )
+    )
+
+    def record(self, result: Result, now: float) -> None:
+        """Count a charged result at `now`."""
+        limit = self.objective.latency
+        good = result.failure is None and (limit is None or result.latency <= limit)
+        self.last_hour.add(now, good=good)
+        self.budget_period.add(now, good=good)
+
+    def status(self, now: float) -> ObjectiveStatus:
+        """Return the counts at `now`."""
+        return ObjectiveStatus(
+            objective=self.objective,
+            counts={
+                StatusWindow.FIVE_MINUTES: self.last_hour.count(now, 5 * MINUTE_SECONDS),
+                StatusWindow.HOUR: self.last_hour.count(now, HOUR_SECONDS),
+                StatusWindow.BUDGET_PERIOD: self.budget_period.count(now, BUDGET_PERIOD_SECONDS),
+            },
+            covered_seconds=min(now - self.since, BUDGET_PERIOD_SECONDS),
+        )
