@@ -1,4 +1,4 @@
-"""Stars in the place of secrets, however an answer spells them."""
+"""Redaction of secrets in text from other parties, in any encoding they may use."""
 
 import json
 import re
@@ -9,16 +9,22 @@ from urllib.parse import quote, quote_plus
 
 from requests.utils import requote_uri
 
-from probe.credentials import CREDENTIAL_NAME, MIN_KEY_CHARS
-from probe.lazy_attribute import lazy_attribute
-
 MASK = "***"
+
+# Longer parts of a secret reveal it. No secret is this short.
 MAX_UNMASKED_CHARS = 3
-"""More characters of a secret than these give something of it away; no secret is that short."""
+
+# Length of the part of a secret that is searched in all encodings. No longer part of a response is
+# stored, and encoding a secret of 1 MiB would hold the interpreter lock for ten seconds.
 MAX_SECRET_CHARS = 1024
-"""Characters of a secret that are looked for in all spellings: no more of an answer is kept, and
-for a megabyte it would take ten seconds in which nothing else runs.
-"""
+
+# A word of this length is more likely a key than an ordinary word.
+MIN_KEY_CHARS = 8
+
+# Names of headers, query parameters and JSON keys whose value is a credential.
+CREDENTIAL_NAME = re.compile(
+    "auth|cookie|credential|key|passw|secret|session|^sig$|signature|token", re.IGNORECASE
+)
 
 _REFERENCE = r"\$\{[^}]*\}"
 _NO_REFERENCE = r"\$(?!\{[^}]*\})"
@@ -27,14 +33,15 @@ _PATH = rf"(?:{_REFERENCE}|{_NO_REFERENCE}|[^?#$])*"
 _CONFIG_URL = re.compile(rf"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:{_USER})?)?({_PATH})", re.IGNORECASE)
 _URL = re.compile(r"(?:((?:[a-z][a-z0-9+.-]*:)?//)(?:[^/?#]*@)?)?([^?#]*)", re.IGNORECASE)
 
-_DIGITS = re.compile(r"(?<=%)[0-9A-F]{2}|(?<=\\u)[0-9a-f]{4}")
+_HEX_DIGITS = re.compile(r"(?<=%)[0-9A-F]{2}|(?<=\\u)[0-9a-f]{4}")
 
 _TAGS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _NAMED = {**_TAGS, '"': "&quot;"}
 _DECIMAL = {**_TAGS, '"': "&#34;", "'": "&#39;"}
 _HEX = {**_NAMED, "'": "&#x27;"}
-# Who writes HTML agrees on the tags and not on much else.
-_HTML: tuple[Mapping[int, str], ...] = tuple(
+
+# HTML escaping differs between libraries except for the characters of tags.
+_HTML_ESCAPES: tuple[Mapping[int, str], ...] = tuple(
     str.maketrans(entities)
     for entities in (
         _TAGS,
@@ -51,64 +58,72 @@ _HTML: tuple[Mapping[int, str], ...] = tuple(
 )
 
 
-def _escaping(characters: str) -> Mapping[int, str]:
-    return str.maketrans({one: f"\\u{ord(one):04x}" for one in characters})
+def _unicode_escapes(characters: str) -> Mapping[int, str]:
+    return str.maketrans({char: f"\\u{ord(char):04x}" for char in characters})
 
 
-# What of JSON is escaped on top of what must be, as it may come to stand in HTML.
-_JSON: tuple[Mapping[int, str], ...] = (
+# Characters that JSON libraries escape although JSON does not require it.
+_JSON_ESCAPES: tuple[Mapping[int, str], ...] = (
     str.maketrans({"/": "\\/"}),  # PHP
-    _escaping("<>&"),  # Go
-    _escaping("<>&='"),  # Gson
-    _escaping("<>&+'`"),  # .NET
+    _unicode_escapes("<>&"),  # Go
+    _unicode_escapes("<>&='"),  # Gson
+    _unicode_escapes("<>&+'`"),  # .NET
 )
 
 
 class Redactor:
-    """Hides secrets in what others have said. It is cheap until it has something to hide."""
+    """Replaces secrets in text by `MASK`. Spellings are computed on first use."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > MAX_UNMASKED_CHARS)
+        self._cached_spellings: list[str] | None = None
 
-    def also(self, secrets: Iterable[str]) -> Self:
-        """A mask that hides these, too."""
+    def with_secrets(self, secrets: Iterable[str]) -> Self:
+        """Return a redactor that also hides `secrets`."""
         return type(self)(self._secrets.union(secrets))
 
     def __call__(self, text: str) -> str:
-        for spelling in self._spellings:  # to compile them all would cost more than many searches
+        """Return `text` without secrets. It is no longer than `text`."""
+        # Compiling all spellings to one pattern would cost more than many searches.
+        for spelling in self._spellings():
             text = text.replace(spelling, MASK)
         return text
 
-    def cut(self, text: str, most: int) -> str:
-        """No more than so many characters of a text, and no part of a secret at the cut."""
-        # cut first: a search in megabytes would keep the interpreter from whoever measures
-        masked = self(text) if len(text) <= most else self.of_beginning(text[:most])
-        return masked[:most]
+    def truncate(self, text: str, max_chars: int) -> str:
+        """Return at most `max_chars` characters of `text`, without a part of a secret at the end.
 
-    def of_beginning(self, text: str) -> str:
-        """The same of text that was cut, perhaps in the middle of a secret."""
-        masked = self(text)
-        most = max((_overlap(masked, spelling) for spelling in self._spellings), default=0)
-        return masked[: len(masked) - most]
+        The text is cut before it is searched: a search in megabytes would hold the interpreter
+        lock and delay the measurements of other probes.
+        """
+        if len(text) <= max_chars:
+            return self(text)[:max_chars]
+        return self.redact_prefix(text[:max_chars])[:max_chars]
 
-    @lazy_attribute
+    def redact_prefix(self, text: str) -> str:
+        """Return `text` without secrets, where `text` may end in the middle of a secret."""
+        redacted = self(text)
+        overlap = max((_overlap(redacted, spelling) for spelling in self._spellings()), default=0)
+        return redacted[: len(redacted) - overlap]
+
     def _spellings(self) -> list[str]:
-        """The longest first: a secret may be a part of another."""
-        found = {
-            spelling
-            for secret in self._secrets
-            for reading in _readings(secret[:MAX_SECRET_CHARS])
-            for spelling in _spellings(reading)
-            if len(spelling) > MAX_UNMASKED_CHARS
-        }
-        return sorted(found | self._secrets, key=len, reverse=True)
+        """Return all spellings of all secrets, the longest first: one may contain another."""
+        if self._cached_spellings is None:
+            spellings = {
+                spelling
+                for secret in self._secrets
+                for decoded in _decodings(secret[:MAX_SECRET_CHARS])
+                for spelling in _spellings(decoded)
+                if len(spelling) > MAX_UNMASKED_CHARS
+            }
+            self._cached_spellings = sorted(spellings | self._secrets, key=len, reverse=True)
+        return self._cached_spellings
 
 
 NO_REDACTION = Redactor()
 
 
 def redact_json(value: Any) -> Any:
-    """JSON with stars for all that is named like a credential."""
+    """Return a JSON value with `MASK` for each value whose key is a credential's name."""
     if isinstance(value, Mapping):
         return {
             name: MASK if CREDENTIAL_NAME.search(name) else redact_json(item)
@@ -117,8 +132,13 @@ def redact_json(value: Any) -> Any:
     return [redact_json(item) for item in value] if isinstance(value, list) else value
 
 
+def redact_location(name: str, value: str) -> str:
+    """Return the value of the header `name`, without the query of a location: it may be signed."""
+    return redact_url(value) if name.lower().endswith("location") else value
+
+
 def redact_url(url: str) -> str:
-    """Return `url` without user, password, query and fragment."""
+    """Return `url` without user, password, query and fragment, in linear time."""
     return _without_secret_parts(_URL, url)
 
 
@@ -136,15 +156,8 @@ def _without_secret_parts(pattern: re.Pattern[str], url: str) -> str:
     return f"{match[1] or ''}{match[2]}" if match else ""
 
 
-def redact_location(name: str, value: str) -> str:
-    """A header's value; of one that leads somewhere without the query, in which signed links carry
-    their signature.
-    """
-    return redact_url(value) if name.lower().endswith("location") else value
-
-
-def _readings(secret: str) -> Iterator[str]:
-    """As it is, and as its bytes are read by who takes UTF-8 for Latin-1 or the other way round."""
+def _decodings(secret: str) -> Iterator[str]:
+    """Yield `secret`, and its bytes decoded as Latin-1 instead of UTF-8 and vice versa."""
     yield secret
     if not secret.isascii():
         yield secret.encode("utf-8", "replace").decode("latin-1")
@@ -152,53 +165,60 @@ def _readings(secret: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """As JSON (also within JSON), HTML, URLs, forms, base64 and Python's messages write it."""
-    as_json = _in_json(secret)
-    in_json_in_json = [again for once in as_json for again in _in_json(once)]
-    for text in (secret, *as_json, *in_json_in_json):
+    """Yield `secret` in JSON (also nested), HTML, URLs, forms, base64 and Python's repr."""
+    json_strings = _json_strings(secret)
+    nested_json = [nested for text in json_strings for nested in _json_strings(text)]
+    for text in (secret, *json_strings, *nested_json):
         yield text
-        yield from map(text.translate, _HTML)
-    for text in as_json:
-        for escaped in (text, *map(text.translate, _JSON)):
+        yield from map(text.translate, _HTML_ESCAPES)
+    for text in json_strings:
+        for escaped in (text, *map(text.translate, _JSON_ESCAPES)):
             escaped_quotes = escaped.replace('\\"', "\\u0022")
-            yield from (escaped, escaped_quotes, *map(_other_case, (escaped, escaped_quotes)))
-    sendable = secret.encode(errors="replace")
-    sent = requote_uri(secret)  # by us, in a path
-    for in_url in (quote(sendable, ""), quote(sendable), quote_plus(sendable), sent):
-        yield from (in_url, _other_case(in_url))
-    for text in (secret, *as_json):
-        yield from _in_python(text)
+            yield from (escaped, escaped_quotes, *map(_swap_hex_case, (escaped, escaped_quotes)))
+    encoded = secret.encode(errors="replace")
+    sent_path = requote_uri(secret)  # in the path of a request that this daemon sends
+    for in_url in (quote(encoded, ""), quote(encoded), quote_plus(encoded), sent_path):
+        yield from (in_url, _swap_hex_case(in_url))
+    for text in (secret, *json_strings):
+        yield from _python_reprs(text)
     if len(secret) >= MIN_KEY_CHARS:
-        yield from _in_base64(sendable)
+        yield from _base64_parts(encoded)
 
 
-def _other_case(text: str) -> str:
-    """With the digits of escapes in lower case for upper, or the other way round."""
-    return _DIGITS.sub(lambda found: found[0].swapcase(), text)
+def _swap_hex_case(text: str) -> str:
+    """Return `text` with the hexadecimal digits of its escapes in the other case."""
+    return _HEX_DIGITS.sub(lambda match: match[0].swapcase(), text)
 
 
-def _in_base64(secret: bytes) -> Iterator[str]:
-    """The characters that are the same wherever in the encoded bytes the secret stands."""
-    for before in range(3):
-        bits = 8 * (before + len(secret))
-        encoded = b64encode(bytes(before) + secret).decode()[-(-8 * before // 6) : bits // 6]
+def _base64_parts(secret: bytes) -> Iterator[str]:
+    """Yield the base64 characters of `secret` that do not depend on the bytes around it.
+
+    There are three alignments to the groups of three bytes.
+    """
+    for offset in range(3):
+        bits = 8 * (offset + len(secret))
+        encoded = b64encode(bytes(offset) + secret).decode()[-(-8 * offset // 6) : bits // 6]
         yield from (encoded, encoded.replace("+", "-").replace("/", "_"))
 
 
-def _in_python(text: str) -> Iterator[str]:
-    """As `repr` writes it, by itself and in a longer text that has both kinds of quotes."""
+def _python_reprs(text: str) -> Iterator[str]:
+    """Yield `repr` of `text` and of its bytes: alone, and in a text with both kinds of quotes."""
     yield repr(text)[1:-1]
     yield repr(f'{text}"')[1:-2]
-    as_bytes = text.encode(errors="replace")
-    yield repr(as_bytes)[2:-1]
-    yield repr(as_bytes + b'"')[2:-2]
+    encoded = text.encode(errors="replace")
+    yield repr(encoded)[2:-1]
+    yield repr(encoded + b'"')[2:-2]
 
 
-def _in_json(text: str) -> list[str]:
+def _json_strings(text: str) -> list[str]:
     return [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
 
 
 def _overlap(text: str, secret: str) -> int:
-    """How many characters at the end of a text begin a secret, if so many tell anything."""
-    longest = min(len(text), len(secret) - 1)
-    return next((n for n in range(longest, MAX_UNMASKED_CHARS, -1) if text.endswith(secret[:n])), 0)
+    """Return the number of characters at the end of `text` that are the beginning of `secret`.
+
+    Overlaps that reveal too little to matter count as 0.
+    """
+    max_chars = min(len(text), len(secret) - 1)
+    lengths = range(max_chars, MAX_UNMASKED_CHARS, -1)
+    return next((length for length in lengths if text.endswith(secret[:length])), 0)

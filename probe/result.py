@@ -1,17 +1,31 @@
-"""The words that cross rooms.
+"""Result of one probe run, and the enums that label it.
 
-An enum's value is its label value in the metrics and its name in the JSON, so that code, metrics
-and documentation cannot drift apart. Nothing here does anything.
+The value of an enum member is its label value in the metrics and its name in the JSON.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+
+class _DescribedEnum(StrEnum):
+    """Enum whose members carry a `description`, from which docs/metrics.md is generated."""
+
+    _value_: str
+    description: str
+
+    def __new__(cls, value: str, description: str = "") -> Self:
+        # The default is for calls that look a member up: Reason("dns").
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
 
 
 class Phase(StrEnum):
-    """What a probe is doing, in the order in which it happens."""
+    """Phase of a request, in the order of their occurrence."""
 
     DNS = "dns"
     CONNECT = "connect"
@@ -22,14 +36,14 @@ class Phase(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Which of the two latency histograms a result goes to."""
+    """Outcome of a run: one latency histogram for each."""
 
     SUCCESS = "success"
     FAILURE = "failure"
 
 
 class Component(StrEnum):
-    """What a server says it spent its time on."""
+    """Part of the server's processing time, as reported by the server."""
 
     QUEUE = "queue"
     PREPROCESS = "preprocess"
@@ -39,51 +53,66 @@ class Component(StrEnum):
     TOTAL = "total"
 
 
-class Reason(StrEnum):
-    """Why a probe failed. A closed set: dashboards and routes may rely on it."""
+class Reason(_DescribedEnum):
+    """Reason of a failure. A closed set: dashboards and alert routes may rely on it."""
 
-    DNS = "dns"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    RESET = "reset"
-    TLS = "tls"
-    PROTOCOL = "protocol"
-    PROXY = "proxy"
-    TOO_LARGE = "too_large"
-    DENIED = "denied"
-    CONNECT_TIMEOUT = "connect_timeout"
-    TLS_TIMEOUT = "tls_timeout"
-    SEND_TIMEOUT = "send_timeout"
-    FIRST_BYTE_TIMEOUT = "first_byte_timeout"
-    BODY_TIMEOUT = "body_timeout"
-    HTTP_3XX = "http_3xx"
-    HTTP_401_403 = "http_401_403"
-    HTTP_4XX = "http_4xx"
-    HTTP_5XX = "http_5xx"
-    RATE_LIMITED = "rate_limited"
-    OVERLOADED = "overloaded"
-    ASSERTION = "assertion"
-    INTERNAL = "internal"
-    STARTUP = "startup"
+    DNS = "dns", "The name does not exist, or the lookup took until the deadline."
+    REFUSED = "refused", "The connection was refused."
+    UNREACHABLE = "unreachable", "There is no route to the address."
+    RESET = (
+        "reset",
+        "The connection was reset during the handshake, the request or the response.",
+    )
+    TLS = "tls", "The certificate is invalid, or the handshake failed."
+    PROTOCOL = "protocol", "The response is not valid HTTP, or it is incomplete."
+    PROXY = "proxy", "The proxy refused the request, or cannot be reached."
+    TOO_LARGE = "too_large", "The body is larger than `max_bytes`."
+    DENIED = "denied", "`networks` does not permit the address."
+    CONNECT_TIMEOUT = "connect_timeout", "The deadline passed while connecting."
+    TLS_TIMEOUT = "tls_timeout", "The deadline passed during the TLS handshake."
+    SEND_TIMEOUT = "send_timeout", "The deadline passed while sending the request."
+    FIRST_BYTE_TIMEOUT = (
+        "first_byte_timeout",
+        "The deadline passed before the response began: usually a slow model.",
+    )
+    BODY_TIMEOUT = "body_timeout", "The deadline passed while receiving the response."
+    HTTP_3XX = (
+        "http_3xx",
+        "A redirect not followed: `redirects` is used up or 0, or it takes the body elsewhere.",
+    )
+    HTTP_401_403 = "http_401_403", "Status 401 or 403: the credentials are wrong."
+    HTTP_4XX = "http_4xx", "Another status 4xx: the request is wrong."
+    HTTP_5XX = "http_5xx", "Status 5xx: the model server failed."
+    RATE_LIMITED = "rate_limited", "Status 429."
+    OVERLOADED = "overloaded", "Status 503 or 529."
+    ASSERTION = "assertion", "The response does not meet `expect`."
+    INTERNAL = (
+        "internal",
+        "The daemon or its host failed: no thread, no file descriptor, a missing secret.",
+    )
+    STARTUP = "startup", "The model has not succeeded yet, and `startup_grace` has not elapsed."
 
     @property
-    def charged(self) -> bool:
-        """Whether the failure is the target's: it is observed in the histograms."""
+    def counts_against_slo(self) -> bool:
+        """False for failures that are not the target's: they are not in the histograms."""
         return self not in (Reason.INTERNAL, Reason.STARTUP)
 
 
-class SkipReason(StrEnum):
-    """Why a tick of the grid did not become a request."""
+class SkipReason(_DescribedEnum):
+    """Reason why a due time of the schedule caused no request."""
 
-    OVERLAP = "overlap"
-    LATE = "late"
-    PAUSED = "paused"
-    SHUTDOWN = "shutdown"
+    OVERLAP = "overlap", "The probe already has the maximum number of requests in flight."
+    LATE = (
+        "late",
+        "The daemon's host was too busy: the tick was late by half an interval, or by a second.",
+    )
+    PAUSED = "paused", "Probing is paused by `/-/pause`."
+    SHUTDOWN = "shutdown", "The daemon is shutting down."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a probe failed: the label for machines, and a sentence for people."""
+    """Reason of a failure, with a sentence that describes it."""
 
     reason: Reason
     detail: str
@@ -91,9 +120,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectHop:
-    """One request of a chain of redirects: where it went and what it cost (seconds by phase).
+    """One request of a redirect chain, with its phases in seconds.
 
-    The URL is without user, password and query; the status is None where no answer came.
+    `url` is without user, password and query. `status` is None without a response.
     """
 
     url: str
@@ -103,7 +132,7 @@ class RedirectHop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """What an answer looked like: its headers and the beginning of its body, secrets masked."""
+    """Headers and beginning of the body of a response, with secrets redacted."""
 
     headers: Mapping[str, str]
     body: str
@@ -111,7 +140,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one probe came to. Times are seconds; a failed probe is a result like any other."""
+    """Result of one probe run, successful or failed. All times are in seconds."""
 
     probe: str
     started: datetime
@@ -121,22 +150,25 @@ class Result:
     status: int | None = None
     server: Mapping[Component, float] = field(default_factory=dict)
     server_ignored: int = 0
-    """Times that the server told and that made no sense."""
+    """Number of times reported by the server that were invalid."""
     hops: tuple[RedirectHop, ...] = ()
-    """The redirects that were followed."""
-    landing: RedirectHop | None = None
-    """Where they led: the last request, if there was one before."""
+    """The redirects that were followed, without the last request."""
+    final_hop: RedirectHop | None = None
+    """The last request of a redirect chain. None without redirects."""
     clock: str = "user"
     correction: float = 0.0
+    """Time of the run that is not part of the latency: scheduling delays of this process."""
     merged_reads: int = 0
     size: int = 0
+    """Bytes of the body as sent by the server."""
     certificate_not_after: float | None = None
+    """Expiry of the server's certificate (Unix time)."""
     excerpt: Excerpt | None = None
-    """What came back, where the probe failed: not for everybody's eyes."""
+    """Excerpt of the response to a failed probe. Only for authenticated users."""
 
     @property
     def latency(self) -> float:
-        """What a client would have felt: the sum of the phases, those of every hop included."""
+        """The latency that a client experiences: the sum of all phases, including redirects."""
         return sum(self.phases.values())
 
     @property

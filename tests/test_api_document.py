@@ -47,7 +47,7 @@ def rich() -> Result:
         due=datetime.now(UTC),
         server={Component.QUEUE: 0.01},
         hops=(asked,),
-        landing=asked,
+        final_hop=asked,
         certificate_not_after=2e9,
     )
 

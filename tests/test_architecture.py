@@ -28,14 +28,14 @@ EDGES: dict[str, set[str]] = {
     "server": {"config", "history", "metrics", "serialization", "slo"},
     "check": {"config", "metrics", "prober", "scheduler", "slo"},
     "scheduler": {"config", "daemon", "history", "metrics", "prober", "server"},
-    "prober": {"config", "credentials", "http", "lazy_attribute"},
-    "http": {"config", "credentials"},
+    "prober": {"config", "http"},
+    "http": {"config"},
     "metrics": {"config", "scheduler"},
     "history": {"config", "slo"},
     "serialization": set(),
     "config": set(),
     "slo": set(),
-    "redaction": {"credentials", "lazy_attribute"},
+    "redaction": set(),
     "demo": set(),
 }
 

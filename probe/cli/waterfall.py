@@ -69,7 +69,7 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
 
 def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
     """Yield the bars of the request, or of each request in a chain of redirects below its URL."""
-    if not result.landing:
+    if not result.final_hop:
         yield from _bars(result.phases, 0.0, scale, result.server)
         return
     begin = 0.0
@@ -77,8 +77,8 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
         yield _hop_title(hop)
         yield from _bars(hop.phases, begin, scale, {})
         begin += sum(hop.phases.values())
-    yield _hop_title(result.landing)
-    yield from _bars(result.landing.phases, begin, scale, result.server)
+    yield _hop_title(result.final_hop)
+    yield from _bars(result.final_hop.phases, begin, scale, result.server)
 
 
 def _hop_title(hop: RedirectHop) -> str:

@@ -133,7 +133,7 @@ class _ProbeState:
             self.failures.record_success()
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
-        if result.failure is None or result.failure.reason.charged:
+        if result.failure is None or result.failure.reason.counts_against_slo:
             for objective in self.objectives:
                 objective.record(result, now)
 

@@ -1,4 +1,4 @@
-"""Redirects, where the config allows them, by the rules of requests."""
+"""Redirects, if the config allows them, with the rules of requests."""
 
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -9,47 +9,48 @@ from probe.http.connection import DEFAULT_PORTS
 from probe.http.errors import RedirectError
 from probe.http.request import RequestBuilder
 
+# RFC 9110, 4.1 recommends to support at least 8,000 characters.
 MAX_URL_CHARS = 8 * 1024
-"""Characters of a URL that is followed; everybody supports 8,000 (RFC 9110, 4.1)."""
 
 
 class Redirects:
-    """Says where an answer sends the client on to."""
+    """Builds the requests that follow redirects."""
 
-    def __init__(self, maker: RequestBuilder, allowed: int) -> None:
-        self._maker = maker
-        self._allowed = allowed
-        self._rules = requests.Session()
+    def __init__(self, request_builder: RequestBuilder, max_redirects: int) -> None:
+        self._request_builder = request_builder
+        self._max_redirects = max_redirects
+        self._session = requests.Session()
 
-    def next(
+    def next_request(
         self, response: requests.Response, *, followed: int
     ) -> requests.PreparedRequest | None:
-        """The request that follows an answer, or None where it is the last.
+        """Return the request that follows `response`, or None if the response is final.
 
-        Raises RedirectRefused where there is one more than is allowed, or one that cannot be
-        followed. Without any allowed, a redirect is an answer like others: `expect` judges it.
+        `followed` is the number of redirects before. If the config allows no redirects, a redirect
+        is final, and `expect` decides. Raises RedirectError if there are too many redirects or the
+        target is invalid.
         """
-        if not self._allowed or not response.is_redirect:
+        if not self._max_redirects or not response.is_redirect:
             return None
-        if followed >= self._allowed:
-            raise RedirectError(f"more than {self._allowed} redirects (`redirects`)")
+        if followed >= self._max_redirects:
+            raise RedirectError(f"more than {self._max_redirects} redirects (`redirects`)")
         request = response.request.copy()
-        request.url = self._target(response)
-        self._rules.rebuild_method(request, response)
+        request.url = self._target_url(response)
+        self._session.rebuild_method(request, response)
         if response.status_code not in (307, 308):
-            _drop_body(request)
-        if self._rules.should_strip_auth(response.url, request.url):
+            _remove_body(request)
+        if self._session.should_strip_auth(response.url, request.url):
             if request.body:
                 status = response.status_code
                 raise RedirectError(f"a redirect ({status}) that takes the body to another host")
-            self._maker.strip(request)
+            self._request_builder.remove_private_headers(request)
         return request
 
-    def _target(self, response: requests.Response) -> str:
+    def _target_url(self, response: requests.Response) -> str:
         try:
-            target = self._rules.get_redirect_target(response) or ""
-            url = _absolute(response.url, target)
-        except ValueError:  # also of text that is not UTF-8, and of ports that are none
+            target = self._session.get_redirect_target(response) or ""
+            url = _absolute_url(response.url, target)
+        except ValueError:  # also for text that is not UTF-8, and for invalid ports
             message = "a redirect to something that is not an http or https URL"
             raise RedirectError(message) from None
         if len(url) > MAX_URL_CHARS:
@@ -57,8 +58,8 @@ class Redirects:
         return url
 
 
-def _absolute(base: str, target: str) -> str:
-    """Raises ValueError unless host, port and scheme make sense."""
+def _absolute_url(base: str, target: str) -> str:
+    """Return `target` relative to `base`. Raises ValueError unless it is an http or https URL."""
     url = urldefrag(urljoin(base, requote_uri(target))).url
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.port == 0:
@@ -66,7 +67,7 @@ def _absolute(base: str, target: str) -> str:
     return url
 
 
-def _drop_body(request: requests.PreparedRequest) -> None:
+def _remove_body(request: requests.PreparedRequest) -> None:
     request.body = None
     for name in ("Content-Length", "Content-Type", "Transfer-Encoding"):
         request.headers.pop(name, None)

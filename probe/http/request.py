@@ -1,4 +1,4 @@
-"""The request of a probe: prepared once, and again when a secret in it has changed."""
+"""Request of a probe: built once, and again when a secret in it has changed."""
 
 import re
 from collections.abc import Iterator
@@ -8,157 +8,160 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
-from probe import __version__, credentials
+from probe import __version__
 from probe.config.schema import ConnectionMode, Probe
 from probe.config.secrets import RecordingResolver, SecretError, Secrets, resolve_json
+from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
 from probe.redaction import Redactor
 
+# Configured headers that are sent to another host, unless they contain a reference. Any other
+# header may identify the client.
 CROSS_ORIGIN_SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 )
-"""Headers of the config that go along to another host, unless they hold a reference. Of all others
-nobody knows what they tell it.
-"""
 
-_NO_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_INVALID_HEADER_CHAR = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What the config says, with the secrets of this moment in it."""
+class _ResolvedConfig:
+    """The request's part of the config with the current values of its references."""
 
     url: str
     proxy: str | None
     headers: tuple[tuple[str, str], ...]
     body: Any
-    addressed: frozenset[str]
-    """What the references in URLs and headers stand for."""
-    contained: frozenset[str]
-    """What those in the body stand for."""
+    address_secrets: frozenset[str]
+    """Values of the references in URLs and headers."""
+    body_secrets: frozenset[str]
+    """Values of the references in the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltRequest:
-    """A request, the URL of the proxy that it goes through, and what hides the secrets in it and
-    in what is expected of the answer.
-    """
+    """A request and its proxy. `redactor` hides the secrets of the request and of `expect`."""
 
     request: requests.PreparedRequest
     proxy: SplitResult | None
-    mask: Redactor
+    redactor: Redactor
 
 
 class RequestBuilder:
-    """Makes the first request of each run of a probe."""
+    """Builds the first request of each run of one probe."""
 
     def __init__(self, probe: Probe, secrets: Secrets) -> None:
-        """Raises OSError when the body's file cannot be read."""
+        """Raises OSError if the body's file cannot be read."""
         self._probe = probe
         self._secrets = secrets
-        self._file = probe.body_file.read_bytes() if probe.body_file else None
-        self._made: tuple[_Said, BuiltRequest] | None = None
+        self._file_body = probe.body_file.read_bytes() if probe.body_file else None
+        self._last: tuple[_ResolvedConfig, BuiltRequest] | None = None
 
-    def make(self) -> BuiltRequest:
-        """Raises SecretError when a secret is gone or no good."""
-        said = self._said()
-        made = self._made
-        if made is None or made[0] != said:
-            made = self._made = (said, self._prepare(said))
-        return made[1]
+    def build(self) -> BuiltRequest:
+        """Return the request with the current secrets. Raises SecretError if one is unusable."""
+        config = self._resolve()
+        last = self._last
+        if last is None or last[0] != config:
+            last = self._last = (config, self._build(config))
+        return last[1]
 
-    def _said(self) -> _Said:
-        probe, address, content = (
-            self._probe,
-            RecordingResolver(self._secrets),
-            RecordingResolver(self._secrets),
-        )
-        return _Said(
-            url=probe.url.resolve(address),
-            proxy=probe.proxy.resolve(address) if probe.proxy else None,
-            headers=tuple((name, value.resolve(address)) for name, value in probe.headers.items()),
-            body=probe.body.resolve(content)
-            if probe.body
-            else resolve_json(probe.json_body, content),
-            addressed=frozenset(address.values),
-            contained=frozenset(content.values),
-        )
-
-    def _prepare(self, said: _Said) -> BuiltRequest:
-        request = self._request(said)
-        proxy = _split(said.proxy, "http") if said.proxy else None
-        mask = Redactor(_secrets(said, request, proxy)).also(self._probe.expect.secrets)
-        return BuiltRequest(request=request, proxy=proxy, mask=mask)
-
-    def _request(self, said: _Said) -> requests.PreparedRequest:
-        probe = self._probe
-        _split(said.url, "http", "https")
-        keep = probe.connection is ConnectionMode.REUSE
-        ours = {
-            "User-Agent": f"inference-probe/{__version__}",
-            "Accept": "*/*",
-            "Connection": "keep-alive" if keep else "close",
-        }
-        request = _prepare(
-            probe.method,
-            said.url,
-            data=self._file if self._file is not None else said.body if probe.body else None,
-            json=None if probe.body else said.body,
-        )
-        written = {name.lower() for name, _ in said.headers}
-        for name, value in ours.items():
-            if name.lower() not in written:
-                request.headers[name] = value
-        for name, value in said.headers:
-            if _NO_HEADER.search(value):
-                raise SecretError(f"the header {name} has by now what no header can have in it")
-            request.headers[name] = value
-        return request
-
-    def strip(self, request: requests.PreparedRequest) -> None:
-        """Take out of a request to another host whatever could tell it a secret."""
+    def remove_private_headers(self, request: requests.PreparedRequest) -> None:
+        """Remove the headers that may identify the client, before a redirect to another host."""
         for name, value in self._probe.headers.items():
             if value.has_references or name.lower() not in CROSS_ORIGIN_SAFE_HEADERS:
                 request.headers.pop(name, None)
-        request.headers.pop("Authorization", None)  # also made from a user in the URL
+        request.headers.pop("Authorization", None)  # requests makes one from the URL's user
+
+    def _resolve(self) -> _ResolvedConfig:
+        probe = self._probe
+        address = RecordingResolver(self._secrets)
+        body = RecordingResolver(self._secrets)
+        return _ResolvedConfig(
+            url=probe.url.resolve(address),
+            proxy=probe.proxy.resolve(address) if probe.proxy else None,
+            headers=tuple((name, value.resolve(address)) for name, value in probe.headers.items()),
+            body=probe.body.resolve(body) if probe.body else resolve_json(probe.json_body, body),
+            address_secrets=frozenset(address.values),
+            body_secrets=frozenset(body.values),
+        )
+
+    def _build(self, config: _ResolvedConfig) -> BuiltRequest:
+        request = self._prepare(config)
+        proxy = _split_url(config.proxy, "http") if config.proxy else None
+        redactor = Redactor(_find_secrets(config, request, proxy))
+        return BuiltRequest(
+            request=request,
+            proxy=proxy,
+            redactor=redactor.with_secrets(self._probe.expect.secrets),
+        )
+
+    def _prepare(self, config: _ResolvedConfig) -> requests.PreparedRequest:
+        probe = self._probe
+        _split_url(config.url, "http", "https")
+        text_body = config.body if probe.body else None
+        request = _prepare(
+            probe.method,
+            config.url,
+            data=text_body if self._file_body is None else self._file_body,
+            json=None if probe.body else config.body,
+        )
+        configured = {name.lower() for name, _ in config.headers}
+        for name, value in self._default_headers().items():
+            if name.lower() not in configured:
+                request.headers[name] = value
+        for name, value in config.headers:
+            if _INVALID_HEADER_CHAR.search(value):
+                raise SecretError(f"the header {name} has a value with an invalid character")
+            request.headers[name] = value
+        return request
+
+    def _default_headers(self) -> dict[str, str]:
+        reuse = self._probe.connection is ConnectionMode.REUSE
+        return {
+            "User-Agent": f"inference-probe/{__version__}",
+            "Accept": "*/*",
+            "Connection": "keep-alive" if reuse else "close",
+        }
 
 
-def _secrets(
-    said: _Said, request: requests.PreparedRequest, proxy: SplitResult | None
+def _find_secrets(
+    config: _ResolvedConfig, request: requests.PreparedRequest, proxy: SplitResult | None
 ) -> Iterator[str]:
-    """What an answer may say again of its request and nobody else may know."""
-    yield from said.contained
-    for value in said.addressed:
-        yield from credentials.reference_secrets(value)
-    yield from credentials.request_secrets(request)
-    yield from credentials.userinfo_secrets(urlsplit(said.url))
-    if isinstance(said.body, str):
-        yield from credentials.body_secrets(said.body)
-    yield from credentials.json_secrets(said.body)
+    """Yield the secrets of a request that a response may repeat."""
+    yield from config.body_secrets
+    for value in config.address_secrets:
+        yield from request_secrets.reference_secrets(value)
+    yield from request_secrets.request_secrets(request)
+    yield from request_secrets.userinfo_secrets(urlsplit(config.url))
+    if isinstance(config.body, str):
+        yield from request_secrets.body_secrets(config.body)
+    yield from request_secrets.json_secrets(config.body)
     if proxy:
-        yield from credentials.userinfo_secrets(proxy)
-        yield from credentials.header_secrets(proxy_authorization(proxy) or "")
+        yield from request_secrets.userinfo_secrets(proxy)
+        yield from request_secrets.header_secrets(proxy_authorization(proxy) or "")
 
 
 def _prepare(method: str, url: str, **body: Any) -> requests.PreparedRequest:
     try:
         return requests.Request(method, url, **body).prepare()
-    except requests.RequestException:  # which shows it
-        raise _no_url() from None
+    except requests.RequestException:  # its message quotes the URL
+        raise _invalid_url() from None
 
 
-def _no_url() -> SecretError:
-    """Does not show the URL: it was one when the config was read."""
-    return SecretError("a value that `url` or `proxy` refers to has changed: it is no URL now")
+def _invalid_url() -> SecretError:
+    """Return an error that does not quote the URL. It was valid when the config was read."""
+    return SecretError(
+        "a value that `url` or `proxy` refers to has changed: the result is not a valid URL"
+    )
 
 
-def _split(url: str, *schemes: str) -> SplitResult:
-    """Raises SecretError where it is no URL of these schemes."""
+def _split_url(url: str, *schemes: str) -> SplitResult:
+    """Return the parts of `url`. Raises SecretError unless it is a URL of one of `schemes`."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise _no_url()
+        raise _invalid_url()
     return parts

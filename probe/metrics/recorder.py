@@ -157,7 +157,7 @@ class Recorder:
                     if component not in record.server:
                         record.server[component] = Histogram(record.coarse_bounds)
                     record.server[component].observe(seconds)
-            if result.failure is None or result.failure.reason.charged:
+            if result.failure is None or result.failure.reason.counts_against_slo:
                 record.latency[result.outcome].observe(result.latency)
                 self._correction.observe(result.correction)
 

@@ -1,4 +1,4 @@
-"""Pure judges of an answer: what the config expects of it, and what it was."""
+"""Evaluation of a response against `expect`. Pure functions."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,159 +7,184 @@ from typing import Any
 
 from probe.config.regex import TimedRegex
 from probe.config.schema import Condition, Expect
-from probe.credentials import CREDENTIAL_NAME
 from probe.prober import classify
-from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
-from probe.prober.response import BodyDecodeError, JsonQuery, ProbeResponse, compile_query
-from probe.redaction import MASK, NO_REDACTION, Redactor, redact_json, redact_location
+from probe.prober.response import (
+    MAX_CPU_SECONDS,
+    BodyDecodeError,
+    CpuBudget,
+    JsonQuery,
+    ProbeResponse,
+    compile_query,
+)
+from probe.redaction import (
+    CREDENTIAL_NAME,
+    MASK,
+    NO_REDACTION,
+    Redactor,
+    redact_json,
+    redact_location,
+)
 from probe.result import Failure, Reason
 
-MAX_SHOWN_CHARS = 80
-"""Characters of a value that is not as expected."""
+# Characters of an actual value in a detail.
+MAX_VALUE_CHARS = 80
 
 _TOO_LONG = f"takes too long, more than {MAX_CPU_SECONDS:g} s"
 
 
 class Assertions:
-    """The expectations of one probe, ready to be held against an answer."""
+    """The compiled `expect` of one probe."""
 
     def __init__(self, expect: Expect) -> None:
         self._expect = expect
-        self._json = tuple(
-            (path, compile_query(path), when) for path, when in expect.json_paths.items()
+        self._json_conditions = tuple(
+            (path, compile_query(path), condition) for path, condition in expect.json_paths.items()
         )
 
-    def __call__(self, observed: ProbeResponse, mask: Redactor = NO_REDACTION) -> Failure | None:
-        """None when all is as expected, else the first thing that is not: anybody may read it,
-        so the mask hides the secrets of the request and of what is expected.
+    def evaluate(
+        self, response: ProbeResponse, redactor: Redactor = NO_REDACTION
+    ) -> Failure | None:
+        """Return the first assertion that fails, or None.
+
+        Details are public: `redactor` must hide the secrets of the request and of `expect`.
         """
-        if not self._expect.allows(observed.status):
-            reason = classify.classify_status(observed.status)
-            return Failure(reason=reason, detail=f"the answer has the status {observed.status}")
+        if not self._expect.allows(response.status):
+            reason = classify.classify_status(response.status)
+            return Failure(reason=reason, detail=f"the response has the status {response.status}")
         try:
-            self._check(observed, _Hearing(mask, CpuBudget()))
-        except _Unexpected as unexpected:
-            detail = classify.on_one_line(str(unexpected))
-            return Failure(reason=Reason.ASSERTION, detail=detail)
+            self._evaluate(response, _Evaluation(redactor, CpuBudget()))
+        except _AssertionFailed as failed:
+            return _failure(classify.to_one_line(str(failed)))
         except BodyDecodeError as error:
-            detail = mask.cut(str(error), classify.MAX_MESSAGE_CHARS)
-            return Failure(reason=Reason.ASSERTION, detail=detail)
+            return _failure(redactor.truncate(str(error), classify.MAX_MESSAGE_CHARS))
         except RecursionError:
-            return Failure(reason=Reason.ASSERTION, detail="the body's JSON is nested too deeply")
+            return _failure("the body's JSON is nested too deeply")
         return None
 
-    def _check(self, observed: ProbeResponse, hearing: "_Hearing") -> None:
+    def _evaluate(self, response: ProbeResponse, evaluation: "_Evaluation") -> None:
         for name, condition in self._expect.headers.items():
-            value = observed.headers.get(name)
-            found = [] if value is None else [_HeaderText(value)]
-            hearing.hold(condition, found, f"the header {name}")
+            value = response.headers.get(name)
+            values = [] if value is None else [_HeaderText(value)]
+            evaluation.check_values(condition, values, f"the header {name}")
         if self._expect.body_matches:
-            text = observed.content.decode(errors="replace")
-            hearing.search(self._expect.body_matches, text)
-        for path, find, condition in self._json:
-            hearing.hold(condition, hearing.find(find, observed.document, path), path)
+            text = response.content.decode(errors="replace")
+            evaluation.check_body(self._expect.body_matches, text)
+        for path, query, condition in self._json_conditions:
+            values = evaluation.query(query, response.document, path)
+            evaluation.check_values(condition, values, path)
 
 
-class _Unexpected(Exception):
-    """An expectation that does not hold, in words."""
+def _failure(detail: str) -> Failure:
+    return Failure(reason=Reason.ASSERTION, detail=detail)
+
+
+class _AssertionFailed(Exception):
+    """An assertion does not hold. The message is for users."""
 
 
 class _HeaderText(str):
-    """A header's value: its numbers are text, too; those of JSON are not."""
+    """Value of a header: its numbers are text, unlike those of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Hearing:
-    """One answer before its judges, who have no more time than so much for it.
+class _Evaluation:
+    """Evaluates one response within a CPU budget. Messages of its exceptions are redacted.
 
-    What they raise is for anybody to read.
+    `place` in the methods below is the part of the response that a value is from, for messages.
     """
 
-    mask: Redactor
-    patience: CpuBudget
+    redactor: Redactor
+    budget: CpuBudget
 
-    def search(self, pattern: TimedRegex, body: str) -> None:
+    def check_body(self, pattern: TimedRegex, body: str) -> None:
+        """Raise unless `pattern` matches somewhere in `body`."""
         if not self._matches(pattern, body, "the body"):
-            raise _Unexpected(f"the body {self._cut(_mismatch(pattern))}")
+            raise _AssertionFailed(f"the body {self._truncate(_no_match_message(pattern))}")
 
-    def find(self, find: JsonQuery, document: Any, path: str) -> list[Any]:
+    def query(self, query: JsonQuery, document: Any, path: str) -> list[Any]:
+        """Return the values at `path`."""
         try:
-            return find(document, self.patience)
+            return query(document, self.budget)
         except TimeoutError:
-            raise _Unexpected(f"looking for {path} in the body {_TOO_LONG}") from None
+            raise _AssertionFailed(f"looking for {path} in the body {_TOO_LONG}") from None
 
-    def hold(self, condition: Condition, found: list[Any], where: str) -> None:
-        """Raise unless there is a value and every value that was found meets the condition."""
-        if condition.exists is not None and condition.exists is not bool(found):
-            raise _Unexpected(f"{where} is {'missing' if condition.exists else 'there'}")
+    def check_values(self, condition: Condition, values: list[Any], place: str) -> None:
+        """Raise unless there is a value and every value meets the condition."""
+        if condition.exists is not None and condition.exists is not bool(values):
+            raise _AssertionFailed(f"{place} is {'missing' if condition.exists else 'there'}")
         if condition.exists is False:
             return
-        if not found:
-            raise _Unexpected(f"{where} is missing")
-        for value in found:
-            self._meet(condition, value, where)
+        if not values:
+            raise _AssertionFailed(f"{place} is missing")
+        for value in values:
+            self._check_value(condition, value, place)
 
-    def _meet(self, condition: Condition, value: Any, where: str) -> None:
-        for operator, wanted in condition.operators.items():
-            complaint = self._complaint(operator, value, wanted, where)
-            if complaint:
-                raise _Unexpected(f"{where} is {self._shown(value, where)}, {self._cut(complaint)}")
+    def _check_value(self, condition: Condition, value: Any, place: str) -> None:
+        for operator, expected in condition.operators.items():
+            message = self._mismatch_message(operator, value, expected, place)
+            if message:
+                actual = self._public_value(value, place)
+                raise _AssertionFailed(f"{place} is {actual}, {self._truncate(message)}")
 
-    def _complaint(self, operator: str, value: Any, wanted: Any, where: str) -> str | None:
+    def _mismatch_message(self, operator: str, value: Any, expected: Any, place: str) -> str | None:
+        """Return what is wrong with `value`, or None if the operator holds."""
         if operator != "matches":
-            return _COMPLAINTS[operator](value, wanted)
+            return _OPERATORS[operator](value, expected)
         text = value if isinstance(value, str) else json.dumps(value)
-        return None if self._matches(wanted, text, where) else f"which {_mismatch(wanted)}"
+        if self._matches(expected, text, place):
+            return None
+        return f"which {_no_match_message(expected)}"
 
-    def _matches(self, pattern: TimedRegex, text: str, where: str) -> bool:
+    def _matches(self, pattern: TimedRegex, text: str, place: str) -> bool:
         try:
-            return pattern.search(text, timeout=self.patience.left())
+            return pattern.search(text, timeout=self.budget.remaining())
         except TimeoutError:
-            what = self._cut(f'matching {where} with "{pattern.text}"')
-            raise _Unexpected(f"{what} {_TOO_LONG}") from None
+            activity = self._truncate(f'matching {place} with "{pattern.text}"')
+            raise _AssertionFailed(f"{activity} {_TOO_LONG}") from None
 
-    def _shown(self, value: Any, where: str) -> str:
-        """A value, unless it is what a server tells to none but its client."""
-        if CREDENTIAL_NAME.search(where):
+    def _public_value(self, value: Any, place: str) -> str:
+        """Return `value` as JSON, or a mask if `place` is named like a credential."""
+        if CREDENTIAL_NAME.search(place):
             return MASK
         if isinstance(value, _HeaderText):
-            value = redact_location(where, value)
-        return self.mask.cut(json.dumps(redact_json(value)), MAX_SHOWN_CHARS)
+            value = redact_location(place, value)
+        return self.redactor.truncate(json.dumps(redact_json(value)), MAX_VALUE_CHARS)
 
-    def _cut(self, words: str) -> str:
-        """Those of the config, in which somebody may expect a megabyte."""
-        return self.mask.cut(words, classify.MAX_MESSAGE_CHARS)
+    def _truncate(self, message: str) -> str:
+        """Return a message that quotes the config, in which a value may have a megabyte."""
+        return self.redactor.truncate(message, classify.MAX_MESSAGE_CHARS)
 
 
-def _mismatch(pattern: TimedRegex) -> str:
+def _no_match_message(pattern: TimedRegex) -> str:
     return f'does not match "{pattern.text}"'
 
 
-def _differs(value: Any, wanted: Any) -> str | None:
-    return None if _same(value, wanted) else f"not {json.dumps(wanted)}"
+def _not_equal(value: Any, expected: Any) -> str | None:
+    return None if _json_equal(value, expected) else f"not {json.dumps(expected)}"
 
 
-def _is_none_of(value: Any, wanted: tuple[Any, ...]) -> str | None:
-    fits = any(_same(value, one) for one in wanted)
-    return None if fits else f"none of {json.dumps(list(wanted))}"
+def _not_in(value: Any, options: tuple[Any, ...]) -> str | None:
+    if any(_json_equal(value, option) for option in options):
+        return None
+    return f"none of {json.dumps(list(options))}"
 
 
-def _is_less(value: Any, least: float) -> str | None:
-    number = _number(value)
+def _below_min(value: Any, minimum: float) -> str | None:
+    number = _to_number(value)
     if number is None:
         return "not a number"
-    return None if number >= least else f"less than {least:g}"
+    return None if number >= minimum else f"less than {minimum:g}"
 
 
-def _is_more(value: Any, most: float) -> str | None:
-    number = _number(value)
+def _above_max(value: Any, maximum: float) -> str | None:
+    number = _to_number(value)
     if number is None:
         return "not a number"
-    return None if number <= most else f"more than {most:g}"
+    return None if number <= maximum else f"more than {maximum:g}"
 
 
-def _number(value: Any) -> float | None:
-    """A JSON number, or a header's text that is one."""
+def _to_number(value: Any) -> float | None:
+    """Return the number of a JSON number or of a header's text, otherwise None."""
     if isinstance(value, bool) or not isinstance(value, (int, float, _HeaderText)):
         return None
     try:
@@ -168,19 +193,22 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _same(value: Any, wanted: Any) -> bool:
-    """Equality of JSON: true is not 1, at any depth, and 1 is 1.0."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in value)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return bool(value == wanted) and isinstance(value, bool) is isinstance(wanted, bool)
+def _json_equal(value: Any, expected: Any) -> bool:
+    """Compare JSON values: at any depth, true is not 1, and 1 is 1.0."""
+    if isinstance(value, dict) and isinstance(expected, dict):
+        return value.keys() == expected.keys() and all(
+            _json_equal(value[key], expected[key]) for key in value
+        )
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_json_equal, value, expected))
+    return bool(value == expected) and isinstance(value, bool) is isinstance(expected, bool)
 
 
-_COMPLAINTS: Mapping[str, Callable[[Any, Any], str | None]] = {
-    "equals": _differs,
-    "in": _is_none_of,
-    "exists": lambda _value, _wanted: None,  # it was found
-    "min": _is_less,
-    "max": _is_more,
+# Each function returns what is wrong with a value, or None.
+_OPERATORS: Mapping[str, Callable[[Any, Any], str | None]] = {
+    "equals": _not_equal,
+    "in": _not_in,
+    "exists": lambda _value, _expected: None,  # checked before, for all values together
+    "min": _below_min,
+    "max": _above_max,
 }

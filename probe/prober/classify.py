@@ -1,4 +1,4 @@
-"""Why a probe failed: one table from the phase and the exception to the reason."""
+"""Classification of exceptions and status codes as reasons of failures."""
 
 import socket
 import ssl
@@ -14,7 +14,13 @@ from probe.http.errors import (
 from probe.redaction import NO_REDACTION, Redactor
 from probe.result import Failure, Phase, Reason
 
-_TIMEOUTS = {
+# Characters of an exception's message in a detail.
+MAX_MESSAGE_CHARS = 200
+
+# Characters of an invalid response in a detail. It may be part of a body, and details are public.
+MAX_GARBAGE_CHARS = 16
+
+_TIMEOUT_REASONS = {
     Phase.DNS: Reason.DNS,
     Phase.CONNECT: Reason.CONNECT_TIMEOUT,
     Phase.TLS: Reason.TLS_TIMEOUT,
@@ -23,9 +29,9 @@ _TIMEOUTS = {
     Phase.RECEIVE: Reason.BODY_TIMEOUT,
 }
 
-# The first row that fits counts. What fits none is our own fault: no descriptor, no local port, a
-# bug; it must never be charged to the target.
-_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+# The first matching row counts. Other exceptions are this daemon's or its host's: no descriptor, no
+# local port, a bug. They must not count against the target's objective.
+_ERROR_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (AddressDenied, Reason.DENIED),
     (BodyTooLarge, Reason.TOO_LARGE),
     (ProxyError, Reason.PROXY),
@@ -37,7 +43,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (HTTPException, Reason.PROTOCOL),
 )
 
-_STATUSES = {
+_STATUS_REASONS = {
     401: Reason.HTTP_401_403,
     403: Reason.HTTP_401_403,
     429: Reason.RATE_LIMITED,
@@ -45,67 +51,67 @@ _STATUSES = {
     529: Reason.OVERLOADED,
 }
 
-_CLASSES = {
+_STATUS_CLASS_REASONS = {
     2: Reason.ASSERTION,
     3: Reason.HTTP_3XX,
     4: Reason.HTTP_4XX,
     5: Reason.HTTP_5XX,
 }
 
-_DOING = {
+_ACTIVITIES = {
     Phase.DNS: "looking up the name",
     Phase.CONNECT: "connecting",
     Phase.TLS: "in the TLS handshake",
     Phase.SEND: "sending the request",
-    Phase.WAIT: "waiting for the first byte of the answer",
-    Phase.RECEIVE: "reading the answer",
+    Phase.WAIT: "waiting for the first byte of the response",
+    Phase.RECEIVE: "reading the response",
 }
-
-MAX_MESSAGE_CHARS = 200
-"""Characters of an exception's own words that are shown."""
-MAX_GARBAGE_CHARS = 16
-"""Characters of what came in the place of HTTP: it may be a body, and anybody may read this."""
 
 
 def classify(
-    phase: Phase | None, error: Exception, *, timeout: float, mask: Redactor = NO_REDACTION
+    phase: Phase | None, error: Exception, *, timeout: float, redactor: Redactor = NO_REDACTION
 ) -> Failure:
-    """The failure that an exception in a phase means; `timeout` (seconds) is for the sentence."""
-    reason = _reason(phase, error)
-    doing = _DOING[phase] if phase else "preparing the request"
+    """Return the failure for an exception in `phase`; None is before the first phase.
+
+    `timeout` (seconds) is the probe's, for the detail.
+    """
+    reason = _error_reason(phase, error)
+    activity = _ACTIVITIES[phase] if phase else "preparing the request"
     if phase and isinstance(error, TimeoutError):
-        return Failure(reason=reason, detail=f"the deadline of {timeout:g} s passed while {doing}")
-    text = _words(reason, error, mask)
-    return Failure(reason=reason, detail=f"{text} (while {doing})" if phase else text)
+        detail = f"the deadline of {timeout:g} s passed while {activity}"
+        return Failure(reason=reason, detail=detail)
+    message = _message(reason, error, redactor)
+    return Failure(reason=reason, detail=f"{message} (while {activity})" if phase else message)
 
 
-def _reason(phase: Phase | None, error: Exception) -> Reason:
+def _error_reason(phase: Phase | None, error: Exception) -> Reason:
     if isinstance(error, TimeoutError):
-        return _TIMEOUTS[phase] if phase else Reason.INTERNAL
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
+        return _TIMEOUT_REASONS[phase] if phase else Reason.INTERNAL
+    for error_type, reason in _ERROR_REASONS:
+        if isinstance(error, error_type):
             return reason
     return Reason.UNREACHABLE if is_unreachable(error) else Reason.INTERNAL
 
 
-def _words(reason: Reason, error: Exception, mask: Redactor) -> str:
-    """What an exception says, on one line: a server's garbage may be a part of it."""
-    # one who closes without a word is a BadStatusLine, too, but its words are http.client's
-    strange = reason is Reason.PROTOCOL and isinstance(error, (BadStatusLine, UnknownProtocol))
-    most = MAX_GARBAGE_CHARS if strange else MAX_MESSAGE_CHARS
-    text = on_one_line(mask.cut(str(error), most)).strip()
+def _message(reason: Reason, error: Exception, redactor: Redactor) -> str:
+    """Return the message of an exception, on one line. It may quote an invalid response."""
+    # A connection that is closed without a response is a BadStatusLine, too, but a reset.
+    has_garbage = reason is Reason.PROTOCOL and isinstance(error, (BadStatusLine, UnknownProtocol))
+    max_chars = MAX_GARBAGE_CHARS if has_garbage else MAX_MESSAGE_CHARS
+    message = to_one_line(redactor.truncate(str(error), max_chars)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:
-        return f"{name}: {text} (a fault of the prober or of its machine)"
+        return f"{name}: {message} (a fault of this daemon or its host)"
     if reason is Reason.PROTOCOL:
-        return f"not the HTTP that was expected: {text or name}"
-    return text or name
+        return f"invalid HTTP response: {message or name}"
+    return message or name
 
 
-def on_one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+def to_one_line(text: str) -> str:
+    """Return `text` with a space for each character that is not printable."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def classify_status(status: int) -> Reason:
-    """The reason for a status that `expect.status` does not name."""
-    return _STATUSES.get(status) or _CLASSES.get(status // 100, Reason.PROTOCOL)
+    """Return the reason for a status code that `expect.status` does not allow."""
+    return _STATUS_REASONS.get(status) or _STATUS_CLASS_REASONS.get(status // 100, Reason.PROTOCOL)

@@ -1,56 +1,56 @@
-"""What is kept of the answer to a probe that failed: little of it, and nothing secret."""
+"""Excerpt of the response to a failed probe: limited in size, without secrets."""
 
 import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Mapping
 
-from probe.credentials import CREDENTIAL_NAME
-from probe.redaction import MASK, Redactor, redact_location
+from probe.prober.response import ANY_ZLIB_FORMAT, content_encoding
+from probe.redaction import CREDENTIAL_NAME, MASK, Redactor, redact_location
 from probe.result import Excerpt
 
+# Characters of the body in an excerpt. As many bytes of the body are needed for it.
 MAX_BODY_CHARS = 1024
-"""Characters that are kept of the body, and bytes of it that must be at hand for that."""
+
+# Characters of all headers of an excerpt together.
 MAX_HEADER_CHARS = 1024
-"""Characters that are kept of all headers together."""
 
 
-def make_excerpt(headers: Mapping[str, str], beginning: bytes, mask: Redactor) -> Excerpt:
-    """The excerpt of an answer with these headers, their names in any case, and these first bytes
-    of the body as it was sent.
+def make_excerpt(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> Excerpt:
+    """Return the excerpt of a response with `headers` (names in any case).
+
+    `body_start` is the first `MAX_BODY_CHARS` bytes of the body as sent.
     """
-    return Excerpt(headers=_headers(headers, mask), body=_body(headers, beginning, mask))
-
-
-def _headers(headers: Mapping[str, str], mask: Redactor) -> dict[str, str]:
-    kept: dict[str, str] = {}
-    room = MAX_HEADER_CHARS
-    for name, value in headers.items():
-        told = _told(name, value)
-        room -= len(name) + len(told)
-        if room < 0:
-            break
-        kept[mask(name)] = mask(told)  # only here: the search takes its time
-    return kept
-
-
-def _told(name: str, value: str) -> str:
-    return MASK if CREDENTIAL_NAME.search(name) else redact_location(name, value)
-
-
-def _body(headers: Mapping[str, str], beginning: bytes, mask: Redactor) -> str:
-    # a character that the cut went through is left out
-    text = getincrementaldecoder("utf-8")("replace").decode(
-        _plain(headers, beginning[:MAX_BODY_CHARS])
+    return Excerpt(
+        headers=_excerpt_headers(headers, redactor),
+        body=_excerpt_body(headers, body_start, redactor),
     )
-    return mask.of_beginning(text)[:MAX_BODY_CHARS]
 
 
-def _plain(headers: Mapping[str, str], beginning: bytes) -> bytes:
-    """The beginning without its compression, as far as that can be undone."""
-    if headers.get("content-encoding", "identity").strip().lower() in ("identity", ""):
-        return beginning
+def _excerpt_headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
+    excerpt: dict[str, str] = {}
+    remaining_chars = MAX_HEADER_CHARS
+    for name, value in headers.items():
+        public = MASK if CREDENTIAL_NAME.search(name) else redact_location(name, value)
+        remaining_chars -= len(name) + len(public)
+        if remaining_chars < 0:
+            break
+        # After the check of the length: searching for secrets is expensive.
+        excerpt[redactor(name)] = redactor(public)
+    return excerpt
+
+
+def _excerpt_body(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> str:
+    # An incremental decoder drops a character that is cut off at the end.
+    decode = getincrementaldecoder("utf-8")("replace").decode
+    text = decode(_decompress_start(headers, body_start[:MAX_BODY_CHARS]))
+    return redactor.redact_prefix(text)[:MAX_BODY_CHARS]
+
+
+def _decompress_start(headers: Mapping[str, str], body_start: bytes) -> bytes:
+    """Return the beginning of the body without compression; empty if it is not gzip or zlib."""
+    if content_encoding(headers) == "identity":
+        return body_start
     try:
-        machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
-        return machine.decompress(beginning, MAX_BODY_CHARS)
+        return zlib.decompressobj(ANY_ZLIB_FORMAT).decompress(body_start, MAX_BODY_CHARS)
     except zlib.error:
         return b""

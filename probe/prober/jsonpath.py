@@ -1,6 +1,6 @@
-"""JSONPaths (RFC 9535) that end in time.
+"""JSONPath queries (RFC 9535) within a CPU budget.
 
-The library walks a document in Python: through 1 MiB that is made for it, for many seconds.
+The library walks a document in Python. A document of 1 MiB that is made for it takes many seconds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,23 +11,24 @@ from jsonpath.filter import FilterQuery, walk
 from jsonpath.function_extensions import Match
 from jsonpath.selectors import Filter
 
-from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
+from probe.prober.response import MAX_CPU_SECONDS, CpuBudget
 
-_PATIENCE = "patience"
+_BUDGET_KEY = "cpu_budget"
 
 
 def compile_query(path: str) -> Callable[[Any, CpuBudget], list[Any]]:
-    """What finds the values at a path. It raises TimeoutError, and RecursionError as parsing."""
+    """Return a function that finds the values at `path`.
+
+    It raises TimeoutError, and RecursionError for deeply nested JSON.
+    """
     compiled = _Environment(strict=True).compile(path)
-    assert isinstance(compiled, JSONPath)  # one, as the RFC has no unions
-    patient = _patient(compiled)
-    return lambda document, patience: patient.findall(
-        document, filter_context={_PATIENCE: patience}
-    )
+    assert isinstance(compiled, JSONPath), "RFC 9535 has no unions of paths"
+    query = _with_budget(compiled)
+    return lambda document, budget: query.findall(document, filter_context={_BUDGET_KEY: budget})
 
 
 class _Environment(JSONPathEnvironment):
-    """One whose functions come to an end."""
+    """Environment whose regular expressions have a timeout."""
 
     def setup_function_extensions(self) -> None:
         super().setup_function_extensions()
@@ -35,7 +36,7 @@ class _Environment(JSONPathEnvironment):
 
 
 class _Regex(Match):
-    """One of the functions `match` and `search`; the library finds `regex`, as it is there."""
+    """Function `match` or `search`. The library uses `regex` because it is installed."""
 
     def __init__(self, method: str) -> None:
         super().__init__(thread_safe=True)
@@ -44,12 +45,15 @@ class _Regex(Match):
     def __call__(self, value: object, pattern: object) -> bool:
         if not isinstance(value, str) or not isinstance(pattern, str):
             return False
-        ask = getattr(self.check_cache(pattern), self._method, None)  # None: no expression
-        return ask is not None and bool(ask(value, timeout=MAX_CPU_SECONDS, concurrent=True))
+        # None is an invalid expression.
+        matches = getattr(self.check_cache(pattern), self._method, None)
+        return matches is not None and bool(
+            matches(value, timeout=MAX_CPU_SECONDS, concurrent=True)
+        )
 
 
 class _Node(JSONPathMatch):
-    """A node of a document. It keeps no children, which nobody asks for."""
+    """Node of a document. It stores no children, which are not needed."""
 
     __slots__ = ()
 
@@ -57,14 +61,14 @@ class _Node(JSONPathMatch):
         pass
 
     def filter_context(self) -> Mapping[str, Any]:
-        """Asked for whenever there is a new child or something to be filtered."""
+        """Check the budget: the library calls this for each new child and each filter."""
         context = super().filter_context()
-        context[_PATIENCE].left()
+        context[_BUDGET_KEY].remaining()
         return context
 
 
 class _Path(JSONPath):
-    """A path over such nodes."""
+    """Path whose nodes check the budget."""
 
     __slots__ = ()
 
@@ -85,8 +89,8 @@ class _Path(JSONPath):
         return nodes
 
 
-def _patient(path: JSONPath) -> JSONPath:
-    """The same path, and all paths in its filters, over nodes that look at the clock."""
+def _with_budget(path: JSONPath) -> JSONPath:
+    """Return the same path, with the paths in its filters, over nodes that check the budget."""
     selectors = [selector for segment in path.segments for selector in segment.selectors]
     for selector in selectors:
         if isinstance(selector, Filter):

@@ -1,97 +1,148 @@
-"""An answer as it came, and what is in its body."""
+"""Complete response of an endpoint: status, headers, decoded body and parsed JSON."""
 
 import json
+import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from probe.lazy_attribute import lazy_attribute
-from probe.prober.cpu_budget import CpuBudget
+# CPU time for evaluating one response. A simple pattern takes about 0.01 s for 1 MiB; on a host
+# that gives a thread a tenth of a core it takes ten times as long.
+MAX_CPU_SECONDS = 1.0
 
-JsonQuery = Callable[[Any, CpuBudget], list[Any]]
-"""Finds values in JSON. It raises TimeoutError, and RecursionError as parsing does."""
-
+# The smallest member costs as much time as a body.
 MAX_GZIP_MEMBERS = 1000
-"""Members of a body in gzip: the smallest costs its reader as much as a body of its own."""
-_GZIP = b"\x1f\x8b"
-_PIECE = 8 * 1024  # what follows a member is copied: all of the body, it would be for each of many
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+# zlib copies the input that follows a member. Feeding the whole body would copy it for each member.
+_DECOMPRESS_CHUNK_BYTES = 8 * 1024
+
+# zlib's flag for "gzip or zlib, detected by the header".
+ANY_ZLIB_FORMAT = zlib.MAX_WBITS | 32
+
+
+class CpuBudget:
+    """CPU time that the evaluation of one response may take on the current thread.
+
+    Wall time would depend on the load of the host.
+    """
+
+    def __init__(
+        self, seconds: float = MAX_CPU_SECONDS, cpu_time: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._cpu_time = cpu_time
+        self._end = cpu_time() + seconds
+
+    def remaining(self) -> float:
+        """Return the remaining seconds, more than 0. Raises TimeoutError when there are none."""
+        remaining = self._end - self._cpu_time()
+        if remaining <= 0:
+            raise TimeoutError
+        return remaining
+
+
+# Finds values in JSON. Raises TimeoutError, and RecursionError for deeply nested JSON.
+JsonQuery = Callable[[Any, CpuBudget], list[Any]]
+
+# Marks a document that was not parsed yet: None is a JSON value.
+_NOT_PARSED: Any = object()
 
 
 class BodyDecodeError(Exception):
-    """A body that is not what it should be, in words."""
+    """The body cannot be decompressed or is not JSON. The message is for users."""
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: what is read of the body is kept
 class ProbeResponse:
-    """An answer: the body as it was sent, the names of headers in any case.
+    """A complete response. `body` is as sent; `headers` has case-insensitive names.
 
-    The body is decompressed and parsed by the first who asks, for all of them.
+    The body is decompressed and parsed on first use, and only once. A response belongs to one
+    thread, so this needs no lock.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    most: int
-    """The largest body (bytes) that decompression may make."""
+    def __init__(
+        self, *, status: int, headers: Mapping[str, str], body: bytes, max_bytes: int
+    ) -> None:
+        """`max_bytes` limits the size of the decompressed body."""
+        self.status = status
+        self.headers = headers
+        self._body = body
+        self._max_bytes = max_bytes
+        self._content: bytes | None = None
+        self._document: Any = _NOT_PARSED
 
-    @lazy_attribute
+    @property
     def content(self) -> bytes:
-        """The body without its compression. Raises Unreadable."""
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in ("identity", ""):
-            return self.body
+        """The decompressed body. Raises BodyDecodeError."""
+        if self._content is None:
+            self._content = self._decode()
+        return self._content
+
+    @property
+    def document(self) -> Any:
+        """The body's JSON. Raises BodyDecodeError, and RecursionError for deeply nested JSON."""
+        if self._document is _NOT_PARSED:
+            try:
+                self._document = json.loads(self.content, parse_constant=_reject_constant)
+            except ValueError as error:
+                raise BodyDecodeError(f"the body is not JSON: {error}") from None
+        return self._document
+
+    def _decode(self) -> bytes:
+        encoding = content_encoding(self.headers)
+        if encoding == "identity":
+            return self._body
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise BodyDecodeError(f"the body is compressed as {encoding!r}, which nobody asked for")
+            raise BodyDecodeError(f"the body has the unsupported Content-Encoding {encoding!r}")
         try:
-            return _decompressed(self.body, self.most)
+            return _decompress(self._body, self._max_bytes)
         except zlib.error as error:
             raise BodyDecodeError(f"the body is not {encoding}: {error}") from None
 
-    @lazy_attribute
-    def document(self) -> Any:
-        """The body's JSON. Raises Unreadable, and RecursionError where it is nested too deeply."""
-        try:
-            return json.loads(self.content, parse_constant=_refuse)
-        except ValueError as error:
-            raise BodyDecodeError(f"the body is not JSON: {error}") from None
+
+def content_encoding(headers: Mapping[str, str]) -> str:
+    """Return the Content-Encoding in lower case, `identity` if the body is not compressed."""
+    return headers.get("content-encoding", "").strip().lower() or "identity"
 
 
-def _decompressed(body: bytes, most: int) -> bytes:
-    """What is in gzip or zlib, by its own header: in all members of it, as other clients read it.
-    What follows them and is none is ignored. Raises zlib.error and Unreadable.
+def _decompress(body: bytes, max_bytes: int) -> bytes:
+    """Return the content of `body` in gzip or zlib format, detected by its header.
+
+    All members of gzip are read and other data after them is ignored, as other clients do.
+    Raises zlib.error and BodyDecodeError.
     """
-    made = bytearray()
-    at = 0
+    content = bytearray()
+    offset = 0
     for _ in range(MAX_GZIP_MEMBERS):
-        at = _decompress_member(body, at, made, most)
-        if not body.startswith(_GZIP, at):
-            return bytes(made)
-    raise BodyDecodeError(f"the body has more than {MAX_GZIP_MEMBERS} members of gzip")
+        offset = _decompress_member(body, offset, content, max_bytes)
+        if not body.startswith(_GZIP_MAGIC, offset):
+            return bytes(content)
+    raise BodyDecodeError(f"the body has more than {MAX_GZIP_MEMBERS} gzip members")
 
 
-def _decompress_member(body: bytes, at: int, made: bytearray, most: int) -> int:
-    """Add what is in the member that begins at an offset; where it ends."""
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
-    while not machine.eof:
-        piece = body[at : at + _PIECE]
-        if not piece:
-            raise zlib.error("it ends too early")
-        made += machine.decompress(piece, most + 1 - len(made))
-        if len(made) > most:
+def _decompress_member(body: bytes, offset: int, content: bytearray, max_bytes: int) -> int:
+    """Append the member at `offset` of `body` to `content`. Return the offset of its end."""
+    decompressor = zlib.decompressobj(ANY_ZLIB_FORMAT)
+    while not decompressor.eof:
+        chunk = body[offset : offset + _DECOMPRESS_CHUNK_BYTES]
+        if not chunk:
+            raise zlib.error("incomplete data")
+        content += decompressor.decompress(chunk, max_bytes + 1 - len(content))
+        if len(content) > max_bytes:
             raise BodyDecodeError(
-                f"the body is larger than {most} bytes when decompressed (`max_bytes`)"
+                f"the body is larger than {max_bytes} bytes when decompressed (`max_bytes`)"
             )
-        at += len(piece) - len(machine.unused_data)
-    return at
+        offset += len(chunk) - len(decompressor.unused_data)
+    return offset
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no value of JSON (RFC 8259)")
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON value (RFC 8259)")
 
 
 def compile_query(path: str) -> JsonQuery:
-    """What finds the values at a JSONPath (RFC 9535)."""
-    from probe.prober.jsonpath import compile_query  # noqa: PLC0415  (memory: few probes need it)
+    """Return a function that finds the values at a JSONPath (RFC 9535)."""
+    # Imported here to save memory: few probes need it.
+    from probe.prober.jsonpath import compile_query  # noqa: PLC0415
 
     return compile_query(path)

@@ -1,14 +1,14 @@
-"""What a server says of the time that it spent on an answer. Pure, and garbage is no error.
+"""Server times: how long the server says it spent on a response. Pure functions.
 
 The header Server-Timing (https://www.w3.org/TR/server-timing/) is always read, in milliseconds; as
-a trailer it is not seen. Beside it stand the header or JSON values that the config maps.
+a trailer it is ignored. In addition the config maps headers or JSON values to components.
 
-- Several times of one component in one place add up, as those of two stages do; of `total` the
-  longest counts, as it contains the others.
-- For a component that the mapping finds, Server-Timing is not asked.
-- A time that makes no sense is ignored and counted: no number, below 0, or longer than the whole
-  probe, as a wrong unit gives, or an answer that a cache has kept with its headers; nor is one
-  that is not found in time.
+- Several times of one component in one source add up, e.g. those of two stages. Of `total` the
+  longest counts, because it includes the others.
+- A mapped component overrides the same component of Server-Timing.
+- Invalid times are ignored and counted: not a number, below 0, or longer than the whole probe (a
+  wrong unit, or a response that a cache stored with its headers). A query that exceeds the CPU
+  budget counts as one invalid time.
 """
 
 import re
@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.config.schema import ServerTiming, TimingSource, TimingUnit
-from probe.prober.cpu_budget import CpuBudget
-from probe.prober.response import BodyDecodeError, ProbeResponse, compile_query
+from probe.prober.response import BodyDecodeError, CpuBudget, ProbeResponse, compile_query
 from probe.result import Component
 
 HEADER_NAME = "server-timing"
@@ -31,8 +30,8 @@ UNITS_PER_SECOND = {
     TimingUnit.NS: 1_000_000_000,
 }
 
-# The metrics of Server-Timing that are ours, by their names in lower case. Servers call theirs
-# what they like, and what is not sure to be one of these is left out.
+# Components by the names that servers use for them in Server-Timing, in lower case. Ambiguous names
+# are left out.
 COMPONENT_NAMES = {
     "queue": Component.QUEUE,
     "queued": Component.QUEUE,
@@ -54,26 +53,29 @@ COMPONENT_NAMES = {
     "total": Component.TOTAL,
 }
 
+# Characters of Server-Timing that are parsed: enough for hundreds of metrics.
 MAX_HEADER_CHARS = 8 * 1024
-"""Characters of Server-Timing that are read: enough for hundreds of metrics."""
 
-# Servers that count in whole milliseconds may round up.
+# Servers that count whole milliseconds may round up.
 ROUNDING_SECONDS = 0.001
 
-# A quoted string ends with its quote, or where the header does.
+# A quoted string ends at its quote or at the end of the header.
 _QUOTED = r'"(?:[^"\\]|\\.)*+"?'
 _METRIC = re.compile(rf'(?:[^",]|{_QUOTED})+', re.DOTALL)
 _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
-_LONGEST_NUMBER = 100
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MAX_NUMBER_CHARS = 100
 
+# A time in seconds that a server reports; None if it is not a number.
 ServerTime = tuple[Component, float | None]
-"""A time that a server tells, in seconds; None when it is no number."""
+
+# Returns the times at one place of a response, None for each that is not a number.
+_TimeSource = Callable[[ProbeResponse, CpuBudget], list[float | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTimes:
-    """Seconds by component, and how many times made no sense."""
+    """Seconds by component, and the number of invalid times."""
 
     times: Mapping[Component, float] = field(default_factory=dict)
     ignored: int = 0
@@ -83,102 +85,105 @@ NO_SERVER_TIMES = ServerTimes()
 
 
 class ServerTimingParser:
-    """Reads what the server of one probe says of itself."""
+    """Reads the server times of one probe's responses."""
 
     def __init__(self, mapping: Iterable[ServerTiming]) -> None:
-        self._mapped = tuple((one, _source(one)) for one in mapping)
+        self._sources = tuple((entry, _time_source(entry)) for entry in mapping)
 
-    def __call__(self, observed: ProbeResponse, *, wall: float) -> ServerTimes:
-        """What an answer tells, for which the client has waited so long (seconds) in all."""
-        header = observed.headers.get(HEADER_NAME)
-        if header is None and not self._mapped:
+    def parse(self, response: ProbeResponse, *, wall_seconds: float) -> ServerTimes:
+        """Return the times in `response`. `wall_seconds` is the duration of the whole probe."""
+        header = response.headers.get(HEADER_NAME)
+        if header is None and not self._sources:
             return NO_SERVER_TIMES
-        longest = wall + ROUNDING_SECONDS
-        mapped, bad = _add_up(self._told(observed), longest)
-        standard, worse = _add_up(parse(header or ""), longest)
-        return ServerTimes(times={**standard, **mapped}, ignored=bad + worse)
+        max_seconds = wall_seconds + ROUNDING_SECONDS
+        mapped, mapped_ignored = _add_up(self._mapped_times(response), max_seconds)
+        standard, standard_ignored = _add_up(parse_header(header or ""), max_seconds)
+        return ServerTimes(times={**standard, **mapped}, ignored=mapped_ignored + standard_ignored)
 
-    def _told(self, observed: ProbeResponse) -> Iterator[ServerTime]:
-        patience = CpuBudget()
-        for one, values in self._mapped:
-            for value in values(observed, patience):
-                yield one.component, None if value is None else value / UNITS_PER_SECOND[one.unit]
+    def _mapped_times(self, response: ProbeResponse) -> Iterator[ServerTime]:
+        budget = CpuBudget()
+        for entry, source in self._sources:
+            for value in source(response, budget):
+                seconds = None if value is None else value / UNITS_PER_SECOND[entry.unit]
+                yield entry.component, seconds
 
 
-def parse(header: str) -> Iterator[ServerTime]:
-    """The metrics of a Server-Timing header that are ours. Of two `dur` the first counts."""
-    for metric in _metrics(header):
+def parse_header(header: str) -> Iterator[ServerTime]:
+    """Yield the known metrics of a Server-Timing header. The first `dur` of a metric counts."""
+    for metric in _split_metrics(header):
         name, _, parameters = metric.partition(";")
         component = COMPONENT_NAMES.get(name.strip().lower())
         if component:
-            milliseconds = _of_text(_duration(_PARAMETER.findall(parameters)))
+            milliseconds = _parse_number(_find_duration(_PARAMETER.findall(parameters)))
             yield component, None if milliseconds is None else milliseconds / 1000
 
 
-def _metrics(header: str) -> list[str]:
-    """Those that end before the cap."""
+def _split_metrics(header: str) -> list[str]:
+    """Return the metrics that end within `MAX_HEADER_CHARS`."""
     metrics: list[str] = _METRIC.findall(header[:MAX_HEADER_CHARS])
     return metrics if len(header) <= MAX_HEADER_CHARS else metrics[:-1]
 
 
-def _duration(parameters: Iterable[str]) -> str:
-    """The text of the parameter `dur`; empty where there is none."""
+def _find_duration(parameters: Iterable[str]) -> str:
+    """Return the text of the parameter `dur`; empty without one."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "dur":
-            return _unquoted(value.strip())
+            return _unquote(value.strip())
     return ""
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:].removesuffix('"')) if value[:1] == '"' else value
 
 
-def _add_up(told: Iterable[ServerTime], longest: float) -> tuple[dict[Component, float], int]:
-    """Seconds by component, and how many were ignored: those that cannot have been."""
-    times: dict[Component, list[float]] = defaultdict(list)
+def _add_up(times: Iterable[ServerTime], max_seconds: float) -> tuple[dict[Component, float], int]:
+    """Return the seconds by component and the number of invalid times."""
+    valid: dict[Component, list[float]] = defaultdict(list)
     ignored = 0
-    for component, seconds in told:
-        if seconds is not None and 0 <= seconds <= longest:
-            times[component].append(seconds)
+    for component, seconds in times:
+        if seconds is not None and 0 <= seconds <= max_seconds:
+            valid[component].append(seconds)
         else:
             ignored += 1
-    whole = {one: (max if one is Component.TOTAL else sum)(of) for one, of in times.items()}
-    return whole, ignored
+    totals = {
+        component: max(values) if component is Component.TOTAL else sum(values)
+        for component, values in valid.items()
+    }
+    return totals, ignored
 
 
-def _source(one: ServerTiming) -> Callable[[ProbeResponse, CpuBudget], list[float | None]]:
-    """What finds the values that a mapping names, None for each that is no number.
+def _time_source(entry: ServerTiming) -> _TimeSource:
+    """Return the function that reads the values of one entry of the mapping.
 
-    What is missing is no garbage; null is how JSON says nothing, and a body that is not JSON has
-    nothing to say.
+    A missing value is not invalid, nor is null, nor a body that is not JSON.
     """
-    if one.from_ is TimingSource.HEADER:
-        return lambda observed, _: (
-            [_of_text(observed.headers[one.key])] if one.key in observed.headers else []
+    if entry.from_ is TimingSource.HEADER:
+        return lambda response, _budget: (
+            [_parse_number(response.headers[entry.key])] if entry.key in response.headers else []
         )
-    find = compile_query(one.key)
+    query = compile_query(entry.key)
 
-    def values(observed: ProbeResponse, patience: CpuBudget) -> list[float | None]:
+    def read_json(response: ProbeResponse, budget: CpuBudget) -> list[float | None]:
         try:
-            found = find(observed.document, patience)
+            values = query(response.document, budget)
         except TimeoutError:
             return [None]
         except (BodyDecodeError, RecursionError):
             return []
-        return [_of_json(value) for value in found if value is not None]
+        return [_json_number(value) for value in values if value is not None]
 
-    return values
+    return read_json
 
 
-def _of_text(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     text = text.strip()
-    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+    if len(text) > _MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
         return None
     return float(text)
 
 
-def _of_json(value: Any) -> float | None:
+def _json_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -28,7 +28,7 @@ class StartupGrace:
         """The result of a scheduled run as it counts."""
         if result.failure is None:
             self._succeeded = True
-        elif self.running and result.failure.reason.charged:
+        elif self.running and result.failure.reason.counts_against_slo:
             cause = f"{result.failure.reason}: {result.failure.detail}"
             failure = Failure(reason=Reason.STARTUP, detail=f"not up yet ({cause})")
             return dataclasses.replace(result, failure=failure)

@@ -73,7 +73,10 @@ def _quantiles(seconds: Mapping[float, float]) -> dict[str, float]:
 
 def _result(result: Result) -> dict[str, Any]:
     """With the last request of a chain of redirects; null where there was one request only."""
-    return {**result_json(result), "landing": hop_json(result.landing) if result.landing else None}
+    return {
+        **result_json(result),
+        "landing": hop_json(result.final_hop) if result.final_hop else None,
+    }
 
 
 def _failure(result: Result, *, excerpts: bool) -> dict[str, Any]:

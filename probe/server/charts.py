@@ -65,8 +65,8 @@ def latency_chart(kept: ProbeHistory, *, most: int) -> LatencyChart | None:
     across = _Across(min(one.started for one in glances), max(one.started for one in glances))
     up = _up([one.latency for one in successes], limits)
     strictest = limits[0] if limits else math.inf
-    charged = [one for one in glances if one.reason and one.reason.charged]
-    uncharged = [one for one in glances if one.reason and not one.reason.charged]
+    charged = [one for one in glances if one.reason and one.reason.counts_against_slo]
+    uncharged = [one for one in glances if one.reason and not one.reason.counts_against_slo]
     return LatencyChart(
         good=_dots([one for one in successes if one.latency <= strictest], across, up),
         slow=_dots([one for one in successes if one.latency > strictest], across, up),

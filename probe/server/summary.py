@@ -26,7 +26,11 @@ class Summary:
     @property
     def failing(self) -> bool:
         """Whether the last result is a failure that counts against the model."""
-        return self.last is not None and self.last.reason is not None and self.last.reason.charged
+        return (
+            self.last is not None
+            and self.last.reason is not None
+            and self.last.reason.counts_against_slo
+        )
 
     @property
     def missed(self) -> bool:

@@ -29,12 +29,12 @@ class RequestBars:
 def request_bars(result: Result) -> list[RequestBars]:
     """The bars of each request, all on one scale."""
     whole = result.latency
-    if not result.landing:
+    if not result.final_hop:
         return [RequestBars(hop=None, bars=tuple(_bars(result.phases, 0.0, whole, result.server)))]
     told: list[RequestBars] = []
     begin = 0.0
-    for hop in (*result.hops, result.landing):
-        server = result.server if hop is result.landing else {}
+    for hop in (*result.hops, result.final_hop):
+        server = result.server if hop is result.final_hop else {}
         told.append(RequestBars(hop=hop, bars=tuple(_bars(hop.phases, begin, whole, server))))
         begin += sum(hop.phases.values())
     return told

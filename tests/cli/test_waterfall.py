@@ -96,7 +96,7 @@ def test_redirects() -> None:
     result = success(
         phases=phases(connect=20, wait=80),
         hops=(RedirectHop(url="http://a/", status=302, phases=first),),
-        landing=RedirectHop(url="http://b/on", status=200, phases=last),
+        final_hop=RedirectHop(url="http://b/on", status=200, phases=last),
         server={Component.TOTAL: 0.055},
     )
 
@@ -121,7 +121,7 @@ def test_redirect_without_response() -> None:
         reason=Reason.REFUSED,
         phases=phases(connect=1, wait=3),
         hops=(RedirectHop(url="http://a/", status=302, phases=phases(wait=3)),),
-        landing=RedirectHop(url="http://b/", status=None, phases=phases(connect=1)),
+        final_hop=RedirectHop(url="http://b/", status=None, phases=phases(connect=1)),
     )
 
     assert "    http://b/: no response\n    connect           1.000 ms" in rendered(result)
@@ -185,7 +185,7 @@ def test_bar_characters(encoding: str, bar: str) -> None:
 def test_characters_outside_the_encoding() -> None:
     """Characters that the encoding lacks are escaped."""
     landing = RedirectHop(url="http://é€/", status=200, phases={})
-    result = success(hops=(landing,), landing=landing)
+    result = success(hops=(landing,), final_hop=landing)
 
     assert "http://é\\u20ac/" in rendered(result, encoding="latin-1")
     assert rendered(result, encoding="ascii").isascii()

@@ -26,40 +26,7 @@ is one. Besides these there are the usual `process_*` and `python_*` metrics. Wh
 and how they are taken: [measurement.md](measurement.md).
 """
 
-REASONS = {
-    Reason.DNS: "The name was not found, or not in time.",
-    Reason.REFUSED: "The connection was refused.",
-    Reason.UNREACHABLE: "There is no way to the address.",
-    Reason.RESET: "The connection was reset in the handshake, the request or the answer.",
-    Reason.TLS: "The certificate is not valid, or the handshake failed.",
-    Reason.PROTOCOL: "What came is no HTTP, or broke off.",
-    Reason.PROXY: "The proxy refused, or does not answer.",
-    Reason.TOO_LARGE: "The body is longer than `max_bytes`.",
-    Reason.DENIED: "`networks` forbids the address.",
-    Reason.CONNECT_TIMEOUT: "The deadline came while it connected.",
-    Reason.TLS_TIMEOUT: "The deadline came in the TLS handshake.",
-    Reason.SEND_TIMEOUT: "The deadline came while it sent the request.",
-    Reason.FIRST_BYTE_TIMEOUT: "The deadline came before the answer did: usually a slow model.",
-    Reason.BODY_TIMEOUT: "The deadline came in the middle of the answer.",
-    Reason.HTTP_3XX: "A redirect: `redirects` is used up or 0, or it takes a body to another host.",
-    Reason.HTTP_401_403: "Status 401 or 403: the credentials.",
-    Reason.HTTP_4XX: "Another status of 4xx: the request.",
-    Reason.HTTP_5XX: "A status of 5xx: the model's server.",
-    Reason.RATE_LIMITED: "Status 429.",
-    Reason.OVERLOADED: "Status 503 or 529.",
-    Reason.ASSERTION: "The answer is not what `expect` asks for.",
-    Reason.INTERNAL: "The prober's own fault: no thread, no descriptor, a missing secret.",
-    Reason.STARTUP: "The model has not succeeded yet, and its `startup_grace` is running.",
-}
-
 WINDOWED = re.compile(r"^(.+?)(\d+[mhd])?$")
-
-SKIPS = {
-    SkipReason.OVERLAP: "As many requests of the probe as may be in flight are.",
-    SkipReason.LATE: "The daemon's own machine was too busy: half an interval late, or a second.",
-    SkipReason.PAUSED: "`/-/pause` was called.",
-    SkipReason.SHUTDOWN: "The daemon ends.",
-}
 
 
 def text() -> str:
@@ -106,7 +73,8 @@ def _words(words: type[StrEnum]) -> str:
 def _reasons() -> str:
     head = ("reason", "what happened", "charged")
     rows = [
-        (f"`{reason}`", REASONS[reason], "yes" if reason.charged else "no") for reason in Reason
+        (f"`{reason}`", reason.description, "yes" if reason.counts_against_slo else "no")
+        for reason in Reason
     ]
     return f"""\
 ## Reasons of failures
@@ -118,7 +86,7 @@ the model is counted, and is in no histogram.
 
 
 def _skips() -> str:
-    rows = [(f"`{skip}`", SKIPS[skip]) for skip in SkipReason]
+    rows = [(f"`{skip}`", skip.description) for skip in SkipReason]
     return f"""\
 ## Reasons of skipped ticks
 

@@ -90,7 +90,7 @@ def test_the_budget_is_what_the_target_allows(past: Past) -> None:
     assert past.standing("up").budget_left == pytest.approx(1 - (1 / 11) / 0.5)
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.charged])
+@pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.counts_against_slo])
 def test_what_is_not_the_models_fault_is_shown_and_not_counted(past: Past, reason: Reason) -> None:
     """A failure of ours, or of a model that starts, is among the failures but spends no budget."""
     past.history.record(result_of(reason=reason))
@@ -229,7 +229,7 @@ results = st.builds(
     status=st.none() | st.integers(100, 599),
     server=st.dictionaries(st.sampled_from(Component), seconds),
     hops=st.lists(hops).map(tuple),
-    landing=st.none() | hops,
+    final_hop=st.none() | hops,
     clock=st.sampled_from(["kernel", "user"]),
     correction=seconds,
     size=st.integers(0, 2**40),

@@ -69,9 +69,9 @@ def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
     assert [hop.url for hop in result.hops] == [server.url("/"), server.url("/a")]
     for hop in result.hops:
         assert set(hop.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}
-    assert result.landing
-    assert (result.landing.url, result.landing.status) == (server.url("/b"), 200)
-    requests = (*result.hops, result.landing)
+    assert result.final_hop
+    assert (result.final_hop.url, result.final_hop.status) == (server.url("/b"), 200)
+    requests = (*result.hops, result.final_hop)
     assert sum(sum(hop.phases.values()) for hop in requests) == pytest.approx(result.latency)
     assert result.size == 2
 
@@ -84,14 +84,14 @@ def test_a_landing_where_nobody_is(serve: Serve) -> None:
     result = run(server.url(), redirects=1)
 
     assert reason(result) is Reason.REFUSED
-    assert result.landing
-    assert (result.landing.url, result.landing.status) == (f"{nowhere}/on", None)
-    assert set(result.landing.phases) == {Phase.CONNECT}
+    assert result.final_hop
+    assert (result.final_hop.url, result.final_hop.status) == (f"{nowhere}/on", None)
+    assert set(result.final_hop.phases) == {Phase.CONNECT}
 
 
-def test_without_redirects_there_is_no_landing(serve: Serve) -> None:
+def test_without_redirects_there_is_no_final_hop(serve: Serve) -> None:
     """The result says it all."""
-    assert run(serve(paths({})).url(), redirects=1).landing is None
+    assert run(serve(paths({})).url(), redirects=1).final_hop is None
 
 
 def test_one_too_many_is_http_3xx(serve: Serve) -> None:
@@ -373,8 +373,8 @@ def test_a_secret_path_stays_secret_on_the_way(serve: Serve) -> None:
     assert [hop.url for hop in result.hops] == [
         *(server.url(path) for path in ("/${env:KEY}/x", "/***/y", "/a")),
     ]
-    assert result.landing
-    assert result.landing.url == server.url("/***")
+    assert result.final_hop
+    assert result.final_hop.url == server.url("/***")
 
 
 class Open:

@@ -247,7 +247,7 @@ def test_a_proxy_that_changes_is_one_that_we_speak(tmp_path: Path, scheme: str) 
     result = prober.run()
 
     assert reason(result) is Reason.INTERNAL
-    assert "has changed: it is no URL now" in detail(result)
+    assert "has changed: the result is not a valid URL" in detail(result)
 
 
 def test_a_variable_is_put_into_a_text_body(serve: Serve) -> None:

@@ -14,8 +14,7 @@ from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import Expect
 from probe.prober.assertions import Assertions
-from probe.prober.cpu_budget import CpuBudget
-from probe.prober.response import MAX_GZIP_MEMBERS, ProbeResponse, compile_query
+from probe.prober.response import MAX_GZIP_MEMBERS, CpuBudget, ProbeResponse, compile_query
 from probe.result import Failure, Reason
 
 MOST = 10_000
@@ -35,9 +34,9 @@ def judge(
     """The judgement of a body: of bytes, or of anything else as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     observed = ProbeResponse(
-        status=status, headers=CaseInsensitiveDict(headers or {}), body=sent, most=MOST
+        status=status, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=MOST
     )
-    return Assertions(Expect.model_validate(expect))(observed)
+    return Assertions(Expect.model_validate(expect)).evaluate(observed)
 
 
 def holds(condition: Mapping[str, Any], value: Any) -> bool:
@@ -243,7 +242,7 @@ def test_nobody_waits_for_the_body_of_another() -> None:
             return super().get(name, default)
 
     def read() -> Any:
-        return ProbeResponse(status=200, headers=Slow(), body=b"[1]", most=MOST).document
+        return ProbeResponse(status=200, headers=Slow(), body=b"[1]", max_bytes=MOST).document
 
     with ThreadPoolExecutor(2) as pool:
         assert [one.result() for one in [pool.submit(read), pool.submit(read)]] == [[1], [1]]
@@ -252,7 +251,7 @@ def test_nobody_waits_for_the_body_of_another() -> None:
 def test_a_body_is_read_once() -> None:
     """Whoever asks next gets the same."""
     body, headers = gzip.compress(b'{"a": 1}'), {"content-encoding": "gzip"}
-    observed = ProbeResponse(status=200, headers=headers, body=body, most=MOST)
+    observed = ProbeResponse(status=200, headers=headers, body=body, max_bytes=MOST)
 
     assert observed.document is observed.document
     assert observed.content is observed.content

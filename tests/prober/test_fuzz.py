@@ -25,7 +25,7 @@ def examine(server: Mouth, kind: str, reply: Reply) -> None:
     json.dumps(result_json(result), allow_nan=False).encode()
     if result.failure:
         assert isinstance(result.failure.reason, Reason)
-        assert result.failure.reason.charged, result.failure
+        assert result.failure.reason.counts_against_slo, result.failure
         assert result.failure.detail.isprintable()
         assert len(result.failure.detail) < 500
 

@@ -14,8 +14,7 @@ from pydantic import TypeAdapter
 from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import ServerTiming
-from probe.prober.cpu_budget import CpuBudget
-from probe.prober.response import ProbeResponse
+from probe.prober.response import CpuBudget, ProbeResponse
 from probe.prober.server_timing import (
     COMPONENT_NAMES,
     MAX_HEADER_CHARS,
@@ -50,9 +49,11 @@ def read(
     """What is read of an answer: its body in bytes, or anything else as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     observed = ProbeResponse(
-        status=200, headers=CaseInsensitiveDict(headers or {}), body=sent, most=1_000_000
+        status=200, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=1_000_000
     )
-    return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping)))(observed, wall=wall)
+    return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping))).parse(
+        observed, wall_seconds=wall
+    )
 
 
 def milliseconds(header: str) -> tuple[dict[str, float], int]:

@@ -46,7 +46,7 @@ def failure(text: str) -> Result:
     """One in which all that can be chosen by others is this."""
     hop = RedirectHop(url=text, status=302, phases={Phase.WAIT: 0.1})
     return replace(
-        result_of(status=200, hops=(hop,), landing=hop),
+        result_of(status=200, hops=(hop,), final_hop=hop),
         failure=Failure(reason=Reason.ASSERTION, detail=text),
         excerpt=Excerpt(headers={text: text}, body=text),
     )

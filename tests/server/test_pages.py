@@ -55,7 +55,7 @@ def test_redirects_as_json(site: Site) -> None:
     """Each request of a chain is there, the one that was answered as well."""
     asked = RedirectHop(url="http://model/old", status=301, phases={Phase.WAIT: 0.1})
     landed = RedirectHop(url="http://model/new", status=200, phases={Phase.WAIT: 0.2})
-    site.add(hops=(asked,), landing=landed)
+    site.add(hops=(asked,), final_hop=landed)
     site.add()
     single, chain = site.get("/api/v1/probes/model/results").json()["recent"]
     assert [hop["url"] for hop in chain["hops"]] == ["http://model/old"]

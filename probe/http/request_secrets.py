@@ -1,4 +1,4 @@
-"""What of a request tells the server who is asking, wherever it stands and whoever wrote it."""
+"""Secrets of a request: the values by which the server identifies the client."""
 
 import json
 import re
@@ -10,22 +10,17 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from requests import PreparedRequest
 
-CREDENTIAL_NAME = re.compile(
-    "auth|cookie|credential|key|passw|secret|session|^sig$|signature|token", re.IGNORECASE
-)
-"""Names of headers, of parameters of a query and of keys in JSON."""
+from probe.redaction import CREDENTIAL_NAME, MIN_KEY_CHARS
 
-MIN_KEY_CHARS = 8
-"""Characters from which on a word is more likely a key than a word."""
+# A larger body is not searched for secrets.
+MAX_BODY_CHARS = 64 * 1024
 
 _TOKEN = re.compile(rf"[^\s;,=]{{{MIN_KEY_CHARS},}}")
 _WORD = re.compile(rf"[^\s;,=:/?&@]{{{MIN_KEY_CHARS},}}")
-_LARGEST = 64 * 1024
-"""Characters of a body that is looked into; more is no request of which one knows what it says."""
 
 
 def request_secrets(request: PreparedRequest) -> Iterator[str]:
-    """Those in headers and URL."""
+    """Yield the secrets in the headers and the URL of `request`."""
     for name, value in request.headers.items():
         if CREDENTIAL_NAME.search(name):
             yield from header_secrets(str(value))
@@ -35,31 +30,36 @@ def request_secrets(request: PreparedRequest) -> Iterator[str]:
 
 
 def query_secrets(query: str) -> Iterator[str]:
-    """Nobody is shown a query, so nothing in it that is long enough for a secret."""
+    """Yield the query and each value that is named like a credential or as long as a key.
+
+    No page and no log shows the query of a URL.
+    """
     for name, value in [("", query), *parse_qsl(query)]:
         if len(value) >= MIN_KEY_CHARS or CREDENTIAL_NAME.search(name):
             yield value
 
 
 def header_secrets(value: str) -> Iterator[str]:
-    """The value, what follows its first word, its longer words and what a cookie holds, and what
-    Basic authentication (RFC 7617) says with it.
+    """Yield the secrets in the `value` of a header with credentials.
+
+    These are the value, the part after its scheme, its longer words, the values of cookies, and
+    user and password of Basic authentication (RFC 7617).
     """
-    scheme, _, rest = value.partition(" ")
-    yield from (value, rest)
+    scheme, _, credentials = value.partition(" ")
+    yield from (value, credentials)
     yield from _TOKEN.findall(value)
     for part in value.split(";"):
         yield part.partition("=")[2].strip()
     if scheme.lower() == "basic":
         try:
-            pair = b64decode(rest).decode()
+            pair = b64decode(credentials).decode()
         except ValueError:
             return
         yield from (pair, pair.partition(":")[2])
 
 
 def userinfo_secrets(url: SplitResult) -> Iterator[str]:
-    """The password of a URL; and its user, where that may be a key: `https://KEY@host/`."""
+    """Yield the password of `url`, and the user if it may be a key: `https://KEY@host/`."""
     user, password = url.username or "", url.password or ""
     yield from (password, unquote(password))
     if not password or len(user) >= MIN_KEY_CHARS:
@@ -67,8 +67,9 @@ def userinfo_secrets(url: SplitResult) -> Iterator[str]:
 
 
 def reference_secrets(value: str) -> Iterator[str]:
-    """What a reference in a URL or a header stands for, and the parts that may be told without the
-    others: the path and the host of a URL, and the longer words.
+    """Yield the `value` of a reference in a URL or header, and its parts that may appear alone.
+
+    These are path and host of a URL, and the longer words.
     """
     yield value
     if "://" in value:
@@ -76,13 +77,13 @@ def reference_secrets(value: str) -> Iterator[str]:
             parts = urlsplit(value)
             yield from (parts.path, parts.netloc, parts.hostname or "")
     else:
-        yield value.lower()  # it may be a host
+        yield value.lower()  # in the case of a host name
     yield from _WORD.findall(value)
 
 
 def body_secrets(text: str) -> Iterator[str]:
-    """Of JSON or of a form."""
-    if len(text) > _LARGEST:
+    """Yield the secrets in a body that is JSON or a form."""
+    if len(text) > MAX_BODY_CHARS:
         return
     try:
         yield from json_secrets(json.loads(text))
@@ -90,17 +91,18 @@ def body_secrets(text: str) -> Iterator[str]:
         yield from (value for name, value in parse_qsl(text) if CREDENTIAL_NAME.search(name))
 
 
-def json_secrets(value: Any, *, named: bool = False) -> Iterator[str]:
-    """The texts, and the longer numbers, under such names; all of them where `value` is `named`
-    so itself.
+def json_secrets(value: Any, *, is_credential: bool = False) -> Iterator[str]:
+    """Yield the strings and longer numbers below keys that are named like a credential.
+
+    `is_credential` says that `value` itself is below such a key.
     """
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from json_secrets(item, named=named or bool(CREDENTIAL_NAME.search(name)))
+            below_credential = is_credential or bool(CREDENTIAL_NAME.search(name))
+            yield from json_secrets(item, is_credential=below_credential)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from json_secrets(item, named=named)
-    elif named and (
-        isinstance(value, str) or len(str(value)) >= MIN_KEY_CHARS
-    ):  # not `max_tokens: 2048`
+            yield from json_secrets(item, is_credential=is_credential)
+    # Short numbers are no keys: `max_tokens: 2048`.
+    elif is_credential and (isinstance(value, str) or len(str(value)) >= MIN_KEY_CHARS):
         yield str(value)
