@@ -36,7 +36,7 @@ EDGES: dict[str, set[str]] = {
     "config": set(),
     "slo": set(),
     "redaction": set(),
-    "demo": set(),
+    "demo": {"config"},
 }
 
 

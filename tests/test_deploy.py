@@ -12,7 +12,7 @@ import yaml
 
 from probe.config.loader import load
 from probe.config.schema import Probe
-from probe.demo.duration import parse
+from probe.config.units import parse_duration
 from tests.queries import DEPLOY, ROOT, document, documents
 
 DOCUMENT = (ROOT / "docs/autoscaling-and-rollback.md").read_text()
@@ -112,7 +112,7 @@ def test_argo_pauses_without_data(metric: dict[str, Any]) -> None:
     assert metric["successCondition"].startswith("len(result) == 1 && ")
     assert metric["failureCondition"].startswith("len(result) == 1 && ")
     assert metric["inconclusiveLimit"] == 0
-    assert parse(metric["initialDelay"]) >= WINDOW + NEWS
+    assert parse_duration(metric["initialDelay"]) >= WINDOW + NEWS
 
 
 def test_argo_judges_every_step(probes: dict[str, Probe]) -> None:
@@ -132,7 +132,7 @@ def test_flagger_judges_the_canary(probes: dict[str, Probe]) -> None:
     template = document("flagger/metric-template.yml", "MetricTemplate")
     (metric,) = flagger()["metrics"]
     assert metric["templateRef"] == {"name": template["metadata"]["name"]}
-    assert parse(metric["interval"]) + NEWS <= parse(flagger()["interval"])
+    assert parse_duration(metric["interval"]) + NEWS <= parse_duration(flagger()["interval"])
     name = document("flagger/canary.yml", "Canary")["spec"]["targetRef"]["name"]
     assert f"//{name}-canary/" in probes[metric["templateVariables"]["probe"]].url.source
 
@@ -142,7 +142,7 @@ def test_enough_requests_to_judge_by(probes: dict[str, Probe]) -> None:
     nobody.
     """
     (metric,) = flagger()["metrics"]
-    assert min(WINDOW, parse(metric["interval"])) / probes[CANARY].interval > 40
+    assert min(WINDOW, parse_duration(metric["interval"])) / probes[CANARY].interval > 40
     assert WINDOW / probes["sentiment"].interval > 20
     assert {objective.alert for objective in probes[CANARY].objectives} == {"none"}
 

@@ -1,5 +1,5 @@
-"""`inference-probe demo`: everything on this machine, for someone to see what the project does.
+"""`inference-probe demo`: a toy model and the whole monitoring stack on this machine.
 
-A program of its own that uses the daemon as anybody would: it starts it as a process and reads its
-metrics. It imports nothing of it.
+The demo starts the daemon as a process and reads its metrics, as a user does. It imports nothing of
+the daemon but the parser of durations.
 """

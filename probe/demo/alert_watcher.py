@@ -1,4 +1,4 @@
-"""Looks at a running demonstration and tells what changes."""
+"""Print recent latencies and changes of alerts while a demo runs."""
 
 import time
 from collections import deque
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import requests
 
 from probe.demo import http
-from probe.demo.alerts import AlertmanagerState, FiringAlert, Stage
+from probe.demo.alerts import AlertApi, AlertKey, Stage
 from probe.demo.metrics import ProbeCounts
 from probe.demo.stack import Stack
 
-PROGRESS_INTERVAL_SECONDS = 10.0  # seconds between two lines of numbers
+# Time between two lines with latencies.
+PROGRESS_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """An alert went from one stage to another; None is before the first and after the last."""
+class StageChange:
+    """A change of an alert at a time (monotonic seconds). A stage of None means no alert."""
 
-    at: float  # monotonic seconds
-    alert: FiringAlert
+    at: float
+    alert: AlertKey
     before: Stage | None
     after: Stage | None
 
@@ -29,69 +30,69 @@ class Change:
 
     def _event(self) -> str:
         if self.before is Stage.INHIBITED and self.after is Stage.ARRIVED:
-            return "no longer kept back"
+            return "no longer inhibited"
         return self.after or ("no longer pending" if self.before is Stage.PENDING else "resolved")
 
 
 class AlertWatcher:
-    """`window` is over how many seconds back the numbers go. No `alerting`: numbers alone."""
+    """Polls the daemon and the alerts once a second.
+
+    The latencies are those of the last `window_seconds`. Without `alerts` only they are printed.
+    """
 
     def __init__(
-        self, stack: Stack, *, daemon: str, alerting: AlertmanagerState | None, window: float
+        self, stack: Stack, *, daemon: str, alerts: AlertApi | None, window_seconds: float
     ) -> None:
-        self.changes: list[Change] = []
-        self.stages: dict[FiringAlert, Stage] = {}
+        self.changes: list[StageChange] = []
+        self.stages: dict[AlertKey, Stage] = {}
         self._stack = stack
         self._daemon = daemon
-        self._alerting = alerting
-        self._counts = deque([ProbeCounts()], maxlen=max(round(window), 2))
-        self._told = time.monotonic()
+        self._alerts = alerts
+        self._counts = deque([ProbeCounts()], maxlen=max(round(window_seconds), 2))
+        self._last_progress = time.monotonic()
 
-    def until(self, done: Callable[[], bool], *, seconds: float) -> bool:
-        """One look a second until `done`; False if it is not after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not done():
+    def wait_until(self, condition: Callable[[], bool], *, timeout_seconds: float) -> bool:
+        """Poll until `condition` holds; return False if it does not within `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
             if time.monotonic() > deadline:
                 return False
-            self.look()
+            self.poll()
             time.sleep(1)
         return True
 
-    def look(self) -> None:
-        """ChildError if a process has died, Interrupted if it is time to go."""
+    def poll(self) -> None:
+        """Print what has changed. Raises ProcessFailedError and Interrupted."""
         self._stack.check()
         try:
-            self._look_at_numbers()
-            self._look_at_alerts()
-        except requests.RequestException as problem:
-            tell(f"no answer, trying again: {problem}")
+            self._poll_metrics()
+            self._poll_alerts()
+        except requests.RequestException as error:
+            print_line(f"no response, trying again: {error}")
 
-    def _look_at_numbers(self) -> None:
-        counts = ProbeCounts.read(http.text(f"{self._daemon}/metrics"))
+    def _poll_metrics(self) -> None:
+        counts = ProbeCounts.parse(http.get_text(f"{self._daemon}/metrics"))
         self._counts.append(counts)
         recent = counts.since(self._counts[0])
-        if (
-            time.monotonic() - self._told >= PROGRESS_INTERVAL_SECONDS
-            and recent.finished
-            and recent.objective
-        ):
-            self._told = time.monotonic()
-            limit = float(recent.objective.threshold) * 1000
-            tell(
-                f"{recent}  {recent.good:6.1%} of {recent.finished:.0f} under {limit:.0f} ms"
-                f" (promised {recent.objective.ratio * 100:.6g}%)"
+        is_due = time.monotonic() - self._last_progress >= PROGRESS_INTERVAL_SECONDS
+        if is_due and recent.finished and recent.objective:
+            self._last_progress = time.monotonic()
+            threshold_ms = float(recent.objective.threshold) * 1000
+            print_line(
+                f"{recent}  {recent.good_ratio:6.1%} of {recent.finished:.0f} under"
+                f" {threshold_ms:.0f} ms (objective {recent.objective.ratio * 100:.6g}%)"
             )
 
-    def _look_at_alerts(self) -> None:
-        stages = self._alerting.stages() if self._alerting else {}
+    def _poll_alerts(self) -> None:
+        stages = self._alerts.stages() if self._alerts else {}
         for alert in sorted(stages.keys() | self.stages.keys()):
             before, after = self.stages.get(alert), stages.get(alert)
             if after != before:
-                change = Change(at=time.monotonic(), alert=alert, before=before, after=after)
+                change = StageChange(at=time.monotonic(), alert=alert, before=before, after=after)
                 self.changes.append(change)
-                tell(str(change))
+                print_line(str(change))
         self.stages = stages
 
 
-def tell(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+def print_line(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)

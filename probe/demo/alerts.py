@@ -1,4 +1,4 @@
-"""What Prometheus and Alertmanager know of alerts."""
+"""The state of alerts in Prometheus and Alertmanager."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 from probe.demo import http
 
-_ABOUT = ("instance", "probe", "slo", "short", "long", "quantile")
-"""Labels by which alerts of one name differ, in a place with one job."""
+# The labels that distinguish alerts of the same name if Prometheus has one job.
+_DISTINGUISHING_LABELS = ("instance", "probe", "slo", "short", "long", "quantile")
 
 
 class Stage(StrEnum):
@@ -17,56 +17,59 @@ class Stage(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     ARRIVED = "firing, arrived in Alertmanager"
-    INHIBITED = "firing, arrived in Alertmanager, kept back under another alert"
+    INHIBITED = "firing, inhibited in Alertmanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class FiringAlert:
-    """Which alert, whether a page or a ticket, and of what."""
+class AlertKey:
+    """Identifies an alert: its level (`page` or `ticket`), its name and its other labels."""
 
     level: str
     name: str
-    about: tuple[str, ...]
+    labels: tuple[str, ...]
 
     @classmethod
-    def of(cls, labels: Mapping[str, str]) -> "FiringAlert":
+    def from_labels(cls, labels: Mapping[str, str]) -> "AlertKey":
         return cls(
             level=labels.get("slo_severity", ""),
             name=labels["alertname"],
-            about=tuple(labels[name] for name in _ABOUT if name in labels),
+            labels=tuple(labels[name] for name in _DISTINGUISHING_LABELS if name in labels),
         )
 
     def __str__(self) -> str:
-        what = f"{self.level} {self.name}".lstrip()
-        return f"{what} ({' '.join(self.about)})" if self.about else what
+        title = f"{self.level} {self.name}".lstrip()
+        return f"{title} ({' '.join(self.labels)})" if self.labels else title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertmanagerState:
-    """Both by their URLs. requests.RequestException when they do not answer."""
+class AlertApi:
+    """Queries a Prometheus and an Alertmanager, which are given by their URLs.
+
+    All methods raise requests.RequestException if a server does not respond.
+    """
 
     prometheus: str
     alertmanager: str
 
-    def stages(self) -> dict[FiringAlert, Stage]:
-        """Every alert that is pending or more, the furthest stage of each."""
-        arrived = self.arrived()  # first, so that one which resolves does not seem to go back
-        told = http.json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
-        stages = {FiringAlert.of(alert["labels"]): Stage(alert["state"]) for alert in told}
+    def stages(self) -> dict[AlertKey, Stage]:
+        """Return the stage of every alert that is pending or firing."""
+        # Alertmanager first: an alert that resolves in between must not seem to go back to firing.
+        arrived = self.arrived()
+        alerts = http.get_json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
+        stages = {AlertKey.from_labels(alert["labels"]): Stage(alert["state"]) for alert in alerts}
         for alert in arrived:
             inhibited = alert["status"]["inhibitedBy"]
-            stages[FiringAlert.of(alert["labels"])] = (
-                Stage.INHIBITED if inhibited else Stage.ARRIVED
-            )
+            key = AlertKey.from_labels(alert["labels"])
+            stages[key] = Stage.INHIBITED if inhibited else Stage.ARRIVED
         return stages
 
     def arrived(self) -> list[dict[str, Any]]:
-        """What Alertmanager's API says of each alert that it has; it drops one that resolved."""
-        alerts: list[dict[str, Any]] = http.json(f"{self.alertmanager}/api/v2/alerts")
+        """Return the active alerts of Alertmanager, in the form of its API."""
+        alerts: list[dict[str, Any]] = http.get_json(f"{self.alertmanager}/api/v2/alerts")
         return alerts
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Prometheus' instant vector: `metric` and `value` of each series."""
-        address = f"{self.prometheus}/api/v1/query"
-        result: list[dict[str, Any]] = http.json(address, query=expression)["data"]["result"]
-        return result
+        """Return an instant vector of Prometheus: `metric` and `value` of each series."""
+        url = f"{self.prometheus}/api/v1/query"
+        vector: list[dict[str, Any]] = http.get_json(url, query=expression)["data"]["result"]
+        return vector

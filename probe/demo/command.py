@@ -1,67 +1,81 @@
-"""The command `inference-probe demo`."""
+"""The command line of `inference-probe demo`."""
 
 import argparse
 import sys
 
-from probe.demo import duration
+from probe.config.units import format_duration, parse_duration
 from probe.demo.fault import Fault
 
-FAST_FACTOR = 20  # the factor of --fast; probes twice a second
-FAULT_SECONDS = 1200.0  # seconds; HighModelLatency alone waits for ten minutes
+# --fast divides durations by this factor. The daemon then probes twice a second.
+FAST_FACTOR = 20
+
+# HighModelLatency fires after ten minutes, later than all other alerts of the faults.
+DEFAULT_FAULT_SECONDS = 1200.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    option = parser.add_argument
-    option(
+    parser.add_argument(
         "--fault",
         choices=[fault.value for fault in Fault],
         help="how the model misbehaves after a healthy start: "
-        + "; ".join(f"{fault}, {fault.story}" for fault in Fault).replace("%", "%%")
-        + ". The command ends when the alerts for it have fired and resolved."
+        + "; ".join(f"{fault}, {fault.description}" for fault in Fault).replace("%", "%%")
+        + ". The command exits when the alerts have fired and resolved."
         " Without a fault it runs until Ctrl-C",
     )
-    option(
+    parser.add_argument(
         "--fault-for",
-        type=duration.argument,
+        type=duration_argument,
         metavar="2m",
-        help=f"for how long, by the clock on the wall; default {duration.write(FAULT_SECONDS)},"
-        f" with --fast {duration.write(FAULT_SECONDS / FAST_FACTOR)}:"
-        " longer than any of these alerts waits",
+        help="how long the fault lasts, in real time;"
+        f" default {format_duration(DEFAULT_FAULT_SECONDS)},"
+        f" with --fast {format_duration(DEFAULT_FAULT_SECONDS / FAST_FACTOR)},"
+        " which is long enough for the alerts of every fault",
     )
-    option(
+    parser.add_argument(
         "--fast",
         action="store_true",
-        help=f"everything {FAST_FACTOR} times as fast, in a temporary copy: windows and waiting"
-        " times of the rules, probe and scrape intervals."
-        " Latencies and objectives stay as they are",
+        help=f"run {FAST_FACTOR} times as fast: divide the durations in a copy of the rules,"
+        " and the probe and scrape intervals. Latencies and objectives stay the same",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 when all that was asked for was seen, 1 when not, 2 for bad usage."""
-    # Not at the top: the other commands share this parser, and should not wait for these imports.
+    """Run the demo: 0 if the expected alerts fired and resolved, 1 if not, 2 for bad usage."""
+    # Imported here because all commands share the parser, and these imports are slow.
     from probe.demo import demonstration  # noqa: PLC0415
 
     factor = FAST_FACTOR if args.fast else 1
     fault = Fault(args.fault) if args.fault else None
-    lasting = FAULT_SECONDS / factor if args.fault_for is None else args.fault_for
-    if problem := check_arguments(fault, args.fault_for, factor):
+    if problem := fault_duration_problem(fault, args.fault_for, factor):
         print(problem, file=sys.stderr)
         return 2
-    return demonstration.run(fault=fault, lasting=lasting, factor=factor)
+    default_seconds = DEFAULT_FAULT_SECONDS / factor
+    fault_seconds = default_seconds if args.fault_for is None else args.fault_for
+    return demonstration.run(fault=fault, fault_seconds=fault_seconds, factor=factor)
 
 
-def check_arguments(fault: Fault | None, lasting: float | None, factor: int) -> str | None:
-    """What is wrong with --fault-for, for people. `lasting` is seconds, None if not given."""
-    if lasting is None:
+def fault_duration_problem(
+    fault: Fault | None, fault_seconds: float | None, factor: int
+) -> str | None:
+    """Return what is wrong with --fault-for, or None. `fault_seconds` is None without the flag."""
+    if fault_seconds is None:
         return None
     if fault is None:
         return f"--fault-for needs a --fault: {', '.join(Fault)}"
     needed = fault.seconds_to_alert / factor
-    if lasting > needed:
+    if fault_seconds > needed:
         return None
     return (
-        f"--fault-for={duration.write(lasting)} is too short: {fault.alerts[-1]} does not fire"
-        f" within {duration.write(needed)}. Leave it out, or say"
-        f" --fault-for={duration.write(2 * needed)}" + ("" if factor > 1 else ", or --fast")
+        f"--fault-for={format_duration(fault_seconds)} is too short:"
+        f" {fault.alerts[-1]} does not fire within {format_duration(needed)}."
+        f" Leave the flag out, or write --fault-for={format_duration(2 * needed)}"
+        + ("" if factor > 1 else ", or add --fast")
     )
+
+
+def duration_argument(text: str) -> float:
+    """Return the seconds of a duration on the command line."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -14,89 +14,98 @@ import requests
 
 from probe.demo import files
 from probe.demo.alert_watcher import AlertWatcher
-from probe.demo.alerts import AlertmanagerState
+from probe.demo.alerts import AlertApi
 from probe.demo.fault import Fault
-from probe.demo.process import ChildError
+from probe.demo.process import ProcessFailedError
 from probe.demo.scenario import Scenario
 from probe.demo.stack import Binaries, Interrupted, ModelProcess, Stack
 
-WINDOW_SECONDS = 300.0  # seconds over which numbers are shown: what the rules look at
+# The latencies that are printed cover the shortest window of the rules.
+WINDOW_SECONDS = 300.0
 
 
-def run(*, fault: Fault | None, lasting: float, factor: int) -> int:
-    """Exit code. The fault lasts for `lasting` seconds; without one it runs until Ctrl-C."""
+def run(*, fault: Fault | None, fault_seconds: float, factor: int) -> int:
+    """Run the demo and return its exit code. Without a fault it runs until Ctrl-C."""
     directory = Path(tempfile.mkdtemp(prefix="inference-probe-demo-"))
-    with _signals() as stop:
+    with _stop_on_signals() as stop:
         try:
             with Stack(directory, factor=factor, stop=stop) as stack:
-                code = _demonstrate(stack, fault, lasting)
-        except (ChildError, requests.RequestException) as problem:
-            print(f"\n{problem}", file=sys.stderr)
-            return 1  # and the logs stay, to be looked at
+                code = _run_in(stack, fault, fault_seconds)
+        except (ProcessFailedError, requests.RequestException) as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 1  # the directory with the logs stays
         except Interrupted:
-            print("\nended, and everything that was started here with it")
+            print("\nstopped, with all processes of the demo")
             code = 1 if fault else 0
         shutil.rmtree(directory, ignore_errors=True)
     return code
 
 
-def _demonstrate(stack: Stack, fault: Fault | None, lasting: float) -> int:
-    model = stack.model()
-    daemon = stack.daemon(files.probe(stack.factor, url=model.url))
+def _run_in(stack: Stack, fault: Fault | None, fault_seconds: float) -> int:
+    model = stack.start_model()
+    daemon = stack.start_daemon(files.probe(stack.factor, url=model.url))
     binaries = Binaries.find()
-    alerting = stack.alerting(binaries, daemon=daemon) if binaries else None
-    print(_where_to_look(stack, model, daemon, alerting), flush=True)
-    watch = AlertWatcher(
-        stack, daemon=daemon, alerting=alerting, window=WINDOW_SECONDS / stack.factor
+    alerts = stack.start_alerting(binaries, daemon=daemon) if binaries else None
+    print(_overview(stack, model, daemon, alerts), flush=True)
+    watcher = AlertWatcher(
+        stack, daemon=daemon, alerts=alerts, window_seconds=WINDOW_SECONDS / stack.factor
     )
     if fault is None:
-        watch.until(lambda: False, seconds=math.inf)
+        watcher.wait_until(lambda: False, timeout_seconds=math.inf)
         return 0
-    story = Scenario(watch=watch, model=model, fault=fault, lasting=lasting, factor=stack.factor)
-    return story.run()
+    scenario = Scenario(
+        watcher=watcher,
+        model=model,
+        fault=fault,
+        fault_seconds=fault_seconds,
+        factor=stack.factor,
+    )
+    return scenario.run()
 
 
-def _where_to_look(
-    stack: Stack, model: ModelProcess, daemon: str, alerting: AlertmanagerState | None
-) -> str:
-    places = {
+def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi | None) -> str:
+    """Return the addresses of the processes, and the limits of what the demo shows."""
+    addresses = {
         "model": f"POST {model.url}",
-        "its faults": f"curl -X PUT --data slow {model.admin} (DELETE heals it)",
-        "the probe": f"{daemon}/",
+        "faults": f"curl -X PUT --data slow {model.admin} (DELETE clears it)",
+        "probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
         "one result": f"{daemon}/probe?name=sentiment",
     }
-    if alerting:
-        places["Prometheus"] = f"{alerting.prometheus}/alerts and {alerting.prometheus}/graph"
-        places["Alertmanager"] = f"{alerting.alertmanager}/#/alerts"
-    places["logs"] = str(stack.directory)
-    lines = [f"  {name:12}  {place}" for name, place in places.items()]
-    if not alerting:
-        lines.append(
-            "There is no prometheus, or no alertmanager, on the PATH: you see the daemon's"
-        )
-        lines.append("own numbers, and no alerts. Debian: prometheus, prometheus-alertmanager.")
+    if alerts:
+        addresses["Prometheus"] = f"{alerts.prometheus}/alerts and {alerts.prometheus}/graph"
+        addresses["Alertmanager"] = f"{alerts.alertmanager}/#/alerts"
+    addresses["logs"] = str(stack.directory)
+    lines = [f"  {name:12}  {address}" for name, address in addresses.items()]
+    if not alerts:
+        lines += [
+            "Prometheus or Alertmanager is not on the PATH, so there are no alerts.",
+            "On Debian install prometheus and prometheus-alertmanager.",
+        ]
     else:
-        lines.append(
-            "This Prometheus has no past: where a rule looks back for hours it sees minutes,"
-        )
-        lines.append("so ModelErrorBudgetBurn fires sooner than in one that is days old.")
+        lines += [
+            "This Prometheus has no history. Windows of hours contain only minutes of data,",
+            "so ModelErrorBudgetBurn fires sooner than in a Prometheus that is days old.",
+        ]
     if stack.factor > 1:
-        lines.append(
-            f"Time is {stack.factor} times as fast: windows and waiting times of the rules,"
-        )
-        lines.append("probe and scrape intervals. Latencies and objectives are as they are.")
-    return "\n".join(["Everything is running. Ctrl-C ends it.", *lines, ""])
+        lines += [
+            f"The durations of the rules and all intervals are divided by {stack.factor}.",
+            "Latencies and objectives are not.",
+        ]
+    return "\n".join(["Everything is running. Press Ctrl-C to stop.", *lines, ""])
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM. An exception instead could strike, and get lost, anywhere."""
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set.
+
+    A KeyboardInterrupt instead could be raised at any point, also inside a cleanup.
+    """
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

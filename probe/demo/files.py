@@ -1,26 +1,24 @@
-"""The configuration of a demonstration: what is shipped, with other addresses and a
-faster clock.
-"""
+"""The config files of a demo: the packaged ones with other addresses and divided durations."""
 
 from typing import Any
 
 import yaml
 
-from probe.demo import duration
-from probe.demo.time_scale import shorten
+from probe.demo.time_scale import divide_durations, prometheus_duration
 from probe.resources import resource_path
 
-INTERVAL_SECONDS = 10.0  # seconds between two probes, before any shortening
+# Time between two probes, before the division.
+PROBE_INTERVAL_SECONDS = 10.0
 JOB_NAME = "inference-probe"
 
 
 def rules(factor: int) -> str:
-    return shorten(_text("rules/inference-probe.rules.yml"), factor)
+    return divide_durations(_read("rules/inference-probe.rules.yml"), factor)
 
 
 def prometheus(factor: int, *, rules: str, target: str, alertmanager: str) -> str:
-    """`rules` is a path, `target` and `alertmanager` are host:port."""
-    config = yaml.safe_load(shorten(_text("config/prometheus.yml"), factor))
+    """Return the config of Prometheus; `rules` is a path, the others are HOST:PORT."""
+    config = yaml.safe_load(divide_durations(_read("config/prometheus.yml"), factor))
     config["rule_files"] = [rules]
     config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
     config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
@@ -28,17 +26,17 @@ def prometheus(factor: int, *, rules: str, target: str, alertmanager: str) -> st
 
 
 def alertmanager(factor: int) -> str:
-    return shorten(_text("config/alertmanager.yml"), factor)
+    return divide_durations(_read("config/alertmanager.yml"), factor)
 
 
 def probe(factor: int, *, url: str) -> str:
-    """A probe of the toy model that promises 99 % under 500 ms, and to be there."""
+    """Return the config of the daemon: one probe with a latency and an availability objective."""
     sentiment: dict[str, Any] = {
         "name": "sentiment",
         "url": url,
         "method": "POST",
         "json": {"data": "sample_input"},
-        "interval": duration.write(INTERVAL_SECONDS / factor),
+        "interval": prometheus_duration(PROBE_INTERVAL_SECONDS / factor),
         "timeout": "2s",
         "expect": {"json": {"$.result": {"in": ["positive", "negative"]}}},
         "labels": {"model": "sentiment"},
@@ -50,5 +48,5 @@ def probe(factor: int, *, url: str) -> str:
     return yaml.safe_dump({"probes": [sentiment]}, sort_keys=False)
 
 
-def _text(name: str) -> str:
+def _read(name: str) -> str:
     return resource_path(name).read_text()

@@ -1,26 +1,26 @@
-"""Requests to the processes of a demonstration, on loopback: no proxies, and no patience."""
+"""HTTP requests to the processes of a demo. They use no proxy and a short timeout."""
 
 from typing import Any
 
 import requests
 
-_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
 
-def answers(url: str) -> bool:
-    """Whether GET `url` is answered with 200."""
+def is_ok(url: str) -> bool:
+    """Return whether a GET of `url` succeeds."""
     try:
-        text(url)
+        get_text(url)
     except requests.RequestException:
         return False
     return True
 
 
-def text(url: str) -> str:
+def get_text(url: str) -> str:
     return _send("GET", url).text
 
 
-def json(url: str, **query: str) -> Any:
+def get_json(url: str, **query: str) -> Any:
     return _send("GET", url, params=query).json()
 
 
@@ -33,9 +33,9 @@ def delete(url: str) -> None:
 
 
 def _send(method: str, url: str, **options: Any) -> requests.Response:
-    """requests.RequestException for no answer, and for one that is no success."""
+    """Raise requests.RequestException without a response, or for one that is not a success."""
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.request(method, url, timeout=_SECONDS, **options)
-        answer.raise_for_status()
-        return answer
+        response = session.request(method, url, timeout=TIMEOUT_SECONDS, **options)
+        response.raise_for_status()
+        return response

@@ -1,4 +1,4 @@
-"""What the daemon's own metrics say of recent probes: no Prometheus is needed for that."""
+"""Recent latencies of a probe, read from the daemon's metrics without Prometheus."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from prometheus_client.samples import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """A promised share (0.99) of requests under a threshold, which is the text of a bucket."""
+class LatencyObjective:
+    """The target (0.99) of an objective and its threshold, as the `le` text of a bucket."""
 
     ratio: float
     threshold: str
@@ -17,15 +17,15 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeCounts:
-    """Since the daemon started: successes by upper bound (cumulative), and all that finished."""
+    """Counts since the daemon started: successes by upper bound (cumulative), and all results."""
 
-    objective: Objective | None = None
+    objective: LatencyObjective | None = None
     successes: Mapping[str, float] = field(default_factory=dict)
     finished: float = 0.0
 
     @classmethod
-    def read(cls, metrics: str) -> "ProbeCounts":
-        """From the text of /metrics with one probe, and its latency objective."""
+    def parse(cls, metrics: str) -> "ProbeCounts":
+        """Return the counts in `metrics`, the text of /metrics of a daemon with one probe."""
         successes, finished, objective = {}, 0.0, None
         for sample in _samples(metrics):
             match sample.name, sample.labels:
@@ -35,11 +35,11 @@ class ProbeCounts:
                     finished += sample.value
                 case "inference_probe_slo_objective_ratio", {"threshold": threshold}:
                     if threshold != "+Inf":
-                        objective = Objective(ratio=sample.value, threshold=threshold)
+                        objective = LatencyObjective(ratio=sample.value, threshold=threshold)
         return cls(objective=objective, successes=successes, finished=finished)
 
     def since(self, earlier: "ProbeCounts") -> "ProbeCounts":
-        """Only what came after `earlier`."""
+        """Return the difference to `earlier`."""
         successes = {le: n - earlier.successes.get(le, 0) for le, n in self.successes.items()}
         finished = self.finished - earlier.finished
         return ProbeCounts(objective=self.objective, successes=successes, finished=finished)
@@ -49,13 +49,13 @@ class ProbeCounts:
         return self.successes.get("+Inf", 0.0)
 
     @property
-    def good(self) -> float:
-        """The share of all that finished which succeeded within the objective's threshold."""
+    def good_ratio(self) -> float:
+        """Share of all results that succeeded within the threshold of the objective."""
         within = self.successes.get(self.objective.threshold, 0.0) if self.objective else 0.0
         return within / self.finished
 
     def quantile(self, q: float) -> float:
-        """Seconds, of successes; interpolated within a bucket, as Prometheus does."""
+        """Return a quantile of successes (seconds), interpolated in its bucket as in Prometheus."""
         rank, below, count_below = q * self.succeeded, 0.0, 0.0
         for bound, count in sorted((float(le), count) for le, count in self.successes.items()):
             if count >= rank and count > count_below and bound < float("inf"):
@@ -65,11 +65,11 @@ class ProbeCounts:
         return below
 
     def __str__(self) -> str:
-        words = [
+        columns = [
             f"p{percent} {self.quantile(percent / 100) * 1000:4.0f} ms" if self.succeeded else ""
             for percent in (50, 95, 99)
         ]
-        return "  ".join(f"{word:11}" for word in words)
+        return "  ".join(f"{column:11}" for column in columns)
 
 
 def _samples(metrics: str) -> Iterator[Sample]:

@@ -1,17 +1,21 @@
-"""A process that is started, watched and ended by this one."""
+"""Child processes of a demo."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+MAX_LOG_LINES_SHOWN = 10
 
-class ChildError(Exception):
-    """A process did not do what it was started for. The message is for people."""
+
+class ProcessFailedError(Exception):
+    """A child process did not start or has exited. The message ends with its log."""
 
 
 class ChildProcess:
-    """Writes all that it says to `log`. In a session of its own: Ctrl-C is for the parent, which
-    ends its children in order.
+    """A process that writes its output to `log`.
+
+    It runs in its own session. Ctrl-C therefore reaches only the parent, which stops its children
+    in order.
     """
 
     def __init__(
@@ -35,21 +39,21 @@ class ChildProcess:
             )
 
     def check(self) -> None:
-        """ChildError, with its last words, if it has ended."""
+        """Raise ProcessFailedError if the process has exited."""
         if (code := self.process.poll()) is not None:
-            raise self.error(f"ended by itself with exit code {code}")
+            raise self.failed(f"exited with code {code}")
 
-    def stop(self, *, seconds: float = 10) -> None:
-        """By SIGTERM, and by SIGKILL if that is not enough."""
+    def stop(self, *, timeout_seconds: float = 10) -> None:
+        """Send SIGTERM, and SIGKILL after `timeout_seconds`."""
         self.process.terminate()
         try:
-            self.process.wait(seconds)
+            self.process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
-    def error(self, problem: str) -> ChildError:
-        """With its last words and where to read all of them."""
-        words = self.log.read_text(errors="replace").splitlines()[-10:]
-        said = "".join(f"\n    {line}" for line in words) or " nothing"
-        return ChildError(f"{self.name} {problem}. It said, in {self.log}:{said}")
+    def failed(self, problem: str) -> ProcessFailedError:
+        """Return an error with `problem` and the end of the log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-MAX_LOG_LINES_SHOWN:]
+        output = "".join(f"\n    {line}" for line in lines) or " (empty)"
+        return ProcessFailedError(f"{self.name} {problem}. The end of its log {self.log}:{output}")

@@ -1,81 +1,85 @@
-"""Healthy, misbehaving, healthy again: a fault, the alerts that it is for, and the end of all."""
+"""The scenario of a demo: a healthy model, a fault with its alerts, and the recovery."""
 
 import time
 from dataclasses import dataclass
 
-from probe.demo import duration
-from probe.demo.alert_watcher import AlertWatcher, tell
+from probe.demo.alert_watcher import AlertWatcher, print_line
 from probe.demo.alerts import Stage
 from probe.demo.fault import Fault
 from probe.demo.stack import ModelProcess
+from probe.demo.time_scale import prometheus_duration
 
-HEALTHY_SECONDS = 300.0  # seconds before the fault: the window of the rules is full
-MAX_RESOLVE_SECONDS = 1800.0  # seconds for the alerts to resolve
+# Both are divided by the factor of the demo. After five minutes the windows of the rules are full.
+HEALTHY_SECONDS = 300.0
+MAX_RESOLVE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Times are real seconds, except that `factor` divides the constants above."""
+    """Runs one fault. `fault_seconds` is real time; `factor` divides the constants above."""
 
-    watch: AlertWatcher
+    watcher: AlertWatcher
     model: ModelProcess
     fault: Fault
-    lasting: float
+    fault_seconds: float
     factor: int
 
     def run(self) -> int:
-        """0 when the alerts came and went; 1, and a word on what did not happen."""
-        tell(
-            "the model is healthy; in "
-            f"{duration.write(HEALTHY_SECONDS / self.factor)} it will not be"
+        """Return 0 if the expected alerts fired and resolved; else print why not and return 1."""
+        healthy_seconds = HEALTHY_SECONDS / self.factor
+        print_line(
+            f"the model is healthy; the fault begins in {prometheus_duration(healthy_seconds)}"
         )
-        self.watch.until(self._fired, seconds=HEALTHY_SECONDS / self.factor)
-        if self._fired():
+        if self.watcher.wait_until(self._has_fired, timeout_seconds=healthy_seconds):
             return self._fail("an alert fired while the model was healthy")
-        begun = self._become(self.fault, f"{self.fault.story}, for {duration.write(self.lasting)}")
-        self.watch.until(lambda: False, seconds=self.lasting)
+        fault = f"{self.fault.description}, for {prometheus_duration(self.fault_seconds)}"
+        started = self._set_fault(self.fault, fault)
+        self.watcher.wait_until(lambda: False, timeout_seconds=self.fault_seconds)
         missing = set(self.fault.alerts) - self._arrived()
-        healed = self._become(None, "healthy again")
+        ended = self._set_fault(None, "healthy")
         if missing:
-            return self._fail(f"{_list(missing)} did not arrive in Alertmanager meanwhile")
-        if not self.watch.until(
-            lambda: not self._lasting(), seconds=MAX_RESOLVE_SECONDS / self.factor
+            return self._fail(f"{_join(missing)} did not arrive in Alertmanager during the fault")
+        resolve_seconds = MAX_RESOLVE_SECONDS / self.factor
+        if not self.watcher.wait_until(
+            lambda: not self._unresolved(), timeout_seconds=resolve_seconds
         ):
-            return self._fail(f"{_list(self._lasting())} did not resolve")
-        self._sum_up(begun, healed)
+            return self._fail(f"{_join(self._unresolved())} did not resolve")
+        self._print_summary(started, ended)
         return 0
 
-    def _become(self, fault: Fault | None, words: str) -> float:
-        """When, on the monotonic clock."""
-        self.model.become(fault)
-        tell(f"the model from now on: {words}")
+    def _set_fault(self, fault: Fault | None, description: str) -> float:
+        """Set or clear the fault, and return the time (monotonic seconds)."""
+        self.model.set_fault(fault)
+        print_line(f"the model is now: {description}")
         return time.monotonic()
 
-    def _fired(self) -> bool:
-        return any(stage is not Stage.PENDING for stage in self.watch.stages.values())
+    def _has_fired(self) -> bool:
+        return any(stage is not Stage.PENDING for stage in self.watcher.stages.values())
 
     def _arrived(self) -> set[str]:
-        """Also under another alert: Alertmanager has it all the same."""
-        there = (Stage.ARRIVED, Stage.INHIBITED)
-        return {change.alert.name for change in self.watch.changes if change.after in there}
+        """Return the names of the alerts that arrived in Alertmanager, also inhibited ones."""
+        arrived = (Stage.ARRIVED, Stage.INHIBITED)
+        return {change.alert.name for change in self.watcher.changes if change.after in arrived}
 
-    def _lasting(self) -> set[str]:
-        """Of the alerts that the fault is for."""
-        return {alert.name for alert in self.watch.stages} & set(self.fault.alerts)
+    def _unresolved(self) -> set[str]:
+        """Return the names of the expected alerts that are still pending or firing."""
+        return {alert.name for alert in self.watcher.stages} & set(self.fault.alerts)
 
     def _fail(self, problem: str) -> int:
-        now = ", ".join(f"{alert} is {stage}" for alert, stage in self.watch.stages.items())
-        print(f"\nNot as it should be: {problem}. Alerts now: {now or 'none'}.")
+        stages = ", ".join(f"{alert} is {stage}" for alert, stage in self.watcher.stages.items())
+        print(f"\nFailed: {problem}. Alerts now: {stages or 'none'}.")
         return 1
 
-    def _sum_up(self, begun: float, healed: float) -> None:
-        print(f"\nNothing fired while the model was healthy. Then, {self.fault.story}:")
-        for change in (change for change in self.watch.changes if change.at >= begun):
-            since, event = (begun, "the fault") if change.at < healed else (healed, "its end")
-            print(f"  {change}, {change.at - since:.0f} s after {event}")
-        for alert, stage in self.watch.stages.items():
+    def _print_summary(self, started: float, ended: float) -> None:
+        print(f"\nNo alert fired while the model was healthy. Then {self.fault.description}:")
+        for change in self.watcher.changes:
+            if change.at >= ended:
+                print(f"  {change}, {change.at - ended:.0f} s after the fault ended")
+            elif change.at >= started:
+                print(f"  {change}, {change.at - started:.0f} s after the fault began")
+        for alert, stage in self.watcher.stages.items():
             print(f"  {alert}: still {stage}")
 
 
-def _list(names: set[str]) -> str:
+def _join(names: set[str]) -> str:
     return " and ".join(sorted(names))

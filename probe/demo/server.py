@@ -1,4 +1,4 @@
-"""A web server that opens and closes within a running loop, several of them in one process."""
+"""A uvicorn server that is opened and closed while its event loop keeps running."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,11 @@ from starlette.routing import Route
 
 
 class Server(uvicorn.Server):
+    """Serves `routes`. Several servers may run in one process."""
+
     @classmethod
     async def open(cls, routes: Sequence[Route], host: str, port: int) -> Self:
-        """Listening when it returns; OSError when it cannot. Port 0 is any free one."""
+        """Return a server that listens; port 0 is any free port. Raises OSError."""
         server = cls(routes, socket.create_server((host, port)))
         while not server.started:
             await asyncio.sleep(0.01)
@@ -30,14 +32,14 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self.port: int = listener.getsockname()[1]
-        self._running = asyncio.create_task(self.serve(sockets=[listener]))
+        self._task = asyncio.create_task(self.serve(sockets=[listener]))
 
     async def close(self) -> None:
-        """Nobody listens any more, and connections that were kept alive are closed."""
+        """Stop listening and close all connections, also idle ones."""
         self.should_exit = True
-        await self._running
+        await self._task
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None: the program has one handler for all of its servers."""
+        """Install no signal handlers: the program has one for all its servers."""
         yield

@@ -1,5 +1,6 @@
-"""Everything on this machine: toy model, daemon, Prometheus and Alertmanager, each a process of its
-own on a loopback port that was free.
+"""The processes of a demo: toy model, daemon, Prometheus and Alertmanager.
+
+Each listens on a free loopback port.
 """
 
 import random
@@ -14,26 +15,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from probe.demo import duration, files, http
-from probe.demo.alerts import AlertmanagerState
+from probe.demo import files, http
+from probe.demo.alerts import AlertApi
 from probe.demo.fault import Fault
-from probe.demo.process import ChildError, ChildProcess
+from probe.demo.process import ChildProcess, ProcessFailedError
+from probe.demo.time_scale import prometheus_duration
 
 HOST = "127.0.0.1"
-LOOKBACK_SECONDS = 300.0  # Prometheus' own default, seconds
+
+# The default of Prometheus' --query.lookback-delta.
+LOOKBACK_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Paths of the two programs that are not ours."""
+    """Paths of the programs of other projects."""
 
     prometheus: str
     alertmanager: str
 
     @classmethod
     def find(cls, path: str | None = None) -> Self | None:
-        """On `path`, or on the PATH; None unless both are there. Debian renames Alertmanager."""
+        """Search `path`, or the PATH. Return None unless both programs exist."""
         prometheus = shutil.which("prometheus", path=path)
+        # Debian renames Alertmanager.
         alertmanager = shutil.which("prometheus-alertmanager", path=path) or shutil.which(
             "alertmanager", path=path
         )
@@ -44,11 +49,13 @@ class Binaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProcess:
+    """The URLs of a running toy model and of its faults."""
+
     url: str
     admin: str
 
-    def become(self, fault: Fault | None) -> None:
-        """Misbehaving, or healthy (None), by the time this returns."""
+    def set_fault(self, fault: Fault | None) -> None:
+        """Set the fault, or clear it (None). It is in effect on return."""
         if fault:
             http.put(self.admin, fault)
         else:
@@ -56,21 +63,21 @@ class ModelProcess:
 
 
 class Interrupted(Exception):
-    """Somebody asked for an end."""
+    """Raised after Ctrl-C or SIGTERM."""
 
 
 class Stack:
-    """A context: what was started in it is ended with it, the last one first.
+    """A context manager that stops its processes on exit, the last one first.
 
-    `directory` gets the logs and generated files. `factor` is by how much time is shortened. When
-    `stop` is set, `check` and whatever waits here raise Interrupted.
+    `directory` receives logs and generated files. `factor` divides all durations. After `stop` is
+    set, `check` and the methods that wait raise Interrupted.
     """
 
     def __init__(self, directory: Path, *, factor: int, stop: threading.Event) -> None:
         self.directory = directory
         self.factor = factor
-        self._stop = stop
         self.children: list[ChildProcess] = []
+        self._stop = stop
 
     def __enter__(self) -> Self:
         return self
@@ -85,73 +92,74 @@ class Stack:
             self.children.pop().stop()
 
     def check(self) -> None:
-        """ChildError if any of them has died, Interrupted if it is time to go."""
+        """Raise ProcessFailedError if a process has exited, Interrupted if `stop` is set."""
         if self._stop.is_set():
             raise Interrupted
         for child in self.children:
             child.check()
 
-    def model(self) -> ModelProcess:
-        port, admin = free_port(), free_port()
+    def start_model(self) -> ModelProcess:
+        port, admin_port = free_port(), free_port()
         command = [sys.executable, "-m", "probe.demo.model", f"--port={port}"]
-        url = f"http://{HOST}:{admin}/fault"
-        self.start("model", [*command, f"--admin-port={admin}"], ready=url)
-        return ModelProcess(url=f"http://{HOST}:{port}/predict", admin=url)
+        admin = f"http://{HOST}:{admin_port}/fault"
+        self.start("model", [*command, f"--admin-port={admin_port}"], ready_url=admin)
+        return ModelProcess(url=f"http://{HOST}:{port}/predict", admin=admin)
 
-    def daemon(self, config: str, *, environment: Mapping[str, str] | None = None) -> str:
-        """Its URL. `config` is the text of its config file."""
+    def start_daemon(self, config: str, *, environment: Mapping[str, str] | None = None) -> str:
+        """Start the daemon with the text of a config file, and return its URL."""
         address = f"{HOST}:{free_port()}"
         command = [
             *(sys.executable, "-m", "probe", "run"),
             f"--config.file={self._write('probe.yml', config)}",
             f"--web.listen-address={address}",
         ]
-        self.start("daemon", command, ready=f"http://{address}/-/ready", environment=environment)
+        ready_url = f"http://{address}/-/ready"
+        self.start("daemon", command, ready_url=ready_url, environment=environment)
         return f"http://{address}"
 
-    def alerting(self, binaries: Binaries, *, daemon: str) -> AlertmanagerState:
-        """Alertmanager, and Prometheus with the bundled rules, which scrapes `daemon` (a URL)."""
-        alertmanager = self._alertmanager(binaries.alertmanager)
+    def start_alerting(self, binaries: Binaries, *, daemon: str) -> AlertApi:
+        """Start Alertmanager, and Prometheus with the bundled rules and `daemon` as its target."""
+        alertmanager = self._start_alertmanager(binaries.alertmanager)
         config = files.prometheus(
             self.factor,
             rules=str(self._write("rules.yml", files.rules(self.factor))),
             target=daemon.removeprefix("http://"),
             alertmanager=alertmanager.removeprefix("http://"),
         )
-        prometheus = self._prometheus(binaries.prometheus, config)
-        alerting = AlertmanagerState(prometheus=prometheus, alertmanager=alertmanager)
-        self._wait_for_data(alerting)
-        return alerting
+        prometheus = self._start_prometheus(binaries.prometheus, config)
+        alerts = AlertApi(prometheus=prometheus, alertmanager=alertmanager)
+        self._wait_for_first_scrape(alerts)
+        return alerts
 
     def start(
         self,
         name: str,
         command: Sequence[str],
         *,
-        ready: str,
+        ready_url: str,
         environment: Mapping[str, str] | None = None,
     ) -> ChildProcess:
-        """Returns when GET `ready` is answered with 200."""
+        """Start a process and wait until a GET of `ready_url` succeeds."""
         log = self.directory / f"{name}.log"
         child = ChildProcess(name, command, log=log, environment=environment)
         self.children.append(child)
-        if not self._wait(lambda: http.answers(ready)):
-            raise child.error(f"does not answer {ready}")
+        if not self._wait_until(lambda: http.is_ok(ready_url)):
+            raise child.failed(f"does not respond to {ready_url}")
         return child
 
-    def _prometheus(self, binary: str, config: str) -> str:
+    def _start_prometheus(self, binary: str, config: str) -> str:
         address = f"{HOST}:{free_port()}"
         command = [
             binary,
             f"--config.file={self._write('prometheus.yml', config)}",
             f"--storage.tsdb.path={self.directory / 'prometheus'}",
             f"--web.listen-address={address}",
-            f"--query.lookback-delta={duration.write(LOOKBACK_SECONDS / self.factor)}",
+            f"--query.lookback-delta={prometheus_duration(LOOKBACK_SECONDS / self.factor)}",
         ]
-        self.start("prometheus", command, ready=f"http://{address}/-/ready")
+        self.start("prometheus", command, ready_url=f"http://{address}/-/ready")
         return f"http://{address}"
 
-    def _alertmanager(self, binary: str) -> str:
+    def _start_alertmanager(self, binary: str) -> str:
         address = f"{HOST}:{free_port()}"
         config = self._write("alertmanager.yml", files.alertmanager(self.factor))
         command = [
@@ -159,19 +167,19 @@ class Stack:
             f"--config.file={config}",
             f"--storage.path={self.directory / 'alertmanager'}",
             f"--web.listen-address={address}",
-            "--cluster.listen-address=",  # alone: gossip would listen to the world
+            "--cluster.listen-address=",  # no cluster, which would listen on all interfaces
         ]
-        self.start("alertmanager", command, ready=f"http://{address}/-/ready")
+        self.start("alertmanager", command, ready_url=f"http://{address}/-/ready")
         return f"http://{address}"
 
-    def _wait_for_data(self, alerting: AlertmanagerState) -> None:
-        """Prometheus takes seconds to find its target; until then it misses the daemon."""
-        if not self._wait(lambda: alerting.query("up == 1") and not alerting.stages()):
-            raise ChildError(f"Prometheus has nothing from the daemon, see {self.directory}")
+    def _wait_for_first_scrape(self, alerts: AlertApi) -> None:
+        """Wait until Prometheus has scraped the daemon and no alert is pending."""
+        if not self._wait_until(lambda: alerts.query("up == 1") and not alerts.stages()):
+            raise ProcessFailedError(f"Prometheus did not scrape the daemon, see {self.directory}")
 
-    def _wait(self, done: Callable[[], object], *, seconds: float = 30) -> bool:
-        deadline = time.monotonic() + seconds
-        while not done():
+    def _wait_until(self, condition: Callable[[], object], *, timeout_seconds: float = 30) -> bool:
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
             self.check()
             if time.monotonic() > deadline:
                 return False
@@ -185,8 +193,10 @@ class Stack:
 
 
 def free_port() -> int:
-    """One below the range from which outgoing connections take theirs: a port that a model closes
-    for a while is not snatched away meanwhile.
+    """Return a free port below the range of ephemeral ports.
+
+    A model with the fault `down` closes its port for a while. No outgoing connection of another
+    process must take the port in that time.
     """
     for port in random.sample(range(20_000, 32_000), 100):
         try:

@@ -1,10 +1,9 @@
-"""The same configuration in a faster world: every duration divided by one factor.
+"""Divide all durations in a config by one factor, for demos and tests that cannot wait for hours.
 
-For demonstrations and tests, which cannot wait ten minutes for an alert. It works on the text of
-Prometheus' rules and of the configurations of Prometheus, Alertmanager and the probe, and gives a
-copy; what is on disk stays as it is. Names that contain a duration (`...:increase5m`) keep it, and
-so do texts for people: a name is not a claim about time, a copy is not for reading. Bare numbers of
-seconds in an expression are not durations to Prometheus, and are left alone.
+It works on the text of Prometheus rules and of the configs of Prometheus, Alertmanager and the
+daemon, and returns a copy. Names that contain a duration (`...:increase5m`), labels and annotations
+stay the same. Bare numbers of seconds in an expression are not durations to Prometheus, and stay
+the same, too.
 """
 
 import re
@@ -12,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from probe.demo import duration
+from probe.config.units import parse_duration
 
-# `timeout`, `startup_grace` and thresholds are not here: the model does not become faster.
-_DURATIONS = {
+# Keys whose values are durations. `timeout`, `startup_grace` and thresholds are left out, because
+# the model does not become faster.
+_DURATION_KEYS = {
     "evaluation_interval",
     "for",
     "group_interval",
@@ -28,53 +28,70 @@ _DURATIONS = {
     "scrape_interval",
     "scrape_timeout",
 }
-_FOR_PEOPLE = {"annotations", "labels"}
+_TEXT_KEYS = {"annotations", "labels"}
 
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+# The tokens of PromQL, as far as they matter to find the durations.
 _TOKEN = re.compile(
-    rf"""
+    r"""
     "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*`            # strings
     | \#[^\n]*                                                 # comments
     | [A-Za-z_][A-Za-z0-9_:]*                                  # names and keywords
-    | (?P<duration>{duration.PATTERN})(?![A-Za-z0-9_.])
+    | (?P<duration>(?:\d+(?:ms|[smhd]))+)(?![A-Za-z0-9_.])
     | 0[xX][0-9a-fA-F]+ | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? # numbers
     """,
     re.VERBOSE,
 )
 
 
-def shorten(text: str, factor: int) -> str:
-    """The YAML `text` with its durations divided by `factor`, as YAML."""
-    document = _shorten(yaml.safe_load(text), factor)
+def divide_durations(text: str, factor: int) -> str:
+    """Return the YAML document `text` with its durations divided by `factor`."""
+    document = _divide_node(yaml.safe_load(text), factor)
     return yaml.safe_dump(document, sort_keys=False, width=1000)
 
 
-def shorten_expression(expression: str, factor: int) -> str:
-    """PromQL with its ranges, steps, offsets and duration literals divided by `factor`."""
+def divide_expression(expression: str, factor: int) -> str:
+    """Return a PromQL expression with ranges, steps, offsets and duration literals divided."""
 
     def replace(token: re.Match[str]) -> str:
-        found = token["duration"]
-        return _divide(found, factor) if found else token[0]
+        duration = token["duration"]
+        return _divide(duration, factor) if duration else token[0]
 
     return _TOKEN.sub(replace, expression)
 
 
-def _shorten(node: Any, factor: int) -> Any:
+def prometheus_duration(seconds: float) -> str:
+    """Return a duration that Prometheus can parse, which has no decimals: `1s500ms`.
+
+    A duration below a millisecond is rounded up to one.
+    """
+    rest = max(round(seconds * 1000), 1 if seconds > 0 else 0)
+    text = ""
+    for unit, milliseconds in _UNITS_MS.items():
+        count, rest = divmod(rest, milliseconds)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+def _divide_node(node: Any, factor: int) -> Any:
     if isinstance(node, list):
-        return [_shorten(item, factor) for item in node]
+        return [_divide_node(item, factor) for item in node]
     if isinstance(node, dict):
-        return {key: _shorten_entry(key, value, factor) for key, value in node.items()}
+        return {key: _divide_value(key, value, factor) for key, value in node.items()}
     return node
 
 
-def _shorten_entry(key: str, value: Any, factor: int) -> Any:
-    if key in _FOR_PEOPLE:
+def _divide_value(key: str, value: Any, factor: int) -> Any:
+    if key in _TEXT_KEYS:
         return value
     if key == "expr":
-        return shorten_expression(str(value), factor)
-    if key in _DURATIONS and isinstance(value, str):
+        return divide_expression(str(value), factor)
+    if key in _DURATION_KEYS and isinstance(value, str):
         return _divide(value, factor)
-    return _shorten(value, factor)
+    return _divide_node(value, factor)
 
 
-def _divide(text: str, factor: int) -> str:
-    return duration.write(duration.parse(text) / factor)
+def _divide(duration: str, factor: int) -> str:
+    return prometheus_duration(parse_duration(duration) / factor)

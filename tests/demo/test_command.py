@@ -17,13 +17,13 @@ def parse(*arguments: str) -> argparse.Namespace:
     ("arguments", "message"),
     [
         (["--fault=sleepy"], "choose from 'slow', 'errors', 'down', 'tutorial'"),
-        (["--fault=slow", "--fault-for=2"], "'2' is not a duration: write a number and a unit"),
+        (["--fault=slow", "--fault-for=2"], "write a number with a unit"),
     ],
 )
-def test_values_that_make_no_sense(
+def test_invalid_values(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2 and a message that says what to write."""
+    """An invalid value exits with 2 and a message that says what to write."""
     with pytest.raises(SystemExit, match="2"):
         parse(*arguments)
     assert message in capsys.readouterr().err
@@ -34,22 +34,25 @@ def test_values_that_make_no_sense(
     [
         (["--fault-for=2m"], "--fault-for needs a --fault: slow, errors, down, tutorial"),
         (["--fault=slow", "--fault-for=2m"], "HighModelLatency does not fire within 10m."),
-        (["--fault=slow", "--fault-for=2m"], "Leave it out, or say --fault-for=20m, or --fast"),
+        (
+            ["--fault=slow", "--fault-for=2m"],
+            "Leave the flag out, or write --fault-for=20m, or add --fast",
+        ),
         (["--fault=down", "--fault-for=5s", "--fast"], "ModelDown does not fire within 9s."),
     ],
 )
-def test_a_fault_that_nobody_would_see(
+def test_fault_that_is_too_short(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2 before anything is started, and what to write instead."""
+    """A fault too short for its alerts exits with 2 before any process starts."""
     assert command.run(parse(*arguments)) == 2
     assert message in capsys.readouterr().err
 
 
-def test_help_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """It names every fault and what it does; a % in it is just a %."""
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help describes every fault, and a % in it is printed as it is."""
     with pytest.raises(SystemExit, match="0"):
         parse("--help")
-    assert "tutorial, answers take 50 to 600 ms, 18 % of them" in " ".join(
+    assert "tutorial, responses take 50 to 600 ms, 18 % of them" in " ".join(
         capsys.readouterr().out.split()
     )

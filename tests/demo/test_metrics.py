@@ -1,8 +1,8 @@
-"""What is read off the daemon's metrics."""
+"""Recent latencies, read from the daemon's metrics."""
 
 import pytest
 
-from probe.demo.metrics import Objective, ProbeCounts
+from probe.demo.metrics import LatencyObjective, ProbeCounts
 
 METRICS = """
 # TYPE inference_probe_latency_seconds histogram
@@ -19,22 +19,22 @@ inference_probe_slo_objective_ratio{probe="a",slo="up",threshold="+Inf",alert="p
 """
 
 
-def test_good_are_successes_under_the_threshold() -> None:
-    """Failures count against it, whatever their latency; availability is another objective."""
-    counts = ProbeCounts.read(METRICS)
-    assert counts.objective == Objective(ratio=0.99, threshold="0.5")
-    assert counts.good == pytest.approx(90 / 120)
+def test_good_ratio() -> None:
+    """Good results are successes under the threshold of the latency objective."""
+    counts = ProbeCounts.parse(METRICS)
+    assert counts.objective == LatencyObjective(ratio=0.99, threshold="0.5")
+    assert counts.good_ratio == pytest.approx(90 / 120)
 
 
 @pytest.mark.parametrize(("q", "seconds"), [(0.05, 0.05), (0.5, 0.3), (0.95, 0.75), (1.0, 1.0)])
 def test_quantiles_interpolate(q: float, seconds: float) -> None:
-    """Of successes, linear within a bucket."""
-    assert ProbeCounts.read(METRICS).quantile(q) == pytest.approx(seconds)
+    """Quantiles of successes are interpolated linearly in a bucket."""
+    assert ProbeCounts.parse(METRICS).quantile(q) == pytest.approx(seconds)
 
 
-def test_since_shows_what_is_new() -> None:
-    """Nothing is left of what both had; then there are no latencies to show."""
-    counts = ProbeCounts.read(METRICS)
-    assert counts.since(ProbeCounts()).good == counts.good
+def test_since() -> None:
+    """`since` subtracts earlier counts. Without new results there are no latencies to show."""
+    counts = ProbeCounts.parse(METRICS)
+    assert counts.since(ProbeCounts()).good_ratio == counts.good_ratio
     assert counts.since(counts).finished == 0
     assert str(counts.since(counts)).strip() == ""

@@ -1,66 +1,71 @@
-"""What a demonstration makes of the alerts that it sees."""
+"""The scenario of a demo, with scripted alerts."""
 
 import time
 from collections.abc import Callable
 
 import pytest
 
-from probe.demo.alert_watcher import AlertWatcher, Change
-from probe.demo.alerts import FiringAlert, Stage
+from probe.demo.alert_watcher import AlertWatcher, StageChange
+from probe.demo.alerts import AlertKey, Stage
 from probe.demo.fault import Fault
 from probe.demo.scenario import Scenario
 from probe.demo.stack import ModelProcess
 
-PAGE = FiringAlert(level="page", name="ModelObjectiveMissed", about=("sentiment", "fast"))
-TICKET = FiringAlert(level="ticket", name="HighModelLatency", about=("sentiment", "fast"))
+PAGE = AlertKey(level="page", name="ModelObjectiveMissed", labels=("sentiment", "fast"))
+TICKET = AlertKey(level="ticket", name="HighModelLatency", labels=("sentiment", "fast"))
 
 
-class Patient(ModelProcess):
-    def become(self, fault: Fault | None) -> None: ...
+class FakeModel(ModelProcess):
+    def set_fault(self, fault: Fault | None) -> None: ...
 
 
-class Scripted(AlertWatcher):
-    """Each wait is over at once, and then these alerts are at these stages."""
+class ScriptedWatcher(AlertWatcher):
+    """Returns from each wait at once, with the next stages of its script."""
 
-    def __init__(self, *script: dict[FiringAlert, Stage]) -> None:
-        self.changes: list[Change] = []
-        self.stages: dict[FiringAlert, Stage] = {}
+    def __init__(self, *script: dict[AlertKey, Stage]) -> None:
+        self.changes: list[StageChange] = []
+        self.stages: dict[AlertKey, Stage] = {}
         self._script = iter(script)
 
-    def until(self, done: Callable[[], bool], *, seconds: float) -> bool:  # noqa: ARG002
+    def wait_until(self, condition: Callable[[], bool], *, timeout_seconds: float) -> bool:  # noqa: ARG002
         before, self.stages = self.stages, next(self._script)
         for alert in before.keys() | self.stages.keys():
             old, new = before.get(alert), self.stages.get(alert)
-            self.changes.append(Change(at=time.monotonic(), alert=alert, before=old, after=new))
-        return done()
+            self.changes.append(
+                StageChange(at=time.monotonic(), alert=alert, before=old, after=new)
+            )
+        return condition()
 
 
-def tell(*script: dict[FiringAlert, Stage]) -> int:
-    story = Scenario(
-        watch=Scripted(*script),
-        model=Patient(url="", admin=""),
+def run(*script: dict[AlertKey, Stage]) -> int:
+    scenario = Scenario(
+        watcher=ScriptedWatcher(*script),
+        model=FakeModel(url="", admin=""),
         fault=Fault.SLOW,
-        lasting=1.0,
+        fault_seconds=1.0,
         factor=20,
     )
-    return story.run()
+    return scenario.run()
 
 
-def test_all_comes_and_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    """0, also where an alert arrived only to be kept back; who waits for what is told."""
+def test_expected_alerts(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 0, also if an alert arrived inhibited, and all changes are printed."""
     fault = {PAGE: Stage.ARRIVED, TICKET: Stage.INHIBITED}
-    assert tell({}, fault, {}) == 0
-    said = capsys.readouterr().out
-    assert "page ModelObjectiveMissed (sentiment fast): firing, arrived in Alertmanager, " in said
-    assert "ticket HighModelLatency (sentiment fast): firing, arrived in Alertmanager, kept" in said
-    assert "page ModelObjectiveMissed (sentiment fast): resolved, " in said
+    assert run({}, fault, {}) == 0
+    output = capsys.readouterr().out
+    assert "page ModelObjectiveMissed (sentiment fast): firing, arrived in Alertmanager, " in output
+    assert "ticket HighModelLatency (sentiment fast): firing, inhibited in Alertmanager, " in output
+    assert "page ModelObjectiveMissed (sentiment fast): resolved, " in output
 
 
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
         (({PAGE: Stage.ARRIVED},), "an alert fired while the model was healthy"),
-        (({}, {PAGE: Stage.ARRIVED}), "HighModelLatency did not arrive in Alertmanager meanwhile"),
+        (
+            ({}, {PAGE: Stage.ARRIVED}),
+            "HighModelLatency did not arrive in Alertmanager during the fault",
+        ),
         (({}, {TICKET: Stage.ARRIVED, PAGE: Stage.FIRING}), "ModelObjectiveMissed did not arrive"),
         (
             ({}, {PAGE: Stage.ARRIVED, TICKET: Stage.INHIBITED}, {TICKET: Stage.ARRIVED}),
@@ -68,12 +73,12 @@ def test_all_comes_and_goes(capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_something_is_missing(
-    script: tuple[dict[FiringAlert, Stage], ...], problem: str, capsys: pytest.CaptureFixture[str]
+def test_unexpected_alerts(
+    script: tuple[dict[AlertKey, Stage], ...], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1, and a word on what is not as it should be."""
-    assert tell(*script) == 1
-    assert f"Not as it should be: {problem}" in capsys.readouterr().out
+    """The exit code is 1, and the output says what is wrong."""
+    assert run(*script) == 1
+    assert f"Failed: {problem}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -81,11 +86,11 @@ def test_something_is_missing(
     [
         (None, Stage.PENDING, "pending"),
         (Stage.PENDING, None, "no longer pending"),
-        (Stage.INHIBITED, Stage.ARRIVED, "no longer kept back"),
+        (Stage.INHIBITED, Stage.ARRIVED, "no longer inhibited"),
         (Stage.ARRIVED, None, "resolved"),
     ],
 )
-def test_change_in_words(before: Stage | None, after: Stage | None, event: str) -> None:
-    """What happened, where the stage alone would not tell."""
-    change = Change(at=0.0, alert=TICKET, before=before, after=after)
+def test_text_of_a_change(before: Stage | None, after: Stage | None, event: str) -> None:
+    """The text of a change names the event that the stages alone do not show."""
+    change = StageChange(at=0.0, alert=TICKET, before=before, after=after)
     assert str(change) == f"ticket HighModelLatency (sentiment fast): {event}"

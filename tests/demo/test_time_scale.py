@@ -1,10 +1,10 @@
-"""A copy of the rules that runs faster and says the same."""
+"""Division of the durations in rules and configs."""
 
 import pytest
 import yaml
 
 from probe.demo import files
-from probe.demo.time_scale import shorten, shorten_expression
+from probe.demo.time_scale import divide_durations, divide_expression, prometheus_duration
 from probe.resources import resource_path
 
 
@@ -20,9 +20,9 @@ from probe.resources import resource_path
         ('label_replace(x[5m], "le", "\\"1h")[1h:]', 'label_replace(x[15s], "le", "\\"1h")[3m:]'),
     ],
 )
-def test_durations_in_an_expression_are_divided(expression: str, expected: str) -> None:
-    """Ranges, steps, offsets and literals; a name that contains a duration keeps it."""
-    assert shorten_expression(expression, 20) == expected
+def test_divide_expression(expression: str, expected: str) -> None:
+    """Ranges, steps, offsets and literals are divided; names that contain a duration are not."""
+    assert divide_expression(expression, 20) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_durations_in_an_expression_are_divided(expression: str, expected: str) 
         "x # over 5m\n> 1",
     ],
 )
-def test_nothing_else_in_an_expression_is_touched(expression: str) -> None:
-    """Texts, numbers, names and comments are as they were."""
-    assert shorten_expression(expression, 20) == expression
+def test_divide_expression_keeps_the_rest(expression: str) -> None:
+    """Strings, numbers, names and comments are not changed."""
+    assert divide_expression(expression, 20) == expression
 
 
-def test_fields_of_a_rules_file() -> None:
+def test_keys_of_a_rule_file() -> None:
     """`for`, `keep_firing_for` and `interval` are divided; labels and annotations are not."""
     text = """
     groups:
@@ -52,7 +52,7 @@ def test_fields_of_a_rules_file() -> None:
             labels: {for: 10m}
             annotations: {description: over 5m, interval: 5m}
     """
-    (group,) = yaml.safe_load(shorten(text, 10))["groups"]
+    (group,) = yaml.safe_load(divide_durations(text, 10))["groups"]
     assert group == {
         "name": "5m",
         "interval": "3s",
@@ -69,13 +69,22 @@ def test_fields_of_a_rules_file() -> None:
     }
 
 
-def test_factor_one_changes_nothing_but_the_layout() -> None:
-    """The bundled rules, shortened by 1, are the bundled rules."""
+def test_factor_one() -> None:
+    """Division by 1 changes nothing but the layout of the bundled rules."""
     text = resource_path("rules/inference-probe.rules.yml").read_text()
     assert yaml.safe_load(files.rules(1)) == yaml.safe_load(text)
 
 
-def test_no_duration_of_the_bundled_rules_stays_behind() -> None:
-    """Shortened by 20 and by 3, they are as if shortened by 60: nothing escapes the division."""
-    assert yaml.safe_load(shorten(files.rules(20), 3)) == yaml.safe_load(files.rules(60))
+def test_all_durations_of_the_bundled_rules_are_divided() -> None:
+    """Division by 20 and then by 3 is division by 60, so no duration is left out."""
+    assert yaml.safe_load(divide_durations(files.rules(20), 3)) == yaml.safe_load(files.rules(60))
     assert "5m]" not in files.rules(20)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0s"), (0.00001, "1ms"), (1.5, "1s500ms"), (90.0, "1m30s"), (2592000.0, "30d")],
+)
+def test_prometheus_duration(seconds: float, text: str) -> None:
+    """Durations have no decimals, and a duration above zero does not become zero."""
+    assert prometheus_duration(seconds) == text

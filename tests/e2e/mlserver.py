@@ -55,7 +55,7 @@ def serve(stack: Stack, programs: Path) -> tuple[ChildProcess, str]:
     (directory / "model-settings.json").write_text(json.dumps(model))
     url = f"http://{HOST}:{port}"
     command = [str(programs / "mlserver"), "start", str(directory)]
-    return stack.start("mlserver", command, ready=f"{url}/v2/models/iris/ready"), url
+    return stack.start("mlserver", command, ready_url=f"{url}/v2/models/iris/ready"), url
 
 
 def _python() -> str:

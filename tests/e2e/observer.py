@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from probe.demo.alerts import AlertmanagerState, Stage
+from probe.demo.alerts import AlertApi, Stage
 from probe.demo.stack import Stack
 
 FACTOR = 20
@@ -33,7 +33,7 @@ class Observer:
     """Everything that it waits for has a bound; past it the test fails with a picture."""
 
     stack: Stack
-    alerting: AlertmanagerState
+    alerting: AlertApi
 
     def tells_nobody(self, *, seconds: float) -> None:
         """No alert fires, all the while; one that is pending may think better of it."""

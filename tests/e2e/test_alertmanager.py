@@ -92,7 +92,7 @@ class Alertmanager:
         return [labels for labels in inhibited if labels != last]
 
     def _inhibited(self) -> list[Labels]:
-        alerts = http.json(self._alerts, inhibited="true")
+        alerts = http.get_json(self._alerts, inhibited="true")
         return [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
 
 
@@ -106,7 +106,7 @@ def alertmanager(stack: Stack, binaries: Binaries) -> Alertmanager:
         f"--web.listen-address={address}",
         "--cluster.listen-address=",
     ]
-    stack.start("alertmanager", command, ready=f"http://{address}/-/ready")
+    stack.start("alertmanager", command, ready_url=f"http://{address}/-/ready")
     return Alertmanager(f"http://{address}")
 
 

@@ -1,4 +1,4 @@
-"""The command `inference-probe demo`, as somebody who tries it sees it."""
+"""The command `inference-probe demo` as a process."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from probe.demo import http
 def demo(
     *arguments: str, directory: Path, path: str | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Its temporary files go to `directory`."""
+    """Run the demo with its temporary files in `directory`."""
     command = [sys.executable, "-m", "probe", "demo", *arguments]
     environment = os.environ | {"TMPDIR": str(directory)}
     process = subprocess.Popen(
@@ -36,40 +36,38 @@ def demo(
 
 
 @pytest.mark.full
-def test_fault_that_comes_and_goes(tmp_path: Path) -> None:
-    """Exit code 0 when the alert has arrived and resolved; it tells so, and leaves nothing."""
+def test_fault(tmp_path: Path) -> None:
+    """The demo exits with 0 after the alert has fired and resolved, and leaves no files."""
     arguments = ("--fault=down", "--fault-for=20s", "--fast")
     with demo(*arguments, directory=tmp_path) as process:
-        said, _ = process.communicate(timeout=150)
-    assert process.returncode == 0, said
-    happened = said.partition("Nothing fired while the model was healthy.")[2]
-    assert "page ModelDown (sentiment): firing, arrived in Alertmanager" in happened, said
-    inhibited = "firing, arrived in Alertmanager, kept back under another alert"
-    assert f"page ModelObjectiveMissed (sentiment fast): {inhibited}" in happened, said
-    assert "page ModelDown (sentiment): resolved" in happened, said
+        output, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    happened = output.partition("No alert fired while the model was healthy.")[2]
+    assert "page ModelDown (sentiment): firing, arrived in Alertmanager" in happened, output
+    inhibited = "firing, inhibited in Alertmanager"
+    assert f"page ModelObjectiveMissed (sentiment fast): {inhibited}" in happened, output
+    assert "page ModelDown (sentiment): resolved" in happened, output
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path: Path, number: signal.Signals) -> None:
-    """Without Prometheus it says so and shows the daemon's metrics; Ctrl-C and SIGTERM end all of
-    it with exit code 0.
-    """
+    """Without Prometheus the demo shows metrics. Ctrl-C and SIGTERM stop all processes."""
     with demo(directory=tmp_path, path=str(tmp_path)) as process:
         assert process.stdout
-        said = "".join(iter(process.stdout.readline, "\n"))
-        (metrics,) = re.findall(r"http://\S+/metrics", said)
-        assert 'inference_probe_runs_total{probe="sentiment"}' in http.text(metrics)
+        output = "".join(iter(process.stdout.readline, "\n"))
+        (metrics,) = re.findall(r"http://\S+/metrics", output)
+        assert 'inference_probe_runs_total{probe="sentiment"}' in http.get_text(metrics)
         process.send_signal(number)
         rest, _ = process.communicate(timeout=30)
-    assert "There is no prometheus, or no alertmanager, on the PATH" in said
+    assert "Prometheus or Alertmanager is not on the PATH" in output
     assert process.returncode == 0, rest
-    assert not http.answers(metrics)
+    assert not http.is_ok(metrics)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_part_that_cannot_start(tmp_path: Path) -> None:
-    """Exit code 1, the words of the part that failed, and its log to be looked at."""
+    """If a process does not start, the demo exits with 1, prints its log and keeps the file."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("prometheus", "alertmanager"):
@@ -77,9 +75,9 @@ def test_part_that_cannot_start(tmp_path: Path) -> None:
         program.write_text("#!/bin/sh\necho out of order\nexit 3\n")
         program.chmod(0o755)
     with demo(directory=tmp_path, path=str(programs)) as process:
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    log = re.search(r"alertmanager ended by itself with exit code 3. It said, in (\S+):", said)
-    assert log, said
+    log = re.search(r"alertmanager exited with code 3. The end of its log (\S+):", output)
+    assert log, output
     assert "out of order" in Path(log[1]).read_text()
-    assert "Traceback" not in said
+    assert "Traceback" not in output

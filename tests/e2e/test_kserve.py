@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from probe.demo.stack import Binaries, Stack
-from probe.demo.time_scale import shorten
+from probe.demo.time_scale import divide_durations
 from probe.resources import resource_path
 from tests.e2e import mlserver
 from tests.e2e.observer import FACTOR, WINDOW, Observer
@@ -54,9 +54,9 @@ def test_frozen_server(stack: Stack, programs: Path) -> None:
     binaries = Binaries.find()
     assert binaries, "install prometheus and alertmanager, or put them on the PATH"
     server, url = mlserver.serve(stack, programs)
-    config = shorten(EXAMPLE.read_text(), FACTOR)
-    daemon = stack.daemon(config, environment=os.environ | {"KSERVE_URL": url})
-    observer = Observer(stack=stack, alerting=stack.alerting(binaries, daemon=daemon))
+    config = divide_durations(EXAMPLE.read_text(), FACTOR)
+    daemon = stack.start_daemon(config, environment=os.environ | {"KSERVE_URL": url})
+    observer = Observer(stack=stack, alerting=stack.start_alerting(binaries, daemon=daemon))
     observer.tells_nobody(seconds=WINDOW)
 
     server.process.send_signal(signal.SIGSTOP)

@@ -25,15 +25,15 @@ LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 @pytest.mark.full
 def test_a_model_that_loads_for_minutes(stack: Stack, newest_binaries: Binaries) -> None:
     """Nobody is told while it loads, nor when it is there."""
-    model = stack.model()
-    model.become(Fault.DOWN)
+    model = stack.start_model()
+    model.set_fault(Fault.DOWN)
     config = yaml.safe_load(files.probe(FACTOR, url=model.url))
     config["probes"][0]["startup_grace"] = "60s"
-    daemon = stack.daemon(yaml.safe_dump(config))
-    observer = Observer(stack=stack, alerting=stack.alerting(newest_binaries, daemon=daemon))
+    daemon = stack.start_daemon(yaml.safe_dump(config))
+    observer = Observer(stack=stack, alerting=stack.start_alerting(newest_binaries, daemon=daemon))
     observer.tells_nobody(seconds=2 * WINDOW)
     assert observer.alerting.query('inference_probe_failures_total{reason="startup"} > 20')
-    model.become(None)
+    model.set_fault(None)
     observer.tells_nobody(seconds=WINDOW)
     assert observer.alerting.query("inference_probe:slo_good:increase5m > 5")
     assert observer.alerting.query("inference_probe:slo_bad:increase5m > 5") == []
@@ -44,19 +44,19 @@ def test_a_pod_that_is_deleted(stack: Stack, newest_binaries: Binaries) -> None:
     """Its preStop hook pauses the daemon, the model goes, SIGTERM comes, the target is gone: nobody
     is told. Another replica lives on.
     """
-    models = stack.model(), stack.model()
-    stays = stack.daemon(files.probe(FACTOR, url=models[0].url))
+    models = stack.start_model(), stack.start_model()
+    stays = stack.start_daemon(files.probe(FACTOR, url=models[0].url))
     goes, pod = start(stack, files.probe(FACTOR, url=models[1].url))
-    alerting = stack.alerting(newest_binaries, daemon=stays)
+    alerting = stack.start_alerting(newest_binaries, daemon=stays)
     targets(stack, stays, goes)
     observer = Observer(stack=stack, alerting=alerting)
-    assert stack._wait(lambda: len(alerting.query("inference_probe:slo_good:increase5m")) > 0)
+    assert stack._wait_until(lambda: len(alerting.query("inference_probe:slo_good:increase5m")) > 0)
     observer.tells_nobody(seconds=WINDOW)
     assert len(alerting.query("up == 1")) == 2
 
     with urlopen(Request(f"{goes}/-/pause", method="POST")) as answer:
         assert answer.status == 200
-    models[1].become(Fault.DOWN)
+    models[1].set_fault(Fault.DOWN)
     observer.tells_nobody(seconds=WINDOW / 2)
     assert alerting.query('inference_probe_suspended{reason="paused"} == 1')
     stack.children.remove(pod)
@@ -77,7 +77,7 @@ def start(stack: Stack, config: str) -> tuple[str, ChildProcess]:
         *(f"--config.file={path}", f"--web.listen-address={address}"),
     ]
     url = f"http://{address}"
-    return url, stack.start("pod", command, ready=f"{url}/-/ready", environment=LIFECYCLE)
+    return url, stack.start("pod", command, ready_url=f"{url}/-/ready", environment=LIFECYCLE)
 
 
 def targets(stack: Stack, *daemons: str) -> None:

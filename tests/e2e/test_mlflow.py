@@ -58,7 +58,7 @@ def server(stack: Stack, programs: Path) -> str:
     url = f"http://{HOST}:{(port := free_port())}"
     command = [str(programs / "mlflow"), "models", "serve", "--env-manager=local"]
     where = [f"--model-uri={stack.directory / 'iris'}", f"--host={HOST}", f"--port={port}"]
-    stack.start("mlflow", [*command, *where], ready=f"{url}/ping", environment=environment)
+    stack.start("mlflow", [*command, *where], ready_url=f"{url}/ping", environment=environment)
     return url
 
 

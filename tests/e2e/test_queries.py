@@ -12,7 +12,7 @@ import yaml
 from probe.demo import files, http
 from probe.demo.fault import Fault
 from probe.demo.stack import Binaries, ModelProcess, Stack
-from probe.demo.time_scale import shorten_expression
+from probe.demo.time_scale import divide_expression
 from tests import queries
 from tests.e2e.observer import FACTOR, WINDOW
 from tests.queries import Query
@@ -33,8 +33,8 @@ class Memory:
     def ask(self, expression: str, *, at: float | None = None) -> list[float]:
         """The values of the series. Unix seconds; now, without."""
         when = str(time.time() if at is None else at)
-        query = shorten_expression(expression, FACTOR)
-        answer = http.json(f"{self.prometheus}/api/v1/query", query=query, time=when)
+        query = divide_expression(expression, FACTOR)
+        answer = http.get_json(f"{self.prometheus}/api/v1/query", query=query, time=when)
         return [float(series["value"][1]) for series in answer["data"]["result"]]
 
     def silent(self, asked: list[Query]) -> list[str]:
@@ -50,9 +50,9 @@ class Memory:
 def memory(tmp_path_factory: pytest.TempPathFactory, newest_binaries: Binaries) -> Iterator[Memory]:
     directory = tmp_path_factory.mktemp("queries")
     with Stack(directory, factor=FACTOR, stop=threading.Event()) as stack:
-        model = stack.model()
-        daemon = stack.daemon(_with_canary(files.probe(FACTOR, url=model.url)))
-        alerting = stack.alerting(newest_binaries, daemon=daemon)
+        model = stack.start_model()
+        daemon = stack.start_daemon(_with_canary(files.probe(FACTOR, url=model.url)))
+        alerting = stack.start_alerting(newest_binaries, daemon=daemon)
         begun = time.time()
         _live_through_errors(model)
         yield Memory(prometheus=alerting.prometheus, begun=begun)
@@ -68,9 +68,9 @@ def _with_canary(config: str) -> str:
 def _live_through_errors(model: ModelProcess) -> None:
     """Shorter than what ends in a page."""
     time.sleep(WINDOW)
-    model.become(Fault.ERRORS)
+    model.set_fault(Fault.ERRORS)
     time.sleep(WINDOW / 3)
-    model.become(None)
+    model.set_fault(None)
 
 
 @pytest.mark.full

@@ -20,14 +20,16 @@ def reload(stack: Stack, daemon: str, config: dict[str, Any]) -> None:
     """The config is in force by the time this returns."""
 
     def loaded() -> str:
-        lines = http.text(f"{daemon}/metrics").splitlines()
+        lines = http.get_text(f"{daemon}/metrics").splitlines()
         return next(line for line in lines if line.startswith(SUCCESS))
 
     before = loaded()
     (stack.directory / "probe.yml").write_text(yaml.safe_dump(config))
     (child,) = (child for child in stack.children if child.name == "daemon")
     child.process.send_signal(signal.SIGHUP)
-    assert stack._wait(lambda: loaded() != before, seconds=10), child.error("does not reload")
+    assert stack._wait_until(lambda: loaded() != before, timeout_seconds=10), child.failed(
+        "does not reload"
+    )
 
 
 @pytest.mark.full
@@ -35,9 +37,9 @@ def test_a_threshold_that_moves(stack: Stack, newest_binaries: Binaries) -> None
     """To another bucket, to a bucket of its own and back: nobody is told, and no request that was
     good becomes a bad one. The answers take 50 to 300 ms.
     """
-    config = yaml.safe_load(files.probe(FACTOR, url=stack.model().url))
-    daemon = stack.daemon(yaml.safe_dump(config))
-    observer = Observer(stack=stack, alerting=stack.alerting(newest_binaries, daemon=daemon))
+    config = yaml.safe_load(files.probe(FACTOR, url=stack.start_model().url))
+    daemon = stack.start_daemon(yaml.safe_dump(config))
+    observer = Observer(stack=stack, alerting=stack.start_alerting(newest_binaries, daemon=daemon))
     observer.tells_nobody(seconds=WINDOW)
     for threshold in ("470ms", "431ms", "2s", "500ms"):
         config["probes"][0]["objectives"][0]["latency"] = threshold

@@ -56,7 +56,7 @@ class Memory:
 
     def ask(self, expression: str) -> list[float]:
         """The values of the series."""
-        answer = http.json(f"{self.prometheus}/api/v1/query", query=expression)
+        answer = http.get_json(f"{self.prometheus}/api/v1/query", query=expression)
         return [float(series["value"][1]) for series in answer["data"]["result"]]
 
     def tells(self, expression: str, value: float) -> bool:
@@ -73,7 +73,7 @@ class Memory:
 def memory(tmp_path: Path, binaries: Binaries) -> Iterator[Memory]:
     stop = threading.Event()
     with serving(exporter) as url, Stack(tmp_path, factor=FACTOR, stop=stop) as stack:
-        prometheus = stack._prometheus(binaries.prometheus, _config(stack, url))
+        prometheus = stack._start_prometheus(binaries.prometheus, _config(stack, url))
         time.sleep(2 * INTERVAL + WINDOW)
         stack.check()
         yield Memory(prometheus=prometheus)

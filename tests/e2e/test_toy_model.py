@@ -25,35 +25,35 @@ def test_slow_then_down_then_well(stack: Stack, binaries: Binaries) -> None:
     outage for the model; what either of them says better is kept back under it. They resolve when
     the model is well again, all but ModelErrorBudgetBurn, which looks back for hours.
     """
-    model = stack.model()
-    daemon = stack.daemon(files.probe(FACTOR, url=model.url))
-    observer = Observer(stack=stack, alerting=stack.alerting(binaries, daemon=daemon))
+    model = stack.start_model()
+    daemon = stack.start_daemon(files.probe(FACTOR, url=model.url))
+    observer = Observer(stack=stack, alerting=stack.start_alerting(binaries, daemon=daemon))
     observer.tells_nobody(seconds=WINDOW)
 
-    model.become(Fault.SLOW)
+    model.set_fault(Fault.SLOW)
     assert observer.arrives("ModelObjectiveMissed", seconds=60) == [MISSED]
     assert observer.arrives("HighModelLatency", seconds=60) == [HIGH]
     ((kept_back, under),) = observer.kept_back().items()
     assert kept_back == "HighModelLatency"
     assert under <= {"ModelObjectiveMissed", "ModelErrorBudgetBurn"}  # each a page about `fast`
 
-    model.become(Fault.DOWN)
+    model.set_fault(Fault.DOWN)
     assert observer.arrives("ModelDown", seconds=60) == [DOWN]
     observer.tells_only("ModelDown", seconds=30)
     kept = observer.kept_back()
     assert set(kept) == {"ModelObjectiveMissed", "ModelErrorBudgetBurn", "HighModelLatency"}
     assert "ModelDown" in kept["ModelObjectiveMissed"] & kept["ModelErrorBudgetBurn"]
 
-    model.become(None)
+    model.set_fault(None)
     observer.resolves("ModelDown", "ModelObjectiveMissed", "HighModelLatency", seconds=120)
 
 
 @pytest.mark.full
 def test_daemon_killed(stack: Stack, newest_binaries: Binaries) -> None:
     """When the prober dies without a word, somebody is told."""
-    model = stack.model()
-    daemon = stack.daemon(files.probe(FACTOR, url=model.url))
-    observer = Observer(stack=stack, alerting=stack.alerting(newest_binaries, daemon=daemon))
+    model = stack.start_model()
+    daemon = stack.start_daemon(files.probe(FACTOR, url=model.url))
+    observer = Observer(stack=stack, alerting=stack.start_alerting(newest_binaries, daemon=daemon))
     observer.tells_nobody(seconds=5)
 
     (child,) = (child for child in stack.children if child.name == "daemon")
