@@ -1,4 +1,4 @@
-"""Real programs, each a process on a free port of this machine."""
+"""Fixtures that run Prometheus, Alertmanager and the daemon as processes."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.e2e.observer import FACTOR
 
 
 def generations() -> dict[str, str]:
-    """By version of Prometheus: the PATH, and each directory of PROMETHEUS_BIN_DIRS."""
+    """Return the search paths by Prometheus version: PATH, then each of PROMETHEUS_BIN_DIRS."""
     more = os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep)
     paths = [os.environ.get("PATH", ""), *filter(None, more)]
     return {_version(path): path for path in paths if shutil.which("prometheus", path=path)}
@@ -24,8 +24,8 @@ def generations() -> dict[str, str]:
 def _version(path: str) -> str:
     binary = shutil.which("prometheus", path=path) or ""
     done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"version (\S+)", done.stdout + done.stderr)
-    return found[1] if found else "unknown"
+    match = re.search(r"version (\S+)", done.stdout + done.stderr)
+    return match[1] if match else "unknown"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,21 +40,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def binaries(search_path: str) -> Binaries:
-    """Of each generation. It costs a minute each time: promtool tests the rules with both, too."""
+    """Return the programs of one generation. A test runs once for each generation."""
     return _find(search_path)
 
 
 @pytest.fixture(scope="session")
 def newest_binaries() -> Binaries:
-    found = generations()
-    newest = max(found, key=lambda version: list(map(int, re.findall(r"\d+", version))), default="")
-    return _find(found.get(newest, ""))
+    paths = generations()
+    newest = max(paths, key=lambda version: list(map(int, re.findall(r"\d+", version))), default="")
+    return _find(paths.get(newest, ""))
 
 
 def _find(search_path: str) -> Binaries:
-    found = Binaries.find(search_path)
-    assert found, "install prometheus and alertmanager, or put them on the PATH"
-    return found
+    binaries = Binaries.find(search_path)
+    assert binaries, "install prometheus and alertmanager, or put them on the PATH"
+    return binaries
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Virtual environments of programs that we test against, and that pin other versions than we do."""
+"""Virtual environments of model servers, whose dependencies conflict with those of this project."""
 
 import fcntl
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def install(cache: Path, python: str, requirements: Sequence[str]) -> Path:
-    """The directory of its programs. Installed once: other test processes wait meanwhile."""
+    """Install `requirements` once for all test processes, and return the directory of programs."""
     environment = cache / "-".join(requirements).replace("==", "-")
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -24,7 +24,7 @@ def install(cache: Path, python: str, requirements: Sequence[str]) -> Path:
 def run(
     *command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> None:
-    """It must end with 0."""
+    """Run a command that must exit with 0."""
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )

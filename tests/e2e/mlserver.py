@@ -1,7 +1,4 @@
-"""MLServer with a scikit-learn model: a model server that none of us wrote.
-
-It lives in a virtual environment of its own, because it pins other versions of what we use.
-"""
+"""MLServer with a scikit-learn model, in a separate virtual environment."""
 
 import json
 import shutil
@@ -15,8 +12,8 @@ from probe.demo.stack import HOST, Stack, free_port
 from tests.e2e import environments
 
 REQUIREMENTS = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
+# MLServer does not support Python 3.13 yet.
 PYTHONS = ("python3.12", "python3.11")
-"""Those that MLServer supports; it is not there yet for 3.13."""
 
 TRAIN = """
 import joblib
@@ -29,12 +26,12 @@ joblib.dump(LogisticRegression(max_iter=500).fit(features, classes), "model.jobl
 
 
 def install(cache: Path) -> Path:
-    """The directory of its programs."""
+    """Install MLServer and return the directory of its programs."""
     return environments.install(cache, _python(), REQUIREMENTS)
 
 
 def serve(stack: Stack, programs: Path) -> tuple[ChildProcess, str]:
-    """Trains a model, serves it as `iris`, and gives the server's process and URL."""
+    """Train a model, serve it as `iris`, and return the server's process and URL."""
     directory = stack.directory / "iris"
     directory.mkdir()
     environments.run(str(programs / "python"), "-c", TRAIN, cwd=directory)
@@ -44,7 +41,7 @@ def serve(stack: Stack, programs: Path) -> tuple[ChildProcess, str]:
         "http_port": port,
         "grpc_port": free_port(),
         "metrics_port": free_port(),
-        "parallel_workers": 0,  # one process, which can be stopped as a whole
+        "parallel_workers": 0,  # one process, which a test can suspend
     }
     model = {
         "name": "iris",

@@ -1,4 +1,4 @@
-"""Waits for what should happen to alerts, and says what happened instead."""
+"""Wait for alerts to fire or resolve, and report their state if they do not."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ import pytest
 from probe.demo.alerts import AlertApi, Stage
 from probe.demo.stack import Stack
 
+# All durations of rules and configs are divided by this: 10 minutes become 30 s.
 FACTOR = 20
-"""By which windows, `for`, scrape and probe intervals are shortened: 10 minutes are 30 s."""
 
-WINDOW = 300 / FACTOR
-"""Seconds of the five minutes over which the rules look."""
+# The rules' window of five minutes, after the division.
+WINDOW_SECONDS = 300 / FACTOR
 
 Labels = dict[str, str]
 
@@ -30,56 +30,56 @@ SERIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observer:
-    """Everything that it waits for has a bound; past it the test fails with a picture."""
+    """Observes the alerts of a stack. A wait that times out fails the test with their state."""
 
     stack: Stack
     alerting: AlertApi
 
-    def tells_nobody(self, *, seconds: float) -> None:
-        """No alert fires, all the while; one that is pending may think better of it."""
+    def expect_no_alert(self, *, seconds: float) -> None:
+        """Fail if an alert fires within `seconds`. A pending alert is allowed."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if set(self.alerting.stages().values()) - {Stage.PENDING}:
-                self.fail("an alert, and somebody is told")
+                self.fail("an alert fires")
             time.sleep(1)
 
-    def arrives(self, name: str, *, seconds: float) -> list[Labels]:
-        """The labels of each alert of that name, as soon as Alertmanager has one."""
+    def wait_for_alert(self, name: str, *, seconds: float) -> list[Labels]:
+        """Wait until Alertmanager has an alert `name`, and return the labels of each."""
         self._wait(lambda: bool(self._arrived(name)), f"no {name} in Alertmanager", seconds)
         return self._arrived(name)
 
-    def resolves(self, *names: str, seconds: float) -> None:
-        """None of these is active in Alertmanager any more.
+    def wait_until_resolved(self, *names: str, seconds: float) -> None:
+        """Wait until none of the alerts `names` is active in Alertmanager.
 
-        Within less than the four minutes after which it forgets what nobody repeats: so Prometheus
-        has said that they are over.
+        Alertmanager drops an alert after four minutes without an update. A shorter wait shows that
+        Prometheus has resolved it.
         """
         assert seconds < 240
         self._wait(lambda: not self._arrived(*names), f"{names} did not resolve", seconds)
 
-    def tells_only(self, name: str, *, seconds: float) -> None:
-        """Whatever else is active in Alertmanager is kept back."""
+    def wait_until_only(self, name: str, *, seconds: float) -> None:
+        """Wait until `name` is the only alert that Alertmanager does not inhibit."""
 
-        def told() -> set[str]:
+        def notified() -> set[str]:
             alerts = self.alerting.arrived()
             return {a["labels"]["alertname"] for a in alerts if not a["status"]["inhibitedBy"]}
 
-        self._wait(lambda: told() == {name}, f"not only {name} is told", seconds)
+        self._wait(lambda: notified() == {name}, f"other alerts than {name} are active", seconds)
 
-    def kept_back(self) -> dict[str, set[str]]:
-        """By name, what Alertmanager keeps back, and the names of those under which it does."""
+    def inhibited(self) -> dict[str, set[str]]:
+        """Return the names of the inhibited alerts, each with the alerts that inhibit it."""
         alerts = self.alerting.arrived()
         names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in alerts}
-        under: dict[str, set[str]] = {}
+        sources: dict[str, set[str]] = {}
         for alert in alerts:
             for fingerprint in alert["status"]["inhibitedBy"]:
-                under.setdefault(alert["labels"]["alertname"], set()).add(names[fingerprint])
-        return under
+                sources.setdefault(alert["labels"]["alertname"], set()).add(names[fingerprint])
+        return sources
 
     def fail(self, problem: str) -> NoReturn:
-        pytest.fail(f"{problem}\n{self.picture()}", pytrace=False)
+        pytest.fail(f"{problem}\n{self.describe()}", pytrace=False)
 
-    def picture(self) -> str:
+    def describe(self) -> str:
         alerts = [f"  {alert}: {stage}" for alert, stage in self.alerting.stages().items()]
         series = [
             f"  {series['metric']} {series['value'][1]}"
@@ -90,11 +90,11 @@ class Observer:
 
     def _arrived(self, *names: str) -> list[Labels]:
         labels = (alert["labels"] for alert in self.alerting.arrived())
-        return [those for those in labels if those["alertname"] in names]
+        return [alert for alert in labels if alert["alertname"] in names]
 
-    def _wait(self, done: Callable[[], bool], problem: str, seconds: float) -> None:
+    def _wait(self, condition: Callable[[], bool], problem: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not done():
+        while not condition():
             self.stack.check()
             if time.monotonic() > deadline:
                 self.fail(f"{problem} after {seconds:.0f} s")

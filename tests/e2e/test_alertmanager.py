@@ -1,4 +1,4 @@
-"""What a real Alertmanager with the shipped config keeps back, and what it tells."""
+"""The inhibition rules of the bundled config, in Alertmanager."""
 
 import time
 
@@ -30,12 +30,13 @@ INSTANCE_DOWN = {"alertname": "InferenceProbeInstanceDown"} | TICKET | INSTANCE
 NO_DATA = {"alertname": "InferenceProbeNoData"} | PAGE | FAST | INSTANCE
 
 
-def nowhere(alert: Labels) -> Labels:
-    """The alert of a Prometheus that knows no clusters and no namespaces."""
+def without_place(alert: Labels) -> Labels:
+    """Return the alert without the labels `cluster` and `namespace`."""
     return {name: value for name, value in alert.items() if name not in ("cluster", "namespace")}
 
 
-KEPT_BACK = {
+# Pairs of a firing alert and one that it inhibits.
+INHIBITED = {
     "objective missed, burn ticket": (MISSED, SLOW_BURN),
     "objective missed, high latency": (MISSED, HIGH),
     "burn page, burn ticket": (FAST_BURN, SLOW_BURN),
@@ -48,13 +49,13 @@ KEPT_BACK = {
     "down, regression": (DOWN, REGRESSION),
     "absent, instance down": (ABSENT, INSTANCE_DOWN),
     "absent, no data": (ABSENT, NO_DATA),
-    "nowhere, burn page, high latency": (nowhere(FAST_BURN), nowhere(HIGH)),
-    "nowhere, down, objective missed": (nowhere(DOWN), nowhere(MISSED)),
-    "nowhere, absent, instance down": (nowhere(ABSENT), nowhere(INSTANCE_DOWN)),
+    "no cluster, burn page, high latency": (without_place(FAST_BURN), without_place(HIGH)),
+    "no cluster, down, objective missed": (without_place(DOWN), without_place(MISSED)),
+    "no cluster, absent, instance down": (without_place(ABSENT), without_place(INSTANCE_DOWN)),
 }
-"""What fires, and what is not told because of it."""
 
-TOLD = {
+# Pairs of a firing alert and one that it does not inhibit.
+NOT_INHIBITED = {
     "burn page, the other burn page": (FAST_BURN, FAST_BURN | {"short": "30m", "long": "6h"}),
     "burn page, objective missed": (FAST_BURN, MISSED),
     "objective missed, another objective": (MISSED, HIGH | {"slo": "up"}),
@@ -70,10 +71,11 @@ TOLD = {
     "absent, another cluster": (ABSENT, NO_DATA | {"cluster": "us"}),
     "absent, a model that was down": (ABSENT, DOWN),
 }
-"""What fires, and what is told all the same."""
 
 
 class Alertmanager:
+    """Posts alerts to an Alertmanager and reads their states."""
+
     def __init__(self, url: str) -> None:
         self._alerts = f"{url}/api/v2/alerts"
 
@@ -81,17 +83,17 @@ class Alertmanager:
         body = [{"labels": labels} for labels in alerts]
         requests.post(self._alerts, json=body, timeout=10).raise_for_status()
 
-    def kept_back(self) -> list[Labels]:
-        """What is inhibited of all that was posted, once Alertmanager has taken note of it."""
+    def inhibited(self) -> list[Labels]:
+        """Return the inhibited alerts, after Alertmanager has processed all that were posted."""
         last = HIGH | {"job": "posted last"}
         self.post(DOWN | {"job": "posted last"}, last)
         deadline = time.monotonic() + 20
-        while last not in (inhibited := self._inhibited()):
-            assert time.monotonic() < deadline, f"Alertmanager keeps back only {inhibited}"
+        while last not in (inhibited := self._read_inhibited()):
+            assert time.monotonic() < deadline, f"Alertmanager inhibits only {inhibited}"
             time.sleep(0.05)
         return [labels for labels in inhibited if labels != last]
 
-    def _inhibited(self) -> list[Labels]:
+    def _read_inhibited(self) -> list[Labels]:
         alerts = http.get_json(self._alerts, inhibited="true")
         return [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
 
@@ -111,13 +113,11 @@ def alertmanager(stack: Stack, binaries: Binaries) -> Alertmanager:
 
 
 def test_inhibition(alertmanager: Alertmanager) -> None:
-    """What says less than an alert that fires already is kept back; what is about another
-    objective, probe, namespace, cluster or job, or says something else, is told.
-    """
-    for case, alerts in (KEPT_BACK | TOLD).items():
+    """An alert is inhibited by a more important one about the same objective, probe and place."""
+    for case, alerts in (INHIBITED | NOT_INHIBITED).items():
         alertmanager.post(*(alert | {"job": case} for alert in alerts))
-    kept_back = alertmanager.kept_back()
-    assert {labels["job"]: labels for labels in kept_back} == {
-        case: target | {"job": case} for case, (_, target) in KEPT_BACK.items()
+    inhibited = alertmanager.inhibited()
+    assert {labels["job"]: labels for labels in inhibited} == {
+        case: target | {"job": case} for case, (_, target) in INHIBITED.items()
     }
-    assert len(kept_back) == len(KEPT_BACK)
+    assert len(inhibited) == len(INHIBITED)

@@ -1,4 +1,4 @@
-"""The configs that come with the product, as Prometheus and Alertmanager read them."""
+"""promtool and amtool accept the bundled configs."""
 
 import shutil
 import subprocess
@@ -13,10 +13,10 @@ from tests.e2e.observer import FACTOR
 
 
 def check(*command: str, search_path: str) -> str:
-    """What the program said; it must have ended with 0."""
+    """Run a program of `search_path`, which must exit with 0, and return its output."""
     binary = shutil.which(command[0], path=search_path)
     if binary is None:
-        pytest.fail(f"{command[0]} is not beside prometheus in {search_path}")
+        pytest.fail(f"{command[0]} is not in {search_path}")
     done = subprocess.run(
         [binary, *command[1:]], capture_output=True, text=True, check=False, timeout=60
     )
@@ -25,7 +25,7 @@ def check(*command: str, search_path: str) -> str:
 
 
 def test_prometheus_config(tmp_path: Path, search_path: str) -> None:
-    """Nothing wrong, says promtool, with the rules where the comment says that they belong."""
+    """Promtool accepts the config of Prometheus, with the rules where its comment puts them."""
     (tmp_path / "rules").mkdir()
     shutil.copy(resource_path("rules/inference-probe.rules.yml"), tmp_path / "rules")
     config = shutil.copy(resource_path("config/prometheus.yml"), tmp_path)
@@ -33,7 +33,7 @@ def test_prometheus_config(tmp_path: Path, search_path: str) -> None:
 
 
 def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
-    """Nothing wrong, says amtool, also with all durations divided."""
+    """Amtool accepts the config of Alertmanager, also with divided durations."""
     config = resource_path("config/alertmanager.yml")
     check("amtool", "check-config", str(config), search_path=search_path)
     shortened = tmp_path / "alertmanager.yml"
@@ -46,19 +46,19 @@ def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
     [
         (("alertname=ModelDown", "severity=critical", "slo_severity=page"), "page"),
         (("alertname=HighModelLatency", "severity=warning", "slo_severity=ticket"), "ticket"),
-        (("alertname=SomebodyElses", "severity=critical"), "ticket"),
+        (("alertname=OtherAlert", "severity=critical"), "ticket"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0].partition("=")[2],
 )
 def test_routes(search_path: str, labels: tuple[str, ...], receiver: str) -> None:
-    """Pages and tickets go to a receiver each; what does not ask to be a page is none."""
+    """Pages go to `page`. All other alerts, also those of other rules, go to `ticket`."""
     config = f"--config.file={resource_path('config/alertmanager.yml')}"
-    said = check("amtool", "config", "routes", "test", config, *labels, search_path=search_path)
-    assert said.split() == [receiver]
+    output = check("amtool", "config", "routes", "test", config, *labels, search_path=search_path)
+    assert output.split() == [receiver]
 
 
-def test_alerts_that_alertmanager_knows() -> None:
-    """Each alert that an inhibition names is one of the rules."""
+def test_inhibitions_name_existing_alerts() -> None:
+    """Each alert in an inhibition is an alert of the rules."""
     config = yaml.safe_load(resource_path("config/alertmanager.yml").read_text())
     matchers = [
         matcher
@@ -71,8 +71,8 @@ def test_alerts_that_alertmanager_knows() -> None:
     assert named <= {rule.get("alert") for group in groups for rule in group["rules"]}
 
 
-def test_shortened_rules(tmp_path: Path, search_path: str) -> None:
-    """The rules with all durations divided are still rules."""
+def test_rules_with_divided_durations(tmp_path: Path, search_path: str) -> None:
+    """Promtool accepts the rules with divided durations."""
     rules = tmp_path / "rules.yml"
     rules.write_text(files.rules(FACTOR))
     check("promtool", "check", "rules", str(rules), search_path=search_path)

@@ -1,4 +1,4 @@
-"""A real model server, probed as config/examples/kserve-v2.yml says."""
+"""MLServer, probed with config/examples/kserve-v2.yml."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from probe.demo.stack import Binaries, Stack
 from probe.demo.time_scale import divide_durations
 from probe.resources import resource_path
 from tests.e2e import mlserver
-from tests.e2e.observer import FACTOR, WINDOW, Observer
+from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 
 EXAMPLE = resource_path("config/examples/kserve-v2.yml")
 
@@ -34,9 +34,9 @@ def once(url: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(600)  # the first time it installs half a gigabyte
+@pytest.mark.timeout(600)  # the first run installs half a gigabyte
 def test_example_succeeds(stack: Stack, programs: Path) -> None:
-    """The example as it is, pointed at MLServer: one success, with its phases."""
+    """A probe with the example succeeds."""
     _, url = mlserver.serve(stack, programs)
     done = once(url)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,22 +48,20 @@ def test_example_succeeds(stack: Stack, programs: Path) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_frozen_server(stack: Stack, programs: Path) -> None:
-    """Its kernel still accepts connections, its process no longer answers: ModelDown, until it
-    does again.
-    """
+    """ModelDown fires for a suspended server, whose kernel still accepts connections."""
     binaries = Binaries.find()
     assert binaries, "install prometheus and alertmanager, or put them on the PATH"
     server, url = mlserver.serve(stack, programs)
     config = divide_durations(EXAMPLE.read_text(), FACTOR)
     daemon = stack.start_daemon(config, environment=os.environ | {"KSERVE_URL": url})
     observer = Observer(stack=stack, alerting=stack.start_alerting(binaries, daemon=daemon))
-    observer.tells_nobody(seconds=WINDOW)
+    observer.expect_no_alert(seconds=WINDOW_SECONDS)
 
     server.process.send_signal(signal.SIGSTOP)
     try:
-        (down,) = observer.arrives("ModelDown", seconds=60)
+        (down,) = observer.wait_for_alert("ModelDown", seconds=60)
     finally:
         server.process.send_signal(signal.SIGCONT)
     assert down["probe"] == "iris"
     assert down["slo_severity"] == "page"
-    observer.resolves("ModelDown", seconds=60)
+    observer.wait_until_resolved("ModelDown", seconds=60)

@@ -1,4 +1,4 @@
-"""A real scoring server of MLflow, probed as config/examples/mlflow.yml says."""
+"""The scoring server of MLflow, probed with config/examples/mlflow.yml."""
 
 import json
 import os
@@ -50,9 +50,12 @@ def programs(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture
 def server(stack: Stack, programs: Path) -> str:
-    """The URL of `mlflow models serve`, with a model that tells irises apart by their petals."""
-    ours = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "1"}
-    environment = {**os.environ, **ours}
+    """Start `mlflow models serve` with a small model of irises, and return its URL."""
+    additions = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_DISABLE_TELEMETRY": "1",
+    }
+    environment = {**os.environ, **additions}
     (stack.directory / "model.py").write_text(MODEL)
     run(str(programs / "python"), "-c", SAVE, cwd=stack.directory, environment=environment)
     url = f"http://{HOST}:{(port := free_port())}"
@@ -69,9 +72,9 @@ def once(config: Path, url: str) -> Any:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(300)  # the first time it installs 300 MB
+@pytest.mark.timeout(300)  # the first run installs 300 MB
 def test_example(server: str, tmp_path: Path) -> None:
-    """The example as it is succeeds; a wrong column, an exception in the model and NaN do not."""
+    """The example succeeds; a wrong column, an exception in the model and NaN do not."""
     result = once(EXAMPLE, server)
     assert (result["success"], result["status"]) == (True, 200), result
 

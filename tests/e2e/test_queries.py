@@ -1,4 +1,4 @@
-"""The queries of the dashboard and of the consumers, put to a Prometheus that has seen things."""
+"""The queries of the dashboard and of autoscalers and rollouts, in a Prometheus with data."""
 
 import math
 import threading
@@ -14,48 +14,54 @@ from probe.demo.fault import Fault
 from probe.demo.stack import Binaries, ModelProcess, Stack
 from probe.demo.time_scale import divide_expression
 from tests import queries
-from tests.e2e.observer import FACTOR, WINDOW
+from tests.e2e.observer import FACTOR, WINDOW_SECONDS
 from tests.queries import Query
 
-CANARY = "sentiment-canary"  # what the manifests call the probe of the canary's Service
-PATIENCE = (3600 + 300) / FACTOR
-"""Seconds, for the recordings over 30 days to be there: they look at every full hour."""
+CANARY = "sentiment-canary"  # the name in the manifests of the probe of the canary's Service
+# The recordings over 30 days are evaluated at every full hour.
+TIMEOUT_SECONDS = (3600 + 300) / FACTOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """A Prometheus that has seen a model well, out of order, and well again."""
+class PrometheusQueries:
+    """Queries a Prometheus whose model was healthy, failed and recovered."""
 
-    prometheus: str
-    begun: float
-    """When its daemon had been scraped for the first time, in Unix seconds."""
+    url: str
+    started: float
+    """The time of the first scrape (Unix seconds)."""
 
-    def ask(self, expression: str, *, at: float | None = None) -> list[float]:
-        """The values of the series. Unix seconds; now, without."""
-        when = str(time.time() if at is None else at)
-        query = divide_expression(expression, FACTOR)
-        answer = http.get_json(f"{self.prometheus}/api/v1/query", query=query, time=when)
-        return [float(series["value"][1]) for series in answer["data"]["result"]]
+    def query(self, expression: str, *, at: float | None = None) -> list[float]:
+        """Return the values of the series at the time `at` (Unix seconds, default now)."""
+        instant = str(time.time() if at is None else at)
+        divided = divide_expression(expression, FACTOR)
+        response = http.get_json(f"{self.url}/api/v1/query", query=divided, time=instant)
+        return [float(series["value"][1]) for series in response["data"]["result"]]
 
-    def silent(self, asked: list[Query]) -> list[str]:
-        """Those that still give no number when patience is over."""
-        deadline = time.monotonic() + PATIENCE
-        while asked and time.monotonic() < deadline:
-            asked = [one for one in asked if not any(map(math.isfinite, self.ask(one.expression)))]
+    def without_data(self, pending: list[Query]) -> list[str]:
+        """Return the queries that have no finite value within TIMEOUT_SECONDS."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while pending and time.monotonic() < deadline:
+            pending = [
+                query
+                for query in pending
+                if not any(map(math.isfinite, self.query(query.expression)))
+            ]
             time.sleep(1)
-        return [f"{query.where}: {query.expression}" for query in asked]
+        return [f"{query.where}: {query.expression}" for query in pending]
 
 
 @pytest.fixture(scope="module")
-def memory(tmp_path_factory: pytest.TempPathFactory, newest_binaries: Binaries) -> Iterator[Memory]:
+def prometheus(
+    tmp_path_factory: pytest.TempPathFactory, newest_binaries: Binaries
+) -> Iterator[PrometheusQueries]:
     directory = tmp_path_factory.mktemp("queries")
     with Stack(directory, factor=FACTOR, stop=threading.Event()) as stack:
         model = stack.start_model()
         daemon = stack.start_daemon(_with_canary(files.probe(FACTOR, url=model.url)))
         alerting = stack.start_alerting(newest_binaries, daemon=daemon)
-        begun = time.time()
-        _live_through_errors(model)
-        yield Memory(prometheus=alerting.prometheus, begun=begun)
+        started = time.time()
+        _run_short_outage(model)
+        yield PrometheusQueries(url=alerting.prometheus, started=started)
 
 
 def _with_canary(config: str) -> str:
@@ -65,27 +71,27 @@ def _with_canary(config: str) -> str:
     return yaml.safe_dump(document)
 
 
-def _live_through_errors(model: ModelProcess) -> None:
-    """Shorter than what ends in a page."""
-    time.sleep(WINDOW)
+def _run_short_outage(model: ModelProcess) -> None:
+    """Let the model fail for a shorter time than a page needs."""
+    time.sleep(WINDOW_SECONDS)
     model.set_fault(Fault.ERRORS)
-    time.sleep(WINDOW / 3)
+    time.sleep(WINDOW_SECONDS / 3)
     model.set_fault(None)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(400)
-def test_dashboard(memory: Memory) -> None:
-    """Every panel shows something."""
-    silent = memory.silent(queries.of_the_dashboard())
-    assert not silent, "\n".join(silent)
+def test_dashboard(prometheus: PrometheusQueries) -> None:
+    """Every panel of the dashboard has data."""
+    missing = prometheus.without_data(queries.of_the_dashboard())
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.full
-def test_annotations(memory: Memory) -> None:
-    """Prometheus understands them; whether an alert fires is not for the dashboard to say."""
+def test_annotations(prometheus: PrometheusQueries) -> None:
+    """Prometheus accepts the queries of the annotations."""
     for query in queries.of_the_annotations():
-        memory.ask(query.expression)
+        prometheus.query(query.expression)
 
 
 CONSUMERS = pytest.mark.parametrize(
@@ -95,42 +101,41 @@ CONSUMERS = pytest.mark.parametrize(
 
 @pytest.mark.full
 @CONSUMERS
-def test_consumer_has_data(memory: Memory, query: Query) -> None:
-    """One series, a percentage or a count, and no NaN."""
-    silent = memory.silent([query])
-    assert not silent, silent
-    (value,) = memory.ask(query.expression)
+def test_consumer_has_data(prometheus: PrometheusQueries, query: Query) -> None:
+    """A query of a consumer returns one series, a percentage or a count, and no NaN."""
+    missing = prometheus.without_data([query])
+    assert not missing, missing
+    (value,) = prometheus.query(query.expression)
     assert 0 <= value <= 100
 
 
 @pytest.mark.full
 @CONSUMERS
-def test_consumer_without_a_prober(memory: Memory, query: Query) -> None:
-    """Of a prober that was never there, or has been dead for long, there is nothing: no 0, which
-    would look like a healthy model, and no NaN.
-    """
-    nobody = query.expression.replace('probe="sentiment', 'probe="nobody')
-    assert nobody != query.expression
-    assert memory.ask(nobody) == []
-    assert memory.ask(query.expression, at=time.time() + 3600) == []
+def test_consumer_without_prober(prometheus: PrometheusQueries, query: Query) -> None:
+    """Without a prober a query returns no series: a 0 would look like a healthy model."""
+    unknown = query.expression.replace('probe="sentiment', 'probe="unknown')
+    assert unknown != query.expression
+    assert prometheus.query(unknown) == []
+    assert prometheus.query(query.expression, at=time.time() + 3600) == []
 
 
 @pytest.mark.full
-def test_consumer_with_few_probes(memory: Memory) -> None:
-    """Fewer than 20 requests in the window are too few to judge by, though there are some."""
-    early = memory.begun + WINDOW / 3
-    some = "inference_probe:slo_good:increase5m + inference_probe:slo_bad:increase5m"
-    assert all(0 < count < 20 for count in memory.ask(some, at=early))
-    assert memory.ask(some, at=early)
-    judges = [one for one in queries.of_the_consumers() if "percent" in one.where]
-    assert [memory.ask(one.expression, at=early) for one in judges] == [[]] * len(judges)
+def test_consumer_with_few_probes(prometheus: PrometheusQueries) -> None:
+    """A query about percentages returns no series with fewer than 20 requests in the window."""
+    early = prometheus.started + WINDOW_SECONDS / 3
+    requests = "inference_probe:slo_good:increase5m + inference_probe:slo_bad:increase5m"
+    assert all(0 < count < 20 for count in prometheus.query(requests, at=early))
+    assert prometheus.query(requests, at=early)
+    percentages = [query for query in queries.of_the_consumers() if "percent" in query.where]
+    for query in percentages:
+        assert prometheus.query(query.expression, at=early) == []
 
 
 @pytest.mark.full
-def test_errors_show(memory: Memory) -> None:
-    """While the model was out of order, every consumer was told so, in percent."""
-    worst = memory.begun + WINDOW * 4 / 3
+def test_errors_are_visible(prometheus: PrometheusQueries) -> None:
+    """Every query about percentages shows the errors of the outage."""
+    worst = prometheus.started + WINDOW_SECONDS * 4 / 3
     for query in queries.of_the_consumers():
         if "percent" in query.where:
-            (value,) = memory.ask(query.expression, at=worst)
+            (value,) = prometheus.query(query.expression, at=worst)
             assert 10 < value <= 60, query

@@ -1,4 +1,4 @@
-"""A sidecar's life: its model starts after it, and its pod is deleted some day."""
+"""The life of a sidecar: the model starts later, and the pod is deleted."""
 
 import os
 import signal
@@ -16,59 +16,61 @@ from probe.demo.fault import Fault
 from probe.demo.process import ChildProcess
 from probe.demo.stack import HOST, Binaries, Stack, free_port
 from tests.commands import running
-from tests.e2e.observer import FACTOR, WINDOW, Observer
+from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 from tests.servers import hanging, serving
 
 LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 
 
 @pytest.mark.full
-def test_a_model_that_loads_for_minutes(stack: Stack, newest_binaries: Binaries) -> None:
-    """Nobody is told while it loads, nor when it is there."""
+def test_model_that_loads_slowly(stack: Stack, newest_binaries: Binaries) -> None:
+    """No alert fires while a model loads within `startup_grace`, nor afterwards."""
     model = stack.start_model()
     model.set_fault(Fault.DOWN)
     config = yaml.safe_load(files.probe(FACTOR, url=model.url))
     config["probes"][0]["startup_grace"] = "60s"
     daemon = stack.start_daemon(yaml.safe_dump(config))
     observer = Observer(stack=stack, alerting=stack.start_alerting(newest_binaries, daemon=daemon))
-    observer.tells_nobody(seconds=2 * WINDOW)
+    observer.expect_no_alert(seconds=2 * WINDOW_SECONDS)
     assert observer.alerting.query('inference_probe_failures_total{reason="startup"} > 20')
     model.set_fault(None)
-    observer.tells_nobody(seconds=WINDOW)
+    observer.expect_no_alert(seconds=WINDOW_SECONDS)
     assert observer.alerting.query("inference_probe:slo_good:increase5m > 5")
     assert observer.alerting.query("inference_probe:slo_bad:increase5m > 5") == []
 
 
 @pytest.mark.full
-def test_a_pod_that_is_deleted(stack: Stack, newest_binaries: Binaries) -> None:
-    """Its preStop hook pauses the daemon, the model goes, SIGTERM comes, the target is gone: nobody
-    is told. Another replica lives on.
+def test_deleted_pod(stack: Stack, newest_binaries: Binaries) -> None:
+    """No alert fires when a pod is deleted and another replica stays.
+
+    The preStop hook pauses the daemon, the model stops, the daemon gets SIGTERM, and the target
+    disappears.
     """
     models = stack.start_model(), stack.start_model()
-    stays = stack.start_daemon(files.probe(FACTOR, url=models[0].url))
-    goes, pod = start(stack, files.probe(FACTOR, url=models[1].url))
-    alerting = stack.start_alerting(newest_binaries, daemon=stays)
-    targets(stack, stays, goes)
+    remaining = stack.start_daemon(files.probe(FACTOR, url=models[0].url))
+    deleted, pod = start(stack, files.probe(FACTOR, url=models[1].url))
+    alerting = stack.start_alerting(newest_binaries, daemon=remaining)
+    set_targets(stack, remaining, deleted)
     observer = Observer(stack=stack, alerting=alerting)
     assert stack._wait_until(lambda: len(alerting.query("inference_probe:slo_good:increase5m")) > 0)
-    observer.tells_nobody(seconds=WINDOW)
+    observer.expect_no_alert(seconds=WINDOW_SECONDS)
     assert len(alerting.query("up == 1")) == 2
 
-    with urlopen(Request(f"{goes}/-/pause", method="POST")) as answer:
-        assert answer.status == 200
+    with urlopen(Request(f"{deleted}/-/pause", method="POST")) as response:
+        assert response.status == 200
     models[1].set_fault(Fault.DOWN)
-    observer.tells_nobody(seconds=WINDOW / 2)
+    observer.expect_no_alert(seconds=WINDOW_SECONDS / 2)
     assert alerting.query('inference_probe_suspended{reason="paused"} == 1')
     stack.children.remove(pod)
     pod.process.send_signal(signal.SIGTERM)
     assert pod.process.wait(15) == 0
-    targets(stack, stays)
-    observer.tells_nobody(seconds=2 * WINDOW)
+    set_targets(stack, remaining)
+    observer.expect_no_alert(seconds=2 * WINDOW_SECONDS)
     assert alerting.query("inference_probe:slo_bad:increase5m > 5") == []
 
 
 def start(stack: Stack, config: str) -> tuple[str, ChildProcess]:
-    """A second daemon, whose lifecycle can be asked for; its URL."""
+    """Start a second daemon with --web.enable-lifecycle, and return its URL and process."""
     path = Path(stack.directory, "pod.yml")
     path.write_text(config)
     address = f"{HOST}:{free_port()}"
@@ -80,8 +82,8 @@ def start(stack: Stack, config: str) -> tuple[str, ChildProcess]:
     return url, stack.start("pod", command, ready_url=f"{url}/-/ready", environment=LIFECYCLE)
 
 
-def targets(stack: Stack, *daemons: str) -> None:
-    """From now on Prometheus scrapes these."""
+def set_targets(stack: Stack, *daemons: str) -> None:
+    """Make Prometheus scrape `daemons`."""
     path = stack.directory / "prometheus.yml"
     config = yaml.safe_load(path.read_text())
     addresses = [daemon.removeprefix("http://") for daemon in daemons]
@@ -92,9 +94,10 @@ def targets(stack: Stack, *daemons: str) -> None:
 
 
 @pytest.mark.full
-def test_a_drain_has_an_end(tmp_path: Path) -> None:
-    """An endpoint that hangs for half a minute is given up after 7.5 s; until then scrapes are
-    answered, the grid stands still, and the daemon is ready and healthy.
+def test_drain_timeout(tmp_path: Path) -> None:
+    """The drain waits at most 7.5 s for an endpoint that hangs.
+
+    Until then the daemon serves scrapes, is ready and healthy, and counts no more ticks.
     """
     config = tmp_path / "probe.yml"
     with serving(hanging) as url:
@@ -103,11 +106,12 @@ def test_a_drain_has_an_end(tmp_path: Path) -> None:
         with running(f"--config.file={config}") as daemon:
             daemon.wait_for("inference_probe_in_flight", 3)
             daemon.process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
+            started = time.monotonic()
             time.sleep(0.5)
             ticks = daemon.total("inference_probe_ticks_total")
-            while time.monotonic() < began + 6:
-                assert daemon.total("inference_probe_in_flight") >= 2  # one may not have started
+            while time.monotonic() < started + 6:
+                # The last of the three may not have started.
+                assert daemon.total("inference_probe_in_flight") >= 2
                 assert daemon.total("inference_probe_ticks_total") == ticks
                 assert daemon.get("/-/ready").status_code == 200
                 assert daemon.get("/-/healthy").status_code == 200
@@ -115,5 +119,5 @@ def test_a_drain_has_an_end(tmp_path: Path) -> None:
             try:
                 assert daemon.process.wait(8) == 0
             except subprocess.TimeoutExpired:
-                pytest.fail("it does not end")
-            assert 7 < time.monotonic() - began < 10
+                pytest.fail("the daemon does not stop")
+            assert 7 < time.monotonic() - started < 10
