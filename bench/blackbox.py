@@ -105,7 +105,7 @@ def _questions(rate: int, seconds: float, endpoint: Endpoint) -> list[Question]:
 def _dues(rate: int, seconds: float) -> Iterator[int]:
     anchor = time.monotonic_ns()
     for number in range(1, rate + 1):
-        grid = Grid.of(our_daemon.name(number), 1.0, anchor=anchor)
+        grid = Grid.for_probe(our_daemon.name(number), 1.0, anchor=anchor)
         yield from range(grid.first, anchor + nanoseconds(seconds), grid.interval)
 
 

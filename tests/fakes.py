@@ -1,16 +1,19 @@
-"""Stand-ins for what a test wants to hold in its own hands: the time, and who does the work."""
+"""Stand-ins that a test controls: the clocks, the executor, the scheduler's thread, the prober."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from apscheduler.schedulers.base import BaseScheduler
 
 from probe.clock import SECOND, Clock
+from probe.prober.prober import Prober
+from probe.result import Result
 from probe.threads import Task
 
 
 @dataclass
 class FakeTime:
-    """Two clocks that move only when told to."""
+    """Monotonic and wall clock (ns) that only the test moves."""
 
     monotonic: int = 5_000 * SECOND
     wall: int = 1_700_000_000 * SECOND
@@ -23,13 +26,13 @@ class FakeTime:
         self.wall += round(seconds * SECOND)
 
     def step_wall(self, seconds: float) -> None:
-        """Somebody sets the wall clock."""
+        """Set the wall clock only."""
         self.wall += round(seconds * SECOND)
 
 
 @dataclass
-class FakeCrew:
-    """Keeps the tasks until the test does them; `full` lets it have no thread for them."""
+class ManualExecutor:
+    """Keeps tasks until the test runs them. While `full`, it has no thread for a new task."""
 
     tasks: list[Task] = field(default_factory=list)
     full: bool = False
@@ -40,8 +43,8 @@ class FakeCrew:
         self.tasks.append(task)
 
 
-class HandWound(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
-    """APScheduler itself, without its thread: it looks for due jobs when the test says so."""
+class ManualScheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
+    """APScheduler without its thread: it processes due jobs when the test calls `look`."""
 
     def shutdown(self, wait: bool = True) -> None:
         super().shutdown(wait)
@@ -51,3 +54,13 @@ class HandWound(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no ty
 
     def look(self) -> None:
         self._process_jobs()
+
+
+class FakeProber(Prober):
+    """Prober that sends no request: each run calls `run` of the test."""
+
+    def __init__(self, run: Callable[[], Result]) -> None:
+        self._fake_run = run
+
+    def run(self, due: int | None = None) -> Result:  # noqa: ARG002
+        return self._fake_run()

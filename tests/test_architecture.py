@@ -1,6 +1,7 @@
 """The package structure: the allowed imports between packages, and none other."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ EDGES: dict[str, set[str]] = {
     },
     "server": {"config", "history", "metrics", "serialization", "slo"},
     "check": {"config", "metrics", "prober", "scheduler", "slo"},
-    "scheduler": {"config", "daemon", "history", "metrics", "prober", "server"},
+    "scheduler": {"config", "prober"},
     "prober": {"config", "http"},
     "http": {"config"},
     "metrics": {"config", "scheduler"},
@@ -38,6 +39,10 @@ EDGES: dict[str, set[str]] = {
     "redaction": set(),
     "demo": {"config"},
 }
+
+# The tiers. The core never imports what is above it.
+CORE = {"scheduler", "prober", "http", "metrics", "history"}
+ABOVE_CORE = {"server", "check", "daemon", "cli", "demo", "__main__"}
 
 
 def _package(module: str) -> str:
@@ -67,3 +72,26 @@ def test_import_is_allowed(path: Path) -> None:
     package = path.parts[0] if len(path.parts) > 1 else path.stem
     allowed = SHARED | EDGES.get(package, set()) | {package}
     assert _imports(PACKAGE / path) <= allowed
+
+
+def test_edges_have_no_cycle() -> None:
+    """The allowed edges are a hierarchy: no package imports itself through others."""
+    graph = {
+        package: edges if package in SHARED else edges | SHARED for package, edges in EDGES.items()
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def test_imports_have_no_cycle() -> None:
+    """Neither have the imports that exist, including those between the shared modules."""
+    imports: dict[str, set[str]] = {}
+    for path in MODULES:
+        package = path.parts[0] if len(path.parts) > 1 else path.stem
+        imports.setdefault(package, set()).update(_imports(PACKAGE / path) - {package})
+    TopologicalSorter(imports).prepare()
+
+
+@pytest.mark.parametrize("package", sorted(CORE))
+def test_core_does_not_import_adapters(package: str) -> None:
+    """A probe runs and is counted without the HTTP server, the commands and the daemon."""
+    assert not EDGES[package] & ABOVE_CORE

@@ -272,9 +272,9 @@ def probed(config: Path, server: Server) -> Result:
     with fake_model_servers.serving(server) as url:
         environ = environment(url)
         settings = load(config, environ=environ)
-        workshop = ProberFactory(environ=environ, base=config.parent, clock=Clock())
+        factory = ProberFactory(environ=environ, base=config.parent, clock=Clock())
         (name,) = (probe.name for probe in settings.probes)
-        return workshop.make(settings, [name])[name].run()
+        return factory.build(settings, [name])[name].prober.run()
 
 
 def reason(result: Result) -> Reason | None:

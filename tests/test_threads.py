@@ -75,8 +75,8 @@ def test_idle_threads_retire(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hanging_task_does_not_keep_the_process() -> None:
     """A process ends although a task of it hangs."""
     code = (
-        "import time; from probe.threads import Workers; "
-        "Workers('x').submit(lambda: time.sleep(60)); print('end')"
+        "import time; from probe.threads import ThreadCache; "
+        "ThreadCache('x').submit(lambda: time.sleep(60)); print('end')"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], timeout=20, capture_output=True, text=True, check=False

@@ -87,7 +87,7 @@ def _series(*probes: Probe) -> int:
     ledger = TickAccounting()
     recorder = Recorder(ledger)
     for probe in probes:
-        ledger.open(probe.name)
+        ledger.add_probe(probe.name)
         recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True))
         recorder.record(_success(probe))
     page = Exposition(openmetrics=False)

@@ -91,5 +91,5 @@ def _build_probes(
         )
     base = source.parent if source else Path()
     factory = ProberFactory(environ=environ, base=base, clock=Clock())
-    compiled = factory.make(settings, names or known)
-    return [compiled[name].run for name in names or known]
+    compiled = factory.build(settings, names or known)
+    return [compiled[name].prober.run for name in names or known]

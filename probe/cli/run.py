@@ -79,10 +79,10 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "config": source or "flags",
         "probes": len(settings.probes),
     }
+    daemon.start()
     logger.info("inference-probe is running", extra={"fields": fields})
     for advice in lint(settings):
         logger.warning(advice)
-    daemon.start()
     reload = reload_worker(daemon.reload)
     while not (received := signals.wait()) & ENDING:
         if signal.SIGHUP in received:

@@ -1,4 +1,4 @@
-"""The composition root: builds the daemon from its settings, starts it and stops it."""
+"""Composition root: builds the daemon from its settings, starts it and stops it."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ from prometheus_client import (
 from probe.clock import SECOND, Clock
 from probe.config.schema import Settings
 from probe.daemon.factory import ProberFactory
-from probe.daemon.manager import ProbeManager
+from probe.daemon.manager import ProbeManager, ProbeServices
 from probe.daemon.reload import Reloader
 from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
@@ -23,7 +23,7 @@ from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
 from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
-from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import RunState
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.app import Render, create_app
 from probe.server.config_watch import WebConfig
@@ -31,13 +31,15 @@ from probe.server.lifecycle import Lifecycle
 from probe.server.server import Server
 from probe.threads import ThreadCache
 
+# Time that `stop` waits for runs in flight. With the responses that are being sent then and the end
+# of the interpreter, a stop takes at most 10 s; the default grace period of Kubernetes is 30 s.
 MAX_DRAIN_SECONDS = 7.5
-"""Seconds that a stop waits for probes in flight. With the answers that are under way then, and the
-end of the interpreter, it takes 10 at most; Kubernetes' grace period is 30."""
+
+_DRAIN_POLL_SECONDS = 0.05
 
 
 class Daemon:
-    """Probes on schedule, counts, and serves the counts, from `start` until `stop`."""
+    """Probes on schedule and serves metrics and pages, from `start` until `stop`."""
 
     def __init__(
         self,
@@ -51,32 +53,35 @@ class Daemon:
         enable_lifecycle: bool = False,
         web: WebConfig | None = None,
     ) -> None:
-        """`read` gives the settings anew or raises ConfigError; None if no file has them.
+        """Build all parts. Raises OSError and TlsError for files that the settings name.
 
-        With `enable_lifecycle` a reload and a pause can be asked for over HTTP.
+        `read` returns the config again or raises ConfigError; None if it is not from a file.
+        `enable_lifecycle` permits reload and pause over HTTP.
         """
         self._clock = clock
-        self._gate = RunState()
-        self._ledger = TickAccounting()
-        self._clockwork = ProbeScheduler(clock)
-        recorder = Recorder(self._ledger, clock.unix)
+        self._run_state = RunState()
+        self._accounting = TickAccounting()
+        self._scheduler = ProbeScheduler(clock)
+        recorder = Recorder(self._accounting, clock.unix)
         history = History(clock.seconds)
-        about = DaemonInfo(clock.unix())
-        self._roster = roster = ProbeManager(
+        info = DaemonInfo(clock.unix())
+        self._manager = manager = ProbeManager(
             ProberFactory(environ=environ, base=base, clock=clock),
-            ledger=self._ledger,
-            recorder=recorder,
-            history=history,
-            clockwork=self._clockwork,
-            gate=self._gate,
-            crew=ThreadCache("probe"),
-            clock=clock,
+            ProbeServices(
+                clock=clock,
+                run_state=self._run_state,
+                accounting=self._accounting,
+                scheduler=self._scheduler,
+                executor=ThreadCache("probe"),
+                recorder=recorder,
+                history=history,
+            ),
         )
-        roster.apply(settings)
-        self.reload = Reloader(read, settings, roster=roster, about=about, clock=clock)
+        manager.apply_config(settings)
+        self.reload = Reloader(read, settings, manager=manager, info=info, clock=clock)
         app = create_app(
-            _page(recorder, about),
-            lambda: roster.targets,
+            _renderer(recorder, info),
+            lambda: manager.targets,
             history,
             self._lifecycle(enable_lifecycle),
             clock,
@@ -86,38 +91,38 @@ class Daemon:
     def _lifecycle(self, enabled: bool) -> Lifecycle:
         return Lifecycle(
             enabled=enabled,
-            ticking=lambda: self._clockwork.ticking,
+            ticking=lambda: self._scheduler.alive,
             reload=self.reload,
-            pause=self._gate.pause,
-            resume=self._gate.resume,
-            paused=lambda: self._gate.paused,
-            stopping=lambda: self._gate.reason is SkipReason.SHUTDOWN,
+            pause=self._run_state.pause,
+            resume=self._run_state.resume,
+            paused=lambda: self._run_state.paused,
+            stopping=lambda: self._run_state.skip_reason is SkipReason.SHUTDOWN,
         )
 
     def start(self) -> None:
         self._server.start()
-        self._clockwork.start()
+        self._scheduler.start()
 
     def stop(self) -> None:
-        """Stop the grid at once, let probes in flight come back, then stop serving.
+        """Stop the schedule at once, wait for runs in flight, then stop serving.
 
-        What has not come back within the longest deadline, or 7.5 s if that is shorter, is given
-        up, a reload as well. Scrapes are answered all the while.
+        A run or a reload that takes longer than the longest timeout, or than 7.5 s if that is
+        shorter, is given up. Scrapes are served meanwhile.
         """
-        self._gate.shut()
-        drain = min(self._roster.longest_timeout, MAX_DRAIN_SECONDS)
-        give_up = self._clock.monotonic() + drain * SECOND
-        self.reload.close(drain)
-        self._clockwork.stop()
-        while self._ledger.in_flight() and self._clock.monotonic() < give_up:
-            time.sleep(0.05)
-        self._ledger.close()
+        self._run_state.stop()
+        drain_seconds = min(self._manager.longest_timeout, MAX_DRAIN_SECONDS)
+        deadline = self._clock.monotonic() + drain_seconds * SECOND
+        self.reload.close(drain_seconds)
+        self._scheduler.stop()
+        while self._accounting.in_flight() and self._clock.monotonic() < deadline:
+            time.sleep(_DRAIN_POLL_SECONDS)
+        self._accounting.close()
         self._server.stop()
 
 
-def _page(*sources: MetricSource) -> Render:
-    """What a scrape gets: our own metrics, and those of any Python process."""
-    others = CollectorRegistry()
+def _renderer(*sources: MetricSource) -> Render:
+    """Return the function that renders `/metrics`: `sources` and the metrics of the process."""
+    process_metrics = CollectorRegistry()
     for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-        others.register(collector)
-    return lambda accept: render(accept, sources, others)
+        process_metrics.register(collector)
+    return lambda accept: render(accept, sources, process_metrics)

@@ -1,32 +1,23 @@
-"""Who is probed at present: takes one config in place of another without losing a tick."""
+"""Applies a config to the running probes without losing a tick."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from probe.clock import Clock
 from probe.config.schema import Settings
-from probe.daemon.factory import CompiledProbe
+from probe.daemon.factory import ProberFactory
 from probe.history.history import History
+from probe.history.state_log import StateChangeLog
 from probe.metrics.recorder import Recorder
 from probe.scheduler.accounting import TickAccounting
-from probe.scheduler.run_state import RunState
-from probe.scheduler.runner import ProbeRunner
+from probe.scheduler.runner import CompiledProbe, Executor, ProbeRunner, RunState
 from probe.scheduler.scheduler import ProbeScheduler
-from probe.scheduler.ticker import Executor
 from probe.server.on_demand import OnDemandTarget
-
-
-class ProberFactoryProtocol(Protocol):
-    """Who makes instruments; `probe.daemon.factory.Workshop` outside of tests."""
-
-    def fingerprints(self, settings: Settings) -> dict[str, object]: ...
-    def make(self, settings: Settings, names: frozenset[str]) -> dict[str, CompiledProbe]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigDiff:
-    """The names of probes, by what a new config has made of them."""
+    """Names of probes, by how a new config differs from the one before."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -34,91 +25,113 @@ class ConfigDiff:
     unchanged: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeServices:
+    """Parts of the daemon that all probes share."""
+
+    clock: Clock
+    run_state: RunState
+    accounting: TickAccounting
+    scheduler: ProbeScheduler
+    executor: Executor
+    recorder: Recorder
+    history: History
+
+
 class ProbeManager:
-    """The stations by name. The name of a probe is its identity: whatever else changes, its
-    counts go on. One caller at a time.
+    """Runs the probes of the current config.
+
+    The name of a probe is its identity: its counts continue, whatever else changes. One caller at
+    a time.
     """
 
-    def __init__(
-        self,
-        maker: ProberFactoryProtocol,
-        *,
-        ledger: TickAccounting,
-        recorder: Recorder,
-        history: History,
-        clockwork: ProbeScheduler,
-        gate: RunState,
-        crew: Executor,
-        clock: Clock,
-    ) -> None:
-        self._maker = maker
-        self._ledger = ledger
-        self._recorder = recorder
-        self._history = history
-        self._clockwork = clockwork
-        self._gate = gate
-        self._crew = crew
-        self._clock = clock
-        self._stations: dict[str, ProbeRunner] = {}
+    def __init__(self, factory: ProberFactory, services: ProbeServices) -> None:
+        self._factory = factory
+        self._services = services
+        self._runners: dict[str, ProbeRunner] = {}
         self._fingerprints: dict[str, object] = {}
         self.targets: Mapping[str, OnDemandTarget] = {}
-        """What can be asked for out of turn; replaced as a whole, never changed."""
+        """Probes that clients can request by name; replaced as a whole, never modified."""
 
     @property
     def longest_timeout(self) -> float:
-        stations = tuple(self._stations.values())  # a reload may be under way
-        return max((one.probe.timeout for one in stations), default=0.0)
+        """Timeout of the slowest probe in seconds, 0 without probes."""
+        runners = tuple(self._runners.values())  # a reload may run at the same time
+        return max((runner.probe.timeout for runner in runners), default=0.0)
 
-    def apply(self, settings: Settings) -> ConfigDiff:
-        """Probe what the settings say from now on; raises OSError and TlsError for files that
-        cannot be read, and then nothing has changed.
+    def apply_config(self, settings: Settings) -> ConfigDiff:
+        """Probe according to `settings` from now on, and return what changed.
+
+        Raises OSError and TlsError for files that cannot be read. In this case nothing changes.
         """
-        fingerprints = self._maker.fingerprints(settings)
-        changes = _compare(self._fingerprints, fingerprints)
-        new = frozenset((*changes.added, *changes.changed))
-        instruments = self._maker.make(settings, new)  # the last that can fail
-        for name in changes.removed:
+        fingerprints = self._factory.fingerprints(settings)
+        diff = _compare(self._fingerprints, fingerprints)
+        # The last step that can fail.
+        compiled = self._factory.build(settings, {*diff.added, *diff.changed})
+        for name in diff.removed:
             self._remove(name)
-        for name in changes.changed:
-            self._change(name, instruments[name])
-        for name in changes.added:
-            self._add(name, instruments[name])
+        for name in diff.changed:
+            self._update(name, compiled[name])
+        for name in diff.added:
+            self._add(name, compiled[name])
         self._fingerprints = fingerprints
-        self.targets = {name: self._stations[name].target for name in fingerprints}
-        return changes
+        # An unchanged probe keeps its target, and with it its last on-demand result.
+        self.targets = {
+            name: _target(compiled[name]) if name in compiled else self.targets[name]
+            for name in fingerprints
+        }
+        return diff
 
-    # A scrape may come at any moment: who is in the recorder must be in the ledger.
+    # A scrape may run at any moment, and the recorder reads the tick counts of all probes that it
+    # has. Hence a probe is counted before it is recorded, and recorded no more before it is not
+    # counted.
 
-    def _add(self, name: str, instrument: CompiledProbe) -> None:
-        station = self._stations[name] = ProbeRunner(
-            instrument,
-            book=self._ledger.open(name),
-            recorder=self._recorder,
-            history=self._history,
-            gate=self._gate,
-            crew=self._crew,
-            clock=self._clock,
+    def _add(self, name: str, compiled: CompiledProbe) -> None:
+        services, probe = self._services, compiled.probe
+        runner = self._runners[name] = ProbeRunner(
+            compiled,
+            ticks=services.accounting.add_probe(name),
+            sinks=(services.recorder, services.history, StateChangeLog(services.clock)),
+            observe_lag=services.recorder.observe_lag,
+            run_state=services.run_state,
+            executor=services.executor,
+            clock=services.clock,
         )
-        self._clockwork.add(station.ticker)
+        suspended = {
+            "startup": lambda: runner.starting,
+            "paused": lambda: services.run_state.paused,
+        }
+        services.recorder.add_probe(probe, suspended)
+        services.history.set_probe(probe)
+        services.scheduler.add(runner)
 
-    def _change(self, name: str, instrument: CompiledProbe) -> None:
-        station = self._stations[name]
-        interval = station.probe.interval
-        station.change(instrument)
-        if station.probe.interval != interval:
-            self._clockwork.change(station.ticker)
+    def _update(self, name: str, compiled: CompiledProbe) -> None:
+        services, runner = self._services, self._runners[name]
+        previous = runner.probe
+        runner.update(compiled)
+        services.recorder.update_probe(compiled.probe)
+        services.history.set_probe(compiled.probe)
+        if compiled.probe.interval != previous.interval:
+            services.scheduler.reschedule(runner)
 
     def _remove(self, name: str) -> None:
-        self._clockwork.remove(name)
-        self._stations.pop(name).close()
-        self._ledger.drop(name)
+        services = self._services
+        services.scheduler.remove(name)
+        self._runners.pop(name).stop()
+        services.recorder.remove_probe(name)
+        services.history.remove_probe(name)
+        services.accounting.remove_probe(name)
+
+
+def _target(compiled: CompiledProbe) -> OnDemandTarget:
+    return OnDemandTarget(run=compiled.prober.run, interval=compiled.probe.interval)
 
 
 def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> ConfigDiff:
-    both = [name for name in new if name in old]
+    common = [name for name in new if name in old]
     return ConfigDiff(
         added=tuple(name for name in new if name not in old),
-        changed=tuple(name for name in both if new[name] != old[name]),
+        changed=tuple(name for name in common if new[name] != old[name]),
         removed=tuple(name for name in old if name not in new),
-        unchanged=tuple(name for name in both if new[name] == old[name]),
+        unchanged=tuple(name for name in common if new[name] == old[name]),
     )

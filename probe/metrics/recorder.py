@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -107,6 +107,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
         self._lag = Histogram(COARSE_BUCKETS)
+        # Observations of lag that are not in the histogram yet.
+        self._new_lags = deque[float]()
         self._correction = Histogram(COARSE_BUCKETS)
 
     def add_probe(self, probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> None:
@@ -131,13 +133,22 @@ class Recorder:
             del self._records[name]
 
     def observe_lag(self, seconds: float) -> None:
-        """Record that a scheduled probe started `seconds` after its due time."""
-        with self._lock:
-            self._lag.observe(seconds)
+        """Record that a scheduled probe starts `seconds` after its due time. Never blocks.
+
+        A scrape of many probes holds the lock for long, and the request is about to be sent.
+        """
+        self._new_lags.append(seconds)
+
+    def _count_new_lags(self) -> None:
+        """Move new observations to the histogram. The caller holds the lock."""
+        while self._new_lags:
+            self._lag.observe(self._new_lags.popleft())
 
     def record(self, result: Result) -> None:
         """Count the result of a scheduled probe. Ignored if the probe was removed meanwhile."""
         with self._lock:
+            # Here as well, so that they do not pile up without scrapes.
+            self._count_new_lags()
             record = self._records.get(result.probe)
             if record is None:
                 return
@@ -164,6 +175,7 @@ class Recorder:
     def write_to(self, exposition: Exposition) -> None:
         """Add all metrics of probes to `exposition`."""
         with self._lock:
+            self._count_new_lags()
             self._write_ticks(exposition)
             self._write_records(exposition)
             for spec, histogram in (
@@ -173,7 +185,7 @@ class Recorder:
                 exposition.add_family(spec, [histogram.samples(spec, "")])
 
     def _write_ticks(self, exposition: Exposition) -> None:
-        counts = self._accounting.accounts()
+        counts = self._accounting.counts()
 
         def add(spec: MetricSpec, value: Callable[[TickCounts], int]) -> None:
             exposition.add_family(

@@ -1,4 +1,4 @@
-"""The account of every tick: what came due is finished, skipped for a reason, or in flight."""
+"""Accounting of due times: each tick is a finished run, skipped for a reason, or in flight."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ from probe.result import SkipReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickCounts:
-    """One probe's ticks at one moment: `ticks == runs + sum(skipped) + in_flight`, always."""
+    """Consistent snapshot of one probe: `ticks == runs + sum(skipped.values()) + in_flight`."""
 
     ticks: int
     runs: int
@@ -19,12 +19,14 @@ class TickCounts:
 
 
 class ProbeTicks:
-    """One probe's counts. Each method is one entry, so that no reader ever sees half of one.
+    """Tick counts of one probe.
 
-    In a closed book nothing is in flight any more: what comes back later does not count.
+    Each method makes one complete change under the lock, so that no snapshot shows half of one.
+    After `close` nothing is in flight, and runs that return later do not count.
     """
 
-    def __init__(self, lock: threading.Lock) -> None:
+    def __init__(self, lock: "threading.RLock") -> None:
+        """`lock` is shared by all probes and reentrant."""
         self._lock = lock
         self._ticks = 0
         self._runs = 0
@@ -32,30 +34,30 @@ class ProbeTicks:
         self._in_flight = 0
         self._closed = False
 
-    def skip(self, reason: SkipReason) -> None:
-        """A tick came due and is not run."""
+    def skip(self, reason: SkipReason, count: int = 1) -> None:
+        """Count `count` ticks that came due and do not run."""
         with self._lock:
-            self._ticks += 1
-            self._skipped[reason] += 1
+            self._ticks += count
+            self._skipped[reason] += count
 
-    def begin(self, *, limit: int) -> bool:
-        """A tick came due: in flight, or skipped where `limit` runs of the probe already are."""
+    def start(self, *, max_in_flight: int) -> bool:
+        """Count one tick; return False if it is skipped because `max_in_flight` runs are active."""
         with self._lock:
             self._ticks += 1
-            skip = self._reason(limit)
-            if skip:
-                self._skipped[skip] += 1
+            reason = self._refusal(max_in_flight)
+            if reason:
+                self._skipped[reason] += 1
             else:
                 self._in_flight += 1
-            return skip is None
+            return reason is None
 
-    def _reason(self, limit: int) -> SkipReason | None:
+    def _refusal(self, max_in_flight: int) -> SkipReason | None:
         if self._closed:
             return SkipReason.SHUTDOWN
-        return SkipReason.OVERLAP if self._in_flight >= limit else None
+        return SkipReason.OVERLAP if self._in_flight >= max_in_flight else None
 
     def finish(self) -> bool:
-        """A run in flight came back; False when it was given up before, and does not count."""
+        """Count one run that returned, or return False if it was given up before."""
         with self._lock:
             if self._closed:
                 return False
@@ -64,56 +66,59 @@ class ProbeTicks:
             return True
 
     def abandon(self, reason: SkipReason) -> None:
-        """A tick in flight is given up before it became a request."""
+        """Count one tick in flight as skipped: it was given up before a request was sent."""
         with self._lock:
             if not self._closed:
                 self._in_flight -= 1
                 self._skipped[reason] += 1
 
-    # For the ledger, which holds the lock meanwhile.
-
     def close(self) -> None:
-        self._closed = True
-        self._skipped[SkipReason.SHUTDOWN] += self._in_flight
-        self._in_flight = 0
+        """Count everything in flight as `shutdown`."""
+        with self._lock:
+            self._closed = True
+            self._skipped[SkipReason.SHUTDOWN] += self._in_flight
+            self._in_flight = 0
 
-    def account(self) -> TickCounts:
-        return TickCounts(
-            ticks=self._ticks,
-            runs=self._runs,
-            skipped={skip: self._skipped[skip] for skip in SkipReason},
-            in_flight=self._in_flight,
-        )
+    def counts(self) -> TickCounts:
+        """Return a consistent snapshot."""
+        with self._lock:
+            return TickCounts(
+                ticks=self._ticks,
+                runs=self._runs,
+                skipped={reason: self._skipped[reason] for reason in SkipReason},
+                in_flight=self._in_flight,
+            )
 
 
 class TickAccounting:
-    """The books of all probes, under one lock: what it tells of them is all of the same moment."""
+    """Tick counts of all probes. They share one lock, so snapshots are consistent across probes."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._books: dict[str, ProbeTicks] = {}
+        self._lock = threading.RLock()
+        self._probes: dict[str, ProbeTicks] = {}
 
-    def open(self, probe: str) -> ProbeTicks:
-        """A new book, all of it at 0."""
+    def add_probe(self, name: str) -> ProbeTicks:
+        """Return new counts for a probe, all of them 0."""
         with self._lock:
-            book = self._books[probe] = ProbeTicks(self._lock)
-            return book
+            ticks = self._probes[name] = ProbeTicks(self._lock)
+            return ticks
 
-    def drop(self, probe: str) -> None:
-        """Forget a probe; its runs in flight will not count, also where the name comes back."""
+    def remove_probe(self, name: str) -> None:
+        """Drop the counts of a probe. Its runs in flight do not count for a new probe `name`."""
         with self._lock:
-            self._books.pop(probe).close()
+            self._probes.pop(name).close()
 
     def close(self) -> None:
-        """Give up what is in flight, for good: `skipped{reason="shutdown"}`."""
+        """Give up everything in flight for good: `skipped{reason="shutdown"}`."""
         with self._lock:
-            for book in self._books.values():
-                book.close()
+            for ticks in self._probes.values():
+                ticks.close()
 
     def in_flight(self) -> int:
-        """Runs of all probes that have not come back."""
-        return sum(account.in_flight for account in self.accounts().values())
+        """Return the number of runs of all probes that have not returned."""
+        return sum(counts.in_flight for counts in self.counts().values())
 
-    def accounts(self) -> dict[str, TickCounts]:
+    def counts(self) -> dict[str, TickCounts]:
+        """Return a snapshot of all probes by name, taken at one moment."""
         with self._lock:
-            return {probe: book.account() for probe, book in self._books.items()}
+            return {name: ticks.counts() for name, ticks in self._probes.items()}

@@ -1,4 +1,4 @@
-"""The grid of due times, and what APScheduler needs to follow it on the monotonic clock."""
+"""Due times of a probe on the monotonic clock, as an APScheduler trigger."""
 
 import zlib
 from collections.abc import Callable
@@ -9,51 +9,61 @@ from apscheduler.triggers.base import BaseTrigger
 
 from probe.clock import nanoseconds
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (a label of monotonic zero, not a date)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (represents 0 of the monotonic clock, not a date)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Due times `first + n * interval`, in whole nanoseconds, so that the period never drifts."""
+    """Due times `first + n * interval` in whole nanoseconds, so that the period never drifts."""
 
     first: int
     interval: int
 
     @classmethod
-    def of(cls, name: str, interval: float, *, anchor: int) -> "Grid":
-        """The grid of a probe (interval in seconds), its phase in the interval taken from its name.
+    def for_probe(cls, name: str, interval_seconds: float, *, anchor: int) -> "Grid":
+        """Return the grid of a probe that starts within one interval of `anchor` (ns).
 
-        Probes that share an interval so spread over it, and keep their places over a restart.
+        The offset is a hash of the name. This spreads probes with equal intervals over the
+        interval, and keeps their order and distances the same in every process.
         """
-        length = nanoseconds(interval)
-        return cls(first=anchor + zlib.crc32(name.encode()) * length // 2**32, interval=length)
+        interval = nanoseconds(interval_seconds)
+        return cls(first=anchor + zlib.crc32(name.encode()) * interval // 2**32, interval=interval)
 
-    def after(self, instant: int) -> int:
-        """The first due time later than an instant, which is not before the anchor."""
+    def next_after(self, instant: int) -> int:
+        """Return the first due time later than `instant` (ns), which is not before the anchor."""
         return instant + self.interval - (instant - self.first) % self.interval
+
+    def index(self, instant: int) -> int:
+        """Return the number `n` of the last due time at or before `instant` (ns)."""
+        return (instant - self.first) // self.interval
+
+    def due_time(self, index: int) -> int:
+        """Return due time number `index` (ns)."""
+        return self.first + index * self.interval
 
 
 class MonotonicZone(tzinfo):
-    """A time zone in which it is always as late as the monotonic clock says.
+    """Time zone whose current time is the monotonic clock.
 
-    APScheduler asks `datetime.now(zone)` for the time. In this zone the answer is the time since
-    the monotonic clock's zero, written as a date, so that nobody who sets the wall clock can stop
-    the grid or make it catch up.
+    APScheduler reads the time with `datetime.now(zone)`. In this zone the result is the time since
+    zero of the monotonic clock, represented as a date. Setting the wall clock therefore neither
+    stops the grid nor makes it catch up.
     """
 
     def __init__(self, monotonic: Callable[[], int]) -> None:
         self._monotonic = monotonic
 
     def fromutc(self, _utc: datetime) -> datetime:
-        return self.at(self._monotonic())
+        return self.to_date(self._monotonic())
 
-    def at(self, instant: int) -> datetime:
-        """An instant as this zone's date, rounded up to the microseconds that a datetime has."""
+    def to_date(self, instant: int) -> datetime:
+        """Return `instant` (ns) as a date of this zone, rounded up to whole microseconds."""
         return (_EPOCH - (-instant // 1000) * _MICROSECOND).replace(tzinfo=self)
 
     @staticmethod
-    def instant(date: datetime) -> int:
+    def to_instant(date: datetime) -> int:
+        """Return a date of this zone as an instant (ns)."""
         return (date.replace(tzinfo=None) - _EPOCH) // _MICROSECOND * 1000
 
     def utcoffset(self, _date: datetime | None) -> timedelta:
@@ -67,11 +77,26 @@ class MonotonicZone(tzinfo):
 
 
 class GridTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
-    """Tells APScheduler the next due time; every one of them, however late it asks."""
+    """Reports due times of a grid to APScheduler: at most two per look, however late it looks.
+
+    APScheduler asks for the due time after `previous` until one lies in the future. After a
+    suspension of hours there would be hundreds of thousands. The trigger reports the first one
+    (the job's next run time) and the last one; `due` counts those between them.
+    """
 
     def __init__(self, grid: Grid, zone: MonotonicZone) -> None:
         self._grid = grid
         self._zone = zone
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
-        return self._zone.at(self._grid.after(self._zone.instant(previous or now)))
+        """Return the next due time after `previous`, or the last one until `now` if it is later."""
+        now_ns = self._zone.to_instant(now)
+        if previous is None:
+            return self._zone.to_date(self._grid.next_after(now_ns))
+        due = self._grid.next_after(self._zone.to_instant(previous))
+        return self._zone.to_date(max(due, self._grid.due_time(self._grid.index(now_ns))))
+
+    def due(self, run_times: list[datetime]) -> tuple[int, int]:
+        """Return the last of `run_times` (ns) and the number of due times before it."""
+        first, last = map(self._zone.to_instant, (run_times[0], run_times[-1]))
+        return last, self._grid.index(last) - self._grid.index(first)

@@ -1,114 +1,246 @@
-"""One probe at work. Its counts and what is remembered of it outlive a change of its settings."""
+"""Runs one probe at its due times and passes each result to the sinks.
 
+Decides whether a tick runs or is skipped: pause and stop, lateness, overlap limit. Failures during
+the startup grace are not charged to the target.
+"""
+
+import dataclasses
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from probe.clock import Clock
+from probe.clock import SECOND, Clock, nanoseconds
 from probe.config.schema import Probe
-from probe.daemon.factory import CompiledProbe
-from probe.history.history import History
-from probe.history.state_log import StateChangeLog
-from probe.metrics.recorder import Recorder
 from probe.prober.classify import classify
-from probe.result import Result
+from probe.prober.prober import Prober
+from probe.result import Failure, Reason, Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks
-from probe.scheduler.run_state import RunState
-from probe.scheduler.startup_grace import StartupGrace
-from probe.scheduler.ticker import Executor, Schedule, Tick, Ticker
-from probe.server.on_demand import OnDemandTarget
+from probe.threads import Task
 
 logger = logging.getLogger(__name__)
 
+# A tick that starts later than this is skipped as `late`, however long the interval is.
+MAX_START_DELAY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledProbe:
+    """Probe of a config with the prober that runs it."""
+
+    probe: Probe
+    prober: Prober
+    close: Callable[[], None]
+    """Closes idle connections; runs in flight are not disturbed."""
+
+
+class ResultSink(Protocol):
+    """Receives each finished result of a scheduled run, on the thread of that run."""
+
+    def record(self, result: Result) -> None: ...
+
+
+class Executor(Protocol):
+    """Runs each task at once, on a thread of its own: `ThreadCache`, except in tests."""
+
+    def submit(self, task: Task) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Interval and timeout of a probe (seconds), and the limits that follow from them."""
+
+    interval: float
+    timeout: float
+
+    @property
+    def max_start_delay_seconds(self) -> float:
+        """Delay after which a run no longer represents its due time; less than the interval."""
+        return min(self.interval / 2, MAX_START_DELAY_SECONDS)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Number of runs that can be in flight while each keeps its deadline."""
+        return int((self.timeout + self.max_start_delay_seconds) // self.interval) + 1
+
+
+class RunState:
+    """Running, paused or stopped: for all probes at once, including those added later."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self._stopped = False
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def stop(self) -> None:
+        """Start no run any more; this cannot be undone."""
+        self._stopped = True
+
+    @property
+    def skip_reason(self) -> SkipReason | None:
+        """Why no run may start; None while running."""
+        if self._stopped:
+            return SkipReason.SHUTDOWN
+        return SkipReason.PAUSED if self.paused else None
+
+
+class StartupGrace:
+    """Turns the failures of a model that is still loading into `startup`.
+
+    The grace begins when the probe is added. It ends with the first success, after `startup_grace`
+    seconds at the latest.
+    """
+
+    def __init__(self, clock: Clock, startup_grace: float) -> None:
+        self._monotonic = clock.monotonic
+        self._begin = self._monotonic()
+        self._succeeded = False
+        self.update(startup_grace)
+
+    def update(self, startup_grace: float) -> None:
+        """Change the length (seconds), counted from the same beginning."""
+        self._end = self._begin + nanoseconds(startup_grace)
+
+    @property
+    def active(self) -> bool:
+        return not self._succeeded and self._monotonic() < self._end
+
+    def apply(self, result: Result) -> Result:
+        """Return the result of a scheduled run as it counts."""
+        if result.failure is None:
+            self._succeeded = True
+        elif self.active and result.failure.reason.counts_against_slo:
+            cause = f"{result.failure.reason}: {result.failure.detail}"
+            failure = Failure(reason=Reason.STARTUP, detail=f"not up yet ({cause})")
+            return dataclasses.replace(result, failure=failure)
+        return result
+
 
 class ProbeRunner:
-    """Runs the probe of an instrument when its ticker says so, and hands on what came of it."""
+    """Runs one probe and keeps its tick counts, also when its config changes.
+
+    The path of a run: `ProbeScheduler` calls `on_due`, the executor calls `_run` on another
+    thread, the prober returns a result, and each sink records it.
+    """
 
     def __init__(
         self,
-        instrument: CompiledProbe,
+        compiled: CompiledProbe,
         *,
-        book: ProbeTicks,
-        recorder: Recorder,
-        history: History,
-        gate: RunState,
-        crew: Executor,
+        ticks: ProbeTicks,
+        sinks: Sequence[ResultSink],
+        observe_lag: Callable[[float], None],
+        run_state: RunState,
+        executor: Executor,
         clock: Clock,
     ) -> None:
-        probe = instrument.probe
-        self._instrument = instrument
-        self._book = book
-        self._recorder = recorder
-        self._history = history
+        """Call `observe_lag` at the start of each run with its delay (s); it must not block."""
+        self._compiled = compiled
+        self._ticks = ticks
+        self._sinks = sinks
+        self._observe_lag = observe_lag
+        self._run_state = run_state
+        self._executor = executor
         self._clock = clock
-        self._journal = StateChangeLog(clock)
-        self._grace = grace = StartupGrace(clock, probe.startup_grace)
-        self.ticker = Ticker(
-            probe.name,
-            _pace(probe),
-            run=self._run,
-            unable=self._unable,
-            gate=gate,
-            book=book,
-            crew=crew,
-            clock=clock,
-        )
-        recorder.add_probe(probe, {"startup": lambda: grace.running, "paused": lambda: gate.paused})
-        history.set_probe(probe)
+        self._schedule = _schedule(compiled.probe)
+        self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
+        self._stopped = False
 
     @property
     def probe(self) -> Probe:
-        return self._instrument.probe
+        return self._compiled.probe
 
     @property
-    def target(self) -> OnDemandTarget:
-        """For who asks out of turn; equal as long as the instrument is the same."""
-        return OnDemandTarget(run=self._instrument.run, interval=self.probe.interval)
+    def starting(self) -> bool:
+        """Whether the startup grace is active: no failure is charged to the target."""
+        return self._startup_grace.active
 
-    def change(self, instrument: CompiledProbe) -> None:
-        """Go on with another instrument. A run in flight ends with the one that it began with."""
-        before, self._instrument = self._instrument, instrument
-        self._grace.change(self.probe.startup_grace)
-        self.ticker.pace = _pace(self.probe)
-        self._recorder.update_probe(self.probe)
-        self._history.set_probe(self.probe)
-        before.close()
+    def update(self, compiled: CompiledProbe) -> None:
+        """Use another config from now on. A run in flight ends with the config it started with."""
+        previous, self._compiled = self._compiled, compiled
+        self._startup_grace.update(compiled.probe.startup_grace)
+        self._schedule = _schedule(compiled.probe)
+        previous.close()
 
-    def close(self) -> None:
-        """What is due but not started will not start, and no connection stays open."""
-        self.ticker.stop()
-        self._recorder.remove_probe(self.probe.name)
-        self._history.remove_probe(self.probe.name)
-        self._instrument.close()
+    def stop(self) -> None:
+        """Start no run any more, not even one that is due, and close idle connections."""
+        self._stopped = True
+        self._compiled.close()
 
-    def _run(self, tick: Tick) -> None:
+    def on_due(self, due: int, missed: int) -> None:
+        """Start the run for a due time (monotonic, ns), or count it as skipped.
+
+        `missed` due times have passed before `due` without a call, e.g. while the machine was
+        suspended. This is called on the scheduler's thread and must return quickly.
+        """
+        if missed:
+            # Each is at least one interval old, which is more than the maximum start delay.
+            self._ticks.skip(self._halted() or SkipReason.LATE, missed)
+        if reason := self._skip_reason(self._lag(due)):
+            self._ticks.skip(reason)
+        elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
+            self._submit(due)
+
+    def _submit(self, due: int) -> None:
         try:
-            result = self._instrument.run(tick.due)
-        except Exception as bug:
-            logger.exception("a bug: the probe %s has not come to a result", self.probe.name)
-            self._unable(tick, RuntimeError(f"a bug, {type(bug).__name__}: the log has it all"))
-        else:
-            # only now: who reads the counts may hold them for long, and the probe was due
-            self._recorder.observe_lag(tick.lag)
-            self._finish(result)
+            self._executor.submit(lambda: self._run(due))
+        except Exception as error:  # noqa: BLE001 (any: else the tick would be in flight forever)
+            self._record_start_failure(due, error)
 
-    def _unable(self, tick: Tick, error: Exception) -> None:
-        """There was no thread for it, or it broke."""
-        self._finish(
+    def _run(self, due: int) -> None:
+        """Run the probe once, on a thread of the executor."""
+        lag = self._lag(due)
+        # Check again: time may have passed until the thread started.
+        if reason := self._skip_reason(lag):
+            self._ticks.abandon(reason)
+            return
+        self._observe_lag(lag)
+        try:
+            result = self._compiled.prober.run(due)
+        except Exception as bug:
+            logger.exception("bug: the run of the probe %s has no result", self.probe.name)
+            # Without the exception's text: pages show details, and the text may contain secrets.
+            error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
+            self._record_start_failure(due, error)
+        else:
+            self._record(result)
+
+    def _record_start_failure(self, due: int, error: Exception) -> None:
+        """Record a run that sent no request or broke: no thread, or a bug."""
+        self._record(
             Result(
                 probe=self.probe.name,
                 started=self._clock.date(self._clock.monotonic()),
-                due=self._clock.date(tick.due),
+                due=self._clock.date(due),
                 phases={},
                 failure=classify(None, error, timeout=self.probe.timeout),
             )
         )
 
-    def _finish(self, result: Result) -> None:
-        if self._book.finish():
-            counted = self._grace.judge(result)
-            self._recorder.record(counted)
-            self._history.record(counted)
-            self._journal.record(counted)
+    def _record(self, result: Result) -> None:
+        if self._ticks.finish():
+            counted = self._startup_grace.apply(result)
+            for sink in self._sinks:
+                sink.record(counted)
+
+    def _skip_reason(self, lag: float) -> SkipReason | None:
+        if reason := self._halted():
+            return reason
+        return SkipReason.LATE if lag > self._schedule.max_start_delay_seconds else None
+
+    def _halted(self) -> SkipReason | None:
+        """Return the reason why no run may start now, whatever is due."""
+        return SkipReason.SHUTDOWN if self._stopped else self._run_state.skip_reason
+
+    def _lag(self, due: int) -> float:
+        """Return the time since `due` in seconds."""
+        return (self._clock.monotonic() - due) / SECOND
 
 
-def _pace(probe: Probe) -> Schedule:
+def _schedule(probe: Probe) -> Schedule:
     return Schedule(interval=probe.interval, timeout=probe.timeout)

@@ -1,4 +1,4 @@
-"""APScheduler as the clockwork: it waits for due times, and hands over every one of them."""
+"""Calls each probe's runner at its due times. APScheduler does the waiting."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,81 +10,94 @@ from apscheduler.schedulers.base import BaseScheduler
 
 from probe.clock import SECOND, Clock
 from probe.scheduler.grid import Grid, GridTrigger, MonotonicZone
-from probe.scheduler.ticker import Ticker
+from probe.scheduler.runner import ProbeRunner
 
 HEARTBEAT_INTERVAL_NS = SECOND
+
+# Without a heartbeat for this long the scheduler counts as hung.
 MAX_HEARTBEAT_AGE_NS = 10 * SECOND
-"""Nanoseconds without a heartbeat after which the scheduler counts as hung."""
+
+OnDue = Callable[[int, int], None]
+"""`ProbeRunner.on_due`: takes a due time (monotonic, ns) and the number of missed ones before."""
 
 
 class TickExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler ships no types
-    """Hands each due time to the job's own function.
+    """Calls a job's function with its due time, on the scheduler's own thread.
 
-    APScheduler's executors tell a job nothing of its due time, drop all but the last where some
-    were missed, and limit overlap without an account of it. Here every due time reaches the
-    ticker, which keeps the account.
+    The executors of APScheduler do not pass the due time to a job, and they drop missed due times
+    and overlapping runs without counting them. Here `ProbeRunner.on_due` accounts for all of them.
     """
 
     def submit_job(self, job: Job, run_times: list[datetime]) -> None:
-        for date in run_times:
-            job.func(MonotonicZone.instant(date))
+        on_due: OnDue = job.func
+        on_due(*job.trigger.due(run_times))
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
-        raise NotImplementedError("submit_job does it all")
+        raise NotImplementedError("submit_job is overridden")
 
 
 class ProbeScheduler:
-    """Ticks the tickers on their grids, from `start` until `stop`."""
+    """Calls the runners on their grids, from `start` until `stop`.
+
+    All grids have the same anchor, the creation of the scheduler. A probe that is added later is
+    on the same grid as if it had been there from the start.
+    """
 
     def __init__(self, clock: Clock, scheduler: type[BaseScheduler] = BackgroundScheduler) -> None:
         self._clock = clock
         self._zone = MonotonicZone(clock.monotonic)
         self._anchor = clock.monotonic()
         self._jobs: dict[str, Job] = {}
-        self._beaten = self._anchor
+        self._last_heartbeat = self._anchor
         self._running = False
         self.scheduler = scheduler(timezone=self._zone, executors={"default": TickExecutor()})
-        self._add(self._beat, GridTrigger(Grid(self._anchor, HEARTBEAT_INTERVAL_NS), self._zone))
+        heartbeat = Grid(self._anchor, HEARTBEAT_INTERVAL_NS)
+        self._add(self._heartbeat, GridTrigger(heartbeat, self._zone))
 
-    def add(self, ticker: Ticker) -> None:
-        """Its grid starts with the clockwork's, so that it depends on nothing but its own pace."""
-        self._jobs[ticker.name] = self._add(ticker.tick, self._trigger(ticker))
+    def add(self, runner: ProbeRunner) -> None:
+        """Call the runner at its due times from now on."""
+        self._jobs[runner.probe.name] = self._add(runner.on_due, self._trigger(runner))
 
-    def change(self, ticker: Ticker) -> None:
-        """Follow a new interval from now on."""
-        self._jobs[ticker.name].reschedule(self._trigger(ticker))
+    def reschedule(self, runner: ProbeRunner) -> None:
+        """Follow a changed interval from now on."""
+        self._jobs[runner.probe.name].reschedule(self._trigger(runner))
 
     def remove(self, name: str) -> None:
+        """Call the runner of the probe `name` no more."""
         self._jobs.pop(name).remove()
 
     def start(self) -> None:
-        self._beaten = self._clock.monotonic()
+        self._last_heartbeat = self._clock.monotonic()
         self._running = True
         self.scheduler.start()
 
     def stop(self) -> None:
-        """No tick comes due after this."""
-        hung, self._running = not self.ticking, False
-        if not hung:  # else it would be waited for
+        """Stop for good: nothing comes due after this."""
+        hung, self._running = not self.alive, False
+        if not hung:  # APScheduler would wait for a hung thread
             self.scheduler.shutdown(wait=False)
 
     @property
-    def ticking(self) -> bool:
-        """Whether the scheduler gets round to what is due; also when it has been stopped."""
-        return not self._running or self._clock.monotonic() - self._beaten < MAX_HEARTBEAT_AGE_NS
+    def alive(self) -> bool:
+        """Whether the scheduler's thread works. True also before the start and after the stop."""
+        if not self._running:
+            return True
+        return self._clock.monotonic() - self._last_heartbeat < MAX_HEARTBEAT_AGE_NS
 
-    def _beat(self, _due: int) -> None:
-        """The scheduler's own sign of life: the paces of the probes may be hours."""
-        self._beaten = self._clock.monotonic()
+    def _heartbeat(self, _due: int, _missed: int) -> None:
+        # A job of its own, because the intervals of the probes may be hours.
+        self._last_heartbeat = self._clock.monotonic()
 
-    def _trigger(self, ticker: Ticker) -> GridTrigger:
-        grid = Grid.of(ticker.name, ticker.pace.interval, anchor=self._anchor)
+    def _trigger(self, runner: ProbeRunner) -> GridTrigger:
+        probe = runner.probe
+        grid = Grid.for_probe(probe.name, probe.interval, anchor=self._anchor)
         return GridTrigger(grid, self._zone)
 
-    def _add(self, tick: Callable[[int], None], trigger: GridTrigger) -> Job:
+    def _add(self, on_due: OnDue, trigger: GridTrigger) -> Job:
         return self.scheduler.add_job(
-            tick,
+            on_due,
             trigger,
-            args=(None,),  # checked against the signature; the executor passes the due time
+            # APScheduler checks arguments against the signature; the executor passes the real ones.
+            args=(None, None),
             coalesce=False,
         )

@@ -11,14 +11,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from probe.errors import ReloadRejected
+
 HEARTBEAT_WAIT_SECONDS = 1.0
 """Seconds that the scheduler gets to show itself: after a SIGCONT this may be asked before it."""
 
 _METHODS = ["POST", "PUT"]  # as Prometheus takes for its own
-
-
-class ReloadRejected(Exception):
-    """A reload that changed nothing; the message says why, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ def fingerprint(
 ) -> object:
     """What makes the probe what it is, where the environment names a bundle of authorities."""
     environ = {"SSL_CERT_FILE": str(bundle)} if bundle else {}
-    workshop = ProberFactory(environ=environ, base=directory, clock=Clock())
-    return workshop.fingerprints(settings_of(directory, probe, **top))["model"]
+    factory = ProberFactory(environ=environ, base=directory, clock=Clock())
+    return factory.fingerprints(settings_of(directory, probe, **top))["model"]
 
 
 def test_the_same_again_is_no_change(tmp_path: Path) -> None:

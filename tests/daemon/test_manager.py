@@ -1,8 +1,8 @@
-"""Reload without loss, held against chance."""
+"""Config changes at any moment: no tick is lost, and counters never fall."""
 
 import re
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from probe.clock import SECOND
 from probe.config.loader import load
 from probe.config.schema import Probe, Settings
-from probe.daemon.factory import CompiledProbe, ProberFactory
-from probe.daemon.manager import ProbeManager
+from probe.daemon.factory import ProberFactory
+from probe.daemon.manager import ProbeManager, ProbeServices
 from probe.daemon.reload import Reloader
+from probe.errors import ReloadRejected
 from probe.history.history import History
 from probe.metrics.catalogue import LATENCY, PHASE
 from probe.metrics.daemon_info import DaemonInfo
@@ -30,11 +30,10 @@ from probe.metrics.recorder import Recorder
 from probe.result import Reason, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.grid import Grid
-from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, RunState
 from probe.scheduler.scheduler import ProbeScheduler
-from probe.server.lifecycle import ReloadRejected
 from tests.builders import result_of
-from tests.fakes import FakeCrew, FakeTime, HandWound
+from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
 PROBES = st.fixed_dictionaries(
     {
@@ -50,7 +49,7 @@ PROBES = st.fixed_dictionaries(
                 [],
                 [{"name": "up", "target": "99%"}],
                 [{"name": "fast", "target": "99%", "latency": "250ms"}],
-                [{"name": "fast", "target": "99%", "latency": "100ms"}],  # a bucket already
+                [{"name": "fast", "target": "99%", "latency": "100ms"}],  # already a bucket
             ]
         ),
     }
@@ -62,64 +61,63 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @dataclass
-class Tenure:
-    """What is expected of a probe for as long as it stays configured."""
+class Expected:
+    """What a probe must have counted, as long as it stays configured."""
 
-    began: int
-    """When its present grid came into force (monotonic, ns)."""
+    since: int
+    """When its present grid took effect (monotonic, ns)."""
     ticks: int = 0
-    """Those before."""
+    """Ticks before that."""
     runs: int = 0
 
 
-class Machine(RuleBasedStateMachine):
-    """A daemon without its sockets: reloads of all kinds between ticks, starts and finishes."""
+class ReloadMachine(RuleBasedStateMachine):
+    """Daemon without its sockets: reloads of all kinds between ticks, starts and finishes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name, "probe.yml")
-        self.time, self.crew, self.gate, self.ledger = (
-            FakeTime(),
-            FakeCrew(),
-            RunState(),
-            TickAccounting(),
-        )
+        self.time, self.executor = FakeTime(), ManualExecutor()
+        self.run_state, self.accounting = RunState(), TickAccounting()
         clock = self.time.clock()
-        self.clockwork = ProbeScheduler(clock, scheduler=HandWound)
+        self.scheduler = ProbeScheduler(clock, scheduler=ManualScheduler)
         self.anchor = self.looked = self.time.monotonic
-        self.recorder = Recorder(self.ledger)
-        self.about = DaemonInfo(0.0)
-        self.roster = ProbeManager(
-            _Workshop(self),
-            ledger=self.ledger,
-            recorder=self.recorder,
-            history=History(lambda: clock.monotonic() / SECOND),
-            clockwork=self.clockwork,
-            gate=self.gate,
-            crew=self.crew,
-            clock=clock,
+        self.recorder, self.info = Recorder(self.accounting), DaemonInfo(0.0)
+        self.history = History(clock.seconds)
+        self.manager = ProbeManager(
+            MachineFactory(self),
+            ProbeServices(
+                clock=clock,
+                run_state=self.run_state,
+                accounting=self.accounting,
+                scheduler=self.scheduler,
+                executor=self.executor,
+                recorder=self.recorder,
+                history=self.history,
+            ),
         )
         self.reload = Reloader(
             lambda: load(self.path, environ={}),
             Settings(probes=()),
-            roster=self.roster,
-            about=self.about,
+            manager=self.manager,
+            info=self.info,
             clock=clock,
         )
         self.config: Config = {}
-        self.tenures: dict[str, Tenure] = {}
+        self.expected: dict[str, Expected] = {}
         self.restarted: set[tuple[str, str]] = set()
-        """Probe and metric of the histograms that began anew in this step."""
-        self.during: list[Config] = []
-        self.before: Series = {}
-        self.known: dict[str, Tenure] = {}
-        self.clockwork.start()
+        """Probe and metric of the histograms that started again in this step."""
+        self.during_run: list[Config] = []
+        """Configs that take effect while the next run is in flight."""
+        self.previous: Series = {}
+        self.previously_expected: dict[str, Expected] = {}
+        self.scheduler.start()
 
     def teardown(self) -> None:
         self.directory.cleanup()
 
-    # What happens
+    # Actions
 
     @rule(config=CONFIGS)
     def a_config_is_loaded(self, config: Config) -> None:
@@ -131,17 +129,17 @@ class Machine(RuleBasedStateMachine):
         for name, keys in config.items():
             old = self.config.get(name)
             if old is None:
-                self.tenures[name] = Tenure(began=now)
+                self.expected[name] = Expected(since=now)
                 continue
             if keys["interval"] != old["interval"]:
-                self.tenures[name].ticks = self.ledger.accounts()[name].ticks
-                self.tenures[name].began = now
+                self.expected[name].ticks = self.accounting.counts()[name].ticks
+                self.expected[name].since = now
             if keys["phase_buckets"] != old["phase_buckets"]:
                 self.restarted |= {(name, LATENCY.name), (name, PHASE.name)}
-            if _thresholds(keys) != _thresholds(old):
+            if _added_buckets(keys) != _added_buckets(old):
                 self.restarted.add((name, LATENCY.name))
         for name in self.config.keys() - config.keys():
-            del self.tenures[name]
+            del self.expected[name]
         self.config = config
 
     @rule(data=st.data())
@@ -165,7 +163,7 @@ class Machine(RuleBasedStateMachine):
     @rule(milliseconds=st.integers(0, 12_000))
     def time_passes_and_the_scheduler_looks(self, milliseconds: int) -> None:
         self.time.advance(milliseconds / 1000)
-        self.clockwork.scheduler.look()
+        self.scheduler.scheduler.look()
         self.looked = self.time.monotonic
 
     @rule(milliseconds=st.integers(0, 600))
@@ -173,69 +171,70 @@ class Machine(RuleBasedStateMachine):
         self.time.advance(milliseconds / 1000)
 
     @rule(paused=st.booleans())
-    def it_is_paused_or_resumed(self, paused: bool) -> None:
-        self.gate.paused = paused
+    def the_daemon_is_paused_or_resumed(self, paused: bool) -> None:
+        self.run_state.paused = paused
 
     @rule(data=st.data(), configs=st.lists(CONFIGS, max_size=2))
-    @precondition(lambda self: self.crew.tasks)
+    @precondition(lambda self: self.executor.tasks)
     def a_probe_runs(self, data: st.DataObject, configs: list[Config]) -> None:
-        """Other configs may come into force while it is under way."""
-        self.during = configs
-        self.crew.tasks.pop(data.draw(st.integers(0, len(self.crew.tasks) - 1)))()
-        self.during = []
+        """Other configs may take effect while it is in flight."""
+        self.during_run = configs
+        self.executor.tasks.pop(data.draw(st.integers(0, len(self.executor.tasks) - 1)))()
+        self.during_run = []
 
-    def run_of(self, probe: Probe) -> Result:
-        name, tenure = probe.name, self.tenures[probe.name]
-        while self.during:
-            self.a_config_is_loaded(self.during.pop())
-        if self.tenures.get(name) is tenure:
-            tenure.runs += 1
+    def run(self, probe: Probe) -> Result:
+        name, expected = probe.name, self.expected[probe.name]
+        while self.during_run:
+            self.a_config_is_loaded(self.during_run.pop())
+        if self.expected.get(name) is expected:
+            expected.runs += 1
         reason = Reason.REFUSED if self.time.monotonic // 1_000_000 % 3 == 0 else None
         return result_of(probe=name, reason=reason)
 
-    # What is always true
+    # Invariants
 
     @invariant()
-    def the_accounts_balance_and_are_those_of_the_configured_probes(self) -> None:
-        accounts = self.ledger.accounts()
-        assert accounts.keys() == self.config.keys() == self.roster.targets.keys()
-        for name, account in accounts.items():
-            assert account.ticks == account.runs + sum(account.skipped.values()) + account.in_flight
-            assert account.runs == self.tenures[name].runs
-            assert account.in_flight >= 0
+    def counts_balance_and_belong_to_configured_probes(self) -> None:
+        all_counts = self.accounting.counts()
+        assert all_counts.keys() == self.config.keys() == self.manager.targets.keys()
+        for name, counts in all_counts.items():
+            assert counts.ticks == counts.runs + sum(counts.skipped.values()) + counts.in_flight
+            assert counts.runs == self.expected[name].runs
+            assert counts.in_flight >= 0
         heartbeat = 1
-        assert len(self.clockwork.scheduler.get_jobs()) == heartbeat + len(self.config)
+        assert len(self.scheduler.scheduler.get_jobs()) == heartbeat + len(self.config)
 
     @invariant()
     def no_due_time_is_lost_or_doubled(self) -> None:
-        for name, tenure in self.tenures.items():
+        for name, expected in self.expected.items():
             interval = {"500ms": 0.5, "1s": 1.0, "10s": 10.0}[self.config[name]["interval"]]
-            grid = Grid.of(name, interval, anchor=self.anchor)
-            due = _until(grid, max(self.looked, tenure.began)) - _until(grid, tenure.began)
-            assert self.ledger.accounts()[name].ticks == tenure.ticks + due
+            grid = Grid.for_probe(name, interval, anchor=self.anchor)
+            end = max(self.looked, expected.since)
+            due = _due_times_until(grid, end) - _due_times_until(grid, expected.since)
+            assert self.accounting.counts()[name].ticks == expected.ticks + due
 
     @invariant()
     def counters_never_fall(self) -> None:
-        """Of probes that stay configured; but histograms of other buckets begin anew."""
+        """While a probe stays configured. Histograms with other buckets start again."""
         now = self.series()
         assert {dict(labels)["probe"] for _, labels in now if "probe" in dict(labels)} == set(
             self.config
         )
-        for (series, labels), value in self.before.items():
+        for (series, labels), value in self.previous.items():
             name, metric = dict(labels).get("probe", ""), re.sub(HISTOGRAM, "", series)
-            if self.tenures.get(name) is not self.known.get(name):
+            if self.expected.get(name) is not self.previously_expected.get(name):
                 continue  # removed, and perhaps added again
             if (name, metric) in self.restarted:
                 continue
             if metric != series or metric.endswith("_total"):
                 assert now[series, labels] >= value, (series, labels)
             if metric == LATENCY.name and series.endswith("_count"):
-                assert now[series, labels] <= self.tenures[name].runs
-        self.before, self.known = now, dict(self.tenures)
+                assert now[series, labels] <= self.expected[name].runs
+        self.previous, self.previously_expected = now, dict(self.expected)
         self.restarted.clear()
 
     def series(self) -> Series:
-        page, _ = render("text/plain", (self.recorder, self.about), CollectorRegistry())
+        page, _ = render("text/plain", (self.recorder, self.info), CollectorRegistry())
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(page.decode())
@@ -243,63 +242,112 @@ class Machine(RuleBasedStateMachine):
         }
 
 
-class _Workshop(ProberFactory):
-    """Knows what has changed, as the real one does; its instruments are the machine's."""
+class MachineFactory(ProberFactory):
+    """Compares configs as the real factory does, and builds probers that call the machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: ReloadMachine) -> None:
         super().__init__(environ={}, base=Path(), clock=machine.time.clock())
         self._machine = machine
 
-    def make(self, settings: Settings, names: Collection[str]) -> dict[str, CompiledProbe]:
-        def instrument(probe: Probe) -> CompiledProbe:
-            def run(due: int | None = None) -> Result:  # noqa: ARG001
-                return self._machine.run_of(probe)
+    def build(self, settings: Settings, names: Collection[str]) -> dict[str, CompiledProbe]:
+        def compile_probe(probe: Probe) -> CompiledProbe:
+            prober = FakeProber(lambda: self._machine.run(probe))
+            return CompiledProbe(probe=probe, prober=prober, close=lambda: None)
 
-            return CompiledProbe(probe=probe, run=run, close=lambda: None)
+        return {
+            probe.name: compile_probe(probe) for probe in settings.probes if probe.name in names
+        }
 
-        return {probe.name: instrument(probe) for probe in settings.probes if probe.name in names}
 
-
-def _thresholds(keys: dict[str, Any]) -> set[str]:
-    """Those that make a bucket which would not be there without them."""
+def _added_buckets(keys: dict[str, Any]) -> set[str]:
+    """Return the thresholds that are not a bucket anyway."""
     assert 0.1 in LATENCY_BUCKETS
-    return {one["latency"] for one in keys["objectives"] if "latency" in one} - {"100ms"}
+    thresholds = {
+        objective["latency"] for objective in keys["objectives"] if "latency" in objective
+    }
+    return thresholds - {"100ms"}
 
 
-def _until(grid: Grid, instant: int) -> int:
-    """How many due times there are from the first until an instant."""
-    return max(0, (instant - grid.first) // grid.interval + 1)
+def _due_times_until(grid: Grid, instant: int) -> int:
+    """Return the number of due times from the first one until `instant` (ns)."""
+    return max(0, grid.index(instant) + 1)
 
 
-TestReloads = Machine.TestCase
+TestReloads = ReloadMachine.TestCase
 TestReloads.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
+@pytest.fixture
+def machine() -> Iterator[ReloadMachine]:
+    machine = ReloadMachine()
+    yield machine
+    machine.teardown()
+
+
 def _keys(**more: Any) -> dict[str, Any]:
-    return {"url": "http://127.0.0.1:1/", "interval": "1s", "objectives": []} | more
+    return {
+        "url": "http://127.0.0.1:1/",
+        "interval": "1s",
+        "objectives": [],
+        "phase_buckets": ["10ms"],
+        **more,
+    }
 
 
-def test_what_is_due_already_is_not_lost_to_a_change() -> None:
-    """A tick between its due time and the scheduler's next look is still counted, once."""
-    machine = Machine()
-    machine.a_config_is_loaded({"a": _keys(phase_buckets=["10ms"])})
+def test_a_tick_that_is_due_is_not_lost_to_a_change(machine: ReloadMachine) -> None:
+    """A tick between its due time and the next look of the scheduler is counted once."""
+    machine.a_config_is_loaded({"a": _keys()})
     machine.time_passes(1000)
     machine.a_config_is_loaded({"a": _keys(phase_buckets=["20ms"])})
     machine.time_passes_and_the_scheduler_looks(0)
-    assert machine.ledger.accounts()["a"].ticks == 1
-    machine.teardown()
+    assert machine.accounting.counts()["a"].ticks == 1
 
 
-def test_a_removed_probe_finishes_unrecorded() -> None:
-    """Also where its name has come back by then."""
-    machine = Machine()
-    config: Config = {"a": _keys(phase_buckets=["10ms"])}
+def test_a_removed_probe_finishes_unrecorded(machine: ReloadMachine) -> None:
+    """Also if another probe has its name by then."""
+    config: Config = {"a": _keys()}
     machine.a_config_is_loaded(config)
     machine.time_passes_and_the_scheduler_looks(1000)
-    machine.during = [config, {"b": _keys(phase_buckets=["10ms"])}]
-    machine.crew.tasks.pop()()
-    machine.the_accounts_balance_and_are_those_of_the_configured_probes()
-    assert machine.ledger.accounts()["a"].in_flight == 0
+    machine.during_run = [config, {"b": _keys()}]
+    machine.executor.tasks.pop()()
+    machine.counts_balance_and_belong_to_configured_probes()
+    assert machine.accounting.counts()["a"].in_flight == 0
     count = ("inference_probe_latency_seconds_count", {"probe": "a", "outcome": "success"})
     assert machine.series()[count[0], frozenset(count[1].items())] == 0
-    machine.teardown()
+
+
+def test_a_removed_probe_has_no_history(machine: ReloadMachine) -> None:
+    """Its results are not shown for another probe that gets its name."""
+    machine.a_config_is_loaded({"a": _keys()})
+    machine.time_passes_and_the_scheduler_looks(1000)
+    machine.executor.tasks.pop()()
+    snapshot = machine.history.snapshot("a")
+    assert snapshot
+    assert snapshot.recent()
+    machine.a_config_is_loaded({"b": _keys()})
+    assert machine.history.snapshot("a") is None
+
+
+def test_changed_objectives_are_shown(machine: ReloadMachine) -> None:
+    """The history counts for the objectives of the current config."""
+
+    def objectives() -> list[str]:
+        snapshot = machine.history.snapshot("a")
+        assert snapshot
+        return [status.objective.name for status in snapshot.objectives]
+
+    machine.a_config_is_loaded({"a": _keys(objectives=[{"name": "up", "target": "99%"}])})
+    assert objectives() == ["up"]
+    fast = {"name": "fast", "target": "99%", "latency": "1s"}
+    machine.a_config_is_loaded({"a": _keys(objectives=[fast])})
+    assert objectives() == ["fast"]
+
+
+def test_an_unchanged_probe_keeps_its_target(machine: ReloadMachine) -> None:
+    """Its last on-demand result stays valid; that of a changed probe does not."""
+    machine.a_config_is_loaded({"a": _keys(), "b": _keys()})
+    before = machine.manager.targets
+    machine.a_config_is_loaded({"a": _keys(), "b": _keys(interval="10s")})
+    after = machine.manager.targets
+    assert after["a"] == before["a"]
+    assert after["b"] != before["b"]

@@ -29,7 +29,7 @@ class Kept:
 
     def __init__(self, directory: Path, **keys: Any) -> None:
         self.ledger = TickAccounting()
-        self.ledger.open("model")
+        self.ledger.add_probe("model")
         self.recorder = Recorder(self.ledger, lambda: NOW)
         self.starting = True
         self.recorder.add_probe(probe_of(directory, **keys), {"startup": lambda: self.starting})

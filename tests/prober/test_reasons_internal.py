@@ -14,7 +14,7 @@ from probe.clock import Clock
 from probe.http.resolver import Resolver
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason, Result
-from probe.scheduler.startup_grace import StartupGrace
+from probe.scheduler.runner import StartupGrace
 from probe.threads import Task, ThreadCache
 from tests.fakes import FakeTime
 from tests.http.conftest import Serve
@@ -196,24 +196,24 @@ def test_a_starting_model_fails_for_startup() -> None:
     grace = StartupGrace(time.clock(), startup_grace=60)
     failed = run(f"http://127.0.0.1:{free_port()}/")
 
-    judged = grace.judge(failed)
+    judged = grace.apply(failed)
 
     assert reason(judged) is Reason.STARTUP
     assert "refused" in detail(judged)
     assert judged.phases == failed.phases
     time.advance(60)
-    assert grace.judge(failed) is failed
+    assert grace.apply(failed) is failed
 
 
 def test_the_first_success_ends_the_grace(serve: Serve) -> None:
     """A model that has answered once can fail."""
     grace = StartupGrace(Clock(), startup_grace=60)
-    assert grace.running
+    assert grace.active
 
-    grace.judge(run(serve(always(http_response())).url()))
+    grace.apply(run(serve(always(http_response())).url()))
 
-    assert not grace.running
-    assert reason(grace.judge(run(f"http://127.0.0.1:{free_port()}/"))) is Reason.REFUSED
+    assert not grace.active
+    assert reason(grace.apply(run(f"http://127.0.0.1:{free_port()}/"))) is Reason.REFUSED
 
 
 def test_our_own_fault_stays_internal_in_the_grace() -> None:
@@ -221,8 +221,8 @@ def test_our_own_fault_stays_internal_in_the_grace() -> None:
     grace = StartupGrace(Clock(), startup_grace=60)
     ours = run("http://model.test/", resolver=Resolver(Crew("resolver"), Clock()))
 
-    assert reason(grace.judge(ours)) is Reason.INTERNAL
-    assert grace.running
+    assert reason(grace.apply(ours)) is Reason.INTERNAL
+    assert grace.active
 
 
 def test_phases_have_names_that_reasons_know() -> None:

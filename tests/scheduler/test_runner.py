@@ -1,148 +1,214 @@
-"""One probe at work: what becomes of its runs, of a change of its settings, and of its end."""
+"""One probe: which due times become runs, and what becomes of the runs."""
 
 import logging
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from probe.daemon.factory import CompiledProbe
-from probe.history.history import History
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import Exposition
 from probe.metrics.recorder import Recorder
-from probe.result import Reason, Result
-from probe.scheduler.accounting import TickAccounting, TickCounts
-from probe.scheduler.run_state import RunState
-from probe.scheduler.runner import ProbeRunner
+from probe.result import Reason, Result, SkipReason
+from probe.scheduler.accounting import TickAccounting
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, RunState, Schedule
+from probe.threads import Task
 from tests.builders import probe_of, result_of
-from tests.fakes import FakeCrew, FakeTime
+from tests.fakes import FakeProber, FakeTime, ManualExecutor
+from tests.scheduler.harness import RunnerHarness
 
 
-class Desk:
-    """A station, all that it works with, and what its next run comes to."""
-
-    def __init__(self, directory: Path, **keys: Any) -> None:
-        self.directory = directory
-        self.time, self.crew, self.ledger = FakeTime(), FakeCrew(), TickAccounting()
-        self.recorder = Recorder(self.ledger)
-        self.history = History(lambda: 0.0)
-        self.outcome: Result | Exception = result_of()
-        self.running = threading.Event()
-        self.station = ProbeRunner(
-            self.instrument(**keys),
-            book=self.ledger.open("model"),
-            recorder=self.recorder,
-            history=self.history,
-            gate=RunState(),
-            crew=self.crew,
-            clock=self.time.clock(),
-        )
-
-    def instrument(self, **keys: Any) -> CompiledProbe:
-        probe = probe_of(self.directory, **keys)
-        return CompiledProbe(probe=probe, run=self._run, close=lambda: None)
-
-    def _run(self, due: int | None = None) -> Result:  # noqa: ARG002
-        self.running.set()
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-    def tick(self) -> None:
-        self.station.ticker.tick(self.time.monotonic)
-        self.crew.tasks.pop()()
-
-    @property
-    def account(self) -> TickCounts:
-        return self.ledger.accounts()["model"]
-
-    def failure(self) -> tuple[Reason, str]:
-        """Reason and detail of the last one."""
-        kept = self.history.snapshot("model")
-        assert kept
-        failure = kept.failures()[0].failure
-        assert failure
-        return failure.reason, failure.detail
-
-    def promised(self) -> list[str]:
-        kept = self.history.snapshot("model")
-        assert kept
-        return [standing.objective.name for standing in kept.objectives]
+@pytest.mark.parametrize(
+    ("interval", "timeout", "max_in_flight"),
+    [(10.0, 5.0, 1), (1.0, 2.5, 4), (1.0, 5.0, 6), (10.0, 10.0, 2), (600.0, 5.0, 1)],
+)
+def test_overlap_limit(interval: float, timeout: float, max_in_flight: int) -> None:
+    """As many runs may overlap as fit into the timeout and the maximum start delay."""
+    assert Schedule(interval=interval, timeout=timeout).max_in_flight == max_in_flight
 
 
-class Held(Exposition):
-    """A scrape that is in the middle of it until it is released."""
-
-    def __init__(self) -> None:
-        super().__init__(openmetrics=False)
-        self.begun, self.released = threading.Event(), threading.Event()
-
-    def add_family(self, _spec: MetricSpec, _samples: Iterable[str]) -> None:
-        self.begun.set()
-        self.released.wait(10)
+def test_lag_is_the_delay_of_the_start(tmp_path: Path) -> None:
+    """Lag counts from the due time to the start of the run on its thread."""
+    harness = RunnerHarness(tmp_path)
+    harness.come_due()
+    harness.time.advance(0.3)
+    harness.run_task()
+    assert (harness.lags, harness.runs) == ([0.3], 1)
 
 
-def test_a_scrape_does_not_hold_up_a_probe(tmp_path: Path) -> None:
-    """A page of many probes takes long to write: meanwhile requests start when they are due."""
-    desk, scrape = Desk(tmp_path), Held()
-    threads = [threading.Thread(target=desk.recorder.write_to, args=(scrape,))]
-    threads[0].start()
-    assert scrape.begun.wait(5)
-    threads.append(threading.Thread(target=desk.tick))
-    threads[1].start()
-    try:
-        assert desk.running.wait(5)
-    finally:
-        scrape.released.set()
-        for thread in threads:
-            thread.join()
-    assert desk.account.runs == 1
+def test_each_sink_gets_each_result(tmp_path: Path) -> None:
+    """Success or failure: the sinks record the result of each run."""
+    harness = RunnerHarness(tmp_path)
+    harness.tick()
+    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.tick()
+    assert harness.sink.reasons() == [None, Reason.REFUSED]
+
+
+def test_paused(tmp_path: Path) -> None:
+    """While paused, ticks are skipped as `paused`, including one that waits for its thread."""
+    harness = RunnerHarness(tmp_path)
+    harness.come_due()
+    harness.run_state.pause()
+    harness.run_task()
+    harness.come_due()
+    assert (harness.counts.skipped[SkipReason.PAUSED], harness.runs) == (2, 0)
+    harness.run_state.resume()
+    harness.tick()
+    assert harness.runs == 1
+
+
+def test_missed_ticks_while_paused(tmp_path: Path) -> None:
+    """Due times that passed unnoticed during a pause are `paused`, not `late`."""
+    harness = RunnerHarness(tmp_path)
+    harness.run_state.pause()
+    harness.runner.on_due(harness.time.monotonic, 9)
+    assert harness.counts.skipped[SkipReason.PAUSED] == harness.counts.ticks == 10
+
+
+def test_a_removed_probe_starts_no_run(tmp_path: Path) -> None:
+    """A tick that waits for its thread is `shutdown`, and the connections are closed."""
+    harness = RunnerHarness(tmp_path)
+    harness.come_due()
+    harness.runner.stop()
+    harness.run_task()
+    harness.come_due()
+    assert (harness.runs, harness.executor.tasks) == (0, [])
+    assert (harness.counts.in_flight, harness.counts.skipped[SkipReason.SHUTDOWN]) == (0, 2)
+    assert harness.closed == [harness.runner.probe]
+
+
+def test_any_error_of_the_executor_is_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also an unexpected one: otherwise the tick would be in flight forever."""
+    harness = RunnerHarness(tmp_path)
+
+    def submit(_task: Task) -> None:
+        raise MemoryError("no memory for a thread")
+
+    monkeypatch.setattr(harness.executor, "submit", submit)
+    harness.come_due()
+    assert (harness.counts.runs, harness.counts.in_flight) == (1, 0)
+    reason, detail = harness.failure()
+    assert reason is Reason.INTERNAL
+    assert "no memory for a thread" in detail
 
 
 def test_a_bug_is_internal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A run that breaks has ended and is our own fault; the log knows what it was, and no page
-    shows what it says.
-    """
-    desk = Desk(tmp_path, startup_grace="0s")
-    desk.outcome = KeyError("hush")
+    """A run that raises has finished as `internal`. Only the log has the text of the exception."""
+    harness = RunnerHarness(tmp_path)
+    harness.outcome = KeyError("hush")
     with caplog.at_level(logging.ERROR):
-        desk.tick()
-    assert (desk.account.runs, desk.account.in_flight) == (1, 0)
-    reason, detail = desk.failure()
+        harness.tick()
+    assert (harness.counts.runs, harness.counts.in_flight) == (1, 0)
+    reason, detail = harness.failure()
     assert reason is Reason.INTERNAL
     assert "KeyError" in detail
     assert "hush" not in detail
     assert "KeyError: 'hush'" in caplog.text
+    assert harness.lags == [0.0]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "wanted"),
+    ("before", "after", "reason"),
     [("1m", "0s", Reason.REFUSED), ("0s", "1m", Reason.STARTUP)],
 )
-def test_a_changed_grace_counts(tmp_path: Path, before: str, after: str, wanted: Reason) -> None:
-    """From when it is changed on, since the probe was added."""
-    desk = Desk(tmp_path, startup_grace=before)
-    desk.station.change(desk.instrument(startup_grace=after))
-    desk.outcome = result_of(reason=Reason.REFUSED)
-    desk.tick()
-    assert desk.failure()[0] is wanted
+def test_a_changed_startup_grace(tmp_path: Path, before: str, after: str, reason: Reason) -> None:
+    """The new length applies at once, counted from when the probe was added."""
+    harness = RunnerHarness(tmp_path, startup_grace=before)
+    harness.runner.update(harness.compiled(startup_grace=after))
+    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.tick()
+    assert harness.failure()[0] is reason
 
 
-def test_changed_objectives_are_shown(tmp_path: Path) -> None:
-    """The history goes by the objectives of now."""
-    desk = Desk(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    assert desk.promised() == ["up"]
-    fast = {"name": "fast", "target": "99%", "latency": "1s"}
-    desk.station.change(desk.instrument(objectives=[fast]))
-    assert desk.promised() == ["fast"]
+class BlockedExposition(Exposition):
+    """Scrape that holds the recorder's lock until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__(openmetrics=False)
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def add_family(self, _spec: MetricSpec, _samples: Iterable[str]) -> None:
+        self.entered.set()
+        self.released.wait(10)
 
 
-def test_a_removed_probe_is_forgotten(tmp_path: Path) -> None:
-    """Nothing of it is shown to whoever gives its name to another one."""
-    desk = Desk(tmp_path)
-    desk.tick()
-    desk.station.close()
-    assert desk.history.snapshot("model") is None
+class RecordedRunner:
+    """Runner with a real recorder, whose runs return when the test says so."""
+
+    def __init__(self, directory: Path) -> None:
+        self.time, self.executor, self.accounting = FakeTime(), ManualExecutor(), TickAccounting()
+        self.running, self.released = threading.Event(), threading.Event()
+        self.recorder = Recorder(self.accounting)
+        probe = probe_of(directory)
+        self.runner = ProbeRunner(
+            CompiledProbe(probe=probe, prober=FakeProber(self._run), close=lambda: None),
+            ticks=self.accounting.add_probe("model"),
+            sinks=[self.recorder],
+            observe_lag=self.recorder.observe_lag,
+            run_state=RunState(),
+            executor=self.executor,
+            clock=self.time.clock(),
+        )
+        self.recorder.add_probe(probe, {})
+
+    def _run(self) -> Result:
+        self.running.set()
+        self.released.wait(10)
+        return result_of()
+
+    def start_run(self) -> threading.Thread:
+        self.runner.on_due(self.time.monotonic, 0)
+        thread = threading.Thread(target=self.executor.tasks.pop())
+        thread.start()
+        return thread
+
+    def lag_count(self) -> float:
+        page = Exposition(openmetrics=False)
+        self.recorder.write_to(page)
+        name = "inference_probe_schedule_lag_seconds_count"
+        lines = [line for line in page.text().splitlines() if line.startswith(name)]
+        return float(lines[0].rpartition(" ")[2])
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> RecordedRunner:
+    return RecordedRunner(tmp_path)
+
+
+def test_a_scrape_does_not_delay_a_request(recorded: RecordedRunner) -> None:
+    """A run starts while a scrape holds the recorder's lock."""
+    scrape = BlockedExposition()
+    scraping = threading.Thread(target=recorded.recorder.write_to, args=(scrape,))
+    scraping.start()
+    assert scrape.entered.wait(5)
+    running = recorded.start_run()
+    try:
+        assert recorded.running.wait(5)
+    finally:
+        scrape.released.set()
+        recorded.released.set()
+        for thread in (scraping, running):
+            thread.join()
+    assert recorded.accounting.counts()["model"].runs == 1
+    assert recorded.lag_count() == 1
+
+
+@pytest.mark.parametrize("end", ["shutdown", "removal"])
+def test_lag_counts_started_runs(recorded: RecordedRunner, end: str) -> None:
+    """A run counts from its start, also if a shutdown or a reload gives it up."""
+    running = recorded.start_run()
+    assert recorded.running.wait(5)
+    assert recorded.lag_count() == 1
+    if end == "shutdown":
+        recorded.accounting.close()
+    else:
+        recorded.runner.stop()
+        recorded.recorder.remove_probe("model")
+        recorded.accounting.remove_probe("model")
+    recorded.released.set()
+    running.join()
+    assert recorded.lag_count() == 1
