@@ -63,20 +63,27 @@ def make_prober(
     dialer = Dialer(
         resolver or Resolver(ThreadCache("resolver"), Clock(), getaddrinfo),
         NetworkPolicy(deny=permitted.deny, allow=permitted.allow),
-        context=context,
+        ssl_context=context,
         server_name=probe.tls.server_name,
         family=FAMILIES[probe.ip_family],
     )
 
-    def open_transport(watch: Stopwatch, proxy: SplitResult | None) -> Transport:
-        return Transport(dialer, watch, pool=pool, proxy=proxy)
+    def open_client(
+        stopwatch: Stopwatch, proxy: SplitResult | None, *, use_pool: bool
+    ) -> Transport:
+        return Transport(dialer, stopwatch, pool=pool if use_pool else None, proxy=proxy)
 
-    return Prober(probe, secrets, open_transport, clock or Clock())
+    return Prober(probe, secrets, open_client, clock or Clock())
 
 
 def run(url: str, **how: Any) -> Result:
     """The result of one run of a new prober."""
     return make_prober(url, **how).run()
+
+
+def run_scheduled(prober: Prober) -> Result:
+    """The result of a run that is due now. Only such runs use the pool of their probe."""
+    return prober.run(due=Clock().monotonic())
 
 
 def usual(url: str, **how: Any) -> Result:

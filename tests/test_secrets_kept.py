@@ -171,7 +171,7 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
     settings = load(house.probe, environ=house.environ)
     secrets = Secrets(house.environ, house.directory)
     for probe in settings.probes:
-        prober = Prober(probe, secrets, lambda *_: Broken(), Clock())
+        prober = Prober(probe, secrets, lambda *_, **__: Broken(), Clock())
         house.tell(probe.name, str(prober.run()))
         assert "RuntimeError: " in house.told[probe.name]
     assert not house.leaks()
@@ -199,6 +199,6 @@ def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) 
     secrets = Secrets(house.environ, house.directory)
     for probe in load(house.probe, environ=house.environ).probes:
         with pytest.raises(RuntimeError, match="User-Agent") as bug:
-            Prober(probe, secrets, lambda *_: Broken(), Clock()).run()
+            Prober(probe, secrets, lambda *_, **__: Broken(), Clock()).run()
         house.tell(probe.name, "".join(traceback.format_exception(bug.value)))
     assert not house.leaks()

@@ -93,11 +93,13 @@ class ProberFactory:
             dialer = Dialer(
                 self._resolver,
                 policy,
-                context=lambda same_host: context(tls if same_host else other_host_tls),
+                ssl_context=lambda same_host: context(tls if same_host else other_host_tls),
                 server_name=probe.tls.server_name,
                 family=_FAMILIES[probe.ip_family],
             )
-            pool = ConnectionPool() if probe.connection is ConnectionMode.REUSE else None
+            pool = None
+            if probe.connection is ConnectionMode.REUSE:
+                pool = ConnectionPool(self._clock, interval=probe.interval)
             return CompiledProbe(
                 probe=probe,
                 prober=Prober(probe, secrets, _client_factory(dialer, pool), self._clock),
@@ -110,8 +112,10 @@ class ProberFactory:
 
 
 def _client_factory(dialer: Dialer, pool: ConnectionPool | None) -> ClientFactory:
-    def open_client(watch: Stopwatch, proxy: SplitResult | None) -> Transport:
-        return Transport(dialer, watch, pool=pool, proxy=proxy)
+    def open_client(
+        stopwatch: Stopwatch, proxy: SplitResult | None, *, use_pool: bool
+    ) -> Transport:
+        return Transport(dialer, stopwatch, pool=pool if use_pool else None, proxy=proxy)
 
     return open_client
 

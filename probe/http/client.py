@@ -1,4 +1,4 @@
-"""The seam to the network: a transport adapter for requests, on sockets that keep time."""
+"""HTTP client of one run: a transport adapter for `requests` on sockets that measure time."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,9 +20,10 @@ from probe.result import Phase
 
 
 class ResponseStream:
-    """A request that was sent and its answer: the raw response that requests reads the body from.
+    """One request and its response: the raw stream that `requests` reads the body from.
 
-    It is over when the body has been read to its end, or when it is closed.
+    It ends with the last byte of the body, or when it is closed. If the whole body was read, and
+    the server keeps the connection open, the connection goes back to the pool.
     """
 
     def __init__(
@@ -31,59 +32,68 @@ class ResponseStream:
         self._url = url
         self._connection = connection
         self._pool = pool
-        self._pooled = False
-        self._inbox = ResponseReader(
-            connection.stream, connection.timed, connection.timed.stopwatch
-        )
-        self._answer: StrictHTTPResponse
+        self._released = False
+        timed = connection.timed
+        self._reader = ResponseReader(connection.stream, timed, timed.stopwatch)
+        self._response: StrictHTTPResponse
 
     def begin(self, message: Sequence[bytes], method: str) -> StrictHTTPResponse:
-        """Send the request; the answer up to its headers."""
+        """Send the request in pieces and return its response, read up to the end of the headers."""
         timed = self._connection.timed
-        timed.stopwatch.start_phase(Phase.SEND)
-        timed.last_sent = timed.stopwatch.timestamp()
+        stopwatch = timed.stopwatch
+        stopwatch.start_phase(Phase.SEND)
+        timed.last_sent = stopwatch.timestamp()
         timed.client_turn = True
-        # a server may answer before it has read it all, and close: the answer tells more
+        # A server may respond before it has read the whole request, and then close. Its response
+        # says more about the failure than the broken pipe does.
         with suppress(BrokenPipeError, ConnectionResetError):
             for piece in message:
                 self._connection.stream.sendall(piece)
-        if len(message) == 1:  # it left all at once: the time before is ours
-            timed.stopwatch.start_later(timed.last_sent.kernel)
-        timed.stopwatch.start_phase(Phase.WAIT, at=timed.last_sent)
-        self._answer = StrictHTTPResponse(self._inbox, method)
-        self._answer.begin()
-        return self._answer
+        # A request in one piece leaves at one instant. The time before is the client's, so that
+        # `send` is 0. Of a larger request `send` ends with the last byte.
+        if len(message) == 1:
+            stopwatch.start_later(timed.last_sent.kernel)
+        stopwatch.start_phase(Phase.WAIT, at=timed.last_sent)
+        self._response = StrictHTTPResponse(self._reader, method)
+        self._response.begin()
+        return self._response
 
     def read(self, amount: int) -> bytes:
-        """The next bytes of the body, as they were sent: requests asks until there are none."""
-        data = self._answer.read(amount)
+        """Return up to `amount` bytes of the encoded body, and b"" once at its end.
+
+        Raises IncompleteRead if the connection ends before the body does.
+        """
+        data = self._response.read(amount)
         if not data:
-            if self._answer.length:
-                raise IncompleteRead(b"", self._answer.length)
+            if self._response.length:
+                raise IncompleteRead(b"", self._response.length)
             self._end()
         return data
 
     def _end(self) -> None:
-        self._connection.timed.stopwatch.end_phase(self._connection.timed.last_received)
-        if self._pool and not self._answer.will_close:
-            self._pooled = True
+        timed = self._connection.timed
+        timed.stopwatch.end_phase(timed.last_received)
+        if self._pool and not self._response.will_close:
+            self._released = True
             self._pool.release(self._url, self._connection)
         else:
             self.close()
 
     def close(self) -> None:
-        if not self._pooled:  # from then on it may be another run's
+        """Close the connection, unless the pool has it: another run may use it already."""
+        if not self._released:
             self._connection.close()
 
 
 class Transport(BaseAdapter):
-    """Sends the requests of one run of a probe and times their phases. The host of the first is
-    the one that the config means; to all others it does not say who it is, and their connections
-    it does not keep.
+    """Sends the requests of one run of a probe and measures their phases.
 
-    Without a pool every request opens a connection and closes it. The deadline is the stopwatch's,
-    certificates are the dialer's and the proxy is this object's: of what requests passes to `send`
-    only the request counts.
+    The first request goes to the configured host. Later ones follow redirects: other hosts get
+    neither the client certificate nor a pooled connection.
+
+    Without a pool, each request opens a connection and closes it. The deadline is the stopwatch's,
+    the certificates are the dialer's, and the proxy is the one given here: the arguments with which
+    `requests` would set them in `send` are ignored.
     """
 
     def __init__(
@@ -96,56 +106,55 @@ class Transport(BaseAdapter):
     ) -> None:
         super().__init__()
         self._dialer = dialer
-        self._watch = stopwatch
+        self._stopwatch = stopwatch
         self._pool = pool
         self._proxy = proxy
-        self._exchange: ResponseStream | None = None
-        self._first_host: str | None = None
+        self._stream: ResponseStream | None = None
+        self._configured_host: str | None = None
         self.certificate_not_after: float | None = None
         """When the certificate of the last server expires (Unix seconds); None without TLS."""
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
-        """The answer up to its headers; its body is to be read at once.
+        """Return the response, read up to its headers; the caller reads the body at once.
 
-        Raises what the network raises: OSError, TimeoutError, ssl.SSLError, HTTPException and
-        the ProbeErrors. The stopwatch knows in which phase it happened.
+        Raises OSError, TimeoutError, ssl.SSLError, HTTPException and ProbeError. The stopwatch
+        knows the phase in which the error occurred.
         """
         url = urlsplit(request.url or "")
-        self._first_host = self._first_host or url.hostname
-        same_host = url.hostname == self._first_host
-        pool = self._pool if same_host else None
-        connection = pool.acquire(url, self._watch) if pool else None
-        connection = connection or self._dialer.dial(
-            url, self._watch, self._proxy, same_host=same_host
-        )
+        connection, pool = self._connect(url)
         self.certificate_not_after = connection.certificate_not_after
-        self._exchange = ResponseStream(url, connection, pool)
-        proxied = self._proxy if url.scheme == "http" else None
-        answer = self._exchange.begin(serialise(request, url, proxied), request.method or "GET")
-        return self._response(request, answer, self._exchange)
-
-    def _response(
-        self, request: PreparedRequest, answer: StrictHTTPResponse, raw: ResponseStream
-    ) -> Response:
+        self._stream = ResponseStream(url, connection, pool)
+        proxy = self._proxy if url.scheme == "http" else None
+        parsed = self._stream.begin(serialise(request, url, proxy), request.method or "GET")
         response = Response()
-        response.status_code = answer.status
-        response.reason = answer.reason
-        response.headers = CaseInsensitiveDict(_merged(answer.headers))
+        response.status_code = parsed.status
+        response.reason = parsed.reason
+        response.headers = CaseInsensitiveDict(_merge_headers(parsed.headers))
         response.url = request.url or ""
         response.request = request
-        response.raw = raw
+        response.raw = self._stream
         return response
 
+    def _connect(self, url: SplitResult) -> tuple[Connection, ConnectionPool | None]:
+        """Return a pooled or new connection, and the pool to release it to."""
+        redirected = self._configured_host is not None
+        self._configured_host = self._configured_host or url.hostname
+        same_host = url.hostname == self._configured_host
+        pool = self._pool if same_host else None
+        if pool and (pooled := pool.acquire(url, self._stopwatch, redirected=redirected)):
+            return pooled, pool
+        return self._dialer.dial(url, self._stopwatch, self._proxy, same_host=same_host), pool
+
     def close(self) -> None:
-        """Give up an exchange that has not come to its end."""
-        if self._exchange:
-            self._exchange.close()
+        """Close the connection of a response that was not read to its end."""
+        if self._stream:
+            self._stream.close()
 
 
 def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | None) -> list[bytes]:
-    """The bytes of a request. What fits into one flight is one piece: one instant of sending.
+    """Return the bytes of a request: one piece if it fits into the initial window, else two.
 
-    To a proxy the target is the whole URL (RFC 9112, 3.2.2).
+    A request to a `proxy` has the whole URL as its target (RFC 9112, 3.2.2).
     """
     target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
     headers = CaseInsensitiveDict[str | bytes]({"Host": authority(url)})
@@ -154,24 +163,25 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
     if credentials:
         headers["Proxy-Authorization"] = credentials
     lines = [f"{request.method} {target} HTTP/1.1"]
-    lines += [f"{name}: {_text(value)}" for name, value in headers.items()]
+    lines += [f"{name}: {_decode(value)}" for name, value in headers.items()]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     body = request.body or b""
     assert isinstance(body, (str, bytes)), "no probe streams its body"
     body = body.encode() if isinstance(body, str) else body
     if len(head) + len(body) <= INITIAL_WINDOW_BYTES:
         return [head + body]
-    return [head, body]  # of a copy of megabytes glibc keeps the memory, for each thread its own
+    # Not concatenated: glibc keeps the memory of a copy of megabytes, for each thread separately.
+    return [head, body]
 
 
-def _text(value: str | bytes) -> str:
+def _decode(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def _merged(headers: HTTPMessage) -> dict[str, str]:
-    """Headers that came more than once are one list (RFC 9110, 5.3)."""
+def _merge_headers(headers: HTTPMessage) -> dict[str, str]:
+    """Join the values of repeated headers to lists (RFC 9110, 5.3)."""
     merged: dict[str, str] = {}
-    for name, written in headers.items():
-        key, value = name.lower(), strip_header_value(written)
-        merged[key] = f"{merged[key]}, {value}" if key in merged else value
+    for header, raw_value in headers.items():
+        name, value = header.lower(), strip_header_value(raw_value)
+        merged[name] = f"{merged[name]}, {value}" if name in merged else value
     return merged

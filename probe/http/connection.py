@@ -1,4 +1,4 @@
-"""Opens connections: name, address, proxy, TLS; each under the stopwatch."""
+"""Opens connections: name lookup, connect, proxy and TLS, each timed as a phase."""
 
 import socket
 import ssl
@@ -24,14 +24,14 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(slots=True)
 class Connection:
-    """A way to a server: what to read and write, and the timed socket under it."""
+    """A connection to a server: the stream to read and write, and the timed socket under it."""
 
     stream: Stream
     timed: TimedSocket
     certificate_not_after: float | None = None
 
     def is_usable(self) -> bool:
-        """Whether the server has neither closed an idle connection nor sent what none asked for."""
+        """Return True if the server has neither closed the idle connection nor sent anything."""
         try:
             socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -52,16 +52,18 @@ class Dialer:
         resolver: Resolver,
         policy: NetworkPolicy,
         *,
-        context: Callable[[bool], ssl.SSLContext],
+        ssl_context: Callable[[bool], ssl.SSLContext],
         server_name: str | None = None,
         family: int = socket.AF_UNSPEC,
     ) -> None:
-        """`context` is asked for https, with whether the server is the one of the config: no other
-        sees our certificate. Of that one `server_name` is checked in place of the URL's host.
+        """`ssl_context(same_host)` returns the context for the configured host or another one.
+
+        Only the configured host gets the client certificate, and only its certificate is checked
+        against `server_name` instead of the host of the URL.
         """
         self._resolver = resolver
         self._policy = policy
-        self._context = context
+        self._ssl_context = ssl_context
         self._server_name = server_name
         self._family = family
 
@@ -73,9 +75,9 @@ class Dialer:
         *,
         same_host: bool = True,
     ) -> Connection:
-        """Connect to the server of a URL, which is the one of the config if it is `same_host`.
+        """Connect to the server of `url`; `same_host` if it is the configured host.
 
-        Raises OSError, TimeoutError and ProbeErrors.
+        Raises OSError, TimeoutError and ProbeError.
         """
         if proxy is None:
             timed = self._connect(_host_port(url), stopwatch)
@@ -89,30 +91,29 @@ class Dialer:
             timed.close()
             raise
 
-    def _connect(self, place: tuple[str, int], stopwatch: Stopwatch) -> TimedSocket:
-        # looked up once: what was checked is what is connected to
-        addresses = self._allowed_addresses(self._resolver.resolve(*place, self._family, stopwatch))
+    def _connect(self, host_port: tuple[str, int], stopwatch: Stopwatch) -> TimedSocket:
+        # One lookup: the addresses that the policy allows are the ones that are connected to.
+        addresses = self._allowed(self._resolver.resolve(*host_port, self._family, stopwatch))
         timed, connected = _connect_first(addresses, stopwatch)
         stopwatch.end_phase(connected)
         return timed
 
-    def _allowed_addresses(self, found: Sequence[Address]) -> list[Address]:
-        """Those of the addresses that the policy permits; raises Denied when it permits none."""
-        permitted = [address for address in found if self._policy.allows(address.host)]
-        if found and not permitted:
-            denied = ", ".join(sorted({address.host for address in found}))
+    def _allowed(self, addresses: Sequence[Address]) -> list[Address]:
+        """Return the addresses that the policy allows; raise AddressDenied if it denies all."""
+        allowed = [address for address in addresses if self._policy.allows(address.host)]
+        if addresses and not allowed:
+            denied = ", ".join(sorted({address.host for address in addresses}))
             raise AddressDenied(f"the `networks` of the config do not permit {denied}")
-        return permitted
+        return allowed
 
     def _connect_via_proxy(
         self, proxy: SplitResult, url: SplitResult, stopwatch: Stopwatch
     ) -> TimedSocket:
-        """To a proxy; for https on through a tunnel, which belongs to the phase `connect`."""
-        # a name is the proxy's to look up, and to judge; the dot of a full name is none of it
+        """Connect to `proxy`; for https, open a tunnel, which is part of the phase `connect`."""
+        # A name is resolved, and its addresses are judged, by the proxy. An address is judged here,
+        # also with the trailing dot of a fully qualified name, which proxies remove.
         host, port = _host_port(url)
-        self._allowed_addresses(
-            self._resolver.parse_address(host.rstrip("."), port, socket.AF_UNSPEC)
-        )
+        self._allowed(self._resolver.parse_address(host.rstrip("."), port, socket.AF_UNSPEC))
         try:
             timed = self._connect(_host_port(proxy), stopwatch)
         except OSError as error:
@@ -134,20 +135,21 @@ class Dialer:
         return timed
 
     def _start_tls(self, url: SplitResult, timed: TimedSocket, *, same_host: bool) -> Connection:
-        context, stopwatch = self._context(same_host), timed.stopwatch
+        context, stopwatch = self._ssl_context(same_host), timed.stopwatch
         name = (same_host and self._server_name) or url.hostname
         stopwatch.start_phase(Phase.TLS)
         timed.first_sent = None
-        # TLS over memory, not over the socket's own: so its bytes pass the timed socket too
-        secured = SSLTransport(timed, context, name)
-        # from the first byte sent to the last received: our own arithmetic is not the server's
+        # TLS over memory buffers, not over the file descriptor: its bytes pass the timed socket.
+        stream = SSLTransport(timed, context, name)
+        # From the first byte sent to the last one received: the client's own computation before
+        # and after is no part of the phase.
         if timed.first_sent:
             stopwatch.start_later(timed.first_sent.kernel)
         stopwatch.end_phase(timed.last_received)
-        certificate = secured.getpeercert() or {}
+        certificate = stream.getpeercert() or {}
         not_after = certificate.get("notAfter")
         expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
-        return Connection(secured, timed, expiry)  # type: ignore[arg-type]  # urllib3's unions
+        return Connection(stream, timed, expiry)  # type: ignore[arg-type]  # urllib3's unions
 
 
 def _host_port(url: SplitResult) -> tuple[str, int]:
@@ -155,16 +157,16 @@ def _host_port(url: SplitResult) -> tuple[str, int]:
 
 
 def authority(url: SplitResult) -> str:
-    """Host and port as the Host header has them."""
+    """Return host and port as in the Host header."""
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
     return host if url.port in (None, DEFAULT_PORTS[url.scheme]) else f"{host}:{url.port}"
 
 
 def _connect_first(addresses: list[Address], stopwatch: Stopwatch) -> tuple[TimedSocket, Timestamp]:
-    """The first address that answers, tried in order.
+    """Connect to the first address that accepts, tried in order.
 
-    Each gets its share of the time that is left, so that one which drops packets does not use up
-    the turn of the others.
+    Each attempt gets an equal share of the time that is left. So an address that drops packets
+    leaves time for the others.
     """
     errors: list[OSError] = []
     for count, address in enumerate(addresses):
@@ -175,13 +177,14 @@ def _connect_first(addresses: list[Address], stopwatch: Stopwatch) -> tuple[Time
     try:
         raise min(reversed(errors), key=_error_rank)
     finally:
-        errors.clear()  # an error holds this frame, which holds it: only the collector frees them
+        # error -> traceback -> this frame -> errors -> error would be a reference cycle.
+        errors.clear()
 
 
 def _error_rank(error: OSError) -> int:
-    """How little an error says of the server.
+    """Return 0 for the errors that say most of the server, more for those that say less.
 
-    One that refuses is down, also where its other address is of a family that we do not have.
+    A server that refuses on one address is down, also if there is no route to its other address.
     """
     if isinstance(error, (ConnectionError, TimeoutError)):
         return 0
@@ -191,6 +194,7 @@ def _error_rank(error: OSError) -> int:
 def _connect_address(
     address: Address, stopwatch: Stopwatch, *, share: float
 ) -> tuple[TimedSocket, Timestamp]:
+    """Connect within a `share` (0 to 1) of the time that is left."""
     stopwatch.start_phase(Phase.CONNECT)
     timed = TimedSocket(address.family, socket.SOCK_STREAM)
     timed.stopwatch = stopwatch
@@ -203,22 +207,23 @@ def _connect_address(
 
 
 def proxy_authorization(proxy: SplitResult) -> str | None:
-    """The value of Proxy-Authorization for user and password in a proxy's URL."""
+    """Return the value of Proxy-Authorization for user and password of the URL, None without."""
     if proxy.username is None:
         return None
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
     return "Basic " + b64encode(pair.encode()).decode("ascii")
 
 
-def _open_tunnel(timed: TimedSocket, proxy: SplitResult, place: tuple[str, int]) -> None:
-    """Ask the proxy for a tunnel (RFC 9110, 9.3.6)."""
-    host = f"[{place[0]}]" if ":" in place[0] else place[0]
-    lines = [f"CONNECT {host}:{place[1]} HTTP/1.1", f"Host: {host}:{place[1]}"]
+def _open_tunnel(timed: TimedSocket, proxy: SplitResult, host_port: tuple[str, int]) -> None:
+    """Request a tunnel to `host_port` from the proxy (RFC 9110, 9.3.6)."""
+    host, port = host_port
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     credentials = proxy_authorization(proxy)
     if credentials:
         lines.append(f"Proxy-Authorization: {credentials}")
     timed.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    answer = StrictHTTPResponse(ResponseReader(timed, timed, watch=None), method="CONNECT")
-    answer.begin()
-    if not 200 <= answer.status < 300:
-        raise ProxyError(f"the proxy answered the request for a tunnel with {answer.status}")
+    response = StrictHTTPResponse(ResponseReader(timed, timed, watch=None), method="CONNECT")
+    response.begin()
+    if not 200 <= response.status < 300:
+        raise ProxyError(f"the proxy answered the request for a tunnel with {response.status}")

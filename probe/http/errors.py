@@ -1,4 +1,4 @@
-"""What can go wrong with a probe and has no exception of the standard library's."""
+"""Exceptions of a probe that the standard library does not have."""
 
 import errno
 
@@ -11,24 +11,24 @@ _UNREACHABLE = {
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Whether it says that the network knows no way to an address."""
+    """Return True if `error` says that there is no route to an address."""
     return isinstance(error, OSError) and error.errno in _UNREACHABLE
 
 
 class ProbeError(Exception):
-    """The sentence is for people."""
+    """Base class; the message is shown to users."""
 
 
 class AddressDenied(ProbeError):
-    """The policy forbids the addresses of the host."""
+    """The network policy denies all addresses of the host."""
 
 
 class MissedOwnDeadline(ProbeError):
-    """The deadline passed in our turn: this process was stopped, or had no processor."""
+    """The deadline passed while the client had to act: it was suspended or had no CPU time."""
 
 
 class BodyTooLarge(ProbeError):
-    """The body is larger than the cap."""
+    """The body is larger than `max_bytes`."""
 
 
 class ProxyError(ProbeError):
@@ -36,4 +36,4 @@ class ProxyError(ProbeError):
 
 
 class RedirectError(ProbeError):
-    """A redirect that is not followed: too many, to nowhere, or with a body to a stranger."""
+    """A redirect that is not followed: too many, an invalid URL, or a body for another host."""

@@ -1,4 +1,4 @@
-"""Which addresses the daemon may connect to."""
+"""Policy of the IP addresses that the daemon may connect to (`networks`)."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -7,65 +7,76 @@ Network = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address
 
 _LOOPBACK: Mapping[int, IpAddress] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
-_MAPPED = IPv6Network("::ffff:0:0/96")
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
-_NOBODY = IPv4Network("0.0.0.0/8")
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122: no host has one of these addresses
 
 
 class NetworkPolicy:
-    """Deny wins; an empty allow list allows all that is not denied."""
+    """Allow and deny lists of networks. Deny wins; an empty allow list allows all addresses."""
 
     def __init__(self, *, deny: tuple[Network, ...] = (), allow: tuple[Network, ...] = ()) -> None:
-        self._deny = tuple(map(_plain, deny))
-        self._allow = tuple(map(_plain, allow))
+        self._deny = tuple(map(_unmap_network, deny))
+        self._allow = tuple(map(_unmap_network, allow))
 
     def allows(self, host: str) -> bool:
-        """Whether an IP address, as text, may be connected to."""
+        """Return True if connections to the IP address `host` are allowed.
+
+        An address is denied if any of its forms is: as written, without IPv4 mapping, the address
+        that the kernel connects to, and the IPv4 address behind a gateway.
+        """
         written = ip_address(host.partition("%")[0])  # without the zone of fe80::1%eth0
-        target = _target(written)
-        ends = {written, _unmapped(written), target, *_behind_gateways(target)}
-        if any(end in network for network in self._deny for end in ends):
+        target = _connect_target(written)
+        forms = {written, _unmap(written), target, *_ipv4_behind_gateway(target)}
+        if any(form in network for network in self._deny for form in forms):
             return False
         return not self._allow or any(target in network for network in self._allow)
 
 
-def _plain(network: Network) -> Network:
-    """IPv4 networks in IPv6 clothes are IPv4 networks."""
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+def _unmap_network(network: Network) -> Network:
+    """Return the IPv4 network of an IPv4-mapped IPv6 network, other networks unchanged."""
+    if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_MAPPED):
         first = int(network.network_address) & 0xFFFF_FFFF
-        return IPv4Network((first, network.prefixlen - _MAPPED.prefixlen))
+        return IPv4Network((first, network.prefixlen - _IPV4_MAPPED.prefixlen))
     return network
 
 
-def _unmapped(address: IpAddress) -> IpAddress:
-    """So are addresses."""
+def _unmap(address: IpAddress) -> IpAddress:
+    """Return the IPv4 address of an IPv4-mapped IPv6 address, other addresses unchanged."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 
 
-def _target(address: IpAddress) -> IpAddress:
-    """What the kernel connects to: no address is this machine."""
-    plain = _unmapped(address)
-    return _LOOPBACK[plain.version] if plain.is_unspecified else plain
+def _connect_target(address: IpAddress) -> IpAddress:
+    """Return the address that the kernel connects to: 0.0.0.0 and :: are loopback."""
+    unmapped = _unmap(address)
+    return _LOOPBACK[unmapped.version] if unmapped.is_unspecified else unmapped
 
 
-def _behind_gateways(address: IpAddress) -> Iterator[IPv4Address]:
-    """The IPv4 addresses where a gateway (NAT64, 6to4) would take us for an IPv6 one."""
+def _ipv4_behind_gateway(address: IpAddress) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that a gateway (NAT64, 6to4) may connect to for `address`."""
     if not isinstance(address, IPv6Address):
         return
     if address in _NAT64:
         yield IPv4Address(address.packed[-4:])
     if address in _LOCAL_NAT64:
-        yield from _of_local_nat64(address.packed)
+        yield from _ipv4_in_local_nat64(address.packed)
     if address.sixtofour:
         yield address.sixtofour
 
 
-def _of_local_nat64(packed: bytes) -> Iterator[IPv4Address]:
-    """The IPv4 address in one of IPv6 (RFC 6052, 2.2), by every length of the prefix: only the
-    gateway knows which it is. A wrong one reads addresses that nobody has.
+def _ipv4_in_local_nat64(packed: bytes) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that a local NAT64 gateway may read in an IPv6 address.
+
+    Where they stand depends on the length of the gateway's prefix (RFC 6052, 2.2), which only the
+    gateway knows. So they are read for every length. Those in 0.0.0.0/8 are wrong readings.
     """
-    around = packed[:8] + packed[9:]  # octet 8 is never a part of it
-    readings = (around[6:10], around[7:11], around[8:12], packed[12:])
-    yield from (ip for ip in map(IPv4Address, readings) if ip not in _NOBODY)
+    without_octet_8 = packed[:8] + packed[9:]  # octet 8 is zero and never part of the address
+    readings = (
+        without_octet_8[6:10],
+        without_octet_8[7:11],
+        without_octet_8[8:12],
+        packed[12:],
+    )
+    yield from (ip for ip in map(IPv4Address, readings) if ip not in _THIS_NETWORK)

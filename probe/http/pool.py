@@ -1,58 +1,116 @@
-"""Pool of idle keep-alive connections of one probe."""
+"""Pool of the idle keep-alive connections of one probe (`connection: reuse`)."""
 
-from contextlib import suppress
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import SplitResult
 
+from probe.clock import Clock, nanoseconds
 from probe.http.connection import DEFAULT_PORTS, Connection
 from probe.http.timing import Stopwatch
 
+# Origins with idle connections. Redirects add origins: http and https of one host are two.
 MAX_ORIGINS = 4
-"""Of how many origins a pool keeps connections: http and https of one host are two."""
+
+# Idle connections per origin, as in the pool of `requests`. Runs that overlap need one each.
+MAX_IDLE_PER_ORIGIN = 10
+
+# A connection that is idle for longer is closed, as by Go's net/http. A probe with a long interval
+# needs more: at least two intervals, or it would never reuse a connection.
+IDLE_TIMEOUT_SECONDS = 90.0
+IDLE_TIMEOUT_INTERVALS = 2
 
 Origin = tuple[str, str | None, int]
 
 
-class ConnectionPool:
-    """Idle connections of one probe, by scheme, host and port. Safe to use from many threads."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _IdleConnection:
+    """A connection between two runs, idle since `since` (monotonic, ns)."""
 
-    def __init__(self) -> None:
-        self._idle: dict[Origin, list[Connection]] = {}
+    origin: Origin
+    connection: Connection
+    since: int
+
+
+class ConnectionPool:
+    """Idle connections by origin (scheme, host and port). Thread-safe.
+
+    Each acquire and each release also closes the connections that have expired or that the server
+    has closed. So those that only a burst of overlapping runs needed do not stay in CLOSE_WAIT.
+    """
+
+    def __init__(self, clock: Clock, *, interval: float = 0.0) -> None:
+        """`interval` (seconds) is the time between two runs of the probe."""
+        self._now = clock.monotonic
+        self._idle_timeout = nanoseconds(
+            max(IDLE_TIMEOUT_SECONDS, IDLE_TIMEOUT_INTERVALS * interval)
+        )
+        self._lock = threading.Lock()
+        self._idle: list[_IdleConnection] = []  # in the order of their release
+        self._configured_origin: Origin | None = None
         self._closed = False
 
-    def acquire(self, url: SplitResult, stopwatch: Stopwatch) -> Connection | None:
-        """An idle connection that the server has not closed, the last used one first."""
-        idle = self._idle.get(_origin(url), [])
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if connection.is_usable():
-                connection.timed.stopwatch = stopwatch
-                return connection
-            connection.close()
+    def acquire(
+        self, url: SplitResult, stopwatch: Stopwatch, *, redirected: bool = False
+    ) -> Connection | None:
+        """Return the most recently used connection to the origin of `url`, timed by `stopwatch`.
+
+        Unless `redirected`, `url` is the configured one; its origin is never evicted for others.
+        """
+        origin = _origin(url)
+        with self._lock:
+            if not redirected:
+                self._configured_origin = origin
+            self._close_unusable()
+            for idle in reversed(self._idle):
+                if idle.origin == origin:
+                    self._idle.remove(idle)
+                    idle.connection.timed.stopwatch = stopwatch
+                    return idle.connection
         return None
 
     def release(self, url: SplitResult, connection: Connection) -> None:
-        self._idle.setdefault(_origin(url), []).append(connection)
-        for oldest in list(self._idle)[:-MAX_ORIGINS]:  # a server may redirect to ever new ports
-            _close(self._idle.pop(oldest, []))
-        if self._closed:  # the probe was changed or removed while this run was under way
-            self.close()
+        """Take back a connection whose response has been read to the end."""
+        with self._lock:
+            if self._closed:  # the probe was changed or removed during the run
+                connection.close()
+                return
+            self._close_unusable()
+            self._idle.append(_IdleConnection(_origin(url), connection, self._now()))
+            self._enforce_limits()
 
     def close(self) -> None:
-        """Close what is idle, and from now on also what is given back."""
-        self._closed = True
-        for idle in list(self._idle.values()):
-            _close(idle)
+        """Close the idle connections now and every other connection when it is released."""
+        with self._lock:
+            self._closed = True
+            self._keep(lambda _: False)
+
+    def _close_unusable(self) -> None:
+        oldest = self._now() - self._idle_timeout
+        self._keep(lambda idle: idle.since >= oldest and idle.connection.is_usable())
+
+    def _enforce_limits(self) -> None:
+        """Close the least recently used connections beyond the limits."""
+        by_origin: dict[Origin, list[_IdleConnection]] = {}
+        for idle in reversed(self._idle):
+            by_origin.setdefault(idle.origin, []).append(idle)
+        # A server can redirect to ever new ports, so redirect targets go first.
+        redirect_targets = [origin for origin in by_origin if origin != self._configured_origin]
+        for origin in redirect_targets[MAX_ORIGINS - 1 :]:
+            del by_origin[origin]
+        kept = [idle for group in by_origin.values() for idle in group[:MAX_IDLE_PER_ORIGIN]]
+        self._keep(lambda idle: idle in kept)
+
+    def _keep(self, is_kept: Callable[[_IdleConnection], bool]) -> None:
+        """Close all idle connections for which `is_kept` is false."""
+        idle, self._idle = self._idle, []
+        for candidate in idle:
+            if is_kept(candidate):
+                self._idle.append(candidate)
+            else:
+                candidate.connection.close()
 
 
 def _origin(url: SplitResult) -> Origin:
-    """Without the user, which is not the connection's."""
+    """Return scheme, host and port; user and password belong to a request, not to a connection."""
     return url.scheme, url.hostname, url.port or DEFAULT_PORTS[url.scheme]
-
-
-def _close(idle: list[Connection]) -> None:
-    with suppress(IndexError):  # another thread was faster
-        while idle:
-            idle.pop().close()

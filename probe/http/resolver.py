@@ -1,15 +1,22 @@
 """Name lookups under a deadline.
 
-`getaddrinfo` cannot be cancelled and knows no deadline: a lookup that hangs is left behind on a
-thread of its own. So that a dead name server does not collect threads, a host has one lookup under
-way at a time, which all its probes wait for, and there are only so many lookups in all.
+`getaddrinfo` cannot be cancelled and knows no deadline. So each lookup has a thread, and one that
+hangs is left behind on it. The number of lookups is limited, for each host and in total: a dead
+name server does not collect threads, and a host that hangs does not delay the others.
+
+A run never takes part in a lookup that started before the run asked: only a part of its duration
+would be measured. It gets a new lookup, or waits for one, and measures all of it. Waiting for a
+lookup to start is the client's time: it is in the correction and not in the phase `dns`. A lookup
+that does not start or end before the deadline is a failure for `dns`, because only slow lookups
+keep others from starting.
 """
 
 import socket
 import threading
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from probe.clock import Clock
@@ -17,18 +24,15 @@ from probe.http.timing import Stopwatch, Timestamp
 from probe.result import Phase
 from probe.threads import ThreadCache
 
-MAX_LOOKUPS = 32
-"""Lookups under way at once, for different hosts.
-
-The others wait for a turn. The limit is ours and so is that wait: it is no part of the phase `dns`
-but of what is taken out of the latency. Only a turn that does not come before the deadline is a
-failure for `dns`, because lookups that hang are what keeps it from coming.
-"""
+# Lookups that run at the same time, in total and for one host. Runs that need another lookup of
+# this host while they wait share it. It takes 32 hosts that hang to delay the others.
+MAX_LOOKUPS = 64
+MAX_LOOKUPS_PER_HOST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect: an address family of `socket` and the address in its form."""
+    """Address family (of `socket`) and socket address to connect to."""
 
     family: socket.AddressFamily
     sockaddr: tuple[Any, ...]
@@ -38,119 +42,136 @@ class Address:
         return str(self.sockaddr[0])
 
 
-@dataclass(slots=True)
-class _Lookup:
-    done: threading.Event = field(default_factory=threading.Event)
-    addresses: tuple[Address, ...] = ()
-    error: Exception | None = None
-    began: int = 0
-    ended: int = 0
-
-
 LookupKey = tuple[str, int, int]
 Getaddrinfo = Callable[..., list[tuple[Any, ...]]]
 
 
+@dataclass(slots=True, eq=False)
+class _Lookup:
+    """A lookup of host, port and family; `done` is set when it has ended (monotonic ns)."""
+
+    key: LookupKey
+    done: threading.Event = field(default_factory=threading.Event)
+    addresses: tuple[Address, ...] = ()
+    error: Exception | None = None
+    started: int = 0
+    ended: int = 0
+
+
 class Resolver:
-    """Shared by all probes."""
+    """Resolves the host names of all probes. Thread-safe."""
 
     def __init__(
-        self, workers: ThreadCache, clock: Clock, getaddrinfo: Getaddrinfo = socket.getaddrinfo
+        self, threads: ThreadCache, clock: Clock, getaddrinfo: Getaddrinfo = socket.getaddrinfo
     ) -> None:
-        self._workers = workers
+        self._threads = threads
         self._getaddrinfo = getaddrinfo
         self._now = clock.monotonic
         self._lock = threading.Lock()
-        self._under_way: dict[LookupKey, _Lookup] = {}
-        self._waiting: deque[tuple[LookupKey, _Lookup]] = deque()
-        self._threads = 0
+        self._running: Counter[LookupKey] = Counter()
+        self._queue: dict[LookupKey, _Lookup] = {}  # first in, first out
 
     def resolve(
         self, host: str, port: int, family: int, stopwatch: Stopwatch
     ) -> tuple[Address, ...]:
-        """The addresses of a host, in the system's order.
+        """Return the addresses of `host` in the system's order, timed as the phase `dns`.
 
         An IP address needs no lookup and has no phase `dns`. Raises OSError (gaierror for a name
-        that does not resolve), TimeoutError, RuntimeError (no thread).
+        that does not resolve), TimeoutError, and RuntimeError if no thread can be started.
         """
-        if literal := self.parse_address(host, port, family):
-            return literal
+        if addresses := self.parse_address(host, port, family):
+            return addresses
         stopwatch.start_phase(Phase.DNS)
-        lookup = self._join((host, port, family))
+        lookup = self._request_lookup((host, port, family))
         if not lookup.done.wait(stopwatch.seconds_left()):
-            raise TimeoutError("the lookup is still under way")
-        # the time of the lookup itself, not of its turn, nor of waking two threads
-        stopwatch.start_later(lookup.began)
+            raise TimeoutError("the lookup has not ended")
+        # Without the wait for the lookup to start, and without waking up two threads.
+        stopwatch.start_later(lookup.started)
         stopwatch.end_phase(Timestamp(stopwatch.now(), lookup.ended))
         if lookup.error:
-            raise type(lookup.error)(*lookup.error.args)  # several threads may raise it
+            raise type(lookup.error)(*lookup.error.args)  # a copy: several threads may raise it
         return lookup.addresses
 
     def parse_address(self, host: str, port: int, family: int) -> tuple[Address, ...]:
-        """The address that a host is, in any of the ways to write one; none if it is a name."""
+        """Return the address that `host` is, in any notation; an empty tuple for a name."""
         try:
-            return self._ask(host, port, family, socket.AI_NUMERICHOST)
+            return self._call_getaddrinfo(host, port, family, socket.AI_NUMERICHOST)
         except (socket.gaierror, UnicodeError):
             return ()
 
-    def _join(self, key: LookupKey) -> _Lookup:
-        """The lookup of this host that is under way, or a new one."""
+    def _request_lookup(self, key: LookupKey) -> _Lookup:
+        """Return a lookup that starts from now on: a queued one or a new one."""
         with self._lock:
-            lookup = self._under_way.get(key)
-            if lookup:
-                return lookup
-            lookup = self._under_way[key] = _Lookup()
-            self._waiting.append((key, lookup))
-            if self._threads == MAX_LOOKUPS:
-                return lookup  # its turn comes when another ends, or its askers' deadlines pass
-            self._threads += 1
-        try:
-            self._workers.submit(self._work)
-        except RuntimeError as error:  # for those who have joined meanwhile, too
-            self._give_up(error)
+            if queued := self._queue.get(key):
+                return queued
+            lookup = self._queue[key] = _Lookup(key)
+            startable = self._next_startable()
+        if startable:
+            self._start(startable)
         return lookup
 
-    def _work(self) -> None:
-        while waiting := self._next():
-            self._look_up(*waiting)
+    def _next_startable(self) -> _Lookup | None:
+        """Take the first lookup that the limits allow out of the queue. Needs the lock.
 
-    def _next(self) -> tuple[LookupKey, _Lookup] | None:
-        with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            self._threads -= 1
+        It is called for each new lookup and for each one that ends, and no more than one becomes
+        startable each time: in total below the limit, only hosts at their own limit are queued.
+        """
+        if self._running.total() >= MAX_LOOKUPS:
             return None
+        for key in self._queue:
+            if self._running[key] < MAX_LOOKUPS_PER_HOST:
+                self._running[key] += 1
+                return self._queue.pop(key)
+        return None
 
-    def _give_up(self, error: RuntimeError) -> None:
-        """There is no thread for what waits."""
-        while waiting := self._next():
-            self._finish(*waiting, error)
-
-    def _look_up(self, key: LookupKey, lookup: _Lookup) -> None:
-        failed: Exception | None = None
-        lookup.began = self._now()
+    def _start(self, lookup: _Lookup) -> None:
         try:
-            lookup.addresses = self._ask(*key, 0)
-        except UnicodeError as error:  # a name that IDNA cannot encode
-            failed = socket.gaierror(socket.EAI_NONAME, str(error))
-        except Exception as error:  # noqa: BLE001  (they wait for an answer, whatever it is)
-            failed = error.with_traceback(None)  # it holds this frame, which is to hold it
-        lookup.ended = self._now()
-        self._finish(key, lookup, failed and (_no_descriptor() or failed))
+            self._threads.submit(partial(self._run, lookup))
+        except RuntimeError as error:  # there is no thread, for queued lookups neither
+            failed: _Lookup | None = lookup
+            while failed:
+                failed = self._finish(failed, error)
 
-    def _finish(self, key: LookupKey, lookup: _Lookup, error: Exception | None) -> None:
+    def _run(self, first: _Lookup) -> None:
+        """Carry out a lookup and then, on the same thread, queued ones."""
+        lookup: _Lookup | None = first
+        while lookup:
+            lookup = self._look_up(lookup)
+
+    def _look_up(self, lookup: _Lookup) -> _Lookup | None:
+        error: Exception | None = None
+        lookup.started = self._now()
+        try:
+            lookup.addresses = self._call_getaddrinfo(*lookup.key, 0)
+        except UnicodeError as not_encodable:  # a name that IDNA cannot encode
+            error = socket.gaierror(socket.EAI_NONAME, str(not_encodable))
+        except Exception as exception:  # noqa: BLE001  (the runs that wait raise it)
+            # Without its traceback, which has this frame, which has the exception: a reference
+            # cycle that only the garbage collector would free.
+            error = exception.with_traceback(None)
+        lookup.ended = self._now()
+        return self._finish(lookup, error and (_descriptor_error() or error))
+
+    def _finish(self, lookup: _Lookup, error: Exception | None) -> _Lookup | None:
+        """Hand over the outcome, and return the queued lookup that may start now."""
         lookup.error = error
         with self._lock:
-            del self._under_way[key]
+            self._running[lookup.key] -= 1
+            if not self._running[lookup.key]:
+                del self._running[lookup.key]
+            startable = self._next_startable()
         lookup.done.set()
+        return startable
 
-    def _ask(self, host: str, port: int, family: int, flags: int) -> tuple[Address, ...]:
-        answers = self._getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
-        return tuple(Address(answer[0], answer[4]) for answer in answers)
+    def _call_getaddrinfo(
+        self, host: str, port: int, family: int, flags: int
+    ) -> tuple[Address, ...]:
+        entries = self._getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
+        return tuple(Address(entry[0], entry[4]) for entry in entries)
 
 
-def _no_descriptor() -> OSError | None:
-    """Our own fault that getaddrinfo takes for an unknown name: no descriptor to ask with."""
+def _descriptor_error() -> OSError | None:
+    """Return the error if no socket can be opened: getaddrinfo reports it as an unknown name."""
     try:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
     except OSError as error:

@@ -1,4 +1,10 @@
-"""A socket that keeps time: the kernel's stamps of what was sent and what arrived."""
+"""Socket that knows when data was sent and received, from the timestamps of the Linux kernel.
+
+The kernel stamps a received segment when it arrives. Its stamp comes with the data, as ancillary
+data of `recvmsg`. A sent segment is stamped when it is handed to the network device, after `send`
+has returned. Its stamp comes through the error queue of the socket (see
+https://docs.kernel.org/networking/timestamping.html).
+"""
 
 import select
 import socket
@@ -19,118 +25,129 @@ OPT_ID = 1 << 7  # number the stamps by the bytes sent
 OPT_TSONLY = 1 << 11  # without a copy of the segment
 _TIMESPEC = struct.Struct("@ll")
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
-_STAMP_THIS = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
-_CONTROL = 256
+_REQUEST_TX_STAMP = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
+_CONTROL_BYTES = 256
 
-# <linux/tcp.h>, struct tcp_info: microseconds, counts.
-_RTT, _TOTAL_RETRANS, _DATA_SEGS_IN, _TCP_INFO = 68, 100, 152, 160
+# Offsets and size of <linux/tcp.h>, struct tcp_info (bytes).
+_RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET, _TCP_INFO_BYTES = 68, 100, 152, 160
 
+# What a new connection sends without waiting for an acknowledgement (RFC 6928: ten segments).
 INITIAL_WINDOW_BYTES = 10 * 1400
-"""Bytes that a new connection sends without waiting for an answer (RFC 6928: ten segments)."""
 
-Control = list[tuple[int, int, bytes]]
+AncillaryData = list[tuple[int, int, bytes]]
 
 HAS_KERNEL_TIMESTAMPS = sys.platform == "linux"
 
 
 class TcpInfo(NamedTuple):
-    """What the kernel knows of a connection; `rtt` in nanoseconds."""
+    """State of a connection in the kernel."""
 
     rtt: int
+    """Smoothed round-trip time (ns); of a new connection, that of the handshake."""
     retransmissions: int
     segments: int
+    """Segments with data that were received."""
 
     @classmethod
     def parse(cls, info: bytes) -> "TcpInfo":
-        rtt, retransmissions, segments = (
+        """Parse a struct tcp_info."""
+        rtt_us, retransmissions, segments = (
             int.from_bytes(info[offset : offset + 4], sys.byteorder)
-            for offset in (_RTT, _TOTAL_RETRANS, _DATA_SEGS_IN)
+            for offset in (_RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET)
         )
-        return cls(rtt * 1000, retransmissions, segments)
+        return cls(rtt_us * 1000, retransmissions, segments)
 
 
 class TimedSocket(socket.socket):
-    """A socket whose every operation keeps within its stopwatch's deadline.
+    """A socket whose operations all end before the deadline of its stopwatch.
 
-    It waits by itself, and not by a timeout, because a stamp in the error queue wakes whoever
-    waits for data: it has to be taken out, or the wait would spin.
+    It is non-blocking once connected, and waits in `_wait`: a timeout of `socket.socket` would
+    restart with every operation, and its wait would spin on transmit stamps.
     """
 
     stopwatch: Stopwatch
     last_received: Timestamp
-    """When the last bytes arrived."""
+    """When the last bytes were received."""
     last_sent: Timestamp
     """When the last bytes were sent."""
     first_sent: Timestamp | None = None
-    """When the first bytes were sent, since somebody last set this to None."""
+    """When the first bytes were sent since this was set to None."""
 
     client_turn = True
-    """Whether the server has done all that it had to for now."""
+    """Whether the client has to act next. If not, a delay is the server's."""
 
     merged = False
-    """Whether the last bytes came in several segments, of which one time is known: the last's."""
+    """Whether the last read found several segments: the kernel keeps the stamp of the last one."""
 
-    _stamps = False
+    _has_stamps = False
     _segments = 0
-    _sent = 0
+    _bytes_sent = 0
     _pending_tx_stamp: int | None = None
-    """The byte whose stamp is to come, the last one sent; None when it came."""
+    """Number of the last byte sent, until its transmit stamp comes."""
 
     def connect_within(self, address: tuple[Any, ...], share: float) -> Timestamp:
-        """Connect within a share (0 to 1) of the time that is left; when the connection stood."""
+        """Connect within a `share` (0 to 1) of the time that is left; return when it succeeded."""
         self.settimeout(self.stopwatch.require_seconds_left() * share)
-        began = self.stopwatch.now()
-        self.stopwatch.start_later(began)
+        started = self.stopwatch.now()
+        self.stopwatch.start_later(started)
         self.connect(address)
         connected = self.stopwatch.timestamp()
         self.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self, select.POLLIN)
         if HAS_KERNEL_TIMESTAMPS:
-            connected = self._stamp(connected, began)
+            connected = self._enable_stamps(connected, started)
         return connected
 
-    def _stamp(self, connected: Timestamp, began: int) -> Timestamp:
-        """Turn the stamps on; the handshake took what the kernel measured, if it lost nothing.
+    def _enable_stamps(self, connected: Timestamp, started: int) -> Timestamp:
+        """Enable kernel timestamps; return when the handshake ended, by the kernel's measurement.
 
-        A kernel that is played by another program may know no stamps (gVisor, QEMU).
+        The handshake took one round trip, unless a segment was lost: then the kernel's figure is
+        that of the repeated segment only, and the process's own timestamp counts. A kernel that is
+        emulated may have no timestamps (gVisor, QEMU).
         """
         try:
-            info = self._info()
+            info = self._tcp_info()
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
-            # last, as from now on what arrives has stamps: without those of what is sent they lie
+            # Enabled last: received data has stamps from now on, and without those of sent data the
+            # phases between them would be wrong.
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError:
             return connected
-        self._stamps = True
+        self._has_stamps = True
         if info.retransmissions or not info.rtt:
             return connected
-        return Timestamp(connected.user, min(connected.user, began + info.rtt))
+        return connected._replace(kernel=min(connected.user, started + info.rtt))
 
-    def _info(self) -> TcpInfo:
-        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO))
+    def _tcp_info(self) -> TcpInfo:
+        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES))
 
     def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # bytes do
-        control = _STAMP_THIS if self._stamps else ()
-        rest = memoryview(data)  # a TLS layer above flushes nothing now and then
+        """Send all of `data`; `last_sent` is when its last byte left, as far as known by then.
+
+        A transmit stamp often is in the error queue before `sendmsg` returns. One that comes later
+        is taken by `_wait`, which corrects the end of the phase `send`.
+        """
+        ancillary = _REQUEST_TX_STAMP if self._has_stamps else ()
+        rest = memoryview(data)  # may be empty: a TLS layer flushes even without data
         while rest:
-            self._check_time()
+            self._check_deadline()
             try:
-                count = self.sendmsg((rest,), control)
+                count = self.sendmsg((rest,), ancillary)
             except BlockingIOError:
                 self._wait(select.POLLOUT)
                 continue
-            self._sent += count
+            self._bytes_sent += count
             rest = rest[count:]
             self.last_sent = self.stopwatch.timestamp()
-            if self._stamps:
-                self._pending_tx_stamp = (self._sent - 1) & 0xFFFFFFFF
-                while self._pending_tx_stamp is not None and self._take_stamp():
+            if self._has_stamps:
+                self._pending_tx_stamp = (self._bytes_sent - 1) & 0xFFFFFFFF
+                while self._pending_tx_stamp is not None and self._take_tx_stamp():
                     pass
             self.first_sent = self.first_sent or self.last_sent
 
-    def _check_time(self) -> None:
-        """Raises where the deadline has passed: TimeoutError if the server kept us waiting."""
+    def _check_deadline(self) -> None:
+        """Raise if the deadline has passed: TimeoutError if the server caused the delay."""
         if self.client_turn:
             self.stopwatch.require_seconds_left()
         elif not self.stopwatch.seconds_left():
@@ -141,39 +158,51 @@ class TimedSocket(socket.socket):
         buffer = memoryview(bytearray(size))
         return bytes(buffer[: self.recv_into(buffer)])
 
-    def recv_into(  # type: ignore[override]  # typeshed asks for a default that nobody uses
+    def recv_into(  # type: ignore[override]  # typeshed has a default that no caller uses
         self, buffer: memoryview, _size: int = 0, _flags: int = 0
     ) -> int:
+        """Wait for data, read it into `buffer` and return its length, 0 at the end.
+
+        Raises TimeoutError at the deadline, and for data that arrived after it.
+        """
         while True:
             self._wait(select.POLLIN)
             try:
-                count, control, _, _ = self.recvmsg_into((buffer,), _CONTROL)
+                count, ancillary, _, _ = self.recvmsg_into((buffer,), _CONTROL_BYTES)
             except BlockingIOError:
                 continue
             if count:
-                self._on_received(control)
+                self._on_received(ancillary)
             return count
 
-    def _on_received(self, control: Control) -> None:
-        self.last_received = self.stopwatch.timestamp(_stamp_in(control, SO_TIMESTAMPNS))
+    def _on_received(self, ancillary: AncillaryData) -> None:
+        self.last_received = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPNS))
         self.stopwatch.check_arrival(self.last_received)
         self.client_turn = True
-        if self._stamps:
-            before, self._segments = self._segments, self._info().segments
+        if self._has_stamps:
+            before, self._segments = self._segments, self._tcp_info().segments
             self.merged = self._segments - before > 1
 
     def _wait(self, event: int) -> None:
-        """Until the socket is ready, or broken; raises TimeoutError at the deadline.
+        """Wait until the socket is ready for `event`, or broken; TimeoutError at the deadline.
 
-        What lies there when the deadline has passed may have come before it, while this process
-        was stopped or waited for a processor: who reads it holds its stamp against the deadline.
+        Transmit stamps make this more than one `poll`. A stamp in the error queue is reported as
+        POLLERR, which `poll` always watches. A stamp that is not taken out would end every
+        following wait at once, and a wait for data would spin until the data comes. So
+        `_drain_tx_stamps` takes the stamps out. If they were all, the wait goes on. If data came
+        with them, or POLLERR means an error, the caller finds out by its read or write.
+
+        Readiness is checked before the deadline. Data that is there when the deadline has passed
+        may have arrived before it, while this process was suspended or had no CPU time. The caller
+        reads it, and compares its stamp with the deadline (`Stopwatch.check_arrival`).
         """
+        # The poll object is registered for POLLIN, which is what nearly every wait is for.
         if event != select.POLLIN:
             self._poll.modify(self, event)
         try:
             while True:
                 ready = self._poll.poll(self.stopwatch.seconds_left() * 1000)
-                if ready and not self._stamps_alone(ready[0][1]):
+                if ready and not self._drain_tx_stamps(ready[0][1]):
                     return
                 if not self.stopwatch.seconds_left():
                     raise TimeoutError("the deadline has passed")
@@ -181,44 +210,43 @@ class TimedSocket(socket.socket):
             if event != select.POLLIN:
                 self._poll.modify(self, select.POLLIN)
 
-    def _stamps_alone(self, event: int) -> bool:
-        """Whether the socket is ready for nothing but stamps; they are taken out.
+    def _drain_tx_stamps(self, events: int) -> bool:
+        """Take out all transmit stamps; return True if the socket was ready for nothing else.
 
-        All of them, also those that nobody awaits: the kernel stamps a segment again when it was
-        lost and is sent once more.
+        There may be more stamps than expected: the kernel stamps a segment again when it is lost
+        and retransmitted.
         """
         taken = False
-        while self._stamps and event & select.POLLERR and self._take_stamp():
+        while self._has_stamps and events & select.POLLERR and self._take_tx_stamp():
             taken = True
-        return taken and event == select.POLLERR
+        return taken and events == select.POLLERR
 
-    def _take_stamp(self) -> bool:
-        """Take a stamp of what was sent out of the error queue; whether there was one."""
+    def _take_tx_stamp(self) -> bool:
+        """Take one transmit stamp out of the error queue; return False if there is none."""
         try:
-            _, control, _, _ = self.recvmsg(0, _CONTROL, MSG_ERRQUEUE)
+            _, ancillary, _, _ = self.recvmsg(0, _CONTROL_BYTES, MSG_ERRQUEUE)
         except BlockingIOError:
             return False
-        if self._pending_tx_stamp is not None and self._pending_tx_stamp == _number(control):
-            self._pending_tx_stamp = (
-                None  # it has left: what comes of it on the way is the server's time
-            )
-            self.last_sent = self.stopwatch.timestamp(_stamp_in(control, SO_TIMESTAMPING))
+        # Only the first stamp of the last byte counts: a retransmission is the network's time.
+        if self._pending_tx_stamp is not None and self._pending_tx_stamp == _byte_number(ancillary):
+            self._pending_tx_stamp = None
+            self.last_sent = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPING))
             self.stopwatch.correct_send_end(self.last_sent)
         return True
 
 
-def _stamp_in(control: Control, kind: int) -> int | None:
-    """The first stamp of a kind in the ancillary data (wall clock, ns)."""
-    for _, found, data in control:
-        if found == kind:
+def _find_stamp(ancillary: AncillaryData, kind: int) -> int | None:
+    """Return the first stamp of a kind (wall clock, ns)."""
+    for _, data_kind, data in ancillary:
+        if data_kind == kind:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return int(seconds) * SECOND + int(nanoseconds)
     return None
 
 
-def _number(control: Control) -> int | None:
-    """Which byte a stamp of the error queue is about."""
-    for level, _, data in control:
+def _byte_number(ancillary: AncillaryData) -> int | None:
+    """Return the number of the byte that a transmit stamp belongs to (OPT_ID)."""
+    for level, _, data in ancillary:
         if level != socket.SOL_SOCKET:
             return int(_EXTENDED_ERROR.unpack_from(data)[6])
     return None

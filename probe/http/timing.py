@@ -1,8 +1,8 @@
-"""The stopwatch of one probe: the phases on one timeline, under one deadline.
+"""Stopwatch of one run: its phases on one timeline, under one deadline.
 
-Each instant is known twice: when this process got round to it, and when it happened, where the
-kernel says so. The kernel's stamps are of the wall clock; a run in which that was set is told by
-the process's own.
+Each instant has two timestamps: when this process noticed an event, and when it happened according
+to the kernel. The kernel's stamps are on the wall clock. If the wall clock is set during a run, the
+timestamps of the process count.
 """
 
 from dataclasses import dataclass
@@ -12,62 +12,82 @@ from probe.clock import SECOND, Clock, nanoseconds
 from probe.http.errors import MissedOwnDeadline
 from probe.result import Phase
 
-# How far the two clocks may come apart in a run before the wall clock must have been set: what
-# sampling them costs, and the fastest that NTP slews (500 ppm; Mills, RFC 5905, 11.3).
+# How far the offset between wall clock and monotonic clock may change during a run before the wall
+# clock must have been set: the error of reading both clocks, and the fastest slew of NTP (500 ppm;
+# Mills, RFC 5905, 11.3).
 MAX_SAMPLING_NS = 200_000
-MAX_CLOCK_SLEW = 500e-6
+MAX_CLOCK_SLEW_RATIO = 500e-6
 
 
 class Timestamp(NamedTuple):
-    """An instant, in nanoseconds of the monotonic clock: as the process saw it, and as it was."""
+    """One instant (monotonic, ns): as the process noticed it, and as the kernel stamped it."""
 
     user: int
     kernel: int
 
 
+class _Elapsed(NamedTuple):
+    """Time spent in a phase (ns), between the user timestamps and between those of the kernel."""
+
+    user: int = 0
+    kernel: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTimes:
-    """What a stopwatch has measured: seconds by phase for each lap, and by which clock."""
+    """Measurements of one run."""
 
     by_request: tuple[dict[Phase, float], ...]
+    """Seconds by phase, for each request of a chain of redirects."""
     clock: str
+    """Whose timestamps these are: `kernel` or `user`."""
     correction: float
+    """Wall time less latency (seconds): time that the client itself took."""
     merged_reads: int
+    """First reads of a response that found several segments."""
 
     def total(self) -> dict[Phase, float]:
-        """All laps together."""
+        """Return the seconds by phase, summed over all requests."""
         total: dict[Phase, float] = {}
-        for lap in self.by_request:
-            for phase, seconds in lap.items():
+        for phases in self.by_request:
+            for phase, seconds in phases.items():
                 total[phase] = total.get(phase, 0.0) + seconds
         return total
 
 
 class Stopwatch:
-    """Keeps the time of each phase and knows how much of the deadline is left.
+    """Measures the phases of one run and the time until its deadline. Not thread-safe.
 
-    A phase that is begun ends the one before it; a phase that never began is absent. The same phase
-    may come again, on a further address: its times add up. One run's, and one thread's.
+    Starting a phase ends the one before. A phase that was never started is absent. The durations of
+    a phase that is started repeatedly, for further addresses, add up.
     """
 
     def __init__(self, clock: Clock, timeout: float) -> None:
-        """The deadline is `timeout` seconds from now, and there is no other."""
+        """Set the only deadline of the run to `timeout` seconds from now."""
         self._clock = clock
         self.now = clock.monotonic
-        self._started = self.now()
-        self._deadline = self._started + nanoseconds(timeout)
+        self._created = self.now()
+        self._deadline = self._created + nanoseconds(timeout)
         self._offset = self._clock_offset()
         self._first_start: int | None = None
         self._last_end = 0
         self._phase_start: Timestamp | None = None
-        self._requests: list[dict[Phase, tuple[int, int]]] = [{}]
-        self._stamped = False
+        self._requests: list[dict[Phase, _Elapsed]] = [{}]
+        self._has_kernel_stamps = False
         self.phase: Phase | None = None
+        """The current phase, or the last one; for the reason of a failure."""
         self.merged_reads = 0
-        """First reads of an answer that found several segments, of which one stamp is known."""
+        """First reads of a response that found several segments: the kernel keeps one stamp."""
+
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline, 0 if it has passed."""
+        return max(0, self._deadline - self.now()) / SECOND
 
     def require_seconds_left(self) -> float:
-        """Seconds until the deadline, for who is about to act; raises Overslept when it passed."""
+        """Return the seconds until the deadline, before an action of the client.
+
+        Raises MissedOwnDeadline if it has passed: the server did not cause the delay.
+        """
         left = self.seconds_left()
         if not left:
             raise MissedOwnDeadline(
@@ -75,24 +95,24 @@ class Stopwatch:
             )
         return left
 
-    def seconds_left(self) -> float:
-        """Seconds until the deadline, 0 when it has passed."""
-        return max(0, self._deadline - self.now()) / SECOND
-
-    def check_arrival(self, mark: Timestamp) -> None:
-        """Raises TimeoutError where it arrived after the deadline, whenever it was read."""
-        if mark.kernel > self._deadline:
+    def check_arrival(self, timestamp: Timestamp) -> None:
+        """Raise TimeoutError if data arrived after the deadline, whenever it was read."""
+        if timestamp.kernel > self._deadline:
             raise TimeoutError("it arrived after the deadline")
 
     def timestamp(self, stamp: int | None = None) -> Timestamp:
-        """This instant, at which something is seen that the kernel stamped (wall clock, ns)."""
+        """Return the current instant, with the kernel's `stamp` (wall clock, ns) of the event.
+
+        The kernel's stamp is never later than now: conversion between the clocks is inexact.
+        """
         now = self.now()
         if stamp is None:
             return Timestamp(now, now)
-        self._stamped = True
+        self._has_kernel_stamps = True
         return Timestamp(now, min(now, stamp - self._offset))
 
     def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
+        """Start `phase` now, or at `at`, and end the current one."""
         at = at or self.timestamp()
         self.end_phase(at)
         self.phase, self._phase_start = phase, at
@@ -100,78 +120,99 @@ class Stopwatch:
             self._first_start = at.user
 
     def end_phase(self, at: Timestamp | None = None) -> None:
-        """End the phase that is under way, if one is; never later than the deadline."""
+        """End the current phase, if any, now or at `at`, but no later than the deadline."""
         if self.phase is None or self._phase_start is None:
             return
         at = at or self.timestamp()
-        process = min(at.user, self._deadline) - self._phase_start.user
+        user = min(at.user, self._deadline) - self._phase_start.user
         kernel = min(at.kernel, self._deadline) - self._phase_start.kernel
-        self._add(self.phase, max(0, process), max(0, kernel))
+        phases = self._requests[-1]
+        before = phases.get(self.phase, _Elapsed())
+        phases[self.phase] = _Elapsed(before.user + max(0, user), before.kernel + max(0, kernel))
         self._last_end = at.user
         self._phase_start = None
 
-    def _add(self, phase: Phase, process: int, kernel: int) -> None:
-        lap = self._requests[-1]
-        before = lap.get(phase, (0, 0))
-        lap[phase] = (before[0] + process, before[1] + kernel)
-
     def start_later(self, instant: int) -> None:
-        """The phase under way began later than was thought (monotonic): with this, says the kernel,
-        or whoever did it.
+        """Move the start of the current phase forward to `instant` (monotonic, ns).
+
+        The time before was the client's, e.g. until the first byte left. An `instant` before the
+        recorded start is ignored.
         """
         if self._phase_start and instant > self._phase_start.kernel:
-            self._phase_start = Timestamp(self._phase_start.user, instant)
+            self._phase_start = self._phase_start._replace(kernel=instant)
 
-    def correct_send_end(self, mark: Timestamp) -> None:
-        """The request was on its way by then, as the kernel told only during the wait."""
+    def correct_send_end(self, timestamp: Timestamp) -> None:
+        """Move the border between `send` and `wait` to the kernel's transmit stamp.
+
+        The stamp of the last byte of a request can arrive when `wait` has already started.
+        """
         if self.phase is Phase.WAIT and self._phase_start:
-            process, kernel = self._requests[-1].get(Phase.SEND, (0, 0))
-            shift = mark.kernel - self._phase_start.kernel
-            self._requests[-1][Phase.SEND] = (process, max(0, kernel + shift))
-            self._phase_start = Timestamp(self._phase_start.user, mark.kernel)
+            shift = timestamp.kernel - self._phase_start.kernel
+            phases = self._requests[-1]
+            send = phases.get(Phase.SEND, _Elapsed())
+            phases[Phase.SEND] = send._replace(kernel=max(0, send.kernel + shift))
+            self._phase_start = self._phase_start._replace(kernel=timestamp.kernel)
 
     def relabel_phase(self, phase: Phase) -> None:
-        """The phase under way turns out to have been another."""
+        """Count the current phase, from its start, as `phase`."""
         self.phase = phase
 
     def next_request(self) -> None:
-        """A request of a chain of redirects is over: the next one has phases of its own."""
+        """Measure the next request of a chain of redirects separately."""
         self.end_phase()
-        self.phase = None  # what goes wrong before the next one begins is in none
+        self.phase = None  # an error before its first phase belongs to no phase
         self._requests.append({})
 
     def times(self) -> PhaseTimes:
-        """What has been measured; ends the phase that is under way."""
+        """End the current phase and return what was measured.
+
+        All phases are read from the same clock. Kernel stamps exclude the time for which this
+        process did not run, but they are on the wall clock: if it was set during the run, the
+        difference of two stamps means nothing, and the timestamps of the process are used for all
+        phases. Mixing the clocks would count some time twice, and the phases would not add up.
+
+        The wall time of the run always comes from the user timestamps. What the phases do not
+        cover is `correction`: time between phases, and time that the process needed to notice
+        events.
+        """
         self.end_phase()
-        by_kernel = self._stamped and not self._wall_clock_was_set()
-        laps = tuple(
-            {phase: spans[by_kernel] / SECOND for phase, spans in lap.items()}
-            for lap in self._requests
+        by_kernel = self._has_kernel_stamps and not self._wall_clock_was_set()
+        by_request = tuple(
+            {
+                phase: (elapsed.kernel if by_kernel else elapsed.user) / SECOND
+                for phase, elapsed in phases.items()
+            }
+            for phases in self._requests
         )
-        latency = sum(sum(lap.values()) for lap in laps)
+        latency = sum(sum(phases.values()) for phases in by_request)
         wall = 0.0 if self._first_start is None else (self._last_end - self._first_start) / SECOND
         return PhaseTimes(
-            by_request=laps,
+            by_request=by_request,
             clock="kernel" if by_kernel else "user",
             correction=max(0.0, wall - latency),
             merged_reads=self.merged_reads,
         )
 
     def _clock_offset(self) -> int:
-        """The wall clock less the monotonic one, read as nearly at once as it can be had."""
-        best = MAX_SAMPLING_NS
+        """Return wall clock minus monotonic clock (ns).
+
+        The clocks cannot be read at one instant: the process may lose the CPU in between. Of three
+        readings, the one that took the shortest time is the most exact. The first is used if it
+        took at most a twentieth of the allowed error.
+        """
+        shortest = MAX_SAMPLING_NS
         offset = 0
         for _ in range(3):
             before = self.now()
             wall = self._clock.wall()
-            took = self.now() - before
-            if took < best or not offset:
-                best, offset = took, wall - before - took // 2
-            if took < MAX_SAMPLING_NS // 20:
+            elapsed = self.now() - before
+            if elapsed < shortest or not offset:
+                shortest, offset = elapsed, wall - before - elapsed // 2
+            if elapsed < MAX_SAMPLING_NS // 20:
                 break
         return offset
 
     def _wall_clock_was_set(self) -> bool:
-        """Whether the wall clock was set during the run."""
-        allowed = MAX_SAMPLING_NS + MAX_CLOCK_SLEW * (self.now() - self._started)
+        """Return True if the wall clock was set during the run, more than NTP can slew it."""
+        allowed = MAX_SAMPLING_NS + MAX_CLOCK_SLEW_RATIO * (self.now() - self._created)
         return abs(self._clock_offset() - self._offset) > allowed

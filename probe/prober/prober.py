@@ -1,6 +1,6 @@
 """Runs one probe: builds the request, exchanges it, evaluates the response."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import SplitResult
@@ -36,8 +36,12 @@ class HttpClient(Protocol):
     def close(self) -> None: ...
 
 
-# Opens the client of one run, with the run's stopwatch and proxy.
-ClientFactory = Callable[[Stopwatch, SplitResult | None], HttpClient]
+class ClientFactory(Protocol):
+    """Opens the client of one run. Without `use_pool` it shares no connection with other runs."""
+
+    def __call__(
+        self, stopwatch: Stopwatch, proxy: SplitResult | None, *, use_pool: bool
+    ) -> HttpClient: ...
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ class Prober:
     def run(self, due: int | None = None) -> Result:
         """Probe once. `due` is the time (monotonic ns) of a scheduled run.
 
+        A run on demand (`due` is None) opens its own connection, also with `connection: reuse`:
+        if it took one from the pool, the next scheduled run would have to connect.
         Every error of the exchange is a failed result. Only bugs in building it are raised.
         """
         started = self._clock.monotonic()
@@ -85,7 +91,7 @@ class Prober:
         # With references instead of their values: the path may contain a secret.
         exchange = _Exchange(redact_config_url(self._probe.url.source))
         try:
-            failure = self._attempt(stopwatch, exchange)
+            failure = self._attempt(stopwatch, exchange, use_pool=due is not None)
         except Exception as error:  # noqa: BLE001  (every error becomes a failed result)
             failure = classify(
                 stopwatch.phase,
@@ -102,11 +108,13 @@ class Prober:
             )
             raise
 
-    def _attempt(self, stopwatch: Stopwatch, exchange: _Exchange) -> Failure | None:
+    def _attempt(
+        self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool
+    ) -> Failure | None:
         """Send the request and evaluate the response. Raises the errors of both."""
         built = self._request_builder.build()
         exchange.redactor = built.redactor
-        client = self._open_client(stopwatch, built.proxy)
+        client = self._open_client(stopwatch, built.proxy, use_pool=use_pool)
         try:
             response = self._follow(client, built.request, stopwatch, exchange)
             exchange.complete_response = response

@@ -1,4 +1,4 @@
-"""Endpoints for orchestrators: health, readiness, reload, pause and resume."""
+"""What orchestrators and preStop hooks ask of the daemon: how it is, and to reload or to pause."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,73 +13,69 @@ from starlette.routing import Route
 
 from probe.errors import ReloadRejected
 
-# After SIGCONT the health check may run before the scheduler's first heartbeat.
 HEARTBEAT_WAIT_SECONDS = 1.0
+"""Seconds that the scheduler gets to show itself: after a SIGCONT this may be asked before it."""
 
-_METHODS = ["POST", "PUT"]  # as in Prometheus
+_METHODS = ["POST", "PUT"]  # as Prometheus takes for its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """The state and the actions of the daemon that the endpoints use."""
+    """The daemon's handles. `enabled` is for those that change something."""
 
     enabled: bool
-    """Whether reload, pause and resume are allowed."""
-    scheduler_alive: Callable[[], bool]
+    ticking: Callable[[], bool]
     reload: Callable[[], str]
-    """Returns what changed, or raises ReloadRejected. May take long; one call at a time."""
+    """Takes its time; says what it changed, or raises Refused. Never at the same time twice."""
     pause: Callable[[], None]
     resume: Callable[[], None]
     paused: Callable[[], bool]
     stopping: Callable[[], bool]
 
-    def not_running_reason(self) -> str | None:
-        """Return why no probes are started at present; None if they are."""
+    def standstill(self) -> str | None:
+        """Why no probe is started at present, for whoever reads the pages."""
         if self.stopping():
-            return "Stopping: no more probes are started."
+            return "Stopping: no probe is started any more."
         if self.paused():
-            return "Paused: no probes are started until POST /-/resume."
-        return None if self.scheduler_alive() else "The scheduler has stopped: no probes run."
+            return "Paused: no probe is started until POST /-/resume."
+        return None if self.ticking() else "The scheduler has stopped ticking: no probe runs."
 
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
-    """Return the routes under `/-/`."""
-    reload_limiter = anyio.CapacityLimiter(1)
+    one_at_a_time = anyio.CapacityLimiter(1)
 
     async def healthy(_: Request) -> Response:
-        """Report whether the scheduler runs. Failing probes do not make the daemon unhealthy."""
-        if not lifecycle.scheduler_alive():
+        """Whether ticks come due; whether they succeed is the model's health, not ours."""
+        if not lifecycle.ticking():
             await anyio.sleep(HEARTBEAT_WAIT_SECONDS)
-        if lifecycle.scheduler_alive():
-            return _text("inference-probe is healthy")
-        message = "the scheduler has stopped: no probes run; restart it, and report its log"
-        return _text(message, HTTPStatus.SERVICE_UNAVAILABLE)
+        if lifecycle.ticking():
+            return _said("inference-probe is healthy")
+        words = "the scheduler has stopped ticking: no probe runs; restart it, and report its log"
+        return _said(words, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def reload() -> Response:
         try:
-            return _text(await anyio.to_thread.run_sync(lifecycle.reload, limiter=reload_limiter))
+            return _said(await anyio.to_thread.run_sync(lifecycle.reload, limiter=one_at_a_time))
         except ReloadRejected as error:
-            return _text(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _said(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def pause() -> Response:
         lifecycle.pause()
-        return _text("paused: no probes are started until POST /-/resume")
+        return _said("paused: no probe is started until POST /-/resume")
 
     async def resume() -> Response:
         lifecycle.resume()
-        return _text("running")
+        return _said("running")
 
-    def guarded(
-        action: Callable[[], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def guarded(act: Callable[[], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             if not lifecycle.enabled:
-                message = "not enabled: run with --web.enable-lifecycle"
-                raise HTTPException(HTTPStatus.FORBIDDEN, message)
-            _reject_browsers(request)
+                words = "not enabled: run with --web.enable-lifecycle"
+                raise HTTPException(HTTPStatus.FORBIDDEN, words)
+            _refuse_browsers(request)
             if lifecycle.stopping():
-                return _text("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
-            return await action()
+                return _said("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
+            return await act()
 
         return handle
 
@@ -87,32 +83,31 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         Route("/-/healthy", healthy),
         Route("/-/ready", _ready),
         *(
-            Route(f"/-/{action.__name__}", guarded(action), methods=_METHODS)
-            for action in (reload, pause, resume)
+            Route(f"/-/{act.__name__}", guarded(act), methods=_METHODS)
+            for act in (reload, pause, resume)
         ),
     ]
 
 
 async def _ready(_: Request) -> Response:
-    """Report readiness: the daemon listens only after it has loaded a valid config.
+    """Whoever can read this has a valid config: the daemon listens only after it is loaded.
 
-    The model's state does not matter, so that a readiness check of a sidecar cannot take a healthy
+    It says nothing of the model, so that a readiness probe on this sidecar cannot take a healthy
     model out of service.
     """
-    return _text("inference-probe is ready")
+    return _said("inference-probe is ready")
 
 
-def _reject_browsers(request: Request) -> None:
-    """Raise HTTPException if a page in a browser caused the request.
+def _refuse_browsers(request: Request) -> None:
+    """No page of ours posts, so whatever a browser posts for a page comes from another site.
 
-    Pages of this daemon send no such requests, so the page belongs to another site. `Origin` may
-    still be this daemon's own: a site can let its name resolve to the daemon's address.
+    Its `Origin` may be our own name all the same: a site can have its name resolve to our address.
     """
-    fetch_site = request.headers.get("sec-fetch-site", "none")
-    if "origin" in request.headers or fetch_site != "none":
-        message = "refused: requested by a page in a browser; use curl -X POST"
-        raise HTTPException(HTTPStatus.FORBIDDEN, message)
+    asked_by = request.headers.get("sec-fetch-site", "none")
+    if "origin" in request.headers or asked_by != "none":
+        words = "refused: asked for by a page in a browser; use curl -X POST"
+        raise HTTPException(HTTPStatus.FORBIDDEN, words)
 
 
-def _text(message: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return PlainTextResponse(f"{message}\n", status)
+def _said(words: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return PlainTextResponse(f"{words}\n", status)

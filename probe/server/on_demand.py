@@ -1,7 +1,7 @@
-"""Probes requested with `/probe`: at most one run per probe and interval.
+"""Probes that somebody asks for: at most one request of their own in each interval.
 
-A request within the interval gets the last result, so that a crawler that finds `/probe` cannot
-cause load or cost on the model.
+A crawler that finds `/probe` must not spend somebody's tokens; asking again within the probe's
+interval gives the last answer again.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from probe.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemandTarget:
-    """A probe that can be requested: how to run it, and its `interval` (seconds)."""
+    """What can be asked for: how to run it and how long (seconds) an answer stands."""
 
     run: Callable[[], Result]
     interval: float
 
 
 class OnDemandProbe:
-    """Runs one target, one run at a time, and caches its last result. Belongs to one event loop."""
+    """Runs targets one at a time each, on threads, and keeps the last answer. One event loop's."""
 
     def __init__(
         self, target: OnDemandTarget, now: Callable[[], float], limiter: anyio.CapacityLimiter
     ) -> None:
-        """`now` is a monotonic clock in seconds. `limiter` is shared by all on-demand probes."""
+        """`now` is a monotonic clock in seconds; `limiter` is shared by all, but by no scrape."""
         self._target = target
         self._now = now
         self._limiter = limiter
-        self._lock = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._last: tuple[float, Result] | None = None
 
-    async def run_or_cached(self) -> tuple[Result, bool]:
-        """Return a result, and whether it is cached.
+    async def ask(self) -> tuple[Result, bool]:
+        """An answer, and whether it is one that was given before.
 
-        A caller that arrives during a run waits for its result instead of starting another run.
+        Who asks while a run is under way waits for its answer and does not start another.
         """
-        async with self._lock:
+        async with self._turn:
             if self._last and self._now() < self._last[0] + self._target.interval:
                 return self._last[1], True
             self._last = await anyio.to_thread.run_sync(
@@ -49,38 +49,38 @@ class OnDemandProbe:
             return self._last[1], False
 
     def _run(self) -> tuple[float, Result]:
-        """Return the start (seconds), which may be long after the request, and the result."""
+        """When it began, which may be long after it was asked for, and what came of it."""
         return self._now(), self._target.run()
 
 
 class OnDemandProbes:
-    """The on-demand probes by name. A target that changes loses its cached result."""
+    """An OnDemand for each target that there is at present. One that is changed begins anew."""
 
     def __init__(
         self,
         targets: Callable[[], Mapping[str, OnDemandTarget]],
         now: Callable[[], float],
-        max_concurrent: int,
+        most: int,
     ) -> None:
-        """`now` is a monotonic clock in seconds; at most `max_concurrent` probes run at a time."""
+        """`now` is a monotonic clock in seconds; no more than `most` run at once."""
         self._targets = targets
         self._now = now
-        self._limiter = anyio.CapacityLimiter(max_concurrent)
-        self._probes: dict[str, tuple[OnDemandTarget, OnDemandProbe]] = {}
+        self._limiter = anyio.CapacityLimiter(most)
+        self._asked: dict[str, tuple[OnDemandTarget, OnDemandProbe]] = {}
 
     def names(self) -> list[str]:
         return list(self._targets())
 
-    def get(self, name: str) -> OnDemandProbe | None:
-        """Return the probe of the current target `name`; None if there is no such target."""
+    def of(self, name: str) -> OnDemandProbe | None:
+        """None where there is no target of that name."""
         targets = self._targets()
-        for removed in self._probes.keys() - targets.keys():
-            del self._probes[removed]
+        for gone in self._asked.keys() - targets.keys():
+            del self._asked[gone]
         target = targets.get(name)
         if target is None:
             return None
-        known_target, probe = self._probes.get(name, (None, None))
-        if probe is None or known_target != target:
-            probe = OnDemandProbe(target, self._now, self._limiter)
-            self._probes[name] = target, probe
-        return probe
+        known, asked = self._asked.get(name, (None, None))
+        if asked is None or known != target:
+            asked = OnDemandProbe(target, self._now, self._limiter)
+            self._asked[name] = target, asked
+        return asked

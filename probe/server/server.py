@@ -13,8 +13,9 @@ from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
 from probe.server.client_protocol import MAX_REQUEST_HEAD_BYTES
 from probe.server.config_watch import WebConfig
-from probe.server.headers import DefaultHeaders, configured_headers
-from probe.server.limits import Limits, RateLimiter
+from probe.server.extra_headers import ExtraHeaders
+from probe.server.limits import Limits
+from probe.server.rate_limiter import RateLimiter
 
 GRACEFUL_STOP_SECONDS = 1
 """For answers that are under way at the end."""
@@ -51,7 +52,7 @@ class Server:
         limits = _guarded(app, web, clock.seconds)
         self._server = _Uvicorn(
             uvicorn.Config(
-                DefaultHeaders(limits, lambda: configured_headers(web)),
+                ExtraHeaders(limits, web),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",

@@ -68,13 +68,13 @@ def clock() -> None:
 
     from probe.http import timed_socket
 
-    stamp_in = timed_socket._stamp_in
+    stamp_in = timed_socket._find_stamp
 
     def stepped(*control: Any) -> int | None:
         stamp = stamp_in(*control)
         return stamp and stamp + next(by for at, by in reversed(steps) if at <= stamp)
 
-    timed_socket._stamp_in = stepped  # type: ignore[assignment]
+    timed_socket._find_stamp = stepped  # type: ignore[assignment]
 
 
 def threads() -> None:

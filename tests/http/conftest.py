@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trustme
 
+from probe.clock import Clock
 from probe.http.pool import ConnectionPool
 from tests.raw_servers import Script, Server
 
@@ -30,7 +31,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def pool() -> Iterator[ConnectionPool]:
-    pool = ConnectionPool()
+    pool = ConnectionPool(Clock())
     yield pool
     pool.close()
 

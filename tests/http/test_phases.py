@@ -9,7 +9,7 @@ from probe.clock import Clock
 from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import make_prober, names, reason, run, usual
+from tests.probing import make_prober, names, reason, run, run_scheduled, usual
 from tests.raw_servers import Peer, always, delayed, http_response, once
 
 DELAY = 0.2
@@ -53,7 +53,7 @@ def test_a_reused_connection_has_no_phase_of_its_making(
     server = serve(always(http_response()), context=authority.context() if tls else None)
     prober = make_prober(server.url(host="localhost"), pool=pool, tls=authority.tls, ip_family="4")
 
-    first, second = prober.run(), prober.run()
+    first, second = run_scheduled(prober), run_scheduled(prober)
 
     assert first.phases.keys() > EXCHANGE
     assert second.phases.keys() == EXCHANGE

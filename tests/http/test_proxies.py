@@ -12,7 +12,7 @@ from probe.http.pool import ConnectionPool
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import detail, make_prober, reason, run
+from tests.probing import detail, make_prober, reason, run, run_scheduled
 from tests.raw_servers import Peer, Server, always, free_port, http_response, never_respond
 
 CREDENTIALS = "Basic " + b64encode(b"ann:s3cret").decode()
@@ -92,7 +92,7 @@ def test_a_tunnel_is_reused(serve: Serve, authority: Authority, pool: Connection
     origin = serve(always(http_response()), context=authority.context())
     prober = make_prober(origin.url(), proxy=proxy.url(), tls=authority.tls, pool=pool)
 
-    assert [reason(prober.run()) for _ in range(3)] == [None] * 3
+    assert [reason(run_scheduled(prober)) for _ in range(3)] == [None] * 3
     assert len(proxy.requests) == 1
     assert len(origin.requests) == 3
 

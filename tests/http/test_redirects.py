@@ -12,7 +12,7 @@ import pytest
 from probe.http.pool import MAX_ORIGINS, ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import detail, make_prober, names, reason, run
+from tests.probing import detail, make_prober, names, reason, run, run_scheduled
 from tests.raw_servers import Peer, Script, Server, free_port, http_response, once
 
 TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
@@ -410,14 +410,17 @@ def test_connections_to_other_hosts_are_not_kept(serve: Serve, pool: ConnectionP
     prober = make_prober(server.url(host="one.test"), redirects=1, pool=pool, getaddrinfo=TWO_HOSTS)
 
     for _ in range(5):
-        assert reason(prober.run()) is None
+        assert reason(run_scheduled(prober)) is None
 
     assert stranger.fall_to(0)
     assert server.connections == 1
 
 
 def test_connections_to_ever_new_ports_are_not_kept(serve: Serve, pool: ConnectionPool) -> None:
-    """On the own host a pool keeps those of a few, the last ones."""
+    """On the configured host the pool keeps those to the last few ports, and to the configured one.
+
+    A redirect target never evicts the configured origin.
+    """
     doors = [Open(http_response()) for _ in range(MAX_ORIGINS + 3)]
     away = iter([serve(door).url("/on") for door in doors])
 
@@ -425,13 +428,15 @@ def test_connections_to_ever_new_ports_are_not_kept(serve: Serve, pool: Connecti
         while peer.request():
             peer.send(moved(next(away)))
 
-    prober = make_prober(serve(script).url(), redirects=1, pool=pool)
+    server = serve(script)
+    prober = make_prober(server.url(), redirects=1, pool=pool)
 
     for _ in doors:
-        assert reason(prober.run()) is None
+        assert reason(run_scheduled(prober)) is None
 
     assert all(door.fall_to(0) for door in doors[:-MAX_ORIGINS])
     assert doors[-1].now == 1
+    assert server.connections == 1
 
 
 def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: ConnectionPool) -> None:
@@ -447,7 +452,7 @@ def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: Connection
     prober = make_prober(server.url(), redirects=1, pool=pool)
 
     for _ in range(5):
-        assert reason(prober.run()) is None
+        assert reason(run_scheduled(prober)) is None
 
     assert server.connections == 1
 
@@ -458,7 +463,7 @@ def test_redirects_on_a_reused_connection(serve: Serve, pool: ConnectionPool) ->
     prober = make_prober(server.url(), redirects=1, pool=pool)
 
     for _ in range(3):
-        assert reason(prober.run()) is None
+        assert reason(run_scheduled(prober)) is None
 
     assert server.connections == 1
     assert len(server.requests) == 6

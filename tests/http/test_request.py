@@ -17,7 +17,7 @@ from probe.http.pool import ConnectionPool
 from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, names, read_probe, reason, run
+from tests.probing import detail, make_prober, names, read_probe, reason, run, run_scheduled
 from tests.raw_servers import Peer, Received, always, http_response
 
 
@@ -212,8 +212,8 @@ def test_a_reset_on_a_reused_connection_is_not_tried_again(
     server = serve(script)
     prober = make_prober(server.url(), pool=pool, json={})
 
-    assert reason(prober.run()) is None
-    assert reason(prober.run()) is Reason.RESET
+    assert reason(run_scheduled(prober)) is None
+    assert reason(run_scheduled(prober)) is Reason.RESET
     assert len(server.requests) == 2
 
 
@@ -280,7 +280,7 @@ class Adapter(requests.adapters.HTTPAdapter):
 def with_requests(url: str, **keys: Any) -> Prober:
     secrets = Secrets({}, Path())
     probe = read_probe(url, secrets, Path(), keys)
-    return Prober(probe, secrets, lambda *_: Adapter(), Clock())
+    return Prober(probe, secrets, lambda *_, **__: Adapter(), Clock())
 
 
 @responses.activate

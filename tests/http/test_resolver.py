@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from probe.clock import Clock
-from probe.http.resolver import MAX_LOOKUPS, Resolver
+from probe.http.resolver import MAX_LOOKUPS, MAX_LOOKUPS_PER_HOST, Resolver
 from probe.http.timing import Stopwatch
 from probe.result import Phase, Reason, Result
 from probe.threads import Task, ThreadCache
@@ -23,16 +23,16 @@ LOOPBACK = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class NameServer:
-    """Answers when it is told to, and remembers who was asked for."""
+    """Responds when `open` is set, and remembers the names that were looked up."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.names: list[str] = []
         self.open = threading.Event()
 
     def __call__(self, host: str, *rest: Any) -> list[tuple[Any, ...]]:
         if rest[-1] & socket.AI_NUMERICHOST:
             return list(socket.getaddrinfo(host, *rest))
-        self.asked.append(host)
+        self.names.append(host)
         self.open.wait(30)
         if host.startswith("no"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -51,139 +51,161 @@ def resolver(server: NameServer) -> Resolver:
     return Resolver(ThreadCache("resolver"), Clock(), server)
 
 
-def watch(timeout: float = 5.0) -> Stopwatch:
+def new_stopwatch(timeout: float = 5.0) -> Stopwatch:
     return Stopwatch(Clock(), timeout)
 
 
-def ask(resolver: Resolver, host: str, timeout: float = 5.0) -> object:
-    """Addresses, or the exception."""
+def resolve(resolver: Resolver, host: str, timeout: float = 5.0) -> object:
+    """Return the addresses, or the exception."""
     try:
-        return resolver.resolve(host, 80, socket.AF_UNSPEC, watch(timeout))
-    except Exception as error:  # noqa: BLE001  (it is what the test is about)
+        return resolver.resolve(host, 80, socket.AF_UNSPEC, new_stopwatch(timeout))
+    except Exception as error:  # noqa: BLE001  (the tests are about it)
         return error
 
 
-def ask_all(resolver: Resolver, hosts: list[str], server: NameServer) -> list[object]:
-    """All of them at the same time; the server answers when all are waiting."""
-    answers: list[object] = []
+def resolve_all(resolver: Resolver, hosts: list[str], server: NameServer) -> list[object]:
+    """Resolve all hosts at the same time; the server responds when all runs are waiting."""
+    outcomes: list[object] = []
     threads = [
-        threading.Thread(target=lambda host=host: answers.append(ask(resolver, host)))
+        threading.Thread(target=lambda host=host: outcomes.append(resolve(resolver, host)))
         for host in hosts
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    time.sleep(0.1)
     server.open.set()
     for thread in threads:
         thread.join()
-    return answers
+    return outcomes
 
 
-def test_a_host_has_one_lookup_at_a_time(resolver: Resolver, server: NameServer) -> None:
-    """All who ask meanwhile get its answer."""
-    answers = ask_all(resolver, ["model.test"] * 8, server)
+def test_lookups_of_a_host_are_limited(resolver: Resolver, server: NameServer) -> None:
+    """The runs that wait for another lookup of the host share one."""
+    outcomes = resolve_all(resolver, ["model.test"] * 8, server)
 
-    assert server.asked == ["model.test"]
-    assert len(answers) == 8
-    for answer in answers:
-        assert isinstance(answer, tuple)
-        assert [address.host for address in answer] == ["127.0.0.1"]
-
-
-def test_its_failure_is_shared_too(resolver: Resolver, server: NameServer) -> None:
-    """Each gets an exception of its own: threads that share one mix up its traceback."""
-    answers = ask_all(resolver, ["no.test"] * 3, server)
-
-    assert all(isinstance(answer, socket.gaierror) for answer in answers)
-    assert len({id(answer) for answer in answers}) == 3
-    assert server.asked == ["no.test"]
+    assert server.names == ["model.test"] * (MAX_LOOKUPS_PER_HOST + 1)
+    assert len(outcomes) == 8
+    for outcome in outcomes:
+        assert isinstance(outcome, tuple)
+        assert [address.host for address in outcome] == ["127.0.0.1"]
 
 
-def test_nothing_is_remembered(resolver: Resolver, server: NameServer) -> None:
-    """The next probe looks up anew: a cache would hide what a client feels."""
+def test_runs_that_share_a_failure_raise_a_copy(resolver: Resolver, server: NameServer) -> None:
+    """Threads that raise the same exception object would mix up its traceback."""
+    outcomes = resolve_all(resolver, ["no.test"] * 5, server)
+
+    assert all(isinstance(outcome, socket.gaierror) for outcome in outcomes)
+    assert len({id(outcome) for outcome in outcomes}) == 5
+    assert server.names == ["no.test"] * (MAX_LOOKUPS_PER_HOST + 1)
+
+
+def test_addresses_are_not_cached(resolver: Resolver, server: NameServer) -> None:
+    """The next run looks up the name again: a cache would hide a slow name server."""
     server.open.set()
 
-    ask(resolver, "model.test")
-    ask(resolver, "model.test")
+    resolve(resolver, "model.test")
+    resolve(resolver, "model.test")
 
-    assert server.asked == ["model.test"] * 2
+    assert server.names == ["model.test"] * 2
 
 
-def test_a_host_that_hangs_does_not_stop_others(resolver: Resolver, server: NameServer) -> None:
-    """Nor collects threads: the next who asks waits for the same lookup."""
-    hanging = [ask(resolver, "model.test", timeout=0.05) for _ in range(5)]
+def test_a_host_that_hangs_does_not_block_others(resolver: Resolver, server: NameServer) -> None:
+    """It does not collect threads either: its next runs wait for the lookups that hang."""
+    outcomes = [resolve(resolver, "model.test", timeout=0.05) for _ in range(5)]
 
-    assert all(isinstance(answer, TimeoutError) for answer in hanging)
-    assert server.asked == ["model.test"]
+    assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
+    assert server.names == ["model.test"] * MAX_LOOKUPS_PER_HOST
     server.open.set()
-    assert isinstance(ask(resolver, "other.test"), tuple)
+    assert isinstance(resolve(resolver, "other.test"), tuple)
 
 
-def test_whoever_joins_late_has_waited_less(resolver: Resolver, server: NameServer) -> None:
-    """The phase `dns` of a joiner begins when it joined."""
-    first, second = watch(), watch()
-    threads = [
-        threading.Thread(target=resolver.resolve, args=("model.test", 80, socket.AF_UNSPEC, one))
-        for one in (first, second)
-    ]
-    began = []
-    for thread in threads:
-        began.append(time.monotonic())
-        thread.start()
-        time.sleep(0.2)
-    ended = time.monotonic()
-    server.open.set()
+class SlowNameServer(NameServer):
+    """Responds after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.open.set()
+
+    def __call__(self, host: str, *rest: Any) -> list[tuple[Any, ...]]:
+        if not rest[-1] & socket.AI_NUMERICHOST:
+            time.sleep(self.seconds)
+        return super().__call__(host, *rest)
+
+
+@pytest.mark.parametrize("runs", [2, 4], ids=["below the limit", "above the limit"])
+def test_dns_is_the_whole_lookup(runs: int) -> None:
+    """A run that starts during the lookup of another run measures a whole lookup, too.
+
+    If it only waited for the end of that lookup, it would report a fraction of the time that a
+    client needs. Above the limit of lookups, waiting for one to start is not counted.
+    """
+    seconds = 0.2
+    resolver = Resolver(ThreadCache("resolver"), Clock(), SlowNameServer(seconds))
+    stopwatches = []
+    threads = []
+    for _ in range(runs):
+        stopwatches.append(new_stopwatch())
+        arguments = ("model.test", 80, socket.AF_UNSPEC, stopwatches[-1])
+        threads.append(threading.Thread(target=resolver.resolve, args=arguments))
+        threads[-1].start()
+        time.sleep(seconds / (runs + 1))
     for thread in threads:
         thread.join()
 
-    for one, since in zip((first, second), began, strict=True):
-        assert one.times().total()[Phase.DNS] == pytest.approx(ended - since, abs=0.05)
+    for stopwatch in stopwatches:
+        stopwatch.start_phase(Phase.CONNECT, at=stopwatch.timestamp(time.time_ns()))
+        times = stopwatch.times()
+        assert times.clock == "kernel"
+        assert times.total()[Phase.DNS] == pytest.approx(seconds, abs=0.05)
 
 
-def test_what_is_ours_is_no_part_of_a_lookup() -> None:
-    """Neither the wait for its turn nor waking up when it is done: they are taken out, and told."""
+def test_waiting_for_a_thread_is_not_part_of_a_lookup() -> None:
+    """Neither before the lookup starts nor after it has ended: both are in the correction."""
     time = FakeTime()
 
-    class Slow(ThreadCache):
+    class SlowThreads(ThreadCache):
         def submit(self, task: Task) -> None:
             time.advance(0.5)
             task()
             time.advance(0.25)
 
-    def getaddrinfo(*asked: Any) -> list[tuple[Any, ...]]:
-        if asked[-1] & socket.AI_NUMERICHOST:
+    def getaddrinfo(*arguments: Any) -> list[tuple[Any, ...]]:
+        if arguments[-1] & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "a name")
         time.advance(0.125)
         return list(LOOPBACK)
 
     stopwatch = Stopwatch(time.clock(), 5)
-    resolver = Resolver(Slow("resolver"), time.clock(), getaddrinfo)
+    resolver = Resolver(SlowThreads("resolver"), time.clock(), getaddrinfo)
 
     resolver.resolve("model.test", 80, socket.AF_UNSPEC, stopwatch)
-    stopwatch.start_phase(
-        Phase.CONNECT, at=stopwatch.timestamp(time.wall)
-    )  # the kernel's stamps count
+    stopwatch.start_phase(Phase.CONNECT, at=stopwatch.timestamp(time.wall))  # with kernel stamps
 
     assert stopwatch.times().total() == {Phase.DNS: 0.125, Phase.CONNECT: 0}
     assert stopwatch.times().correction == 0.75
 
 
-def test_lookups_that_hang_are_limited_in_number(resolver: Resolver, server: NameServer) -> None:
-    """One more than the limit has to wait; when the others have ended, it has its turn."""
+def fill(resolver: Resolver) -> None:
+    """Start as many lookups that hang as may run at the same time."""
     for number in range(MAX_LOOKUPS):
-        assert isinstance(ask(resolver, f"model-{number}.test", timeout=0.01), TimeoutError)
+        assert isinstance(resolve(resolver, f"m{number}.test", timeout=0.003), TimeoutError)
 
-    assert isinstance(ask(resolver, "one-more.test", timeout=0.2), TimeoutError)
-    assert len(server.asked) == MAX_LOOKUPS
+
+def test_lookups_are_limited_in_total(resolver: Resolver, server: NameServer) -> None:
+    """One more has to wait, and starts when another has ended."""
+    fill(resolver)
+
+    assert isinstance(resolve(resolver, "one-more.test", timeout=0.1), TimeoutError)
+    assert len(server.names) == MAX_LOOKUPS
 
     server.open.set()
-    assert isinstance(ask(resolver, "one-more.test"), tuple)
+    assert isinstance(resolve(resolver, "one-more.test"), tuple)
 
 
-def test_a_turn_that_never_comes_is_dns(resolver: Resolver) -> None:
-    """Where names hang because DNS is dead, one that waits for its turn has the same reason."""
-    for number in range(MAX_LOOKUPS):
-        ask(resolver, f"model-{number}.test", timeout=0.01)
+def test_a_lookup_that_cannot_start_before_the_deadline_is_dns(resolver: Resolver) -> None:
+    """Lookups that hang are what keeps it from starting: the reason is the same as theirs."""
+    fill(resolver)
 
     result = make_prober("http://one-more.test/", resolver=resolver, timeout="200ms").run()
 
@@ -191,12 +213,22 @@ def test_a_turn_that_never_comes_is_dns(resolver: Resolver) -> None:
     assert result.phases[Phase.DNS] == pytest.approx(0.2, abs=0.05)
 
 
-def test_a_lookup_that_breaks_is_over() -> None:
-    """An exception that nobody foresaw does not leave its host hanging for ever."""
+def test_all_waiting_lookups_get_a_turn(resolver: Resolver, server: NameServer) -> None:
+    """Of different hosts, and of one host several times, above both limits."""
+    hosts = [f"m{number}.test" for number in range(MAX_LOOKUPS)]
+
+    outcomes = resolve_all(resolver, [*hosts, *hosts[:8] * 3, "one-more.test"], server)
+
+    assert all(isinstance(outcome, tuple) for outcome in outcomes)
+    assert len(outcomes) == MAX_LOOKUPS + 25
+
+
+def test_an_unexpected_error_ends_a_lookup() -> None:
+    """Later runs of the host do not wait for it."""
     broken = [True]
 
-    def getaddrinfo(*asked: Any) -> list[tuple[Any, ...]]:
-        if asked[-1] & socket.AI_NUMERICHOST:
+    def getaddrinfo(*arguments: Any) -> list[tuple[Any, ...]]:
+        if arguments[-1] & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "a name")
         if broken:
             raise MemoryError("no memory")
@@ -204,42 +236,62 @@ def test_a_lookup_that_breaks_is_over() -> None:
 
     resolver = Resolver(ThreadCache("resolver"), Clock(), getaddrinfo)
 
-    assert isinstance(ask(resolver, "model.test"), MemoryError)
+    assert isinstance(resolve(resolver, "model.test"), MemoryError)
     broken.clear()
-    assert isinstance(ask(resolver, "model.test"), tuple)
+    assert isinstance(resolve(resolver, "model.test"), tuple)
+
+
+def test_without_threads_no_lookup_waits(server: NameServer) -> None:
+    """A lookup for which no thread can be started fails at once; later ones start again."""
+    full = [True]
+
+    class Threads(ThreadCache):
+        def submit(self, task: Task) -> None:
+            if full:
+                raise RuntimeError("can't start new thread")
+            super().submit(task)
+
+    resolver = Resolver(Threads("resolver"), Clock(), server)
+    server.open.set()
+
+    for _ in range(MAX_LOOKUPS_PER_HOST + 1):
+        assert isinstance(resolve(resolver, "model.test"), RuntimeError)
+    full.clear()
+    assert isinstance(resolve(resolver, "model.test"), tuple)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%1"])
 def test_an_address_is_not_looked_up(resolver: Resolver, server: NameServer, host: str) -> None:
     """It has no phase `dns` and needs no thread."""
-    stopwatch = watch()
+    stopwatch = new_stopwatch()
 
     (address,) = resolver.resolve(host, 80, socket.AF_UNSPEC, stopwatch)
 
     assert address.host.partition("%")[0] == host.partition("%")[0]
-    assert server.asked == []
+    assert server.names == []
     assert stopwatch.times().total() == {}
 
 
-def test_probes_of_one_host_share_a_lookup(resolver: Resolver, server: NameServer) -> None:
-    """Through the whole prober: three probes, one question."""
-    probers = [make_prober(f"http://model.test:{n}/", resolver=resolver) for n in (1, 1, 1)]
+def test_probes_of_one_host_share_the_limit(resolver: Resolver, server: NameServer) -> None:
+    """The host and port of different probes are the same host and port."""
+    probers = [make_prober("http://model.test:1/", resolver=resolver) for _ in range(5)]
     results: list[Result] = []
     threads = [
-        threading.Thread(target=lambda one=one: results.append(one.run())) for one in probers
+        threading.Thread(target=lambda prober=prober: results.append(prober.run()))
+        for prober in probers
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    time.sleep(0.1)
     server.open.set()
     for thread in threads:
         thread.join()
 
-    assert [reason(result) for result in results] == [Reason.REFUSED] * 3
-    assert server.asked == ["model.test"]
+    assert [reason(result) for result in results] == [Reason.REFUSED] * 5
+    assert server.names == ["model.test"] * (MAX_LOOKUPS_PER_HOST + 1)
 
 
-HANGS = """
+HANGING_LOOKUP = """
 import socket, threading, time
 from tests.probing import make_prober
 def hang(host, *rest):
@@ -251,11 +303,11 @@ print(make_prober("http://model.test/", getaddrinfo=hang, timeout="100ms").run()
 
 
 def test_a_lookup_that_hangs_does_not_keep_the_process_alive() -> None:
-    """A daemon that is told to stop stops."""
-    began = time.monotonic()
+    """The interpreter exits although a thread is in `getaddrinfo`."""
+    started = time.monotonic()
 
     done = subprocess.run(
-        [sys.executable, "-c", HANGS],
+        [sys.executable, "-c", HANGING_LOOKUP],
         capture_output=True,
         text=True,
         timeout=30,
@@ -264,4 +316,4 @@ def test_a_lookup_that_hangs_does_not_keep_the_process_alive() -> None:
     )
 
     assert done.stdout.strip() == "dns"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - started < 20

@@ -8,7 +8,7 @@ import pytest
 from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, reason, run, usual
+from tests.probing import detail, make_prober, reason, run, run_scheduled, usual
 from tests.raw_servers import Peer, Script, always, http_response, never_respond, once
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -203,7 +203,7 @@ def test_chunks_win_over_a_length(serve: Serve, pool: ConnectionPool) -> None:
     server = serve(always(reply))
     prober = make_prober(server.url(), pool=pool, expect={"body_matches": "^ok$"})
 
-    assert [reason(prober.run()) for _ in range(2)] == [None, None]
+    assert [reason(run_scheduled(prober)) for _ in range(2)] == [None, None]
     assert server.connections == 1
 
 
