@@ -1,8 +1,8 @@
-# inference-probe as an image: no compiler, no shell script, no root.
+# Image of inference-probe, without compiler and shell scripts, for a non-root user.
 #   docker build -t inference-probe .
 #   docker run --rm --read-only -p 10115:10115 -v ./probe.yml:/etc/inference-probe/probe.yml inference-probe
-# All that is installed is named in the lock files with its hash, for every architecture; CONTRIBUTING.md
-# says how they are made. For the same base as well: --build-arg PYTHON=python:3.13-slim@sha256:...
+# The lock files pin all packages with hashes, for every architecture; CONTRIBUTING.md explains how to
+# update them. To pin the base image as well: --build-arg PYTHON=python:3.13-slim@sha256:...
 ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
@@ -10,7 +10,8 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
-# pip stays outside: it is of no use in the image. Wheels only, so no architecture needs a compiler.
+# The virtual environments have no pip, which the image does not need. Only wheels are installed, so no
+# architecture needs a compiler.
 RUN python3 -m venv --without-pip /opt/inference-probe \
  && python3 -m venv --without-pip /opt/build
 COPY requirements.lock requirements-build.lock ./
@@ -24,7 +25,7 @@ COPY rules rules
 COPY probe probe
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
  && python3 -m pip --python /opt/inference-probe/bin/python install --no-index --no-deps /dist/*.whl
-# Compiled now, since nothing can be written later.
+# Compile here, because the file system is read-only at run time.
 RUN /opt/inference-probe/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/inference-probe/lib
 
 FROM ${PYTHON}

@@ -1,45 +1,122 @@
-"""A result as JSON: the same in `once`, `/probe` and wherever else one is shown."""
+"""Results for output: as JSON, and as the spans of a waterfall.
 
-from collections.abc import Mapping
+The JSON fields are a contract with users, see docs/api.md.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.result import RedirectHop, Result
+from probe.result import Component, Phase, RedirectHop, Result
+
+# Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
+# only for authenticated users.
+_NOT_IN_JSON = {"server_ignored", "merged_reads", "excerpt", "final_hop"}
+_JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}
 
 
 def result_json(result: Result) -> dict[str, Any]:
-    """The fields are a contract with users, docs/api.md; times are seconds, instants RFC 3339."""
+    """Return the JSON of a result: times in seconds, timestamps in RFC 3339."""
     failure = result.failure
-    return {
+    document = {
         "probe": result.probe,
         "success": failure is None,
         "reason": failure.reason if failure else None,
         "detail": failure.detail if failure else None,
         "status": result.status,
         "latency_seconds": rounded(result.latency),
-        "phases": _rounded_all(result.phases),
-        "server": _rounded_all(result.server),
-        "hops": list(map(hop_json, result.hops)),
-        "due": rfc3339(result.due) if result.due else None,
-        "started": rfc3339(result.started),
-        "clock": result.clock,
-        "correction_seconds": rounded(result.correction),
-        "bytes": result.size,
-        "certificate_not_after": (
-            None if result.certificate_not_after is None else rfc3339(result.certificate_not_after)
-        ),
     }
+    for field in dataclasses.fields(result):
+        if field.name not in _NOT_IN_JSON | {"failure"}:
+            document[_JSON_NAMES.get(field.name, field.name)] = to_json(getattr(result, field.name))
+    if result.certificate_not_after is not None:
+        document["certificate_not_after"] = rfc3339(result.certificate_not_after)
+    return document
 
 
-def hop_json(one: RedirectHop) -> dict[str, Any]:
-    """One request of a chain of redirects."""
-    return {"url": one.url, "status": one.status, "phases": _rounded_all(one.phases)}
+def to_json(value: Any) -> Any:
+    """Return the JSON value of a field of Result or RedirectHop."""
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, RedirectHop):
+        fields = dataclasses.fields(value)
+        return {field.name: to_json(getattr(value, field.name)) for field in fields}
+    return value
 
 
 def rounded(number: float) -> float:
-    """Without the noise of sums: 0.15622784099999998 was measured as 0.156227841."""
+    """Round to nanoseconds: a sum such as 0.15622784099999998 was measured as 0.156227841."""
     return round(number, 9)
 
 
-def _rounded_all(seconds: Mapping[Any, float]) -> dict[str, float]:
-    return {str(key): rounded(one) for key, one in seconds.items()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A phase of a request, or a part of `wait` that the server reports (seconds).
+
+    `start` is relative to the start of the first request.
+    """
+
+    name: str
+    start: float
+    seconds: float
+    reported_by_server: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSpans:
+    """The spans of one request; `hop` is None if there were no redirects."""
+
+    hop: RedirectHop | None
+    spans: tuple[Span, ...]
+
+
+def request_spans(result: Result) -> list[RequestSpans]:
+    """Return the spans of each request of a result, in order: one, or the redirect chain."""
+    if not result.final_hop:
+        spans = _spans(result.phases, 0.0, result.server)
+        return [RequestSpans(hop=None, spans=tuple(spans))]
+    requests: list[RequestSpans] = []
+    start = 0.0
+    for hop in (*result.hops, result.final_hop):
+        server = result.server if hop is result.final_hop else {}
+        requests.append(RequestSpans(hop=hop, spans=tuple(_spans(hop.phases, start, server))))
+        start += sum(hop.phases.values())
+    return requests
+
+
+def _spans(
+    phases: Mapping[Phase, float], start: float, server: Mapping[Component, float]
+) -> Iterator[Span]:
+    for phase in Phase:
+        if phase in phases:
+            yield Span(name=phase, start=start, seconds=phases[phase])
+            if phase is Phase.WAIT:
+                yield from _server_spans(server, start)
+            start += phases[phase]
+
+
+def _server_spans(server: Mapping[Component, float], wait_start: float) -> Iterator[Span]:
+    """Yield the server's times one after another, from the start of `wait`.
+
+    The server does not report when they were.
+    """
+    start = wait_start
+    for component in Component:
+        if component in server:
+            seconds = server[component]
+            yield Span(
+                name=component,
+                start=wait_start if component is Component.TOTAL else start,
+                seconds=seconds,
+                reported_by_server=True,
+            )
+            start += seconds

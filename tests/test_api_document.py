@@ -11,7 +11,7 @@ import pytest
 
 from probe.result import Component, Phase, RedirectHop, Result
 from probe.serialization import result_json
-from probe.server.api import all_probes, one_probe
+from probe.server.api import all_probes_json, one_probe_json
 from tests.builders import result_of
 from tests.docs.markdown import blocks, tables
 from tests.server.page_fixtures import FAST, Site, answer, refusal, site_of
@@ -93,8 +93,8 @@ def test_every_field_is_described(site: Site) -> None:
     kept = site.history.snapshot("model")
     assert kept
     made = (
-        all_probes([kept], "Paused."),
-        one_probe(kept, "Paused.", excerpts=True),
+        all_probes_json([kept], "Paused."),
+        one_probe_json(kept, "Paused.", excerpts=True),
         site.get("/probe?name=model").json(),
         [result_json(rich())],
     )

@@ -1,10 +1,11 @@
 """Render results as text: the phases of each request as bars on one time axis."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from probe.result import Component, Phase, RedirectHop, Result
+from probe.result import Result
+from probe.serialization import request_spans
 
 # Width of the bar of a whole probe.
 BAR_WIDTH_CHARS = 40
@@ -68,37 +69,17 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
 
 
 def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
-    """Yield the bars of the request, or of each request in a chain of redirects below its URL."""
-    if not result.final_hop:
-        yield from _bars(result.phases, 0.0, scale, result.server)
-        return
-    begin = 0.0
-    for hop in result.hops:
-        yield _hop_title(hop)
-        yield from _bars(hop.phases, begin, scale, {})
-        begin += sum(hop.phases.values())
-    yield _hop_title(result.final_hop)
-    yield from _bars(result.final_hop.phases, begin, scale, result.server)
-
-
-def _hop_title(hop: RedirectHop) -> str:
-    return f"    {hop.url}: {f'status {hop.status}' if hop.status else 'no response'}"
-
-
-def _bars(
-    phases: Mapping[Phase, float], begin: float, scale: _Scale, server: Mapping[Component, float]
-) -> Iterator[str]:
-    """Yield a line for each phase, and below `wait` one for each time that the server reports."""
-    for phase in Phase:
-        if phase not in phases:
-            continue
-        seconds = phases[phase]
-        yield f"{_row(phase, seconds)}  {scale.bar(begin, seconds)}".rstrip()
-        begin += seconds
-        if phase is Phase.WAIT:
-            for component in Component:
-                if component in server:
-                    yield _row(f"  {component}", server[component])
+    """Yield the lines of each request, below its URL if there were redirects."""
+    for request in request_spans(result):
+        if request.hop:
+            status = f"status {request.hop.status}" if request.hop.status else "no response"
+            yield f"    {request.hop.url}: {status}"
+        for span in request.spans:
+            if span.reported_by_server:  # a part of `wait`
+                yield _row(f"  {span.name}", span.seconds)
+            else:
+                bar = scale.bar(span.start, span.seconds)
+                yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
 
 
 def _row(name: str, seconds: float) -> str:

@@ -91,7 +91,7 @@ class Daemon:
     def _lifecycle(self, enabled: bool) -> Lifecycle:
         return Lifecycle(
             enabled=enabled,
-            ticking=lambda: self._scheduler.alive,
+            scheduler_alive=lambda: self._scheduler.alive,
             reload=self.reload,
             pause=self._run_state.pause,
             resume=self._run_state.resume,

@@ -89,7 +89,10 @@ def negotiate_content_type(accept: str) -> str:
 
 def _is_1_0_or_later(version: str) -> bool:
     parts = version.split(".")
-    return all(part.isdecimal() for part in parts) and tuple(map(int, parts)) >= (1, 0, 0)
+    # `int` raises ValueError for thousands of digits.
+    return all(part.isdecimal() and len(part) < 10 for part in parts) and tuple(
+        map(int, parts)
+    ) >= (1, 0, 0)
 
 
 def render(accept: str, sources: Iterable[MetricSource], others: Collector) -> tuple[bytes, str]:

@@ -47,7 +47,7 @@ class Acceptor:
         self._listener = listener
         self._config = config
         self._clients: dict[ClientProtocol, asyncio.Task[None]] = {}
-        self._greeting: dict[ClientProtocol, asyncio.Task[None]] = {}
+        self._handshakes: dict[ClientProtocol, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Until it is cancelled."""
@@ -55,7 +55,7 @@ class Acceptor:
         loop, stuck = asyncio.get_running_loop(), False
         self._listener.setblocking(False)
         while True:
-            await self._room()
+            await self._wait_for_capacity()
             try:
                 accepted, _ = await loop.sock_accept(self._listener)
             except ConnectionError:
@@ -64,16 +64,16 @@ class Acceptor:
                 if not stuck:
                     logger.error("cannot accept connections: %s", error.strerror)
                 stuck = True
-                self._show_one_out()
+                self._evict_idle()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             stuck = False
             self._let_in(accepted)
             await asyncio.sleep(0)  # a crowd at the door must not keep those inside waiting
 
-    async def _room(self) -> None:
+    async def _wait_for_capacity(self) -> None:
         """There is always a place for the next one; it waits only while all others wait for us."""
-        while len(self._clients) >= MAX_CONNECTIONS and not self._show_one_out():
+        while len(self._clients) >= MAX_CONNECTIONS and not self._evict_idle():
             await asyncio.sleep(RETRY_SECONDS)
 
     def _let_in(self, accepted: socket.socket) -> None:
@@ -82,7 +82,7 @@ class Acceptor:
         client = ClientProtocol(self._server.config, self._server.server_state, allowed)
         self._clients[client] = asyncio.create_task(self._attend(client, accepted))
 
-    def _show_one_out(self) -> bool:
+    def _evict_idle(self) -> bool:
         """False where all of them wait for us."""
         waiting = [client for client in self._clients if client.waits]
         if not waiting:
@@ -97,7 +97,7 @@ class Acceptor:
             if tls and not await _speaks_tls(accepted):
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms an answer
-            await self._greet(client, accepted, tls)
+            await self._handshake(client, accepted, tls)
             await client.lost.wait()
         except OSError as error:
             logger.debug("a client did not come in: %s", error)
@@ -107,14 +107,14 @@ class Acceptor:
             if client.transport:
                 client.transport.abort()
 
-    async def _greet(
+    async def _handshake(
         self, client: ClientProtocol, accepted: socket.socket, tls: ssl.SSLContext | None
     ) -> None:
         """With TLS this is the handshake; of too many the one that began first is given up."""
-        if len(self._greeting) >= MAX_HANDSHAKES:
-            first = next(iter(self._greeting))
-            self._greeting.pop(first).cancel()
-        self._greeting[client] = self._clients[client]
+        if len(self._handshakes) >= MAX_HANDSHAKES:
+            first = next(iter(self._handshakes))
+            self._handshakes.pop(first).cancel()
+        self._handshakes[client] = self._clients[client]
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: client,
@@ -124,7 +124,7 @@ class Acceptor:
                 ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls else None,
             )
         finally:
-            self._greeting.pop(client, None)
+            self._handshakes.pop(client, None)
 
 
 def _small_buffers() -> None:

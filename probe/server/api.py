@@ -1,4 +1,7 @@
-"""The pages as JSON. The fields are a contract with users, docs/api.md; times are seconds."""
+"""The JSON API under `/api/v1/`: the data of the pages.
+
+The fields are a contract with users, see docs/api.md. Times are in seconds.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,30 +11,37 @@ from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
 from probe.metrics.recorder import shown_url
 from probe.result import Result
-from probe.serialization import hop_json, result_json, rounded
-from probe.server.summary import Summary, detail, summarise
+from probe.serialization import result_json, rounded, to_json
+from probe.server.pages import ProbeSummary, read_details, summarise
 
 
-def all_probes(everything: Iterable[ProbeHistory], standstill: str | None) -> dict[str, Any]:
-    """`standstill` says why no probe is started at present; null as long as they are."""
-    return {"standstill": standstill, "probes": [_summary(summarise(kept)) for kept in everything]}
-
-
-def one_probe(kept: ProbeHistory, standstill: str | None, *, excerpts: bool) -> dict[str, Any]:
-    """What is kept of a probe; with the excerpts of answers only for who may see them."""
-    told = detail(kept)
+def all_probes_json(
+    histories: Iterable[ProbeHistory], not_running_reason: str | None
+) -> dict[str, Any]:
+    """Return the document of all probes; `not_running_reason` is None while probes run."""
     return {
-        "standstill": standstill,
-        **_summary(told.summary),
-        "phases": {phase: _quantiles(times) for phase, times in told.phases.items()},
-        "recent": list(map(_result, reversed(told.recent))),
-        "slowest": list(map(_result, told.slowest)),
-        "failures": [_failure(result, excerpts=excerpts) for result in told.failures],
+        "standstill": not_running_reason,
+        "probes": [_summary_json(summarise(history)) for history in histories],
     }
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
-    probe = summary.kept.probe
+def one_probe_json(
+    history: ProbeHistory, not_running_reason: str | None, *, excerpts: bool
+) -> dict[str, Any]:
+    """Return the document of one probe, with excerpts of responses if `excerpts`."""
+    details = read_details(history)
+    return {
+        "standstill": not_running_reason,
+        **_summary_json(details.summary),
+        "phases": {phase: _quantiles_json(times) for phase, times in details.phases.items()},
+        "recent": [_result_json(result) for result in reversed(details.recent)],
+        "slowest": [_result_json(result) for result in details.slowest],
+        "failures": [_failure_json(result, excerpts=excerpts) for result in details.failures],
+    }
+
+
+def _summary_json(summary: ProbeSummary) -> dict[str, Any]:
+    probe = summary.history.probe
     last = summary.last
     return {
         "probe": probe.name,
@@ -45,46 +55,43 @@ def _summary(summary: Summary) -> dict[str, Any]:
             "latency_seconds": rounded(last.latency),
             "reason": last.reason,
         },
-        "objectives": list(map(_standing, summary.standings)),
+        "objectives": [_objective_json(status) for status in summary.objectives],
         "successes": summary.successes,
-        "latency_seconds": _quantiles(summary.quantiles),
+        "latency_seconds": _quantiles_json(summary.quantiles),
     }
 
 
-def _standing(standing: ObjectiveStatus) -> dict[str, Any]:
-    objective = standing.objective
-    left = standing.budget_left
+def _objective_json(status: ObjectiveStatus) -> dict[str, Any]:
+    objective = status.objective
+    budget_left = status.budget_left
     return {
         "name": objective.name,
         "target": objective.target,
         "latency_seconds": objective.latency,
         "windows": {
-            window: {"good": count.good, "bad": count.bad, "met": standing.met(window)}
-            for window, count in standing.counts.items()
+            window: {"good": count.good, "bad": count.bad, "met": status.met(window)}
+            for window, count in status.counts.items()
         },
-        "budget_left": None if left is None else rounded(left),
-        "covered_seconds": round(standing.covered_seconds, 3),
+        "budget_left": None if budget_left is None else rounded(budget_left),
+        "covered_seconds": round(status.covered_seconds, 3),
     }
 
 
-def _quantiles(seconds: Mapping[float, float]) -> dict[str, float]:
+def _quantiles_json(seconds: Mapping[float, float]) -> dict[str, float]:
     return {f"p{q * 100:g}": rounded(time) for q, time in seconds.items()}
 
 
-def _result(result: Result) -> dict[str, Any]:
-    """With the last request of a chain of redirects; null where there was one request only."""
-    return {
-        **result_json(result),
-        "landing": hop_json(result.final_hop) if result.final_hop else None,
-    }
+def _result_json(result: Result) -> dict[str, Any]:
+    """Return a result with the last request of its redirect chain; null without redirects."""
+    return {**result_json(result), "landing": to_json(result.final_hop)}
 
 
-def _failure(result: Result, *, excerpts: bool) -> dict[str, Any]:
+def _failure_json(result: Result, *, excerpts: bool) -> dict[str, Any]:
     if not excerpts:
-        return _result(result)
+        return _result_json(result)
     excerpt = result.excerpt
     return {
-        **_result(result),
+        **_result_json(result),
         "headers": dict(excerpt.headers) if excerpt else None,
         "body_excerpt": excerpt.body if excerpt else None,
     }

@@ -1,4 +1,4 @@
-"""The routes."""
+"""The ASGI application: metrics, on-demand probes, pages, API and lifecycle endpoints."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -15,18 +15,18 @@ from probe.history.history import History
 from probe.metrics.exposition import negotiate_content_type
 from probe.serialization import result_json
 from probe.server.compression import CachedResponse, Compression, accepts_gzip, encode
-from probe.server.error_response import error_response
-from probe.server.headers import SecurityHeaders
+from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
+from probe.server.limits import error_response
 from probe.server.on_demand import OnDemandProbes, OnDemandTarget
-from probe.server.routes import page_routes
+from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
 
+# From the content type to the body of a scrape and its content type.
 Render = Callable[[str], tuple[bytes, str]]
-"""From what a scrape accepts to the page and its content type."""
 
+# On-demand probes that run at the same time; a hanging endpoint occupies one of these slots.
 MAX_ON_DEMAND_PROBES = 8
-"""Probes asked for over HTTP that run at once; a hanging endpoint holds one of them."""
 
 
 def create_app(
@@ -35,58 +35,66 @@ def create_app(
     history: History,
     lifecycle: Lifecycle,
     clock: Clock,
+    *,
+    max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> Starlette:
-    """The application: the page of metrics, pages for people, and probes asked for by name."""
+    """Return the application. `render` produces a scrape, `targets` the current probes by name."""
     on_demand = OnDemandProbes(targets, clock.seconds, MAX_ON_DEMAND_PROBES)
-    scrapes = SingleFlight[CachedResponse](1, fresh=0.0, now=clock.seconds)
+    scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.seconds)
 
     async def metrics(request: Request) -> Response:
-        accepted, in_gzip = (
-            negotiate_content_type(request.headers.get("accept", "")),
-            accepts_gzip(request.headers),
-        )
+        accepted = negotiate_content_type(request.headers.get("accept", ""))
+        use_gzip = accepts_gzip(request.headers)
 
         def scrape() -> CachedResponse:
-            page, content_type = render(accepted)
-            return encode(Response(page, headers={"Content-Type": content_type}), in_gzip=in_gzip)
+            body, content_type = render(accepted)
+            response = Response(body, headers={"Content-Type": content_type})
+            return encode(response, use_gzip=use_gzip)
 
-        return (await scrapes.of((accepted, in_gzip), scrape)).response()
+        return (await scrapes.run((accepted, use_gzip), scrape)).response()
 
     async def probe(request: Request) -> Response:
         name = request.query_params.get("name")
         if name is None:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "which probe? write /probe?name=NAME")
-        asked = on_demand.of(name)
-        if asked is None:
+        requested = on_demand.get(name)
+        if requested is None:
             known = ", ".join(sorted(on_demand.names()))
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
-        result, cached = await asked.ask()
+        result, cached = await requested.run_or_cached()
         return JSONResponse({**result_json(result), "cached": cached})
 
     app = Starlette(
         routes=[
             Route("/metrics", metrics),
             Route("/probe", probe),
-            *page_routes(history, targets, lifecycle.standstill, clock),
+            *page_routes(
+                history,
+                targets,
+                lifecycle.not_running_reason,
+                clock,
+                max_page_age_seconds=max_page_age_seconds,
+            ),
             *lifecycle_routes(lifecycle),
         ],
         middleware=[
-            Middleware(SecurityHeaders),
+            Middleware(DefaultHeaders, headers=security_headers),
             Middleware(Compression),
         ],
-        exception_handlers={HTTPException: _error},
+        exception_handlers={HTTPException: _handle_http_exception},
     )
-    app.router.redirect_slashes = False  # it would redirect to whatever host a client names
+    # Starlette would redirect to the host that the client names in its `Host` header.
+    app.router.redirect_slashes = False
     return app
 
 
-async def _error(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return error_response(request.url.path, _words(error), error.status_code, error.headers)
+    return error_response(request.url.path, _message(error), error.status_code, error.headers)
 
 
-def _words(error: HTTPException) -> str:
-    """Our own, or in the place of Starlette's, which are no more than the name of the status."""
+def _message(error: HTTPException) -> str:
+    """Return the message of `error`, or a better one than Starlette's name of the status."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
         methods = " and ".join(sorted(error.headers["Allow"].split(", ")))
         return f"not with this method; {methods} are allowed here"

@@ -1,80 +1,99 @@
-"""Who is asking: the middleware that lets only users in, if there are any.
+"""Authentication: passwords of the web config, and names in clients' certificates.
 
-It sets `scope["user"]`, on which `is_authenticated` tells whether somebody may see what a model
-has answered. That is so for a user with the right password; and, where there are no users, for a
-client with a verified certificate.
+`BasicAuthMiddleware` sets `scope["user"]`. Responses of models are shown to authenticated users
+only: users with the right password or, if no users are configured, clients with a verified
+certificate.
 """
 
+import asyncio
 import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
 
+import anyio.to_thread
 from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe.server.config_watch import WebConfig
-from probe.server.error_response import error_response
-from probe.server.passwords import PasswordVerifier
-from probe.server.rate_limiter import RateLimiter, client_address, too_many_requests
+from probe.server.limits import RateLimiter, client_address, error_response, too_many_requests
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="inference-probe", charset="UTF-8"'}
+# Requests that wait for a password to be verified. A queue of this length takes a few seconds at
+# most, which is less than a scrape timeout.
 MAX_PENDING_CHECKS = 32
-"""Requests that wait for a password to be checked; a first scrape is among them in time."""
+# bcrypt ignores further bytes, and `htpasswd` truncates a password here, too.
+MAX_PASSWORD_BYTES = 72
+
+_SAN_TYPES = {"DNS", "email", "URI"}
+
+
+def is_authenticated(connection: HTTPConnection) -> bool:
+    """Return whether the request has an authenticated user."""
+    user = connection.scope.get("user")
+    return bool(user and user.is_authenticated)
 
 
 class BasicAuthMiddleware:
-    """Around an application: its requests have a user, or are answered here."""
+    """ASGI middleware that requires a password if the web config has users."""
 
     def __init__(self, app: ASGIApp, config: WebConfig, failures: RateLimiter) -> None:
-        """`failures` holds the passwords that an address may still get wrong."""
+        """`failures` limits the wrong passwords of each client address."""
         self._app = app
         self._config = config
         self._failures = failures
         self._passwords = PasswordVerifier()
-        self._waiting = 0
+        self._pending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = await self._identify(scope)
-        if isinstance(found, Response):
-            return await found(scope, receive, send)
-        scope["user"] = found
+        user = await self._authenticate(scope)
+        if isinstance(user, Response):
+            return await user(scope, receive, send)
+        scope["user"] = user
         return await self._app(scope, receive, send)
 
-    async def _identify(self, scope: Scope) -> BaseUser | Response:
+    async def _authenticate(self, scope: Scope) -> BaseUser | Response:
+        """Return the user of a request, or the response to reject it with."""
         hashes = self._config.settings.basic_auth_users
         if not hashes:
-            shown = scope["state"].get("certificate")
-            return SimpleUser(shown) if shown else UnauthenticatedUser()
-        credentials = _credentials(Headers(scope=scope).get("authorization", ""))
+            subject = scope["state"].get("certificate")
+            return SimpleUser(subject) if subject else UnauthenticatedUser()
+        credentials = _parse_credentials(Headers(scope=scope).get("authorization", ""))
         if credentials is None:
-            return _unknown(scope, "a user and a password are needed")
-        if self._passwords.known(hashes, *credentials):
+            return _unauthorized(scope, "a user and a password are needed")
+        if self._passwords.is_cached(hashes, *credentials):
             return SimpleUser(credentials[0])
-        return await self._check(dict(hashes), credentials, scope)
+        return await self._verify(dict(hashes), credentials, scope)
 
-    async def _check(
+    async def _verify(
         self, hashes: dict[str, str], credentials: tuple[str, str], scope: Scope
     ) -> BaseUser | Response:
-        if self._waiting >= MAX_PENDING_CHECKS:
-            return too_many_requests(scope, "passwords are being checked", 1)
+        if self._pending >= MAX_PENDING_CHECKS:
+            return too_many_requests(scope, "too many passwords are being verified", 1)
         address = client_address(scope)
-        seconds = self._failures.take(address)
-        if seconds:
-            return too_many_requests(scope, "too many wrong passwords", seconds)
-        self._waiting += 1
+        retry_seconds = self._failures.take(address)
+        if retry_seconds:
+            return too_many_requests(scope, "too many wrong passwords", retry_seconds)
+        self._pending += 1
         try:
-            right = await self._passwords.check(hashes, *credentials)
+            valid = await self._passwords.verify(hashes, *credentials)
         finally:
-            self._waiting -= 1
-        if not right:
-            return _unknown(scope, "wrong user or password")
+            self._pending -= 1
+        if not valid:
+            return _unauthorized(scope, "wrong user or password")
         self._failures.give_back(address)
         return SimpleUser(credentials[0])
 
 
-def _credentials(header: str) -> tuple[str, str] | None:
-    """User and password of Basic authentication (RFC 7617)."""
+def _parse_credentials(header: str) -> tuple[str, str] | None:
+    """Return the user and password of a Basic `Authorization` header (RFC 7617), or None."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -86,5 +105,71 @@ def _credentials(header: str) -> tuple[str, str] | None:
     return (user, password) if colon else None
 
 
-def _unknown(scope: Scope, words: str) -> Response:
-    return error_response(scope["path"], words, HTTPStatus.UNAUTHORIZED, CHALLENGE)
+def _unauthorized(scope: Scope, message: str) -> Response:
+    return error_response(scope["path"], message, HTTPStatus.UNAUTHORIZED, CHALLENGE)
+
+
+class PasswordVerifier:
+    """Compares passwords with bcrypt hashes, and caches the last valid password of each user.
+
+    bcrypt is slow by design: without the cache each scrape would cost up to a second of CPU. The
+    cache holds HMACs, not passwords. At most one hash is computed at a time, on a thread and
+    without the GIL, so that guessing cannot take more than one core from the probes. Belongs to
+    one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._valid: dict[str, bytes] = {}
+        self._lock = asyncio.Lock()
+
+    def is_cached(self, hashes: Mapping[str, str], user: str, password: str) -> bool:
+        """Return whether the password was valid before for the current hash; computes no bcrypt."""
+        mac = self._valid.get(user, b"")
+        return user in hashes and hmac.compare_digest(mac, self._mac(hashes[user], password))
+
+    async def verify(self, hashes: Mapping[str, str], user: str, password: str) -> bool:
+        """Return whether the password is valid. Takes equally long for an unknown user."""
+        async with self._lock:
+            if self.is_cached(hashes, user, password):
+                return True
+            hashed = hashes.get(user) or _dummy_hash(hashes)
+            matches = await anyio.to_thread.run_sync(_matches, password, hashed)
+            valid = matches and user in hashes
+            if valid:
+                self._valid[user] = self._mac(hashed, password)
+            return valid
+
+    def _mac(self, hashed: str, password: str) -> bytes:
+        return hmac.digest(self._secret, f"{hashed}{password}".encode(), hashlib.sha256)
+
+
+def _dummy_hash(hashes: Mapping[str, str]) -> str:
+    """Return a hash that no password has, with the highest configured cost.
+
+    To verify it takes as long as to verify the hash of a known user.
+    """
+    costliest = max(hashes.values(), key=lambda hashed: hashed[4:6])
+    return costliest[:7] + "." * 53
+
+
+def _matches(password: str, hashed: str) -> bool:
+    import bcrypt  # noqa: PLC0415  (loaded only if users are configured)
+
+    return bcrypt.checkpw(password.encode()[:MAX_PASSWORD_BYTES], hashed.encode())
+
+
+def certificate_names(certificate: Mapping[str, Any]) -> set[str]:
+    """Return the subject alternative names of a certificate of `ssl.SSLSocket.getpeercert`."""
+    names = certificate.get("subjectAltName", ())
+    addresses = {str(ip_address(value.strip())) for kind, value in names if kind == "IP Address"}
+    return {value for kind, value in names if kind in _SAN_TYPES} | addresses
+
+
+def certificate_subject(certificate: Mapping[str, Any]) -> str:
+    """Return the user name for a certificate: its common name, else its first alternative name."""
+    for part in certificate.get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                return str(value)
+    return min(certificate_names(certificate), default="a certificate")

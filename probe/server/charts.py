@@ -1,4 +1,7 @@
-"""Latencies over time as the coordinates of a picture: the templates draw it."""
+"""Coordinates of the charts on the pages: latency over time, and the waterfall of a result.
+
+The templates draw them as SVG.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,18 +11,24 @@ from itertools import pairwise
 
 from probe.history.history import ProbeHistory
 from probe.history.packed import ResultSummary
+from probe.result import RedirectHop, Result
+from probe.serialization import Span, request_spans
 
+# Coordinates run from 0 to these; the template stretches them to the size of the chart.
 WIDTH, HEIGHT = 1000, 100
-LANE_HEIGHT = 14
-"""What the marks of failures take of the height, at the top."""
-MIN_SPAN_SECONDS = 10.0
-"""The scale is logarithmic; it covers at least so many times the smallest time."""
+# The failure marks take this part of HEIGHT, at the top.
+FAILURE_LANE_HEIGHT = 14
+# Height of a label in a small chart, including the distance from its line.
 LABEL_HEIGHT = 15
-"""What a label takes of the height of a small plot, with the distance from its line."""
+# The logarithmic latency axis covers at least this ratio of its longest to its shortest latency.
+MIN_LATENCY_RANGE = 10.0
+MIN_LATENCY_SECONDS = 1e-6
+
+MIN_BAR_PERCENT = 0.5
 
 
 class LabelPosition(StrEnum):
-    """Where a line's label stands."""
+    """Position of a label relative to its line."""
 
     ABOVE = "above"
     BELOW = "below"
@@ -27,9 +36,9 @@ class LabelPosition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A horizontal line: how far down it is (0 to HEIGHT) and the time (seconds) that it is at.
+    """A horizontal line for a latency (`seconds`); `y` is 0 at the top and HEIGHT at the bottom.
 
-    Its label is None where others leave no place for one.
+    `label` is None if the labels of other lines leave no space for one.
     """
 
     y: float
@@ -39,113 +48,169 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyChart:
-    """A picture of WIDTH by HEIGHT: paths of dots and of marks, and the lines across it."""
+    """A chart of the last results: SVG paths of dots and marks, and horizontal lines."""
 
     good: str
     slow: str
+    """Successes that were slower than the strictest objective."""
     failed: str
-    uncharged: str
-    """Failures that do not count against the model."""
+    not_counted: str
+    """Failures that do not count against the SLO."""
     objectives: tuple[Line, ...]
     grid: tuple[Line, ...]
     first: float
     last: float
-    """Unix seconds at both ends."""
-    counted: int
+    """Start of the first and the last result (Unix seconds)."""
+    results: int
     failures: int
 
 
-def latency_chart(kept: ProbeHistory, *, most: int) -> LatencyChart | None:
-    """The last results, so many at most; None where there are none."""
-    glances = kept.summaries()[-most:]
-    if not glances:
+def latency_chart(history: ProbeHistory, *, max_results: int) -> LatencyChart | None:
+    """Return the chart of the last `max_results` results; None if there are no results."""
+    results = history.summaries()[-max_results:]
+    if not results:
         return None
-    limits = sorted({one.latency for one in kept.probe.objectives if one.latency is not None})
-    successes = [one for one in glances if one.reason is None]
-    across = _Across(min(one.started for one in glances), max(one.started for one in glances))
-    up = _up([one.latency for one in successes], limits)
-    strictest = limits[0] if limits else math.inf
-    charged = [one for one in glances if one.reason and one.reason.counts_against_slo]
-    uncharged = [one for one in glances if one.reason and not one.reason.counts_against_slo]
+    thresholds = sorted(
+        {
+            objective.latency
+            for objective in history.probe.objectives
+            if objective.latency is not None
+        }
+    )
+    strictest = thresholds[0] if thresholds else math.inf
+    successes = [result for result in results if result.reason is None]
+    counted = [result for result in results if result.reason and result.reason.counts_against_slo]
+    not_counted = [
+        result for result in results if result.reason and not result.reason.counts_against_slo
+    ]
+    time_axis = _TimeAxis(
+        min(result.started for result in results), max(result.started for result in results)
+    )
+    latency_axis = _latency_axis([result.latency for result in successes], thresholds)
+    good = [result for result in successes if result.latency <= strictest]
+    slow = [result for result in successes if result.latency > strictest]
     return LatencyChart(
-        good=_dots([one for one in successes if one.latency <= strictest], across, up),
-        slow=_dots([one for one in successes if one.latency > strictest], across, up),
-        failed=_marks(charged, across),
-        uncharged=_marks(uncharged, across),
-        objectives=tuple(_objectives(limits, up)),
-        grid=tuple(_grid(limits, up)),
-        first=across.first,
-        last=across.last,
-        counted=len(glances),
-        failures=len(charged) + len(uncharged),
+        good=_dots(good, time_axis, latency_axis),
+        slow=_dots(slow, time_axis, latency_axis),
+        failed=_marks(counted, time_axis),
+        not_counted=_marks(not_counted, time_axis),
+        objectives=tuple(_objective_lines(thresholds, latency_axis)),
+        grid=tuple(_grid_lines(thresholds, latency_axis)),
+        first=time_axis.first,
+        last=time_axis.last,
+        results=len(results),
+        failures=len(counted) + len(not_counted),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Across:
-    """The axis of time."""
+class _TimeAxis:
+    """Maps a time (Unix seconds) to an x coordinate."""
 
     first: float
     last: float
 
-    def __call__(self, started: float) -> float:
-        long = self.last - self.first
-        return 8 + (WIDTH - 16) * ((started - self.first) / long if long else 1.0)
+    def x(self, started: float) -> float:
+        span = self.last - self.first
+        return 8 + (WIDTH - 16) * ((started - self.first) / span if span else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Up:
-    """The axis of latency, logarithmic: a slow answer does not flatten all others."""
+class _LatencyAxis:
+    """Maps a latency (seconds) to a y coordinate, logarithmically.
 
-    least: float
-    most: float
+    On a linear axis one slow response would flatten all others.
+    """
 
-    def __call__(self, seconds: float) -> float:
-        share = math.log(max(seconds, self.least) / self.least) / math.log(self.most / self.least)
-        return HEIGHT - 4 - share * (HEIGHT - LANE_HEIGHT - 8)
+    shortest: float
+    longest: float
+
+    def y(self, seconds: float) -> float:
+        ratio = math.log(max(seconds, self.shortest) / self.shortest)
+        height = ratio / math.log(self.longest / self.shortest)
+        return HEIGHT - 4 - height * (HEIGHT - FAILURE_LANE_HEIGHT - 8)
 
     def decades(self) -> list[float]:
-        """1, 10, 100 ms and so on."""
-        exponents = range(math.ceil(math.log10(self.least)), math.floor(math.log10(self.most)) + 1)
-        return [10.0**one for one in exponents]
+        """Return the powers of ten on the axis, such as 0.01 and 0.1."""
+        first, last = math.ceil(math.log10(self.shortest)), math.floor(math.log10(self.longest))
+        return [10.0**exponent for exponent in range(first, last + 1)]
 
 
-def _up(latencies: Sequence[float], limits: Sequence[float]) -> _Up:
-    """An axis on which all of these have their place."""
-    shown = [max(one, 1e-6) for one in (*latencies, *limits)] or [0.01]
-    least, most = min(shown) / 1.2, max(shown) * 1.2
-    widen = max(1.0, math.sqrt(MIN_SPAN_SECONDS / (most / least)))
-    return _Up(least / widen, most * widen)
+def _latency_axis(latencies: Sequence[float], thresholds: Sequence[float]) -> _LatencyAxis:
+    """Return an axis that covers all `latencies` and `thresholds`."""
+    shown = [max(seconds, MIN_LATENCY_SECONDS) for seconds in (*latencies, *thresholds)] or [0.01]
+    shortest, longest = min(shown) / 1.2, max(shown) * 1.2
+    widening = max(1.0, math.sqrt(MIN_LATENCY_RANGE / (longest / shortest)))
+    return _LatencyAxis(shortest / widening, longest * widening)
 
 
-def _grid(limits: Sequence[float], up: _Up) -> Iterator[Line]:
-    """A label through which the line of an objective would go is left out."""
-    for seconds in up.decades():
-        y = up(seconds)
-        struck = any(y - LABEL_HEIGHT < up(limit) <= y for limit in limits)
-        yield Line(y=y, seconds=seconds, label=None if struck else LabelPosition.ABOVE)
+def _grid_lines(thresholds: Sequence[float], axis: _LatencyAxis) -> Iterator[Line]:
+    """Yield a line for each power of ten, without its label if an objective's line crosses it."""
+    for seconds in axis.decades():
+        y = axis.y(seconds)
+        crossed = any(y - LABEL_HEIGHT < axis.y(threshold) <= y for threshold in thresholds)
+        yield Line(y=y, seconds=seconds, label=None if crossed else LabelPosition.ABOVE)
 
 
-def _objectives(limits: Sequence[float], up: _Up) -> Iterator[Line]:
-    """From the top down. A label for which there is no place above its line stands below it, and
-    where there is none either it is left out.
+def _objective_lines(thresholds: Sequence[float], axis: _LatencyAxis) -> Iterator[Line]:
+    """Yield a line for each threshold (ascending), from the top down.
+
+    A label that does not fit above its line is placed below it, or omitted.
     """
-    falling = [(up(limit), limit) for limit in reversed(limits)]
-    taken = 0.0
-    for (y, seconds), (following, _) in pairwise([*falling, (HEIGHT, 0.0)]):
+    lines = [(axis.y(threshold), threshold) for threshold in reversed(thresholds)]
+    occupied_until = 0.0
+    for (y, seconds), (next_y, _) in pairwise([*lines, (HEIGHT, 0.0)]):
         label = None
-        if y - LABEL_HEIGHT >= taken:
+        if y - LABEL_HEIGHT >= occupied_until:
             label = LabelPosition.ABOVE
-        elif y + LABEL_HEIGHT <= following:
+        elif y + LABEL_HEIGHT <= next_y:
             label = LabelPosition.BELOW
-        taken = y + LABEL_HEIGHT if label is LabelPosition.BELOW else y
+        occupied_until = y + LABEL_HEIGHT if label is LabelPosition.BELOW else y
         yield Line(y=y, seconds=seconds, label=label)
 
 
-def _dots(glances: Sequence[ResultSummary], across: _Across, up: _Up) -> str:
-    """A path of nothing but points: with round ends each is a dot."""
-    return "".join(f"M{across(one.started):.0f} {up(one.latency):.1f}h0" for one in glances)
+def _dots(results: Sequence[ResultSummary], times: _TimeAxis, latencies: _LatencyAxis) -> str:
+    """Return a path of zero-length lines: with round line caps each one is a dot."""
+    return "".join(
+        f"M{times.x(result.started):.0f} {latencies.y(result.latency):.1f}h0" for result in results
+    )
 
 
-def _marks(glances: Sequence[ResultSummary], across: _Across) -> str:
-    return "".join(f"M{across(one.started):.0f} 1v{LANE_HEIGHT - 2}" for one in glances)
+def _marks(results: Sequence[ResultSummary], times: _TimeAxis) -> str:
+    return "".join(
+        f"M{times.x(result.started):.0f} 1v{FAILURE_LANE_HEIGHT - 2}" for result in results
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A bar of the waterfall: a span, its start and its width in percent of the latency."""
+
+    span: Span
+    start_percent: float
+    width_percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBars:
+    """The bars of one request; `hop` is None if there were no redirects."""
+
+    hop: RedirectHop | None
+    bars: tuple[Bar, ...]
+
+
+def request_bars(result: Result) -> list[RequestBars]:
+    """Return the bars of each request of a result, all on the same scale."""
+    percent_per_second = 100 / result.latency if result.latency else 0.0
+    return [
+        RequestBars(
+            hop=request.hop, bars=tuple(_bar(span, percent_per_second) for span in request.spans)
+        )
+        for request in request_spans(result)
+    ]
+
+
+def _bar(span: Span, percent_per_second: float) -> Bar:
+    start = min(span.start * percent_per_second, 100 - MIN_BAR_PERCENT)
+    width = min(max(span.seconds * percent_per_second, MIN_BAR_PERCENT), 100 - start)
+    return Bar(span=span, start_percent=round(start, 2), width_percent=round(width, 2))

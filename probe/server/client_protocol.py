@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from probe.server.certificates import certificate_names, certificate_subject
+from probe.server.auth import certificate_names, certificate_subject
 from probe.server.limits import MAX_URL_CHARS
 
 REQUEST_TIMEOUT_SECONDS = 10.0
@@ -37,8 +37,8 @@ class ClientProtocol(H11Protocol):
         self.since = self.loop.time()
         self._allowed = frozenset(allowed)
         self._refused = False
-        self._request = _Alarm(self.loop, REQUEST_TIMEOUT_SECONDS)
-        self._answer = _Alarm(self.loop, WRITE_TIMEOUT_SECONDS)
+        self._request = _Timeout(self.loop, REQUEST_TIMEOUT_SECONDS)
+        self._answer = _Timeout(self.loop, WRITE_TIMEOUT_SECONDS)
 
     @property
     def waits(self) -> bool:
@@ -120,7 +120,7 @@ class ClientProtocol(H11Protocol):
         return None
 
 
-class _Alarm:
+class _Timeout:
     """Does something unless it is cleared in time. To set it again does not put it off.
 
     It knows what to do only while it is set: a connection in a cycle of references would keep its

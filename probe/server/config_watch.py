@@ -1,38 +1,47 @@
-"""The web config that holds now: read again as soon as one of its files has changed."""
+"""Loading the web config, and reloading it when one of its files has changed."""
 
 import logging
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from probe.clock import Clock
-from probe.config.errors import ConfigError, ConfigProblem
-from probe.server.config import ClientAuth, WebSettings
-from probe.server.config_loader import load_web
+from probe.config.errors import ConfigError, ConfigProblem, UnlocatedError, quote
+from probe.config.loader import read_config_file, sorted_problems
+from probe.config.tls import TlsError
+from probe.config.types import describe_type
+from probe.config.validation import translate_errors
+from probe.config.yaml import YamlDocument
+from probe.server.config import NOT_HONOURED, ClientAuth, WebSettings
+from probe.server.tls import server_ssl_context
 
+# An invalid file is loaded again after this time even if it has not changed: the problem may be in
+# a file that it references.
 RETRY_SECONDS = 1.0
-"""A bad file is tried again so often, for what makes it good may be a file that it names."""
 
-Version = tuple[int, int, int] | None
+FileVersion = tuple[int, int, int] | None
 
 logger = logging.getLogger(__name__)
 
 
 class WebConfig:
-    """Settings and TLS context, of one event loop. A file that has become bad changes nothing.
+    """The web config in force: settings and TLS context. Belongs to one event loop.
 
-    Whether TLS is spoken at all is decided at the start. To look is a `stat` of each file, and is
-    done for each connection and each request, as exporter-toolkit does: it costs microseconds.
+    A file that becomes invalid changes nothing. Whether the server uses TLS is decided at the
+    start. Each access calls `stat` for each file, a few microseconds, as exporter-toolkit does.
     """
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
-        """Without a file no TLS is spoken and there are no users; raises ConfigError."""
+        """Load `path`; raises ConfigError. Without a file there are no TLS and no users."""
         self._now = clock.seconds
         self._path = path
-        self._settings, self._context = load_web(path) if path else (WebSettings(), None)
-        self._seen = self._versions()
-        self._tried = 0.0
-        self._complaint = ""
+        self._settings, self._context = load_web_config(path) if path else (WebSettings(), None)
+        self._loaded_versions = self._versions()
+        self._loaded_at = 0.0
+        self._last_problem = ""
 
     @property
     def settings(self) -> WebSettings:
@@ -41,47 +50,53 @@ class WebConfig:
 
     @property
     def context(self) -> ssl.SSLContext | None:
+        """The TLS context; None if the server does not use TLS."""
         self._refresh()
         return self._context
 
     def _refresh(self) -> None:
-        seen = self._versions()
-        again = self._complaint and self._now() > self._tried + RETRY_SECONDS
-        if self._path is None or (seen == self._seen and not again):
+        versions = self._versions()
+        retry = self._last_problem and self._now() > self._loaded_at + RETRY_SECONDS
+        if self._path is None or (versions == self._loaded_versions and not retry):
             return
         try:
             self._settings, self._context = self._load(self._path)
         except ConfigError as error:
-            self._complain(str(error))
+            self._report(str(error))
         else:
-            logger.info("the web config was read again", extra={"fields": {"file": self._path}})
-            self._complaint = ""
-            seen = self._versions()  # it may name other files now
-        self._seen, self._tried = seen, self._now()
+            logger.info("web config reloaded", extra={"fields": {"file": self._path}})
+            self._last_problem = ""
+            versions = self._versions()  # the new config may reference other files
+        self._loaded_versions, self._loaded_at = versions, self._now()
 
     def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
-        settings, context = load_web(path)
+        """Return the new settings; raises ConfigError if they would weaken access control.
+
+        An editor that writes in place may leave half of a file for a moment, and that half may be
+        a valid config without users.
+        """
+        settings, context = load_web_config(path)
         if (context is None) != (self._context is None):
             message = "restart to begin or to end speaking TLS"
             raise ConfigError(
                 (ConfigProblem(file=str(path), path="tls_server_config", message=message),)
             )
-        after = _guards(settings)
-        for place, guarded in _guards(self._settings).items():
-            if after[place] < guarded:
-                # A file that is written in place may be read before all of it is there.
-                message = "keeps out less than before; restart if that is meant"
-                raise ConfigError((ConfigProblem(file=str(path), path=place, message=message),))
+        new_levels = _access_levels(settings)
+        for key, level in _access_levels(self._settings).items():
+            if new_levels[key] < level:
+                message = "would let in more clients than before; restart if that is intended"
+                raise ConfigError((ConfigProblem(file=str(path), path=key, message=message),))
         return settings, context
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            fields = {"file": self._path, "problem": complaint}
-            logger.error("a bad web config; the last good one holds", extra={"fields": fields})
-        self._complaint = complaint
+    def _report(self, problem: str) -> None:
+        """Log a problem once."""
+        if problem != self._last_problem:
+            fields = {"file": self._path, "problem": problem}
+            logger.error("web config not reloaded, it is invalid", extra={"fields": fields})
+        self._last_problem = problem
 
-    def _versions(self) -> dict[Path, Version]:
-        return {path: _version(path) for path in self._files()}
+    def _versions(self) -> dict[Path, FileVersion]:
+        return {path: _file_version(path) for path in self._files()}
 
     def _files(self) -> Iterator[Path]:
         if self._path:
@@ -92,21 +107,85 @@ class WebConfig:
                 yield tls.client_ca_file
 
 
-def _guards(settings: WebSettings) -> dict[str, int]:
-    """How much each of the places in the file that can keep somebody out does so."""
+def _access_levels(settings: WebSettings) -> dict[str, int]:
+    """Return how strict each key that controls access is; a higher number is stricter."""
     tls = settings.tls_server_config
     auth = tls.client_auth_type if tls else ClientAuth.NONE
     return {
         "basic_auth_users": bool(settings.basic_auth_users),
-        "tls_server_config.client_auth_type": list(ClientAuth).index(auth),  # the laxest first
+        "tls_server_config.client_auth_type": list(ClientAuth).index(auth),
         "tls_server_config.client_allowed_sans": bool(tls and tls.client_allowed_sans),
     }
 
 
-def _version(path: Path) -> Version:
-    """What changes when a file or a link on the way to it does; None where there is no file."""
+def _file_version(path: Path) -> FileVersion:
+    """Return a value that changes when the file, or a symlink to it, does; None without a file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def load_web_config(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
+    """Return the settings of a file and the TLS context for them; raises ConfigError.
+
+    File names in the config are relative to its directory.
+    """
+    content = read_config_file(path)
+    if _is_blank(content):
+        return WebSettings(), None
+    document = YamlDocument(content, file=str(path))
+    if document.value is None:
+        raise ConfigError(document.problems)
+    errors = list(_take_unsupported(document.value))
+    settings = _validate(document, path.parent, errors)
+    problems = sorted_problems(document, errors, ())
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return settings, _ssl_context(document, settings)
+
+
+def _is_blank(content: bytes) -> bool:
+    """Return whether a file contains only comments and document markers."""
+    return all(line.split(b"#")[0].strip() in (b"", b"---") for line in content.splitlines())
+
+
+def _take_unsupported(value: Any) -> Iterator[UnlocatedError]:
+    """Remove the keys in NOT_HONOURED from `value`, and yield an error for each."""
+    for keys, message in NOT_HONOURED.items():
+        parent = value
+        for key in keys[:-1]:
+            parent = parent.get(key) if isinstance(parent, dict) else None
+        if isinstance(parent, dict) and keys[-1] in parent:
+            del parent[keys[-1]]
+            yield UnlocatedError(keys, message, at_key=True)
+
+
+def _validate(
+    document: YamlDocument, base: Path, errors: list[UnlocatedError]
+) -> WebSettings | None:
+    """Return the settings, or None after appending to `errors`."""
+    if not isinstance(document.value, dict):
+        message = (
+            f"expected a mapping such as `basic_auth_users`, not {describe_type(document.value)}"
+        )
+        errors.append(UnlocatedError((), message))
+        return None
+    try:
+        return WebSettings.model_validate(document.value, context={"base": base})
+    except ValidationError as error:
+        errors += translate_errors(error, written=document.source_text, model=WebSettings)
+        return None
+
+
+def _ssl_context(document: YamlDocument, settings: WebSettings) -> ssl.SSLContext | None:
+    tls = settings.tls_server_config
+    if tls is None:
+        return None
+    try:
+        return server_ssl_context(tls)
+    except TlsError as error:
+        keys = ("tls_server_config", error.key or "cert_file")
+        message = f"{error}: {quote(document.source_text(keys) or '')}"
+        raise ConfigError((document.locate(UnlocatedError(keys, message)),)) from None

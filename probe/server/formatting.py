@@ -1,14 +1,20 @@
-"""How pages say numbers and times."""
+"""Formatting of numbers and times on the pages.
+
+`config.units.format_duration` writes a duration for a config (`1m30s`); the functions here write
+for readers (`1 min 30 s`).
+"""
 
 import math
 from datetime import UTC, datetime
 
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
 
 def format_latency(seconds: float) -> str:
-    """Three digits that count, in the unit that fits: `840 µs`, `12.3 ms`, `1.20 s`."""
-    for unit, of in (("µs", 1e6), ("ms", 1e3)):
-        if seconds * of < 999.5:
-            return f"{_three_digits(seconds * of)} {unit}"
+    """Return a latency with three significant digits: `840 µs`, `12.3 ms`, `1.20 s`."""
+    for unit, factor in (("µs", 1e6), ("ms", 1e3)):
+        if seconds * factor < 999.5:
+            return f"{_three_digits(seconds * factor)} {unit}"
     return f"{_three_digits(seconds)} s"
 
 
@@ -20,26 +26,26 @@ def _three_digits(number: float) -> str:
 
 
 def format_threshold(seconds: float) -> str:
-    """A length of time as people write it in a config: `500 ms`, `2.5 s`, `6 h`, `1 min 30 s`."""
+    """Return a duration of the config, exactly: `500 ms`, `2.5 s`, `6 h`, `1 min 30 s`."""
     if seconds >= 60 and seconds == int(seconds):
-        return format_duration(seconds, units=4)
+        return format_elapsed(seconds, max_units=len(_UNITS))
     return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:.10g} s"
 
 
-def format_target(share: float) -> str:
-    """A percentage as it was written."""
-    return f"{share * 100:.10g} %"
+def format_target(ratio: float) -> str:
+    """Return the target of an objective as a percentage, exactly."""
+    return f"{ratio * 100:.10g} %"
 
 
 def format_ratio(ratio: float) -> str:
-    """A percentage of events, rounded down: what is missed by little does not read as met."""
+    """Return a percentage, rounded down: a target that is just missed must not look met."""
     return f"{math.floor(ratio * 1e4 + 1e-6) / 100:g} %"
 
 
 def format_budget(left: float) -> str:
-    """A share of the budget in whole percent, rounded down: what is overspent by little says so.
+    """Return the error budget left in whole percent, rounded down; it may be negative.
 
-    From twice on it is told how often all of it was spent: `spent 5.7×`, `spent 1,000×`.
+    If twice the budget is spent or more, return the multiple: `spent 5.7×`, `spent 1,000×`.
     """
     spent = 1 - left
     if spent < 2:
@@ -47,18 +53,18 @@ def format_budget(left: float) -> str:
     return f"spent {spent:.1f}×" if spent < 9.95 else f"spent {spent:,.0f}×"
 
 
-def format_duration(seconds: float, units: int = 2) -> str:
-    """A length of time in its largest units: `3 h 20 min`."""
-    left, said = max(0, round(seconds)), []
-    for unit, of in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if left >= of:
-            said.append(f"{left // of} {unit}")
-            left %= of
-    return " ".join(said[:units]) or "0 s"
+def format_elapsed(seconds: float, max_units: int = 2) -> str:
+    """Return a duration in its largest units: `3 h 20 min`."""
+    rest, parts = max(0, round(seconds)), []
+    for unit, unit_seconds in _UNITS:
+        if rest >= unit_seconds:
+            parts.append(f"{rest // unit_seconds} {unit}")
+            rest %= unit_seconds
+    return " ".join(parts[:max_units]) or "0 s"
 
 
 def format_time(time: datetime | float) -> str:
-    """A point in time to the second, in UTC; a number is Unix seconds."""
+    """Return a time (Unix seconds if it is a number) in UTC, to the second."""
     if not isinstance(time, datetime):
         time = datetime.fromtimestamp(time, UTC)
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,7 +1,11 @@
-"""What a browser may do with an answer: nothing but show it, and with nothing but what is ours."""
+"""Response headers: the security headers of this daemon and those of the web config."""
+
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from probe.server.config_watch import WebConfig
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -16,6 +20,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+# A browser may display a response with this daemon's own styles and scripts, and nothing else.
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -23,21 +28,37 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # revalidate, unless the response sets another policy
 }
 
 
-class SecurityHeaders:
-    """Middleware that tells browsers so. What an answer does not say of caches is: ask again."""
+class DefaultHeaders:
+    """ASGI middleware that adds headers to each response that does not set them itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Callable[[], Mapping[str, str]]) -> None:
+        """`headers` is called for each request."""
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        defaults = self._headers()
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
-                headers.setdefault("Cache-Control", "no-cache")
+                for name, value in defaults.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def security_headers() -> Mapping[str, str]:
+    """Return the headers that every response of the application has."""
+    return SECURITY_HEADERS
+
+
+def configured_headers(config: WebConfig) -> Mapping[str, str]:
+    """Return the headers that the current web config sets."""
+    headers = config.settings.http_server_config.headers
+    return headers.model_dump(by_alias=True, exclude_none=True)

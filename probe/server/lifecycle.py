@@ -1,4 +1,4 @@
-"""What orchestrators and preStop hooks ask of the daemon: how it is, and to reload or to pause."""
+"""Endpoints for orchestrators: health, readiness, reload, pause and resume."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,69 +13,73 @@ from starlette.routing import Route
 
 from probe.errors import ReloadRejected
 
+# After SIGCONT the health check may run before the scheduler's first heartbeat.
 HEARTBEAT_WAIT_SECONDS = 1.0
-"""Seconds that the scheduler gets to show itself: after a SIGCONT this may be asked before it."""
 
-_METHODS = ["POST", "PUT"]  # as Prometheus takes for its own
+_METHODS = ["POST", "PUT"]  # as in Prometheus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """The daemon's handles. `enabled` is for those that change something."""
+    """The state and the actions of the daemon that the endpoints use."""
 
     enabled: bool
-    ticking: Callable[[], bool]
+    """Whether reload, pause and resume are allowed."""
+    scheduler_alive: Callable[[], bool]
     reload: Callable[[], str]
-    """Takes its time; says what it changed, or raises Refused. Never at the same time twice."""
+    """Returns what changed, or raises ReloadRejected. May take long; one call at a time."""
     pause: Callable[[], None]
     resume: Callable[[], None]
     paused: Callable[[], bool]
     stopping: Callable[[], bool]
 
-    def standstill(self) -> str | None:
-        """Why no probe is started at present, for whoever reads the pages."""
+    def not_running_reason(self) -> str | None:
+        """Return why no probes are started at present; None if they are."""
         if self.stopping():
-            return "Stopping: no probe is started any more."
+            return "Stopping: no more probes are started."
         if self.paused():
-            return "Paused: no probe is started until POST /-/resume."
-        return None if self.ticking() else "The scheduler has stopped ticking: no probe runs."
+            return "Paused: no probes are started until POST /-/resume."
+        return None if self.scheduler_alive() else "The scheduler has stopped: no probes run."
 
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
-    one_at_a_time = anyio.CapacityLimiter(1)
+    """Return the routes under `/-/`."""
+    reload_limiter = anyio.CapacityLimiter(1)
 
     async def healthy(_: Request) -> Response:
-        """Whether ticks come due; whether they succeed is the model's health, not ours."""
-        if not lifecycle.ticking():
+        """Report whether the scheduler runs. Failing probes do not make the daemon unhealthy."""
+        if not lifecycle.scheduler_alive():
             await anyio.sleep(HEARTBEAT_WAIT_SECONDS)
-        if lifecycle.ticking():
-            return _said("inference-probe is healthy")
-        words = "the scheduler has stopped ticking: no probe runs; restart it, and report its log"
-        return _said(words, HTTPStatus.SERVICE_UNAVAILABLE)
+        if lifecycle.scheduler_alive():
+            return _text("inference-probe is healthy")
+        message = "the scheduler has stopped: no probes run; restart it, and report its log"
+        return _text(message, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def reload() -> Response:
         try:
-            return _said(await anyio.to_thread.run_sync(lifecycle.reload, limiter=one_at_a_time))
+            return _text(await anyio.to_thread.run_sync(lifecycle.reload, limiter=reload_limiter))
         except ReloadRejected as error:
-            return _said(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _text(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def pause() -> Response:
         lifecycle.pause()
-        return _said("paused: no probe is started until POST /-/resume")
+        return _text("paused: no probes are started until POST /-/resume")
 
     async def resume() -> Response:
         lifecycle.resume()
-        return _said("running")
+        return _text("running")
 
-    def guarded(act: Callable[[], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def guarded(
+        action: Callable[[], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             if not lifecycle.enabled:
-                words = "not enabled: run with --web.enable-lifecycle"
-                raise HTTPException(HTTPStatus.FORBIDDEN, words)
-            _refuse_browsers(request)
+                message = "not enabled: run with --web.enable-lifecycle"
+                raise HTTPException(HTTPStatus.FORBIDDEN, message)
+            _reject_browsers(request)
             if lifecycle.stopping():
-                return _said("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
-            return await act()
+                return _text("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
+            return await action()
 
         return handle
 
@@ -83,31 +87,32 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         Route("/-/healthy", healthy),
         Route("/-/ready", _ready),
         *(
-            Route(f"/-/{act.__name__}", guarded(act), methods=_METHODS)
-            for act in (reload, pause, resume)
+            Route(f"/-/{action.__name__}", guarded(action), methods=_METHODS)
+            for action in (reload, pause, resume)
         ),
     ]
 
 
 async def _ready(_: Request) -> Response:
-    """Whoever can read this has a valid config: the daemon listens only after it is loaded.
+    """Report readiness: the daemon listens only after it has loaded a valid config.
 
-    It says nothing of the model, so that a readiness probe on this sidecar cannot take a healthy
+    The model's state does not matter, so that a readiness check of a sidecar cannot take a healthy
     model out of service.
     """
-    return _said("inference-probe is ready")
+    return _text("inference-probe is ready")
 
 
-def _refuse_browsers(request: Request) -> None:
-    """No page of ours posts, so whatever a browser posts for a page comes from another site.
+def _reject_browsers(request: Request) -> None:
+    """Raise HTTPException if a page in a browser caused the request.
 
-    Its `Origin` may be our own name all the same: a site can have its name resolve to our address.
+    Pages of this daemon send no such requests, so the page belongs to another site. `Origin` may
+    still be this daemon's own: a site can let its name resolve to the daemon's address.
     """
-    asked_by = request.headers.get("sec-fetch-site", "none")
-    if "origin" in request.headers or asked_by != "none":
-        words = "refused: asked for by a page in a browser; use curl -X POST"
-        raise HTTPException(HTTPStatus.FORBIDDEN, words)
+    fetch_site = request.headers.get("sec-fetch-site", "none")
+    if "origin" in request.headers or fetch_site != "none":
+        message = "refused: requested by a page in a browser; use curl -X POST"
+        raise HTTPException(HTTPStatus.FORBIDDEN, message)
 
 
-def _said(words: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return PlainTextResponse(f"{words}\n", status)
+def _text(message: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return PlainTextResponse(f"{message}\n", status)

@@ -1,96 +1,176 @@
-"""The middleware that refuses what is too much: of URL, headers, body, and of `/probe`."""
+"""Limits on what one client can request: URL, headers, body, and the rate of `/probe`.
 
-from collections.abc import Callable
+Without them one client could exhaust memory or connections, and Prometheus could not scrape.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
 
 import anyio
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from probe.server.error_response import error_response
-from probe.server.rate_limiter import RateLimiter, client_address, too_many_requests
+API_PREFIX = "/api/"
+ON_DEMAND_PATH = "/probe"
 
 MAX_URL_CHARS = 8 * 1024
+# All names and values together.
 MAX_HEADER_BYTES = 16 * 1024
-"""Bytes of all names and values together."""
-
-ON_DEMAND_PATH = "/probe"
+# Requests to `/probe` in progress. Fewer than the connections, so that a scrape still gets one.
 MAX_ON_DEMAND_REQUESTS = 100
-"""Requests to `/probe` that wait at once, so that there are always connections for scrapes."""
+# Client addresses that a `RateLimiter` remembers, about 3 MB; then the least recent is dropped.
+MAX_CLIENTS = 10_000
 
 _STOPPING = PlainTextResponse("stopping\n", HTTPStatus.SERVICE_UNAVAILABLE)
 _LINGER_SECONDS = 1.0
-_LINGER_BYTES = 1024**2
+_MAX_LINGER_BYTES = 1024**2
 
 
 class Limits:
-    """Around an application: its requests are small, have no body, and are not too many."""
+    """ASGI middleware that rejects oversized requests and too many requests to `/probe`."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""
         self._app = app
-        self._probes = RateLimiter(size=100, per_second=10, now=now)
-        self._probing: set[anyio.CancelScope] = set()
+        self._on_demand = RateLimiter(size=100, per_second=10, now=now)
+        self._pending: set[anyio.CancelScope] = set()
 
     def close(self) -> None:
-        """Whoever waits for a probe is told to come back: it may take longer than a stop."""
-        for waiting in self._probing:
-            waiting.cancel()
+        """End pending requests to `/probe` with 503: a probe may take longer than a shutdown."""
+        for pending in self._pending:
+            pending.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if excess := _excess(scope):
-            status, words = excess
-            answer = error_response(scope["path"], words, status, {"Connection": "close"})
-            return await _refuse(answer, receive, send)
+        if violation := _violation(scope):
+            status, message = violation
+            response = error_response(scope["path"], message, status, {"Connection": "close"})
+            return await _reject(response, receive, send)
         if scope["path"] == ON_DEMAND_PATH:
-            return await self._probe(scope, receive, send)
+            return await self._limit_on_demand(scope, receive, send)
         return await self._app(scope, receive, send)
 
-    async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        full = len(self._probing) >= MAX_ON_DEMAND_REQUESTS
-        seconds = 1 if full else self._probes.take(client_address(scope))
-        if seconds:
-            busy = too_many_requests(scope, "too many probes are asked for", seconds)
-            return await busy(scope, receive, send)
-        with anyio.CancelScope() as waiting:
-            self._probing.add(waiting)
+    async def _limit_on_demand(self, scope: Scope, receive: Receive, send: Send) -> None:
+        full = len(self._pending) >= MAX_ON_DEMAND_REQUESTS
+        retry_seconds = 1 if full else self._on_demand.take(client_address(scope))
+        if retry_seconds:
+            response = too_many_requests(scope, "too many probes are requested", retry_seconds)
+            return await response(scope, receive, send)
+        with anyio.CancelScope() as pending:
+            self._pending.add(pending)
             try:
                 return await self._app(scope, receive, send)
             finally:
-                self._probing.remove(waiting)
+                self._pending.remove(pending)
         return await _STOPPING(scope, receive, send)
 
 
-def _excess(scope: Scope) -> tuple[HTTPStatus, str] | None:
+def _violation(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    """Return the status and message to reject a request with, or None."""
     headers = scope["headers"]
     if not scope["http_version"].startswith("1."):
-        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is spoken here"
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is supported"
     if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_CHARS:
         return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {MAX_URL_CHARS} bytes"
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         message = f"the headers are longer than {MAX_HEADER_BYTES} bytes"
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message
-    lengths = [value for name, value in headers if name == b"content-length" and int(value)]
-    if lengths or any(name == b"transfer-encoding" for name, _ in headers):
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "no request has a body here; send none"
+    has_length = any(name == b"content-length" and int(value) for name, value in headers)
+    if has_length or any(name == b"transfer-encoding" for name, _ in headers):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "requests must not have a body"
     return None
 
 
-async def _refuse(answer: Response, receive: Receive, send: Send) -> None:
-    """Answer, read on for a moment, close: a client that still sends would not see the answer."""
-    start = {"type": "http.response.start", "status": answer.status_code}
-    await send({**start, "headers": answer.raw_headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+async def _reject(response: Response, receive: Receive, send: Send) -> None:
+    """Send `response`, read on for a moment, then end.
+
+    To close at once would reset the connection of a client that is still sending its body, and
+    the client would never see the response.
+    """
+    start = {"type": "http.response.start", "status": response.status_code}
+    await send({**start, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
     with anyio.move_on_after(_LINGER_SECONDS):
-        await _skip_body(receive)
+        await _discard_body(receive)
     await send({"type": "http.response.body"})
 
 
-async def _skip_body(receive: Receive) -> None:
-    read = 0
+async def _discard_body(receive: Receive) -> None:
+    size = 0
     message: Message = {}
-    while read < _LINGER_BYTES and message.get("more_body", True):
+    while size < _MAX_LINGER_BYTES and message.get("more_body", True):
         message = await receive()
-        read += len(message.get("body", b""))
+        size += len(message.get("body", b""))
         if message["type"] == "http.disconnect":
             return
+
+
+class RateLimiter:
+    """A token bucket for each client address, full at first. Belongs to one event loop."""
+
+    def __init__(self, *, size: int, per_second: float, now: Callable[[], float]) -> None:
+        """`now` is a monotonic clock in seconds."""
+        self._size = size
+        self._per_second = per_second
+        self._now = now
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str) -> int:
+        """Take a token and return 0, or return the seconds until there is one (rounded up)."""
+        client, level = _client_key(address), self._level(address)
+        if level < 1:
+            return math.ceil((1 - level) / self._per_second)
+        self._set_level(client, level - 1)
+        return 0
+
+    def give_back(self, address: str) -> None:
+        """Return a token that was taken."""
+        self._set_level(_client_key(address), min(self._size, self._level(address) + 1))
+
+    def _level(self, address: str) -> float:
+        now = self._now()
+        level, updated = self._buckets.get(_client_key(address), (float(self._size), now))
+        return min(self._size, level + (now - updated) * self._per_second)
+
+    def _set_level(self, client: str, level: float) -> None:
+        self._buckets[client] = (level, self._now())
+        self._buckets.move_to_end(client)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+
+
+def _client_key(address: str) -> str:
+    """Return the identity of a client: an IPv4 address, or the /64 network of an IPv6 address.
+
+    One IPv6 client has at least a /64 of addresses.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or int(parsed) >> 64)
+
+
+def client_address(scope: Scope) -> str:
+    """Return the client's address; empty if it has disconnected already."""
+    return str(scope["client"][0]) if scope["client"] else ""
+
+
+def too_many_requests(scope: Scope, reason: str, retry_seconds: int) -> Response:
+    """Return a response with status 429 and the time after which to retry."""
+    message = f"{reason}; try again in {retry_seconds} s"
+    headers = {"Retry-After": str(retry_seconds)}
+    return error_response(scope["path"], message, HTTPStatus.TOO_MANY_REQUESTS, headers)
+
+
+def error_response(
+    path: str, message: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an error as JSON under `/api/`, elsewhere as plain text."""
+    if path.startswith(API_PREFIX):
+        return JSONResponse({"error": message}, status, headers)
+    return PlainTextResponse(f"{message}\n", status, headers)

@@ -1,7 +1,7 @@
-"""Probes that somebody asks for: at most one request of their own in each interval.
+"""Probes requested with `/probe`: at most one run per probe and interval.
 
-A crawler that finds `/probe` must not spend somebody's tokens; asking again within the probe's
-interval gives the last answer again.
+A request within the interval gets the last result, so that a crawler that finds `/probe` cannot
+cause load or cost on the model.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from probe.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemandTarget:
-    """What can be asked for: how to run it and how long (seconds) an answer stands."""
+    """A probe that can be requested: how to run it, and its `interval` (seconds)."""
 
     run: Callable[[], Result]
     interval: float
 
 
 class OnDemandProbe:
-    """Runs targets one at a time each, on threads, and keeps the last answer. One event loop's."""
+    """Runs one target, one run at a time, and caches its last result. Belongs to one event loop."""
 
     def __init__(
         self, target: OnDemandTarget, now: Callable[[], float], limiter: anyio.CapacityLimiter
     ) -> None:
-        """`now` is a monotonic clock in seconds; `limiter` is shared by all, but by no scrape."""
+        """`now` is a monotonic clock in seconds. `limiter` is shared by all on-demand probes."""
         self._target = target
         self._now = now
         self._limiter = limiter
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._last: tuple[float, Result] | None = None
 
-    async def ask(self) -> tuple[Result, bool]:
-        """An answer, and whether it is one that was given before.
+    async def run_or_cached(self) -> tuple[Result, bool]:
+        """Return a result, and whether it is cached.
 
-        Who asks while a run is under way waits for its answer and does not start another.
+        A caller that arrives during a run waits for its result instead of starting another run.
         """
-        async with self._turn:
+        async with self._lock:
             if self._last and self._now() < self._last[0] + self._target.interval:
                 return self._last[1], True
             self._last = await anyio.to_thread.run_sync(
@@ -49,38 +49,38 @@ class OnDemandProbe:
             return self._last[1], False
 
     def _run(self) -> tuple[float, Result]:
-        """When it began, which may be long after it was asked for, and what came of it."""
+        """Return the start (seconds), which may be long after the request, and the result."""
         return self._now(), self._target.run()
 
 
 class OnDemandProbes:
-    """An OnDemand for each target that there is at present. One that is changed begins anew."""
+    """The on-demand probes by name. A target that changes loses its cached result."""
 
     def __init__(
         self,
         targets: Callable[[], Mapping[str, OnDemandTarget]],
         now: Callable[[], float],
-        most: int,
+        max_concurrent: int,
     ) -> None:
-        """`now` is a monotonic clock in seconds; no more than `most` run at once."""
+        """`now` is a monotonic clock in seconds; at most `max_concurrent` probes run at a time."""
         self._targets = targets
         self._now = now
-        self._limiter = anyio.CapacityLimiter(most)
-        self._asked: dict[str, tuple[OnDemandTarget, OnDemandProbe]] = {}
+        self._limiter = anyio.CapacityLimiter(max_concurrent)
+        self._probes: dict[str, tuple[OnDemandTarget, OnDemandProbe]] = {}
 
     def names(self) -> list[str]:
         return list(self._targets())
 
-    def of(self, name: str) -> OnDemandProbe | None:
-        """None where there is no target of that name."""
+    def get(self, name: str) -> OnDemandProbe | None:
+        """Return the probe of the current target `name`; None if there is no such target."""
         targets = self._targets()
-        for gone in self._asked.keys() - targets.keys():
-            del self._asked[gone]
+        for removed in self._probes.keys() - targets.keys():
+            del self._probes[removed]
         target = targets.get(name)
         if target is None:
             return None
-        known, asked = self._asked.get(name, (None, None))
-        if asked is None or known != target:
-            asked = OnDemandProbe(target, self._now, self._limiter)
-            self._asked[name] = target, asked
-        return asked
+        known_target, probe = self._probes.get(name, (None, None))
+        if probe is None or known_target != target:
+            probe = OnDemandProbe(target, self._now, self._limiter)
+            self._probes[name] = target, probe
+        return probe

@@ -1,4 +1,4 @@
-"""Where the pages and the API are to be found."""
+"""Routes of the pages and of the API."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
@@ -12,80 +12,84 @@ from starlette.staticfiles import StaticFiles
 
 from probe.clock import Clock
 from probe.history.history import History, ProbeHistory
-from probe.server.access import is_authenticated
-from probe.server.api import all_probes, one_probe
+from probe.server.api import all_probes_json, one_probe_json
+from probe.server.auth import is_authenticated
 from probe.server.compression import CachedResponse, accepts_gzip, encode
 from probe.server.pages import PACKAGE_DIR, Pages, yield_gil
 from probe.server.single_flight import SingleFlight
 
+# A page is rendered at most once in this time, however many clients request it.
 MAX_PAGE_AGE_SECONDS = 1.0
-"""Seconds for which a page is not made anew, however many people look at it."""
+# With a second thread, a page of one probe does not wait for the page of all probes.
 RENDER_THREADS = 2
-"""That make pages: while one takes long, as that of all probes does, another still comes."""
 
-_OF_THE_MOMENT = {"Cache-Control": "no-store"}
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def page_routes(
     history: History,
     names: Callable[[], Iterable[str]],
-    standstill: Callable[[], str | None],
+    not_running_reason: Callable[[], str | None],
     clock: Clock,
+    *,
+    max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> list[BaseRoute]:
-    """The pages of the probes that there are at present, in this order; `standstill` says why no
-    probe is started, if none is.
+    """Return the routes of the pages and of the API.
 
-    They are made on threads, so that scrapes go on beside them.
+    `names` returns the names of the current probes in the order of the pages. Pages are rendered on
+    threads, so that they do not delay scrapes.
     """
-    pages = Pages(clock.unix, standstill)
-    shared = SingleFlight[CachedResponse](
-        RENDER_THREADS, fresh=MAX_PAGE_AGE_SECONDS, now=clock.seconds
+    pages = Pages(clock.unix, not_running_reason)
+    renders = SingleFlight[CachedResponse](
+        RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.seconds
     )
 
-    def everything() -> Iterator[ProbeHistory]:
-        return yield_gil([kept for name in names() if (kept := history.snapshot(name))])
+    def all_histories() -> Iterator[ProbeHistory]:
+        return yield_gil([item for name in names() if (item := history.snapshot(name))])
 
-    def asked(request: Request) -> ProbeHistory:
+    def requested_history(request: Request) -> ProbeHistory:
         name = request.path_params["name"]
-        if kept := history.snapshot(name):
-            return kept
+        if probe_history := history.snapshot(name):
+            return probe_history
         known = ", ".join(sorted(names()))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
 
-    async def answer(request: Request, make: Callable[[], Response]) -> Response:
-        in_gzip = accepts_gzip(request.headers)
-        key = request.scope["path"], is_authenticated(request), in_gzip
-        made = await shared.of(key, lambda: encode(make(), in_gzip=in_gzip))
-        return made.response()
+    async def respond(request: Request, render: Callable[[], Response]) -> Response:
+        use_gzip = accepts_gzip(request.headers)
+        key = request.scope["path"], is_authenticated(request), use_gzip
+        cached = await renders.run(key, lambda: encode(render(), use_gzip=use_gzip))
+        return cached.response()
 
-    async def home(request: Request) -> Response:
-        return await answer(request, lambda: _page(pages.home(everything())))
+    async def home_page(request: Request) -> Response:
+        return await respond(request, lambda: _html(pages.all_probes(all_histories())))
 
-    async def probe(request: Request) -> Response:
-        kept, excerpts = asked(request), is_authenticated(request)
-        return await answer(request, lambda: _page(pages.probe(kept, excerpts=excerpts)))
+    async def probe_page(request: Request) -> Response:
+        probe, excerpts = requested_history(request), is_authenticated(request)
+        return await respond(request, lambda: _html(pages.one_probe(probe, excerpts=excerpts)))
 
     async def api_probes(request: Request) -> Response:
-        return await answer(request, lambda: _told(all_probes(everything(), standstill())))
+        return await respond(
+            request, lambda: _json(all_probes_json(all_histories(), not_running_reason()))
+        )
 
     async def api_results(request: Request) -> Response:
-        kept, excerpts = asked(request), is_authenticated(request)
-        return await answer(
-            request, lambda: _told(one_probe(kept, standstill(), excerpts=excerpts))
+        probe, excerpts = requested_history(request), is_authenticated(request)
+        return await respond(
+            request, lambda: _json(one_probe_json(probe, not_running_reason(), excerpts=excerpts))
         )
 
     return [
-        Route("/", home),
-        Route("/probes/{name:path}", probe),
+        Route("/", home_page),
+        Route("/probes/{name:path}", probe_page),
         Route("/api/v1/probes", api_probes),
         Route("/api/v1/probes/{name:path}/results", api_results),
         Mount("/static", StaticFiles(directory=PACKAGE_DIR / "static")),
     ]
 
 
-def _page(page: str) -> Response:
-    return HTMLResponse(page, headers=_OF_THE_MOMENT)
+def _html(page: str) -> Response:
+    return HTMLResponse(page, headers=_NO_STORE)
 
 
-def _told(told: Mapping[str, Any]) -> Response:
-    return JSONResponse(told, headers=_OF_THE_MOMENT)
+def _json(document: Mapping[str, Any]) -> Response:
+    return JSONResponse(document, headers=_NO_STORE)

@@ -13,9 +13,8 @@ from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
 from probe.server.client_protocol import MAX_REQUEST_HEAD_BYTES
 from probe.server.config_watch import WebConfig
-from probe.server.extra_headers import ExtraHeaders
-from probe.server.limits import Limits
-from probe.server.rate_limiter import RateLimiter
+from probe.server.headers import DefaultHeaders, configured_headers
+from probe.server.limits import Limits, RateLimiter
 
 GRACEFUL_STOP_SECONDS = 1
 """For answers that are under way at the end."""
@@ -52,7 +51,7 @@ class Server:
         limits = _guarded(app, web, clock.seconds)
         self._server = _Uvicorn(
             uvicorn.Config(
-                ExtraHeaders(limits, web),
+                DefaultHeaders(limits, lambda: configured_headers(web)),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",

@@ -1,4 +1,4 @@
-"""One piece of work for all who ask for it at the same time."""
+"""One execution of a piece of work for all requests that need it at the same time."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -11,61 +11,66 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Works on threads of its own, so that a crowd costs what one costs. One event loop's.
+    """Runs work on threads, and shares one result between concurrent callers with the same key.
 
-    Nobody gets what was begun before he asked, unless that was less than `fresh` seconds before:
-    who comes while a piece of work is under way gets the next one, with all who come by then.
+    Many clients cost as much as one. A caller never gets a result whose computation started before
+    its call, unless it started less than `max_age_seconds` ago: callers that arrive during a
+    computation share the next one. Belongs to one event loop.
     """
 
-    def __init__(self, threads: int, *, fresh: float, now: Callable[[], float]) -> None:
+    def __init__(self, threads: int, *, max_age_seconds: float, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""
         self._limiter = anyio.CapacityLimiter(threads)
-        self._fresh = fresh
+        self._max_age_seconds = max_age_seconds
         self._now = now
-        self._pieces: dict[Hashable, _Piece[T]] = {}
+        self._calls: dict[Hashable, _Call[T]] = {}
 
     def __len__(self) -> int:
-        """Pieces of work that are remembered: those under way, and the fresh ones."""
-        return len(self._pieces)
+        """Return the number of calls in progress and of results that can still be shared."""
+        return len(self._calls)
 
-    async def of(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, or gives to others with the same key; raises what it raises."""
-        piece = self._pieces.get(key)
-        if piece is None or self._left(piece) <= 0:
-            piece = self._pieces[key] = _Piece(make, self._now)
-            piece.task = asyncio.create_task(self._run(key, piece))
-        return await asyncio.shield(piece.task)  # others wait for it when this one has gone
+    async def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return the result of `work`, or of an equivalent call with the same `key`.
 
-    def _left(self, piece: "_Piece[T]") -> float:
-        """Seconds for which a piece is still good for who asks."""
-        return 1.0 if piece.began is None else piece.began + self._fresh - self._now()
+        Raises what `work` raises.
+        """
+        call = self._calls.get(key)
+        if call is None or self._remaining_seconds(call) <= 0:
+            call = self._calls[key] = _Call(work, self._now)
+            call.task = asyncio.create_task(self._run(key, call))
+        # Shielded: other callers still wait for the task if this one is cancelled.
+        return await asyncio.shield(call.task)
 
-    async def _run(self, key: Hashable, piece: "_Piece[T]") -> T:
-        left = 0.0
+    def _remaining_seconds(self, call: "_Call[T]") -> float:
+        """Return the time for which new callers can join `call`; positive until it has started."""
+        return 1.0 if call.started is None else call.started + self._max_age_seconds - self._now()
+
+    async def _run(self, key: Hashable, call: "_Call[T]") -> T:
+        remaining_seconds = 0.0
         try:
-            made = await anyio.to_thread.run_sync(
-                piece.work, abandon_on_cancel=True, limiter=self._limiter
+            result = await anyio.to_thread.run_sync(
+                call.execute, abandon_on_cancel=True, limiter=self._limiter
             )
-            left = self._left(piece)
+            remaining_seconds = self._remaining_seconds(call)
         finally:
-            asyncio.get_running_loop().call_later(left, self._forget, key, piece)
-        return made
+            asyncio.get_running_loop().call_later(remaining_seconds, self._forget, key, call)
+        return result
 
-    def _forget(self, key: Hashable, piece: "_Piece[T]") -> None:
-        if self._pieces.get(key) is piece:
-            del self._pieces[key]
+    def _forget(self, key: Hashable, call: "_Call[T]") -> None:
+        if self._calls.get(key) is call:
+            del self._calls[key]
 
 
-class _Piece(Generic[T]):
-    """`began` is when the work did; None as long as it waits for a thread."""
+class _Call(Generic[T]):
+    """One execution of the work; `started` is None while it waits for a thread."""
 
     task: asyncio.Task[T]
 
-    def __init__(self, make: Callable[[], T], now: Callable[[], float]) -> None:
-        self._make = make
+    def __init__(self, work: Callable[[], T], now: Callable[[], float]) -> None:
+        self._work = work
         self._now = now
-        self.began: float | None = None
+        self.started: float | None = None
 
-    def work(self) -> T:
-        self.began = self._now()
-        return self._make()
+    def execute(self) -> T:
+        self.started = self._now()
+        return self._work()

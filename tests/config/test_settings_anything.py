@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from probe.config.json_schema import json_schema
 from probe.config.loader import ConfigError, ConfigProblem, load
 from probe.server.config import WebSettings
-from probe.server.config_loader import load_web
+from probe.server.config_watch import load_web_config
 
 KEYS = sorted(
     {key for part in json_schema()["$defs"].values() for key in part.get("properties", {})}
@@ -136,11 +136,11 @@ def test_any_quantities(probe: Any) -> None:
 @given(st.one_of(yaml_text, yaml_text.map(lambda text: "tls_server_config:\n  " + text)))
 def test_any_text_as_web_config(text: str) -> None:
     """Text that may be a web config, or YAML, or not."""
-    examine(text.encode(errors="surrogatepass"), load_web)
+    examine(text.encode(errors="surrogatepass"), load_web_config)
 
 
 @settings(deadline=None)
 @given(web_configs)
 def test_any_values_of_a_web_config(config: Any) -> None:
     """Well-formed values under the keys of a web config, most of them in the wrong place."""
-    examine(json.dumps(config).encode(), load_web)
+    examine(json.dumps(config).encode(), load_web_config)

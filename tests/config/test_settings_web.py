@@ -8,7 +8,7 @@ import trustme
 
 from probe.config.errors import ConfigError
 from probe.server.config import WebSettings
-from probe.server.config_loader import load_web
+from probe.server.config_watch import load_web_config
 
 HASH = "$2y$10$" + "." * 53
 TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
@@ -33,7 +33,7 @@ def complaints(directory: Path, content: str) -> list[str]:
     path = directory / "web.yml"
     path.write_text(content)
     with pytest.raises(ConfigError) as caught:
-        load_web(path)
+        load_web_config(path)
     return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
 
 
@@ -41,7 +41,7 @@ def complaints(directory: Path, content: str) -> list[str]:
 def test_an_empty_file_asks_for_nothing(directory: Path, content: str) -> None:
     """It is HTTP without TLS, for everybody."""
     (directory / "web.yml").write_text(content)
-    assert load_web(directory / "web.yml") == (WebSettings(), None)
+    assert load_web_config(directory / "web.yml") == (WebSettings(), None)
 
 
 def test_all_that_is_honoured(directory: Path) -> None:
@@ -65,7 +65,7 @@ def test_all_that_is_honoured(directory: Path) -> None:
         "    Strict-Transport-Security: max-age=60\n"
         f"basic_auth_users:\n  alice: {HASH}\n"
     )
-    settings, context = load_web(directory / "web.yml")
+    settings, context = load_web_config(directory / "web.yml")
     assert context
     assert settings.basic_auth_users == {"alice": HASH}
     assert HASH not in repr(settings)
@@ -79,7 +79,7 @@ def test_files_that_are_too_large(directory: Path) -> None:
     assert said == '2:14: tls_server_config.cert_file: larger than 4 MiB: "large"'
 
     with pytest.raises(ConfigError, match=r": larger than 4 MiB$"):
-        load_web(directory / "large")
+        load_web_config(directory / "large")
 
 
 @pytest.mark.parametrize(

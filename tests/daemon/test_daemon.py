@@ -213,7 +213,7 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
         ahead = 11 * SECOND
         assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 503
         answer = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
-        assert "stopped ticking" in answer["standstill"]
+        assert "scheduler has stopped" in answer["standstill"]
     finally:
         released.set()
         daemon.stop()

@@ -9,7 +9,7 @@ def lifecycle_of(**handles: Any) -> Lifecycle:
     """Healthy and without permission to change anything, unless `handles` say otherwise."""
     standing: dict[str, Any] = {
         "enabled": False,
-        "ticking": lambda: True,
+        "scheduler_alive": lambda: True,
         "reload": lambda: "reloaded",
         "pause": lambda: None,
         "resume": lambda: None,

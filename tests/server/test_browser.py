@@ -107,7 +107,7 @@ def test_no_data_yet(site: Site, open_page: Open) -> None:
     for path in ("/", "/probes/model"):
         page = open_page(site.url + path)
         expect(page.get_by_text("no data yet")).to_be_visible()
-        expect(page.get_by_text("No results yet: there is one every 10 s.")).to_be_visible()
+        expect(page.get_by_text("No results yet: the probe runs every 10 s.")).to_be_visible()
         assert page.locator(".plot").count() == 0
 
 
@@ -129,11 +129,11 @@ def test_the_plot(site: Site, open_page: Open) -> None:
     """Results are dots, the objective is a line between fast and slow, failures are marks."""
     site.live()
     page = open_page(site.url + "/probes/model")
-    assert {kind: drawn(page, kind) for kind in ("good", "slow", "failed", "uncharged")} == {
+    assert {kind: drawn(page, kind) for kind in ("good", "slow", "failed", "not_counted")} == {
         "good": 118,
         "slow": 1,
         "failed": 1,
-        "uncharged": 0,
+        "not_counted": 0,
     }
     expect(
         page.get_by_role("img", name="last 120 results of model, 1 of them failed")
@@ -151,7 +151,9 @@ def test_everything_failing(site: Site, open_page: Open) -> None:
     """One sees at once what is wrong, for how much of the budget, and why."""
     site.live(failing=True)
     page = open_page(site.url)
-    expect(page.get_by_text("1 misses an objective over the last 5 minutes: model")).to_be_visible()
+    expect(
+        page.get_by_text("1 probe misses an objective over the last 5 minutes: model")
+    ).to_be_visible()
     expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
     expect(page.get_by_role("row", name="up").get_by_text("✗ missed")).to_have_count(3)
     expect(page.get_by_role("row", name="up")).to_contain_text("spent 100×")
@@ -366,7 +368,7 @@ def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> No
         known = page.locator("details[id^=failure]").first.get_attribute("id")
         failure = page.locator(f"[id='{known}']")
         failure.locator("summary").click()
-        body = failure.get_by_label("Beginning of its body")
+        body = failure.get_by_label("Beginning of the response body")
         body.focus()
         body.evaluate("(one) => one.scrollTo(0, 120)")
         before = top(failure)
@@ -391,7 +393,7 @@ def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
         for _ in range(8):
             page.mouse.wheel(0, 700)
             page.wait_for_timeout(100)
-        topmost = page.evaluate("lookedAt().id")
+        topmost = page.evaluate("findAnchor().id")
         card = page.locator(f"#{topmost}")
         before = top(card)
         for name in names:
@@ -418,8 +420,8 @@ def test_who_skipped_to_the_content_stays_there(site: Site, open_page: Open) -> 
 
 RENEWED = """(html) => {
   const page = new DOMParser().parseFromString(html, "text/html").getElementById("content");
-  renew(shown, page.cloneNode(true));
-  return shown.isEqualNode(page);
+  updateNode(content, page.cloneNode(true));
+  return content.isEqualNode(page);
 }"""
 
 
@@ -483,7 +485,7 @@ def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> N
         page.get_by_role("heading").first.select_text()  # nor does that hide it
         update(page)
         expect(page.get_by_role("status")).to_contain_text(
-            "No answer from the daemon since 2026-05-06 05:08:"
+            "No response from the daemon since 2026-05-06 05:08:"
         )
 
 
@@ -508,7 +510,7 @@ def test_a_daemon_that_hangs_is_noticed(tmp_path: Path, open_page: Open) -> None
         page.route("**/*", lambda _: None)
         update(page)
         status = page.get_by_role("status")
-        expect(status).to_contain_text("No answer from the daemon since", timeout=20_000)
+        expect(status).to_contain_text("No response from the daemon since", timeout=20_000)
         expect(status).to_be_in_viewport(ratio=1)
         page.unroute("**/*")
         site.live("model-0")
@@ -523,7 +525,7 @@ def test_the_page_of_somebody_else_is_not_shown(site: Site, open_page: Open) -> 
     page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="Log in"))
     update(page)
     status = page.get_by_role("status")
-    expect(status).to_contain_text(re.compile("Not updated since .*: what came is another page"))
+    expect(status).to_contain_text(re.compile("Not updated since .*: the response is another page"))
     expect(page.get_by_role("heading", name="model")).to_be_visible()
     page.unroute("**/*")
     site.live()

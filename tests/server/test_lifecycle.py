@@ -127,25 +127,25 @@ def test_problems_are_told() -> None:
 
 def test_a_scheduler_that_hangs() -> None:
     """Is not healthy, but ready all the same: it listens, and its config is valid."""
-    with site(ticking=lambda: False) as url:
+    with site(scheduler_alive=lambda: False) as url:
         answer = requests.get(url + "healthy", timeout=10)
-        assert (answer.status_code, "stopped ticking" in answer.text) == (503, True)
+        assert (answer.status_code, "scheduler has stopped" in answer.text) == (503, True)
         assert requests.get(url + "ready", timeout=10).status_code == 200
 
 
 def test_the_moment_after_a_stop() -> None:
     """Asked right after SIGCONT, before the scheduler has had its turn, it waits for it."""
     beats = iter([False, True])
-    with site(ticking=lambda: next(beats)) as url:
+    with site(scheduler_alive=lambda: next(beats)) as url:
         assert requests.get(url + "healthy", timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("handle", "words"),
     [
-        ({"paused": lambda: True}, "Paused: no probe is started until POST /-/resume."),
-        ({"stopping": lambda: True}, "Stopping: no probe is started any more."),
-        ({"ticking": lambda: False}, "The scheduler has stopped ticking: no probe runs."),
+        ({"paused": lambda: True}, "Paused: no probes are started until POST /-/resume."),
+        ({"stopping": lambda: True}, "Stopping: no more probes are started."),
+        ({"scheduler_alive": lambda: False}, "The scheduler has stopped: no probes run."),
     ],
 )
 def test_a_standstill_is_seen(handle: dict[str, Any], words: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from probe.server.rate_limiter import MAX_CLIENTS, RateLimiter
+from probe.server.limits import MAX_CLIENTS, RateLimiter
 from tests.commands import running
 from tests.server.http_server_fixture import LARGE, Door, door, until_closed
 

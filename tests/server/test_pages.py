@@ -164,8 +164,8 @@ def test_what_was_never_counted_is_said(tmp_path: Path) -> None:
 def test_a_long_interval_is_said_in_hours(tmp_path: Path) -> None:
     """Who probes four times a day reads so."""
     with site_of(tmp_path, interval="6h") as site:
-        assert "there is one every 6 h." in site.get("/").text
-        assert ", every 6 h, no longer than" in site.get("/probes/model").text
+        assert "the probe runs every 6 h." in site.get("/").text
+        assert ", every 6 h, timeout " in site.get("/probes/model").text
 
 
 def test_the_page_of_many_probes_comes_soon(tmp_path: Path) -> None:

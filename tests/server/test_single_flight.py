@@ -32,11 +32,11 @@ class Work:
 
 
 def shared(fresh: float = 0.0, threads: int = 1) -> SingleFlight[int]:
-    return SingleFlight(threads, fresh=fresh, now=time.monotonic)
+    return SingleFlight(threads, max_age_seconds=fresh, now=time.monotonic)
 
 
 def ask(of: SingleFlight[int], work: Callable[[], int], key: str = "a") -> asyncio.Task[int]:
-    return asyncio.create_task(of.of(key, work))
+    return asyncio.create_task(of.run(key, work))
 
 
 def run(story: Callable[[], Awaitable[Any]]) -> None:
@@ -150,7 +150,7 @@ def test_nothing_is_remembered_for_nobody(fresh: float) -> None:
     async def story() -> None:
         of = shared(fresh)
         for number in range(100):
-            await of.of(number, lambda: 0)
+            await of.run(number, lambda: 0)
         await asyncio.sleep(fresh + 0.1)
         assert len(of) == 0
 

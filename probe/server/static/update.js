@@ -1,136 +1,140 @@
-// Fetches the page anew every few seconds and changes of its main part what is not as it was.
-// Who reads is not disturbed: what is open, focused or scrolled stays so, and stays where it is on
-// the screen, because no element is replaced by its like. While text is selected nothing changes.
+// Fetches the page every few seconds and updates its main part in place. Only nodes that differ are
+// changed, so that open details, the focus, scroll positions and the reader's place on the screen
+// are kept. While text is selected nothing changes.
 "use strict";
 
-const PAUSE = 5000;
-const PATIENCE = 10000;
-const LONGEST = 200;
-const said = document.getElementById("updates");
-const shown = document.getElementById("content");
-let since = new Date();
+const INTERVAL_MS = 5000;
+const TIMEOUT_MS = 10000;
+const MAX_MESSAGE_CHARS = 200;
+const statusLine = document.getElementById("updates");
+const content = document.getElementById("content");
+let lastUpdate = new Date();
 
-function selecting() {
+function isSelecting() {
   const selection = document.getSelection();
   return selection && !selection.isCollapsed;
 }
 
-// An open failure stays as it is, though the daemon forgets its answer after some newer ones.
-function beingRead(node) {
+// An open failure is kept as it is, even if the daemon has discarded its response meanwhile.
+function isBeingRead(node) {
   return node.open && node.id.startsWith("failure-");
 }
 
-// What is to become `wanted`, at the place `at` or further on. The search does not pass what has an
-// id for the sake of what has none.
-function counterpart(at, wanted) {
-  for (let one = at; one; one = one.nextSibling) {
-    if (one.nodeName === wanted.nodeName && one.id === wanted.id) return one;
-    if (!wanted.id && (one.id || !wanted.tagName)) return null;
+// Returns the node at `start` or after it that can become `wanted`. Nodes without an id must not
+// make the search skip a node with an id.
+function findCounterpart(start, wanted) {
+  for (let node = start; node; node = node.nextSibling) {
+    if (node.nodeName === wanted.nodeName && node.id === wanted.id) return node;
+    if (!wanted.id && (node.id || !wanted.tagName)) return null;
   }
   return null;
 }
 
-function remove(from, end) {
-  for (let one = from, next; one !== end; one = next) {
-    next = one.nextSibling;
-    if (!beingRead(one)) one.remove();
+function removeUntil(start, end) {
+  for (let node = start, next; node !== end; node = next) {
+    next = node.nextSibling;
+    if (!isBeingRead(node)) node.remove();
   }
 }
 
-function renewAttributes(old, wanted) {
+function updateAttributes(old, wanted) {
   for (const { name } of [...old.attributes]) {
     if (!wanted.hasAttribute(name)) old.removeAttribute(name);
   }
   for (const { name, value } of wanted.attributes) old.setAttribute(name, value);
 }
 
-function renewChildren(old, wanted) {
-  let at = old.firstChild;
+function updateChildren(old, wanted) {
+  let next = old.firstChild;
   for (const child of [...wanted.childNodes]) {
-    const before = counterpart(at, child);
-    if (before) {
-      remove(at, before);
-      renew(before, child);
-      at = before.nextSibling;
-    } else old.insertBefore(child, at);
+    const counterpart = findCounterpart(next, child);
+    if (counterpart) {
+      removeUntil(next, counterpart);
+      updateNode(counterpart, child);
+      next = counterpart.nextSibling;
+    } else old.insertBefore(child, next);
   }
-  remove(at, null);
+  removeUntil(next, null);
 }
 
-function renew(old, wanted) {
+function updateNode(old, wanted) {
   if ("open" in old) wanted.open = old.open;
-  if (beingRead(old) || old.isEqualNode(wanted)) return;
+  if (isBeingRead(old) || old.isEqualNode(wanted)) return;
   if (!old.tagName) old.data = wanted.data;
   else {
-    renewAttributes(old, wanted);
-    renewChildren(old, wanted);
+    updateAttributes(old, wanted);
+    updateChildren(old, wanted);
   }
 }
 
-// What one looks at: the focus, what one has opened, or, further down the page, the topmost thing.
-function lookedAt() {
-  const open = shown.querySelectorAll("details[open][id^=failure]");
-  const things = scrollY > 0 ? shown.querySelectorAll("[id]") : [];
-  return [document.activeElement, ...open, ...things].find((one) => {
-    const { top, bottom } = one.getBoundingClientRect();
-    return one !== shown && shown.contains(one) && bottom > 0 && top < innerHeight;
+// Returns the element whose position on the screen must not change: the focused one, an open
+// failure or, further down the page, the topmost one.
+function findAnchor() {
+  const open = content.querySelectorAll("details[open][id^=failure]");
+  const visible = scrollY > 0 ? content.querySelectorAll("[id]") : [];
+  return [document.activeElement, ...open, ...visible].find((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return element !== content && content.contains(element) && bottom > 0 && top < innerHeight;
   });
 }
 
-function put(main) {
-  const anchor = lookedAt();
+function show(main) {
+  const anchor = findAnchor();
   const top = anchor?.getBoundingClientRect().top;
-  renew(shown, main);
+  updateNode(content, main);
   if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - top);
 }
 
-// An answer that is not the page: what the daemon says in its place, or something between.
-class Refusal extends Error {}
+// A response that is not the page: an error of the daemon, or the page of a proxy.
+class UnexpectedResponse extends Error {}
 
-async function words(answer) {
-  const plain = answer.headers.get("content-type")?.startsWith("text/plain");
-  const text = plain ? (await answer.text()).trim() : "";
-  return text ? text.slice(0, LONGEST) : `status ${answer.status}`;
+async function errorMessage(response) {
+  const isText = response.headers.get("content-type")?.startsWith("text/plain");
+  const text = isText ? (await response.text()).trim() : "";
+  return text ? text.slice(0, MAX_MESSAGE_CHARS) : `status ${response.status}`;
 }
 
-// A daemon that hangs must not look well, nor may the login page of a proxy take the page's place.
-async function news() {
-  const signal = AbortSignal.timeout(PATIENCE);
-  const answer = await fetch(location.pathname, { cache: "no-store", signal });
-  if (!answer.ok) throw new Refusal(`Not updated since ${utc(since)}: ${await words(answer)}`);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+// The timeout reveals a daemon that hangs; the check for `main` a proxy that wants a login.
+async function fetchMain() {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await fetch(location.pathname, { cache: "no-store", signal });
+  const prefix = `Not updated since ${formatUtc(lastUpdate)}:`;
+  if (!response.ok) throw new UnexpectedResponse(`${prefix} ${await errorMessage(response)}`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const main = page.querySelector("main#content");
-  if (!main) throw new Refusal(`Not updated since ${utc(since)}: what came is another page.`);
+  if (!main) throw new UnexpectedResponse(`${prefix} the response is another page.`);
   return main;
 }
 
-function utc(date) {
+function formatUtc(date) {
   return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
-function tell(words, { alarm }) {
-  said.textContent = words;
-  said.classList.toggle("alarm", alarm);
+function showStatus(message, { alarm }) {
+  statusLine.textContent = message;
+  statusLine.classList.toggle("alarm", alarm);
 }
 
 async function update() {
   if (document.hidden) return;
   try {
-    const main = await news();
-    if (selecting()) return tell("Not updated while text is selected.", { alarm: false });
-    put(main);
-    since = new Date();
-    tell("", { alarm: false });
+    const main = await fetchMain();
+    if (isSelecting()) return showStatus("Not updated while text is selected.", { alarm: false });
+    show(main);
+    lastUpdate = new Date();
+    showStatus("", { alarm: false });
   } catch (error) {
-    const refused = error instanceof Refusal && error.message;
-    tell(refused || `No answer from the daemon since ${utc(since)}.`, { alarm: true });
+    const message = error instanceof UnexpectedResponse && error.message;
+    showStatus(message || `No response from the daemon since ${formatUtc(lastUpdate)}.`, {
+      alarm: true,
+    });
   }
 }
 
-async function forever() {
+async function updateForever() {
   await update();
-  setTimeout(forever, PAUSE);
+  setTimeout(updateForever, INTERVAL_MS);
 }
 
-setTimeout(forever, PAUSE);
+setTimeout(updateForever, INTERVAL_MS);
 document.addEventListener("visibilitychange", update);
