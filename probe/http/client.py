@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from http.client import HTTPMessage, IncompleteRead
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,8 +11,7 @@ from requests.structures import CaseInsensitiveDict
 
 from probe.http.connection import Connection, Dialer, authority, proxy_authorization
 from probe.http.pool import ConnectionPool
-from probe.http.response import StrictHTTPResponse, strip_header_value
-from probe.http.response_reader import ResponseReader
+from probe.http.response_reader import ResponseHead, ResponseReader
 from probe.http.timed_socket import INITIAL_WINDOW_BYTES
 from probe.http.timing import Stopwatch
 from probe.result import Phase
@@ -35,10 +33,9 @@ class ResponseStream:
         self._released = False
         timed = connection.timed
         self._reader = ResponseReader(connection.stream, timed, timed.stopwatch)
-        self._response: StrictHTTPResponse
 
-    def begin(self, message: Sequence[bytes], method: str) -> StrictHTTPResponse:
-        """Send the request in pieces and return its response, read up to the end of the headers."""
+    def begin(self, message: Sequence[bytes], method: str) -> ResponseHead:
+        """Send the request in pieces and return the head of its response."""
         timed = self._connection.timed
         stopwatch = timed.stopwatch
         stopwatch.start_phase(Phase.SEND)
@@ -54,26 +51,22 @@ class ResponseStream:
         if len(message) == 1:
             stopwatch.start_later(timed.last_sent.kernel)
         stopwatch.start_phase(Phase.WAIT, at=timed.last_sent)
-        self._response = StrictHTTPResponse(self._reader, method)
-        self._response.begin()
-        return self._response
+        return self._reader.read_head(method)
 
     def read(self, amount: int) -> bytes:
-        """Return up to `amount` bytes of the encoded body, and b"" once at its end.
+        """Return up to `amount` bytes of the encoded body as they arrive, and b"" at its end.
 
-        Raises IncompleteRead if the connection ends before the body does.
+        Raises ResponseError if the connection ends before the body does.
         """
-        data = self._response.read(amount)
+        data = self._reader.read(amount)
         if not data:
-            if self._response.length:
-                raise IncompleteRead(b"", self._response.length)
             self._end()
         return data
 
     def _end(self) -> None:
         timed = self._connection.timed
         timed.stopwatch.end_phase(timed.last_received)
-        if self._pool and not self._response.will_close:
+        if self._pool and not self._reader.will_close:
             self._released = True
             self._pool.release(self._url, self._connection)
         else:
@@ -117,7 +110,7 @@ class Transport(BaseAdapter):
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
         """Return the response, read up to its headers; the caller reads the body at once.
 
-        Raises OSError, TimeoutError, ssl.SSLError, HTTPException and ProbeError. The stopwatch
+        Raises OSError, TimeoutError, ssl.SSLError and ProbeError. The stopwatch
         knows the phase in which the error occurred.
         """
         url = urlsplit(request.url or "")
@@ -125,11 +118,11 @@ class Transport(BaseAdapter):
         self.certificate_not_after = connection.certificate_not_after
         self._stream = ResponseStream(url, connection, pool)
         proxy = self._proxy if url.scheme == "http" else None
-        parsed = self._stream.begin(serialise(request, url, proxy), request.method or "GET")
+        head = self._stream.begin(serialise(request, url, proxy), request.method or "GET")
         response = Response()
-        response.status_code = parsed.status
-        response.reason = parsed.reason
-        response.headers = CaseInsensitiveDict(_merge_headers(parsed.headers))
+        response.status_code = head.status
+        response.reason = head.reason
+        response.headers = CaseInsensitiveDict(head.headers)
         response.url = request.url or ""
         response.request = request
         response.raw = self._stream
@@ -176,12 +169,3 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
 
 def _decode(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _merge_headers(headers: HTTPMessage) -> dict[str, str]:
-    """Join the values of repeated headers to lists (RFC 9110, 5.3)."""
-    merged: dict[str, str] = {}
-    for header, raw_value in headers.items():
-        name, value = header.lower(), strip_header_value(raw_value)
-        merged[name] = f"{merged[name]}, {value}" if name in merged else value
-    return merged

@@ -5,15 +5,13 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from urllib.parse import SplitResult, unquote
 
 from urllib3.util.ssltransport import SSLTransport
 
-from probe.http.errors import AddressDenied, ProxyError, is_unreachable
+from probe.http.errors import AddressDenied, ProxyError, ResponseError, is_unreachable
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Address, Resolver
-from probe.http.response import StrictHTTPResponse
 from probe.http.response_reader import ResponseReader, Stream
 from probe.http.timed_socket import TimedSocket
 from probe.http.timing import Stopwatch, Timestamp
@@ -126,7 +124,7 @@ class Dialer:
             stopwatch.start_phase(Phase.CONNECT)
             _open_tunnel(timed, proxy, _host_port(url))
             stopwatch.end_phase()
-        except (ConnectionError, HTTPException) as error:
+        except (ConnectionError, ResponseError) as error:
             timed.close()
             raise ProxyError(f"the proxy {proxy.hostname} broke the tunnel: {error}") from error
         except BaseException:
@@ -223,7 +221,6 @@ def _open_tunnel(timed: TimedSocket, proxy: SplitResult, host_port: tuple[str, i
     if credentials:
         lines.append(f"Proxy-Authorization: {credentials}")
     timed.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    response = StrictHTTPResponse(ResponseReader(timed, timed, watch=None), method="CONNECT")
-    response.begin()
+    response = ResponseReader(timed, timed, stopwatch=None).read_head("CONNECT")
     if not 200 <= response.status < 300:
         raise ProxyError(f"the proxy answered the request for a tunnel with {response.status}")

@@ -37,3 +37,11 @@ class ProxyError(ProbeError):
 
 class RedirectError(ProbeError):
     """A redirect that is not followed: too many, an invalid URL, or a body for another host."""
+
+
+class ResponseError(ProbeError):
+    """The response is not valid HTTP, or it is incomplete."""
+
+
+class NotHttp(ResponseError):
+    """The response does not begin with a status line of HTTP/1. The message is its first line."""

@@ -1,88 +1,274 @@
-"""The bytes of one answer, and when the first and the last of them arrived."""
+"""HTTP/1 response parser on top of a timed socket.
 
-import io
-import math
-from http.client import HTTPException
+It is stricter than http.client: limits on headers and informational responses, no invalid header
+lines, lengths or chunk sizes. And it accepts responses that h11 rejects and other clients accept:
+`Transfer-Encoding: identity`, any coding where there is no body, chunk sizes before a space or a
+bare LF.
+"""
+
+import re
+from dataclasses import dataclass
 from typing import Protocol
 
+from probe.http.errors import NotHttp, ResponseError
 from probe.http.timed_socket import TimedSocket
 from probe.http.timing import Stopwatch
 from probe.result import Phase
 
+# All headers of a response, including those of informational responses before it; trailers count
+# separately. Parsers and assertions process headers at once and hold the interpreter lock.
 MAX_HEADER_BYTES = 256 * 1024
-"""Bytes that an answer may spend on headers, those of informational answers among them: parsers
-and judges work on them in one go, and keep the interpreter from whoever measures.
-"""
+MAX_HEADERS = 100
+
+# A status line, a header, or the line with the size of a chunk.
+MAX_LINE_BYTES = 64 * 1024
+
+# Informational responses (1xx) before the final one: `102 Processing` for more than a minute, at
+# one per second, which is as often as servers send it.
+MAX_INFORMATIONAL_RESPONSES = 100
+
+RECEIVE_BYTES = 64 * 1024
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?")
+_HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r]*)")
+_FOLDED_LINE = re.compile(rb"[ \t][^\r]*")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?")
+
+# At most an exabyte. Python's int() rejects thousands of digits with an error of its own.
+_CONTENT_LENGTH = re.compile("[0-9]{1,18}")
+
+# Values by name in lower case.
+_Headers = dict[str, list[str]]
 
 
 class Stream(Protocol):
-    """What an inbox reads from: a timed socket, or a TLS layer over one."""
+    """Stream of a connection: a timed socket, or TLS on top of one."""
 
     def sendall(self, data: bytes) -> None: ...
 
     def recv_into(self, buffer: memoryview) -> int: ...
 
 
-class ResponseReader(io.RawIOBase):
-    """Reads an answer from a stream whose bytes pass a timed socket.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseHead:
+    """Status line and headers of the final response."""
 
-    The first byte begins the phase `receive`. It is told apart here, before any parsing, so that
-    a server that drips its headers is seen to drip, and not to think.
+    status: int
+    reason: str
+    headers: dict[str, str]
+    """By name in lower case. Repeated headers are joined to one list (RFC 9110, 5.3)."""
+
+
+class ResponseReader:
+    """Reads one response from `stream`, whose bytes pass the socket `timed`.
+
+    The arrival of the first byte begins the phase `receive`. It is detected before parsing, so a
+    server that sends its headers slowly is in `receive` and not in `wait`. If the bytes turn out to
+    be an informational response, they belong to `wait`.
     """
 
-    def __init__(self, stream: Stream, timed: TimedSocket, watch: Stopwatch | None) -> None:
-        """Without a watch no phase begins: the answer of a proxy is part of another one."""
+    will_close = True
+    """True if the connection cannot be used for another request. Valid once the head is read."""
+
+    def __init__(self, stream: Stream, timed: TimedSocket, stopwatch: Stopwatch | None) -> None:
+        """Without a stopwatch no phase begins: the response of a proxy is part of `connect`."""
         self._stream = stream
         self._timed = timed
-        self._watch = watch
-        self._received = 0
-        self._most: float = math.inf
-        self._awaited = False
-        self.ended = False
-        """Whether the server has closed its side of the connection."""
+        self._stopwatch = stopwatch
+        self._awaiting_first_byte = False
+        self._receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
+        # `_buffer` from `_position` on is received and not yet consumed.
+        self._buffer = b""
+        self._position = 0
+        self._ended = False
+        # Bytes that may still be received before the end of the headers. None in the body.
+        self._header_bytes_left: int | None = None
+        # Bytes of the body, or of the current chunk, that are not consumed yet. None if the end of
+        # the connection is the end of the body.
+        self._body_bytes_left: int | None = 0
+        self._chunked = False
+        self._is_first_chunk = True
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client.HTTPResponse` asks of a socket."""
-        return io.BufferedReader(self)
+    def read_head(self, method: str) -> ResponseHead:
+        """Return the head of the final response to a request with `method`.
 
-    def begin_headers(self) -> None:
-        """What comes now are headers, or trailers: there is a cap on them."""
-        self._most = self._received + MAX_HEADER_BYTES
+        Raises ConnectionResetError if the connection ends without a response, ResponseError if the
+        response is invalid, and the exceptions of the stream.
+        """
+        self._header_bytes_left = MAX_HEADER_BYTES
+        for _ in range(MAX_INFORMATIONAL_RESPONSES + 1):
+            self._expect_first_byte()
+            minor_version, status, reason = self._read_status_line()
+            headers = self._read_headers()
+            if 100 <= status < 200 and status != 101:
+                self._discard_informational()
+                continue
+            self._header_bytes_left = None
+            self._set_body_length(method, status, headers)
+            self.will_close = self._body_bytes_left is None or not _is_keep_alive(
+                minor_version, headers
+            )
+            joined = {name: ", ".join(values) for name, values in headers.items()}
+            return ResponseHead(status=status, reason=reason, headers=joined)
+        raise ResponseError(
+            f"more than {MAX_INFORMATIONAL_RESPONSES} informational responses (1xx)"
+        )
 
-    def end_headers(self) -> None:
-        """What comes now is body, which whoever reads it has a cap on."""
-        self._most = math.inf
+    def read(self, max_bytes: int) -> bytes:
+        """Return the next bytes of the body as soon as some arrive; empty at its end.
 
-    def await_answer(self, position: int) -> None:
-        """The byte at `position` is the first of what may be the answer."""
-        self._awaited = position == self._received
-        if not self._awaited:
-            self._first_byte()  # it came together with what went before
+        Raises ResponseError if the connection ends before the body does.
+        """
+        if self._chunked and self._body_bytes_left == 0:
+            self._begin_chunk()
+        if self._body_bytes_left == 0:
+            return b""
+        if self._position == len(self._buffer) and not self._receive():
+            if self._body_bytes_left is not None:
+                raise ResponseError("the connection was closed before the end of the body")
+            return b""
+        if self._body_bytes_left is not None:
+            max_bytes = min(max_bytes, self._body_bytes_left)
+        data = self._buffer[self._position : self._position + max_bytes]
+        self._position += len(data)
+        if self._body_bytes_left is not None:
+            self._body_bytes_left -= len(data)
+        return data
 
-    def interim(self) -> None:
-        """It was not: what has been received since belongs to the wait."""
-        if self._watch:
-            self._watch.relabel_phase(Phase.WAIT)
+    def _expect_first_byte(self) -> None:
+        """Begin the phase `receive` with the next byte, which may be received already."""
+        self._awaiting_first_byte = True
+        if self._position < len(self._buffer):
+            self._begin_receive_phase()
 
-    def _first_byte(self) -> None:
-        self._awaited = False
-        if self._watch:
-            self._watch.start_phase(Phase.RECEIVE, at=self._timed.last_received)
-            self._watch.merged_reads += self._timed.merged
+    def _begin_receive_phase(self) -> None:
+        self._awaiting_first_byte = False
+        if self._stopwatch:
+            self._stopwatch.start_phase(Phase.RECEIVE, at=self._timed.last_received)
+            self._stopwatch.merged_reads += self._timed.merged
 
-    def readable(self) -> bool:
+    def _discard_informational(self) -> None:
+        """Count the time since the first byte as `wait`: it was not the final response."""
+        if self._stopwatch:
+            self._stopwatch.relabel_phase(Phase.WAIT)
+
+    def _read_status_line(self) -> tuple[int, int, str]:
+        """Return the minor version, the status code and the reason phrase."""
+        line = self._read_line()
+        if not line and self._ended:
+            raise ConnectionResetError("the server closed the connection without a response")
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None:
+            raise NotHttp(line.decode("latin-1") or "an empty line")
+        return int(match[1]), int(match[2]), (match[3] or b"").decode("latin-1")
+
+    def _read_headers(self) -> _Headers:
+        """Return the headers up to the empty line. Folded lines are joined (RFC 9112, 5.2)."""
+        headers: _Headers = {}
+        last: list[str] = []
+        for _ in range(MAX_HEADERS + 1):
+            line = self._read_line()
+            if self._ended:
+                raise ResponseError("the connection was closed before the end of the headers")
+            if not line:
+                return headers
+            if match := _HEADER.fullmatch(line):
+                last = headers.setdefault(match[1].decode("ascii").lower(), [])
+                last.append(_decode_value(match[2]))
+            elif last and _FOLDED_LINE.fullmatch(line):
+                last[-1] = f"{last[-1]} {_decode_value(line)}"
+            else:
+                raise ResponseError("a line of the headers is not a name, a colon and a value")
+        raise ResponseError(f"more than {MAX_HEADERS} lines of headers")
+
+    def _set_body_length(self, method: str, status: int, headers: _Headers) -> None:
+        """Find out where the body ends (RFC 9112, 6.3)."""
+        lengths = set(headers.get("content-length", ()))
+        if len(lengths) > 1 or not all(map(_CONTENT_LENGTH.fullmatch, lengths)):
+            raise ResponseError(f"Content-Length is {' and '.join(sorted(lengths))}")
+        codings = {coding.lower() for coding in headers.get("transfer-encoding", ())}
+        codings.discard("identity")  # RFC 2616: no coding
+        if method == "HEAD" or status < 200 or status in (204, 304):
+            return
+        if codings and codings != {"chunked"}:
+            coding = " and ".join(sorted(codings))
+            raise ResponseError(f"Transfer-Encoding is {coding!r}, which is not supported")
+        if codings:
+            self._chunked = True
+        else:
+            self._body_bytes_left = int(lengths.pop()) if lengths else None
+
+    def _begin_chunk(self) -> None:
+        """Read the size of the next chunk, and the trailers after the last chunk."""
+        if not self._is_first_chunk and (self._read_line() or self._ended):
+            raise self._chunk_error("a chunk is longer than its size")
+        self._is_first_chunk = False
+        size = _CHUNK_SIZE.fullmatch(self._read_line())
+        if size is None or self._ended:
+            raise self._chunk_error("the size of a chunk is not a hexadecimal number")
+        self._body_bytes_left = int(size[1], 16)
+        if self._body_bytes_left == 0:
+            self._chunked = False
+            self._skip_trailers()
+
+    def _chunk_error(self, message: str) -> ResponseError:
+        if self._ended:
+            message = "the connection was closed before the end of the body"
+        return ResponseError(message)
+
+    def _skip_trailers(self) -> None:
+        """Read up to the empty line. Some servers close the connection instead of sending it."""
+        self._header_bytes_left = MAX_HEADER_BYTES
+        while self._read_line():
+            pass
+
+    def _read_line(self) -> bytes:
+        """Return the next line without its end. At the end of the connection `_ended` is set."""
+        searched = self._position
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer) - self._position
+            if searched > MAX_LINE_BYTES:
+                end = len(self._buffer)
+                break
+            if not self._receive():
+                line = self._buffer[self._position :]
+                self._position = len(self._buffer)
+                return line
+        if end - self._position > MAX_LINE_BYTES:
+            raise ResponseError(f"a line is longer than {MAX_LINE_BYTES // 1024} KiB")
+        line = self._buffer[self._position : end]
+        self._position = end + 1
+        return line.removesuffix(b"\r")
+
+    def _receive(self) -> bool:
+        """Receive more bytes. Return False at the end of the connection."""
+        buffer = self._receive_buffer
+        if self._header_bytes_left is not None:
+            if self._header_bytes_left == 0:
+                raise ResponseError(f"the headers are larger than {MAX_HEADER_BYTES // 1024} KiB")
+            buffer = buffer[: self._header_bytes_left]
+        count = self._stream.recv_into(buffer)
+        if self._header_bytes_left is not None:
+            self._header_bytes_left -= count
+        if count == 0:
+            self._ended = True
+            return False
+        self._buffer = self._buffer[self._position :] + buffer[:count]
+        self._position = 0
+        if self._awaiting_first_byte:
+            self._begin_receive_phase()
         return True
 
-    def tell(self) -> int:
-        """Bytes received; the buffered reader above subtracts what it has not given out."""
-        return self._received
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader
-        if self._received >= self._most:
-            raise HTTPException(f"the headers are larger than {MAX_HEADER_BYTES // 1024} KiB")
-        count = self._stream.recv_into(buffer)
-        self._received += count
-        self.ended = count == 0
-        if self._awaited and count:
-            self._first_byte()
-        return count
+def _is_keep_alive(minor_version: int, headers: _Headers) -> bool:
+    """Return True if the server keeps the connection open after the response."""
+    connection = ", ".join(headers.get("connection", ())).lower()
+    if minor_version > 0:
+        return "close" not in connection
+    proxy_connection = ", ".join(headers.get("proxy-connection", ())).lower()
+    return "keep-alive" in headers or "keep-alive" in f"{connection}, {proxy_connection}"
+
+
+def _decode_value(value: bytes) -> str:
+    """Return the value of a header without the whitespace around it (RFC 9110, 5.5)."""
+    return value.decode("latin-1").strip(" \t")

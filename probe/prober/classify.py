@@ -2,13 +2,14 @@
 
 import socket
 import ssl
-from http.client import BadStatusLine, HTTPException, UnknownProtocol
 
 from probe.http.errors import (
     AddressDenied,
     BodyTooLarge,
+    NotHttp,
     ProxyError,
     RedirectError,
+    ResponseError,
     is_unreachable,
 )
 from probe.redaction import NO_REDACTION, Redactor
@@ -40,7 +41,7 @@ _ERROR_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ConnectionRefusedError, Reason.REFUSED),
     (ConnectionError, Reason.RESET),
     (ssl.SSLError, Reason.TLS),
-    (HTTPException, Reason.PROTOCOL),
+    (ResponseError, Reason.PROTOCOL),
 )
 
 _STATUS_REASONS = {
@@ -95,9 +96,7 @@ def _error_reason(phase: Phase | None, error: Exception) -> Reason:
 
 def _message(reason: Reason, error: Exception, redactor: Redactor) -> str:
     """Return the message of an exception, on one line. It may quote an invalid response."""
-    # A connection that is closed without a response is a BadStatusLine, too, but a reset.
-    has_garbage = reason is Reason.PROTOCOL and isinstance(error, (BadStatusLine, UnknownProtocol))
-    max_chars = MAX_GARBAGE_CHARS if has_garbage else MAX_MESSAGE_CHARS
+    max_chars = MAX_GARBAGE_CHARS if isinstance(error, NotHttp) else MAX_MESSAGE_CHARS
     message = to_one_line(redactor.truncate(str(error), max_chars)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:

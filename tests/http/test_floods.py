@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from probe.http.response import MAX_INFORMATIONAL_RESPONSES
-from probe.http.response_reader import MAX_HEADER_BYTES
+from probe.http.response_reader import MAX_HEADER_BYTES, MAX_INFORMATIONAL_RESPONSES
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, reason, run
@@ -84,5 +83,5 @@ def test_a_flood_of_interim_answers_is_no_http(serve: Serve, interim: bytes) -> 
     result = run(serve(endless(b"", interim)).url(), timeout="20s")
 
     assert reason(result) is Reason.PROTOCOL
-    assert "more than 100 informational answers (1xx)" in detail(result)
+    assert "more than 100 informational responses (1xx)" in detail(result)
     assert time.thread_time() - began < 1

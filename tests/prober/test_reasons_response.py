@@ -29,7 +29,7 @@ def test_a_close_without_an_answer_is_a_reset(serve: Serve) -> None:
     result = run(serve(once(b"")).url())
 
     assert reason(result) is Reason.RESET
-    assert "closed connection without response (while waiting" in detail(result)
+    assert "closed the connection without a response (while waiting" in detail(result)
     assert result.status is None
 
 
