@@ -1,4 +1,4 @@
-"""Defaults put under every probe, without losing sight of where a value was written."""
+"""Merging of `defaults` into the probes, with the origin of each value."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,24 +6,30 @@ from typing import Any
 
 from probe.config.errors import ConfigPath
 
+# Mappings that a probe and the defaults may both have: they are merged key by key.
 MERGED_BY_KEY = ("tls", "headers", "labels", "expect")
+
+BODY_KEYS = ("json", "body", "body_file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedConfig:
-    """A config without `defaults`, and which of its values came from there."""
+    """A config without `defaults`. `inherited` are the paths of the values that came from there."""
 
     value: dict[str, Any]
     inherited: AbstractSet[ConfigPath]
 
-    def origin(self, keys: ConfigPath) -> ConfigPath:
-        """Where a value was written: `probes[0].interval` may be `defaults.interval`."""
-        inherited = keys[:3] in self.inherited or keys[:4] in self.inherited
-        return ("defaults", *keys[2:]) if inherited else keys
+    def origin(self, path: ConfigPath) -> ConfigPath:
+        """Return where the value at `path` is written: at `path`, or in `defaults`."""
+        inherited = path[:3] in self.inherited or path[:4] in self.inherited
+        return ("defaults", *path[2:]) if inherited else path
 
 
 def merge_defaults(config: dict[str, Any]) -> MergedConfig:
-    """What is of the wrong type is left as it is, for the validation to complain of."""
+    """Merge the defaults into each probe.
+
+    Values of a wrong type stay as they are, so that validation reports them.
+    """
     value = _without_defaults(config)
     defaults = config.get("defaults")
     probes = value.get("probes")
@@ -37,12 +43,13 @@ def merge_defaults(config: dict[str, Any]) -> MergedConfig:
 
 
 def defaults_only_config(config: dict[str, Any]) -> MergedConfig:
-    """A config with one probe made of nothing but the defaults: they are checked by themselves,
-    for every probe may override them.
+    """Return a config whose only probe consists of the defaults.
+
+    It serves to validate the defaults themselves, because probes may override all of them.
     """
     defaults = config.get("defaults")
-    found = defaults if isinstance(defaults, dict) else {}
-    shared = {key: value for key, value in found.items() if key != "name"}
+    shared = dict(defaults) if isinstance(defaults, dict) else {}
+    shared.pop("name", None)
     probe = {"name": "defaults", "url": "http://defaults", **shared}
     return MergedConfig(
         value={**_without_defaults(config), "probes": [probe]},
@@ -51,7 +58,7 @@ def defaults_only_config(config: dict[str, Any]) -> MergedConfig:
 
 
 def _without_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """Also without `networks:` that nothing follows, as when all of it is commented out."""
+    """Return the config without `defaults`, and without `networks` if it is empty (null)."""
     return {
         key: value
         for key, value in config.items()
@@ -60,7 +67,7 @@ def _without_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_probe(
-    defaults: dict[str, Any], probe: Any, keys: ConfigPath, inherited: set[ConfigPath]
+    defaults: dict[str, Any], probe: Any, path: ConfigPath, inherited: set[ConfigPath]
 ) -> Any:
     if not isinstance(probe, dict):
         return probe
@@ -68,24 +75,23 @@ def _merge_probe(
     for key, value in _applicable(defaults, probe).items():
         if key not in probe:
             merged[key] = value
-            inherited.add((*keys, key))
+            inherited.add((*path, key))
         elif key in MERGED_BY_KEY and isinstance(value, dict) and isinstance(probe[key], dict):
-            own = probe[key]
-            missing = {name: value[name] for name in value if not _has(own, name, key)}
-            merged[key] = {**missing, **own}
-            inherited.update((*keys, key, name) for name in missing)
+            missing = {name: value[name] for name in value if not _has_key(probe[key], name, key)}
+            merged[key] = {**missing, **probe[key]}
+            inherited.update((*path, key, name) for name in missing)
     return merged
 
 
 def _applicable(defaults: dict[str, Any], probe: dict[str, Any]) -> dict[str, Any]:
-    """A probe with a body of its own has no use for the default's; a name is no default."""
-    bodies = {"json", "body", "body_file"}
-    dropped = bodies if bodies & probe.keys() else set()
-    return {key: value for key, value in defaults.items() if key not in {"name", *dropped}}
+    """Return the defaults that apply to `probe`: no name, and no body if it has one."""
+    has_body = any(key in probe for key in BODY_KEYS)
+    excluded = ("name", *BODY_KEYS) if has_body else ("name",)
+    return {key: value for key, value in defaults.items() if key not in excluded}
 
 
-def _has(own: dict[str, Any], name: str, key: str) -> bool:
-    """Whether a probe names it itself; the names of headers are the same in any case."""
-    if key == "headers":
-        return name.lower() in {header.lower() for header in own}
-    return name in own
+def _has_key(mapping: dict[str, Any], name: str, parent: str) -> bool:
+    """Return whether `mapping`, the value of the key `parent`, has the key `name`."""
+    if parent == "headers":  # names of headers are case-insensitive
+        return name.lower() in {header.lower() for header in mapping}
+    return name in mapping

@@ -1,4 +1,4 @@
-"""What is wrong with a config, for the person who has to put it right."""
+"""Problems of a config and the wording of their messages."""
 
 import json
 import re
@@ -6,19 +6,25 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-ConfigPath = tuple[str | int, ...]
-"""The keys and indexes that lead from the top of a config to one of its values."""
+from probe.config.secrets import ResolvedText
 
-# Characters of a value or a key that a message quotes.
+# Keys and indexes that lead from the top of a config to one of its values.
+ConfigPath = tuple[str | int, ...]
+
+# Messages quote at most this much of a value.
 MAX_QUOTED_CHARS = 80
 
-# Keys whose values may be secrets.
-_CONFIDENTIAL = ("url", "proxy", "headers", "body", "json", "basic_auth_users")
+# Values of these keys may be secrets.
+_CONFIDENTIAL_KEYS = ("url", "proxy", "headers", "body", "json", "basic_auth_users")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
-    """One mistake. Line and column count from 1; path is `probes[0].interval`, or a flag's name."""
+    """One problem of a config.
+
+    `path` is a path such as `probes[0].interval`, or the name of a flag. `line` and `column` count
+    from 1.
+    """
 
     path: str
     message: str
@@ -32,7 +38,7 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """A config that cannot work, with all of its problems, in the order of the file."""
+    """An invalid config, with all of its problems in the order of the file."""
 
     def __init__(self, problems: tuple[ConfigProblem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -40,77 +46,81 @@ class ConfigError(Exception):
 
 
 class UnlocatedError(NamedTuple):
-    """A mistake before it has a place: which value it is about (or which key) and what to say."""
+    """A problem without line and column: it is about the value at `path`, or about its key."""
 
-    keys: ConfigPath
+    path: ConfigPath
     message: str
     at_key: bool = False
 
 
 class ConfigSource(Protocol):
-    """Where values come from, a file or flags: it knows how to point at each of them."""
+    """A file or flags: the values of a config, and the location of each of them."""
 
     @property
     def value(self) -> Any:
-        """The values, plain, as JSON has them."""
+        """The values as JSON has them; None if they cannot be read."""
 
     @property
     def problems(self) -> tuple[ConfigProblem, ...]:
-        """What is wrong with them already, whatever they mean."""
+        """Problems of the syntax."""
 
     @property
     def invalid_paths(self) -> AbstractSet[ConfigPath]:
-        """The values that one of these problems is about: nothing more to say of them."""
+        """Paths of values that `problems` are about. Further errors of these values are ignored."""
 
-    def locate(self, finding: UnlocatedError) -> ConfigProblem:
-        """The finding with its place."""
+    def locate(self, error: UnlocatedError) -> ConfigProblem:
+        """Return `error` with its location."""
 
-    def source_text(self, keys: ConfigPath) -> str | None:
-        """What was written for a single value."""
-
-
-def is_confidential(keys: ConfigPath) -> bool:
-    """Whether a message about this value must not show it, for it may be a secret."""
-    return "expect" not in keys and any(key in _CONFIDENTIAL for key in keys)
+    def source_text(self, path: ConfigPath) -> str | None:
+        """Return the text of the scalar at `path`, as written."""
 
 
-def format_path(keys: ConfigPath) -> str:
-    """The path as people write it: `probes[0].expect.json["$.result"]`."""
-    steps = (_step(key, keys[:index]) for index, key in enumerate(keys))
+def is_confidential(path: ConfigPath) -> bool:
+    """Return whether the value at `path` may be a secret, which messages must not show."""
+    return "expect" not in path and any(key in _CONFIDENTIAL_KEYS for key in path)
+
+
+def format_path(path: ConfigPath) -> str:
+    """Return `path` as text: `probes[0].expect.json["$.result"]`."""
+    steps = (_format_step(step, path[:index]) for index, step in enumerate(path))
     return "".join(steps).removeprefix(".")
 
 
-def _step(key: str | int, before: ConfigPath) -> str:
-    if isinstance(key, int):
-        return f"[{key}]"
-    if re.fullmatch(r"[\w-]+", key):
-        return f".{key}"
-    is_json_path = before[-2:] == ("expect", "json")
-    return f"[{quote(key if is_json_path else truncate_key(key))}]"
+def _format_step(step: str | int, parent: ConfigPath) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    if re.fullmatch(r"[\w-]+", step):
+        return f".{step}"
+    is_json_path = parent[-2:] == ("expect", "json")
+    return f"[{quote(step if is_json_path else truncate_key(step))}]"
 
 
-def quote(text: str) -> str:
-    """Return `text` in double quotes, as written in the file: references are not resolved."""
-    written: str = getattr(text, "source", text)
-    if len(written) > MAX_QUOTED_CHARS:
-        written = written[:MAX_QUOTED_CHARS] + "…"
-    return json.dumps(written, ensure_ascii=not written.isprintable())
+def source_of(text: str | ResolvedText) -> str:
+    """Return `text` as written in the config, with its references unresolved."""
+    return text.template.source if isinstance(text, ResolvedText) else text
+
+
+def quote(text: str | ResolvedText) -> str:
+    """Return `text` as written in the config, shortened, in double quotes and on one line."""
+    source = source_of(text)
+    if len(source) > MAX_QUOTED_CHARS:
+        source = source[:MAX_QUOTED_CHARS] + "…"
+    return json.dumps(source, ensure_ascii=not source.isprintable())
+
+
+def quote_url(text: str | ResolvedText) -> str:
+    """Return `text`, a URL that may be invalid, in quotes and without the parts that may be secret.
+
+    These are user, password, query and fragment.
+    """
+    without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", source_of(text), flags=re.DOTALL)
+    return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))
 
 
 def truncate_key(key: str) -> str:
     """Return `key` up to its first colon or blank.
 
-    Where the blank after a colon is missing, the rest of the key is a value, perhaps a secret.
+    If the blank after a colon is missing, the rest of the key is a value, which may be a secret.
     """
     name = re.split(r"[:\s]", key, maxsplit=1)[0]
     return key if name == key else f"{name}…"
-
-
-def quote_url(text: str) -> str:
-    """Return `text`, which should be a URL, in double quotes, without the parts that may be secret.
-
-    These are user, password, query and fragment.
-    """
-    written: str = getattr(text, "source", text)
-    without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", written, flags=re.DOTALL)
-    return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))

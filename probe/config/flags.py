@@ -1,4 +1,4 @@
-"""A config of one probe made of flags: `--url http://model:5000/predict --slo "99% < 500ms"`."""
+"""A config of one probe from flags: `--url http://model:5000/predict --slo "99% < 500ms"`."""
 
 import json as json_format
 import re
@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, quote
 
+MAX_JSON_DEPTH = 50
+
 _SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
-MAX_JSON_DEPTH = 50
 
 
 class Flags:
-    """A source whose places are the flags that the values came from."""
+    """A ConfigSource whose locations are flags."""
 
     def __init__(
         self,
@@ -25,11 +26,11 @@ class Flags:
         json: str | None,
         name: str | None,
     ) -> None:
-        self._named = name is not None
+        self._has_name = name is not None
         self._problems: list[ConfigProblem] = []
         probe = {"name": default_probe_name(url) if name is None else name, "url": url}
-        parts = {"interval": interval, "objectives": self._slo(slo), "json": self._json(json)}
-        given = {key: part for key, part in parts.items() if part is not None}
+        optional = {"interval": interval, "objectives": self._slo(slo), "json": self._json(json)}
+        given = {key: value for key, value in optional.items() if value is not None}
         self.value: Any = {"probes": [{**probe, **given}]}
 
     @property
@@ -40,14 +41,14 @@ class Flags:
     def invalid_paths(self) -> AbstractSet[ConfigPath]:
         return frozenset()
 
-    def locate(self, finding: UnlocatedError) -> ConfigProblem:
-        key = str(finding.keys[2])
-        flag = {"objectives": "slo", "name": "name" if self._named else "url"}.get(key, key)
-        return ConfigProblem(path=f"--{flag}", message=finding.message)
+    def locate(self, error: UnlocatedError) -> ConfigProblem:
+        key = str(error.path[2])
+        flag = {"objectives": "slo", "name": "name" if self._has_name else "url"}.get(key, key)
+        return ConfigProblem(path=f"--{flag}", message=error.message)
 
-    def source_text(self, keys: ConfigPath) -> str | None:
-        """What is not text can only come from --json, and is nowhere asked to be text."""
-        del keys
+    def source_text(self, path: ConfigPath) -> str | None:
+        """Return None: no flag gives a number where text is required."""
+        del path
         return None
 
     def _slo(self, slo: str | None) -> list[dict[str, str]] | None:
@@ -56,7 +57,7 @@ class Flags:
         match = _SLO.fullmatch(slo)
         if match is None:
             advice = 'write one such as "99% < 500ms", or "99%" for availability alone'
-            self._add("slo", f"not an objective: {quote(slo)}; {advice}")
+            self._add_problem("slo", f"not an objective: {quote(slo)}; {advice}")
             return None
         if match[2] is None:
             return [{"name": "up", "target": match[1]}]
@@ -66,7 +67,7 @@ class Flags:
         if text is None:
             return None
         try:
-            value = json_format.loads(text, parse_constant=_no_constant)
+            value = json_format.loads(text, parse_constant=_reject_constant)
             if not _is_deeper(value, MAX_JSON_DEPTH):
                 return value
             message = f"nested more than {MAX_JSON_DEPTH} levels deep"
@@ -74,25 +75,26 @@ class Flags:
             message = f"nested more than {MAX_JSON_DEPTH} levels deep"
         except ValueError as error:
             message = f"not JSON: {error}"
-        self._add("json", message)
+        self._add_problem("json", message)
         return None
 
-    def _add(self, flag: str, message: str) -> None:
+    def _add_problem(self, flag: str, message: str) -> None:
         self._problems.append(ConfigProblem(path=f"--{flag}", message=message))
 
 
 def default_probe_name(url: str) -> str:
-    """A probe's name made of the URL's host, port and path, such as "model:5000/predict"."""
+    """Return a name from the host, port and path of `url`, such as "model:5000/predict"."""
     try:
         parts = urlsplit(_REFERENCE.sub("-", url))
     except ValueError:
         return "probe"
     host = parts.netloc.rpartition("@")[2]
-    allowed = re.sub(r"[^A-Za-z0-9._:/-]+", "-", host + parts.path)
-    return allowed.lstrip("._:/-")[:200].rstrip("/-") or "probe"
+    name = re.sub(r"[^A-Za-z0-9._:/-]+", "-", host + parts.path)
+    return name.lstrip("._:/-")[:200].rstrip("/-") or "probe"
 
 
-def _no_constant(name: str) -> Never:
+def _reject_constant(name: str) -> Never:
+    """Reject NaN and Infinity, which Python's json accepts."""
     raise ValueError(f"{name} is not a number of JSON")
 
 

@@ -1,4 +1,4 @@
-"""How the parts of an HTTP request and of its answer are written in a config."""
+"""Types of config values for HTTP: URLs, headers, status codes, JSONPaths."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ValidationInfo
 
 from probe.config.errors import quote, quote_url
-from probe.config.secrets import Template
+from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
-    ConfigType,
     describe_type,
     pattern_schema,
     require_text,
+    scalar,
     to_plain,
     to_template,
 )
@@ -23,47 +23,46 @@ from probe.config.types import (
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
-_RESERVED = ("probe", "url", "job", "instance", "le", "quantile")
-_LABEL = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
-LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED)})$){_LABEL}"
+_RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
+_LABEL_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
+LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_LABELS)})$){_LABEL_PATTERN}"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPattern:
-    """A status that is expected, "200", or a class of them, "2xx"."""
+    """An expected status code, "200", or a class of them, "2xx"."""
 
     text: str
 
     def allows(self, status: int) -> bool:
-        wanted = self.text[0] if self.text.endswith("x") else self.text
-        return str(status).startswith(wanted) and len(str(status)) == 3
+        prefix = self.text[0] if self.text.endswith("x") else self.text
+        return str(status).startswith(prefix) and len(str(status)) == 3
 
 
 def may_need_tls(url: str, redirects: object) -> bool:
-    """Whether a request may be sent over TLS: to this URL, as the config has it, to what a
-    reference in it comes to stand for, or to where a redirect leads.
+    """Return whether a request to `url`, as written in the config, may use TLS.
+
+    References in `url` may change the scheme, and redirects may lead to https.
     """
     return bool(redirects) or not url.lower().startswith("http://")
 
 
 def split_url(value: Any) -> SplitResult:
-    """The parts of an http or https URL; ValueError says which of them is wrong."""
-    written = require_text(value)
-    if any(character <= " " or character == "\x7f" for character in written):
-        raise ValueError(f"not a URL: {quote_url(written)}; it has blanks or control characters")
+    """Return the parts of an http or https URL; raise ValueError that says what is wrong."""
+    url = require_text(value)
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise ValueError(f"not a URL: {quote_url(value)}; it has blanks or control characters")
     try:
-        parts = urlsplit(str(written))
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"not a URL: {quote_url(written)}; host or port make no sense") from None
+        raise ValueError(f"not a URL: {quote_url(value)}; host or port make no sense") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(
-            f"not a URL: {quote_url(written)}; write http://HOST:PORT/PATH, or https://"
-        )
+        raise ValueError(f"not a URL: {quote_url(value)}; write http://HOST:PORT/PATH, or https://")
     if not _is_host(parts.hostname or ""):
-        raise ValueError(f"not a URL: {quote_url(written)}; the host is missing or no host's name")
+        raise ValueError(f"not a URL: {quote_url(value)}; the host is missing or no host's name")
     if port == 0:
-        raise ValueError(f"not a URL: {quote_url(written)}; a port is a number from 1 to 65535")
+        raise ValueError(f"not a URL: {quote_url(value)}; a port is a number from 1 to 65535")
     return parts
 
 
@@ -74,11 +73,11 @@ def _is_host(host: str) -> bool:
         ascii_name = host.encode("idna").decode()
     except ValueError:
         return False
-    return bool(_HOST.fullmatch(ascii_name)) and (host.isascii() or _is_requested(host))
+    return bool(_HOST.fullmatch(ascii_name)) and (host.isascii() or _requests_accepts(host))
 
 
-def _is_requested(host: str) -> bool:
-    """Whether requests takes a host that is not ASCII: it goes by stricter rules (IDNA 2008)."""
+def _requests_accepts(host: str) -> bool:
+    """Return whether requests accepts a non-ASCII host: its rules (IDNA 2008) are stricter."""
     # Imported here because most configs have no such host and should not pay for it.
     import requests  # noqa: PLC0415
 
@@ -89,150 +88,124 @@ def _is_requested(host: str) -> bool:
     return True
 
 
-def _server_name(value: Any, _: ValidationInfo) -> str:
-    written = require_text(value)
-    if not _is_host(str(written)):
-        raise ValueError(f"not a host's name: {quote(written)}")
-    return str(written)
+def _server_name(value: Any) -> str:
+    name = require_text(value)
+    if not _is_host(name):
+        raise ValueError(f"not a host's name: {quote(value)}")
+    return name
 
 
-def _url(value: Any, _: ValidationInfo) -> Template:
-    url = to_template(value)
-    if "#" in split_url(value if isinstance(value, str) else url.source).geturl():
-        raise ValueError(f"{quote_url(url.source)} has a fragment; remove it, it is never sent")
-    return url
-
-
-def _proxy(value: Any, _: ValidationInfo) -> Template:
-    proxy = to_template(value)
-    written = value if isinstance(value, str) else proxy.source
-    scheme = written.partition("://")[0]
-    if scheme != "http":
-        raise ValueError("only http:// proxies are supported for now; write http://HOST:PORT")
-    split_url(written)
-    return proxy
-
-
-def _method(value: Any, _: ValidationInfo) -> str:
-    written = require_text(value)
-    if not re.fullmatch(TOKEN_PATTERN, written):
-        raise ValueError(f"not an HTTP method: {quote(written)}; write one such as GET or POST")
-    return str(written).upper()
-
-
-def header_name(value: Any) -> str:
-    """The name of a header, whatever its case."""
-    written = require_text(value)
-    if not re.fullmatch(TOKEN_PATTERN, written):
-        raise ValueError("not a header's name; it is of letters, digits and -")
-    return written
-
-
-def _header_value(value: Any, _: ValidationInfo) -> Template:
-    header = to_template(value)
-    sent = str(value) if isinstance(value, str) else header.source
-    if any((character < " " and character != "\t") or character == "\x7f" for character in sent):
-        raise ValueError("a header's value has no line breaks or control characters")
-    if sent != sent.strip():
-        raise ValueError("a header's value has no blanks at its ends")
-    if not all(ord(character) < 256 for character in sent):
-        raise ValueError("a header's value is of Latin-1 characters only")
-    return header
-
-
-def _body(value: Any, _: ValidationInfo) -> Template:
+def _url(value: Any) -> Template:
+    if "#" in split_url(value).geturl():
+        raise ValueError(f"{quote_url(value)} has a fragment; remove it, it is never sent")
     return to_template(value)
 
 
-def _json_body(value: Any, _: ValidationInfo) -> Any:
-    """JSON in which text with references is a Template."""
+def _proxy(value: Any) -> Template:
+    scheme = require_text(value).partition("://")[0]
+    if scheme != "http":
+        raise ValueError("only http:// proxies are supported for now; write http://HOST:PORT")
+    split_url(value)
+    return to_template(value)
+
+
+def _method(value: Any) -> str:
+    method = require_text(value)
+    if not re.fullmatch(TOKEN_PATTERN, method):
+        raise ValueError(f"not an HTTP method: {quote(value)}; write one such as GET or POST")
+    return method.upper()
+
+
+def _header_name(value: Any) -> str:
+    name = require_text(value)
+    if not re.fullmatch(TOKEN_PATTERN, name):
+        raise ValueError("not a header's name; it is of letters, digits and -")
+    return name
+
+
+def _header_value(value: Any) -> Template:
+    text = require_text(value)
+    if any((character < " " and character != "\t") or character == "\x7f" for character in text):
+        raise ValueError("a header's value has no line breaks or control characters")
+    if text != text.strip():
+        raise ValueError("a header's value has no blanks at its ends")
+    if not all(ord(character) < 256 for character in text):
+        raise ValueError("a header's value is of Latin-1 characters only")
+    return to_template(value)
+
+
+def _json_body(value: Any) -> Any:
+    """Return JSON whose text with references is Template, and all other text is str."""
     if isinstance(value, Mapping):
-        return {key: _json_body(item, _) for key, item in value.items()}
+        return {key: _json_body(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_json_body(item, _) for item in value]
-    if isinstance(value, str):
-        body = to_template(value)
-        return body if body.has_references else str(to_plain(value))
-    return value
+        return [_json_body(item) for item in value]
+    if isinstance(value, ResolvedText) and value.template.has_references:
+        return value.template
+    return to_plain(value)
 
 
-def _status(value: Any, _: ValidationInfo) -> StatusPattern:
-    if isinstance(value, StatusPattern):
-        return value
-    written = str(value) if type(value) is int else value
-    if not isinstance(written, str) or not re.fullmatch(STATUS_PATTERN, written):
-        shown = quote(written) if isinstance(written, str) else describe_type(value)
-        raise ValueError(f"not a status: {shown}; write one such as 200, or a class such as 2xx")
-    return StatusPattern(str(written).lower())
+def _status(value: Any) -> StatusPattern:
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, (str, ResolvedText)):
+        shown = describe_type(value)
+    elif re.fullmatch(STATUS_PATTERN, require_text(text)):
+        return StatusPattern(require_text(text).lower())
+    else:
+        shown = quote(text)
+    raise ValueError(f"not a status: {shown}; write one such as 200, or a class such as 2xx")
 
 
-def json_path(value: Any) -> str:
-    """The text of a JSONPath (RFC 9535) that compiles."""
+def _json_path(value: Any) -> str:
     # Imported here because most configs have no such path and should not pay for it.
     import jsonpath  # noqa: PLC0415
 
-    written = require_text(value)
+    path = require_text(value)
     try:
-        jsonpath.compile(str(written), strict=True)
+        jsonpath.compile(path, strict=True)
     except (jsonpath.JSONPathError, RecursionError, ValueError, OverflowError):
         advice = "write one such as $.result or $.choices[0].text"
-        raise ValueError(f"not a JSONPath (RFC 9535): {quote(written)}; {advice}") from None
-    return str(written)
+        raise ValueError(f"not a JSONPath (RFC 9535): {quote(value)}; {advice}") from None
+    return path
 
 
 def _timing_key(value: Any, info: ValidationInfo) -> str:
-    """The name of a header or a JSONPath, whichever the field before it asks for."""
-    readers = {"header": header_name, "json": json_path}
-    return str(readers.get(info.data.get("from_", ""), require_text)(value))
+    """Return a header name or a JSONPath, depending on `from`."""
+    validators = {"header": _header_name, "json": _json_path}
+    return validators.get(info.data.get("from_", ""), require_text)(value)
 
 
-def _label_name(value: Any, _: ValidationInfo) -> str:
-    written = require_text(value)
-    if not re.fullmatch(_LABEL, written):
+def _label_name(value: Any) -> str:
+    name = require_text(value)
+    if not re.fullmatch(_LABEL_PATTERN, name):
         raise ValueError("not a label's name; use letters, digits and _, no digit or __ first")
-    if written in _RESERVED:
-        raise ValueError(f"{written} is a label that the metrics use; choose another name")
-    return written
+    if name in _RESERVED_LABELS:
+        raise ValueError(f"{name} is a label that the metrics use; choose another name")
+    return name
 
 
-Url = Annotated[
-    Template,
-    ConfigType(
-        _url, {"type": "string", "examples": ["http://model:5000/predict"]}, reference=False
-    ),
-]
-Proxy = Annotated[
-    Template,
-    ConfigType(_proxy, {"type": "string", "examples": ["http://proxy:3128"]}, reference=False),
-]
-Host = Annotated[str, ConfigType(_server_name, {"type": "string", "minLength": 1}, reference=False)]
-Method = Annotated[
-    str, ConfigType(_method, pattern_schema(TOKEN_PATTERN, examples=["GET", "POST"]))
-]
-HeaderName = Annotated[
-    str,
-    ConfigType(lambda value, _: header_name(value), pattern_schema(TOKEN_PATTERN), reference=False),
-]
-HeaderValue = Annotated[Template, ConfigType(_header_value, {"type": "string"}, reference=False)]
-Body = Annotated[Template, ConfigType(_body, {"type": "string"}, reference=False)]
-JsonBody = Annotated[Any, ConfigType(_json_body, {}, reference=False)]
-Status = Annotated[
-    StatusPattern,
-    ConfigType(
-        _status,
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 100, "maximum": 599},
-                pattern_schema(STATUS_PATTERN, examples=["2xx", "200"]),
-            ]
-        },
-    ),
-]
-JsonPath = Annotated[
-    str,
-    ConfigType(
-        lambda value, _: json_path(value), {"type": "string", "pattern": r"^\$"}, reference=False
-    ),
-]
-TimingKey = Annotated[str, ConfigType(_timing_key, {"type": "string"}, reference=False)]
-LabelName = Annotated[str, ConfigType(_label_name, pattern_schema(LABEL_PATTERN), reference=False)]
+_TEXT_SCHEMA = {"type": "string"}
+_URL_SCHEMA = {"type": "string", "examples": ["http://model:5000/predict"]}
+_PROXY_SCHEMA = {"type": "string", "examples": ["http://proxy:3128"]}
+_HOST_SCHEMA = {"type": "string", "minLength": 1}
+_METHOD_SCHEMA = pattern_schema(TOKEN_PATTERN, examples=["GET", "POST"])
+_JSON_PATH_SCHEMA = {"type": "string", "pattern": r"^\$"}
+_STATUS_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        pattern_schema(STATUS_PATTERN, examples=["2xx", "200"]),
+    ]
+}
+
+Url = Annotated[Template, *scalar(_url, _URL_SCHEMA, reference=False)]
+Proxy = Annotated[Template, *scalar(_proxy, _PROXY_SCHEMA, reference=False)]
+Host = Annotated[str, *scalar(_server_name, _HOST_SCHEMA, reference=False)]
+Method = Annotated[str, *scalar(_method, _METHOD_SCHEMA)]
+HeaderName = Annotated[str, *scalar(_header_name, pattern_schema(TOKEN_PATTERN), reference=False)]
+HeaderValue = Annotated[Template, *scalar(_header_value, _TEXT_SCHEMA, reference=False)]
+Body = Annotated[Template, *scalar(to_template, _TEXT_SCHEMA, reference=False)]
+JsonBody = Annotated[Any, *scalar(_json_body, {}, reference=False)]
+Status = Annotated[StatusPattern, *scalar(_status, _STATUS_SCHEMA)]
+JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, reference=False)]
+TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, reference=False)]
+LabelName = Annotated[str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), reference=False)]

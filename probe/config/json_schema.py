@@ -1,6 +1,6 @@
-"""The JSON Schema of a config, with which editors complete and check it as it is written.
+"""JSON Schema of a config, with which editors complete and check it.
 
-It is kept in a file: `python -m probe.config.json_schema > config/probe.schema.json`
+`python -m probe.config.json_schema > config/probe.schema.json` writes the file.
 """
 
 import copy
@@ -13,8 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from probe.config.schema import Settings
 
 
-class _Untitled(GenerateJsonSchema):
-    """Titles would only repeat the names of the keys."""
+class _UntitledJsonSchema(GenerateJsonSchema):
+    """A generator that leaves out titles, which would only repeat the names of the keys."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -22,28 +22,28 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schema() -> dict[str, Any]:
-    """What the loader takes, as far as a JSON Schema can say it (draft 2020-12)."""
-    described = Settings.model_json_schema(schema_generator=_Untitled)
-    definitions, properties = described["$defs"], described["properties"]
+    """Return the JSON Schema (draft 2020-12), as strict as JSON Schema can be."""
+    schema = Settings.model_json_schema(schema_generator=_UntitledJsonSchema)
+    definitions, properties = schema["$defs"], schema["properties"]
     for definition in definitions.values():
-        for described_key in definition.get("properties", {}).values():
-            if "patternProperties" in described_key:
-                described_key["additionalProperties"] = False
+        for key in definition.get("properties", {}).values():
+            if "patternProperties" in key:
+                key["additionalProperties"] = False
     definitions["Defaults"] = _defaults(definitions["Probe"])
-    # A probe's URL may be in the defaults.
+    # The URL of a probe may be in the defaults.
     definitions["Probe"]["required"] = ["name"]
     properties["probes"]["minItems"] = 1
     properties["defaults"] = {
         "anyOf": [{"$ref": "#/$defs/Defaults"}, {"type": "null"}],
-        "description": "What probes share; any key of a probe but its name.",
+        "description": "Keys that all probes share: any key of a probe except `name`.",
     }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _defaults(probe: dict[str, Any]) -> dict[str, Any]:
     defaults = copy.deepcopy(probe)
     del defaults["properties"]["name"], defaults["required"]
-    return {**defaults, "description": "What probes share."}
+    return {**defaults, "description": "Keys that all probes share."}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a file, or from flags, to Settings: everything that is wrong is found in one go."""
+"""Loading of a config from a file or from flags. All problems are reported at once."""
 
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from probe.config.errors import (
     ConfigSource,
     UnlocatedError,
     quote,
+    source_of,
 )
 from probe.config.flags import Flags
 from probe.config.http_types import may_need_tls
@@ -32,16 +33,19 @@ MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
-    """The settings of a YAML file; raises ConfigError with all of its problems."""
+    """Return the settings of a YAML file; raise ConfigError with all problems."""
     document = YamlDocument(read_config_file(path), file=str(path))
     return _settings(document, environ=environ, base=path.parent)
 
 
 def read_config_file(path: Path) -> bytes:
-    """The content of a config; raises ConfigError, also where whoever reads it might wait."""
+    """Return the content of a config; raise ConfigError if it cannot be read.
+
+    Pipes and devices are refused, because reading them may block.
+    """
     try:
         mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # open() reports a directory
             raise OSError(None, "not a regular file")
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)
@@ -64,7 +68,7 @@ def from_flags(
     name: str | None = None,
     environ: Mapping[str, str],
 ) -> Settings:
-    """Settings with one probe; raises ConfigError whose problems have flags for paths."""
+    """Return settings with one probe; raise ConfigError whose problems name the flags."""
     flags = Flags(url=url, slo=slo, interval=interval, json=json, name=name)
     return _settings(flags, environ=environ, base=Path())
 
@@ -75,7 +79,7 @@ def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -
     resolver = ReferenceResolver(Secrets(environ, base))
     config = resolver.resolve(source.value)
     validator = _Validator(source, environ=environ, base=base)
-    settings = validator.settings(config)
+    settings = validator.validate(config)
     problems = sorted_problems(source, validator.errors, resolver.errors)
     if problems or settings is None:
         raise ConfigError(problems)
@@ -83,36 +87,35 @@ def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -
 
 
 class ReferenceResolver:
-    """Replaces text with `${...}` in a config by ResolvedText; collects `errors`."""
+    """Replaces text with `${...}` by ResolvedText, and collects the references without a value."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self.errors: list[UnlocatedError] = []
 
-    def resolve(self, value: Any, keys: ConfigPath = ()) -> Any:
+    def resolve(self, value: Any, path: ConfigPath = ()) -> Any:
+        """Return `value`, a part of a config at any depth, with its references resolved."""
         if isinstance(value, dict):
-            self._no_references(value, keys)
-            return {key: self.resolve(item, (*keys, key)) for key, item in value.items()}
+            self._reject_references_in_keys(value, path)
+            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.resolve(item, (*keys, index)) for index, item in enumerate(value)]
-        return self._text(value, keys) if isinstance(value, str) and "${" in value else value
+            return [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, str) and "${" in value:
+            try:
+                return ResolvedText.resolve(Template.parse(value), self._secrets)
+            except (ValueError, SecretError) as error:
+                self.errors.append(UnlocatedError(path, str(error)))
+        return value
 
-    def _text(self, text: str, keys: ConfigPath) -> str:
-        try:
-            return ResolvedText(Template.parse(text), self._secrets)
-        except (ValueError, SecretError) as error:
-            self.errors.append(UnlocatedError(keys, str(error)))
-            return text
-
-    def _no_references(self, mapping: dict[str, Any], keys: ConfigPath) -> None:
+    def _reject_references_in_keys(self, mapping: dict[str, Any], path: ConfigPath) -> None:
         for key in mapping:
             if "${env:" in key or "${file:" in key:
                 message = "references are looked up in values, not in keys"
-                self.errors.append(UnlocatedError((*keys, key), message, at_key=True))
+                self.errors.append(UnlocatedError((*path, key), message, at_key=True))
 
 
 class _Validator:
-    """One look at a config that goes on after a mistake, so that it finds the others, too."""
+    """Validates a config; collects all errors instead of stopping at the first."""
 
     def __init__(self, source: ConfigSource, *, environ: Mapping[str, str], base: Path) -> None:
         self._source = source
@@ -120,33 +123,36 @@ class _Validator:
         self._context = {"base": base}
         self.errors: list[UnlocatedError] = []
 
-    def settings(self, config: Any) -> Settings | None:
-        """The settings, if they can be had in spite of what was found."""
+    def validate(self, config: Any) -> Settings | None:
+        """Return the settings, or None if pydantic rejects them. `errors` may have others."""
         if not isinstance(config, dict):
             message = f"expected a mapping with the key `probes`, not {describe_type(config)}"
             self.errors.append(UnlocatedError((), message))
             return None
         self.errors += find_defaults_conflicts(config)
-        self._inspect(defaults_only_config(config))
-        return self._inspect(merge_defaults(config))
+        self._validate(defaults_only_config(config))
+        return self._validate(merge_defaults(config))
 
-    def _inspect(self, merged: MergedConfig) -> Settings | None:
-        settings, invalid = self._validate(merged)
-        found = [*invalid, *find_conflicts(merged.value), *self._tls(merged.value)]
-        self.errors += [finding._replace(keys=merged.origin(finding.keys)) for finding in found]
+    def _validate(self, merged: MergedConfig) -> Settings | None:
+        settings, model_errors = self._validate_model(merged)
+        errors = [*model_errors, *find_conflicts(merged.value), *self._tls_errors(merged.value)]
+        self.errors += [error._replace(path=merged.origin(error.path)) for error in errors]
         return settings
 
-    def _validate(self, merged: MergedConfig) -> tuple[Settings | None, list[UnlocatedError]]:
-        def written(keys: ConfigPath) -> str | None:
-            return self._source.source_text(merged.origin(keys))
+    def _validate_model(self, merged: MergedConfig) -> tuple[Settings | None, list[UnlocatedError]]:
+        def source_text(path: ConfigPath) -> str | None:
+            return self._source.source_text(merged.origin(path))
 
         try:
             return Settings.model_validate(merged.value, context=self._context), []
         except ValidationError as error:
-            return None, list(translate_errors(error, written=written))
+            return None, list(translate_errors(error, source_text=source_text))
 
-    def _tls(self, config: dict[str, Any]) -> Iterator[UnlocatedError]:
-        """Distinct TLS settings that may be used, tried out: a file may be there and be no good."""
+    def _tls_errors(self, config: dict[str, Any]) -> Iterator[UnlocatedError]:
+        """Create the TLS context of each probe that may need one, and yield what fails.
+
+        Probes with equal settings are tried once.
+        """
         tried: set[Tls] = set()
         probes = config.get("probes")
         for index, probe in enumerate(probes if isinstance(probes, list) else []):
@@ -157,14 +163,14 @@ class _Validator:
             try:
                 client_ssl_context(tls, self._environ)
             except TlsError as error:
-                yield _tls_finding(probe, ("probes", index), error)
+                yield _tls_error(probe, ("probes", index), error)
 
     def _valid_tls(self, probe: Any) -> Tls | None:
-        """The TLS settings of a probe of which the rest may be wrong."""
+        """Return the TLS settings of a probe, whose other keys may be invalid."""
         url = probe.get("url") if isinstance(probe, dict) else None
-        if not isinstance(url, str):
+        if not isinstance(url, (str, ResolvedText)):
             return None
-        if not may_need_tls(getattr(url, "source", url), probe.get("redirects")):
+        if not may_need_tls(source_of(url), probe.get("redirects")):
             return None
         try:
             return Tls.model_validate(probe.get("tls", {}), context=self._context)
@@ -172,22 +178,26 @@ class _Validator:
             return None
 
 
-def _tls_finding(probe: dict[str, Any], keys: ConfigPath, error: TlsError) -> UnlocatedError:
-    """About the key that names the file, or else about the URL that makes TLS necessary."""
+def _tls_error(probe: dict[str, Any], path: ConfigPath, error: TlsError) -> UnlocatedError:
+    """Return an error at the key that names the file, or else at the URL that needs TLS."""
     if error.key is None:
-        return UnlocatedError((*keys, "url"), str(error))
-    return UnlocatedError((*keys, "tls", error.key), f"{error}: {quote(probe['tls'][error.key])}")
+        return UnlocatedError((*path, "url"), str(error))
+    return UnlocatedError((*path, "tls", error.key), f"{error}: {quote(probe['tls'][error.key])}")
 
 
 def sorted_problems(
-    source: ConfigSource, found: Sequence[UnlocatedError], missing: Sequence[UnlocatedError]
+    source: ConfigSource, errors: Sequence[UnlocatedError], unresolved: Sequence[UnlocatedError]
 ) -> tuple[ConfigProblem, ...]:
-    """Every problem once, as the file has them; of a value that could not be had nothing more."""
-    broken = source.invalid_paths | {finding.keys for finding in missing}
-    sound = [finding for finding in found if not _is_in(finding.keys, broken)]
-    problems = dict.fromkeys([*source.problems, *map(source.locate, [*missing, *sound])])
+    """Return all problems without duplicates, in the order of the file.
+
+    `unresolved` are the errors of references. Further errors of an unresolved or unreadable value
+    are left out.
+    """
+    invalid = source.invalid_paths | {error.path for error in unresolved}
+    relevant = [error for error in errors if not _is_inside(error.path, invalid)]
+    problems = dict.fromkeys([*source.problems, *map(source.locate, [*unresolved, *relevant])])
     return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
 
 
-def _is_in(keys: ConfigPath, broken: AbstractSet[ConfigPath]) -> bool:
-    return any(keys[:length] in broken for length in range(len(keys) + 1))
+def _is_inside(path: ConfigPath, parents: AbstractSet[ConfigPath]) -> bool:
+    return any(path[:length] in parents for length in range(len(path) + 1))

@@ -1,44 +1,46 @@
-"""A regular expression of a config, as `re` reads it, the search for which comes to an end."""
+"""Regular expressions of a config: syntax of `re`, with a time limit for each search."""
 
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from regex import Pattern
-
-_BRACE = re.compile(r"(\\N\{|\\.)|\{(?!(?:\d+(?:,\d*)?|,\d*)\})", re.DOTALL)
+# A brace that does not begin a repetition, or an escape (group 1).
+_LITERAL_BRACE = re.compile(r"(\\N\{|\\.)|\{(?!(?:\d+(?:,\d*)?|,\d*)\})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class TimedRegex:
-    """Two are the same when they are written in the same way."""
+    """A compiled regular expression. Two are equal if their texts are equal."""
 
     text: str
-    _compiled: "Pattern[str]" = field(compare=False, repr=False)
+    # A regex.Pattern. Its module is imported when the first expression is compiled.
+    _compiled: Any = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError with what `re` has to say of a text that is none."""
-        import regex  # noqa: PLC0415  (memory: few probes need it)
+        """Compile `text`; raise ValueError with the message of `re` if it is invalid."""
+        # Imported here because few configs have an expression, to save memory.
+        import regex  # noqa: PLC0415
 
         try:
             with warnings.catch_warnings():
-                # "[[a]" may come to mean something else in a later Python; no news for the log.
+                # `re` warns that "[[a]" may change its meaning in a later Python.
                 warnings.simplefilter("ignore", FutureWarning)
                 re.compile(text)
-            return cls(text, regex.compile(_literal(text), regex.VERSION0))
+            return cls(text, regex.compile(_escape_braces(text), regex.VERSION0))
         except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from None
 
     def search(self, text: str, *, timeout: float | None = None) -> bool:
-        """Whether a text has it. Raises TimeoutError after so much CPU time (seconds) of all
-        threads together, which go on meanwhile: `re` would hold all of them up, without end.
+        """Return whether the expression matches somewhere in `text`.
+
+        Raises TimeoutError after `timeout` seconds of CPU time, counted over all threads. Other
+        threads run during the search, whereas `re` would block them without limit.
         """
         return bool(self._compiled.search(text, timeout=timeout, concurrent=True))
 
 
-def _literal(text: str) -> str:
-    """The same for `regex`, to which braces that are none to `re` would mean "almost"."""
-    return _BRACE.sub(lambda found: found[1] or r"\{", text)
+def _escape_braces(text: str) -> str:
+    # `{` is a literal to `re` where no repetition follows, but to `regex` it begins a fuzzy match.
+    return _LITERAL_BRACE.sub(lambda match: match[1] or r"\{", text)

@@ -1,4 +1,7 @@
-"""Everything that a config can say, with its defaults. All of it is frozen; times are seconds."""
+"""Models of the config: all keys with their defaults. They are frozen; times are in seconds.
+
+The docstrings and descriptions are the text of docs/config.md and of the JSON Schema.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,19 +22,18 @@ from pydantic import (
 
 from probe.config import http_types, types
 from probe.config.secrets import find_secret_values
-from probe.config.types import Duration, EnumChoice, Integer
 from probe.result import Component
 
 
 class ConnectionMode(StrEnum):
-    """What a client of the model does: connect anew for each request, or keep a connection."""
+    """Whether each request opens a new connection or reuses one."""
 
     NEW = "new"
     REUSE = "reuse"
 
 
 class IpFamily(StrEnum):
-    """Which addresses of a host are used."""
+    """IP version of the addresses to connect to."""
 
     ANY = "any"
     V4 = "4"
@@ -39,14 +41,14 @@ class IpFamily(StrEnum):
 
 
 class TlsVersion(StrEnum):
-    """The oldest version of TLS that is good enough."""
+    """Version of TLS."""
 
     TLS12 = "TLS12"
     TLS13 = "TLS13"
 
 
 class AlertLevel(StrEnum):
-    """Whom a missed objective wakes: somebody now, somebody tomorrow, nobody."""
+    """Most severe alert for a missed objective."""
 
     PAGE = "page"
     TICKET = "ticket"
@@ -54,14 +56,14 @@ class AlertLevel(StrEnum):
 
 
 class TimingSource(StrEnum):
-    """Where in an answer the server's own time stands."""
+    """Part of the response that contains a time reported by the server."""
 
     HEADER = "header"
     JSON = "json"
 
 
 class TimingUnit(StrEnum):
-    """The unit of the server's own time."""
+    """Unit of a time reported by the server."""
 
     S = "s"
     MS = "ms"
@@ -69,18 +71,18 @@ class TimingUnit(StrEnum):
     NS = "ns"
 
 
-def config_key(default: Any, about: str, **more: Any) -> Any:
-    """A key that may be left out. Its default is written as in a config, and read like one."""
-    return Field(default=default, description=about, **more)
+def config_key(default: Any, description: str, **keywords: Any) -> Any:
+    """Return the field of an optional key. Its default is written and validated as in a config."""
+    return Field(default=default, description=description, **keywords)
 
 
-def condition_key(default: Any, about: str, **more: Any) -> Any:
-    """A key that may be left out, but not left empty: only `equals` knows a null."""
-    return config_key(default, about, validate_default=False, **more)
+def condition_key(default: Any, description: str, **keywords: Any) -> Any:
+    """Return the field of an optional key that has no default and must not be null."""
+    return config_key(default, description, validate_default=False, **keywords)
 
 
 class ConfigModel(BaseModel):
-    """What all of them have in common."""
+    """Base class of the models."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -92,108 +94,110 @@ class ConfigModel(BaseModel):
 
 
 class Tls(ConfigModel):
-    """How a server proves who it is, and how the probe does."""
+    """TLS settings of the connections to the endpoint."""
 
     ca_file: types.PemFile | None = config_key(
-        None, "Certificates (PEM) of the authorities to trust."
+        None, "CA certificates (PEM) to trust, instead of the default ones."
     )
-    cert_file: types.PemFile | None = config_key(None, "Certificate (PEM) that the probe shows.")
+    cert_file: types.PemFile | None = config_key(None, "Client certificate (PEM).")
     key_file: types.PemFile | None = config_key(
-        None, "Private key (PEM, without passphrase) of cert_file, if it is not in there."
+        None, "Private key (PEM, without passphrase) of `cert_file`, if it is in another file."
     )
     server_name: http_types.Host | None = config_key(
-        None, "Name to ask for and to expect in the certificate, instead of the URL's host."
+        None, "Server name to request (SNI) and to verify, instead of the host of the URL."
     )
-    insecure_skip_verify: types.Boolean = config_key(False, "Take any certificate. For tests only.")
-    min_version: Annotated[TlsVersion, EnumChoice(TlsVersion)] = config_key(
-        "TLS12", "Oldest version of TLS that is accepted."
+    insecure_skip_verify: types.Boolean = config_key(
+        False, "Accept any server certificate. For tests only."
+    )
+    min_version: Annotated[TlsVersion, *types.choice(TlsVersion)] = config_key(
+        "TLS12", "Minimum version of TLS."
     )
 
     @property
     def other_host_tls(self) -> "Tls":
-        """What holds for a host that a redirect leads to: neither our certificate nor the name."""
+        """Settings for other hosts, after redirects: without client certificate and server name."""
         return self.model_copy(update=dict.fromkeys(("cert_file", "key_file", "server_name")))
 
     @field_validator("key_file")
     @classmethod
-    def _belongs_to_a_certificate(cls, value: Any, info: ValidationInfo) -> Any:
+    def _require_cert_file(cls, value: Any, info: ValidationInfo) -> Any:
         if value and info.data.get("cert_file", "unknown") is None:
             raise ValueError("a key without a certificate; write its cert_file, too")
         return value
 
 
 class Condition(ConfigModel):
-    """What a value must be like: all that is written must hold, for every value that is found.
-    Where none is found, the answer is a failure, unless `exists` is false.
+    """All keys that are present must hold, for every value that is found. If no value is found, the
+    probe fails, unless `exists` is false.
     """
 
-    equals: types.Json = config_key(None, "Exactly this value, of any type.")
+    equals: types.Json = config_key(None, "The value equals this one, of any type.")
     in_: tuple[types.Json, ...] = condition_key(
-        (), "One of these values.", alias="in", min_length=1
+        (), "The value is one of these.", alias="in", min_length=1
     )
     matches: types.Regex | None = condition_key(
-        None, "Text in which this regular expression is found."
+        None, "The value is text with a match of this regular expression."
     )
-    exists: types.Boolean | None = condition_key(None, "Whether there is such a value at all.")
-    min: types.Number | None = condition_key(None, "A number, this or larger.")
-    max: types.Number | None = condition_key(None, "A number, this or smaller.")
+    exists: types.Boolean | None = condition_key(None, "Whether there is a value.")
+    min: types.Number | None = condition_key(None, "The value is a number, at least this.")
+    max: types.Number | None = condition_key(None, "The value is a number, at most this.")
 
     @property
     def operators(self) -> Mapping[str, Any]:
-        """What was written: {"equals": None} asks for null, {} cannot be."""
+        """The keys that are present, with their values: {"equals": None} requires null."""
         return {name.rstrip("_"): getattr(self, name) for name in self.model_fields_set}
 
     @field_validator("matches", "exists", "min", "max", mode="before")
     @classmethod
-    def _is_written(cls, value: Any) -> Any:
+    def _require_value(cls, value: Any) -> Any:
         if value is None:
             raise ValueError(types.NO_VALUE_MESSAGE)
         return value
 
     @field_validator("max")
     @classmethod
-    def _not_below_min(cls, value: float | None, info: ValidationInfo) -> float | None:
-        least = info.data.get("min")
-        if value is not None and least is not None and value < least:
+    def _require_at_least_min(cls, value: float | None, info: ValidationInfo) -> float | None:
+        minimum = info.data.get("min")
+        if value is not None and minimum is not None and value < minimum:
             raise ValueError("max is smaller than min; nothing can be both")
         return value
 
     @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
+    def _require_operator(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("no condition; write equals, in, matches, exists, min or max")
         return self
 
 
 class Expect(ConfigModel):
-    """What makes an answer a success."""
+    """Conditions on the response. The probe succeeds if all of them hold."""
 
     status: tuple[http_types.Status, ...] = config_key(
-        ["2xx"], "Statuses that count as success, such as 200 or 2xx.", min_length=1
+        ["2xx"], "Status codes that count as success, such as `200` or `2xx`.", min_length=1
     )
     body_matches: types.Regex | None = config_key(
-        None, "Regular expression that must be found in the body."
+        None, "Regular expression that must have a match in the body."
     )
     headers: Mapping[http_types.HeaderName, Condition] = config_key(
-        {}, "Conditions on headers of the answer, by name."
+        {}, "Conditions on headers of the response, by name."
     )
     json_paths: Mapping[http_types.JsonPath, Condition] = config_key(
-        {}, "Conditions on the answer's JSON, by JSONPath (RFC 9535).", alias="json"
+        {}, "Conditions on the JSON of the response, by JSONPath (RFC 9535).", alias="json"
     )
 
     _secrets: frozenset[str] = PrivateAttr(frozenset())
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What its references stood for when the config was read."""
+        """Values of the references at load time."""
         return self._secrets
 
     @model_validator(mode="wrap")
     @classmethod
-    def _remember_secrets(cls, written: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        expect = read(written)
-        if expect is not written:
-            expect._secrets = frozenset(find_secret_values(written))
+    def _keep_secrets(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        expect = validate(value)
+        if expect is not value:
+            expect._secrets = frozenset(find_secret_values(value))
         return expect
 
     def allows(self, status: int) -> bool:
@@ -201,39 +205,40 @@ class Expect(ConfigModel):
 
 
 class ServerTiming(ConfigModel):
-    """A time that the server reports of itself, beside the header Server-Timing."""
+    """A time that the server reports in the response. The header Server-Timing needs no entry."""
 
-    from_: Annotated[TimingSource, EnumChoice(TimingSource)] = Field(
-        alias="from", description="Where it stands: in a header or in the JSON."
+    from_: Annotated[TimingSource, *types.choice(TimingSource)] = Field(
+        alias="from", description="Part of the response that contains the time."
     )
-    key: http_types.TimingKey = Field(description="The header's name, or the JSONPath.")
-    unit: Annotated[TimingUnit, EnumChoice(TimingUnit)] = Field(description="Its unit.")
-    component: Annotated[Component, EnumChoice(Component)] = Field(
-        description="What the server spent that time on."
+    key: http_types.TimingKey = Field(description="Name of the header, or JSONPath.")
+    unit: Annotated[TimingUnit, *types.choice(TimingUnit)] = Field(description="Unit of the time.")
+    component: Annotated[Component, *types.choice(Component)] = Field(
+        description="Work that took the time."
     )
 
 
 class Objective(ConfigModel):
-    """A promise: this share of requests succeeds, within this time if one is given."""
+    """A service level objective: the share of probes that must be good."""
 
-    name: types.Name = Field(description="Becomes the label `slo`.")
-    target: types.Percentage = Field(description="Share of requests that are good, such as 99%.")
-    latency: Annotated[float, Duration("1us", "1d")] | None = config_key(
-        None, "A good request is answered within this time; without it, it is answered."
+    name: types.Name = Field(description="Name of the objective, the label `slo`.")
+    target: types.Percentage = Field(description="Share of probes that must be good, such as 99%.")
+    latency: Annotated[float, *types.duration("1us", "1d")] | None = config_key(
+        None, "A good probe succeeds within this time. Without it, every success is good."
     )
-    alert: Annotated[AlertLevel, EnumChoice(AlertLevel)] = config_key(
-        "page", "What a missed objective may do: page somebody, open a ticket, or nothing."
+    alert: Annotated[AlertLevel, *types.choice(AlertLevel)] = config_key(
+        "page", "Most severe alert if the objective is missed."
     )
 
 
-def _increasing(buckets: tuple[float, ...] | None) -> tuple[float, ...] | None:
+def _require_increasing(buckets: tuple[float, ...] | None) -> tuple[float, ...] | None:
     if any(upper <= lower for lower, upper in pairwise(buckets or ())):
         raise ValueError("buckets must increase, each longer than the one before")
     return buckets
 
 
 BucketBounds = Annotated[
-    tuple[Annotated[float, Duration("1us", "1d")], ...] | None, AfterValidator(_increasing)
+    tuple[Annotated[float, *types.duration("1us", "1d")], ...] | None,
+    AfterValidator(_require_increasing),
 ]
 
 
@@ -243,31 +248,38 @@ def _default_method(data: Mapping[str, Any]) -> str:
 
 
 class Probe(ConfigModel):
-    """One request, sent again and again, and what is expected of the answer."""
+    """A request that is sent at regular intervals, and the conditions on its response."""
 
-    name: types.Name = Field(description="Becomes the label `probe`.")
-    url: http_types.Url = Field(description="Where the request goes, http or https.")
-    interval: Annotated[float, Duration("10ms", "1d")] = config_key(
+    name: types.Name = Field(description="Name of the probe, the label `probe`.")
+    url: http_types.Url = Field(description="URL of the request, http or https.")
+    interval: Annotated[float, *types.duration("10ms", "1d")] = config_key(
         "10s", "Time from the start of one request to the start of the next."
     )
-    timeout: Annotated[float, Duration("1ms", "1h")] = config_key(
-        "5s", "One deadline for the whole of a probe, from the name lookup to the last byte."
+    timeout: Annotated[float, *types.duration("1ms", "1h")] = config_key(
+        "5s", "Deadline of the whole probe, from the name lookup to the last byte."
     )
-    connection: Annotated[ConnectionMode, EnumChoice(ConnectionMode)] = config_key(
-        "new", "Connect anew for each request, or reuse: whichever a client of this model does."
+    connection: Annotated[ConnectionMode, *types.choice(ConnectionMode)] = config_key(
+        "new",
+        "Open a new connection for each request, or reuse one. Choose what your clients do.",
     )
-    startup_grace: Annotated[float, Duration("0s", "1d")] = config_key(
-        "5m", "For so long a model that has not answered yet is starting, not failing."
+    startup_grace: Annotated[float, *types.duration("0s", "1d")] = config_key(
+        "5m",
+        "Time that the model has for its start. Until its first success, failures within this time "
+        "do not count against objectives.",
     )
-    tls: Tls = config_key({}, "Certificates, for https.")
+    tls: Tls = config_key({}, "TLS settings, for https.")
     proxy: http_types.Proxy | None = config_key(
-        None, "URL of a proxy. Those of the environment are never used."
+        None, "URL of a proxy. Proxies of the environment are ignored."
     )
-    ip_family: Annotated[IpFamily, EnumChoice(IpFamily)] = config_key(
-        "any", "Use addresses of this family only."
+    ip_family: Annotated[IpFamily, *types.choice(IpFamily)] = config_key(
+        "any", "Use only addresses of this IP version."
     )
-    redirects: Annotated[int, Integer(0, 20)] = config_key(0, "How many redirects to follow.")
-    max_bytes: types.Size = config_key("1MiB", "A longer body is a failure.")
+    redirects: Annotated[int, *types.integer(0, 20)] = config_key(
+        0, "Maximum number of redirects to follow."
+    )
+    max_bytes: types.Size = config_key(
+        "1MiB", "Maximum size of the body of the response. A longer one is a failure."
+    )
     headers: Mapping[http_types.HeaderName, http_types.HeaderValue] = config_key(
         {}, "Headers of the request."
     )
@@ -276,25 +288,25 @@ class Probe(ConfigModel):
     body_file: types.BodyFile | None = config_key(None, "File with the body of the request.")
     method: http_types.Method = Field(
         default_factory=_default_method,
-        description="Method of the request; POST if there is a body, else GET.",
+        description="Method of the request. By default POST if there is a body, else GET.",
     )
-    expect: Expect = config_key({}, "What an answer must be like to be a success.")
+    expect: Expect = config_key({}, "Conditions on the response.")
     buckets: BucketBounds = config_key(
         None,
-        "Buckets of the latency histogram, by default 32 from 1ms to 2m; thresholds of objectives "
-        "are always added.",
+        "Buckets of the latency histogram, by default 32 from 1ms to 2m. The latencies of "
+        "objectives are always added.",
     )
     phase_buckets: BucketBounds = config_key(
         None,
         "Buckets of the histograms of phases and server times, by default 12 from 100us to 30s.",
     )
     server_timing: tuple[ServerTiming, ...] = config_key(
-        (), "Times that the server reports of itself."
+        (), "Times that the server reports in the response."
     )
     labels: Mapping[http_types.LabelName, types.Text] = config_key(
-        {}, "Labels of inference_probe_info, such as model and version."
+        {}, "Labels of `inference_probe_info`, such as model and version."
     )
-    objectives: tuple[Objective, ...] = config_key((), "What was promised of this endpoint.")
+    objectives: tuple[Objective, ...] = config_key((), "Service level objectives of the endpoint.")
 
     @property
     def may_need_tls(self) -> bool:
@@ -302,16 +314,18 @@ class Probe(ConfigModel):
 
 
 class Networks(ConfigModel):
-    """Which addresses may be probed at all; deny wins, an empty allow allows everything else."""
+    """Addresses that may be probed. `deny` takes precedence; an empty `allow` allows all others."""
 
     deny: tuple[types.Network, ...] = config_key(
         ["169.254.0.0/16", "fe80::/10"], "Networks that are never probed."
     )
-    allow: tuple[types.Network, ...] = config_key((), "If there are any, only these are probed.")
+    allow: tuple[types.Network, ...] = config_key(
+        (), "If not empty, only these networks are probed."
+    )
 
 
 class Settings(ConfigModel):
-    """A whole config."""
+    """The whole config."""
 
-    probes: tuple[Probe, ...] = Field(description="The endpoints to probe.")
-    networks: Networks = config_key({}, "Which addresses may be probed at all.")
+    probes: tuple[Probe, ...] = Field(description="Endpoints to probe.")
+    networks: Networks = config_key({}, "Addresses that may be probed.")

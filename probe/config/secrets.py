@@ -1,7 +1,6 @@
-"""Values from environment and files: `${env:NAME}`, `${file:PATH}`, and `$${` for a literal `${`.
+"""References to secrets in a config: `${env:NAME}`, `${file:PATH}`, and `$${` for a literal `${`.
 
-A Template keeps the reference, so that a value which rotates is read anew, and shows itself
-without what it stands for.
+`Template` is text with references, `Secrets` looks them up, `ResolvedText` is both text and value.
 """
 
 import os
@@ -13,19 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-_DOLLAR = re.compile(r"\$\$\{|\$\{([^}]*)(\})?")
-_KNOWN = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\x00]+)")
-_BEGUN = re.compile(r"(?:env|file):[A-Za-z0-9_]*")
 MAX_SECRET_FILE_BYTES = 1024 * 1024
+
+_DOLLAR = re.compile(r"\$\$\{|\$\{([^}]*)(\})?")
+_REFERENCE = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\x00]+)")
+_REFERENCE_START = re.compile(r"(?:env|file):[A-Za-z0-9_]*")
+
+# Modification time (ns), inode and size of a file. If one of them differs, the file has changed.
+_FileVersion = tuple[int, int, int]
 
 
 class SecretError(Exception):
-    """A reference that leads nowhere; the message names it and never holds a value."""
+    """A reference without a value. The message names the reference and contains no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a value is to be found: a variable of the environment or a file."""
+    """A reference to an environment variable or a file. `kind` is `env` or `file`."""
 
     kind: str
     name: str
@@ -35,25 +38,26 @@ class Reference:
 
 
 class SecretSource(Protocol):
-    """Whoever knows what references stand for; raises SecretError."""
+    """A lookup of references."""
 
-    def get(self, reference: Reference) -> str: ...
+    def get(self, reference: Reference) -> str:
+        """Return the current value of `reference`; raise SecretError if it has none."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Template:
-    """Text with references in it. Shows its references, but neither their values nor its words."""
+    """Text with references. `repr` shows the references, but neither values nor literal text."""
 
     source: str
     parts: tuple[str | Reference, ...]
 
     @classmethod
     def parse(cls, source: str) -> Self:
-        """Raises ValueError for a `${...}` that is no reference."""
+        """Parse `source`; raise ValueError if a `${...}` in it is not a reference."""
         parts: list[str | Reference] = []
         end = 0
         for match in _DOLLAR.finditer(source):
-            parts += [source[end : match.start()], _reference(match)]
+            parts += [source[end : match.start()], _parse_reference(match)]
             end = match.end()
         return cls(source, tuple(part for part in [*parts, source[end:]] if part))
 
@@ -62,33 +66,33 @@ class Template:
         return any(isinstance(part, Reference) for part in self.parts)
 
     def resolve(self, secrets: SecretSource) -> str:
-        """The text with the present values of its references; raises SecretError."""
+        """Return the text with the current values of its references; raise SecretError."""
         return "".join(
             secrets.get(part) if isinstance(part, Reference) else part for part in self.parts
         )
 
     def __repr__(self) -> str:
-        shown = (str(part) if isinstance(part, Reference) else "***" for part in self.parts)
-        return f"Template({''.join(shown)!r})"
+        parts = (str(part) if isinstance(part, Reference) else "***" for part in self.parts)
+        return f"Template({''.join(parts)!r})"
 
 
-def _reference(match: re.Match[str]) -> str | Reference:
+def _parse_reference(match: re.Match[str]) -> str | Reference:
     if match[0] == "$${":
         return "${"
-    known = _KNOWN.fullmatch(match[1]) if match[2] else None
-    if known is None:
-        # What comes after may be the rest of a password, or of the whole text.
-        begun = _BEGUN.match(match[1])
-        wrong = "is no reference" if match[2] else "has no closing brace"
+    reference = _REFERENCE.fullmatch(match[1]) if match[2] else None
+    if reference is None:
+        # Quote only the start: the rest may be part of a password, or all of the remaining text.
+        start = _REFERENCE_START.match(match[1])
+        problem = "is no reference" if match[2] else "has no closing brace"
         raise ValueError(
-            f'"${{{begun[0] if begun else ""}…" {wrong}; '
+            f'"${{{start[0] if start else ""}…" {problem}; '
             "write ${env:NAME}, ${file:PATH}, or $${ for a literal ${"
         )
-    return Reference(known[1] or known[3], known[2] or known[4])
+    return Reference(reference[1] or reference[3], reference[2] or reference[4])
 
 
 class RecordingResolver:
-    """Looks references up, and keeps what it has heard."""
+    """A SecretSource that remembers the values that it has returned."""
 
     def __init__(self, secrets: SecretSource) -> None:
         self._secrets = secrets
@@ -100,45 +104,43 @@ class RecordingResolver:
         return value
 
 
-class ResolvedText(str):
-    """The text that a template resolves to. Fields that keep the reference take the template,
-    all others the text; messages quote the source.
+@dataclass(frozen=True, slots=True, repr=False)
+class ResolvedText:
+    """Text of a config with references, and its value at load time.
+
+    Types that resolve references per request keep `template`; all others use `text`. Messages quote
+    `template.source`, never `text`. `secrets` are the values of the single references.
     """
 
     template: Template
+    text: str
     secrets: frozenset[str]
-    """What the references stand for."""
 
-    def __new__(cls, template: Template, secrets: SecretSource) -> Self:
-        """Raises SecretError."""
-        listener = RecordingResolver(secrets)
-        text = super().__new__(cls, template.resolve(listener))
-        text.template = template
-        text.secrets = frozenset(listener.values)
-        return text
-
-    @property
-    def source(self) -> str:
-        return self.template.source
+    @classmethod
+    def resolve(cls, template: Template, secrets: SecretSource) -> Self:
+        """Resolve `template`; raise SecretError if a reference has no value."""
+        resolver = RecordingResolver(secrets)
+        text = template.resolve(resolver)
+        return cls(template, text, frozenset(resolver.values))
 
     def __repr__(self) -> str:
         return repr(self.template)
 
 
 class Secrets:
-    """Looks references up. Files are read again when they change; relative ones are in `base`.
+    """Looks up references, and reads a file again when it has changed. Thread-safe.
 
-    One newline at the end of a file is not part of the value. Safe to share between threads.
+    Relative paths start at `base`. One newline at the end of a file is not part of the value.
     """
 
     def __init__(self, environ: Mapping[str, str], base: Path) -> None:
         self._environ = environ
         self._base = base
         self._lock = threading.Lock()
-        self._files: dict[Path, tuple[tuple[int, int, int], str]] = {}
+        self._files: dict[Path, tuple[_FileVersion, str]] = {}
 
     def get(self, reference: Reference) -> str:
-        """The present value; raises SecretError naming a variable or file that gives none."""
+        """Return the current value; raise SecretError that names the variable or the file."""
         if reference.kind == "file":
             return self._file(reference)
         try:
@@ -166,11 +168,11 @@ def _reason(error: OSError) -> str:
     return reason[0].lower() + reason[1:]
 
 
-def _version(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_mtime_ns, found.st_ino, found.st_size
+def _version(status: os.stat_result) -> _FileVersion:
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read(path: Path) -> tuple[tuple[int, int, int], str]:
+def _read(path: Path) -> tuple[_FileVersion, str]:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(None, "not a regular file")
     with path.open("rb") as file:
@@ -183,7 +185,7 @@ def _read(path: Path) -> tuple[tuple[int, int, int], str]:
 
 
 def resolve_json(value: Any, secrets: SecretSource) -> Any:
-    """JSON with the templates in it resolved to text; raises SecretError."""
+    """Return the JSON `value` with its templates resolved to text; raise SecretError."""
     if isinstance(value, Template):
         return value.resolve(secrets)
     if isinstance(value, Mapping):
@@ -194,7 +196,7 @@ def resolve_json(value: Any, secrets: SecretSource) -> Any:
 
 
 def find_secret_values(value: Any) -> Iterator[str]:
-    """What all references in a looked-up part of a config stand for."""
+    """Yield the values of all references in `value`, a part of a config at any depth."""
     if isinstance(value, ResolvedText):
         yield from value.secrets
     elif isinstance(value, Mapping):

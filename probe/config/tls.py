@@ -1,4 +1,4 @@
-"""TLS contexts of what the settings say."""
+"""TLS contexts of clients, and loading of certificates with errors that name the file at fault."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,11 +10,13 @@ SSL_VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
     TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3,
 }
+
+# Environment variables that name the default CA bundle. The first one that is set counts.
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class TlsError(Exception):
-    """Files that make no TLS context. `key` is the setting that names the file, if one does."""
+    """Files that make no TLS context. `key` is the config key of the file at fault, if any."""
 
     def __init__(self, key: str | None, message: str) -> None:
         super().__init__(message)
@@ -22,11 +24,14 @@ class TlsError(Exception):
 
 
 def client_ssl_context(tls: Tls, environ: Mapping[str, str]) -> ssl.SSLContext:
-    """A client's context; raises TlsError. Costs milliseconds: probes with equal Tls share one."""
+    """Return the context of a client; raise TlsError.
+
+    This takes milliseconds, so probes with equal `tls` should share a context.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = SSL_VERSIONS[tls.min_version]
     context.set_alpn_protocols(["http/1.1"])
-    _trust(context, tls, environ)
+    _load_trusted_certificates(context, tls, environ)
     if tls.cert_file:
         load_cert_chain(context, tls.cert_file, tls.key_file)
     if tls.insecure_skip_verify:
@@ -35,39 +40,41 @@ def client_ssl_context(tls: Tls, environ: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def _trust(context: ssl.SSLContext, tls: Tls, environ: Mapping[str, str]) -> None:
-    """Trust the configured authorities, those of the environment, or those of certifi."""
+def _load_trusted_certificates(
+    context: ssl.SSLContext, tls: Tls, environ: Mapping[str, str]
+) -> None:
+    """Load the configured CA certificates, else those of the environment, else those of certifi."""
     if tls.ca_file:
-        return load_ca_certificates(context, tls.ca_file, key="ca_file", name="the file")
-    for variable in CA_BUNDLE_VARIABLES:
-        if environ.get(variable):
-            return load_ca_certificates(
-                context, Path(environ[variable]), key=None, name=f"${variable}"
-            )
-    # requests names the bundle that it would use itself; imported late because it is slow.
+        return load_ca_certificates(context, tls.ca_file, key="ca_file")
+    for name in CA_BUNDLE_VARIABLES:
+        if environ.get(name):
+            return load_ca_certificates(context, Path(environ[name]), what=f"${name}")
+    # requests names the bundle that it would use itself. Imported here because it is slow.
     from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415
 
-    return load_ca_certificates(
-        context, Path(DEFAULT_CA_BUNDLE_PATH), key=None, name="certifi's bundle"
-    )
+    return load_ca_certificates(context, Path(DEFAULT_CA_BUNDLE_PATH), what="certifi's bundle")
 
 
 def load_ca_certificates(
-    context: ssl.SSLContext, path: Path, *, key: str | None, name: str
+    context: ssl.SSLContext, path: Path, *, key: str | None = None, what: str = "the file"
 ) -> None:
+    """Trust the CA certificates of a file or directory.
+
+    Raises TlsError with `key` and a message that calls the file `what`.
+    """
     try:
         if path.is_dir():
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)
     except ssl.SSLError:
-        raise TlsError(key, f"no certificates (PEM) in {name}") from None
+        raise TlsError(key, f"no certificates (PEM) in {what}") from None
     except OSError as error:
-        raise TlsError(key, f"cannot read {name}: {error.strerror}") from None
+        raise TlsError(key, f"cannot read {what}: {error.strerror}") from None
 
 
 class _PassphraseError(Exception):
-    """OpenSSL asks for a passphrase; without a callback it would ask on the terminal."""
+    """OpenSSL needs a passphrase. Without a callback it would ask on the terminal."""
 
 
 def _refuse_passphrase() -> str:
@@ -75,20 +82,20 @@ def _refuse_passphrase() -> str:
 
 
 def load_cert_chain(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
-    """Show a certificate; says whether it or its key is the one that is no good."""
-    load_ca_certificates(
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key="cert_file", name="the file"
-    )
-    holder = "key_file" if key else "cert_file"
+    """Load a certificate and its private key; raise TlsError that names the file at fault."""
+    # The certificate first, into a context of no use: load_cert_chain() raises the same error for
+    # a bad certificate as for a bad key.
+    load_ca_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key="cert_file")
+    key_holder = "key_file" if key else "cert_file"
     try:
         context.load_cert_chain(cert, key, password=_refuse_passphrase)
     except _PassphraseError:
         message = "the private key needs a passphrase; give one without"
-        raise TlsError(holder, message) from None
+        raise TlsError(key_holder, message) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             message = "the private key is not that of the certificate"
-            raise TlsError(holder, message) from None
-        raise TlsError(holder, "no private key (PEM) in the file") from None
+            raise TlsError(key_holder, message) from None
+        raise TlsError(key_holder, "no private key (PEM) in the file") from None
     except OSError as error:
-        raise TlsError(holder, f"cannot read the file: {error.strerror}") from None
+        raise TlsError(key_holder, f"cannot read the file: {error.strerror}") from None

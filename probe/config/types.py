@@ -1,7 +1,8 @@
-"""How the values of a config are written: each kind reads its own, and describes it to editors.
+"""Types of config values: validators for pydantic, and the JSON Schema of each type.
 
-A reader takes what YAML gave and returns what the program uses; it raises ValueError with a
-sentence for people that never holds the value of a reference.
+A validator takes a value as YAML gives it, or ResolvedText, and returns the value that the program
+uses. It raises ValueError with a message for users. The message must not contain the value of a
+reference: quote the value that was passed in, not the text that `require_text` returns.
 """
 
 import math
@@ -13,47 +14,50 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
 from probe.config import units
 from probe.config.errors import quote
 from probe.config.regex import TimedRegex
 from probe.config.secrets import ResolvedText, Template
 
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}"
 NO_VALUE_MESSAGE = "no value; write one, or remove the key"
 REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{(env|file):"}
 
-Reader = Callable[[Any, ValidationInfo], Any]
+Annotation = tuple[PlainValidator, WithJsonSchema]
 JsonSchema = dict[str, Any]
 
 
 class NotTextError(ValueError):
-    """Something that YAML did not read as text; whoever knows the file says how to quote it."""
+    """A scalar that YAML did not read as text. The message says how to quote it."""
 
 
-class ConfigType:
-    """Annotates a field with the way it is written: its reader and its JSON Schema."""
+def scalar(
+    validate: Callable[..., Any], schema: JsonSchema, *, reference: bool = True
+) -> Annotation:
+    """Return the annotation of a type: `Annotated[float, *scalar(...)]`.
 
-    def __init__(self, read: Reader, schema: JsonSchema, *, reference: bool = True) -> None:
-        self._read = read
-        self._schema = {"anyOf": [schema, REFERENCE_SCHEMA]} if reference else schema
+    `validate` takes the value, and optionally pydantic's ValidationInfo. With `reference`, the
+    schema also allows a reference.
+    """
+    return (
+        PlainValidator(validate),
+        WithJsonSchema({"anyOf": [schema, REFERENCE_SCHEMA]} if reference else schema),
+    )
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._read)
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        return dict(self._schema)
+def pattern_schema(pattern: str, **keywords: Any) -> JsonSchema:
+    """Return the JSON Schema of text that `pattern` matches from end to end."""
+    return {"type": "string", "pattern": f"^(?:{pattern})$", **keywords}
 
 
 def require_text(value: Any) -> str:
-    """The value if it is text; the words for it if it is not."""
+    """Return the text of `value`, with its references resolved."""
     if isinstance(value, str):
         return value
+    if isinstance(value, ResolvedText):
+        return value.text
     if value is None:
         raise ValueError(NO_VALUE_MESSAGE)
     if isinstance(value, (bool, int, float)):
@@ -62,64 +66,62 @@ def require_text(value: Any) -> str:
 
 
 def describe_type(value: Any) -> str:
-    """What people call a value of this type."""
+    """Return the name of the type of `value` for messages."""
     names: dict[type, str] = {
+        str: "text",
+        ResolvedText: "text",
         dict: "a mapping",
         list: "a list",
         tuple: "a list",
         bool: "true or false",
     }
-    return names.get(type(value), "text" if isinstance(value, str) else "a number")
+    return names.get(type(value), "a number")
 
 
 def to_plain(value: Any) -> Any:
-    """JSON in which text is nothing but text: references have become what they stand for."""
-    if isinstance(value, str):
-        return str(value)
+    """Return the JSON `value` with its references resolved."""
+    if isinstance(value, ResolvedText):
+        return value.text
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     return [to_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def to_template(value: Any) -> Template:
-    """The template that the loader has looked up, or that the text is."""
-    if isinstance(value, Template):
-        return value
-    return (
-        value.template if isinstance(value, ResolvedText) else Template.parse(require_text(value))
-    )
+    """Return the template of `value`, with its references unresolved."""
+    if isinstance(value, ResolvedText):
+        return value.template
+    return Template.parse(require_text(value))
 
 
-def pattern_schema(expression: str, **more: Any) -> JsonSchema:
-    """The JSON Schema of text that is an expression from end to end."""
-    return {"type": "string", "pattern": f"^(?:{expression})$", **more}
+def duration(min_text: str, max_text: str) -> Annotation:
+    """Return the annotation of a duration (seconds) between two bounds, both allowed."""
 
-
-class Duration(ConfigType):
-    """Seconds, written "250ms" or "1m30s", between two bounds, both of them allowed."""
-
-    def __init__(self, shortest: str, longest: str) -> None:
-        self._range = (shortest, longest)
-        examples = ["250ms", "5s", "1m30s"]
-        about = f"A duration from {shortest} to {longest}."
-        described = pattern_schema(units.DURATION_PATTERN, examples=examples, description=about)
-        super().__init__(self._seconds, described)
-
-    def _seconds(self, value: Any, _: ValidationInfo) -> float:
+    def validate(value: Any) -> float:
         if number := _bare_number(value):
             unit = "ms" if Decimal(number) >= 100 else "s"
             raise ValueError(f"a duration needs a unit; write {number}{unit}")
-        seconds = units.parse_duration(require_text(value))
-        shortest, longest = self._range
-        if not units.parse_duration(shortest) <= seconds <= units.parse_duration(longest):
-            raise ValueError(f"{quote(value)} is not between {shortest} and {longest}")
+        seconds = units.parse_duration(require_text(value), quoted=quote(value))
+        if not units.parse_duration(min_text) <= seconds <= units.parse_duration(max_text):
+            raise ValueError(f"{quote(value)} is not between {min_text} and {max_text}")
         return seconds
+
+    schema = pattern_schema(
+        units.DURATION_PATTERN,
+        examples=["250ms", "5s", "1m30s"],
+        description=f"A duration from {min_text} to {max_text}.",
+    )
+    return scalar(validate, schema)
 
 
 def _bare_number(value: Any) -> str | None:
-    """The number, if there is no unit; not if it is what a reference stands for."""
-    plain_text = isinstance(value, str) and not isinstance(value, ResolvedText)
-    is_bare = _is_number(value) or (plain_text and re.fullmatch(units.NUMBER, value))
+    """Return the digits of `value` if it is a number without a unit.
+
+    The value of a reference never is, because messages show the digits.
+    """
+    is_bare = _is_number(value) or (
+        isinstance(value, str) and re.fullmatch(units.NUMBER_PATTERN, value)
+    )
     return units.format_number(value) if is_bare else None
 
 
@@ -127,54 +129,58 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _size(value: Any, _: ValidationInfo) -> int:
+def _size(value: Any) -> int:
     if number := _bare_number(value):
         raise ValueError(f"a size needs a unit; write {number}B, or one such as 1MiB")
-    size = units.parse_size(require_text(value))
+    size = units.parse_size(require_text(value), quoted=quote(value))
     if not 1 <= size <= 1024**3:
         raise ValueError(f"{quote(value)} is not between 1B and 1GiB")
     return size
 
 
-def _percentage(value: Any, _: ValidationInfo) -> float:
+def _percentage(value: Any) -> float:
     if number := _bare_number(value):
         percent = Decimal(number) * (100 if Decimal(number) <= 1 else 1)
         raise ValueError(f"a percentage needs its sign; write {units.format_number(percent)}%")
-    share = units.parse_percentage(require_text(value))
-    if not 0 < share < 1:
+    ratio = units.parse_percentage(require_text(value), quoted=quote(value))
+    if not 0 < ratio < 1:
         raise ValueError(f"{quote(value)} is not between 0% and 100%, both excluded")
-    return share
+    return ratio
 
 
-def _boolean(value: Any, _: ValidationInfo) -> bool:
-    choice = {"true": True, "false": False}.get(value) if isinstance(value, ResolvedText) else value
-    if not isinstance(choice, bool):
-        raise ValueError(NO_VALUE_MESSAGE if value is None else "expected true or false")
-    return choice
+def _boolean(value: Any) -> bool:
+    if isinstance(value, ResolvedText):
+        value = {"true": True, "false": False}.get(value.text)
+    elif value is None:
+        raise ValueError(NO_VALUE_MESSAGE)
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")
+    return value
 
 
-class Integer(ConfigType):
-    """A whole number between two bounds, both of them allowed."""
+def integer(minimum: int, maximum: int) -> Annotation:
+    """Return the annotation of an integer between two bounds, both allowed."""
 
-    def __init__(self, least: int, most: int) -> None:
-        self._range = (least, most)
-        super().__init__(self._read_int, {"type": "integer", "minimum": least, "maximum": most})
-
-    def _read_int(self, value: Any, _: ValidationInfo) -> int:
-        least, most = self._range
+    def validate(value: Any) -> int:
         number = value
-        if isinstance(value, ResolvedText) and re.fullmatch("[0-9]{1,9}", value):
-            number = int(value)
-        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            raise ValueError(f"expected a whole number from {least} to {most}")
+        if isinstance(value, ResolvedText) and re.fullmatch("[0-9]{1,9}", value.text):
+            number = int(value.text)
+        if type(number) is not int or not minimum <= number <= maximum:
+            raise ValueError(f"expected a whole number from {minimum} to {maximum}")
         return number
 
+    return scalar(validate, {"type": "integer", "minimum": minimum, "maximum": maximum})
 
-def _number(value: Any, _: ValidationInfo) -> float:
+
+def _number(value: Any) -> float:
+    number = math.nan
     try:
-        number = float(value) if _is_number(value) or isinstance(value, ResolvedText) else math.nan
+        if isinstance(value, ResolvedText):
+            number = float(value.text)
+        elif _is_number(value):
+            number = float(value)
     except ValueError:
-        number = math.nan
+        pass
     except OverflowError:
         raise ValueError("a number with too many digits; write a shorter one") from None
     if not math.isfinite(number):
@@ -182,144 +188,121 @@ def _number(value: Any, _: ValidationInfo) -> float:
     return number
 
 
-class EnumChoice(ConfigType):
-    """One of the words of an enum. YAML's numbers are taken for words, so that 4 is "4"."""
+def choice(enum: type[StrEnum]) -> Annotation:
+    """Return the annotation of a member of `enum`. The number 4 in YAML is the member "4"."""
+    *names, last = (member.value for member in enum)
+    expected = f"expected {', '.join(names)} or {last}"
 
-    def __init__(self, words: type[StrEnum]) -> None:
-        self._words = words
-        values: list[str | int] = [word.value for word in words]
-        values += [int(value) for value in values if str(value).isdigit()]
-        super().__init__(self._choose, {"enum": values})
-
-    def _choose(self, value: Any, _: ValidationInfo) -> StrEnum:
-        written = str(value) if isinstance(value, int) else value
-        *words, last = (word.value for word in self._words)
-        known = f"{', '.join(words)} or {last}"
-        if written is None or not isinstance(written, str):
-            raise ValueError(NO_VALUE_MESSAGE if written is None else f"expected {known}")
+    def validate(value: Any) -> StrEnum:
+        if value is None:
+            raise ValueError(NO_VALUE_MESSAGE)
+        text = str(value) if isinstance(value, int) else value
+        if not isinstance(text, (str, ResolvedText)):
+            raise ValueError(expected)
         try:
-            return self._words(written)
+            return enum(require_text(text))
         except ValueError:
-            raise ValueError(f"expected {known}, not {quote(written)}") from None
+            raise ValueError(f"{expected}, not {quote(text)}") from None
+
+    numbers = [int(name) for name in (*names, last) if name.isdigit()]
+    return scalar(validate, {"enum": [*names, last, *numbers]})
 
 
-def _name(value: Any, _: ValidationInfo) -> str:
-    written = require_text(value)
-    if not re.fullmatch(NAME_PATTERN, written):
+def _name(value: Any) -> str:
+    name = require_text(value)
+    if not re.fullmatch(NAME_PATTERN, name):
         advice = "use letters, digits and . _ : / -, first a letter or digit, 200 at most"
-        raise ValueError(f"not a name: {quote(written)}; {advice}")
-    return str(written)
+        raise ValueError(f"not a name: {quote(value)}; {advice}")
+    return name
 
 
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}"
-
-
-def _network(value: Any, _: ValidationInfo) -> IPv4Network | IPv6Network:
-    written = require_text(value)
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    text = require_text(value)
     try:
-        return ip_network(str(written))
+        return ip_network(text)
     except ValueError:
         advice = "write an address and a length, such as 10.0.0.0/8 or fd00::/8"
-        raise ValueError(
-            f"not a network: {quote(written)}; {_aligned(written) or advice}"
-        ) from None
+        if isinstance(value, str):  # not the value of a reference, which may be a secret
+            advice = _network_of_host(text) or advice
+        raise ValueError(f"not a network: {quote(value)}; {advice}") from None
 
 
-def _aligned(written: str) -> str | None:
-    """The network that an address with bits right of the mask is in."""
-    if isinstance(written, ResolvedText):
-        return None
+def _network_of_host(text: str) -> str | None:
+    """Return advice for an address with host bits: `10.0.0.1/8` is in 10.0.0.0/8."""
     try:
-        return f"write {ip_network(written, strict=False)}"
+        return f"write {ip_network(text, strict=False)}"
     except ValueError:
         return None
 
 
-def _regex(value: Any, _: ValidationInfo) -> TimedRegex:
-    written = require_text(value)
+def _regex(value: Any) -> TimedRegex:
+    text = require_text(value)
     try:
-        return TimedRegex.parse(str(written))
+        return TimedRegex.parse(text)
     except ValueError as error:
-        # The words of the error may hold a part of the value that a reference stands for.
-        why = "" if isinstance(written, ResolvedText) else f"; {error}"
-        raise ValueError(f"not a regular expression: {quote(written)}{why}") from None
+        # The message of `re` may contain a part of the text, which may be a secret.
+        detail = f"; {error}" if isinstance(value, str) else ""
+        raise ValueError(f"not a regular expression: {quote(value)}{detail}") from None
 
 
-class File(ConfigType):
-    """A file that can be read, seen from the directory in the context's `base`."""
+def file(max_mib: int) -> Annotation:
+    """Return the annotation of a readable file of at most `max_mib` MiB.
 
-    def __init__(self, max_mib: int) -> None:
-        """Accept files of at most `max_mib` MiB."""
-        self._max_mib = max_mib
-        about = f"The name of a file of {max_mib} MiB at most."
-        described = {"type": "string", "minLength": 1, "description": about}
-        super().__init__(self._path, described, reference=False)
+    Relative paths start at `base` of the validation context.
+    """
 
-    def _path(self, value: Any, info: ValidationInfo) -> Path:
-        written = require_text(str(value) if isinstance(value, Path) else value)
-        base: Path = (info.context or {}).get("base", Path())
-        if not written or "\0" in written:
+    def validate(value: Any, info: ValidationInfo) -> Path:
+        written = str(value) if isinstance(value, Path) else value
+        name = require_text(written)
+        if not name or "\0" in name:
             raise ValueError("expected the name of a file")
-        if "-----BEGIN" in written:  # it may be a key: nobody is shown it
+        if "-----BEGIN" in name:  # perhaps a private key, so it is not quoted
             raise ValueError("expected the name of a file, not what is in it")
-        path = base / str(written)
+        path: Path = (info.context or {}).get("base", Path()) / name
         try:
-            wrong = self._wrong(path)
+            problem = _file_problem(path, max_mib)
         except OSError as error:
             raise ValueError(f"cannot read {quote(written)}: {error.strerror}") from None
-        if wrong:
-            raise ValueError(f"{wrong}: {quote(written)}")
+        if problem:
+            raise ValueError(f"{problem}: {quote(written)}")
         return path
 
-    def _wrong(self, path: Path) -> str | None:
-        """Why it is not to be read; raises OSError where it cannot be."""
-        if not path.is_file():
-            return "not a file" if path.exists() else "no such file"
-        path.open("rb").close()
-        too_large = path.stat().st_size > self._max_mib * 1024**2
-        return f"larger than {self._max_mib} MiB" if too_large else None
+    about = f"The name of a file of {max_mib} MiB at most."
+    schema = {"type": "string", "minLength": 1, "description": about}
+    return scalar(validate, schema, reference=False)
 
 
-Name = Annotated[
-    str,
-    ConfigType(_name, pattern_schema(NAME_PATTERN, description="Letters, digits and . _ : / -")),
-]
-Text = Annotated[
-    str, ConfigType(lambda value, _: str(require_text(value)), {"type": "string"}, reference=False)
-]
-Boolean = Annotated[bool, ConfigType(_boolean, {"type": "boolean"})]
-Number = Annotated[float, ConfigType(_number, {"type": "number"})]
-Size = Annotated[
-    int,
-    ConfigType(
-        _size,
-        pattern_schema(
-            units.SIZE_PATTERN,
-            examples=["512B", "10kB", "1MiB"],
-            description="A size from 1B to 1GiB.",
-        ),
-    ),
-]
-Percentage = Annotated[
-    float,
-    ConfigType(
-        _percentage,
-        pattern_schema(
-            units.PERCENTAGE_PATTERN,
-            examples=["99%", "99.9%"],
-            description="A percentage between 0% and 100%, both excluded.",
-        ),
-    ),
-]
-Network = Annotated[
-    IPv4Network | IPv6Network,
-    ConfigType(
-        _network, {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}, reference=False
-    ),
-]
-Regex = Annotated[
-    TimedRegex, ConfigType(_regex, {"type": "string", "format": "regex"}, reference=False)
-]
-Json = Annotated[Any, ConfigType(lambda value, _: to_plain(value), {}, reference=False)]
-PemFile = Annotated[Path, File(4)]
-BodyFile = Annotated[Path, File(64)]
+def _file_problem(path: Path, max_mib: int) -> str | None:
+    """Return why the file must not be read; raise OSError if it cannot be read."""
+    if not path.is_file():
+        return "not a file" if path.exists() else "no such file"
+    path.open("rb").close()
+    too_large = path.stat().st_size > max_mib * 1024**2
+    return f"larger than {max_mib} MiB" if too_large else None
+
+
+_NAME_SCHEMA = pattern_schema(NAME_PATTERN, description="Letters, digits and . _ : / -")
+_SIZE_SCHEMA = pattern_schema(
+    units.SIZE_PATTERN,
+    examples=["512B", "10kB", "1MiB"],
+    description="A size from 1B to 1GiB.",
+)
+_PERCENTAGE_SCHEMA = pattern_schema(
+    units.PERCENTAGE_PATTERN,
+    examples=["99%", "99.9%"],
+    description="A percentage between 0% and 100%, both excluded.",
+)
+_NETWORK_SCHEMA = {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}
+_REGEX_SCHEMA = {"type": "string", "format": "regex"}
+
+Name = Annotated[str, *scalar(_name, _NAME_SCHEMA)]
+Text = Annotated[str, *scalar(require_text, {"type": "string"}, reference=False)]
+Boolean = Annotated[bool, *scalar(_boolean, {"type": "boolean"})]
+Number = Annotated[float, *scalar(_number, {"type": "number"})]
+Size = Annotated[int, *scalar(_size, _SIZE_SCHEMA)]
+Percentage = Annotated[float, *scalar(_percentage, _PERCENTAGE_SCHEMA)]
+Network = Annotated[IPv4Network | IPv6Network, *scalar(_network, _NETWORK_SCHEMA, reference=False)]
+Regex = Annotated[TimedRegex, *scalar(_regex, _REGEX_SCHEMA, reference=False)]
+Json = Annotated[Any, *scalar(to_plain, {}, reference=False)]
+PemFile = Annotated[Path, *file(max_mib=4)]
+BodyFile = Annotated[Path, *file(max_mib=64)]

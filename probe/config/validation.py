@@ -1,6 +1,7 @@
-"""What must fit together in a config, looked at before the parts are known to be right.
+"""Validation beyond pydantic: conflicts between keys, and pydantic's errors as messages for users.
 
-pydantic compares fields only after all of them are valid; people want to hear of both at once.
+pydantic compares keys only after each of them is valid. `find_conflicts` works on values that may
+be invalid, so that users see all problems at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,8 +9,8 @@ from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
+from probe.config.defaults import BODY_KEYS
 from probe.config.errors import (
     ConfigPath,
     UnlocatedError,
@@ -19,24 +20,37 @@ from probe.config.errors import (
     truncate_key,
 )
 from probe.config.schema import Settings
-from probe.config.types import NotTextError, describe_type
+from probe.config.secrets import ResolvedText
+from probe.config.types import NotTextError, describe_type, require_text
 
-BODIES = ("json", "body", "body_file")
+# The expected type, by the type of pydantic's error.
+_EXPECTED_TYPES = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_MESSAGES = {"missing": "this key is missing", "too_short": "expected one at least"}
 
 
 def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
-    """Findings in a config whose defaults are merged; values may be of any type."""
+    """Yield the conflicts in a config whose defaults are merged."""
     probes = config.get("probes")
     if probes == []:
         yield UnlocatedError(("probes",), "no probes; write at least one")
-    yield from _same_names(probes, ("probes",))
+    yield from _duplicate_names(probes, ("probes",))
     for index, probe in enumerate(probes if isinstance(probes, list) else []):
         if isinstance(probe, dict):
-            yield from _in_probe(probe, ("probes", index))
+            path = ("probes", index)
+            yield from _several_bodies(probe, path)
+            yield from _duplicate_names(probe.get("objectives"), (*path, "objectives"))
+            yield from _duplicate_headers(probe.get("headers"), (*path, "headers"))
 
 
 def find_defaults_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
-    """Findings in `defaults` that no probe made of them can show."""
+    """Yield the problems of `defaults` that the validation of `defaults_only_config` misses."""
     defaults = config.get("defaults")
     if defaults is not None and not isinstance(defaults, dict):
         yield UnlocatedError(("defaults",), f"expected a mapping, not {describe_type(defaults)}")
@@ -45,137 +59,115 @@ def find_defaults_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
         yield UnlocatedError(("defaults", "name"), message, at_key=True)
 
 
-def _in_probe(probe: dict[str, Any], keys: ConfigPath) -> Iterator[UnlocatedError]:
-    yield from _bodies(probe, keys)
-    yield from _same_names(probe.get("objectives"), (*keys, "objectives"))
-    yield from _same_headers(probe.get("headers"), (*keys, "headers"))
-
-
-def _bodies(probe: dict[str, Any], keys: ConfigPath) -> Iterator[UnlocatedError]:
-    """More than one body."""
-    first, *others = [body for body in BODIES if probe.get(body) is not None] or [""]
-    for other in others:
+def _several_bodies(probe: dict[str, Any], path: ConfigPath) -> Iterator[UnlocatedError]:
+    first, *others = [key for key in BODY_KEYS if probe.get(key) is not None] or [""]
+    for key in others:
         message = f"there is `{first}` already; a request has one body"
-        yield UnlocatedError((*keys, other), message, at_key=True)
+        yield UnlocatedError((*path, key), message, at_key=True)
 
 
-def _same_names(items: Any, keys: ConfigPath) -> Iterator[UnlocatedError]:
+def _duplicate_names(items: Any, path: ConfigPath) -> Iterator[UnlocatedError]:
     names = {
         index: item["name"]
         for index, item in enumerate(items if isinstance(items, list) else [])
-        if isinstance(item, dict) and isinstance(item.get("name"), str)
+        if isinstance(item, dict) and isinstance(item.get("name"), (str, ResolvedText))
     }
-    for index, first in _repeated(names, same=str):
-        message = f"{quote(names[index])} is the name of {format_path((keys[-1], first))} already"
-        yield UnlocatedError((*keys, index, "name"), message)
+    for index, first in _duplicates({index: require_text(name) for index, name in names.items()}):
+        message = f"{quote(names[index])} is the name of {format_path((path[-1], first))} already"
+        yield UnlocatedError((*path, index, "name"), message)
 
 
-def _same_headers(headers: Any, keys: ConfigPath) -> Iterator[UnlocatedError]:
-    names = {name: name for name in headers} if isinstance(headers, dict) else {}
-    for name, first in _repeated(names, same=str.lower):
-        yield UnlocatedError(
-            (*keys, name), f"the same header as `{truncate_key(first)}`", at_key=True
-        )
+def _duplicate_headers(headers: Any, path: ConfigPath) -> Iterator[UnlocatedError]:
+    names = headers if isinstance(headers, dict) else {}
+    for name, first in _duplicates({name: name.lower() for name in names}):
+        message = f"the same header as `{truncate_key(first)}`"
+        yield UnlocatedError((*path, name), message, at_key=True)
 
 
-def _repeated(names: Mapping[Any, str], *, same: Callable[[str], str]) -> Iterator[tuple[Any, Any]]:
-    """Where a name comes again, and where it came first."""
+def _duplicates(items: Mapping[Any, str]) -> Iterator[tuple[Any, Any]]:
+    """Yield the key of each repeated value, and the key of its first occurrence."""
     first: dict[str, Any] = {}
-    for where, name in names.items():
-        if same(name) in first:
-            yield where, first[same(name)]
-        first.setdefault(same(name), where)
-
-
-_EXPECTED = {
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-}
-_WORDS = {"missing": "this key is missing", "too_short": "expected one at least"}
+    for key, value in items.items():
+        if value in first:
+            yield key, first[value]
+        first.setdefault(value, key)
 
 
 def translate_errors(
     error: ValidationError,
     *,
-    written: Callable[[ConfigPath], str | None],
+    source_text: Callable[[ConfigPath], str | None],
     model: type[BaseModel] = Settings,
 ) -> Iterator[UnlocatedError]:
-    """Each error of a validation of a model; `written` tells what the file says for a value."""
+    """Yield the errors of a validation of `model`, with messages for users.
+
+    `source_text` returns the text of the scalar at a path, as written.
+    """
     for detail in error.errors(include_url=False):
         if detail["type"] == "default_factory_not_called":
-            continue  # the default of a key depends on others, and their errors are said already
-        keys, unknown = detail["loc"], detail["type"] == "extra_forbidden"
-        about_key = keys[-1] == "[key]" and not unknown
-        keys = keys[:-1] if about_key else keys
-        message = _message(detail, keys, written, model)
-        if (about_key or unknown) and ":" in str(keys[-1]):
+            continue  # a default that depends on other keys, whose errors are reported themselves
+        path, is_unknown = detail["loc"], detail["type"] == "extra_forbidden"
+        is_key = path[-1] == "[key]" and not is_unknown
+        path = path[:-1] if is_key else path
+        reason = detail.get("ctx", {}).get("error")
+        if is_unknown:
+            message = _unknown_key(str(path[-1]).partition(":")[0], known_keys(path[:-1], model))
+        elif isinstance(reason, NotTextError):
+            message = _not_text(path, source_text(path) or str(reason))
+        elif detail["type"] in _EXPECTED_TYPES:
+            message = _wrong_type(path, _EXPECTED_TYPES[detail["type"]], detail["input"])
+        else:
+            message = _MESSAGES.get(detail["type"]) or str(reason or detail["msg"])
+        if (is_key or is_unknown) and ":" in str(path[-1]):
             message += " (a blank may be missing after the colon)"
-        yield UnlocatedError(keys, message, at_key=about_key or unknown)
+        yield UnlocatedError(path, message, at_key=is_key or is_unknown)
 
 
-def _message(
-    detail: ErrorDetails,
-    keys: ConfigPath,
-    written: Callable[[ConfigPath], str | None],
-    model: type[BaseModel],
-) -> str:
-    reason = detail.get("ctx", {}).get("error")
-    if isinstance(reason, NotTextError):
-        if is_confidential(keys):
-            return "expected text; put it into quotes"
-        return f'expected text; quote it: "{written(keys) or reason}"'
-    if detail["type"] == "extra_forbidden":
-        return _unknown(str(keys[-1]).partition(":")[0], known_keys(keys[:-1], model))
-    if detail["type"] in _EXPECTED:
-        is_condition = keys[-2:-1] in (("json",), ("headers",)) and "expect" in keys
-        return _expected(_EXPECTED[detail["type"]], detail["input"], is_condition=is_condition)
-    return _WORDS.get(detail["type"]) or str(reason or detail["msg"])
+def _not_text(path: ConfigPath, text: str) -> str:
+    if is_confidential(path):
+        return "expected text; put it into quotes"
+    return f'expected text; quote it: "{text}"'
 
 
-def _expected(wanted: str, found: Any, *, is_condition: bool) -> str:
-    if found is None:
-        return f"no value; expected {wanted}"
+def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
+    if value is None:
+        return f"no value; expected {expected}"
     advice = ""
-    if wanted == "a list":
-        of_blocks = isinstance(found, Mapping)
-        advice = '; begin each item with "- "' if of_blocks else "; put it into brackets: [...]"
-    elif is_condition:
+    if expected == "a list":
+        is_block = isinstance(value, Mapping)
+        advice = '; begin each item with "- "' if is_block else "; put it into brackets: [...]"
+    elif path[-2:-1] in (("json",), ("headers",)) and "expect" in path:
         advice = "; write a condition, such as {equals: ...}"
-    return f"expected {wanted}, not {describe_type(found)}{advice}"
+    return f"expected {expected}, not {describe_type(value)}{advice}"
 
 
-def _unknown(key: str, known: list[str]) -> str:
-    near = get_close_matches(key.lower(), known, n=1)
-    if near:
-        return f"unknown key, did you mean `{near[0]}`?"
-    listed = f"known are {', '.join(sorted(known))}"
+def _unknown_key(key: str, known: list[str]) -> str:
+    similar = get_close_matches(key.lower(), known, n=1)
+    if similar:
+        return f"unknown key, did you mean `{similar[0]}`?"
+    known_are = f"known are {', '.join(sorted(known))}"
     if "probes" in known and key in known_keys(("probes", 0)):
-        return f"unknown key; it is one of a probe, indent it under one; {listed}"
-    return f"unknown key; {listed}"
+        return f"unknown key; it is one of a probe, indent it under one; {known_are}"
+    return f"unknown key; {known_are}"
 
 
-def known_keys(keys: ConfigPath, model: type[BaseModel] = Settings) -> list[str]:
-    """The keys that a mapping may have, by the way that leads to it from the top of a model."""
-    steps = iter(keys)
+def known_keys(path: ConfigPath, model: type[BaseModel] = Settings) -> list[str]:
+    """Return the keys that the mapping at `path` may have, from the top of `model`."""
+    steps = iter(path)
     for step in steps:
         field = next(
             field for name, field in model.model_fields.items() if step == (field.alias or name)
         )
-        inner, repeated = _inner(field.annotation)
-        if repeated:
+        model, is_container = _inner_model(field.annotation)
+        if is_container:
             next(steps)
-        model = inner
     names = [field.alias or name for name, field in model.model_fields.items()]
     return [*names, "defaults"] if model is Settings else names
 
 
-def _inner(annotation: Any) -> tuple[type[BaseModel], bool]:
-    """The model of a field, and whether the field holds many of it."""
-    many = get_origin(annotation) in (tuple, Mapping)
+def _inner_model(annotation: Any) -> tuple[type[BaseModel], bool]:
+    """Return the model of a field, and whether the field is a list or a mapping of it."""
+    is_container = get_origin(annotation) in (tuple, Mapping)
     options = get_args(annotation) or (annotation,)
-    found = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return found, many
+    model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return model, is_container

@@ -1,5 +1,9 @@
-"""YAML text as plain values, with the place of each of them and everything wrong with the text."""
+"""YAML files (core schema of YAML 1.2) as plain values, with the location of each value.
 
+All problems of the text are collected, so that users see them at once.
+"""
+
+import math
 import re
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -7,22 +11,22 @@ from typing import Any
 import yaml
 from yaml.composer import ComposerError
 
-from probe.config.errors import (
-    ConfigPath,
-    ConfigProblem,
-    UnlocatedError,
-    format_path,
-    is_confidential,
-)
-from probe.config.yaml11 import TAG_PREFIX, yaml11_pitfall
+from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, format_path
 
 MAX_DEPTH = 50
+
+# Values that aliases repeat. More are refused: a few lines can expand to billions of values.
 MAX_ALIAS_COPIES = 100_000
-_SYNTAX = {
+
+# Characters of a number. Python converts at most 4300 digits, and hexadecimal ones become more.
+MAX_NUMBER_CHARS = 3000
+
+# Messages instead of those of PyYAML, by a part of the latter. They do not quote the text, because
+# it may be a secret that should be in quotes.
+_SYNTAX_MESSAGES = {
     "but found another document": "a second document starts here; put everything into one,"
     " without `---`",
     "<block end>": "this line does not fit the indentation of those above",
-    # names of these are not shown: they may be text that somebody forgot to quote
     "alias": "an alias (`*`) of nothing; put text that begins with * into quotes",
     "anchor": "no anchor (`&`), or one that is there already; put text that begins with & into"
     " quotes",
@@ -31,16 +35,10 @@ _SYNTAX = {
     "mapping values are not allowed here": "a colon that cannot be here; is there no blank after"
     " one above, or no quotes?",
 }
-"""What to say in place of PyYAML's words, by what is in these."""
-_CONFIDENTIAL_TRAP = (
-    "YAML reads this as something else than it looks like;"
-    " put text into quotes, or write a plain number, true or false"
-)
-_NUMBERS = {TAG_PREFIX + "int": int, TAG_PREFIX + "float": float}
 
 
 class YamlDocument:
-    """A YAML file as it was written. Values are what JSON has: mappings, lists, text, numbers."""
+    """A YAML file, as a ConfigSource. Its values are those of JSON."""
 
     def __init__(self, content: bytes, *, file: str) -> None:
         self._file = file
@@ -50,51 +48,51 @@ class YamlDocument:
         self.invalid_paths: AbstractSet[ConfigPath] = frozenset()
         try:
             self._read(_decode(content))
-        except _UnreadableError as error:
-            self.problems = (self._at(error.line, error.column, "", error.message),)
+        except _SyntaxError as error:
+            self.problems = (self._problem(error.line, error.column, "", error.message),)
 
     def _read(self, text: str) -> None:
         self._root, tagged = _compose(text)
         reader = _NodeReader(tagged)
-        self.value = reader.value(self._root, ())
+        self.value = reader.read(self._root, ())
         self.problems = tuple(
-            self._at(mark.line, mark.column, format_path(keys), message)
-            for mark, keys, message in reader.found
+            self._problem(mark.line, mark.column, format_path(path), message)
+            for mark, path, message in reader.problems
         )
         self.invalid_paths = reader.invalid_paths
 
-    def locate(self, finding: UnlocatedError) -> ConfigProblem:
-        mark = self._mark(finding.keys, at_key=finding.at_key)
-        return self._at(mark.line, mark.column, format_path(finding.keys), finding.message)
+    def locate(self, error: UnlocatedError) -> ConfigProblem:
+        mark = self._mark(error.path, at_key=error.at_key)
+        return self._problem(mark.line, mark.column, format_path(error.path), error.message)
 
-    def source_text(self, keys: ConfigPath) -> str | None:
-        node, _, missing = self._find(keys)
+    def source_text(self, path: ConfigPath) -> str | None:
+        node, _, missing = self._find(path)
         return node.value if isinstance(node, yaml.ScalarNode) and not missing else None
 
-    def _mark(self, keys: ConfigPath, *, at_key: bool) -> yaml.Mark:
-        """Where the value (or its key) stands; for one that is missing, where it should be."""
-        node, key, missing = self._find(keys)
-        chosen = key if at_key and key is not None and not missing else node
-        return chosen.start_mark
+    def _mark(self, path: ConfigPath, *, at_key: bool) -> yaml.Mark:
+        """Return the start of a value or of its key; if it is missing, of the nearest parent."""
+        node, key, missing = self._find(path)
+        return (key if at_key and key is not None and not missing else node).start_mark
 
-    def _find(self, keys: ConfigPath) -> tuple[yaml.Node, yaml.Node | None, bool]:
+    def _find(self, path: ConfigPath) -> tuple[yaml.Node, yaml.Node | None, bool]:
+        """Return the node at `path`, the node of its key, and whether the path ends early."""
         assert self._root is not None
         node, key = self._root, None
-        for step in keys:
+        for step in path:
             pair = _child(node, step)
             if pair is None:
                 return node, key, True
             key, node = pair
         return node, key, False
 
-    def _at(self, line: int, column: int, path: str, message: str) -> ConfigProblem:
+    def _problem(self, line: int, column: int, path: str, message: str) -> ConfigProblem:
         return ConfigProblem(
             file=self._file, line=line + 1, column=column + 1, path=path, message=message
         )
 
 
-class _UnreadableError(Exception):
-    """Text with no values in it at all. Line and column count from 0."""
+class _SyntaxError(Exception):
+    """Text that is not YAML at all. `line` and `column` count from 0."""
 
     def __init__(self, line: int, column: int, message: str) -> None:
         super().__init__(message)
@@ -102,7 +100,7 @@ class _UnreadableError(Exception):
 
 
 def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    """The pair of key and value that a step leads to."""
+    """Return the nodes of key and value that `step` leads to."""
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         return None, node.value[step]
     if isinstance(node, yaml.MappingNode):
@@ -118,22 +116,25 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", errors="replace")
         message = "not UTF-8 text; save the file with that encoding"
-        raise _UnreadableError(*_position(before), message) from None
+        raise _SyntaxError(*_end(before), message) from None
 
 
-def _position(before: str) -> tuple[int, int]:
-    """Line and column right after some text, from 0."""
-    *earlier, last = _lines(before)
-    return len(earlier), len(last)
+def _end(text: str) -> tuple[int, int]:
+    """Return the line and column at the end of `text`, from 0."""
+    *lines, last = _split_lines(text)
+    return len(lines), len(last)
 
 
-def _lines(text: str) -> list[str]:
-    """Lines as YAML 1.1 counts them."""
+def _split_lines(text: str) -> list[str]:
+    """Return the lines of `text` as PyYAML counts them."""
     return re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
 
 
-class _Composer(yaml.SafeLoader):
-    """Makes nodes of text, notes which of them have tags, refuses to go too deep."""
+class _Composer(yaml.BaseLoader):
+    """PyYAML's composer with the core schema of YAML 1.2 and a limit of nesting.
+
+    `tagged` are the ids of nodes with a tag in the text.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -141,7 +142,7 @@ class _Composer(yaml.SafeLoader):
         self.tagged: set[int] = set()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML has none
         self.depth += 1
         if self.depth > MAX_DEPTH:
             message = f"nested more than {MAX_DEPTH} levels deep"
@@ -153,137 +154,160 @@ class _Composer(yaml.SafeLoader):
         return node
 
 
+_TEXT_TAG = _Composer.DEFAULT_SCALAR_TAG
+
+# Forms of scalars that are not text, and their first characters: section 10.3.2 of YAML 1.2.2.
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_NOT_FINITE = r"[-+]?(?:\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"
+for _tag, _form, _first_characters in (
+    ("null", "null|Null|NULL|~|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    ("float", f"{_FLOAT}|{_NOT_FINITE}", list("-+.0123456789")),
+):
+    _Composer.add_implicit_resolver(_tag, re.compile(f"(?:{_form})\\Z"), _first_characters)
+
+
 def _compose(text: str) -> tuple[yaml.Node, set[int]]:
     composer: _Composer | None = None
     try:
         composer = _Composer(text)
         node = composer.get_single_node()
     except yaml.reader.ReaderError as error:
-        place = _position(text[: error.position])
-        raise _UnreadableError(*place, "a character that YAML does not allow; remove it") from None
+        end = _end(text[: error.position])
+        raise _SyntaxError(*end, "a character that YAML does not allow; remove it") from None
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error, text) from None
+        raise _syntax_error(error, text) from None
     except (ValueError, OverflowError):
-        # PyYAML lets an escape such as "\UFFFFFFFF", which is no character, fail in chr().
+        # PyYAML calls chr() with an escape such as "\UFFFFFFFF", which is no character.
         assert composer is not None
         mark = composer.get_mark()
-        raise _UnreadableError(mark.line, mark.column, "an escape that is no character") from None
+        raise _SyntaxError(mark.line, mark.column, "an escape that is no character") from None
     if node is None:
-        raise _UnreadableError(0, 0, "the file is empty; write at least one probe under `probes`")
+        raise _SyntaxError(0, 0, "the file is empty; write at least one probe under `probes`")
     return node, composer.tagged
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str) -> _UnreadableError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _SyntaxError:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     message = ", ".join(part for part in (error.context, error.problem) if part)
-    for sign, words in _SYNTAX.items():
-        if sign in message:
-            return _UnreadableError(line, column, words)
-    if "${" in _lines(text)[line]:
+    for part, replacement in _SYNTAX_MESSAGES.items():
+        if part in message:
+            return _SyntaxError(line, column, replacement)
+    if "${" in _split_lines(text)[line]:
         message += '; quote text that holds a reference: "${env:NAME}"'
-    elif "flow mapping" in message and "$" in _lines(text)[line]:
+    elif "flow mapping" in message and "$" in _split_lines(text)[line]:
         message += '; put a JSONPath into quotes: "$.a[0]"'
-    return _UnreadableError(line, column, message)
+    return _SyntaxError(line, column, message)
 
 
 class _NodeReader:
-    """Makes values of nodes; keeps what it found on the way, and which values that is about."""
+    """Converts nodes to values; collects problems and the paths of the values they are about."""
 
     def __init__(self, tagged: set[int]) -> None:
-        self.found: list[tuple[yaml.Mark, ConfigPath, str]] = []
+        self.problems: list[tuple[yaml.Mark, ConfigPath, str]] = []
         self.invalid_paths: set[ConfigPath] = set()
         self._tagged = tagged
         self._open: list[int] = []
         self._seen: set[int] = set()
-        self._repeated = 0
+        self._alias_copies = 0
 
-    def value(self, node: yaml.Node, keys: ConfigPath) -> Any:
+    def read(self, node: yaml.Node, path: ConfigPath) -> Any:
         if id(node) in self._open:
-            return self._break(node, keys, "an alias to what it is part of; write it out")
-        self._count(node)
+            return self._reject(node, path, "an alias to what it is part of; write it out")
+        self._count_copies(node)
         if id(node) in self._tagged:
-            self._break(node, keys, "tags such as !!str mean nothing here; quote text instead")
+            self._reject(node, path, "tags such as !!str mean nothing here; quote text instead")
         elif isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, keys)
+            return self._scalar(node, path)
         self._open.append(id(node))
-        value = self._collection(node, keys)
+        value = self._collection(node, path)
         self._open.pop()
         return value
 
-    def _break(self, node: yaml.Node, keys: ConfigPath, message: str) -> None:
-        self.found.append((node.start_mark, keys, message))
-        self.invalid_paths.add(keys)
+    def _reject(self, node: yaml.Node, path: ConfigPath, message: str) -> None:
+        self.problems.append((node.start_mark, path, message))
+        self.invalid_paths.add(path)
 
-    def _count(self, node: yaml.Node) -> None:
-        self._repeated += id(node) in self._seen
+    def _count_copies(self, node: yaml.Node) -> None:
+        self._alias_copies += id(node) in self._seen
         self._seen.add(id(node))
-        if self._repeated > MAX_ALIAS_COPIES or len(self._open) > MAX_DEPTH:
+        # An alias deep in its own nesting can also exceed the depth that the composer has checked.
+        if self._alias_copies > MAX_ALIAS_COPIES or len(self._open) > MAX_DEPTH:
             mark = node.start_mark
-            raise _UnreadableError(
-                mark.line, mark.column, "aliases repeat this too often; use fewer"
-            )
+            raise _SyntaxError(mark.line, mark.column, "aliases repeat this too often; use fewer")
 
-    def _collection(self, node: yaml.Node, keys: ConfigPath) -> Any:
+    def _collection(self, node: yaml.Node, path: ConfigPath) -> Any:
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, keys)
+            return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*keys, index)) for index, item in enumerate(node.value)]
+            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
         return node.value
 
-    def _mapping(self, node: yaml.MappingNode, keys: ConfigPath) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: ConfigPath) -> dict[str, Any]:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
-            problem = _bad_key(key)
+            problem = _key_problem(key)
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if not problem and name in values:
                 problem = f"duplicate key; the first is on line {lines[name]}"
             if problem:
-                self.found.append((key.start_mark, (*keys, name) if name else keys, problem))
+                self.problems.append((key.start_mark, (*path, name) if name else path, problem))
                 continue
             lines[name] = key.start_mark.line + 1
-            values[name] = self.value(value, (*keys, name))
+            values[name] = self.read(value, (*path, name))
         return values
 
-    def _scalar(self, node: yaml.ScalarNode, keys: ConfigPath) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: ConfigPath) -> Any:
         try:
-            problem = yaml11_pitfall(node) or _half_character(node.value)
-            if not problem:
-                return _plain(node)
-            if is_confidential(keys):
-                problem = _CONFIDENTIAL_TRAP
-        except ValueError:
-            problem = "a number with too many digits"
-        self._break(node, keys, problem)
-        return node.value
+            return _scalar_value(node)
+        except ValueError as error:
+            self._reject(node, path, str(error))
+            return node.value
 
 
-def _plain(node: yaml.ScalarNode) -> Any:
-    """The value of a scalar that is no trap."""
+def _scalar_value(node: yaml.ScalarNode) -> Any:
+    """Return the value of a scalar; raise ValueError with a message that does not quote it."""
     text: str = node.value
-    if node.style is None and node.tag in _NUMBERS and not set(text) & set("_:xXbB"):
-        return _NUMBERS[node.tag](text)
-    if node.style is None and node.tag == TAG_PREFIX + "bool":
-        return text.lower() == "true"
-    return None if node.style is None and node.tag == TAG_PREFIX + "null" else text
+    if node.tag == _TEXT_TAG:
+        if problem := _surrogate_problem(text):
+            raise ValueError(problem)
+        return text
+    if node.tag in ("int", "float"):
+        return _number(text, is_float=node.tag == "float")
+    return None if node.tag == "null" else text.lower() == "true"
 
 
-def _half_character(text: str) -> str | None:
-    surrogate = any("\ud800" <= character <= "\udfff" for character in text)
-    return "half of a character (a lone surrogate); write the whole of it" if surrogate else None
+def _number(text: str, *, is_float: bool) -> int | float:
+    if len(text) > MAX_NUMBER_CHARS:
+        raise ValueError("a number with too many digits")
+    if re.match("[-+]?0[0-9]", text):
+        # YAML 1.1 reads 010 as 8, and YAML 1.2 as 10.
+        raise ValueError("a number with leading zeros; remove them, or put text into quotes")
+    if not is_float:
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    number = float(text) if text[-1].isdigit() or text[-1] == "." else math.nan
+    if not math.isfinite(number):
+        raise ValueError("not a finite number; write one, or put text into quotes")
+    return number
 
 
-def _bad_key(key: yaml.Node) -> str | None:
+def _surrogate_problem(text: str) -> str | None:
+    has_surrogate = any("\ud800" <= character <= "\udfff" for character in text)
+    return (
+        "half of a character (a lone surrogate); write the whole of it" if has_surrogate else None
+    )
+
+
+def _key_problem(key: yaml.Node) -> str | None:
     if not isinstance(key, yaml.ScalarNode):
         return "a key must be text"
-    if key.tag == TAG_PREFIX + "merge":
+    if key.style is None and key.value == "<<":
         return "merge keys are not supported; put what probes share under `defaults`"
-    if key.style is None and key.tag == TAG_PREFIX + "bool":
-        reading = "true" if key.value.lower() in ("true", "yes", "on") else "false"
-        return f'YAML reads the key {key.value} as {reading}; quote it: "{key.value}"'
-    if key.style is None and key.tag == TAG_PREFIX + "null":
+    if key.tag == "null":
         return "a key must be text; there is none before the colon"
-    if key.tag != TAG_PREFIX + "str":
+    if key.tag != _TEXT_TAG:
         return "a key must be text; put it into quotes"
-    return _half_character(key.value)
+    return _surrogate_problem(key.value)

@@ -9,7 +9,6 @@ from pydantic import ValidationInfo, field_validator
 
 from probe.config import types
 from probe.config.schema import ConfigModel, TlsVersion, config_key
-from probe.config.types import ConfigType, EnumChoice
 
 MAX_BCRYPT_COST = 16
 """Cost of a bcrypt hash: each step doubles its time, of which 12 takes a quarter of a second."""
@@ -57,21 +56,21 @@ class ContentTypeOptions(StrEnum):
     NOSNIFF = "nosniff"
 
 
-def _header(value: Any, _: ValidationInfo) -> str:
+def _header(value: Any) -> str:
     written = types.require_text(value)
     if not re.fullmatch("[ -~]+", written):
         raise ValueError("expected the value of a header: plain characters on one line")
     return str(written)
 
 
-def _user(value: Any, _: ValidationInfo) -> str:
+def _user(value: Any) -> str:
     written = types.require_text(value)
     if not written or ":" in written or not written.isprintable():
         raise ValueError("not a user's name: HTTP allows no colon in it, and nothing invisible")
     return str(written)
 
 
-def _hash(value: Any, _: ValidationInfo) -> str:
+def _hash(value: Any) -> str:
     written = types.require_text(value)
     found = re.fullmatch(r"\$2[aby]\$([0-9]{2})\$[./\w]{21}[.Oeu][./\w]{31}", written, re.ASCII)
     if found is None:
@@ -81,9 +80,9 @@ def _hash(value: Any, _: ValidationInfo) -> str:
     return str(written)
 
 
-Header = Annotated[str, ConfigType(_header, {"type": "string"}, reference=False)]
-User = Annotated[str, ConfigType(_user, {"type": "string"}, reference=False)]
-Hash = Annotated[str, ConfigType(_hash, {"type": "string"}, reference=False)]
+Header = Annotated[str, *types.scalar(_header, {"type": "string"}, reference=False)]
+User = Annotated[str, *types.scalar(_user, {"type": "string"}, reference=False)]
+Hash = Annotated[str, *types.scalar(_hash, {"type": "string"}, reference=False)]
 
 
 class TlsServer(ConfigModel):
@@ -91,7 +90,7 @@ class TlsServer(ConfigModel):
 
     cert_file: types.PemFile
     key_file: types.PemFile
-    client_auth_type: Annotated[ClientAuth, EnumChoice(ClientAuth)] = config_key(
+    client_auth_type: Annotated[ClientAuth, *types.choice(ClientAuth)] = config_key(
         "NoClientCert", "Whether a client has to show a certificate."
     )
     client_ca_file: types.PemFile | None = config_key(
@@ -100,13 +99,13 @@ class TlsServer(ConfigModel):
     client_allowed_sans: tuple[types.Text, ...] = config_key(
         (), "If there are any, a client's certificate has one of these names."
     )
-    min_version: Annotated[TlsVersion, EnumChoice(TlsVersion)] = config_key(
+    min_version: Annotated[TlsVersion, *types.choice(TlsVersion)] = config_key(
         "TLS12", "Oldest version of TLS that is spoken."
     )
-    max_version: Annotated[TlsVersion, EnumChoice(TlsVersion)] = config_key(
+    max_version: Annotated[TlsVersion, *types.choice(TlsVersion)] = config_key(
         "TLS13", "Newest version of TLS that is spoken."
     )
-    cipher_suites: tuple[Annotated[CipherSuite, EnumChoice(CipherSuite)], ...] = config_key(
+    cipher_suites: tuple[Annotated[CipherSuite, *types.choice(CipherSuite)], ...] = config_key(
         (), "Cipher suites of TLS 1.2, the best one first."
     )
     prefer_server_cipher_suites: types.Boolean = config_key(
@@ -143,11 +142,11 @@ class Headers(ConfigModel):
     """Headers of every answer that does not set them itself."""
 
     csp: Header | None = config_key(None, "What a page may load.", alias="Content-Security-Policy")
-    frame: Annotated[FrameOptions, EnumChoice(FrameOptions)] | None = config_key(
+    frame: Annotated[FrameOptions, *types.choice(FrameOptions)] | None = config_key(
         None, "Who may frame it.", alias="X-Frame-Options"
     )
-    content_type: Annotated[ContentTypeOptions, EnumChoice(ContentTypeOptions)] | None = config_key(
-        None, "Whether its type may be guessed.", alias="X-Content-Type-Options"
+    content_type: Annotated[ContentTypeOptions, *types.choice(ContentTypeOptions)] | None = (
+        config_key(None, "Whether its type may be guessed.", alias="X-Content-Type-Options")
     )
     xss: Header | None = config_key(None, "Of old browsers.", alias="X-XSS-Protection")
     hsts: Header | None = config_key(

@@ -175,7 +175,7 @@ def _validate(
     try:
         return WebSettings.model_validate(document.value, context={"base": base})
     except ValidationError as error:
-        errors += translate_errors(error, written=document.source_text, model=WebSettings)
+        errors += translate_errors(error, source_text=document.source_text, model=WebSettings)
         return None
 
 

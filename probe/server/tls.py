@@ -32,6 +32,6 @@ def server_ssl_context(tls: TlsServer) -> ssl.SSLContext:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     load_cert_chain(context, tls.cert_file, tls.key_file)
     if tls.client_ca_file:
-        load_ca_certificates(context, tls.client_ca_file, key="client_ca_file", name="the file")
+        load_ca_certificates(context, tls.client_ca_file, key="client_ca_file")
     context.verify_mode = _VERIFY_MODES[tls.client_auth_type]
     return context

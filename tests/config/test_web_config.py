@@ -141,7 +141,8 @@ def test_files_that_are_too_large(directory: Path) -> None:
             f"basic_auth_users: {{alice:{HASH}secret}}\n",
             '1:20: basic_auth_users["alice…"]: not a user\'s name',
         ),
-        ("basic_auth_users: {70:50: x}\n", '1:20: basic_auth_users["70…"]: a key must be text; p'),
+        ("basic_auth_users: {70: x}\n", "1:20: basic_auth_users.70: a key must be text; put it"),
+        ("basic_auth_users: {70:50: x}\n", '1:20: basic_auth_users["70…"]: not a user\'s name'),
         (
             f"basic_auth_users: {{alice: {HASH.replace('10', '31')}}}\n",
             "1:27: basic_auth_users.alice: a bcrypt cost of 31; expected 4 to 16",

@@ -14,6 +14,7 @@ import yaml
 from probe.config.loader import ConfigError, load
 from probe.config.schema import AlertLevel, ConnectionMode, Expect, IpFamily, Settings, TlsVersion
 from probe.config.secrets import Secrets, resolve_json
+from probe.config.yaml import YamlDocument
 from probe.result import Component
 
 URL = "http://localhost:5000/predict"
@@ -343,6 +344,8 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
         (b"", "probe.yml:1:1: the file is empty; write at least one probe under `probes`"),
         (b"a: " + b"[" * 60, "probe.yml:1:53: nested more than 50 levels deep"),
         (b"a: " + b"9" * 5000, "probe.yml:1:4: a: a number with too many digits"),
+        (b"a: 0x" + b"9" * 5000, "probe.yml:1:4: a: a number with too many digits"),
+        (b"!!int a: 1", "probe.yml:1:1: a: a key must be text; put it into quotes"),
     ],
 )
 def test_files_that_are_no_yaml(tmp_path: Path, content: bytes, said: str) -> None:
@@ -402,6 +405,35 @@ def test_a_number_without_its_unit_is_told_with_one(
     (problem,) = problems(tmp_path, text)
 
     assert problem.endswith(f"; write {advice}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((word, word) for word in ("on", "Off", "yes", "no", "y", "=", "<<", "null-ish")),
+        *((word, word) for word in ("12:30", "2026-01-01", "1_000", "0b11", "-0x1F", "1.2.3")),
+        *((word, True) for word in ("true", "True", "TRUE")),
+        *((word, False) for word in ("false", "False", "FALSE")),
+        *((word, None) for word in ("", "~", "null", "Null", "NULL")),
+        *((word, 31) for word in ("31", "+31", "0x1F", "0o37")),
+        *((word, 1000.0) for word in ("1e3", "1E+3", "1000.", "1000.0")),
+        *((word, -0.5) for word in ("-.5", "-0.5", "-5e-1")),
+        ("0", 0),
+        ("-17", -17),
+    ],
+)
+def test_plain_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> None:
+    """Words such as `on`, times, dates and numbers with underscores are text; 1e3 is a number."""
+    document = YamlDocument(f"a: {text}".encode(), file="probe.yml")
+
+    assert (document.value, document.problems) == ({"a": value}, ())
+    assert type(document.value["a"]) is type(value)
+
+
+@pytest.mark.parametrize("key", ["on", "no", "y", "2026-01-01", "12:30"])
+def test_keys_that_only_yaml_1_1_converts_are_text(key: str) -> None:
+    """A JSON body may have the key `on` or `y`."""
+    assert YamlDocument(f"{{{key}: 1}}".encode(), file="probe.yml").value == {key: 1}
 
 
 def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
