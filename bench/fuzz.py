@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from tests.config.test_settings_anything import test_any_bytes, test_any_text, test_any_values
+from tests.config.test_fuzz import test_any_bytes, test_any_text, test_any_values
 from tests.prober.test_fuzz import test_any_reply
 from tests.raw_responses import mouth
 
