@@ -20,6 +20,7 @@ from requests.adapters import BaseAdapter
 from probe.clock import Clock
 from probe.config.loader import load
 from probe.config.secrets import Secrets
+from probe.http.timing import Timestamp
 from probe.prober.prober import Prober
 from tests.commands import COMMAND, environment, invoke
 from tests.raw_servers import Server, free_port
@@ -161,6 +162,7 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
 
     class Broken(BaseAdapter):
         certificate_not_after: float | None = None
+        last_received = Timestamp(0, 0)
 
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
             raise RuntimeError(f"{request.url} {request.headers} {request.body!r}")
@@ -183,6 +185,7 @@ def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) 
 
     class Broken(BaseAdapter):
         certificate_not_after: float | None = None
+        last_received = Timestamp(0, 0)
 
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
             nonlocal words

@@ -13,7 +13,7 @@ from probe.http.connection import Connection, Dialer, authority, proxy_authoriza
 from probe.http.pool import ConnectionPool
 from probe.http.response_reader import ResponseHead, ResponseReader
 from probe.http.timed_socket import INITIAL_WINDOW_BYTES
-from probe.http.timing import Stopwatch
+from probe.http.timing import Stopwatch, Timestamp
 from probe.result import Phase
 
 
@@ -62,6 +62,11 @@ class ResponseStream:
         if not data:
             self._end()
         return data
+
+    @property
+    def last_received(self) -> Timestamp:
+        """When the last bytes arrived."""
+        return self._connection.timed.last_received
 
     def _end(self) -> None:
         timed = self._connection.timed
@@ -127,6 +132,12 @@ class Transport(BaseAdapter):
         response.request = request
         response.raw = self._stream
         return response
+
+    @property
+    def last_received(self) -> Timestamp:
+        """When the last bytes of the current response arrived."""
+        assert self._stream, "no request was sent"
+        return self._stream.last_received
 
     def _connect(self, url: SplitResult) -> tuple[Connection, ConnectionPool | None]:
         """Return a pooled or new connection, and the pool to release it to."""

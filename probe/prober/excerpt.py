@@ -4,12 +4,13 @@ import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Mapping
 
+from probe.prober.body import START_BYTES
 from probe.prober.response import ANY_ZLIB_FORMAT, content_encoding
 from probe.redaction import CREDENTIAL_NAME, MASK, Redactor, redact_location
 from probe.result import Excerpt
 
-# Characters of the body in an excerpt. As many bytes of the body are needed for it.
-MAX_BODY_CHARS = 1024
+# Characters of the body in an excerpt. No more bytes of the body are needed for them.
+MAX_BODY_CHARS = START_BYTES
 
 # Characters of all headers of an excerpt together.
 MAX_HEADER_CHARS = 1024

@@ -10,14 +10,14 @@ from requests import PreparedRequest, Response
 from probe.clock import Clock
 from probe.config.schema import Probe
 from probe.config.secrets import Secrets
-from probe.http.errors import BodyTooLarge
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
 from probe.http.request_secrets import request_secrets
-from probe.http.timing import PhaseTimes, Stopwatch
+from probe.http.timing import PhaseTimes, Stopwatch, Timestamp
 from probe.prober.assertions import Assertions
+from probe.prober.body import BodyConsumer, CompleteBody
 from probe.prober.classify import classify
-from probe.prober.excerpt import MAX_BODY_CHARS, make_excerpt
+from probe.prober.excerpt import make_excerpt
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimingParser
 from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
@@ -27,9 +27,13 @@ READ_CHUNK_BYTES = 64 * 1024
 
 
 class HttpClient(Protocol):
-    """Sends the requests of one run. An adapter of requests that knows certificates."""
+    """Sends the requests of one run: an adapter of requests with two more attributes."""
 
     certificate_not_after: float | None
+
+    @property
+    def last_received(self) -> Timestamp:
+        """When the last bytes of the current response arrived."""
 
     def send(self, request: PreparedRequest, *, stream: bool) -> Response: ...
 
@@ -52,13 +56,12 @@ class _Exchange:
     """The current URL, without secrets."""
     redactor: Redactor = NO_REDACTION
     status: int | None = None
-    size: int = 0
     hops: list[tuple[str, int]] = field(default_factory=list)
     """URL and status of each redirect that was followed."""
     last_response: Response | None = None
     """The last response whose headers are complete."""
-    body_start: bytes = b""
-    """The first bytes of its body, for the excerpt."""
+    body: CompleteBody | None = None
+    """Its body, as far as it was received."""
     complete_response: ProbeResponse | None = None
     """The final response, once its body is complete."""
     certificate_not_after: float | None = None
@@ -135,14 +138,15 @@ class Prober:
         while True:
             response = client.send(request, stream=True)
             exchange.status = response.status_code
-            exchange.last_response, exchange.body_start = response, b""
-            body = self._read_body(response, exchange)
+            exchange.last_response = response
+            exchange.body = CompleteBody(self._probe.max_bytes)
+            _read_body(client, response, exchange.body)
             next_request = self._redirects.next_request(response, followed=len(exchange.hops))
             if next_request is None:
                 return ProbeResponse(
                     status=response.status_code,
                     headers=response.headers,
-                    body=body,
+                    body=exchange.body.content(),
                     max_bytes=self._probe.max_bytes,
                 )
             request = next_request
@@ -151,21 +155,7 @@ class Prober:
             # The redirect's URL may be signed.
             exchange.redactor = exchange.redactor.with_secrets(request_secrets(request))
             exchange.url = exchange.redactor(redact_url(request.url or ""))
-            exchange.status, exchange.size, exchange.last_response = None, 0, None
-
-    def _read_body(self, response: Response, exchange: _Exchange) -> bytes:
-        """Return the whole body. Raises BodyTooLarge."""
-        chunks: list[bytes] = []
-        for chunk in response.iter_content(READ_CHUNK_BYTES):
-            chunks.append(chunk)
-            exchange.size += len(chunk)
-            if len(exchange.body_start) < MAX_BODY_CHARS:
-                exchange.body_start += chunk[:MAX_BODY_CHARS]
-            if exchange.size > self._probe.max_bytes:
-                raise BodyTooLarge(
-                    f"the body is larger than {self._probe.max_bytes} bytes (`max_bytes`)"
-                )
-        return b"".join(chunks)
+            exchange.status, exchange.last_response, exchange.body = None, None, None
 
     def _result(
         self,
@@ -201,10 +191,16 @@ class Prober:
             clock=times.clock,
             correction=times.correction,
             merged_reads=times.merged_reads,
-            size=exchange.size,
+            size=exchange.body.size if exchange.body else 0,
             certificate_not_after=exchange.certificate_not_after,
             excerpt=_excerpt(exchange) if failure else None,
         )
+
+
+def _read_body(client: HttpClient, response: Response, consumer: BodyConsumer) -> None:
+    """Pass the body to `consumer` while it arrives."""
+    for data in response.iter_content(READ_CHUNK_BYTES):
+        consumer.feed(data, client.last_received)
 
 
 def _final_hop(exchange: _Exchange, phases: Mapping[Phase, float]) -> RedirectHop:
@@ -212,6 +208,6 @@ def _final_hop(exchange: _Exchange, phases: Mapping[Phase, float]) -> RedirectHo
 
 
 def _excerpt(exchange: _Exchange) -> Excerpt | None:
-    if exchange.last_response is None:
+    if exchange.last_response is None or exchange.body is None:
         return None
-    return make_excerpt(exchange.last_response.headers, exchange.body_start, exchange.redactor)
+    return make_excerpt(exchange.last_response.headers, exchange.body.start, exchange.redactor)

@@ -14,6 +14,7 @@ from probe import __version__
 from probe.clock import Clock
 from probe.config.secrets import Secrets
 from probe.http.pool import ConnectionPool
+from probe.http.timing import Timestamp
 from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve
@@ -275,6 +276,7 @@ class Adapter(requests.adapters.HTTPAdapter):
     """Knows nothing of certificates."""
 
     certificate_not_after: float | None = None
+    last_received = Timestamp(0, 0)
 
 
 def with_requests(url: str, **keys: Any) -> Prober:
