@@ -1,4 +1,4 @@
-"""A server that does as it is told: each connection is handed to a script on a thread."""
+"""TCP server whose connections are handled by a script, each on a thread."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ Socket = socket.socket | ssl.SSLSocket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A request as it came over the wire."""
+    """Bytes of a request, as received."""
 
     head: bytes
     body: bytes
@@ -26,20 +26,20 @@ class Received:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Names in lower case, in the order in which they came."""
+        """Names in lower case, in the order of the request."""
         lines = self.head.decode("latin-1").rstrip("\r\n").split("\r\n")[1:]
         pairs = (line.partition(":") for line in lines)
         return [(name.lower(), value.strip()) for name, _, value in pairs]
 
     def header(self, name: str) -> str | None:
-        """The value of a header; a header that came twice fails the test."""
+        """Return the value of a header; fail the test if it was sent twice."""
         values = [value for key, value in self.headers if key == name]
         assert len(values) <= 1, f"{name} was sent {len(values)} times: {values}"
         return values[0] if values else None
 
 
 class Peer:
-    """The server's end of one connection."""
+    """The server's end of a connection."""
 
     def __init__(self, server: "Server", connection: Socket) -> None:
         self.server = server
@@ -47,7 +47,7 @@ class Peer:
         self._buffer = b""
 
     def request(self) -> Received | None:
-        """The next request with its body, None when the client has closed."""
+        """Return the next request with its body, None if the client has closed the connection."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
@@ -70,20 +70,20 @@ class Peer:
         self.connection.sendall(data)
 
     def drip(self, data: bytes, gap: float = 0.05) -> None:
-        """Send byte by byte."""
-        for at in range(len(data)):
-            self.send(data[at : at + 1])
+        """Send byte by byte, with `gap` seconds after each."""
+        for index in range(len(data)):
+            self.send(data[index : index + 1])
             self.pause(gap)
 
     def pause(self, seconds: float) -> float:
-        """Let time pass, unless the test is over; how much it really was."""
-        began = time.monotonic()
+        """Wait, and return how long it really took; end the script if the test is over."""
+        started = time.monotonic()
         if self.server.over.wait(seconds):
             raise ConnectionAbortedError("the test is over")
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     def silence(self) -> None:
-        """Keep the connection open, neither read nor write."""
+        """Keep the connection open without reading or writing, until the test is over."""
         self.server.over.wait(60)
 
     def reset(self) -> None:
@@ -96,7 +96,7 @@ Script = Callable[[Peer], None]
 
 
 class Server:
-    """Listens on loopback until it is closed; over TLS if there is a context."""
+    """Listens on loopback until it is closed, with TLS if there is a `context`."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Server:
 
     @property
     def address(self) -> tuple[Any, ...]:
-        """Where it listens, as `socket` has it."""
+        """Socket address of the listener."""
         return tuple(self._listener.getsockname())
 
     @property
@@ -141,6 +141,8 @@ class Server:
                 connection, _ = self._listener.accept()
             except TimeoutError:
                 continue
+            except OSError:  # `close` shut the listener down
+                return
             self.connections += 1
             connection.settimeout(20)
             thread = threading.Thread(target=self._serve, args=(connection,))
@@ -160,7 +162,10 @@ class Server:
             connection.close()
 
     def close(self) -> None:
+        """End all scripts. On Linux, the shutdown ends a pending `accept` at once."""
         self.over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -177,50 +182,50 @@ class Server:
 
 
 def http_response(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
-    """The bytes of an answer whose length is known."""
+    """Return the bytes of a response with a Content-Length."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-def always(reply: bytes) -> Script:
-    """Every request of a connection gets the same bytes, and nothing closes."""
+def always(response: bytes) -> Script:
+    """Send `response` to every request, and keep the connection open."""
 
     def script(peer: Peer) -> None:
         while peer.request():
-            peer.send(reply)
+            peer.send(response)
 
     return script
 
 
-def once(reply: bytes) -> Script:
-    """One request gets the bytes, then the connection is closed in order."""
+def once(response: bytes) -> Script:
+    """Send `response` to one request, then close the connection."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(reply)
+        peer.send(response)
 
     return script
 
 
-def delayed(seconds: float, reply: bytes) -> Script:
-    """Every request is answered after a while."""
+def delayed(seconds: float, response: bytes) -> Script:
+    """Send `response` to every request, after `seconds`."""
 
     def script(peer: Peer) -> None:
         while peer.request():
             peer.pause(seconds)
-            peer.send(reply)
+            peer.send(response)
 
     return script
 
 
 def never_respond(peer: Peer) -> None:
-    """Reads the request and never says a word."""
+    """Read the request and send nothing."""
     peer.request()
     peer.silence()
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Return a port of loopback without a listener."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])

@@ -1,6 +1,6 @@
-"""An endpoint that says how long it really took, in a process of its own.
+"""Endpoint in a separate process that reports how long it really took for each response.
 
-It takes the time of arrival from the kernel, so that it is right even where the machine is busy.
+The time of arrival comes from the kernel, so that it is exact even if the machine is busy.
 """
 
 import socket
@@ -15,7 +15,7 @@ SO_TIMESTAMPNS = 35
 
 
 def serve(delay: float) -> None:
-    """One connection at a time; writes to stdout the port, then the time (s) of each answer."""
+    """Serve one connection at a time; write the port and the seconds of each response to stdout."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # and so each connection
     print(listener.getsockname()[1], flush=True)
@@ -24,42 +24,42 @@ def serve(delay: float) -> None:
         data, control, _, _ = connection.recvmsg(65536, 256)
         if not data:
             continue
-        seconds, nanoseconds = struct.unpack_from("@qq", control[0][2])
-        arrived = seconds + nanoseconds / 1e9
+        whole_seconds, nanoseconds = struct.unpack_from("@qq", control[0][2])
+        arrived = whole_seconds + nanoseconds / 1e9
         time.sleep(delay)
-        took = time.time() - arrived
+        seconds = time.time() - arrived
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         connection.close()
-        print(took, flush=True)
+        print(seconds, flush=True)
 
 
 class ReferenceServer:
-    """The endpoint, and what it said of its last answer."""
+    """Runs the endpoint and reads the times that it reports."""
 
     def __init__(self, *, delay: float) -> None:
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(delay)], stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout
-        self._said = self._process.stdout
-        self.url = f"http://127.0.0.1:{int(self._said.readline())}/"
+        self._output = self._process.stdout
+        self.url = f"http://127.0.0.1:{int(self._output.readline())}/"
 
-    def last(self) -> float:
-        """How long (s) it took with the answer that came last; to be asked once for each."""
-        return float(self._said.readline())
+    def read_seconds(self) -> float:
+        """Return the seconds of the next response that was not read yet; call it once for each."""
+        return float(self._output.readline())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._said.close()
+        self._output.close()
 
 
 if __name__ == "__main__":

@@ -148,6 +148,6 @@ def _shows(page: Page, fault: Fault) -> bool:
 
 def _shift(before: Page, under: Page, truth: ReferenceServer) -> float:
     """Of the neighbour's median between two pages: what it reported less what it really took."""
-    took = [truth.last() for _ in range(under.successes(NEIGHBOUR))]
+    took = [truth.read_seconds() for _ in range(under.successes(NEIGHBOUR))]
     reported = since(before.buckets(NEIGHBOUR), under.buckets(NEIGHBOUR))
     return quantile(reported, 0.5) - median(took[before.successes(NEIGHBOUR) :])

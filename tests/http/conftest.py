@@ -1,4 +1,4 @@
-"""Servers, certificates and pools that are gone when the test is."""
+"""Servers, certificates and pools that are closed at the end of a test."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a server on a script."""
+    """Start servers, each with a script."""
     servers: list[Server] = []
 
-    def start(script: Script, **how: Any) -> Server:
-        servers.append(Server(script, **how))
+    def start(script: Script, **options: Any) -> Server:
+        servers.append(Server(script, **options))
         return servers[-1]
 
     yield start
@@ -37,7 +37,7 @@ def pool() -> Iterator[ConnectionPool]:
 
 
 class Authority:
-    """A certificate authority, the file that a probe trusts it by, and contexts of servers."""
+    """Certificate authority with its certificate in a file, for probes to trust."""
 
     def __init__(self, directory: Path) -> None:
         self.authority = trustme.CA()
@@ -46,14 +46,14 @@ class Authority:
 
     @property
     def tls(self) -> dict[str, str]:
-        """The key `tls` of a probe that trusts this authority."""
+        """Config key `tls` of a probe that trusts this authority."""
         return {"ca_file": str(self.file)}
 
-    def context(self, *names: str, **how: Any) -> ssl.SSLContext:
-        """Of a server with a certificate for these names (loopback, if there are none)."""
+    def context(self, *names: str, **options: Any) -> ssl.SSLContext:
+        """Return the context of a server with a certificate for `names`, loopback by default."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        issued = self.authority.issue_cert(*(names or ("127.0.0.1", "localhost")), **how)
-        issued.configure_cert(context)
+        certificate = self.authority.issue_cert(*(names or ("127.0.0.1", "localhost")), **options)
+        certificate.configure_cert(context)
         return context
 
 

@@ -1,4 +1,4 @@
-"""Answers that do not come to the point: what they may cost, and that nothing of it is kept."""
+"""Endless headers and informational responses end the run early, with the reason `protocol`."""
 
 import time
 
@@ -10,13 +10,13 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import detail, reason, run
 from tests.raw_servers import Peer, Script, http_response, once
 
-INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
-LONG = b"x" * 60_000
+INFORMATIONAL = b"HTTP/1.1 102 Processing\r\n\r\n"
+LONG_VALUE = b"x" * 60_000
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
 
 
 def endless(head: bytes, piece: bytes) -> Script:
-    """Begins with `head` and says the same again and again."""
+    """Send `head`, then `piece` without end."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -27,15 +27,21 @@ def endless(head: bytes, piece: bytes) -> Script:
     return script
 
 
-def lines(name: bytes) -> list[bytes]:
-    return [b"%s: %s\r\n" % (name % number if b"%" in name else name, LONG) for number in range(90)]
+def header_lines(name: bytes) -> list[bytes]:
+    """Return 90 header lines, 5.4 MB together; `name` may contain %d."""
+    return [
+        b"%s: %s\r\n" % (name % number if b"%" in name else name, LONG_VALUE)
+        for number in range(90)
+    ]
 
 
 HEADS = {
-    "of many names": once(b"HTTP/1.1 200 OK\r\n" + b"".join(lines(b"X-%d")) + b"\r\n"),
-    "of one name": once(b"HTTP/1.1 200 OK\r\n" + b"".join(lines(b"Server-Timing")) + b"\r\n"),
-    "of interim answers": once(
-        b"".join(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % line for line in lines(b"X"))
+    "of many names": once(b"HTTP/1.1 200 OK\r\n" + b"".join(header_lines(b"X-%d")) + b"\r\n"),
+    "of one name": once(
+        b"HTTP/1.1 200 OK\r\n" + b"".join(header_lines(b"Server-Timing")) + b"\r\n"
+    ),
+    "of informational responses": once(
+        b"".join(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % line for line in header_lines(b"X"))
         + http_response()
     ),
     "after the body": endless(CHUNKED, b"X-A: b\r\n"),
@@ -44,10 +50,10 @@ HEADS = {
 
 @pytest.mark.parametrize("script", HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_headers_without_end_are_no_http(
+def test_endless_headers_are_protocol(
     serve: Serve, authority: Authority, script: Script, tls: bool
 ) -> None:
-    """However they are spread over lines, answers and trailers; the deadline has no part in it."""
+    """Over many lines, responses or trailers; the run ends long before its deadline."""
     server = serve(script, context=authority.context() if tls else None)
 
     result = run(server.url(), timeout="20s", tls=authority.tls)
@@ -57,9 +63,11 @@ def test_headers_without_end_are_no_http(
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * MAX_HEADER_BYTES * 2])
-def test_large_headers_are_headers(serve: Serve, body: bytes) -> None:
-    """Below the cap all is well, and the body has a cap of its own."""
-    server = serve(once(http_response(body, *(f"X-{name}: {LONG.decode()}" for name in "abc"))))
+def test_large_headers_are_accepted(serve: Serve, body: bytes) -> None:
+    """Headers below the limit are accepted; the body has another limit."""
+    server = serve(
+        once(http_response(body, *(f"X-{name}: {LONG_VALUE.decode()}" for name in "abc")))
+    )
 
     result = run(server.url())
 
@@ -67,21 +75,23 @@ def test_large_headers_are_headers(serve: Serve, body: bytes) -> None:
     assert result.size == len(body)
 
 
-def test_interim_answers_are_told_from_a_flood(serve: Serve) -> None:
-    """A hundred of them are work in progress: one each second for more than a minute."""
+def test_a_hundred_informational_responses_are_accepted(serve: Serve) -> None:
+    """A server may send one each second for more than a minute."""
     assert (
-        reason(run(serve(once(INTERIM * MAX_INFORMATIONAL_RESPONSES + http_response())).url()))
+        reason(
+            run(serve(once(INFORMATIONAL * MAX_INFORMATIONAL_RESPONSES + http_response())).url())
+        )
         is None
     )
 
 
-@pytest.mark.parametrize("interim", [INTERIM, b"HTTP/1.1 100 Continue\r\n\r\n"])
-def test_a_flood_of_interim_answers_is_no_http(serve: Serve, interim: bytes) -> None:
-    """It is over at once, and called what it is."""
-    began = time.thread_time()
+@pytest.mark.parametrize("informational", [INFORMATIONAL, b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_flood_of_informational_responses_is_protocol(serve: Serve, informational: bytes) -> None:
+    """The run ends at once, without much CPU time."""
+    started = time.thread_time()
 
-    result = run(serve(endless(b"", interim)).url(), timeout="20s")
+    result = run(serve(endless(b"", informational)).url(), timeout="20s")
 
     assert reason(result) is Reason.PROTOCOL
     assert "more than 100 informational responses (1xx)" in detail(result)
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - started < 1

@@ -1,4 +1,4 @@
-"""A network between the two ends, and a system without the kernel's stamps."""
+"""Phases with a real round-trip time, and on a system without kernel timestamps."""
 
 import json
 import os
@@ -18,22 +18,24 @@ from tests.http.conftest import Serve
 from tests.probing import run, usual
 from tests.raw_servers import always, delayed, http_response
 
-ROUND_TRIP = 0.2
-TRUTH = Path(__file__).parents[1] / "reference_times.py"
+ROUND_TRIP_SECONDS = 0.2
+REFERENCE_SERVER = Path(__file__).parents[1] / "reference_times.py"
 
 
-def test_without_stamps_of_the_kernel(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on macOS: the process keeps the time, the phases are the same, and the result says so."""
+def test_without_kernel_timestamps(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS: the process's clock measures the same phases, and the result says so."""
     monkeypatch.setattr(timed_socket, "HAS_KERNEL_TIMESTAMPS", False)
-    result = usual(serve(delayed(0.2, http_response())).url())
+    result = usual(serve(delayed(0.1, http_response())).url())
     assert result.failure is None
     assert result.clock == "user"
     assert set(result.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}
-    assert result.phases[Phase.WAIT] == pytest.approx(0.2, abs=0.05)
+    assert result.phases[Phase.WAIT] == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_large_request_without_stamps(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that is not sent at once."""
+def test_a_large_request_without_kernel_timestamps(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that does not leave at once has a phase `send`."""
     monkeypatch.setattr(timed_socket, "HAS_KERNEL_TIMESTAMPS", False)
     result = run(serve(always(http_response())).url(), body="x" * 4_000_000)
     assert result.failure is None
@@ -41,8 +43,8 @@ def test_a_large_request_without_stamps(serve: Serve, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def far_away() -> Iterator[str]:
-    """A network namespace whose loopback takes half of ROUND_TRIP each way."""
+def slow_loopback() -> Iterator[str]:
+    """Yield a network namespace whose loopback takes half of ROUND_TRIP_SECONDS each way."""
     name = f"probe-{uuid.uuid4().hex[:8]}"
     if os.geteuid() or not (shutil.which("ip") and shutil.which("tc")):
         pytest.skip("needs root and iproute2, for a network namespace")
@@ -51,7 +53,7 @@ def far_away() -> Iterator[str]:
     try:
         inside = ("ip", "netns", "exec", name)
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
-        delay = ("netem", "delay", f"{ROUND_TRIP / 2 * 1000:.0f}ms")
+        delay = ("netem", "delay", f"{ROUND_TRIP_SECONDS / 2 * 1000:.0f}ms")
         netem = [*inside, "tc", "qdisc", "add", "dev", "lo", "root", *delay]
         if subprocess.run(netem, capture_output=True, check=False).returncode:
             pytest.skip("needs netem: the kernel's module sch_netem is missing")
@@ -60,11 +62,11 @@ def far_away() -> Iterator[str]:
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-def test_a_long_way(far_away: str, tmp_path: Path) -> None:
-    """Connecting takes one round trip, and so does the request, beside what the server takes."""
-    inside = ("ip", "netns", "exec", far_away)
+def test_round_trips(slow_loopback: str, tmp_path: Path) -> None:
+    """`connect` takes one round trip, and `wait` one in addition to the server's time."""
+    inside = ("ip", "netns", "exec", slow_loopback)
     server = subprocess.Popen(
-        [*inside, sys.executable, str(TRUTH), "0.1"], stdout=subprocess.PIPE, text=True
+        [*inside, sys.executable, str(REFERENCE_SERVER), "0.1"], stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout
@@ -83,5 +85,5 @@ def test_a_long_way(far_away: str, tmp_path: Path) -> None:
         server.kill()
         server.communicate()
     [result] = json.loads(done.stdout)
-    assert result["phases"]["connect"] == pytest.approx(ROUND_TRIP, abs=0.01)
-    assert result["phases"]["wait"] == pytest.approx(ROUND_TRIP + served, abs=0.01)
+    assert result["phases"]["connect"] == pytest.approx(ROUND_TRIP_SECONDS, abs=0.01)
+    assert result["phases"]["wait"] == pytest.approx(ROUND_TRIP_SECONDS + served, abs=0.01)

@@ -1,4 +1,4 @@
-"""Which addresses are connected to, whatever names, redirects and proxies say."""
+"""Network policy: which addresses the daemon connects to, for names, redirects and proxies."""
 
 import socket
 from ipaddress import ip_network
@@ -15,24 +15,25 @@ from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, names, reason, run
 from tests.raw_servers import Server, always, http_response, once
 
-LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
-NOT_THERE = {"deny": ["127.0.0.2/32"]}
+DENY_LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
+DENY_127_0_0_2 = {"deny": ["127.0.0.2/32"]}
 METADATA = "169.254.169.254"
 
 
-def answering(*turns: list[Server]) -> Getaddrinfo:
-    """A name server to which any name is the addresses of these servers, at each turn of some."""
-    left = cycle(turns)
+def resolve_to(*turns: list[Server]) -> Getaddrinfo:
+    """Return a getaddrinfo with the addresses of these servers for any name, in turns."""
+    next_servers = cycle(turns)
 
-    def getaddrinfo(*asked: Any) -> list[tuple[Any, ...]]:
-        if asked[-1] & socket.AI_NUMERICHOST:
+    def getaddrinfo(*arguments: Any) -> list[tuple[Any, ...]]:
+        if arguments[-1] & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "a name")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one.address) for one in next(left)]
+        servers = next(next_servers)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", server.address) for server in servers]
 
     return getaddrinfo
 
 
-def default() -> NetworkPolicy:
+def default_policy() -> NetworkPolicy:
     return NetworkPolicy(deny=Networks().deny)
 
 
@@ -49,49 +50,49 @@ def default() -> NetworkPolicy:
     ],
 )
 def test_link_local_is_denied_by_default(address: str) -> None:
-    """Where clouds keep the credentials of a machine, in all the clothes that IPv4 wears."""
-    assert not default().allows(address)
+    """Clouds serve the credentials of a machine there; also IPv4 addresses written as IPv6."""
+    assert not default_policy().allows(address)
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1", "64:ff9b:1::10.0.0.1"]
 )
-def test_all_else_is_permitted_by_default(address: str) -> None:
-    """Models are inside."""
-    assert default().allows(address)
+def test_other_addresses_are_allowed_by_default(address: str) -> None:
+    """Models often have private addresses."""
+    assert default_policy().allows(address)
 
 
 @pytest.mark.parametrize("address", ["127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:0.0.0.0"])
-def test_this_machine_has_many_names(address: str) -> None:
-    """To connect to no address is to connect to oneself."""
-    denying = NetworkPolicy(deny=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-    assert not denying.allows(address)
+def test_the_unspecified_address_is_loopback(address: str) -> None:
+    """The kernel connects to this machine for 0.0.0.0 and ::."""
+    policy = NetworkPolicy(deny=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+    assert not policy.allows(address)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::ffff:0.0.0.0"])
 @pytest.mark.parametrize("denied", ["0.0.0.0/8", "::ffff:0:0/104", "127.0.0.1/32"])
-def test_no_address_goes_by_two_names(address: str, denied: str) -> None:
-    """By its own and by that of this machine."""
+def test_the_unspecified_address_is_denied_in_both_forms(address: str, denied: str) -> None:
+    """By a network that contains it, and by one that contains loopback."""
     assert not NetworkPolicy(deny=(ip_network(denied),)).allows(address)
 
 
-def test_no_address_of_ipv6() -> None:
-    """The same there."""
+def test_the_unspecified_address_of_ipv6() -> None:
+    """A network that contains only :: does not deny ::1."""
     assert not NetworkPolicy(deny=(ip_network("::/128"),)).allows("::")
     assert NetworkPolicy(deny=(ip_network("::/128"),)).allows("::1")
 
 
 @pytest.mark.parametrize("address", [METADATA, f"::ffff:{METADATA}"])
 @pytest.mark.parametrize("network", ["::ffff:169.254.0.0/112", "169.254.0.0/16"])
-def test_networks_of_ipv4_in_the_clothes_of_ipv6(address: str, network: str) -> None:
-    """However one is written, it is the same addresses."""
+def test_ipv4_mapped_networks_are_ipv4_networks(address: str, network: str) -> None:
+    """Both notations contain the same addresses, in either notation."""
     assert not NetworkPolicy(deny=(ip_network(network),)).allows(address)
     assert NetworkPolicy(allow=(ip_network(network),)).allows(address)
     assert not NetworkPolicy(allow=(ip_network(network),)).allows("10.0.0.1")
 
 
-def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
-    """And not what is written as IPv4."""
+def test_all_of_ipv6_contains_ipv4_mapped_addresses() -> None:
+    """It does not contain addresses written as IPv4."""
     policy = NetworkPolicy(deny=(ip_network("::/0"),))
     assert not policy.allows("::ffff:10.0.0.1")
     assert policy.allows("10.0.0.1")
@@ -106,18 +107,18 @@ def test_all_of_ipv6_holds_what_is_written_as_ipv6() -> None:
         f"64:ff9b:1:1234:5678:9abc:{METADATA}",
     ],
 )
-def test_a_gateway_of_ones_own_has_a_prefix_of_any_length(address: str) -> None:
-    """48, 56, 64 and 96 bits: the address is read in all of these ways."""
+def test_a_local_nat64_prefix_may_have_any_length(address: str) -> None:
+    """The IPv4 address is read for prefixes of 48, 56, 64 and 96 bits."""
     assert not NetworkPolicy(deny=(ip_network(METADATA),)).allows(address)
 
 
-def test_a_gateway_of_ones_own_does_not_read_what_nobody_has() -> None:
-    """An address behind it is only denied for what it may stand for."""
+def test_a_local_nat64_address_is_not_read_as_0_0_0_0() -> None:
+    """Wrong readings in 0.0.0.0/8 do not deny an address."""
     assert NetworkPolicy(deny=(ip_network("0.0.0.0/8"),)).allows("64:ff9b:1::10.0.0.1")
 
 
 def test_deny_wins() -> None:
-    """Of what is allowed, too; and what is not allowed is denied where anything is."""
+    """It applies to allowed networks, too. With an allow list, all other addresses are denied."""
     policy = NetworkPolicy(deny=(ip_network("10.1.0.0/16"),), allow=(ip_network("10.0.0.0/8"),))
     assert policy.allows("10.2.0.1")
     assert policy.allows("::ffff:10.2.0.1")
@@ -129,23 +130,23 @@ def test_deny_wins() -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "0", "[::1]", "[::ffff:127.0.0.1]", "me"]
 )
-def test_however_the_address_is_written(serve: Serve, host: str) -> None:
-    """What counts is the address that comes of it."""
+def test_every_notation_of_an_address_is_denied(serve: Serve, host: str) -> None:
+    """The policy applies to the address that the host resolves to."""
     server = serve(always(http_response()))
 
-    result = run(server.url(host=host), networks=LOOPBACK, getaddrinfo=names(me="127.0.0.1"))
+    result = run(server.url(host=host), networks=DENY_LOOPBACK, getaddrinfo=names(me="127.0.0.1"))
 
     assert reason(result) is Reason.DENIED
     assert server.connections == 0
 
 
-def test_at_every_hop(serve: Serve) -> None:
-    """A redirect leads nowhere where the config could not."""
+def test_the_policy_applies_to_redirects(serve: Serve) -> None:
+    """A redirect to a denied address is not followed."""
     inside = serve(always(http_response()), host="127.0.0.2")
     away = f"Location: {inside.url(host='127.0.0.2')}"
     server = serve(once(http_response(b"", away, status="302 Found")))
 
-    result = run(server.url(), redirects=1, networks=NOT_THERE)
+    result = run(server.url(), redirects=1, networks=DENY_127_0_0_2)
 
     assert reason(result) is Reason.DENIED
     assert "127.0.0.2" in detail(result)
@@ -154,10 +155,10 @@ def test_at_every_hop(serve: Serve) -> None:
 
 @pytest.mark.parametrize("host", [METADATA, f"{METADATA}."])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_is_no_way_round(serve: Serve, scheme: str, host: str) -> None:
-    """An address in a URL, or in a redirect, is not asked of a proxy either; nor is one with the
-    dot of a full name, which proxies take away.
-    """
+def test_a_denied_address_is_not_requested_from_a_proxy(
+    serve: Serve, scheme: str, host: str
+) -> None:
+    """Also with the trailing dot of a fully qualified name, which proxies remove."""
     proxy = serve(always(http_response()))
 
     result = run(f"{scheme}://{host}/latest", proxy=proxy.url(), networks={})
@@ -166,33 +167,34 @@ def test_a_proxy_is_no_way_round(serve: Serve, scheme: str, host: str) -> None:
     assert proxy.connections == 0
 
 
-def test_a_name_is_the_proxys_to_judge(serve: Serve) -> None:
-    """We do not know what it will make of it; its own address we do know, and that counts."""
+def test_a_proxy_may_resolve_any_name(serve: Serve) -> None:
+    """The daemon does not know the result; the policy applies to the address of the proxy."""
     proxy = serve(always(http_response()))
-    only = {"allow": ["127.0.0.0/8"]}
-    assert reason(run("http://model.invalid/", proxy=proxy.url(), networks=only)) is None
+    loopback = {"allow": ["127.0.0.0/8"]}
+    assert reason(run("http://model.invalid/", proxy=proxy.url(), networks=loopback)) is None
 
 
-def test_a_name_that_changes_between_two_looks(serve: Serve) -> None:
-    """There are not two looks: a name server that answers in turns never gets us to where it
-    must not, however often it is asked (DNS rebinding).
+def test_a_name_that_changes_its_address(serve: Serve) -> None:
+    """DNS rebinding does not work: the address that the policy allowed is connected to.
+
+    A second lookup might return another address.
     """
-    forbidden = serve(always(http_response()), host="127.0.0.2")
-    permitted = serve(always(http_response()))
-    rebinding = answering([permitted], [forbidden])
-    prober = make_prober("http://name.test/", getaddrinfo=rebinding, networks=NOT_THERE)
-    seen = [reason(prober.run()) for _ in range(10)]
+    denied_server = serve(always(http_response()), host="127.0.0.2")
+    allowed_server = serve(always(http_response()))
+    rebinding = resolve_to([allowed_server], [denied_server])
+    prober = make_prober("http://name.test/", getaddrinfo=rebinding, networks=DENY_127_0_0_2)
+    reasons = [reason(prober.run()) for _ in range(10)]
 
-    assert seen == [None, Reason.DENIED] * 5
-    assert permitted.connections == 5
-    assert forbidden.connections == 0
+    assert reasons == [None, Reason.DENIED] * 5
+    assert allowed_server.connections == 5
+    assert denied_server.connections == 0
 
 
-def test_of_many_addresses_the_permitted_ones(serve: Serve) -> None:
-    """One that is forbidden is passed over, not tried."""
-    forbidden = serve(always(http_response()), host="127.0.0.2")
-    permitted = serve(always(http_response()))
+def test_denied_addresses_of_a_host_are_skipped(serve: Serve) -> None:
+    """The allowed ones are used."""
+    denied_server = serve(always(http_response()), host="127.0.0.2")
+    allowed_server = serve(always(http_response()))
 
-    both = answering([forbidden, permitted])
-    assert reason(run("http://name.test/", getaddrinfo=both, networks=NOT_THERE)) is None
-    assert forbidden.connections == 0
+    both = resolve_to([denied_server, allowed_server])
+    assert reason(run("http://name.test/", getaddrinfo=both, networks=DENY_127_0_0_2)) is None
+    assert denied_server.connections == 0

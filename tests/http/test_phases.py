@@ -1,4 +1,4 @@
-"""What each phase holds, against delays of a known size."""
+"""Which phases a run has, and which delay belongs to which phase."""
 
 import time
 from datetime import UTC, datetime
@@ -12,28 +12,31 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, names, reason, run, run_scheduled, usual
 from tests.raw_servers import Peer, always, delayed, http_response, once
 
-DELAY = 0.2
-NEAR = 0.05
+DELAY_SECONDS = 0.1
+TOLERANCE_SECONDS = 0.05
 EXCHANGE = {Phase.SEND, Phase.WAIT, Phase.RECEIVE}
+
+ONE_DELAY = pytest.approx(DELAY_SECONDS, abs=TOLERANCE_SECONDS)
+TWO_DELAYS = pytest.approx(2 * DELAY_SECONDS, abs=TOLERANCE_SECONDS)
 
 
 def test_an_address_needs_no_lookup_and_http_no_tls(serve: Serve) -> None:
-    """Phases that did not happen are absent, not 0."""
+    """Phases that did not take place are absent, not 0."""
     result = run(serve(always(http_response())).url())
 
     assert set(result.phases) == {Phase.CONNECT} | EXCHANGE
 
 
 def test_an_ipv6_address_needs_no_lookup(serve: Serve) -> None:
-    """Brackets and all."""
+    """It is written in brackets in a URL."""
     result = run(serve(always(http_response()), host="::1").url(host="[::1]"))
 
     assert reason(result) is None
     assert set(result.phases) == {Phase.CONNECT} | EXCHANGE
 
 
-def test_all_phases_of_https_by_name_are_there(serve: Serve, authority: Authority) -> None:
-    """In the order in which they happen."""
+def test_https_with_a_host_name_has_all_phases(serve: Serve, authority: Authority) -> None:
+    """They are in the order in which they take place."""
     server = serve(always(http_response()), context=authority.context("model.test"))
 
     result = run(
@@ -46,10 +49,10 @@ def test_all_phases_of_https_by_name_are_there(serve: Serve, authority: Authorit
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_a_reused_connection_has_no_phase_of_its_making(
+def test_a_reused_connection_has_no_phase_before_send(
     serve: Serve, authority: Authority, pool: ConnectionPool, tls: bool
 ) -> None:
-    """Neither a lookup nor a connect nor a handshake; the certificate is still known."""
+    """It needs no lookup, no connect and no handshake; the certificate is still known."""
     server = serve(always(http_response()), context=authority.context() if tls else None)
     prober = make_prober(server.url(host="localhost"), pool=pool, tls=authority.tls, ip_family="4")
 
@@ -60,84 +63,85 @@ def test_a_reused_connection_has_no_phase_of_its_making(
     assert (second.certificate_not_after is not None) is tls
 
 
-def test_thinking_is_waiting(serve: Serve, authority: Authority) -> None:
-    """The time before the first byte; the tickets of TLS 1.3 come first and do not count."""
-    server = serve(delayed(DELAY, http_response()), context=authority.context())
+def test_the_time_of_the_model_is_wait(serve: Serve, authority: Authority) -> None:
+    """The session tickets of TLS 1.3 come before the response, and are not its first byte."""
+    server = serve(delayed(DELAY_SECONDS, http_response()), context=authority.context())
 
     result = usual(server.url(), tls=authority.tls)
 
     assert reason(result) is None
-    assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)
-    assert result.phases[Phase.RECEIVE] < NEAR
+    assert result.phases[Phase.WAIT] == ONE_DELAY
+    assert result.phases[Phase.RECEIVE] < TOLERANCE_SECONDS
 
 
-def test_latency_is_the_sum_and_what_a_client_feels(serve: Serve) -> None:
-    """Nothing is left out, nothing counts twice."""
-    prober = make_prober(serve(delayed(DELAY, http_response(b"x" * 100_000))).url())
-    left_out = []
+def test_latency_is_the_sum_of_the_phases_and_the_time_of_a_client(serve: Serve) -> None:
+    """No time is missing, and none is counted twice."""
+    prober = make_prober(serve(delayed(DELAY_SECONDS, http_response(b"x" * 100_000))).url())
+    missing = []
 
     for _ in range(3):
-        began = time.monotonic()
+        started = time.monotonic()
         result = prober.run()
-        left_out.append(time.monotonic() - began - result.latency)
+        missing.append(time.monotonic() - started - result.latency)
         assert result.latency == pytest.approx(sum(result.phases.values()))
-        assert result.latency >= DELAY
+        assert result.latency >= DELAY_SECONDS
 
-    assert 0 <= min(left_out) < NEAR
+    assert 0 <= min(missing) < TOLERANCE_SECONDS
 
 
-def test_dripped_headers_are_received(serve: Serve) -> None:
-    """The first byte was there at once."""
+def test_slow_headers_are_receive(serve: Serve) -> None:
+    """The first byte ends `wait`, even if the rest of the status line comes later."""
 
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(b"H")
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.send(http_response()[1:])
         peer.silence()
 
     result = usual(serve(script).url())
 
-    assert result.phases[Phase.WAIT] < NEAR
-    assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
+    assert result.phases[Phase.WAIT] < TOLERANCE_SECONDS
+    assert result.phases[Phase.RECEIVE] == ONE_DELAY
 
 
-def test_a_slow_body_is_received(serve: Serve) -> None:
-    """To its last byte, and not to when the connection closes."""
+def test_a_slow_body_is_receive(serve: Serve) -> None:
+    """`receive` ends with the last byte, and not when the connection closes."""
 
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(http_response(b"xx")[:-1])
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.send(b"x")
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
 
     result = usual(serve(script).url())
 
-    assert result.phases[Phase.WAIT] < NEAR
-    assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
+    assert result.phases[Phase.WAIT] < TOLERANCE_SECONDS
+    assert result.phases[Phase.RECEIVE] == ONE_DELAY
 
 
 @pytest.mark.parametrize(
-    "interim",
+    "informational",
     [
         b"HTTP/1.1 100 Continue\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
         b"HTTP/1.1 102 Processing\r\n\r\n" * 3,
     ],
+    ids=["100", "103", "three times 102"],
 )
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_interim_answers_are_not_the_first_byte(
-    serve: Serve, authority: Authority, interim: bytes, tls: bool
+def test_informational_responses_do_not_end_wait(
+    serve: Serve, authority: Authority, informational: bytes, tls: bool
 ) -> None:
-    """The wait goes on until the answer itself comes."""
+    """`wait` lasts until the first byte of the final response."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(interim)
-        peer.pause(DELAY)
-        peer.send(interim)
-        peer.pause(DELAY)
+        peer.send(informational)
+        peer.pause(DELAY_SECONDS)
+        peer.send(informational)
+        peer.pause(DELAY_SECONDS)
         peer.send(http_response())
         peer.silence()
 
@@ -147,36 +151,36 @@ def test_interim_answers_are_not_the_first_byte(
 
     assert reason(result) is None
     assert result.status == 200
-    assert result.phases[Phase.WAIT] == pytest.approx(2 * DELAY, abs=NEAR)
-    assert result.phases[Phase.RECEIVE] < NEAR
+    assert result.phases[Phase.WAIT] == TWO_DELAYS
+    assert result.phases[Phase.RECEIVE] < TOLERANCE_SECONDS
 
 
-def test_an_answer_in_one_piece_with_an_interim_one_is_told_apart(serve: Serve) -> None:
-    """They came in one segment: the wait ends when it came, and the slow rest is received."""
+def test_a_response_in_one_segment_with_an_informational_one_ends_wait(serve: Serve) -> None:
+    """`wait` ends when the segment arrives, and the slow body is `receive`."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.send(b"ok")
         peer.silence()
 
     result = usual(serve(script).url())
 
-    assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)
-    assert result.phases[Phase.RECEIVE] == pytest.approx(DELAY, abs=NEAR)
+    assert result.phases[Phase.WAIT] == ONE_DELAY
+    assert result.phases[Phase.RECEIVE] == ONE_DELAY
 
 
-def test_a_slow_reader_is_in_send(serve: Serve) -> None:
-    """A body that is larger than the buffers is not sent before somebody reads."""
-    reading = []
+def test_a_server_that_reads_slowly_is_send(serve: Serve) -> None:
+    """A body that is larger than the buffers is not sent before the server reads."""
+    read_seconds = []
 
     def script(peer: Peer) -> None:
-        peer.pause(DELAY)
-        began = time.monotonic()
+        peer.pause(DELAY_SECONDS)
+        started = time.monotonic()
         peer.request()
-        reading.append(time.monotonic() - began)
+        read_seconds.append(time.monotonic() - started)
         peer.send(http_response())
         peer.silence()
 
@@ -185,49 +189,50 @@ def test_a_slow_reader_is_in_send(serve: Serve) -> None:
     result = usual(server.url(), body="x" * 5_000_000, timeout="20s")
 
     assert reason(result) is None
-    assert result.phases[Phase.SEND] > DELAY - NEAR
-    assert result.phases[Phase.WAIT] < max(reading) + NEAR
+    assert result.phases[Phase.SEND] > DELAY_SECONDS - TOLERANCE_SECONDS
+    assert result.phases[Phase.WAIT] < max(read_seconds) + TOLERANCE_SECONDS
 
 
 def test_a_slow_tunnel_is_connect(serve: Serve) -> None:
-    """What the proxy needs to reach the server belongs to connecting; here it fails in the end."""
+    """The time that a proxy needs to reach the server is part of `connect`, also if it fails."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.send(http_response(b"", status="502 Bad Gateway"))
 
     result = usual("https://model.test/", proxy=serve(script).url())
 
     assert reason(result) is Reason.PROXY
     assert set(result.phases) == {Phase.CONNECT}
-    assert result.phases[Phase.CONNECT] == pytest.approx(DELAY, abs=NEAR)
+    assert result.phases[Phase.CONNECT] == ONE_DELAY
 
 
-def test_a_failure_has_the_phases_up_to_it(serve: Serve) -> None:
-    """A reset after a while: the client has felt the while."""
+def test_a_failure_has_the_phases_until_then(serve: Serve) -> None:
+    """The phase of a reset ends with the reset."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.pause(DELAY)
+        peer.pause(DELAY_SECONDS)
         peer.reset()
 
     result = usual(serve(script).url())
 
     assert reason(result) is Reason.RESET
-    assert result.phases[Phase.WAIT] == pytest.approx(DELAY, abs=NEAR)
+    assert result.phases[Phase.WAIT] == ONE_DELAY
     assert Phase.RECEIVE not in result.phases
 
 
 def test_due_and_started_are_dates(serve: Serve) -> None:
-    """Both in UTC; without a schedule nothing was due."""
+    """Both are in UTC; a run that is not scheduled has no due date."""
     prober = make_prober(serve(once(http_response())).url())
     clock = Clock()
 
     scheduled = prober.run(due=clock.monotonic() - 1_000_000_000)
-    alone = prober.run()
+    on_demand = prober.run()
 
     assert scheduled.due is not None
-    assert (scheduled.started - scheduled.due).total_seconds() == pytest.approx(1, abs=NEAR)
+    seconds_late = (scheduled.started - scheduled.due).total_seconds()
+    assert seconds_late == pytest.approx(1, abs=TOLERANCE_SECONDS)
     assert (datetime.now(UTC) - scheduled.started).total_seconds() < 1
-    assert alone.due is None
+    assert on_demand.due is None

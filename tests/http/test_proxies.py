@@ -1,9 +1,10 @@
-"""Proxies: the whole URL for http, a tunnel for https, and their password stays with them."""
+"""Proxies: requests for http, tunnels for https, credentials, and failures."""
 
 import errno
 import socket
 import threading
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,33 +20,33 @@ CREDENTIALS = "Basic " + b64encode(b"ann:s3cret").decode()
 
 
 def tunnel(peer: Peer) -> None:
-    """A proxy that can do no more than CONNECT; whatever the name, it is on loopback."""
-    received = peer.request()
-    assert received
-    port = int(received.line.split()[1].rpartition(":")[2])
+    """Script of a proxy for CONNECT that connects to loopback for every host name."""
+    request = peer.request()
+    assert request
+    port = int(request.line.split()[1].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as upstream:
         peer.send(b"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n")
-        back = threading.Thread(target=_pump, args=(upstream, peer.connection))
-        back.start()
-        _pump(peer.connection, upstream)
-        back.join(5)
+        downstream = threading.Thread(target=_copy, args=(upstream, peer.connection))
+        downstream.start()
+        _copy(peer.connection, upstream)
+        downstream.join(5)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    """Copy until `source` ends or one side is closed, then end `target`."""
+    with suppress(OSError):
         while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # one side has gone
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def with_password(proxy: Server) -> str:
     return proxy.url(host="ann:s3cret@127.0.0.1")
 
 
-def test_http_through_a_proxy_asks_for_the_whole_url(serve: Serve) -> None:
-    """The name is the proxy's to look up; the origin's Host is in it."""
+def test_an_http_request_to_a_proxy_has_the_whole_url(serve: Serve) -> None:
+    """The proxy resolves the name; the Host header is that of the origin."""
     proxy = serve(always(http_response()))
 
     result = run("http://ann:pw@model.invalid:8080/a?b=c", proxy=with_password(proxy))
@@ -60,7 +61,7 @@ def test_http_through_a_proxy_asks_for_the_whole_url(serve: Serve) -> None:
 
 
 def test_https_through_a_proxy_is_a_tunnel(serve: Serve, authority: Authority) -> None:
-    """TLS is the origin's, and the proxy's password is not for it."""
+    """TLS is with the origin, which does not get the credentials of the proxy."""
     proxy = serve(tunnel)
     origin = serve(always(http_response(b"inside")), context=authority.context("model.invalid"))
 
@@ -70,10 +71,10 @@ def test_https_through_a_proxy_is_a_tunnel(serve: Serve, authority: Authority) -
 
     assert reason(result) is None
     assert result.size == len(b"inside")
-    (asked,) = proxy.requests
-    assert asked.line == f"CONNECT model.invalid:{origin.port} HTTP/1.1"
-    assert asked.header("host") == f"model.invalid:{origin.port}"
-    assert asked.header("proxy-authorization") == CREDENTIALS
+    (connect,) = proxy.requests
+    assert connect.line == f"CONNECT model.invalid:{origin.port} HTTP/1.1"
+    assert connect.header("host") == f"model.invalid:{origin.port}"
+    assert connect.header("proxy-authorization") == CREDENTIALS
     (received,) = origin.requests
     assert received.line == "GET /a HTTP/1.1"
     assert received.header("proxy-authorization") is None
@@ -87,7 +88,7 @@ def test_https_through_a_proxy_is_a_tunnel(serve: Serve, authority: Authority) -
 
 
 def test_a_tunnel_is_reused(serve: Serve, authority: Authority, pool: ConnectionPool) -> None:
-    """One CONNECT, many requests."""
+    """One CONNECT serves several requests."""
     proxy = serve(tunnel)
     origin = serve(always(http_response()), context=authority.context())
     prober = make_prober(origin.url(), proxy=proxy.url(), tls=authority.tls, pool=pool)
@@ -98,16 +99,16 @@ def test_a_tunnel_is_reused(serve: Serve, authority: Authority, pool: Connection
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_proxy(scheme: str) -> None:
-    """Nothing is said about the model."""
+def test_a_proxy_that_refuses_connections_is_proxy(scheme: str) -> None:
+    """The reason says nothing about the model."""
     result = run(f"{scheme}://model.invalid/", proxy=f"http://127.0.0.1:{free_port()}")
 
     assert reason(result) is Reason.PROXY
     assert "127.0.0.1" in detail(result)
 
 
-def test_a_proxy_of_unknown_name_is_proxy() -> None:
-    """Its name is looked up, the model's is not."""
+def test_a_proxy_with_an_unknown_name_is_proxy() -> None:
+    """The name of the proxy is looked up, that of the model is not."""
 
     def unknown(*_: Any) -> list[tuple[Any, ...]]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -119,7 +120,7 @@ def test_a_proxy_of_unknown_name_is_proxy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "wanted"),
+    ("error_number", "expected"),
     [
         (errno.EHOSTUNREACH, Reason.PROXY),
         (errno.ENETUNREACH, Reason.PROXY),
@@ -127,20 +128,20 @@ def test_a_proxy_of_unknown_name_is_proxy() -> None:
     ],
 )
 def test_a_proxy_that_is_unreachable_is_proxy(
-    monkeypatch: pytest.MonkeyPatch, number: int, wanted: Reason
+    monkeypatch: pytest.MonkeyPatch, error_number: int, expected: Reason
 ) -> None:
-    """Injected, as a sandbox has a route to anywhere; our own fault stays ours."""
+    """A lack of descriptors is the client's fault. Injected: a sandbox has all routes."""
 
     def connect(*_: Any) -> None:
-        raise OSError(number, "no way")
+        raise OSError(error_number, "no way")
 
     monkeypatch.setattr(TimedSocket, "connect_within", connect)
 
-    assert reason(run("https://model.invalid/", proxy="http://192.0.2.1:1")) is wanted
+    assert reason(run("https://model.invalid/", proxy="http://192.0.2.1:1")) is expected
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response",
     [
         http_response(b"", status="407 Proxy Authentication Required"),
         http_response(b"", status="502 Bad Gateway"),
@@ -150,12 +151,12 @@ def test_a_proxy_that_is_unreachable_is_proxy(
         b"",
     ],
 )
-def test_a_tunnel_that_is_refused_is_proxy(serve: Serve, reply: bytes) -> None:
-    """By a status, by garbage, by hanging up."""
+def test_a_tunnel_that_is_refused_is_proxy(serve: Serve, response: bytes) -> None:
+    """By a status code, by invalid HTTP, or by the end of the connection."""
 
     def script(peer: Peer) -> None:
         peer.request()
-        peer.send(reply)
+        peer.send(response)
 
     result = run("https://s3cret:s3cret@model.invalid/", proxy=with_password(serve(script)))
 
@@ -165,7 +166,7 @@ def test_a_tunnel_that_is_refused_is_proxy(serve: Serve, reply: bytes) -> None:
 
 
 def test_a_tunnel_that_is_reset_is_proxy(serve: Serve) -> None:
-    """RST in the place of an answer."""
+    """A reset instead of a response to CONNECT."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -174,15 +175,15 @@ def test_a_tunnel_that_is_reset_is_proxy(serve: Serve) -> None:
     assert reason(run("https://model.invalid/", proxy=serve(script).url())) is Reason.PROXY
 
 
-def test_a_proxy_that_is_silent_is_a_connect_timeout(serve: Serve) -> None:
-    """The deadline strikes while the way to the server is made."""
-    result = run("https://model.invalid/", proxy=serve(never_respond).url(), timeout="300ms")
+def test_a_proxy_that_does_not_respond_is_a_connect_timeout(serve: Serve) -> None:
+    """The tunnel is a part of `connect`."""
+    result = run("https://model.invalid/", proxy=serve(never_respond).url(), timeout="150ms")
 
     assert reason(result) is Reason.CONNECT_TIMEOUT
 
 
-def test_a_forbidden_proxy_is_denied(serve: Serve) -> None:
-    """The policy is about what we connect to."""
+def test_a_denied_proxy_is_denied(serve: Serve) -> None:
+    """The network policy applies to the proxy, which the daemon connects to."""
     proxy = serve(always(http_response()))
 
     result = run("http://model.invalid/", proxy=proxy.url(), networks={"deny": ["127.0.0.0/8"]})
@@ -192,7 +193,7 @@ def test_a_forbidden_proxy_is_denied(serve: Serve) -> None:
 
 
 def test_the_password_of_a_proxy_may_change(serve: Serve) -> None:
-    """It is read anew like every secret."""
+    """It is resolved for each run, like all secrets."""
     proxy = serve(always(http_response()))
     environ = {"PW": "one"}
     url = proxy.url(host="ann:${env:PW}@127.0.0.1")

@@ -1,4 +1,4 @@
-"""The kernel's stamps of what is sent: also of what is lost, and where there are none."""
+"""Transmit stamps of the kernel: of lost segments, and on systems without timestamps."""
 
 import ctypes
 import errno
@@ -22,66 +22,67 @@ if not timed_socket.HAS_KERNEL_TIMESTAMPS:
     pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
 
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # Linux, <asm-generic/socket.h>
-LOST_FOR = 0.35
+LOST_SECONDS = 0.35
 
-# Classic BPF (<linux/filter.h>): a segment of more than 100 bytes is lost, and so is a request;
-# what makes and keeps a connection is shorter.
+# Classic BPF (<linux/filter.h>) that drops segments of more than 100 bytes, such as a request.
+# Segments without data are shorter.
 FILTER = b"".join(
     struct.pack("@HBBI", *instruction)
     for instruction in (
         (0x80, 0, 0, 0),  # load the length
-        (0x25, 0, 1, 100),  # is it greater than 100? else leave out the next
-        (0x06, 0, 0, 0),  # take nothing of it
-        (0x06, 0, 0, 0xFFFFFFFF),  # take it all
+        (0x25, 0, 1, 100),  # if it is not greater than 100, skip the next instruction
+        (0x06, 0, 0, 0),  # drop the segment
+        (0x06, 0, 0, 0xFFFFFFFF),  # accept the segment
     )
 )
 
 
-def losing(server: Server) -> None:
-    """Have every connection that comes lose its requests."""
+def lose_requests(server: Server) -> None:
+    """Drop the requests of all connections to `server`."""
     program = ctypes.create_string_buffer(FILTER)
-    told = struct.pack("@HP", len(FILTER) // 8, ctypes.addressof(program))
-    server._listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, told)
+    option = struct.pack("@HP", len(FILTER) // 8, ctypes.addressof(program))
+    server._listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
 
 
-def found_again(peer: Peer) -> None:
-    """Lose the request for a while; the client sends it again and again."""
-    peer.pause(LOST_FOR)
+def accept_retransmission(peer: Peer) -> None:
+    """Drop the request for a while, until a retransmission is accepted, then respond."""
+    peer.pause(LOST_SECONDS)
     peer.connection.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
     peer.request()
-    peer.pause(LOST_FOR)
+    peer.pause(LOST_SECONDS)
     peer.send(http_response())
     peer.silence()
 
 
-def test_a_lost_request_wakes_the_thread_and_nothing_more(serve: Serve) -> None:
-    """The kernel stamps it each time that it sends it. It was sent when it left first: what is lost
-    on the way is the network's, and a client waits for it.
-    """
-    server = serve(found_again)
-    losing(server)
-    prober = make_prober(server.url(), headers={"X-Long": "x" * 100})
-    results, spent = [], []
-    for _ in range(3):
-        began = time.thread_time()
-        results.append(prober.run())
-        spent.append(time.thread_time() - began)
+def test_a_lost_request_is_wait(serve: Serve) -> None:
+    """A request was sent when it first left. Retransmissions are the network's time.
 
-    assert [(reason(one), one.clock) for one in results] == [(None, "kernel")] * 3
-    assert min(one.phases[Phase.WAIT] for one in results) > 2 * LOST_FOR
-    assert min(one.phases[Phase.SEND] for one in results) < 0.05
-    assert min(spent) < 0.05
+    The kernel stamps each of them. The stamps wake the thread, and cost it little CPU time.
+    """
+    server = serve(accept_retransmission)
+    lose_requests(server)
+    prober = make_prober(server.url(), headers={"X-Long": "x" * 100})
+    results, cpu_seconds = [], []
+    for _ in range(3):
+        started = time.thread_time()
+        results.append(prober.run())
+        cpu_seconds.append(time.thread_time() - started)
+
+    assert [(reason(result), result.clock) for result in results] == [(None, "kernel")] * 3
+    assert min(result.phases[Phase.WAIT] for result in results) > 2 * LOST_SECONDS
+    assert min(result.phases[Phase.SEND] for result in results) < 0.05
+    assert min(cpu_seconds) < 0.05
 
 
 @contextmanager
-def refusing(monkeypatch: pytest.MonkeyPatch, *options: int) -> Iterator[None]:
-    """A kernel that does not know these options."""
-    known = TimedSocket.setsockopt
+def refuse_options(monkeypatch: pytest.MonkeyPatch, *options: int) -> Iterator[None]:
+    """Refuse these socket options, like a kernel that does not know them."""
+    original = TimedSocket.setsockopt
 
     def setsockopt(self: TimedSocket, level: int, option: int, *value: Any) -> None:
-        if (level, option) in [(socket.SOL_SOCKET, one) for one in options]:
+        if level == socket.SOL_SOCKET and option in options:
             raise OSError(errno.ENOPROTOOPT, "Protocol not available")
-        known(self, level, option, *value)
+        original(self, level, option, *value)
 
     with monkeypatch.context() as patched:
         patched.setattr(TimedSocket, "setsockopt", setsockopt)
@@ -90,26 +91,25 @@ def refusing(monkeypatch: pytest.MonkeyPatch, *options: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("option", [timed_socket.SO_TIMESTAMPNS, timed_socket.SO_TIMESTAMPING])
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_a_kernel_without_stamps_is_done_without(
+def test_a_kernel_without_timestamps(
     serve: Serve, authority: Authority, monkeypatch: pytest.MonkeyPatch, option: int, tls: bool
 ) -> None:
-    """In a sandbox that plays the kernel (gVisor) the process's own clock counts, and it says so;
-    with one kind of stamps alone, too.
-    """
-    server = serve(delayed(0.2, http_response()), context=authority.context() if tls else None)
+    """With an emulated kernel (gVisor), the process's clock is used, and the result says so.
 
-    with refusing(monkeypatch, option):
+    One kind of stamps alone is not enough.
+    """
+    server = serve(delayed(0.1, http_response()), context=authority.context() if tls else None)
+
+    with refuse_options(monkeypatch, option):
         result = usual(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.clock == "user"
-    assert result.phases[Phase.WAIT] == pytest.approx(0.2, abs=0.05)
+    assert result.phases[Phase.WAIT] == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_kernel_that_tells_nothing_of_connections_is_done_without(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor is `TCP_INFO` known everywhere."""
+def test_a_kernel_without_tcp_info(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process's clock is used."""
 
     def getsockopt(*_: Any) -> bytes:
         raise OSError(errno.ENOPROTOOPT, "Protocol not available")

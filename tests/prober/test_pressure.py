@@ -69,7 +69,7 @@ def errors(prober: Prober, truth: ReferenceServer) -> tuple[float, float]:
         began = time.monotonic()
         result = prober.run()
         took = time.monotonic() - began
-        served = truth.last()
+        served = truth.read_seconds()
         assert isinstance(result, Result)
         assert result.failure is None
         reported.append(abs(result.phases[Phase.WAIT] - served))
