@@ -1,4 +1,4 @@
-"""One probe made of flags."""
+"""Configs from flags."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ URL = "http://model:5000/predict"
 
 def objectives(slo: str) -> list[tuple[str, float, float | None]]:
     (probe,) = from_flags(url=URL, slo=slo, environ={}).probes
-    return [(found.name, found.target, found.latency) for found in probe.objectives]
+    return [(objective.name, objective.target, objective.latency) for objective in probe.objectives]
 
 
 def test_flags_make_a_probe() -> None:
-    """A sidecar needs no file."""
+    """A sidecar needs no config file."""
     settings = from_flags(
         url=URL, slo="99% < 500ms", interval="1s", json='{"a": 1}', name=None, environ={}
     )
@@ -25,11 +25,11 @@ def test_flags_make_a_probe() -> None:
     (probe,) = settings.probes
     assert (probe.name, probe.method, probe.interval) == ("model:5000/predict", "POST", 1)
     assert probe.json_body == {"a": 1}
-    assert [type(found) for found in probe.objectives] == [Objective]
+    assert [type(objective) for objective in probe.objectives] == [Objective]
 
 
 def test_objectives_in_a_flag() -> None:
-    """With a threshold it is about latency, without one about availability."""
+    """An objective with a threshold is about latency, without one about availability."""
     assert objectives("99% < 500ms") == [("fast", 0.99, 0.5)]
     assert objectives(" 99.9%<1m30s ") == [("fast", 0.999, 90)]
     assert objectives("99.9%") == [("up", 0.999, None)]
@@ -48,8 +48,8 @@ def test_objectives_in_a_flag() -> None:
         ("http://${env:HOST}/predict", "predict"),
     ],
 )
-def test_the_name_comes_from_host_port_and_path(url: str, name: str) -> None:
-    """Two sidecars get two names, without credentials, query or secrets in them."""
+def test_default_name(url: str, name: str) -> None:
+    """The name is made of host, port and path, without credentials, query and secrets."""
     (probe,) = from_flags(url=url, environ={"HOST": "hidden"}).probes
 
     assert probe.name == name
@@ -59,7 +59,7 @@ NO_OBJECTIVE = 'write one such as "99% < 500ms", or "99%" for availability alone
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "said"),
+    ("flag", "value", "message"),
     [
         ("url", "a:5000", 'not a URL: "a:5000"; write http://HOST:PORT/PATH, or https://'),
         ("slo", "p99 < 1s", f'not an objective: "p99 < 1s"; {NO_OBJECTIVE}'),
@@ -75,18 +75,18 @@ NO_OBJECTIVE = 'write one such as "99% < 500ms", or "99%" for availability alone
         ("name", "a b", 'not a name: "a b"; use letters, digits and . _ : / -'),
     ],
 )
-def test_what_is_wrong_with_a_flag(flag: str, value: str, said: str) -> None:
-    """The problem has the flag's name and no file."""
+def test_invalid_flags(flag: str, value: str, message: str) -> None:
+    """The problem names the flag and no file."""
     with pytest.raises(ConfigError) as caught:
         from_flags(**{"url": URL, "environ": {}, flag: value})  # type: ignore[arg-type]
 
     (problem,) = caught.value.problems
     assert (problem.file, problem.path) == (None, f"--{flag}")
-    assert str(problem).startswith(f"--{flag}: {said}")
+    assert str(problem).startswith(f"--{flag}: {message}")
 
 
-def test_all_flags_are_looked_at() -> None:
-    """One mistake does not hide another."""
+def test_all_invalid_flags_are_reported() -> None:
+    """One problem does not hide another."""
     with pytest.raises(ConfigError) as caught:
         from_flags(url="x", slo="99", interval="1", json="{", environ={})
 
@@ -94,8 +94,8 @@ def test_all_flags_are_looked_at() -> None:
     assert sorted(paths) == ["--interval", "--json", "--slo", "--url"]
 
 
-def test_flags_may_hold_references() -> None:
-    """A token in a variable works as it does in a file."""
+def test_references_in_flags() -> None:
+    """References in flags are resolved for each request, as in a file."""
     (probe,) = from_flags(url=URL + "?key=${env:KEY}", environ={"KEY": "a"}).probes
 
     assert probe.url.resolve(Secrets({"KEY": "b"}, Path())) == URL + "?key=b"

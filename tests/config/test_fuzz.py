@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is a config or it has problems."""
+"""Property tests: any file is a valid config, or has problems with locations."""
 
 import json
 import tempfile
@@ -40,7 +40,7 @@ scalars = st.one_of(
 
 
 def nested(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
-    """Values of any shape, with these keys in them."""
+    """Return a strategy for nested values whose mappings have `keys`."""
     return st.recursive(
         scalars,
         lambda inner: st.one_of(
@@ -82,7 +82,7 @@ def load_probe(file: Path) -> None:
 
 
 def problems(content: bytes, read: Callable[[Path], object]) -> tuple[ConfigProblem, ...]:
-    """What is wrong with a file; any other exception than ConfigError fails the test."""
+    """Return the problems of a file. Exceptions other than ConfigError fail the test."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "config.yml"
         file.write_bytes(content)
@@ -93,8 +93,8 @@ def problems(content: bytes, read: Callable[[Path], object]) -> tuple[ConfigProb
     return ()
 
 
-def examine(content: bytes, read: Callable[[Path], object] = load_probe) -> None:
-    """Each problem has a place in the file and takes one line."""
+def check_problems(content: bytes, read: Callable[[Path], object] = load_probe) -> None:
+    """Assert that each problem has a location in the file and is a single line."""
     lines = len(content.decode(errors="replace").splitlines()) + 1
     for problem in problems(content, read):
         assert problem.line is not None
@@ -107,40 +107,40 @@ def examine(content: bytes, read: Callable[[Path], object] = load_probe) -> None
 @settings(deadline=None)
 @given(st.one_of(yaml_text, yaml_text.map(lambda text: "probes:\n  - " + text)))
 def test_any_text(text: str) -> None:
-    """Text that may be YAML or not."""
-    examine(text.encode(errors="surrogatepass"))
+    """Text that may be YAML."""
+    check_problems(text.encode(errors="surrogatepass"))
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes(content: bytes) -> None:
-    """What may not even be text."""
-    examine(content)
+    """Bytes that may be UTF-8 text."""
+    check_problems(content)
 
 
 @settings(deadline=None)
 @given(st.one_of(configs, values))
 def test_any_values(config: Any) -> None:
-    """Well-formed values under the keys of a config, most of them in the wrong place."""
-    examine(json.dumps(config).encode())
+    """JSON with the keys of a config, mostly in the wrong places."""
+    check_problems(json.dumps(config).encode())
 
 
 @settings(deadline=None)
 @given(quantities)
 def test_any_quantities(probe: Any) -> None:
-    """Any scalar where a number, or one with a unit, is expected."""
-    examine(json.dumps({"probes": [probe]}).encode())
+    """Scalars where a number or a quantity is expected."""
+    check_problems(json.dumps({"probes": [probe]}).encode())
 
 
 @settings(deadline=None)
 @given(st.one_of(yaml_text, yaml_text.map(lambda text: "tls_server_config:\n  " + text)))
 def test_any_text_as_web_config(text: str) -> None:
-    """Text that may be a web config, or YAML, or not."""
-    examine(text.encode(errors="surrogatepass"), load_web_config)
+    """Text that may be a web config."""
+    check_problems(text.encode(errors="surrogatepass"), load_web_config)
 
 
 @settings(deadline=None)
 @given(web_configs)
 def test_any_values_of_a_web_config(config: Any) -> None:
-    """Well-formed values under the keys of a web config, most of them in the wrong place."""
-    examine(json.dumps(config).encode(), load_web_config)
+    """JSON with the keys of a web config, mostly in the wrong places."""
+    check_problems(json.dumps(config).encode(), load_web_config)

@@ -1,4 +1,4 @@
-"""One file per mistake: tests/testdata/invalid-*.yml begin with the lines that they must give."""
+"""Exact error messages: tests/testdata/invalid-*.yml begin with their expected problems."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from probe.config.loader import ConfigError, load
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 FILES = sorted(TESTDATA.glob("invalid-*.yml"))
-SEEN_BY_EDITORS = "# An editor with the JSON Schema sees it, too.\n"
-STRUCTURAL = [file for file in FILES if file.read_text().startswith(SEEN_BY_EDITORS)]
+REJECTED_BY_SCHEMA = "# An editor with the JSON Schema sees it, too.\n"
+STRUCTURAL = [file for file in FILES if file.read_text().startswith(REJECTED_BY_SCHEMA)]
 
 
 def _name(file: Path) -> str:
@@ -20,8 +20,8 @@ def _name(file: Path) -> str:
 
 
 @pytest.mark.parametrize("file", FILES, ids=_name)
-def test_every_mistake_is_said_where_it_is(file: Path) -> None:
-    """All problems of a file come in one go, in its order, word by word as expected."""
+def test_problems_with_locations(file: Path) -> None:
+    """All problems of a file are reported at once, in the order of the file."""
     lines = file.read_text().splitlines()
     expected = [f"{file}:{line[3:]}" for line in lines if line.startswith("#! ")]
 
@@ -32,8 +32,8 @@ def test_every_mistake_is_said_where_it_is(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", STRUCTURAL, ids=_name)
-def test_the_json_schema_refuses_what_it_can_see(file: Path) -> None:
-    """An editor marks the same files as the loader, where a JSON Schema can say it."""
+def test_the_json_schema_rejects_structural_errors(file: Path) -> None:
+    """Editors mark the same files as the loader, as far as JSON Schema can express it."""
     config = yaml.safe_load(file.read_text())
 
     assert not Draft202012Validator(json_schema()).is_valid(config)

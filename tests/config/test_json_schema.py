@@ -1,4 +1,4 @@
-"""The JSON Schema for editors says what the loader says."""
+"""The JSON Schema for editors agrees with the loader."""
 
 import json
 from pathlib import Path
@@ -15,29 +15,29 @@ CONFIG = Path(__file__).parents[2] / "config"
 CONFIGS = [CONFIG / "probe.yml", *sorted((CONFIG / "examples").glob("*.yml"))]
 
 
-def test_the_file_is_what_the_models_say() -> None:
-    """config/probe.schema.json is up to date.
+def test_the_file_is_up_to_date() -> None:
+    """config/probe.schema.json is generated from the models.
 
-    If not: python -m probe.config.json_schema > config/probe.schema.json
+    To update it: python -m probe.config.json_schema > config/probe.schema.json
     """
     assert json.loads((CONFIG / "probe.schema.json").read_text()) == json_schema()
 
 
-def test_it_is_a_json_schema() -> None:
-    """Editors can use it."""
+def test_it_is_a_valid_json_schema() -> None:
+    """The schema conforms to draft 2020-12."""
     Draft202012Validator.check_schema(json_schema())
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.name)
-def test_it_accepts_the_configs_that_we_ship(file: Path) -> None:
-    """No editor finds fault with the default config or an example."""
+def test_it_accepts_the_packaged_configs(file: Path) -> None:
+    """Editors mark no error in the default config and in the examples."""
     errors = Draft202012Validator(json_schema()).iter_errors(yaml.safe_load(file.read_text()))
 
     assert [error.message for error in errors] == []
 
 
 def test_every_key_is_described() -> None:
-    """An editor has something to say of each key of each mapping."""
+    """Editors show a description of each key."""
 
     def undescribed(part: Any) -> list[str]:
         if not isinstance(part, dict):
@@ -49,8 +49,8 @@ def test_every_key_is_described() -> None:
     assert undescribed(json_schema()) == []
 
 
-def test_the_default_config_is_valid_and_says_so_first() -> None:
-    """The packaged config loads as it is, and tells editors where its schema is."""
+def test_the_default_config_is_valid_and_names_its_schema() -> None:
+    """The default config loads, and its first line tells editors where the schema is."""
     settings = load(CONFIG / "probe.yml", environ={})
 
     first = (CONFIG / "probe.yml").read_text().splitlines()[0]
@@ -58,8 +58,8 @@ def test_the_default_config_is_valid_and_says_so_first() -> None:
     assert [(probe.name, probe.method) for probe in settings.probes] == [("sentiment", "POST")]
 
 
-def test_the_default_config_shows_the_defaults_as_they_are() -> None:
-    """What is written out under `defaults` is what holds when nothing is."""
+def test_the_default_config_shows_the_defaults() -> None:
+    """The values under `defaults` and `networks` are those that apply without them."""
     shown = yaml.safe_load((CONFIG / "probe.yml").read_text())
     keys = json_schema()["$defs"]["Probe"]["properties"]
 

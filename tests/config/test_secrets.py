@@ -1,4 +1,4 @@
-"""References: looked up when needed, looked up again when they change, never shown."""
+"""References to secrets: resolving, reading again after changes, and redaction in `repr`."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +9,8 @@ import pytest
 from probe.config.secrets import SecretError, Secrets, Template, resolve_json
 
 
-def test_a_template_puts_values_in_the_place_of_references(tmp_path: Path) -> None:
-    """Variables, files beside the config, and the escape are told apart in one text."""
+def test_a_template_replaces_references(tmp_path: Path) -> None:
+    """Variables, files and the escape `$${` may occur in one text."""
     (tmp_path / "token").write_text("s3cret\n")
     secrets = Secrets({"USER": "ann"}, tmp_path)
 
@@ -20,10 +20,8 @@ def test_a_template_puts_values_in_the_place_of_references(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
-def test_one_newline_at_the_end_of_a_file_is_no_part_of_the_value(
-    tmp_path: Path, ending: str
-) -> None:
-    """Editors end files with a newline; only that one is taken away."""
+def test_one_newline_at_the_end_of_a_file_is_removed(tmp_path: Path, ending: str) -> None:
+    """Editors end files with a newline. Further newlines belong to the value."""
     (tmp_path / "token").write_bytes(b"a\n" + ending.encode())
 
     value = Template.parse("${file:token}").resolve(Secrets({}, tmp_path))
@@ -31,8 +29,8 @@ def test_one_newline_at_the_end_of_a_file_is_no_part_of_the_value(
     assert value == "a" + ("\n" if ending else "")
 
 
-def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """A rotated token is used without a reload, also when a link is swapped as Kubernetes does."""
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """A rotated token needs no reload, also if a link is replaced as Kubernetes does."""
     (tmp_path / "one").write_text("1")
     (tmp_path / "two").write_text("2")
     link = tmp_path / "token"
@@ -46,8 +44,8 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert template.resolve(secrets) == "2"
 
 
-def test_a_variable_is_read_anew() -> None:
-    """The environment is asked each time."""
+def test_a_variable_is_read_each_time() -> None:
+    """Changes of the environment are seen."""
     environ = {"A": "1"}
     secrets, template = Secrets(environ, Path()), Template.parse("${env:A}")
     assert template.resolve(secrets) == "1"
@@ -57,8 +55,8 @@ def test_a_variable_is_read_anew() -> None:
     assert template.resolve(secrets) == "2"
 
 
-def test_what_cannot_be_found_is_named(tmp_path: Path) -> None:
-    """A message names the variable or the file, and why it gives no value."""
+def test_references_without_a_value(tmp_path: Path) -> None:
+    """The message names the variable or the file, and the reason."""
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_bytes(bytes(1024 * 1024 + 1))
     os.mkfifo(tmp_path / "pipe")
@@ -72,27 +70,27 @@ def test_what_cannot_be_found_is_named(tmp_path: Path) -> None:
         "${file:large}": "cannot read ${file:large}: larger than 1 MiB",
     }
 
-    found = {}
+    messages = {}
     for source in expected:
         with pytest.raises(SecretError) as caught:
             Template.parse(source).resolve(secrets)
-        found[source] = str(caught.value)
+        messages[source] = str(caught.value)
 
-    assert found == expected
-
-
-@pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_a_template_shows_its_references_only(show: object) -> None:
-    """Neither what a reference stands for nor the words beside it get into a log."""
-    assert callable(show)
-
-    shown = show(Template.parse("Bearer abc${env:TOKEN}"))
-
-    assert shown == "Template('***${env:TOKEN}')"
+    assert messages == expected
 
 
-def test_whether_a_template_is_secret() -> None:
-    """Only text with references is."""
+@pytest.mark.parametrize("format_template", [repr, str, "{}".format])
+def test_repr_of_a_template(format_template: object) -> None:
+    """It shows references, but neither their values nor the other text."""
+    assert callable(format_template)
+
+    text = format_template(Template.parse("Bearer abc${env:TOKEN}"))
+
+    assert text == "Template('***${env:TOKEN}')"
+
+
+def test_has_references() -> None:
+    """The escape `$${` is not a reference."""
     assert [Template.parse(text).has_references for text in ("a", "$${a}", "${env:A}")] == [
         False,
         False,
@@ -100,15 +98,15 @@ def test_whether_a_template_is_secret() -> None:
     ]
 
 
-def test_json_is_resolved_at_any_depth() -> None:
-    """Templates become text and everything else stays what it is."""
+def test_resolve_json() -> None:
+    """Templates at any depth become text. Other values stay the same."""
     body = {"a": [Template.parse("${env:A}"), 1, None], "b": {"c": Template.parse("x")}}
 
     assert resolve_json(body, Secrets({"A": "1"}, Path())) == {"a": ["1", 1, None], "b": {"c": "x"}}
 
 
-def test_many_threads_share_one_cache(tmp_path: Path) -> None:
-    """Readers never see half of a file that is replaced meanwhile."""
+def test_concurrent_reads(tmp_path: Path) -> None:
+    """Readers never see a part of a file that is being replaced."""
     values = [letter * 1000 for letter in "abcd"]
     target = tmp_path / "token"
     target.write_text(values[0])

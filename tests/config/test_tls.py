@@ -1,4 +1,4 @@
-"""Certificates: what makes a context, and what is wrong with what does not."""
+"""TLS contexts of clients, and the errors for files that make none."""
 
 import socket
 import ssl
@@ -16,7 +16,7 @@ from probe.config.tls import TlsError, client_ssl_context
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an authority, two certificates of it, and files that are no good."""
+    """Create a directory with a CA, two certificates with keys, and invalid files."""
     here = tmp_path_factory.mktemp("pki")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(here / "ca.pem")
@@ -36,53 +36,56 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def handshake(client: ssl.SSLContext, pki: Path) -> str | None:
-    """The protocol that client and server agree on; the server demands a certificate."""
+    """Return the negotiated protocol (ALPN) with a server that requires a certificate."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(pki / "one.pem", pki / "one.key")
     server.load_verify_locations(pki / "ca.pem")
     server.verify_mode = ssl.CERT_REQUIRED
     server.set_alpn_protocols(["h2", "http/1.1"])
-    ours, theirs = socket.socketpair()
+    client_socket, server_socket = socket.socketpair()
 
     def serve() -> None:
-        with theirs, server.wrap_socket(theirs, server_side=True) as connection:
+        with server_socket, server.wrap_socket(server_socket, server_side=True) as connection:
             connection.recv(1)
 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        with ours, client.wrap_socket(ours, server_hostname="localhost") as connection:
+        with (
+            client_socket,
+            client.wrap_socket(client_socket, server_hostname="localhost") as connection,
+        ):
             connection.sendall(b"x")
             return connection.selected_alpn_protocol()
     finally:
         thread.join()
 
 
-def test_a_private_authority_and_a_client_certificate(pki: Path) -> None:
-    """The context trusts the one, shows the other, and speaks HTTP/1.1."""
+def test_private_ca_and_client_certificate(pki: Path) -> None:
+    """The context trusts the CA, sends the certificate and offers HTTP/1.1."""
     tls = Tls(ca_file=pki / "ca.pem", cert_file=pki / "two.pem", key_file=pki / "two.key")
 
     assert handshake(client_ssl_context(tls, {}), pki) == "http/1.1"
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_the_bundle_of_the_environment(pki: Path, variable: str) -> None:
-    """The usual variables say whom to trust by default; a bundle of one is counted easily."""
+def test_ca_bundle_of_the_environment(pki: Path, variable: str) -> None:
+    """The usual environment variables replace the default bundle."""
     context = client_ssl_context(Tls(), {variable: str(pki / "ca.pem")})
 
     assert len(context.get_ca_certs()) == 1
 
 
-def test_the_public_authorities_are_trusted_by_default() -> None:
-    """Without any setting, the certificates of the web are good."""
+def test_public_cas_are_trusted_by_default() -> None:
+    """Without settings, the bundle of certifi is trusted and hosts are verified."""
     context = client_ssl_context(Tls(), {})
 
     assert len(context.get_ca_certs()) > 50
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_versions_and_verification() -> None:
-    """The oldest version and the absence of verification are what the settings say."""
+def test_min_version_and_insecure_skip_verify() -> None:
+    """min_version and insecure_skip_verify are applied."""
     tls = Tls.model_validate({"min_version": "TLS13", "insecure_skip_verify": True})
 
     context = client_ssl_context(tls, {})
@@ -92,7 +95,7 @@ def test_versions_and_verification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
         ({"ca_file": "empty.pem"}, ("ca_file", "no certificates (PEM) in the file")),
         ({"ca_file": "one.key"}, ("ca_file", "no certificates (PEM) in the file")),
@@ -115,20 +118,18 @@ def test_versions_and_verification() -> None:
         ),
     ],
 )
-def test_files_that_make_no_context(
-    pki: Path, files: dict[str, str], said: tuple[str, str]
-) -> None:
-    """The file at fault is named by its key, and nobody is asked for a passphrase."""
+def test_invalid_files(pki: Path, files: dict[str, str], expected: tuple[str, str]) -> None:
+    """The error has the key of the file at fault. OpenSSL does not prompt for a passphrase."""
     tls = Tls.model_validate({key: str(pki / name) for key, name in files.items()})
 
     with pytest.raises(TlsError) as caught:
         client_ssl_context(tls, {})
 
-    assert (caught.value.key, str(caught.value)) == said
+    assert (caught.value.key, str(caught.value)) == expected
 
 
-def test_a_bundle_of_the_environment_that_is_no_good(pki: Path) -> None:
-    """The variable is named, as no key of the config is at fault."""
+def test_invalid_ca_bundle_of_the_environment(pki: Path) -> None:
+    """The error names the environment variable, and no key."""
     with pytest.raises(TlsError) as caught:
         client_ssl_context(Tls(), {"SSL_CERT_FILE": str(pki / "empty.pem")})
 
@@ -138,8 +139,8 @@ def test_a_bundle_of_the_environment_that_is_no_good(pki: Path) -> None:
     )
 
 
-def test_what_is_wrong_with_a_certificate_is_said_at_its_place(pki: Path) -> None:
-    """Also in the defaults, once for many probes, and beside other mistakes."""
+def test_certificate_errors_have_locations(pki: Path) -> None:
+    """An error in the defaults is reported once. Other errors are reported as well."""
     file = pki / "probe.yml"
     file.write_text(
         "defaults:\n"
@@ -161,17 +162,15 @@ def test_what_is_wrong_with_a_certificate_is_said_at_its_place(pki: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "request_of",
+    "url_and_redirects",
     ["url: HTTPS://localhost/", "url: '${env:URL}'", "url: http://localhost/, redirects: 1"],
 )
-def test_whoever_may_speak_tls_has_certificates_that_are_tried_out(
-    pki: Path, request_of: str
-) -> None:
-    """In whatever case the scheme is written, whatever a reference comes to stand for, and where
-    a redirect may lead; a request over plain HTTP alone does without.
+def test_certificates_are_tried_if_a_probe_may_need_tls(pki: Path, url_and_redirects: str) -> None:
+    """A scheme in capitals, a reference in the URL or redirects may lead to TLS. Plain HTTP alone
+    needs no certificates.
     """
     file = pki / "probe.yml"
-    file.write_text(f"probes: [{{name: a, {request_of}, tls: {{ca_file: empty.pem}}}}]")
+    file.write_text(f"probes: [{{name: a, {url_and_redirects}, tls: {{ca_file: empty.pem}}}}]")
 
     with pytest.raises(ConfigError, match="no certificates"):
         load(file, environ={"URL": "http://localhost/"})

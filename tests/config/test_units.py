@@ -1,4 +1,6 @@
-"""Quantities as people write them."""
+"""Durations, sizes and percentages."""
+
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -19,29 +21,29 @@ from probe.config.units import format_duration, parse_duration, parse_percentage
         ("0s", 0),
     ],
 )
-def test_durations(text: str, seconds: float) -> None:
-    """A duration is the float nearest to what its decimal digits say."""
+def test_parse_duration(text: str, seconds: float) -> None:
+    """The result is the float nearest to the decimal value."""
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "5sec", "1s1m", "-5s", "1e3s", "s", "5S", "\u0665s"])
-def test_what_is_no_duration(text: str) -> None:
-    """What is not understood from end to end is refused, with its text and advice."""
+def test_invalid_durations(text: str) -> None:
+    """The whole text must match. The message quotes it and says what to write."""
     with pytest.raises(ValueError, match=r"not a duration.*such as 250ms, 5s or 1m30s"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("digits", [1001, 2_000_000])
-def test_nobody_means_so_many_digits(digits: int) -> None:
-    """Decimals would overflow, which is no sentence; the message does not repeat them all."""
+def test_too_many_digits(digits: int) -> None:
+    """Text with very many digits is refused before decimals overflow, and is quoted in part."""
     for parse, unit in ((parse_duration, "s"), (parse_size, "B"), (parse_percentage, "%")):
         with pytest.raises(ValueError, match=r"^not a .{,250}$"):
             parse("9" * digits + unit)
 
 
 @given(st.decimals(0, 10**6, places=6))
-def test_a_duration_written_out_is_read_back(seconds: object) -> None:
-    """format_duration and parse_duration are inverse, whatever the units are."""
+def test_format_duration_round_trip(seconds: object) -> None:
+    """parse_duration() returns what format_duration() was given."""
     value = float(str(seconds))
 
     assert parse_duration(format_duration(value)) == value
@@ -51,22 +53,31 @@ def test_a_duration_written_out_is_read_back(seconds: object) -> None:
     ("seconds", "text"),
     [(0.25, "250ms"), (90, "1m30s"), (86400, "1d"), (0, "0s"), (2.5, "2.5s"), (3e-5, "30us")],
 )
-def test_durations_are_written_shortly(seconds: float, text: str) -> None:
-    """A message shows a duration as somebody would have written it."""
+def test_format_duration(seconds: float, text: str) -> None:
+    """The result is short, as in a config."""
     assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("512B", 512), ("10kB", 10_000), ("1MiB", 1_048_576), ("1.5KiB", 1536)]
 )
-def test_sizes(text: str, size: int) -> None:
-    """Units of 1000 and of 1024 are told apart."""
+def test_parse_size(text: str, size: int) -> None:
+    """KB is 1000 bytes, KiB is 1024 bytes."""
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize(
     ("text", "ratio"), [("99%", 0.99), ("99.9%", 0.999), ("99.95%", 0.9995), ("0.1%", 0.001)]
 )
-def test_percentages_are_exact(text: str, ratio: float) -> None:
-    """A percentage equals the ratio that a rule would compare it with."""
+def test_parse_percentage(text: str, ratio: float) -> None:
+    """The result equals the ratio as a float literal."""
     assert parse_percentage(text) == ratio
+
+
+@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_percentage])
+def test_quoted_replaces_the_text_in_the_message(parse: Callable[..., float]) -> None:
+    """The text may be a secret that a reference stands for."""
+    with pytest.raises(ValueError, match=r'^not a \w+: "\$\{env:A\}"') as caught:
+        parse("hunter2", quoted='"${env:A}"')
+
+    assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Web configs: what is honoured, and what is refused by name, with its place."""
+"""Loading of web configs: supported keys, and errors with their locations."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a certificate, its key, an authority, and something else."""
+    """Create a directory with a certificate, its key, a CA certificate, another key and a text."""
     directory = tmp_path_factory.mktemp("web")
     authority = trustme.CA()
     leaf = authority.issue_cert("localhost")
@@ -28,8 +28,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def complaints(directory: Path, content: str) -> list[str]:
-    """What is said of a file, without its name."""
+def load_problems(directory: Path, content: str) -> list[str]:
+    """Return the problems of a web config, without the name of the file."""
     path = directory / "web.yml"
     path.write_text(content)
     with pytest.raises(ConfigError) as caught:
@@ -38,14 +38,14 @@ def complaints(directory: Path, content: str) -> list[str]:
 
 
 @pytest.mark.parametrize("content", ["---\n", "", "\n", "# only this\n  # and this\n"])
-def test_an_empty_file_asks_for_nothing(directory: Path, content: str) -> None:
-    """It is HTTP without TLS, for everybody."""
+def test_an_empty_file_is_valid(directory: Path, content: str) -> None:
+    """It means HTTP without TLS and without users."""
     (directory / "web.yml").write_text(content)
     assert load_web_config(directory / "web.yml") == (WebSettings(), None)
 
 
-def test_all_that_is_honoured(directory: Path) -> None:
-    """Each key of the format that does something here is taken."""
+def test_supported_keys(directory: Path) -> None:
+    """Each supported key of the format is accepted."""
     (directory / "web.yml").write_text(
         f"{TLS}"
         "  client_auth_type: RequireAndVerifyClientCert\n"
@@ -72,18 +72,18 @@ def test_all_that_is_honoured(directory: Path) -> None:
 
 
 def test_files_that_are_too_large(directory: Path) -> None:
-    """Neither a web config nor what it names is read into the memory whatever its size."""
+    """Web configs and the files that they name have a maximum size."""
     (directory / "large").touch()
     os.truncate(directory / "large", 2**40)
-    (said,) = complaints(directory, TLS.replace("cert.pem", "large"))
-    assert said == '2:14: tls_server_config.cert_file: larger than 4 MiB: "large"'
+    (problem,) = load_problems(directory, TLS.replace("cert.pem", "large"))
+    assert problem == '2:14: tls_server_config.cert_file: larger than 4 MiB: "large"'
 
     with pytest.raises(ConfigError, match=r": larger than 4 MiB$"):
         load_web_config(directory / "large")
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "problem"),
     [
         ("5\n", "1:1: expected a mapping such as `basic_auth_users`, not a number"),
         ("tls_server_config: {}\n", "1:20: tls_server_config.cert_file: this key is missing"),
@@ -149,9 +149,9 @@ def test_files_that_are_too_large(directory: Path) -> None:
         ),
     ],
 )
-def test_what_is_refused(directory: Path, content: str, complaint: str) -> None:
-    """By name, with its place and what to write instead; no secret is repeated."""
-    said = complaints(directory, content)
-    assert any(line.startswith(complaint) for line in said), said
-    assert "secret" not in "".join(said)
-    assert HASH not in "".join(said)
+def test_invalid_web_configs(directory: Path, content: str, problem: str) -> None:
+    """The error names the key and its location, and says what to write. It quotes no secret."""
+    problems = load_problems(directory, content)
+    assert any(line.startswith(problem) for line in problems), problems
+    assert "secret" not in "".join(problems)
+    assert HASH not in "".join(problems)
