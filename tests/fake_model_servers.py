@@ -1,7 +1,7 @@
-"""Model servers that answer as the real ones do, as far as their documentation and sources say.
+"""Fake model servers that imitate the responses of the real ones.
 
-Each serves one model, takes the requests that the real one takes, and refuses the others in the
-same words' shape and with the same status.
+Each serves one model. It accepts the requests that the real server accepts, and rejects others with
+the same status code and the same structure of the body, as documentation and source code describe.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 
 KEY = "test-key"
 MODEL = "toy"
-THINKING = 0.02
-"""Seconds from a request to its answer: more than any server here says that it took."""
+# Longer than any time that a server here reports about itself.
+RESPONSE_DELAY_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """An empty object for what is none."""
+        """The body as a JSON object; empty if it is not one."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -45,8 +45,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Text is sent as it is, all else as JSON (with NaN, as Python and TensorFlow write it)."""
+class Response:
+    """An HTTP response. A text is sent unchanged, other bodies as JSON (which may contain NaN)."""
 
     status: int
     body: Any
@@ -57,91 +57,91 @@ class Answer:
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
 
-Server = Callable[[Request], Answer]
+Server = Callable[[Request], Response]
 
 
-def json_model(request: Request) -> Answer:
-    """FastAPI with a pydantic model for its input."""
+def json_model(request: Request) -> Response:
+    """Imitate FastAPI with a pydantic model as its input."""
     if not request.is_post("/predict"):
-        return Answer(404, {"detail": "Not Found"})
+        return Response(404, {"detail": "Not Found"})
     if not isinstance(request.json.get("text"), str):
         missing = {"type": "missing", "loc": ["body", "text"], "msg": "Field required"}
-        return Answer(422, {"detail": [missing]})
+        return Response(422, {"detail": [missing]})
     timing = {"Server-Timing": "queue;dur=1.5, infer;dur=8.5"}
-    return Answer(200, {"label": "positive", "score": 0.98}, timing)
+    return Response(200, {"label": "positive", "score": 0.98}, timing)
 
 
-def kserve_v1(request: Request) -> Answer:
-    found = re.fullmatch(r"/v1/models/(.+):predict", request.path)
-    if not found:
-        return Answer(404, {"detail": "Not Found"})
-    if found[1] != "iris":
-        return Answer(404, {"error": f"Model with name {found[1]} does not exist."})
+def kserve_v1(request: Request) -> Response:
+    match = re.fullmatch(r"/v1/models/(.+):predict", request.path)
+    if not match:
+        return Response(404, {"detail": "Not Found"})
+    if match[1] != "iris":
+        return Response(404, {"error": f"Model with name {match[1]} does not exist."})
     instances = request.json.get("instances")
     if not isinstance(instances, list):
-        return Answer(400, {"error": 'Expected "instances" or "inputs" to be a list'})
-    return Answer(200, {"predictions": [0 for _ in instances]})
+        return Response(400, {"error": 'Expected "instances" or "inputs" to be a list'})
+    return Response(200, {"predictions": [0 for _ in instances]})
 
 
-def kserve_v2(request: Request) -> Answer:
-    found = re.fullmatch(r"/v2/models/(.+)/infer", request.path)
-    if not found:
-        return Answer(404, {"detail": "Not Found"})
-    if found[1] != "iris":
-        return Answer(404, {"error": f"Model {found[1]} not found"})
-    shape = [one.get("shape") for one in request.json.get("inputs", [])]
+def kserve_v2(request: Request) -> Response:
+    match = re.fullmatch(r"/v2/models/(.+)/infer", request.path)
+    if not match:
+        return Response(404, {"detail": "Not Found"})
+    if match[1] != "iris":
+        return Response(404, {"error": f"Model {match[1]} not found"})
+    shape = [tensor.get("shape") for tensor in request.json.get("inputs", [])]
     if shape != [[1, 4]]:
-        return Answer(400, {"error": f"unexpected shape {shape}"})
+        return Response(400, {"error": f"unexpected shape {shape}"})
     output = {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [0]}
-    answer = {"model_name": "iris", "id": request.json.get("id", "made up"), "outputs": [output]}
-    return Answer(200, answer)
+    body = {"model_name": "iris", "id": request.json.get("id", "made up"), "outputs": [output]}
+    return Response(200, body)
 
 
-def tf_serving(request: Request) -> Answer:
-    found = re.fullmatch(r"/v1/models/(.+):predict", request.path)
-    if not found:
-        return Answer(404, {"error": f"Malformed request: {request.method} {request.path}"})
-    if found[1] != "iris":
-        return Answer(404, {"error": f"Servable not found for request: Latest({found[1]})"})
+def tf_serving(request: Request) -> Response:
+    match = re.fullmatch(r"/v1/models/(.+):predict", request.path)
+    if not match:
+        return Response(404, {"error": f"Malformed request: {request.method} {request.path}"})
+    if match[1] != "iris":
+        return Response(404, {"error": f"Servable not found for request: Latest({match[1]})"})
     instances = request.json.get("instances")
     if not isinstance(instances, list):
-        return Answer(400, {"error": "Missing 'inputs' or 'instances' key"})
-    return Answer(200, {"predictions": [[0.97, 0.02, 0.01] for _ in instances]})
+        return Response(400, {"error": "Missing 'inputs' or 'instances' key"})
+    return Response(200, {"predictions": [[0.97, 0.02, 0.01] for _ in instances]})
 
 
-def mlflow(request: Request) -> Answer:
+def mlflow(request: Request) -> Response:
     if not request.is_post("/invocations"):
-        return Answer(404, {"detail": "Not Found"})
+        return Response(404, {"detail": "Not Found"})
     frame = request.json.get("dataframe_split")
     if not frame:
-        words = "The input must be a JSON dictionary with exactly one of the input fields"
-        return Answer(400, {"error_code": "BAD_REQUEST", "message": words})
-    return Answer(200, {"predictions": [0 for _ in frame["data"]]})
+        message = "The input must be a JSON dictionary with exactly one of the input fields"
+        return Response(400, {"error_code": "BAD_REQUEST", "message": message})
+    return Response(200, {"predictions": [0 for _ in frame["data"]]})
 
 
-def torchserve(request: Request) -> Answer:
+def torchserve(request: Request) -> Response:
     if not request.has_key:
-        words = "Token Authorization failed. Token either incorrect, expired, or not provided"
-        return _torchserve_error(400, "InvalidKeyException", words)
-    found = re.fullmatch("/predictions/(.+)", request.path)
-    if not found or found[1] != "reviews":
+        message = "Token Authorization failed. Token either incorrect, expired, or not provided"
+        return _torchserve_error(400, "InvalidKeyException", message)
+    match = re.fullmatch("/predictions/(.+)", request.path)
+    if not match or match[1] != "reviews":
         return _torchserve_error(404, "ModelNotFoundException", "Model not found")
     if not request.body:
         return _torchserve_error(503, "InternalServerException", "Prediction failed")
-    return Answer(200, {"Positive": 0.93, "Negative": 0.07})
+    return Response(200, {"Positive": 0.93, "Negative": 0.07})
 
 
-def _torchserve_error(code: int, kind: str, message: str) -> Answer:
-    return Answer(code, {"code": code, "type": kind, "message": message})
+def _torchserve_error(code: int, kind: str, message: str) -> Response:
+    return Response(code, {"code": code, "type": kind, "message": message})
 
 
-def openai_chat(request: Request) -> Answer:
-    """vLLM, started with --enable-per-request-metrics."""
-    refusal = _openai_refusal(request, "/v1/chat/completions", "messages")
-    if refusal:
-        return refusal
+def openai_chat(request: Request) -> Response:
+    """Imitate vLLM with --enable-per-request-metrics."""
+    error = _openai_error(request, "/v1/chat/completions", "messages")
+    if error:
+        return error
     message = {"role": "assistant", "content": "Yes"}
-    answer = {
+    body = {
         "object": "chat.completion",
         "model": MODEL,
         "choices": [{"index": 0, "message": message, "finish_reason": "length"}],
@@ -153,16 +153,16 @@ def openai_chat(request: Request) -> Answer:
             "mean_itl_ms": None,
         },
     }
-    return Answer(200, answer)
+    return Response(200, body)
 
 
-def openai_embeddings(request: Request) -> Answer:
-    """Text Embeddings Inference, whose times are in headers."""
-    refusal = _openai_refusal(request, "/v1/embeddings", "input")
-    if refusal:
-        return refusal
+def openai_embeddings(request: Request) -> Response:
+    """Imitate Text Embeddings Inference, which reports its times in headers."""
+    error = _openai_error(request, "/v1/embeddings", "input")
+    if error:
+        return error
     times = {"x-queue-time": "1", "x-tokenization-time": "2", "x-inference-time": "9"}
-    return Answer(200, embeddings(0.05, 384), times)
+    return Response(200, embeddings(0.05, 384), times)
 
 
 def embeddings(value: float | None, dimension: int) -> dict[str, Any]:
@@ -174,81 +174,83 @@ def openai_error(code: int, kind: str, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def _openai_refusal(request: Request, path: str, needed: str) -> Answer | None:
+def _openai_error(request: Request, path: str, required_key: str) -> Response | None:
+    """Return the error response for a request that the server rejects."""
     if not request.is_post(path):
-        return Answer(404, {"detail": "Not Found"})
+        return Response(404, {"detail": "Not Found"})
     if not request.has_key:
-        return Answer(401, {"error": "Unauthorized"})
+        return Response(401, {"error": "Unauthorized"})
     model = request.json.get("model")
     if model != MODEL:
-        return Answer(404, openai_error(404, "NotFoundError", f"`{model}` does not exist."))
-    if not request.json.get(needed):
-        return Answer(400, openai_error(400, "BadRequestError", f"{needed}: Field required"))
+        return Response(404, openai_error(404, "NotFoundError", f"`{model}` does not exist."))
+    if not request.json.get(required_key):
+        message = f"{required_key}: Field required"
+        return Response(400, openai_error(400, "BadRequestError", message))
     return None
 
 
-def ollama(request: Request) -> Answer:
-    asked = request.json
+def ollama(request: Request) -> Response:
+    body = request.json
     if not request.is_post("/api/chat"):
-        return Answer(404, "404 page not found")
-    if not isinstance(asked.get("stream", True), bool):
-        return Answer(400, {"error": "json: cannot unmarshal string into field stream of bool"})
-    if asked.get("model") != MODEL:
-        return Answer(404, {"error": f"model '{asked.get('model')}' not found"})
-    if not asked.get("messages"):
-        return Answer(200, ollama_answer("", done_reason="load"))
-    if asked.get("stream", True):
-        lines = [{**ollama_answer("Yes"), "done": False}, ollama_answer("", done_reason="length")]
-        return Answer(200, "\n".join(map(json.dumps, lines)))
+        return Response(404, "404 page not found")
+    if not isinstance(body.get("stream", True), bool):
+        return Response(400, {"error": "json: cannot unmarshal string into field stream of bool"})
+    if body.get("model") != MODEL:
+        return Response(404, {"error": f"model '{body.get('model')}' not found"})
+    if not body.get("messages"):
+        return Response(200, ollama_body("", done_reason="load"))
+    if body.get("stream", True):
+        lines = [{**ollama_body("Yes"), "done": False}, ollama_body("", done_reason="length")]
+        return Response(200, "\n".join(map(json.dumps, lines)))
     times = {
         "total_duration": 12_000_000,
         "load_duration": 1_500_000,
         "prompt_eval_duration": 6_500_000,
         "eval_duration": 2_000_000,
     }
-    return Answer(200, {**ollama_answer("Yes", done_reason="length"), **times})
+    return Response(200, {**ollama_body("Yes", done_reason="length"), **times})
 
 
-def ollama_answer(content: str, **more: Any) -> dict[str, Any]:
+def ollama_body(content: str, **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": content}
     return {"model": MODEL, "message": message, "done": True, **more}
 
 
-def health(request: Request) -> Answer:
-    """vLLM's: an empty body."""
+def health(request: Request) -> Response:
+    """Imitate the health check of vLLM: an empty body."""
     ready = (request.method, request.path) == ("GET", "/health")
-    return Answer(200, "") if ready else Answer(404, {"detail": "Not Found"})
+    return Response(200, "") if ready else Response(404, {"detail": "Not Found"})
 
 
 @contextmanager
 def serving(server: Server) -> Iterator[str]:
-    """The URL (without a slash at its end) of a server, until the end of the block."""
+    """Run a server and yield its URL (without a trailing slash)."""
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = dict(self.headers.items())
-            time.sleep(THINKING)
-            answer = server(
+            time.sleep(RESPONSE_DELAY_SECONDS)
+            response = server(
                 Request(method=self.command, path=self.path, headers=headers, body=body)
             )
-            self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(answer.content)))
-            for name, value in answer.headers.items():
+            self.send_response(response.status)
+            self.send_header("Content-Length", str(len(response.content)))
+            for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(response.content)
 
-        do_GET = do_POST = answer  # noqa: N815  (the names that http.server looks for)
+        do_GET = do_POST = respond  # noqa: N815  (names that http.server requires)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_port}"
+            yield f"http://127.0.0.1:{http_server.server_port}"
         finally:
-            listening.shutdown()
+            http_server.shutdown()
             thread.join(5)

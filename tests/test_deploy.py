@@ -1,6 +1,6 @@
-"""The manifests for autoscalers and rollbacks: fields whose defaults, or absence, would do harm.
+"""Manifests for autoscaling and rollback: fields whose default values would be harmful.
 
-Why: docs/autoscaling-and-rollback.md. The queries themselves run in tests/e2e/test_queries.py.
+docs/autoscaling-and-rollback.md gives the reasons. tests/e2e/test_queries.py runs the queries.
 """
 
 import re
@@ -16,14 +16,16 @@ from probe.config.units import parse_duration
 from tests.queries import DEPLOY, ROOT, document, documents
 
 DOCUMENT = (ROOT / "docs/autoscaling-and-rollback.md").read_text()
-WINDOW = 300.0  # seconds, of the recordings that the manifests ask for
-NEWS = 60.0  # seconds until a request is in a recording: a scrape and an evaluation
+# Window of the recordings that the manifests use.
+WINDOW_SECONDS = 300.0
+# Maximum time from a request until a recording includes it: a scrape and an evaluation.
+RECORDING_DELAY_SECONDS = 60.0
 CANARY = "sentiment-canary"
 
 
 @pytest.fixture
 def probes(tmp_path: Path) -> dict[str, Probe]:
-    """Those of the config in the document."""
+    """Return the probes of the config in the document."""
     (text,) = re.findall(r"```yaml\n(probes:.*?)```", DOCUMENT, re.DOTALL)
     config = tmp_path / "probe.yml"
     config.write_text(text)
@@ -57,26 +59,26 @@ def flagger() -> dict[str, Any]:
     return analysis
 
 
-def test_load_decides_first() -> None:
-    """Both autoscalers have another metric: a share of bad requests has no set point."""
+def test_autoscalers_also_use_the_load() -> None:
+    """Both autoscalers also have a load metric, because the bad percentage has no set point."""
     assert [trigger["type"] for trigger in keda()["triggers"]] == ["cpu", "prometheus"]
     assert [metric["type"] for metric in hpa()["metrics"]] == ["Resource", "External"]
 
 
 def test_not_divided_by_the_replicas() -> None:
-    """The share is compared as it is, and cut off where it doubles the replicas."""
+    """The percentage is not averaged over replicas, and is limited to twice the target."""
     _, trigger = keda()["triggers"]
     assert trigger["metricType"] == "Value"
     target = hpa()["metrics"][1]["external"]["target"]
     assert target == {"type": "Value", "value": trigger["metadata"]["threshold"]}
     (config,) = documents("prometheus-adapter/config.yml")
     for query in (trigger["metadata"]["query"], config["externalRules"][0]["metricsQuery"]):
-        (most,) = re.findall(r"\), (\d+)\)", query)
-        assert int(most) == 2 * int(target["value"])
+        (limit,) = re.findall(r"\), (\d+)\)", query)
+        assert int(limit) == 2 * int(target["value"])
 
 
-def test_nothing_is_scaled_in_blindly() -> None:
-    """No data is an error to KEDA, and its fallback takes no replica away."""
+def test_keda_does_not_scale_in_without_data() -> None:
+    """For KEDA, no data is an error, and its fallback never removes replicas."""
     spec = keda()
     assert spec["triggers"][1]["metadata"]["ignoreNullValues"] == "false"
     assert spec["fallback"]["behavior"] == "currentReplicasIfHigher"
@@ -88,15 +90,15 @@ def test_nothing_is_scaled_in_blindly() -> None:
     [keda()["advanced"]["horizontalPodAutoscalerConfig"]["behavior"], hpa()["behavior"]],
     ids=["keda", "hpa"],
 )
-def test_patience(behavior: dict[str, Any]) -> None:
-    """The same bad requests add replicas once, and it takes several good windows to remove some."""
+def test_scaling_is_slower_than_the_window(behavior: dict[str, Any]) -> None:
+    """Bad requests add replicas only once, and scale-in needs several good windows."""
     (policy,) = behavior["scaleUp"]["policies"]
-    assert policy["periodSeconds"] >= WINDOW
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 2 * WINDOW
+    assert policy["periodSeconds"] >= WINDOW_SECONDS
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 2 * WINDOW_SECONDS
 
 
 def test_adapter_rule() -> None:
-    """A name that Kubernetes takes, no namespace put in, and no NaN let out."""
+    """The metric has a valid Kubernetes name and no namespace, and the query drops NaN."""
     (config,) = documents("prometheus-adapter/config.yml")
     (rule,) = config["externalRules"]
     assert re.fullmatch(r"[a-z_]+", rule["name"]["as"])
@@ -106,17 +108,18 @@ def test_adapter_rule() -> None:
 
 @pytest.mark.parametrize("metric", analyses(), ids=lambda metric: str(metric["name"]))
 def test_argo_pauses_without_data(metric: dict[str, Any]) -> None:
-    """Success and failure each ask for one value: without, the run is inconclusive at once. And no
-    request of the window is older than the step.
+    """Without data the analysis is inconclusive, and the window has no requests before the step.
+
+    The conditions of success and failure both require exactly one value.
     """
     assert metric["successCondition"].startswith("len(result) == 1 && ")
     assert metric["failureCondition"].startswith("len(result) == 1 && ")
     assert metric["inconclusiveLimit"] == 0
-    assert parse_duration(metric["initialDelay"]) >= WINDOW + NEWS
+    assert parse_duration(metric["initialDelay"]) >= WINDOW_SECONDS + RECORDING_DELAY_SECONDS
 
 
-def test_argo_judges_every_step(probes: dict[str, Probe]) -> None:
-    """After each weight an analysis, with all arguments, of the probe of the canary's Service."""
+def test_argo_analyses_every_step(probes: dict[str, Probe]) -> None:
+    """Each weight is followed by an analysis of the probe of the canary's Service."""
     steps = rollout()["steps"]
     assert [next(iter(step)) for step in steps] == ["setWeight", "analysis"] * 2
     template = document("argo-rollouts/analysis-template.yml", "AnalysisTemplate")
@@ -127,34 +130,34 @@ def test_argo_judges_every_step(probes: dict[str, Probe]) -> None:
         assert f"//{rollout()['canaryService']}/" in probes[given["canary-probe"]].url.source
 
 
-def test_flagger_judges_the_canary(probes: dict[str, Probe]) -> None:
-    """Its window is over before the next check, and it asks the probe of the canary's Service."""
+def test_flagger_checks_the_canary(probes: dict[str, Probe]) -> None:
+    """The window is shorter than the check interval, and the probe targets the canary's Service."""
     template = document("flagger/metric-template.yml", "MetricTemplate")
     (metric,) = flagger()["metrics"]
     assert metric["templateRef"] == {"name": template["metadata"]["name"]}
-    assert parse_duration(metric["interval"]) + NEWS <= parse_duration(flagger()["interval"])
+    assert parse_duration(metric["interval"]) + RECORDING_DELAY_SECONDS <= parse_duration(
+        flagger()["interval"]
+    )
     name = document("flagger/canary.yml", "Canary")["spec"]["targetRef"]["name"]
     assert f"//{name}-canary/" in probes[metric["templateVariables"]["probe"]].url.source
 
 
-def test_enough_requests_to_judge_by(probes: dict[str, Probe]) -> None:
-    """The probes of the document make more than 20 requests in each window, and the canary's wakes
-    nobody.
-    """
+def test_enough_requests_in_the_window(probes: dict[str, Probe]) -> None:
+    """The probes of the document send more than 20 requests per window; the canary's cannot page."""
     (metric,) = flagger()["metrics"]
-    assert min(WINDOW, parse_duration(metric["interval"])) / probes[CANARY].interval > 40
-    assert WINDOW / probes["sentiment"].interval > 20
+    assert min(WINDOW_SECONDS, parse_duration(metric["interval"])) / probes[CANARY].interval > 40
+    assert WINDOW_SECONDS / probes["sentiment"].interval > 20
     assert {objective.alert for objective in probes[CANARY].objectives} == {"none"}
 
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.glob("*/*.yml")), ids=lambda path: str(path.name))
 def test_no_data_is_not_zero(path: Path) -> None:
-    """No query says 0 for want of data, and none makes it up."""
+    """No query replaces missing data by 0."""
     assert "vector(" not in path.read_text()
 
 
 def test_document_shows_what_is_deployed() -> None:
-    """Every manifest is linked, and the routes in the document are YAML."""
+    """The document links every manifest, and its YAML blocks are valid."""
     linked = set(re.findall(r"\(\.\./(deploy/[\w./-]+\.yml)\)", DOCUMENT))
     assert linked == {str(path.relative_to(ROOT)) for path in DEPLOY.glob("*/*.yml")}
     for block in re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL):

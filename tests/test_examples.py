@@ -1,4 +1,4 @@
-"""config/examples/ against servers that answer as the real ones do."""
+"""Tests of config/examples/ against fake model servers."""
 
 import json
 import re
@@ -16,10 +16,10 @@ from probe.resources import resource_path
 from probe.result import Reason, Result
 from tests import fake_model_servers
 from tests.commands import invoke
-from tests.fake_model_servers import Answer, Server, embeddings, ollama_answer, openai_error
+from tests.fake_model_servers import Response, Server, embeddings, ollama_body, openai_error
 
 EXAMPLES = resource_path("config/examples")
-COLUMNS, LINES = 100, 40
+MAX_LINE_CHARS, MAX_LINES = 100, 40
 
 NAN = float("nan")
 OVERLOADED = "Model is overloaded"
@@ -27,18 +27,18 @@ OVERLOADED = "Model is overloaded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A file, the server that it is for, and what can go wrong between them."""
+    """An example file, its fake server, and errors with their expected reasons."""
 
     file: str
     server: Server
     mistakes: tuple[tuple[str, str, Reason], ...] = ()
-    """What is written wrongly in the file, how, and the reason of the failure."""
-    faults: tuple[tuple[Answer, Reason], ...] = ()
-    """What the server answers when it cannot do better."""
-    wrong: tuple[Any, ...] = ()
-    """Bodies that are no answer to the question, and come with status 200."""
+    """Text in the file, its wrong replacement, and the expected reason."""
+    faults: tuple[tuple[Response, Reason], ...] = ()
+    """An error response of the server, and the expected reason."""
+    wrong_bodies: tuple[Any, ...] = ()
+    """Bodies with status 200 that must fail the probe."""
     times: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that the server says of itself."""
+    """Expected server-reported times (seconds)."""
 
 
 CASES = (
@@ -50,10 +50,10 @@ CASES = (
             ("{text:", "{texts:", Reason.HTTP_4XX),
         ),
         faults=(
-            (Answer(500, "Internal Server Error"), Reason.HTTP_5XX),
-            (Answer(503, {"detail": OVERLOADED}), Reason.OVERLOADED),
+            (Response(500, "Internal Server Error"), Reason.HTTP_5XX),
+            (Response(503, {"detail": OVERLOADED}), Reason.OVERLOADED),
         ),
-        wrong=(
+        wrong_bodies=(
             {"error": "CUDA out of memory"},
             {"label": "negative", "score": 0.9},
             {"label": "positive", "score": 0.2},
@@ -70,11 +70,11 @@ CASES = (
             ("instances:", "instance:", Reason.HTTP_4XX),
         ),
         faults=(
-            (Answer(503, {"error": "Model with name iris is not ready."}), Reason.OVERLOADED),
-            (Answer(503, "pending request queue full"), Reason.OVERLOADED),
-            (Answer(500, {"error": "expected 4 features"}), Reason.HTTP_5XX),
+            (Response(503, {"error": "Model with name iris is not ready."}), Reason.OVERLOADED),
+            (Response(503, "pending request queue full"), Reason.OVERLOADED),
+            (Response(500, {"error": "expected 4 features"}), Reason.HTTP_5XX),
         ),
-        wrong=(
+        wrong_bodies=(
             {"error": "failed"},
             {"predictions": []},
             {"predictions": [2]},
@@ -90,13 +90,13 @@ CASES = (
             ("shape: [1, 4]", "shape: [1, 3]", Reason.HTTP_4XX),
             ("id: inference-probe", "key: inference-probe", Reason.ASSERTION),
         ),
-        faults=((Answer(503, {"error": "Exceeds maximum queue size"}), Reason.OVERLOADED),),
-        wrong=(
+        faults=((Response(503, {"error": "Exceeds maximum queue size"}), Reason.OVERLOADED),),
+        wrong_bodies=(
             {"error": "failed"},
             {"id": "inference-probe", "outputs": []},
             {"id": "inference-probe", "outputs": [{"data": [1]}]},
             {"id": "inference-probe", "outputs": [{"data": [0, 0]}]},
-            {"id": "somebody-else", "outputs": [{"data": [0]}]},
+            {"id": "other-request", "outputs": [{"data": [0]}]},
         ),
     ),
     Case(
@@ -107,11 +107,11 @@ CASES = (
             ("instances:", "instance:", Reason.HTTP_4XX),
         ),
         faults=(
-            (Answer(503, {"error": "The batch scheduling queue is full"}), Reason.OVERLOADED),
-            (Answer(429, {"error": "exhausted"}), Reason.RATE_LIMITED),
-            (Answer(504, {"error": "deadline exceeded"}), Reason.HTTP_5XX),
+            (Response(503, {"error": "The batch scheduling queue is full"}), Reason.OVERLOADED),
+            (Response(429, {"error": "exhausted"}), Reason.RATE_LIMITED),
+            (Response(504, {"error": "deadline exceeded"}), Reason.HTTP_5XX),
         ),
-        wrong=(
+        wrong_bodies=(
             {"error": "failed"},
             {"predictions": []},
             {"predictions": [[0.1, 0.8, 0.1]]},
@@ -126,8 +126,8 @@ CASES = (
             ("}/invocations", "}/predict", Reason.HTTP_4XX),
             ("dataframe_split:", "dataframe:", Reason.HTTP_4XX),
         ),
-        faults=((Answer(504, "Request processing time exceeded limit"), Reason.HTTP_5XX),),
-        wrong=(
+        faults=((Response(504, "Request processing time exceeded limit"), Reason.HTTP_5XX),),
+        wrong_bodies=(
             {"error_code": "BAD_REQUEST", "message": "failed"},
             {"predictions": []},
             {"predictions": [2]},
@@ -145,12 +145,12 @@ CASES = (
         ),
         faults=(
             (
-                Answer(503, {"code": 503, "type": "ServiceUnavailableException"}),
+                Response(503, {"code": 503, "type": "ServiceUnavailableException"}),
                 Reason.OVERLOADED,
             ),
-            (Answer(507, {"code": 507, "type": "OutOfMemoryError"}), Reason.HTTP_5XX),
+            (Response(507, {"code": 507, "type": "OutOfMemoryError"}), Reason.HTTP_5XX),
         ),
-        wrong=(
+        wrong_bodies=(
             {"code": 503, "type": "InternalServerException", "message": "Prediction failed"},
             {"Positive": 0.07, "Negative": 0.93},
             [],
@@ -165,11 +165,11 @@ CASES = (
             ("Bearer ${env:CHAT_KEY}", "Bearer wrong", Reason.HTTP_401_403),
         ),
         faults=(
-            (Answer(429, openai_error(429, "requests", "Rate limit")), Reason.RATE_LIMITED),
-            (Answer(503, openai_error(503, "Unavailable", OVERLOADED)), Reason.OVERLOADED),
-            (Answer(500, openai_error(500, "InternalServerError", "")), Reason.HTTP_5XX),
+            (Response(429, openai_error(429, "requests", "Rate limit")), Reason.RATE_LIMITED),
+            (Response(503, openai_error(503, "Unavailable", OVERLOADED)), Reason.OVERLOADED),
+            (Response(500, openai_error(500, "InternalServerError", "")), Reason.HTTP_5XX),
         ),
-        wrong=(
+        wrong_bodies=(
             openai_error(404, "NotFoundError", "`gone` does not exist."),
             {"model": "toy", "choices": []},
             {"model": "toy", "choices": [{"message": {"content": None}}]},
@@ -187,10 +187,10 @@ CASES = (
             ("Bearer ${env:EMBED_KEY}", "Bearer wrong", Reason.HTTP_401_403),
         ),
         faults=(
-            (Answer(429, openai_error(429, "overloaded", OVERLOADED)), Reason.RATE_LIMITED),
-            (Answer(503, openai_error(503, "unhealthy", OVERLOADED)), Reason.OVERLOADED),
+            (Response(429, openai_error(429, "overloaded", OVERLOADED)), Reason.RATE_LIMITED),
+            (Response(503, openai_error(503, "unhealthy", OVERLOADED)), Reason.OVERLOADED),
         ),
-        wrong=(
+        wrong_bodies=(
             openai_error(400, "BadRequestError", "failed"),
             {**embeddings(0.05, 384), "data": []},
             embeddings(0.05, 768),
@@ -212,16 +212,16 @@ CASES = (
         ),
         faults=(
             (
-                Answer(503, {"error": "server busy, maximum pending requests exceeded"}),
+                Response(503, {"error": "server busy, maximum pending requests exceeded"}),
                 Reason.OVERLOADED,
             ),
-            (Answer(500, {"error": "llama runner process has terminated"}), Reason.HTTP_5XX),
+            (Response(500, {"error": "llama runner process has terminated"}), Reason.HTTP_5XX),
         ),
-        wrong=(
+        wrong_bodies=(
             {"error": "an error was encountered while running the model"},
-            ollama_answer("", done_reason="length"),
-            ollama_answer("GGGG", done_reason="length"),
-            ollama_answer("Yes", done_reason="load"),
+            ollama_body("", done_reason="length"),
+            ollama_body("GGGG", done_reason="length"),
+            ollama_body("Yes", done_reason="load"),
         ),
         times={"load": 0.0015, "compute": 0.0085, "total": 0.012},
     ),
@@ -230,11 +230,11 @@ CASES = (
         server=fake_model_servers.health,
         mistakes=(("{env:HEALTH_URL}", "{env:HEALTH_URL}/v2", Reason.HTTP_4XX),),
         faults=(
-            (Answer(503, ""), Reason.OVERLOADED),
-            (Answer(500, {"status": "Unhealthy"}), Reason.HTTP_5XX),
-            (Answer(204, ""), Reason.ASSERTION),
+            (Response(503, ""), Reason.OVERLOADED),
+            (Response(500, {"status": "Unhealthy"}), Reason.HTTP_5XX),
+            (Response(204, ""), Reason.ASSERTION),
         ),
-        wrong=("<!doctype html><title>Sign in</title>", "\n  <html></html>"),
+        wrong_bodies=("<!doctype html><title>Sign in</title>", "\n  <html></html>"),
     ),
 )
 
@@ -242,23 +242,23 @@ each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
 
 
 def environment(url: str) -> dict[str, str]:
-    """What the examples read from it; all of their URLs are those of one server."""
-    names = re.findall(r"\$\{env:(\w+)\}", "".join(one.read_text() for one in files()))
-    kinds = {
+    """Return the environment variables of all examples, with `url` as the URL of each server."""
+    names = re.findall(r"\$\{env:(\w+)\}", "".join(path.read_text() for path in files()))
+    values = {
         "URL": url,
         "MODEL": fake_model_servers.MODEL,
         "KEY": fake_model_servers.KEY,
     }
-    read = {name: kinds[name.rpartition("_")[2]] for name in names}
-    return {**read, "HEALTH_URL": f"{url}/health"}
+    variables = {name: values[name.rpartition("_")[2]] for name in names}
+    return {**variables, "HEALTH_URL": f"{url}/health"}
 
 
 def files() -> list[Path]:
     return sorted(EXAMPLES.glob("*.yml"))
 
 
-def written(directory: Path, case: Case, old: str = "", new: str = "") -> Path:
-    """A copy of a case's file, with the key beside it, and something in it exchanged."""
+def write_config(directory: Path, case: Case, old: str = "", new: str = "") -> Path:
+    """Copy the file of a case and its key file, with `old` replaced by `new`."""
     text = (EXAMPLES / case.file).read_text()
     assert old in text
     (directory / "torchserve.key").write_text(f"{fake_model_servers.KEY}\n")
@@ -267,8 +267,8 @@ def written(directory: Path, case: Case, old: str = "", new: str = "") -> Path:
     return config
 
 
-def probed(config: Path, server: Server) -> Result:
-    """What comes of the config's probe, run as the daemon runs it."""
+def run_probe(config: Path, server: Server) -> Result:
+    """Run the probe of `config` against `server`, as the daemon does."""
     with fake_model_servers.serving(server) as url:
         environ = environment(url)
         settings = load(config, environ=environ)
@@ -283,8 +283,8 @@ def reason(result: Result) -> Reason | None:
 
 @each
 def test_no_advice(case: Case, tmp_path: Path) -> None:
-    """`check --strict` has nothing to say against the file as it is."""
-    config = written(tmp_path, case)
+    """`check --strict` accepts the unchanged file."""
+    config = write_config(tmp_path, case)
     environ = environment("http://model:8000")
     done = invoke("check", "--strict", f"--config.file={config}", environ=environ)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -292,8 +292,8 @@ def test_no_advice(case: Case, tmp_path: Path) -> None:
 
 @each
 def test_success(case: Case, tmp_path: Path) -> None:
-    """`once` succeeds with the file as it is, and shows the times that the server tells."""
-    config = written(tmp_path, case)
+    """`once` succeeds with the unchanged file, and shows the server-reported times."""
+    config = write_config(tmp_path, case)
     with fake_model_servers.serving(case.server) as url:
         arguments = (f"--config.file={config}", "--output=json")
         done = invoke("once", *arguments, environ=environment(url))
@@ -312,22 +312,22 @@ def test_success(case: Case, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(case: Case, old: str, new: str, expected: Reason, tmp_path: Path) -> None:
-    """A model that is not there, bad input, a wrong key: the server refuses, and that is seen."""
-    result = probed(written(tmp_path, case, old, new), case.server)
+    """A wrong model name, input or key in the config gives the expected reason."""
+    result = run_probe(write_config(tmp_path, case, old, new), case.server)
     assert reason(result) is expected, result.failure
 
 
 @pytest.mark.parametrize(
-    ("case", "answer", "expected"),
+    ("case", "response", "expected"),
     [
         pytest.param(case, *fault, id=f"{case.file} {number} {fault[0].status}")
         for case in CASES
         for number, fault in enumerate(case.faults)
     ],
 )
-def test_faults(case: Case, answer: Answer, expected: Reason, tmp_path: Path) -> None:
-    """A server that is overloaded or broken says so by its status, and the reason follows it."""
-    result = probed(written(tmp_path, case), lambda _: answer)
+def test_faults(case: Case, response: Response, expected: Reason, tmp_path: Path) -> None:
+    """An error status of the server gives the expected reason."""
+    result = run_probe(write_config(tmp_path, case), lambda _: response)
     assert reason(result) is expected, result.failure
 
 
@@ -336,33 +336,33 @@ def test_faults(case: Case, answer: Answer, expected: Reason, tmp_path: Path) ->
     [
         pytest.param(case, body, id=f"{case.file} {number}")
         for case in CASES
-        for number, body in enumerate(case.wrong)
+        for number, body in enumerate(case.wrong_bodies)
     ],
 )
-def test_wrong_answers(case: Case, body: Any, tmp_path: Path) -> None:
-    """What is no answer to the question is a failure, whatever its status says."""
-    result = probed(written(tmp_path, case), lambda _: Answer(200, body))
+def test_wrong_bodies(case: Case, body: Any, tmp_path: Path) -> None:
+    """A body with a wrong content fails the probe in spite of the status 200."""
+    result = run_probe(write_config(tmp_path, case), lambda _: Response(200, body))
     assert (reason(result), result.status) == (Reason.ASSERTION, 200), result.failure
 
 
 def test_every_file_is_tested_and_in_the_table() -> None:
-    """The directory, the table of its README and the cases here are of the same files."""
+    """The directory, the table in its README and the cases here have the same files."""
     table = re.findall(r"\]\(([\w-]+\.yml)\)", (EXAMPLES / "README.md").read_text())
-    assert sorted(table) == [one.name for one in files()] == sorted(case.file for case in CASES)
+    assert sorted(table) == [path.name for path in files()] == sorted(case.file for case in CASES)
 
 
 @each
-def test_head(case: Case) -> None:
-    """The command at the top names the file and all the variables that it reads."""
+def test_header_comment(case: Case) -> None:
+    """The command at the top of a file has its name and all its environment variables."""
     text = (EXAMPLES / case.file).read_text()
-    head = text[: text.index("\nprobes:")]
-    assert f"--config.file={case.file}\n" in head + "\n"
-    assert set(re.findall(r"([A-Z_]+)=", head)) == set(re.findall(r"\$\{env:(\w+)\}", text))
+    header = text[: text.index("\nprobes:")]
+    assert f"--config.file={case.file}\n" in header + "\n"
+    assert set(re.findall(r"([A-Z_]+)=", header)) == set(re.findall(r"\$\{env:(\w+)\}", text))
 
 
 @each
 def test_size(case: Case) -> None:
-    """Each file can be read on one screen."""
+    """Each file fits on one screen."""
     lines = (EXAMPLES / case.file).read_text().splitlines()
-    assert max(map(len, lines)) <= COLUMNS
-    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= MAX_LINE_CHARS
+    assert len(lines) <= MAX_LINES

@@ -1,4 +1,4 @@
-"""What is released: a wheel that works where nothing else is, and the lock files of the image."""
+"""Release artifacts: the wheel in an empty environment, and the lock files of the image."""
 
 import json
 import os
@@ -21,8 +21,9 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def install(directory: Path) -> Path:
-    """The commands of an environment that has nothing but the wheel, made from the source
-    distribution, and what it depends on.
+    """Install the wheel and its dependencies into a new environment, and return its bin directory.
+
+    The wheel is built from the source distribution.
     """
     call(sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT))
     (wheel,) = directory.glob("*.whl")
@@ -33,7 +34,7 @@ def install(directory: Path) -> Path:
 
 
 def call(*command: str, cwd: Path | None = None) -> str:
-    """What a command says that must work. Without prometheus, and whatever else may be there."""
+    """Return the output of a command that must succeed, run without any other programs."""
     done = subprocess.run(
         command, cwd=cwd, env=bare(), capture_output=True, text=True, check=False, timeout=150
     )
@@ -42,7 +43,7 @@ def call(*command: str, cwd: Path | None = None) -> str:
 
 
 def bare() -> dict[str, str]:
-    """How to reach the package index, and little else."""
+    """Return an environment with the settings for the package index, and little else."""
     return {
         "PATH": "/nowhere",
         "HOME": os.environ["HOME"],
@@ -51,7 +52,7 @@ def bare() -> dict[str, str]:
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """Built, and installed into an empty environment, it has its rules, its config and its demo."""
+    """The wheel, installed into an empty environment, has the rules, the config and the demo."""
     commands = install(tmp_path)
     command = str(commands / "inference-probe")
     assert call(command, "--version", cwd=tmp_path) == f"inference-probe {__version__}\n"
@@ -63,7 +64,7 @@ def test_wheel(tmp_path: Path) -> None:
 
 
 def once(commands: Path, directory: Path) -> None:
-    """A request to the toy model."""
+    """Probe the toy model once."""
     port = free_port()
     model = subprocess.Popen(
         [str(commands / "python"), "-m", "probe.demo.model", f"--port={port}"],
@@ -85,34 +86,35 @@ def once(commands: Path, directory: Path) -> None:
 
 
 def demo(command: str, directory: Path) -> None:
-    """It runs without Prometheus, says so, and ends when it is told to."""
+    """Run the demo without Prometheus, and stop it by SIGTERM."""
     process = subprocess.Popen(
         [command, "demo"], cwd=directory, env=bare(), stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout
-        said = "".join(iter(process.stdout.readline, "\n"))
+        output = "".join(iter(process.stdout.readline, "\n"))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-    assert "There is no prometheus, or no alertmanager, on the PATH" in said
+    assert "There is no prometheus, or no alertmanager, on the PATH" in output
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("lock", "asked"),
+    ("lock", "requirements"),
     [
         ("requirements.lock", PYPROJECT["project"]["dependencies"]),
         ("requirements-build.lock", PYPROJECT["build-system"]["requires"]),
     ],
 )
-def test_lock(lock: str, asked: list[str]) -> None:
-    """All that pyproject.toml asks for is in it, in a version that will do and with its hash, and
-    nothing says from where.
+def test_lock(lock: str, requirements: list[str]) -> None:
+    """A lock file has all requirements of pyproject.toml, with matching versions and hashes.
+
+    It has no URL of an index.
     """
     text = (ROOT / lock).read_text()
     pins = re.findall(r"(?m)^([\w.-]+)==([\w.]+).* \\\n    --hash=sha256:[0-9a-f]{64}", text)
     locked = {canonicalize_name(name): version for name, version in pins}
     assert len(pins) == len(re.findall(r"^\w", text, re.MULTILINE))
-    for requirement in map(Requirement, asked):
+    for requirement in map(Requirement, requirements):
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
     assert "://" not in text
