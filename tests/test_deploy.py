@@ -135,15 +135,14 @@ def test_flagger_checks_the_canary(probes: dict[str, Probe]) -> None:
     template = document("flagger/metric-template.yml", "MetricTemplate")
     (metric,) = flagger()["metrics"]
     assert metric["templateRef"] == {"name": template["metadata"]["name"]}
-    assert parse_duration(metric["interval"]) + RECORDING_DELAY_SECONDS <= parse_duration(
-        flagger()["interval"]
-    )
+    window_seconds = parse_duration(metric["interval"])
+    assert window_seconds + RECORDING_DELAY_SECONDS <= parse_duration(flagger()["interval"])
     name = document("flagger/canary.yml", "Canary")["spec"]["targetRef"]["name"]
     assert f"//{name}-canary/" in probes[metric["templateVariables"]["probe"]].url.source
 
 
 def test_enough_requests_in_the_window(probes: dict[str, Probe]) -> None:
-    """The probes of the document send more than 20 requests per window; the canary's cannot page."""
+    """The probes send more than 20 requests per window, and the canary's probe cannot page."""
     (metric,) = flagger()["metrics"]
     assert min(WINDOW_SECONDS, parse_duration(metric["interval"])) / probes[CANARY].interval > 40
     assert WINDOW_SECONDS / probes["sentiment"].interval > 20

@@ -1,4 +1,4 @@
-"""What the documents say is so: commands and configs in them are run, links lead somewhere."""
+"""Tests of the documents: their commands and configs are run, and their links are resolved."""
 
 import re
 import shlex
@@ -23,8 +23,8 @@ PAGES = [
 ]
 ALL = [
     *sorted(ROOT.glob("*.md")),
-    *(page for room in ("bench", "config", "deploy", "docs", "rules")
-      for page in sorted((ROOT / room).rglob("*.md"))),
+    *(page for directory in ("bench", "config", "deploy", "docs", "rules")
+      for page in sorted((ROOT / directory).rglob("*.md"))),
 ]  # fmt: skip
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
@@ -33,76 +33,77 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def in_language(name: str) -> pytest.MarkDecorator:
-    found = [block for block in BLOCKS if block.language == name]
-    return pytest.mark.parametrize("block", found, ids=str)
+def blocks_in(language: str) -> pytest.MarkDecorator:
+    """Parametrize a test with all code blocks in `language`."""
+    selected = [block for block in BLOCKS if block.language == language]
+    return pytest.mark.parametrize("block", selected, ids=str)
 
 
 @pytest.mark.parametrize("path", REFERENCES, ids=relative)
-def test_references_are_in_step(path: Path) -> None:
-    """They say what the code says; `python -m tests.docs` writes them."""
+def test_generated_references_are_current(path: Path) -> None:
+    """docs/config.md and docs/metrics.md equal the output of `python -m tests.docs`."""
     assert path.read_text() == REFERENCES[path]()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_commands(page: Path, tmp_path: Path) -> None:
-    """Who does what the page says, line by line, sees what it shows."""
-    with walk(tmp_path, page.parent) as walked:
+    """The commands of a page, run in order, succeed and print the output that the page shows."""
+    with walk(tmp_path, page.parent) as session:
         for block in blocks(page):
-            walked.step(block)
+            session.step(block)
 
 
 @pytest.mark.parametrize("page", ALL, ids=relative)
 def test_flags(page: Path) -> None:
-    """Wherever a text says `inference-probe ...`, there is such a command with such flags."""
+    """Every `inference-probe ...` in the documents is a valid command line."""
     code = "".join(block.text for block in blocks(page)).replace("\\\n", "").splitlines()
     for line in (*spans(page), *code):
         if line.startswith("inference-probe ") and "..." not in line:
-            assert understood(line), line
+            assert is_valid_command(line), line
 
 
-def understood(line: str) -> bool:
-    """By the command itself, up to where the shell goes on."""
+def is_valid_command(line: str) -> bool:
+    """Parse a command line with the program's own parser, up to the first shell operator."""
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split = True
-    ours = takewhile(lambda word: word not in ("|", "||", "&", "&&", ">"), words)
+    arguments = takewhile(lambda word: word not in ("|", "||", "&", "&&", ">"), words)
     try:
-        build_parser({}).parse_args(list(ours)[1:])
-    except SystemExit as end:
-        return not end.code
+        build_parser({}).parse_args(list(arguments)[1:])
+    except SystemExit as error:
+        return not error.code
     return True
 
 
-@in_language("yaml")
+@blocks_in("yaml")
 def test_configs(block: Block, tmp_path: Path) -> None:
-    """Each config is valid, and so is each piece of one."""
+    """Each config, and each part of one, is valid."""
     configs.try_out(block.text, tmp_path)
 
 
-@in_language("promql")
+@blocks_in("promql")
 def test_expressions(block: Block, tmp_path: Path) -> None:
-    """Prometheus takes each expression."""
+    """Prometheus accepts each expression."""
     configs.promql(block.text, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_every_block_is_tried_out(page: Path) -> None:
-    """None is in a language that no test here looks at."""
-    tried = {"yaml", "sh", "promql", "text", "mermaid", "json"}
-    strange = [str(block) for block in blocks(page) if block.language not in tried]
-    assert strange == []
+def test_every_block_is_tested(page: Path) -> None:
+    """Every code block is in a language that a test covers."""
+    languages = {"yaml", "sh", "promql", "text", "mermaid", "json"}
+    untested = [str(block) for block in blocks(page) if block.language not in languages]
+    assert untested == []
 
 
-def test_what_is_not_run_is_there() -> None:
-    """No exception is made for a command that no page has."""
+def test_exceptions_are_used() -> None:
+    """Every exception from running the commands is for a command that a page has."""
     commands = "".join(block.text for block in BLOCKS if block.language == "sh")
-    for beginning in (*NOT_RUN, *STAND_INS):
-        assert re.search(rf"(?m)(?:^|\| ){re.escape(beginning)}\b", commands), beginning
+    for prefix in (*NOT_RUN, *STAND_INS):
+        assert re.search(rf"(?m)(?:^|\| ){re.escape(prefix)}\b", commands), prefix
 
 
 @pytest.mark.parametrize("page", ALL, ids=relative)
 def test_links(page: Path) -> None:
-    """Each leads to a file that is there, and to a heading in it."""
+    """Each link leads to an existing file, and to an existing heading in it."""
     for link in links(page):
         if re.match("https?:", link):
             continue
@@ -113,7 +114,7 @@ def test_links(page: Path) -> None:
 
 
 def test_index() -> None:
-    """Every document is in docs/README.md, and the README leads there."""
+    """docs/README.md lists every document, and the README links to it."""
     index = ROOT / "docs/README.md"
     listed = {(index.parent / link).resolve() for link in links(index)}
     assert set(DOCS) - listed == {index}

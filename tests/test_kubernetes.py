@@ -72,7 +72,7 @@ def kustomize(directory: str) -> list[Document]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", resources())
 def test_schema(name: str, version: str) -> None:
-    """The oldest supported and the newest Kubernetes version accept the manifest, without unknown keys."""
+    """The oldest supported and the newest Kubernetes version accept the manifest."""
     kubernetes_validate.validate(read(name), version, strict=True)
 
 
@@ -115,7 +115,7 @@ def test_build(directory: str) -> None:
 
 
 def test_config_change() -> None:
-    """A new config is a rollout of the central prober, but does not restart a model with a sidecar."""
+    """A new config is a rollout for the central prober, and does not restart a sidecar's pod."""
     names = {
         directory: doc["metadata"]["name"]
         for directory in ("central", "sidecar")

@@ -95,7 +95,7 @@ def demo(command: str, directory: Path) -> None:
         output = "".join(iter(process.stdout.readline, "\n"))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-    assert "There is no prometheus, or no alertmanager, on the PATH" in output
+    assert "Prometheus or Alertmanager is not on the PATH" in output
     assert process.returncode == 0
 
 

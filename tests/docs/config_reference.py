@@ -15,20 +15,22 @@ HEAD = """\
 
 <!-- Written by `python -m tests.docs` from probe/config/schema.py; do not edit. -->
 
-A config is a YAML file. [config/probe.yml](../config/probe.yml) is the same as an annotated
-example, [config/examples](../config/examples/README.md) has some for real model servers, and
-[config/probe.schema.json](../config/probe.schema.json) is for editors. `inference-probe check`
-reports every mistake with its line, and says what to write instead.
+A config is a YAML file. [config/probe.yml](../config/probe.yml) is an annotated example,
+[config/examples](../config/examples/README.md) has configs for real model servers, and
+[config/probe.schema.json](../config/probe.schema.json) is the JSON Schema for editors.
+`inference-probe check` reports every mistake with its line and a correction.
 
-- Durations and sizes have units: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`, `1MiB`.
-- Any text may hold `${env:NAME}`, a variable of the environment, or `${file:PATH}`, what is in a
-  file. Relative paths start at the directory of the config. In `url`, `headers`, `proxy`, `body`
-  and `json` they are looked up for each request and are shown to nobody; everywhere else, when the
-  config is read. `$${` is a plain `${`.
-- A config is a file of 4 MiB at most, and so is one of certificates or keys; what a `${file:PATH}`
-  holds is 1 MiB at most, and a `body_file` 64 MiB.
-- Each probe has a `name` and a `url`; the URL may stand in `defaults`, as any key but the name.
-- Unknown and duplicate keys are errors. A request has one body: `json`, `body` or `body_file`.
+- **Units**: durations and sizes need a unit: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`,
+  `1MiB`.
+- **References**: every text may contain `${env:NAME}`, an environment variable, or `${file:PATH}`,
+  the content of a file. Relative paths start at the directory of the config. In `url`, `headers`,
+  `proxy`, `body` and `json`, references are resolved for each request, and their values are masked
+  in all output. Elsewhere they are resolved when the config is read. `$${` is a literal `${`.
+- **File sizes**: the config, certificates and keys may have at most 4 MiB, the file of a
+  `${file:PATH}` 1 MiB, and a `body_file` 64 MiB.
+- **Defaults**: `name` and `url` are required. Every key except `name` can be set in `defaults`.
+- **Strict keys**: unknown and duplicate keys are errors. A request has one body: `json`, `body`
+  or `body_file`.
 """
 
 PLACES = {

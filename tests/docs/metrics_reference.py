@@ -20,10 +20,10 @@ HEAD = """\
 
 <!-- Written by `python -m tests.docs` from the declarations in probe/; do not edit. -->
 
-What `/metrics` has, in Prometheus' text format or in OpenMetrics, as the scrape asks. Times are
-seconds. Counters and histograms are there from the start, at 0; timestamps are absent until there
-is one. Besides these there are the usual `process_*` and `python_*` metrics. What the numbers mean
-and how they are taken: [measurement.md](measurement.md).
+These are the metrics of `/metrics`, in Prometheus' text format or in OpenMetrics, as the scrape
+requests. Times are in seconds. Counters and histograms exist from the start, with the value 0.
+Timestamps are absent until the first event. In addition there are the usual `process_*` and
+`python_*` metrics. [measurement.md](measurement.md) explains the measurement.
 """
 
 WINDOWED = re.compile(r"^(.+?)(\d+[mhd])?$")
@@ -39,7 +39,7 @@ def _metrics() -> str:
         (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
         for one in ALL_METRICS
     ]
-    about = f"The labels of `{_info().name}` are these and those of the config's `labels`.\n"
+    about = f"`{_info().name}` also has the `labels` of the config as labels.\n"
     return f"## Metrics\n\n{table(('name', 'type', 'labels', 'meaning'), rows)}\n{about}"
 
 
@@ -56,7 +56,7 @@ def _labels() -> str:
         ("`signal`", "`latency`"),
         (
             "`threshold`",
-            "the `le` of the bucket that the objective means; `+Inf` without a latency",
+            "the `le` of the bucket of the objective's threshold; `+Inf` without a threshold",
         ),
         ("`alert`", "`page`, `ticket`, `none`"),
         ("`reason` of a failure", "[below](#reasons-of-failures)"),
@@ -71,7 +71,7 @@ def _words(words: type[StrEnum]) -> str:
 
 
 def _reasons() -> str:
-    head = ("reason", "what happened", "charged")
+    head = ("reason", "meaning", "counts against objectives")
     rows = [
         (f"`{reason}`", reason.description, "yes" if reason.counts_against_slo else "no")
         for reason in Reason
@@ -79,8 +79,9 @@ def _reasons() -> str:
     return f"""\
 ## Reasons of failures
 
-A closed set; those by status are for a status that `expect` does not name. What is not charged to
-the model is counted, and is in no histogram.
+This list is fixed. The reasons for status codes apply if `expect` does not allow the status.
+Failures that do not count against objectives are counted in
+`inference_probe_failures_total`, but are in no histogram.
 
 {table(head, rows)}"""
 
@@ -90,19 +91,19 @@ def _skips() -> str:
     return f"""\
 ## Reasons of skipped ticks
 
-{table(("reason", "why the tick did not become a request"), rows)}"""
+{table(("reason", "why the tick caused no request"), rows)}"""
 
 
 def _buckets() -> str:
     return f"""\
 ## Buckets
 
-Latency of successes, unless the probe has `buckets`; thresholds of its objectives are always among
-them, so that good requests are counted exactly:
+Default buckets of the latency of successes (`buckets`). The thresholds of the objectives are always
+added, so that good requests are counted exactly:
 
 {_bounds(LATENCY_BUCKETS)}
 
-All others, unless the probe has `phase_buckets`:
+Default buckets of all other histograms of a probe (`phase_buckets`):
 
 {_bounds(COARSE_BUCKETS)}
 """
@@ -117,10 +118,9 @@ def _rules() -> str:
     loaded = yaml.safe_load(resource_path("rules/inference-probe.rules.yml").read_text())
     rules = [rule for group in loaded["groups"] for rule in group["rules"]]
     return f"""\
-## What the rules add
+## Alerts and recordings of the rules
 
-[rules/README.md](../rules/README.md) has a runbook for each alert, and
-says what the recordings are.
+[rules/README.md](../rules/README.md) has a runbook for each alert and explains the recordings.
 
 {table(("alert", "level"), _alerts(rules))}
 {"".join(_recordings(rules))}"""
