@@ -90,13 +90,17 @@ class GridTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no ty
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
         """Return the next due time after `previous`, or the last one until `now` if it is later."""
-        now_ns = self._zone.to_instant(now)
-        if previous is None:
-            return self._zone.to_date(self._grid.next_after(now_ns))
-        due = self._grid.next_after(self._zone.to_instant(previous))
-        return self._zone.to_date(max(due, self._grid.due_time(self._grid.index(now_ns))))
+        due = self._zone.to_date(self._grid.next_after(self._zone.to_instant(previous or now)))
+        if due <= now:
+            due = self._zone.to_date(
+                self._grid.due_time(self._grid.index(self._zone.to_instant(now)))
+            )
+        return due
 
     def due(self, run_times: list[datetime]) -> tuple[int, int]:
         """Return the last of `run_times` (ns) and the number of due times before it."""
-        first, last = map(self._zone.to_instant, (run_times[0], run_times[-1]))
+        last = self._zone.to_instant(run_times[-1])
+        if len(run_times) == 1:
+            return last, 0
+        first = self._zone.to_instant(run_times[0])
         return last, self._grid.index(last) - self._grid.index(first)
