@@ -1,41 +1,42 @@
-"""The two clocks of a machine, passed in wherever time is read."""
+"""Monotonic and wall clock, passed to everything that reads the time."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# Nanoseconds in a second. Instants and spans are integers in nanoseconds.
 SECOND = 1_000_000_000
-"""Nanoseconds in a second; instants and spans are integers of nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Instants in nanoseconds: one clock that only goes forward, one that people set."""
+    """Both clocks of a machine, in nanoseconds. Only the wall clock can be set or go back."""
 
     monotonic: Callable[[], int] = time.monotonic_ns
     wall: Callable[[], int] = time.time_ns
 
     def seconds(self) -> float:
-        """The monotonic clock, in seconds."""
+        """Return the monotonic clock in seconds."""
         return self.monotonic() / SECOND
 
     def unix(self) -> float:
-        """The wall clock, in Unix seconds."""
+        """Return the wall clock in Unix seconds."""
         return self.wall() / SECOND
 
     def date(self, instant: int) -> datetime:
-        """What the wall clock showed, or will show, at an instant of the monotonic one (UTC)."""
+        """Return the time (UTC) of an instant of the monotonic clock, by the current wall clock."""
         wall = self.wall() - (self.monotonic() - instant)
         return datetime.fromtimestamp(wall / SECOND, UTC)
 
 
 def nanoseconds(seconds: float) -> int:
+    """Return `seconds` in whole nanoseconds."""
     return round(seconds * SECOND)
 
 
 def rfc3339(instant: datetime | float) -> str:
-    """The instant, or the Unix seconds, in UTC."""
+    """Return a date or Unix seconds as UTC text with milliseconds: `2026-01-02T03:04:05.678Z`."""
     if not isinstance(instant, datetime):
         instant = datetime.fromtimestamp(instant, UTC)
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

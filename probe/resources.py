@@ -1,4 +1,4 @@
-"""The files that come with the product: its default config and its rules."""
+"""Data files of the package: the default config and the alert rules."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).parent
 
 
 def resource_path(name: str) -> Path:
-    """The path of `config/...` or `rules/...`: in the installed package, else in the checkout."""
+    """Return the path of `config/...` or `rules/...` in the installed package or the checkout."""
     installed = _PACKAGE / "_shipped" / name
     return installed if installed.exists() else _PACKAGE.parent / name

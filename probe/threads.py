@@ -1,7 +1,7 @@
-"""Threads that can be left behind.
+"""Reused daemon threads without a queue.
 
-`concurrent.futures` joins its threads when the interpreter ends: one name lookup that hangs would
-keep a stopped daemon alive for minutes. These threads do not outlive the process's wish to end.
+`concurrent.futures` joins its threads when the interpreter exits: one name lookup that hangs would
+keep a stopped daemon alive for minutes. These threads are daemonic and do not delay the exit.
 """
 
 import logging
@@ -13,23 +13,25 @@ Task = Callable[[], None]
 
 logger = logging.getLogger(__name__)
 
+# Idle threads are kept this long. It covers the usual intervals of probes.
 MAX_IDLE_SECONDS = 60.0
-"""How long a thread without work is kept: long enough for the slowest common interval."""
 
 
 class ThreadCache:
-    """Runs each task at once: on the thread that became idle last, or on a new one.
+    """Runs each task at once, on an idle thread or on a new one.
 
-    There is no queue, so a task never waits for its neighbours; whoever submits decides how many
-    may run. The last idle thread goes first so that those that a burst needed can retire.
+    There is no queue and no limit: a task never waits for another one. Callers limit the number of
+    tasks. The thread that became idle last is used first, so that the threads of a burst retire.
     """
 
     def __init__(self, name: str) -> None:
+        """`name` is the name of the threads."""
         self._name = name
+        # The mailboxes of idle threads. Its methods are atomic, so it needs no lock.
         self._idle: list[SimpleQueue[Task]] = []
 
     def submit(self, task: Task) -> None:
-        """Raises RuntimeError when the system has no thread left."""
+        """Run `task` on another thread. Raises RuntimeError if the system has no thread left."""
         try:
             self._idle.pop().put(task)
         except IndexError:
@@ -43,15 +45,16 @@ class ThreadCache:
             except Exception:
                 logger.exception("a task on a %s thread failed", self._name)
             self._idle.append(mailbox)
-            task = self._next(mailbox)
+            task = self._next_task(mailbox)
 
-    def _next(self, mailbox: SimpleQueue[Task]) -> Task | None:
-        """The next task, or None when this thread is to retire."""
+    def _next_task(self, mailbox: SimpleQueue[Task]) -> Task | None:
+        """Return the next task, or None if the thread has been idle for too long."""
         try:
             return mailbox.get(timeout=MAX_IDLE_SECONDS)
         except Empty:
             try:
                 self._idle.remove(mailbox)
-            except ValueError:  # a submitter took the mailbox just now: its task is on the way
+            except ValueError:
+                # `submit` took the mailbox at this moment and is about to put a task.
                 return mailbox.get()
             return None

@@ -1,4 +1,4 @@
-"""Log lines as Prometheus and its exporters write them: logfmt, or JSON; each on one line."""
+"""Log of the process on stderr: logfmt or JSON, one record per line, never blocking a caller."""
 
 import json
 import logging
@@ -7,25 +7,86 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from types import TracebackType
-
-from probe.daemon.log_handler import NonBlockingHandler
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
+# A logger may write this many lines at once: one for each of many probes that fail together.
 BURST_RECORDS = 1000
-"""Lines that one logger may write at once: one for each of many probes that fail together."""
+
+# Sustained rate of one logger after the burst.
 RECORDS_PER_SECOND = 10.0
-"""Lines that it may write after that."""
+
+# Lines that wait for a slow reader of stderr, about 1 MB: the bursts of several loggers.
+MAX_QUEUED_RECORDS = 5000
+
+# Time that the end of the process waits for the reader of the last lines.
+FLUSH_TIMEOUT_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
 
-class _Fields(logging.Formatter):
-    """A record as fields: time, level, message, and whatever was passed as `extra={"fields":}`."""
+def configure(level: str, form: str) -> None:
+    """Send the log of the whole process to stderr, and nothing else.
+
+    `level` is one of LEVELS, `form` one of FORMATS. Raises RuntimeError if the system has no
+    thread left.
+    """
+    handler = NonBlockingHandler(_stderr())
+    handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
+    handler.addFilter(RateLimitFilter(lambda: handler.full))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It logs two lines for each run at INFO.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # It warns of each malformed request, for example from port scanners.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    # Otherwise a record that cannot be formatted is printed as a traceback.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _stderr() -> int:
+    """Return the descriptor of stderr, or of /dev/null if the process was started without one.
+
+    Descriptor 2 is not used directly: it may belong to another file in this case.
+    """
+    return sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    logger.error("uncaught exception", exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    error = args.exc_value or args.exc_type()
+    thread = args.thread.name if args.thread else None
+    logger.error("uncaught exception", exc_info=error, extra={"fields": {"thread": thread}})
+
+
+def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
+    """Log an exception that cannot be raised, e.g. in a finalizer.
+
+    Only the type of the object is logged, because the object may be half destroyed.
+    """
+    error = args.exc_value or args.exc_type()
+    fields = {"object": type(args.object).__name__}
+    logger.error(args.err_msg or "exception ignored", exc_info=error, extra={"fields": fields})
+
+
+class _FieldFormatter(logging.Formatter):
+    """Base of formatters that write a record as key-value fields."""
 
     def fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """Return time, level, message and what was passed as `extra={"fields": {...}}`."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields: dict[str, object] = {
             "ts": f"{stamp}.{int(record.msecs):03d}Z",
@@ -40,94 +101,110 @@ class _Fields(logging.Formatter):
         return fields
 
 
-class LogfmtFormatter(_Fields):
+class LogfmtFormatter(_FieldFormatter):
+    """Formats records as logfmt, like Prometheus and its exporters."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{key}={_word(value)}" for key, value in self.fields(record).items())
+        return " ".join(
+            f"{key}={_logfmt_value(value)}" for key, value in self.fields(record).items()
+        )
 
 
-class JsonFormatter(_Fields):
+class JsonFormatter(_FieldFormatter):
+    """Formats records as JSON objects."""
+
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(self.fields(record), default=str)
 
 
-def _word(value: object) -> str:
-    """A value of logfmt: quoted where it is not one plain word."""
+def _logfmt_value(value: object) -> str:
+    """Return `value` as text, quoted unless it is one plain word."""
     text = str(value)
     plain = text.isprintable() and not any(sign in text for sign in ' ="\\')
     return text if text and plain else json.dumps(text)
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets no logger flood the log, whatever goes wrong and however often; what it left out is
-    counted in the next line. Who asks for debugging gets all of that for which there is room.
+    """Token bucket for each logger, so that no fault floods the log.
+
+    The next line of a logger says how many were left out (`left_out`). Records of level DEBUG are
+    left out only while there is no room in the queue.
     """
 
     def __init__(self, full: Callable[[], bool], now: Callable[[], float] = time.monotonic) -> None:
-        """`full` says that there is no room for any line at present; `now` is in seconds."""
+        """`full` returns whether there is no room for a line at present; `now` is in seconds."""
         super().__init__()
         self._full = full
         self._now = now
-        self._lock = threading.RLock()  # a finalizer may log in the midst of this
-        self._levels: dict[str, tuple[float, float]] = {}
-        """By logger, how many lines it may write now, and as of when."""
+        # Reentrant, because a finalizer may log while its thread holds the lock.
+        self._lock = threading.RLock()
+        # Tokens by logger and when they were counted.
+        self._buckets: dict[str, tuple[float, float]] = {}
         self._left_out: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         with self._lock:
-            if self._lets_through(record):
+            if self._allows(record):
                 record.left_out = self._left_out.pop(record.name, 0)
                 return True
             self._left_out[record.name] = self._left_out.get(record.name, 0) + 1
             return False
 
-    def _lets_through(self, record: logging.LogRecord) -> bool:
+    def _allows(self, record: logging.LogRecord) -> bool:
         if self._full():
             return False
-        return record.levelno <= logging.DEBUG or self._take(record.name)
+        return record.levelno <= logging.DEBUG or self._take_token(record.name)
 
-    def _take(self, name: str) -> bool:
+    def _take_token(self, name: str) -> bool:
         now = self._now()
-        level, since = self._levels.get(name, (BURST_RECORDS, now))
-        level = min(BURST_RECORDS, level + (now - since) * RECORDS_PER_SECOND)
-        there_is_one = level >= 1
-        self._levels[name] = (level - there_is_one, now)
-        return there_is_one
+        tokens, since = self._buckets.get(name, (BURST_RECORDS, now))
+        tokens = min(BURST_RECORDS, tokens + (now - since) * RECORDS_PER_SECOND)
+        available = tokens >= 1
+        self._buckets[name] = (tokens - available, now)
+        return available
 
 
-def configure(level: str, form: str) -> None:
-    """Send the log of the whole process to stderr, and nothing else there."""
-    outlet = NonBlockingHandler(_stderr())
-    outlet.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
-    outlet.addFilter(RateLimitFilter(lambda: outlet.full))
-    logging.basicConfig(level=level.upper(), handlers=[outlet], force=True)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else two lines for each run
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever a scanner sends
-    logging.raiseExceptions = False  # else a line that cannot be made is a traceback
-    logging.captureWarnings(True)
-    sys.excepthook = _uncaught
-    threading.excepthook = _uncaught_in_thread
-    sys.unraisablehook = _unraisable
+class NonBlockingHandler(QueueHandler):
+    """Writes finished lines on a thread of its own, so a blocked stderr never blocks a caller.
 
+    The QueueListener of the standard library is not used: it waits for its thread without limit.
+    """
 
-def _stderr() -> int:
-    """Python has none where it began with that closed; its number may be another file's by now."""
-    return sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
+    # SimpleQueue, because `put` is reentrant: a finalizer may log while its thread is in `put`.
+    queue: "SimpleQueue[str | threading.Event]"
 
+    def __init__(self, descriptor: int) -> None:
+        """Raises RuntimeError if the system has no thread left."""
+        super().__init__(SimpleQueue())
+        self._descriptor = descriptor
+        threading.Thread(target=self._work, name="log", daemon=True).start()
 
-def _uncaught(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    logger.error("uncaught exception", exc_info=(kind, error, traceback))
+    @property
+    def full(self) -> bool:
+        """Whether the next record should be left out."""
+        return self.queue.qsize() >= MAX_QUEUED_RECORDS
 
+    def prepare(self, record: logging.LogRecord) -> str:
+        """Return the line. It is formatted here because the arguments may change later."""
+        return f"{self.format(record)}\n"
 
-def _uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
-    error = told.exc_value or told.exc_type()
-    thread = told.thread.name if told.thread else None
-    logger.error("uncaught exception", exc_info=error, extra={"fields": {"thread": thread}})
+    def flush(self) -> None:
+        """Wait until the lines in the queue are written, but at most FLUSH_TIMEOUT_SECONDS."""
+        written = threading.Event()
+        self.queue.put(written)
+        written.wait(FLUSH_TIMEOUT_SECONDS)
 
+    def _work(self) -> None:
+        while True:
+            item = self.queue.get()
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                self._write(item.encode(errors="backslashreplace"))
 
-def _unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """What a finalizer raises, for instance. Of the object its type must do: it may be dying."""
-    error = told.exc_value or told.exc_type()
-    fields = {"object": type(told.object).__name__}
-    logger.error(told.err_msg or "exception ignored", exc_info=error, extra={"fields": fields})
+    def _write(self, line: bytes) -> None:
+        # Not through sys.stderr: the interpreter cannot exit while the stream's lock is held.
+        # An error has no place where it could be reported.
+        with suppress(OSError):
+            while line:
+                line = line[os.write(self._descriptor, line) :]

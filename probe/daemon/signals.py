@@ -1,29 +1,32 @@
-"""What the system asks of the process."""
+"""Signals of the process: SIGTERM, SIGINT and SIGHUP."""
 
 import signal
 import socket
 
 ENDING = frozenset((signal.SIGTERM, signal.SIGINT))
 
-_MOST = 4096
-"""Signals that are taken in at once."""
+MAX_READ_BYTES = 4096
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP as they come. A second one that ends is not waited for.
+    """Receives signals; to be used by the main thread.
 
-    The main thread's. Each comes through a socket that whatever thread the kernel has chosen writes
-    to: a main thread that waits for anything else does not learn of a signal that came to another.
+    A second SIGTERM or SIGINT has its default effect, so it ends the process at once.
+
+    The kernel may deliver a signal to any thread, and Python handles it in the main thread only
+    when that one executes bytecode. A main thread that waits for a lock or an event would not
+    notice. Hence each signal number is written to a socket from whichever thread received it
+    (`set_wakeup_fd`), and `wait` reads the other end.
     """
 
     def __init__(self) -> None:
-        self._ours, self._theirs = socket.socketpair()
-        self._theirs.setblocking(False)
-        signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in ENDING:
             signal.signal(number, lambda number, _: signal.signal(number, signal.SIG_DFL))
         signal.signal(signal.SIGHUP, lambda *_: None)
 
     def wait(self) -> frozenset[int]:
-        """The numbers of those that have come by the time that there is one, each once."""
-        return frozenset(self._ours.recv(_MOST))
+        """Wait for a signal; return the numbers of all signals that have arrived, each once."""
+        return frozenset(self._reader.recv(MAX_READ_BYTES))
