@@ -1,4 +1,4 @@
-"""The daemon as a process whose config changes while it runs."""
+"""The daemon as a process: reload, pause and resume."""
 
 import asyncio
 import os
@@ -35,14 +35,15 @@ def post(daemon: Running, action: str) -> requests.Response:
     return requests.post(f"{daemon.url}/-/{action}", timeout=10)
 
 
-def until(done: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < end, "it has not come to that"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.05)
 
 
-def series(daemon: Running, start: str) -> float | None:
+def sample(daemon: Running, start: str) -> float | None:
+    """Return the value of the first sample whose line begins with `start`."""
     for line in daemon.get("/metrics").text.splitlines():
         if line.startswith(start):
             return float(line.rpartition(" ")[2])
@@ -50,24 +51,24 @@ def series(daemon: Running, start: str) -> float | None:
 
 
 def test_probes_are_added_changed_and_removed(tmp_path: Path) -> None:
-    """A reload tells what it did; who stays keeps the counts, who goes loses the series."""
+    """A reload reports the changes. Counts of kept probes continue, series of removed ones end."""
     path = tmp_path / "probe.yml"
     with serving(answering()) as url:
         stays, changes, goes = ({"name": n, "url": url} for n in ("stays", "changes", "goes"))
         with daemon_of(path, stays, changes, goes) as daemon:
             daemon.wait_for("inference_probe_runs_total", 15)
             before = {
-                n: series(daemon, f'inference_probe_runs_total{{probe="{n}"')
+                n: sample(daemon, f'inference_probe_runs_total{{probe="{n}"')
                 for n in ("stays", "changes")
             }
             write(path, stays, {**changes, "interval": "1h"}, {"name": "comes", "url": url})
-            answer = post(daemon, "reload")
-            assert (answer.status_code, answer.text) == (
+            response = post(daemon, "reload")
+            assert (response.status_code, response.text) == (
                 200,
                 "reloaded: added 1 (comes), changed 1 (changes), removed 1 (goes), unchanged 1\n",
             )
             for name, runs in before.items():
-                now = series(daemon, f'inference_probe_runs_total{{probe="{name}"')
+                now = sample(daemon, f'inference_probe_runs_total{{probe="{name}"')
                 assert now is not None
                 assert runs is not None
                 assert now >= runs > 0
@@ -80,22 +81,22 @@ def test_probes_are_added_changed_and_removed(tmp_path: Path) -> None:
 
 
 def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
-    """It is told with its place in the answer, in the log and as a metric, until it is good."""
+    """The response and the log have the problems with positions, and a metric is 0 until a fix."""
     path = tmp_path / "probe.yml"
     probe = {"name": "m", "url": "http://127.0.0.1:1/"}
     with daemon_of(path, probe) as daemon:
         loaded = daemon.total(TIME)
         write(path, {**probe, "interval": 5, "timeuot": "1s"})
-        answer = post(daemon, "reload")
-        assert answer.status_code == 500
-        assert f"{path}:4:13: probes[0].interval: " in answer.text
-        assert "timeuot" in answer.text
+        response = post(daemon, "reload")
+        assert response.status_code == 500
+        assert f"{path}:4:13: probes[0].interval: " in response.text
+        assert "timeuot" in response.text
         assert (daemon.total(SUCCESSFUL), daemon.total(TIME)) == (0, loaded)
         ticks = daemon.total("inference_probe_ticks_total")
         daemon.wait_for("inference_probe_ticks_total", ticks + 3)
         write(path, probe)
         daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: daemon.total(SUCCESSFUL) == 1)
+        wait_until(lambda: daemon.total(SUCCESSFUL) == 1)
         assert daemon.total(TIME) > loaded
         daemon.terminate()
         log = daemon.log()
@@ -104,8 +105,8 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     assert 'msg="config reloaded" added=0 changed=0 removed=0 unchanged=1' in log
 
 
-def test_advice_is_given_once(tmp_path: Path) -> None:
-    """A reload tells what is new of it."""
+def test_advice_is_logged_once(tmp_path: Path) -> None:
+    """A reload logs only new advice."""
     path = tmp_path / "probe.yml"
     probe = {"name": "m", "url": "http://127.0.0.1:1/"}
     with daemon_of(path, probe) as daemon:
@@ -117,14 +118,14 @@ def test_advice_is_given_once(tmp_path: Path) -> None:
     assert log.count("other: no objectives") == 1
 
 
-def test_a_pipe_is_no_config(tmp_path: Path) -> None:
-    """Nobody may ever write to it: it is refused by its name, and the daemon goes on."""
+def test_a_pipe_is_rejected(tmp_path: Path) -> None:
+    """Reading a pipe could block forever; the daemon reports the path and continues."""
     path = tmp_path / "probe.yml"
     with daemon_of(path, {"name": "m", "url": "http://127.0.0.1:1/"}) as daemon:
         path.unlink()
         os.mkfifo(path)
-        answer = post(daemon, "reload")
-        assert f"{path}: cannot read the config: not a regular file" in answer.text
+        response = post(daemon, "reload")
+        assert f"{path}: cannot read the config: not a regular file" in response.text
         assert daemon.terminate() == 0
 
 
@@ -142,19 +143,19 @@ main()
 """
 
 
-@pytest.mark.parametrize("asked", ["by signal", "over HTTP"])
-def test_a_reload_that_hangs(tmp_path: Path, asked: str) -> None:
-    """As where a file system does: the daemon probes on, and ends when it is told to."""
+@pytest.mark.parametrize("trigger", ["signal", "HTTP"])
+def test_a_reload_that_hangs(tmp_path: Path, trigger: str) -> None:
+    """A network file system may hang. The daemon continues to probe and can be stopped."""
     path = tmp_path / "probe.yml"
     write(path, {"name": "m", "url": "http://127.0.0.1:1/", "timeout": "1s"})
     config = (f"--config.file={path}", "--web.enable-lifecycle")
     with running(*config, command=(sys.executable, "-c", HANGING)) as daemon:
-        if asked == "by signal":
+        if trigger == "signal":
             daemon.process.send_signal(signal.SIGHUP)
         else:
             with suppress(requests.Timeout):
                 requests.post(f"{daemon.url}/-/reload", timeout=0.5)
-        until(lambda: "a reload hangs" in daemon.log())
+        wait_until(lambda: "a reload hangs" in daemon.log())
         ticks = daemon.total("inference_probe_ticks_total")
         daemon.wait_for("inference_probe_ticks_total", ticks + 3)
         assert daemon.terminate() == 0
@@ -162,13 +163,11 @@ def test_a_reload_that_hangs(tmp_path: Path, asked: str) -> None:
 
 
 def test_connections(tmp_path: Path) -> None:
-    """A probe that keeps its connection keeps it over a reload that does not concern it, and
-    closes it when its own settings change.
-    """
+    """A probe keeps its connection if a reload does not change it, and closes it if it does."""
     path = tmp_path / "probe.yml"
     opened, closed = [], []
 
-    async def keeping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def keep_alive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         opened.append(writer)
         try:
             while True:
@@ -178,34 +177,35 @@ def test_connections(tmp_path: Path) -> None:
         finally:
             closed.append(writer)
 
-    with serving(keeping) as url:
+    with serving(keep_alive) as url:
         probe = {"name": "m", "url": url, "connection": "reuse"}
         with daemon_of(path, probe) as daemon:
             daemon.wait_for("inference_probe_runs_total", 3)
             write(path, probe, {"name": "other", "url": "http://127.0.0.1:1/"})
             assert post(daemon, "reload").status_code == 200
             runs = 'inference_probe_runs_total{probe="m"'
-            until(lambda: (series(daemon, runs) or 0) > 6)
+            wait_until(lambda: (sample(daemon, runs) or 0) > 6)
             assert len(opened) == 1
             write(path, {**probe, "headers": {"X-Now": "another"}})
             assert post(daemon, "reload").status_code == 200
-            until(lambda: len(opened) == 2)
-            until(lambda: closed == opened[:1])
+            wait_until(lambda: len(opened) == 2)
+            wait_until(lambda: closed == opened[:1])
 
 
-def test_files_that_are_swapped(tmp_path: Path) -> None:
-    """Kubernetes changes a mounted ConfigMap by turning one symlink, `..data`: config, secrets
-    and bodies are read through it again, also where the text of the config stays the same.
+def test_a_symlinked_config_map(tmp_path: Path) -> None:
+    """Kubernetes updates a mounted ConfigMap by changing one symlink, `..data`.
+
+    Config, secrets and bodies are read through it again, also if the config text is the same.
     """
     bodies = []
 
-    async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def receive_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         bodies.append(await reader.readexactly(5))
         writer.write(OK)
         await writer.drain()
 
-    with serving(listening) as url:
+    with serving(receive_body) as url:
         for version, body in (("..1", "first"), ("..2", "other")):
             (tmp_path / version).mkdir()
             (tmp_path / version / "body.txt").write_text(body)
@@ -216,15 +216,15 @@ def test_files_that_are_swapped(tmp_path: Path) -> None:
         for name in ("probe.yml", "body.txt"):
             (tmp_path / name).symlink_to(f"..data/{name}")
         with running(f"--config.file={tmp_path / 'probe.yml'}", "--web.enable-lifecycle") as daemon:
-            until(lambda: b"first" in bodies)
+            wait_until(lambda: b"first" in bodies)
             (tmp_path / "..tmp").symlink_to("..2")
             (tmp_path / "..tmp").rename(tmp_path / "..data")
             assert "changed 1 (m)" in post(daemon, "reload").text
-            until(lambda: bodies[-1] == b"other")
+            wait_until(lambda: bodies[-1] == b"other")
 
 
-def test_flags_are_no_file() -> None:
-    """Where the config comes from flags, a reload says so, and the daemon goes on."""
+def test_a_config_from_flags_is_not_reloaded() -> None:
+    """The reload is rejected with the reason, and the daemon continues."""
     with running("--url=http://127.0.0.1:1/", "--web.enable-lifecycle") as daemon:
         assert "the config comes from flags" in post(daemon, "reload").text
         daemon.process.send_signal(signal.SIGHUP)
@@ -233,8 +233,9 @@ def test_flags_are_no_file() -> None:
 
 
 def test_pause(tmp_path: Path) -> None:
-    """Ticks are skipped and counted, `/probe` answers, a reload changes nothing of it, and it may
-    be asked for twice.
+    """While paused, ticks are skipped and counted, and `/probe` works.
+
+    A reload does not end the pause, and a second request to pause changes nothing.
     """
     path = tmp_path / "probe.yml"
     paused = 'inference_probe_suspended{probe="m",reason="paused"}'
@@ -243,24 +244,25 @@ def test_pause(tmp_path: Path) -> None:
         probe = {"name": "m", "url": url}
         with daemon_of(path, probe) as daemon:
             daemon.wait_for("inference_probe_runs_total", 2)
-            assert series(daemon, paused) == 0
+            assert sample(daemon, paused) == 0
             assert post(daemon, "pause").text == post(daemon, "pause").text
             write(path, {**probe, "timeout": "1s"}, {"name": "new", "url": url})
             assert post(daemon, "reload").status_code == 200
-            until(lambda: daemon.total("inference_probe_in_flight") == 0)
+            wait_until(lambda: daemon.total("inference_probe_in_flight") == 0)
             runs = daemon.total("inference_probe_runs_total")
-            until(lambda: (series(daemon, skipped) or 0) > 3)
+            wait_until(lambda: (sample(daemon, skipped) or 0) > 3)
             assert daemon.total("inference_probe_runs_total") == runs
-            assert series(daemon, paused) == 1
+            assert sample(daemon, paused) == 1
             assert daemon.get("/probe?name=new").json()["success"]
             assert post(daemon, "resume").status_code == 200
-            assert series(daemon, paused) == 0
+            assert sample(daemon, paused) == 0
             daemon.wait_for("inference_probe_runs_total", runs + 2)
 
 
 def test_stopped_and_continued() -> None:
-    """A process that was stopped for longer than the scheduler may be silent is healthy at once,
-    also where no probe is due for an hour.
+    """After SIGSTOP and SIGCONT the daemon is healthy at once, also with an interval of 1 h.
+
+    The process is stopped for longer than the maximum age of a heartbeat.
     """
     with running("--url=http://127.0.0.1:1/", "--interval=1h") as daemon:
         os.kill(daemon.process.pid, signal.SIGSTOP)
@@ -271,7 +273,7 @@ def test_stopped_and_continued() -> None:
 
 @pytest.mark.parametrize("value", ["maybe", ""])
 def test_lifecycle_by_variable(value: str) -> None:
-    """The variable of the flag says true or false, and nothing else."""
+    """The environment variable of the flag must be `true` or `false`."""
     with (
         pytest.raises(AssertionError, match=r"INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE|maybe"),
         running(environ={"INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": value}),
