@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 import anyio
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 API_PREFIX = "/api/"
 ON_DEMAND_PATH = "/probe"
@@ -25,8 +25,6 @@ MAX_ON_DEMAND_REQUESTS = 100
 MAX_CLIENTS = 10_000
 
 _STOPPING = PlainTextResponse("stopping\n", HTTPStatus.SERVICE_UNAVAILABLE)
-_LINGER_SECONDS = 1.0
-_MAX_LINGER_BYTES = 1024**2
 
 
 class Limits:
@@ -47,7 +45,7 @@ class Limits:
         if violation := _violation(scope):
             status, message = violation
             response = error_response(scope["path"], message, status, {"Connection": "close"})
-            return await _reject(response, receive, send)
+            return await response(scope, receive, send)
         if scope["path"] == ON_DEMAND_PATH:
             return await self._limit_on_demand(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -81,30 +79,6 @@ def _violation(scope: Scope) -> tuple[HTTPStatus, str] | None:
     if has_length or any(name == b"transfer-encoding" for name, _ in headers):
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "requests must not have a body"
     return None
-
-
-async def _reject(response: Response, receive: Receive, send: Send) -> None:
-    """Send `response`, read on for a moment, then end.
-
-    To close at once would reset the connection of a client that is still sending its body, and
-    the client would never see the response.
-    """
-    start = {"type": "http.response.start", "status": response.status_code}
-    await send({**start, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    with anyio.move_on_after(_LINGER_SECONDS):
-        await _discard_body(receive)
-    await send({"type": "http.response.body"})
-
-
-async def _discard_body(receive: Receive) -> None:
-    size = 0
-    message: Message = {}
-    while size < _MAX_LINGER_BYTES and message.get("more_body", True):
-        message = await receive()
-        size += len(message.get("body", b""))
-        if message["type"] == "http.disconnect":
-            return
 
 
 class RateLimiter:
