@@ -12,6 +12,8 @@ from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from types import TracebackType
 
+from probe.server.limits import RateLimiter
+
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
@@ -135,11 +137,9 @@ class RateLimitFilter(logging.Filter):
         """`full` returns whether there is no room for a line at present; `now` is in seconds."""
         super().__init__()
         self._full = full
-        self._now = now
         # Reentrant, because a finalizer may log while its thread holds the lock.
         self._lock = threading.RLock()
-        # Tokens by logger and when they were counted.
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._limiter = RateLimiter(size=BURST_RECORDS, per_second=RECORDS_PER_SECOND, now=now)
         self._left_out: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -153,15 +153,7 @@ class RateLimitFilter(logging.Filter):
     def _allows(self, record: logging.LogRecord) -> bool:
         if self._full():
             return False
-        return record.levelno <= logging.DEBUG or self._take_token(record.name)
-
-    def _take_token(self, name: str) -> bool:
-        now = self._now()
-        tokens, since = self._buckets.get(name, (BURST_RECORDS, now))
-        tokens = min(BURST_RECORDS, tokens + (now - since) * RECORDS_PER_SECOND)
-        available = tokens >= 1
-        self._buckets[name] = (tokens - available, now)
-        return available
+        return record.levelno <= logging.DEBUG or not self._limiter.take(record.name)
 
 
 class NonBlockingHandler(QueueHandler):

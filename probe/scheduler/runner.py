@@ -93,7 +93,8 @@ class StartupGrace:
     """Turns the failures of a model that is still loading into `startup`.
 
     The grace begins when the probe is added. It ends with the first success, after `startup_grace`
-    seconds at the latest.
+    seconds at the latest. No change of the config begins it again, not even another URL: a mistake
+    in a URL must not suspend alerts.
     """
 
     def __init__(self, clock: Clock, startup_grace: float) -> None:

@@ -82,7 +82,7 @@ def _violation(scope: Scope) -> tuple[HTTPStatus, str] | None:
 
 
 class RateLimiter:
-    """A token bucket for each client address, full at first. Belongs to one event loop."""
+    """A token bucket for each client address or other key, full at first. Not thread-safe."""
 
     def __init__(self, *, size: int, per_second: float, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""

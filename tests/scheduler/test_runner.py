@@ -124,6 +124,17 @@ def test_a_changed_startup_grace(tmp_path: Path, before: str, after: str, reason
     assert harness.failure()[0] is reason
 
 
+def test_another_url_does_not_begin_the_startup_grace_again(tmp_path: Path) -> None:
+    """A probe that succeeded once can fail after any change: the name is its identity."""
+    harness = RunnerHarness(tmp_path, startup_grace="1m", url="http://127.0.0.1:1/")
+    harness.tick()
+    harness.runner.update(harness.compiled(startup_grace="1m", url="http://127.0.0.1:2/"))
+    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.tick()
+    assert harness.failure()[0] is Reason.REFUSED
+    assert not harness.runner.starting
+
+
 class BlockedExposition(Exposition):
     """Scrape that holds the recorder's lock until it is released."""
 
