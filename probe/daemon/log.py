@@ -157,7 +157,7 @@ class RateLimitFilter(logging.Filter):
 
 
 class NonBlockingHandler(QueueHandler):
-    """Writes finished lines on a thread of its own, so a blocked stderr never blocks a caller.
+    """Writes finished lines on a separate thread, so a blocked stderr never blocks a caller.
 
     The QueueListener of the standard library is not used: it waits for its thread without limit.
     """
@@ -166,7 +166,7 @@ class NonBlockingHandler(QueueHandler):
     queue: "SimpleQueue[str | threading.Event]"
 
     def __init__(self, descriptor: int) -> None:
-        """Raises RuntimeError if the system has no thread left."""
+        """Start the thread. Raises RuntimeError if the system has none left."""
         super().__init__(SimpleQueue())
         self._descriptor = descriptor
         threading.Thread(target=self._work, name="log", daemon=True).start()

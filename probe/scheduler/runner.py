@@ -41,7 +41,7 @@ class ResultSink(Protocol):
 
 
 class Executor(Protocol):
-    """Runs each task at once, on a thread of its own: `ThreadCache`, except in tests."""
+    """Runs each task at once, on a separate thread: `ThreadCache`, except in tests."""
 
     def submit(self, task: Task) -> None: ...
 

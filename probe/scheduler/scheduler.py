@@ -85,7 +85,7 @@ class ProbeScheduler:
         return self._clock.monotonic() - self._last_heartbeat < MAX_HEARTBEAT_AGE_NS
 
     def _heartbeat(self, _due: int, _missed: int) -> None:
-        # A job of its own, because the intervals of the probes may be hours.
+        # A separate job, because the intervals of the probes may be hours.
         self._last_heartbeat = self._clock.monotonic()
 
     def _trigger(self, runner: ProbeRunner) -> GridTrigger:

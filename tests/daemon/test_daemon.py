@@ -211,8 +211,8 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
         requests.post(f"{url}/-/resume", timeout=10).raise_for_status()
         ahead = 11 * SECOND
         assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 503
-        answer = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
-        assert "scheduler has stopped" in answer["standstill"]
+        body = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
+        assert "scheduler has stopped" in body["standstill"]
     finally:
         released.set()
         daemon.stop()

@@ -32,7 +32,7 @@ def any_probe() -> Probe:
 
 @dataclass
 class ActiveRun:
-    """Run on a thread of its own that waits until it is released."""
+    """Run that waits on its thread until it is released."""
 
     name: str
     thread: threading.Thread
@@ -104,7 +104,7 @@ class TickMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(min_value=0, max_value=20))
     def time_passes_and_the_scheduler_looks(self, seconds: float) -> None:
-        """The look may be late: the machine was suspended, or the process was stopped."""
+        # The look may be late: the machine was suspended, or the process was stopped.
         self.time.advance(seconds)
         if not self.stopped:
             self.scheduler.scheduler.look()
