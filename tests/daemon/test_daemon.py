@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from probe.result import Result
 from probe.server.server import listen
 from probe.threads import ThreadCache
 from tests.builders import result_of, settings_of
-from tests.commands import running
+from tests.commands import environment, running
 from tests.servers import OK, answering, hanging, serving
 
 
@@ -60,6 +62,34 @@ def test_environment_variables_only() -> None:
         with running(environ=environ) as daemon:
             daemon.wait_for("inference_probe_runs_total", 2)
             assert 'threshold="+Inf"' in daemon.get("/metrics").text
+
+
+FAILING_START = """
+from probe.cli import run
+from probe.cli.main import main
+
+def start(self):
+    raise RuntimeError("no thread left")
+
+run.Daemon.start = start
+main()
+"""
+
+
+def test_running_is_logged_after_the_start() -> None:
+    """A daemon that fails to start does not say that it is running."""
+    process = subprocess.run(
+        [sys.executable, "-c", FAILING_START, "run", "--url=http://127.0.0.1:1/"]
+        + ["--web.listen-address=127.0.0.1:0"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode != 0
+    assert "no thread left" in process.stderr
+    assert "is running" not in process.stderr
 
 
 def test_on_demand_probes_change_no_metric(tmp_path: Path) -> None:
