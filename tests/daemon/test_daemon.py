@@ -78,9 +78,9 @@ main()
 
 def test_running_is_logged_after_the_start() -> None:
     """A daemon that fails to start does not say that it is running."""
+    flags = ("--url=http://127.0.0.1:1/", "--web.listen-address=127.0.0.1:0")
     process = subprocess.run(
-        [sys.executable, "-c", FAILING_START, "run", "--url=http://127.0.0.1:1/"]
-        + ["--web.listen-address=127.0.0.1:0"],
+        [sys.executable, "-c", FAILING_START, "run", *flags],
         env=environment(),
         capture_output=True,
         text=True,
