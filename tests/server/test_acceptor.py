@@ -20,13 +20,12 @@ def test_an_unexpected_exception_does_not_end_the_accept_loop(
 ) -> None:
     """The connection is closed, the exception is logged, and later connections are served."""
     errors = [RuntimeError("injected")]
-    settings = WebConfig.settings.fget
-    assert settings
+    get_settings = vars(WebConfig)["settings"].fget
 
     def failing_settings(config: WebConfig) -> object:
         if errors:
             raise errors.pop()
-        return settings(config)
+        return get_settings(config)
 
     with door() as site:
         monkeypatch.setattr(WebConfig, "settings", property(failing_settings))
