@@ -1,4 +1,4 @@
-"""Probers put together as the daemon does, with a hand on what a test wants to hold."""
+"""Probers built as in the daemon, with parts that a test can replace."""
 
 import socket
 import ssl
@@ -28,10 +28,10 @@ FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 
 
 def read_probe(url: str, secrets: Secrets, base: Path, keys: Mapping[str, Any]) -> Probe:
-    """A probe as a config file has it, references and all."""
-    written = {"name": "tested", "url": url, "timeout": "3s", **keys}
+    """Return a probe with these config keys, which may contain references."""
+    config = {"name": "tested", "url": url, "timeout": "3s", **keys}
     resolver = ReferenceResolver(secrets)
-    probe = Probe.model_validate(resolver.resolve(written), context={"base": base})
+    probe = Probe.model_validate(resolver.resolve(config), context={"base": base})
     assert not resolver.errors, resolver.errors
     return probe
 
@@ -48,21 +48,22 @@ def make_prober(
     clock: Clock | None = None,
     **keys: Any,
 ) -> Prober:
-    """A prober of a URL; `keys` are those of the config. A pool makes it reuse connections."""
+    """Return a prober of a URL with these config keys. With a pool, it reuses connections."""
     secrets = Secrets(environ or {}, base)
     if pool:
         keys["connection"] = "reuse"
     probe = read_probe(url, secrets, base, keys)
-    permitted = Networks.model_validate(networks or {})
+    networks_config = Networks.model_validate(networks or {})
 
     @cache
     def context(same_host: bool) -> ssl.SSLContext:
         return client_ssl_context(probe.tls if same_host else probe.tls.other_host_tls, {})
 
-    context(True)  # as the daemon does: not in the first probe's time
+    if probe.may_need_tls:
+        context(True)  # as in the daemon: not during the first run
     dialer = Dialer(
         resolver or Resolver(ThreadCache("resolver"), Clock(), getaddrinfo),
-        NetworkPolicy(deny=permitted.deny, allow=permitted.allow),
+        NetworkPolicy(deny=networks_config.deny, allow=networks_config.allow),
         ssl_context=context,
         server_name=probe.tls.server_name,
         family=FAMILIES[probe.ip_family],
@@ -76,22 +77,23 @@ def make_prober(
     return Prober(probe, secrets, open_client, clock or Clock())
 
 
-def run(url: str, **how: Any) -> Result:
-    """The result of one run of a new prober."""
-    return make_prober(url, **how).run()
+def run(url: str, **options: Any) -> Result:
+    """Return the result of one run of a new prober."""
+    return make_prober(url, **options).run()
 
 
 def run_scheduled(prober: Prober) -> Result:
-    """The result of a run that is due now. Only such runs use the pool of their probe."""
+    """Return the result of a run that is due now. Only scheduled runs use the pool."""
     return prober.run(due=Clock().monotonic())
 
 
-def usual(url: str, **how: Any) -> Result:
-    """Of several runs of a new prober the one of median latency: for claims about its size, which
-    whatever else the machine does at the moment makes false of a single run.
+def usual(url: str, **options: Any) -> Result:
+    """Return the result with the median latency of several runs of a new prober.
+
+    The latency of a single run can be high because of other processes on the machine.
     """
-    prober = make_prober(url, **how)
-    results = sorted((prober.run() for _ in range(RUNS)), key=lambda one: one.latency)
+    prober = make_prober(url, **options)
+    results = sorted((prober.run() for _ in range(RUNS)), key=lambda result: result.latency)
     assert len({reason(result) for result in results}) == 1, results
     return results[RUNS // 2]
 
@@ -106,12 +108,12 @@ def detail(result: Result) -> str:
 
 
 def names(**addresses: str) -> Getaddrinfo:
-    """A name server that knows these names: `names(model="127.0.0.1")`; `_` stands for a dot."""
-    known = {name.replace("_", "."): address for name, address in addresses.items()}
+    """Return a getaddrinfo that knows names: `names(model="127.0.0.1")`; `_` stands for a dot."""
+    addresses = {name.replace("_", "."): address for name, address in addresses.items()}
 
     def getaddrinfo(host: str, *rest: Any) -> list[tuple[Any, ...]]:
         if not rest[-1] & socket.AI_NUMERICHOST:
-            host = known.get(host, host)
+            host = addresses.get(host, host)
         return list(socket.getaddrinfo(host, *rest))
 
     return getaddrinfo

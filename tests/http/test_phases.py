@@ -184,7 +184,7 @@ def test_a_server_that_reads_slowly_is_send(serve: Serve) -> None:
         peer.send(http_response())
         peer.silence()
 
-    server = serve(script, receive_buffer=4096)
+    server = serve(script, receive_buffer=64 * 1024)
 
     result = usual(server.url(), body="x" * 5_000_000, timeout="20s")
 
