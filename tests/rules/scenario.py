@@ -1,4 +1,4 @@
-"""A scenario: daemons, what becomes of them, and which alerts must be firing when."""
+"""A scenario: scripted daemons, and the alerts that must fire at given times."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any
 from tests.rules.daemon import Target
 
 EVALUATION = 30
-EVERY = (15, 30, 60)
-SCRAPES = (15, 60)
+# Scrape intervals (seconds). The default run of the tests uses 30 s.
+SCRAPES = (15, 30, 60)
 MINUTE, HOUR = 60, 3600
 DAY = 24 * HOUR
 PAGES = ("ModelDown", "ModelObjectiveMissed", "InferenceProbeAbsent", "InferenceProbeNoData")
@@ -19,7 +19,7 @@ TICKET = {"severity": "warning", "slo_severity": "ticket"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """At `at` seconds `expr` has exactly these samples: series to value."""
+    """Expects that `expr` has exactly `samples` (series to value) at `at` seconds."""
 
     at: float
     expr: str
@@ -28,7 +28,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Daemons, and what Prometheus must make of them at each of these scrape intervals."""
+    """Scripted daemons and checks, for each of the scrape intervals (seconds)."""
 
     name: str
     targets: tuple[Target, ...]
@@ -43,7 +43,7 @@ def case(
 
 
 def alert(name: str, **labels: str) -> str:
-    """The series of a firing alert, with the labels of the default job and probe; "" is none."""
+    """Return the series of a firing alert. A label "" is removed."""
     pairs = {
         "alertname": name,
         "alertstate": "firing",
@@ -61,8 +61,8 @@ def absent(**labels: str) -> str:
 
 def burn(short: str, long: str, **labels: str) -> str:
     level = PAGE if short in ("5m", "30m") else TICKET
-    them = {"short": short, "long": long, "slo": "fast", **level, **labels}
-    return alert("ModelErrorBudgetBurn", **them)
+    pairs = {"short": short, "long": long, "slo": "fast", **level, **labels}
+    return alert("ModelErrorBudgetBurn", **pairs)
 
 
 def high_latency(**labels: str) -> str:
@@ -77,19 +77,19 @@ def no_data(**labels: str) -> str:
     return alert("InferenceProbeNoData", **{"slo": "fast", "instance": "probe:10115", **labels})
 
 
-def of_the_instance(name: str, **labels: str) -> str:
-    """An alert about an instance as a whole."""
+def instance_alert(name: str, **labels: str) -> str:
+    """Return an alert that has an instance and no probe."""
     return alert(name, **{"instance": "probe:10115", "probe": "", **labels})
 
 
 def firing(at: float, *alerts: str, name: str = ".+") -> Check:
-    """Of the alerts of that name exactly these are firing, with exactly these labels."""
+    """Expect that exactly `alerts` are firing, of those whose name matches `name`."""
     expr = f'ALERTS{{alertname=~"{name}", alertstate="firing"}}'
     return Check(at=at, expr=expr, samples=dict.fromkeys(alerts, 1))
 
 
 def silent(start: float, end: float, name: str = ".+") -> Check:
-    """No alert of that name fires at any evaluation after `start` and up to `end`."""
+    """Expect that no alert whose name matches `name` fires from `start` to `end`."""
     expr = (
         f'count_over_time(ALERTS{{alertname=~"{name}", alertstate="firing"}}[{end - start:.0f}s])'
     )
@@ -97,14 +97,14 @@ def silent(start: float, end: float, name: str = ".+") -> Check:
 
 
 def throughout(start: float, end: float, name: str) -> Check:
-    """An alert of that name is firing at every evaluation after `start` and up to `end`."""
+    """Expect that an alert whose name matches `name` fires all the time from `start` to `end`."""
     alerts = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
     expr = f"min_over_time(({alerts} or vector(0))[{end - start:.0f}s:{EVALUATION}s]) > bool 0"
     return Check(at=end, expr=expr, samples={"{}": 1})
 
 
 def promtool_group(scenario: Scenario, scrape: int) -> dict[str, Any]:
-    """The scenario as promtool reads it, `scrape` seconds between the samples."""
+    """Return the scenario as a test group of promtool, with `scrape` seconds between samples."""
     return {
         "name": f"{scenario.name} (scraped every {scrape} s)",
         "interval": f"{scrape}s",
@@ -132,14 +132,17 @@ def _recorded(scenario: Scenario, scrape: int) -> Iterator[tuple[str, str]]:
 
 
 def notation(values: list[float | None]) -> str:
-    """Promtool's short form: `a+bxN` is a and N more, each b higher; None is no sample."""
-    words: list[str] = []
+    """Return values in promtool's notation: `a+bxN` is a and N more, each b higher.
+
+    None is a missing sample.
+    """
+    runs: list[str] = []
     index = 0
     while index < len(values):
-        word, length = _run(values, index)
-        words.append(word)
+        run, length = _run(values, index)
+        runs.append(run)
         index += length
-    return " ".join(words)
+    return " ".join(runs)
 
 
 def _run(values: list[float | None], start: int) -> tuple[str, int]:
@@ -147,9 +150,9 @@ def _run(values: list[float | None], start: int) -> tuple[str, int]:
     if first is None:
         if start and values[start - 1] is not None:
             return "stale", 1
-        length = _same(values[i] for i in range(start, len(values)))
+        length = _leading_equal(values[i] for i in range(start, len(values)))
         return f"_x{length}", length
-    length = _same(_steps(values, start))
+    length = _leading_equal(_steps(values, start))
     if length == 0:
         return f"{first:.10g}", 1
     second = values[start + 1]
@@ -164,7 +167,7 @@ def _steps(values: list[float | None], start: int) -> Iterator[float]:
         yield round(b - a, 6)
 
 
-def _same(values: Iterable[float | None]) -> int:
-    """How many there are at the beginning that are all the same."""
+def _leading_equal(values: Iterable[float | None]) -> int:
+    """Return how many values at the beginning are equal to the first."""
     _, group = next(groupby(values), (None, ()))
     return sum(1 for _ in group)

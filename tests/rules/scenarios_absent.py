@@ -3,14 +3,13 @@
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
     DAY,
-    EVERY,
     HOUR,
     MINUTE,
     absent,
     case,
     firing,
+    instance_alert,
     no_data,
-    of_the_instance,
     silent,
     throughout,
 )
@@ -62,7 +61,6 @@ NO_DATA = (
             throughout(NOTICED, NOTICED + 15 * MINUTE, "InferenceProbeNoData"),
             firing(NOTICED + 15 * MINUTE + SEEN),
         ),
-        scrapes=EVERY,
     ),
     case(
         "a scheduler that hangs in one of two instances is noticed there",
@@ -154,7 +152,6 @@ ABSENCE = (
             throughout(MISSED, MISSED + 5 * MINUTE + KEPT - MINUTE, NAME),
             firing(MISSED + 10 * MINUTE + SEEN, name=NAME),
         ),
-        scrapes=EVERY,
     ),
     case(
         "one failed scrape is not absence",
@@ -230,7 +227,7 @@ MISSED_FOR_A_DAY = (
             firing(
                 DAY,
                 absent(job="old"),
-                of_the_instance("InferenceProbeInstanceDown", job="old", instance="i"),
+                instance_alert("InferenceProbeInstanceDown", job="old", instance="i"),
             ),
             firing(STOPS + DAY + KEPT + SEEN),
         ),

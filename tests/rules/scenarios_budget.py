@@ -3,7 +3,6 @@
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
     DAY,
-    EVERY,
     HOUR,
     MINUTE,
     Check,
@@ -39,7 +38,6 @@ PAGED = (
             firing(BREAKS + 40 * MINUTE, SLOWER, name=NAME),
             firing(BREAKS + 65 * MINUTE, name=NAME),
         ),
-        scrapes=EVERY,
     ),
     case(
         "one in ten slow is the slower burn's, one in 33 none; a failed scrape, a gap, a restart",
@@ -123,7 +121,6 @@ TICKETED = (
             firing(14 * HOUR, SIX_HOURS, name=NAME),
             firing(17.5 * HOUR, name=NAME),
         ),
-        scrapes=EVERY,
     ),
     case(
         "one in fifty slow pages nobody, and is a ticket",

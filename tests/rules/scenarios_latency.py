@@ -5,7 +5,6 @@ from math import inf
 
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
-    EVERY,
     HOUR,
     MINUTE,
     Check,
@@ -70,7 +69,6 @@ BASICS = (
         "one answer in three is slow: fires, and resolves",
         target(SLOW_AT_TIMES),
         checks=comes_and_goes(high_latency()),
-        scrapes=EVERY,
     ),
     case(
         "one slow answer does not fire",

@@ -3,14 +3,13 @@
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
     DAY,
-    EVERY,
     HOUR,
     MINUTE,
     Check,
     alert,
     case,
     firing,
-    of_the_instance,
+    instance_alert,
     silent,
     throughout,
 )
@@ -58,7 +57,6 @@ CERTIFICATES = (
         certified({0: SOON + 2 * HOUR}, cluster="later"),
         target(HEALTHY, cluster="plain"),
         checks=fires(7 * MINUTE, SEEN, alert(EXPIRES)),
-        scrapes=EVERY,
     ),
     case(
         "of several replicas the first to expire counts; clusters and namespaces stay apart",
@@ -80,8 +78,7 @@ INSTANCES = (
             {"job": "inference-probe", "instance": "b"},
             failed=tuple(range(BREAKS, HEALS, 15)),
         ),
-        checks=fires(7 * MINUTE, SEEN, of_the_instance(UNREACHABLE, instance="b")),
-        scrapes=EVERY,
+        checks=fires(7 * MINUTE, SEEN, instance_alert(UNREACHABLE, instance="b")),
     ),
     case(
         "one failed scrape, a pod that is deleted in order, and what never was a probe",
@@ -97,7 +94,7 @@ INSTANCES = (
         checks=(
             firing(
                 BREAKS + 8 * MINUTE,
-                of_the_instance(UNREACHABLE, job="j", instance="i", cluster="a", namespace="n"),
+                instance_alert(UNREACHABLE, job="j", instance="i", cluster="a", namespace="n"),
                 name=UNREACHABLE,
             ),
         ),
@@ -119,7 +116,6 @@ TICKS = (
         target(HEALTHY, instance="b"),
         target(HEALTHY, cluster="b"),
         checks=fires(11 * MINUTE, 30 * MINUTE + SEEN, skips("overlap")),
-        scrapes=EVERY,
     ),
     case(
         "ticks that come too late are skipped, over a failed scrape and a restart",
@@ -147,8 +143,7 @@ LATENESS = (
         "one run in ten starts late, of one of two instances: fires, and resolves",
         target(for_a_while(LATE, *[GOOD] * 9)),
         target(HEALTHY, instance="b"),
-        checks=fires(23 * MINUTE, 10 * MINUTE + SEEN, of_the_instance("InferenceProbeLate")),
-        scrapes=EVERY,
+        checks=fires(23 * MINUTE, 10 * MINUTE + SEEN, instance_alert("InferenceProbeLate")),
     ),
     case(
         "through a failed scrape and a restart",
@@ -185,8 +180,7 @@ CONFIGS = (
         reloading({0: 1, BREAKS: 0, HEALS: 1}),
         reloading({0: 1}, instance="b"),
         reloading({0: 1}, cluster="b"),
-        checks=fires(7 * MINUTE, SEEN, of_the_instance(UNLOADED)),
-        scrapes=EVERY,
+        checks=fires(7 * MINUTE, SEEN, instance_alert(UNLOADED)),
     ),
     case(
         "a reload that fails and is mended at once",

@@ -4,7 +4,6 @@ from math import log10
 
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
-    EVERY,
     HOUR,
     MINUTE,
     Check,
@@ -75,7 +74,6 @@ FIRING = (
         "half of the answers are slow: fires, and resolves",
         one(HALF_SLOW),
         checks=comes_and_goes(missed()),
-        scrapes=EVERY,
     ),
     case(
         "one answer in ten is slow: fires, though there are minutes without a slow one",
@@ -147,7 +145,6 @@ SILENT = (
             interval=1,
         ),
         checks=(silent(0, 40 * MINUTE),),
-        scrapes=EVERY,
     ),
     case(
         "the same blackout after a while that was a little worse than allowed",

@@ -4,10 +4,8 @@ from dataclasses import replace
 
 from tests.rules.daemon import Target
 from tests.rules.scenario import (
-    EVERY,
     HOUR,
     MINUTE,
-    SCRAPES,
     Scenario,
     alert,
     burn,
@@ -68,7 +66,6 @@ def total(interval: float, *outcomes: Outcome) -> Scenario:
             throughout(pages, heals + KEPT, "ModelDown"),
             firing(heals + KEPT + SEEN),
         ),
-        scrapes=EVERY if interval == 10 else SCRAPES,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.rules.daemon import Target
-from tests.rules.scenario import EVERY, HOUR, MINUTE, alert, case, firing, silent, throughout
+from tests.rules.scenario import HOUR, MINUTE, alert, case, firing, silent, throughout
 from tests.rules.scenarios_outage import BREAKS, DOWN, KEPT, PAGES, SEEN, down
 from tests.rules.scripted_probe import GOOD, INTERNAL, PAUSED, REFUSED, Probe
 
@@ -37,7 +37,6 @@ SCENARIOS = (
             firing(HEALS + KEPT + SEEN),
             silent(0, HEALS + KEPT + SEEN, "ModelDown"),
         ),
-        scrapes=EVERY,
     ),
     case(
         "one failed scrape while firing",

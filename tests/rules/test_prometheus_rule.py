@@ -10,9 +10,8 @@ import yaml
 
 from probe.cli.prometheus_rule import parse_labels, render
 from tests.commands import invoke
-from tests.rules.render import RULES
+from tools.render_rule_tests import RULE_FILE
 
-RULE_FILE = RULES / "inference-probe.rules.yml"
 KUBERNETES = "--format=kubernetes"
 LABEL = "INFERENCE_PROBE_LABEL"
 
