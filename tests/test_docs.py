@@ -12,6 +12,7 @@ from tests.docs import REFERENCES, configs
 
 from .docs.markdown import Block, anchors, blocks, links, spans
 from .docs.walk import NOT_RUN, STAND_INS, walk
+from .test_architecture import CORE, EDGES
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -111,6 +112,19 @@ def test_links(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_package_graph() -> None:
+    """The picture in docs/design.md has the tiers and edges of tests/test_architecture.py."""
+    graph = next(b.text for b in blocks(ROOT / "docs/design.md") if b.language == "mermaid")
+    edges = {
+        package: set(imports.split(" & "))
+        for package, imports in re.findall(r"(?m)^  (\w+) --> ([\w &]+)$", graph)
+    }
+    expected = {package: imports for package, imports in EDGES.items() if imports}
+    assert edges == {name: edge for name, edge in expected.items() if name != "__main__"}
+    (core,) = re.findall(r"(?s)subgraph core\n(.*?)\n  end", graph)
+    assert set(core.split()) == CORE
 
 
 def test_index() -> None:
