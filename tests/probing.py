@@ -41,6 +41,7 @@ def make_prober(
     *,
     environ: Mapping[str, str] | None = None,
     base: Path = Path(),
+    secrets: Secrets | None = None,
     resolver: Resolver | None = None,
     getaddrinfo: Getaddrinfo = socket.getaddrinfo,
     networks: Mapping[str, Any] | None = None,
@@ -49,7 +50,7 @@ def make_prober(
     **keys: Any,
 ) -> Prober:
     """Return a prober of a URL with these config keys. With a pool, it reuses connections."""
-    secrets = Secrets(environ or {}, base)
+    secrets = secrets or Secrets(environ or {}, base)
     if pool:
         keys["connection"] = "reuse"
     probe = read_probe(url, secrets, base, keys)

@@ -7,10 +7,13 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
+
+from probe.threads import ThreadCache
 
 MAX_SECRET_FILE_BYTES = 1024 * 1024
 
@@ -128,39 +131,106 @@ class ResolvedText:
 
 
 class Secrets:
-    """Looks up references, and reads a file again when it has changed. Thread-safe.
+    """Looks references up. Files are read again when they change; relative ones are in `base`.
 
-    Relative paths start at `base`. One newline at the end of a file is not part of the value.
+    One newline at the end of a file is not part of the value. Safe to share between threads.
     """
 
     def __init__(self, environ: Mapping[str, str], base: Path) -> None:
         self._environ = environ
         self._base = base
-        self._lock = threading.Lock()
-        self._files: dict[Path, tuple[_FileVersion, str]] = {}
+        self._threads = ThreadCache("secrets")
+        self._files: dict[str, _SecretFile] = {}
 
-    def get(self, reference: Reference) -> str:
-        """Return the current value; raise SecretError that names the variable or the file."""
+    def get(self, reference: Reference, timeout: float | None = None) -> str:
+        """Return the current value of `reference`.
+
+        Raises SecretError, also if a file cannot be read within `timeout` (seconds; None: no
+        limit).
+        """
         if reference.kind == "file":
-            return self._file(reference)
+            return self._read_file(reference, timeout)
         try:
             return self._environ[reference.name]
         except KeyError:
             message = f"the environment variable {reference.name} is not set"
             raise SecretError(message) from None
 
-    def _file(self, reference: Reference) -> str:
-        path = self._base / reference.name
+    def with_deadline(self, seconds_left: Callable[[], float]) -> SecretSource:
+        """Return a source whose lookups end at a deadline, `seconds_left()` from now."""
+        return _SecretsWithDeadline(self, seconds_left)
+
+    def _read_file(self, reference: Reference, timeout: float | None) -> str:
+        # setdefault is atomic: two threads get the same file.
+        file = self._files.setdefault(
+            reference.name, _SecretFile(self._base / reference.name, self._threads)
+        )
+        try:
+            return file.read(timeout)
+        except TimeoutError:
+            message = f"cannot read {reference}: not finished before the deadline"
+            raise SecretError(message) from None
+        except OSError as error:
+            raise SecretError(f"cannot read {reference}: {_reason(error)}") from None
+        except ValueError:
+            raise SecretError(f"cannot read {reference}: not UTF-8 text") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _SecretsWithDeadline:
+    secrets: Secrets
+    seconds_left: Callable[[], float]
+
+    def get(self, reference: Reference) -> str:
+        return self.secrets.get(reference, self.seconds_left())
+
+
+class _SecretFile:
+    """One file with a secret, read again when it changes.
+
+    Any access to a file can hang, e.g. on a network file system, and cannot be interrupted. So it
+    happens on a separate thread, for which callers wait until their deadline. There is at most one
+    such thread per file: callers share the access that is under way.
+    """
+
+    def __init__(self, path: Path, threads: ThreadCache) -> None:
+        self._path = path
+        self._threads = threads
+        # Protects `_pending`. It is not held while the file is accessed.
+        self._lock = threading.Lock()
+        self._pending: Future[str] | None = None
+        self._version: _FileVersion | None = None
+        self._text = ""
+
+    def read(self, timeout: float | None) -> str:
+        """Return the text. Raises TimeoutError, OSError, and ValueError if it is not UTF-8."""
         with self._lock:
-            try:
-                version = _version(path.stat())
-                if path not in self._files or self._files[path][0] != version:
-                    self._files[path] = _read(path)
-            except OSError as error:
-                raise SecretError(f"cannot read {reference}: {_reason(error)}") from None
-            except ValueError:
-                raise SecretError(f"cannot read {reference}: not UTF-8 text") from None
-            return self._files[path][1]
+            if self._pending is None:
+                pending = Future[str]()
+                self._threads.submit(lambda: self._complete(pending))
+                self._pending = pending
+            pending = self._pending
+        return pending.result(timeout)
+
+    def _complete(self, pending: Future[str]) -> None:
+        """Access the file and pass the text or the error to all waiting callers."""
+        text, error = "", None
+        try:
+            text = self._refresh()
+        except Exception as caught:  # noqa: BLE001  (the callers get it)
+            error = caught
+        with self._lock:
+            self._pending = None
+        if error is None:
+            pending.set_result(text)
+        else:
+            pending.set_exception(error)
+
+    def _refresh(self) -> str:
+        """Return the text, read again if the file has changed. Not called concurrently."""
+        if _version(self._path.stat()) != self._version:
+            self._version, self._text = _read(self._path)
+        return self._text
 
 
 def _reason(error: OSError) -> str:

@@ -1,7 +1,7 @@
 """Request of a probe: built once, and again when a secret in it has changed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -10,7 +10,13 @@ import requests
 
 from probe import __version__
 from probe.config.schema import ConnectionMode, Probe
-from probe.config.secrets import RecordingResolver, SecretError, Secrets, resolve_json
+from probe.config.secrets import (
+    RecordingResolver,
+    SecretError,
+    Secrets,
+    SecretSource,
+    resolve_json,
+)
 from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
 from probe.redaction import Redactor
@@ -57,9 +63,12 @@ class RequestBuilder:
         self._file_body = probe.body_file.read_bytes() if probe.body_file else None
         self._last: tuple[_ResolvedConfig, BuiltRequest] | None = None
 
-    def build(self) -> BuiltRequest:
-        """Return the request with the current secrets. Raises SecretError if one is unusable."""
-        config = self._resolve()
+    def build(self, seconds_left: Callable[[], float]) -> BuiltRequest:
+        """Return the request with the current secrets.
+
+        Raises SecretError if one is unusable, or if a file cannot be read within `seconds_left()`.
+        """
+        config = self._resolve(self._secrets.with_deadline(seconds_left))
         last = self._last
         if last is None or last[0] != config:
             last = self._last = (config, self._build(config))
@@ -72,10 +81,10 @@ class RequestBuilder:
                 request.headers.pop(name, None)
         request.headers.pop("Authorization", None)  # requests makes one from the URL's user
 
-    def _resolve(self) -> _ResolvedConfig:
+    def _resolve(self, secrets: SecretSource) -> _ResolvedConfig:
         probe = self._probe
-        address = RecordingResolver(self._secrets)
-        body = RecordingResolver(self._secrets)
+        address = RecordingResolver(secrets)
+        body = RecordingResolver(secrets)
         return _ResolvedConfig(
             url=probe.url.resolve(address),
             proxy=probe.proxy.resolve(address) if probe.proxy else None,

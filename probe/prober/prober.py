@@ -115,7 +115,7 @@ class Prober:
         self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool
     ) -> Failure | None:
         """Send the request and evaluate the response. Raises the errors of both."""
-        built = self._request_builder.build()
+        built = self._request_builder.build(stopwatch.seconds_left)
         exchange.redactor = built.redactor
         client = self._open_client(stopwatch, built.proxy, use_pool=use_pool)
         try:
