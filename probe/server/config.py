@@ -1,4 +1,4 @@
-"""What a web config can say: as much of the format of exporter-toolkit as is honoured."""
+"""The web config: the supported part of the format of exporter-toolkit."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from pydantic import ValidationInfo, field_validator
 from probe.config import types
 from probe.config.schema import ConfigModel, TlsVersion, config_key
 
+# Each step doubles the time of a bcrypt hash; a cost of 12 takes a quarter of a second.
 MAX_BCRYPT_COST = 16
-"""Cost of a bcrypt hash: each step doubles its time, of which 12 takes a quarter of a second."""
 
 _FILE = "not honoured; write it into a file and name that under `{}`"
+# Keys of the format that would have no effect, and are therefore rejected.
 NOT_HONOURED: Mapping[tuple[str, ...], str] = {
     ("tls_server_config", "cert"): _FILE.format("cert_file"),
     ("tls_server_config", "key"): _FILE.format("key_file"),
@@ -21,11 +22,10 @@ NOT_HONOURED: Mapping[tuple[str, ...], str] = {
     ("tls_server_config", "curve_preferences"): "not honoured; OpenSSL's own are used, remove it",
     ("rate_limit",): "not honoured; failed passwords and /probe are limited already, remove it",
 }
-"""Keys of the format that would do nothing, and so are refused."""
 
 
 class ClientAuth(StrEnum):
-    """Whether a client shows a certificate. One that is not verified is worth nothing."""
+    """Whether clients must have a certificate. Modes without verification are not supported."""
 
     NONE = "NoClientCert"
     IF_GIVEN = "VerifyClientCertIfGiven"
@@ -33,7 +33,7 @@ class ClientAuth(StrEnum):
 
 
 class CipherSuite(StrEnum):
-    """Cipher suites of TLS 1.2 by their registered names. Those of TLS 1.3 are not chosen."""
+    """Cipher suites of TLS 1.2 by their IANA names. Those of TLS 1.3 are not configurable."""
 
     ECDSA_AES_128 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
     ECDSA_AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
@@ -44,40 +44,40 @@ class CipherSuite(StrEnum):
 
 
 class FrameOptions(StrEnum):
-    """Who may show a page in a frame of his own."""
+    """Sites that may display a page in a frame."""
 
     DENY = "deny"
     SAMEORIGIN = "sameorigin"
 
 
 class ContentTypeOptions(StrEnum):
-    """Whether a browser may guess a type."""
+    """Whether a browser may guess the type of a response."""
 
     NOSNIFF = "nosniff"
 
 
 def _header(value: Any) -> str:
-    written = types.require_text(value)
-    if not re.fullmatch("[ -~]+", written):
+    text = types.require_text(value)
+    if not re.fullmatch("[ -~]+", text):
         raise ValueError("expected the value of a header: plain characters on one line")
-    return str(written)
+    return str(text)
 
 
 def _user(value: Any) -> str:
-    written = types.require_text(value)
-    if not written or ":" in written or not written.isprintable():
+    text = types.require_text(value)
+    if not text or ":" in text or not text.isprintable():
         raise ValueError("not a user's name: HTTP allows no colon in it, and nothing invisible")
-    return str(written)
+    return str(text)
 
 
 def _hash(value: Any) -> str:
-    written = types.require_text(value)
-    found = re.fullmatch(r"\$2[aby]\$([0-9]{2})\$[./\w]{21}[.Oeu][./\w]{31}", written, re.ASCII)
-    if found is None:
+    text = types.require_text(value)
+    match = re.fullmatch(r"\$2[aby]\$([0-9]{2})\$[./\w]{21}[.Oeu][./\w]{31}", text, re.ASCII)
+    if match is None:
         raise ValueError("not a bcrypt hash; `htpasswd -nBC 10 NAME` prints one after the colon")
-    if not 4 <= int(found[1]) <= MAX_BCRYPT_COST:
-        raise ValueError(f"a bcrypt cost of {found[1]}; expected 4 to {MAX_BCRYPT_COST}")
-    return str(written)
+    if not 4 <= int(match[1]) <= MAX_BCRYPT_COST:
+        raise ValueError(f"a bcrypt cost of {match[1]}; expected 4 to {MAX_BCRYPT_COST}")
+    return str(text)
 
 
 Header = Annotated[str, *types.scalar(_header, {"type": "string"}, reference=False)]
@@ -86,35 +86,35 @@ Hash = Annotated[str, *types.scalar(_hash, {"type": "string"}, reference=False)]
 
 
 class TlsServer(ConfigModel):
-    """How the server proves who it is, and whether its clients have to."""
+    """Certificates and TLS options of the server."""
 
     cert_file: types.PemFile
     key_file: types.PemFile
     client_auth_type: Annotated[ClientAuth, *types.choice(ClientAuth)] = config_key(
-        "NoClientCert", "Whether a client has to show a certificate."
+        "NoClientCert", "Whether a client must have a certificate."
     )
     client_ca_file: types.PemFile | None = config_key(
-        None, "Certificates (PEM) of the authorities that vouch for clients."
+        None, "Certificates (PEM) of the CAs that issue client certificates."
     )
     client_allowed_sans: tuple[types.Text, ...] = config_key(
-        (), "If there are any, a client's certificate has one of these names."
+        (), "Names of which a client's certificate must have one; without any, all are accepted."
     )
     min_version: Annotated[TlsVersion, *types.choice(TlsVersion)] = config_key(
-        "TLS12", "Oldest version of TLS that is spoken."
+        "TLS12", "Oldest accepted version of TLS."
     )
     max_version: Annotated[TlsVersion, *types.choice(TlsVersion)] = config_key(
-        "TLS13", "Newest version of TLS that is spoken."
+        "TLS13", "Newest accepted version of TLS."
     )
     cipher_suites: tuple[Annotated[CipherSuite, *types.choice(CipherSuite)], ...] = config_key(
-        (), "Cipher suites of TLS 1.2, the best one first."
+        (), "Cipher suites of TLS 1.2, in order of preference."
     )
     prefer_server_cipher_suites: types.Boolean = config_key(
-        True, "Whether the server's order of cipher suites counts, or the client's."
+        True, "Whether the server's order of cipher suites has priority over the client's."
     )
 
     @field_validator("client_ca_file")
     @classmethod
-    def _goes_with_verifying(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_client_ca(cls, value: Any, info: ValidationInfo) -> Any:
         auth = info.data.get("client_auth_type")
         if value is None and auth not in (None, ClientAuth.NONE):
             raise ValueError(f"{auth} needs the authorities to trust; write client_ca_file, too")
@@ -125,54 +125,62 @@ class TlsServer(ConfigModel):
 
     @field_validator("client_allowed_sans")
     @classmethod
-    def _needs_certificates(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_allowed_sans(cls, value: Any, info: ValidationInfo) -> Any:
         if value and info.data.get("client_auth_type") in (ClientAuth.NONE, ClientAuth.IF_GIVEN):
             raise ValueError(f"needs client_auth_type: {ClientAuth.REQUIRED}")
         return value
 
     @field_validator("max_version")
     @classmethod
-    def _not_below_min(cls, value: TlsVersion, info: ValidationInfo) -> TlsVersion:
+    def _check_versions(cls, value: TlsVersion, info: ValidationInfo) -> TlsVersion:
         if value < info.data.get("min_version", value):
             raise ValueError("older than min_version; no version is both")
         return value
 
 
 class Headers(ConfigModel):
-    """Headers of every answer that does not set them itself."""
+    """Headers of each response that does not set them itself."""
 
     csp: Header | None = config_key(None, "What a page may load.", alias="Content-Security-Policy")
     frame: Annotated[FrameOptions, *types.choice(FrameOptions)] | None = config_key(
-        None, "Who may frame it.", alias="X-Frame-Options"
+        None, "Sites that may display a page in a frame.", alias="X-Frame-Options"
     )
     content_type: Annotated[ContentTypeOptions, *types.choice(ContentTypeOptions)] | None = (
-        config_key(None, "Whether its type may be guessed.", alias="X-Content-Type-Options")
+        config_key(
+            None,
+            "Whether a browser may guess the type of a response.",
+            alias="X-Content-Type-Options",
+        )
     )
-    xss: Header | None = config_key(None, "Of old browsers.", alias="X-XSS-Protection")
+    xss: Header | None = config_key(None, "For old browsers.", alias="X-XSS-Protection")
     hsts: Header | None = config_key(
         None, "Use HTTPS from now on.", alias="Strict-Transport-Security"
     )
 
 
 class HttpServer(ConfigModel):
-    """How HTTP is spoken."""
+    """Options of HTTP."""
 
-    http2: types.Boolean = config_key(False, "Never: it can only be said that it is not wanted.")
-    headers: Headers = config_key({}, "Headers of every answer.")
+    http2: types.Boolean = config_key(False, "Only false: HTTP/2 is not supported.")
+    headers: Headers = config_key({}, "Headers of each response.")
 
     @field_validator("http2")
     @classmethod
-    def _is_not_spoken(cls, value: bool) -> bool:
+    def _check_http2(cls, value: bool) -> bool:
         if value:
-            raise ValueError("HTTP/2 is not spoken here; write false, or remove the key")
+            raise ValueError("HTTP/2 is not supported; write false, or remove the key")
         return value
 
 
 class WebSettings(ConfigModel):
-    """A whole web config; an empty one is HTTP without TLS, for everybody."""
+    """A whole web config; an empty one means HTTP without TLS and users."""
 
-    tls_server_config: TlsServer | None = config_key(None, "Speak TLS, and how.")
-    http_server_config: HttpServer = config_key({}, "How HTTP is spoken.")
+    tls_server_config: TlsServer | None = config_key(
+        None, "Options of TLS; without them the server does not use TLS."
+    )
+    http_server_config: HttpServer = config_key({}, "Options of HTTP.")
     basic_auth_users: Mapping[User, Hash] = config_key(
-        {}, "Users and the bcrypt hashes of their passwords; without any, everybody.", repr=False
+        {},
+        "Users and the bcrypt hashes of their passwords; without any, no password is needed.",
+        repr=False,
     )

@@ -18,9 +18,8 @@ from probe.config.yaml import YamlDocument
 from probe.server.config import NOT_HONOURED, ClientAuth, WebSettings
 from probe.server.tls import server_ssl_context
 
-# An invalid file is loaded again after this time even if it has not changed: the problem may be in
-# a file that it references.
-RETRY_SECONDS = 1.0
+# The files are checked at most once in this time: `stat` and a reload block the event loop.
+CHECK_INTERVAL_SECONDS = 1.0
 
 FileVersion = tuple[int, int, int] | None
 
@@ -31,16 +30,23 @@ class WebConfig:
     """The web config in force: settings and TLS context. Belongs to one event loop.
 
     A file that becomes invalid changes nothing. Whether the server uses TLS is decided at the
-    start. Each access calls `stat` for each file, a few microseconds, as exporter-toolkit does.
+    start.
     """
 
-    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        path: Path | None = None,
+        *,
+        check_interval_seconds: float = CHECK_INTERVAL_SECONDS,
+    ) -> None:
         """Load `path`; raises ConfigError. Without a file there are no TLS and no users."""
         self._now = clock.seconds
         self._path = path
+        self._check_interval_seconds = check_interval_seconds
         self._settings, self._context = load_web_config(path) if path else (WebSettings(), None)
         self._loaded_versions = self._versions()
-        self._loaded_at = 0.0
+        self._next_check = self._now() + check_interval_seconds
         self._last_problem = ""
 
     @property
@@ -55,9 +61,12 @@ class WebConfig:
         return self._context
 
     def _refresh(self) -> None:
+        if self._path is None or self._now() < self._next_check:
+            return
+        self._next_check = self._now() + self._check_interval_seconds
         versions = self._versions()
-        retry = self._last_problem and self._now() > self._loaded_at + RETRY_SECONDS
-        if self._path is None or (versions == self._loaded_versions and not retry):
+        # An invalid file is loaded again: the problem may be in a file that it references.
+        if versions == self._loaded_versions and not self._last_problem:
             return
         try:
             self._settings, self._context = self._load(self._path)
@@ -67,7 +76,7 @@ class WebConfig:
             logger.info("web config reloaded", extra={"fields": {"file": self._path}})
             self._last_problem = ""
             versions = self._versions()  # the new config may reference other files
-        self._loaded_versions, self._loaded_at = versions, self._now()
+        self._loaded_versions = versions
 
     def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
         """Return the new settings; raises ConfigError if they would weaken access control.

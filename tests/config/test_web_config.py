@@ -8,7 +8,8 @@ import trustme
 
 from probe.config.errors import ConfigError
 from probe.server.config import WebSettings
-from probe.server.config_watch import load_web_config
+from probe.server.config_watch import WebConfig, load_web_config
+from tests.fakes import FakeTime
 
 HASH = "$2y$10$" + "." * 53
 TLS = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
@@ -118,7 +119,7 @@ def test_files_that_are_too_large(directory: Path) -> None:
             "3:13: tls_server_config.key_file: the private key is not that of the certificate",
         ),
         (TLS.replace("key.pem", "none"), '3:13: tls_server_config.key_file: no such file: "none"'),
-        ("http_server_config: {http2: true}\n", "1:29: http_server_config.http2: HTTP/2 is not sp"),
+        ("http_server_config: {http2: true}\n", "1:29: http_server_config.http2: HTTP/2 is not su"),
         (
             "http_server_config: {headers: {X-Frame-Options: x}}\n",
             "1:49: http_server_config.headers.X-Frame-Options: expected deny or sameorigin",
@@ -155,3 +156,15 @@ def test_invalid_web_configs(directory: Path, content: str, problem: str) -> Non
     assert any(line.startswith(problem) for line in problems), problems
     assert "secret" not in "".join(problems)
     assert HASH not in "".join(problems)
+
+
+def test_files_are_checked_once_per_interval(tmp_path: Path) -> None:
+    """A change is seen with the first access after the interval, and not before."""
+    path, time = tmp_path / "web.yml", FakeTime()
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+    config = WebConfig(time.clock(), path, check_interval_seconds=1)
+    path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+    time.advance(0.9)
+    assert config.settings.http_server_config.headers.frame == "deny"
+    time.advance(0.1)
+    assert config.settings.http_server_config.headers.frame == "sameorigin"

@@ -32,7 +32,8 @@ class Door:
         listener = listen("127.0.0.1:0")
         self.port = int(listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
-        self._server = Server(self._app(), listener, Clock(), WebConfig(Clock(), config))
+        web = WebConfig(Clock(), config, check_interval_seconds=0)
+        self._server = Server(self._app(), listener, Clock(), web)
         self._server.start()
 
     def _app(self) -> Starlette:
