@@ -50,12 +50,13 @@ class ProbeManager:
         self._services = services
         self._runners: dict[str, ProbeRunner] = {}
         self._fingerprints: dict[str, object] = {}
+        # Probes that clients can request by name. Replaced as a whole, because the server reads it
+        # on another thread.
         self.targets: Mapping[str, OnDemandTarget] = {}
-        """Probes that clients can request by name; replaced as a whole, never modified."""
 
     @property
     def longest_timeout(self) -> float:
-        """Timeout of the slowest probe in seconds, 0 without probes."""
+        """Longest timeout of all probes in seconds, 0 without probes."""
         runners = tuple(self._runners.values())  # a reload may run at the same time
         return max((runner.probe.timeout for runner in runners), default=0.0)
 
@@ -83,8 +84,7 @@ class ProbeManager:
         return diff
 
     # A scrape may run at any moment, and the recorder reads the tick counts of all probes that it
-    # has. Hence a probe is counted before it is recorded, and recorded no more before it is not
-    # counted.
+    # has. Hence `_add` adds the tick counts first, and `_remove` removes them last.
 
     def _add(self, name: str, compiled: CompiledProbe) -> None:
         services, probe = self._services, compiled.probe

@@ -17,8 +17,8 @@ HEARTBEAT_INTERVAL_NS = SECOND
 # Without a heartbeat for this long the scheduler counts as hung.
 MAX_HEARTBEAT_AGE_NS = 10 * SECOND
 
+# `ProbeRunner.on_due`: takes a due time (monotonic, ns) and the number of missed ones before it.
 OnDue = Callable[[int, int], None]
-"""`ProbeRunner.on_due`: takes a due time (monotonic, ns) and the number of missed ones before."""
 
 
 class TickExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler ships no types

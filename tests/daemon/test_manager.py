@@ -106,10 +106,10 @@ class ReloadMachine(RuleBasedStateMachine):
         )
         self.config: Config = {}
         self.expected: dict[str, Expected] = {}
+        # Probe and metric of the histograms that started again in this step.
         self.restarted: set[tuple[str, str]] = set()
-        """Probe and metric of the histograms that started again in this step."""
+        # Configs that take effect while the next run is in flight.
         self.during_run: list[Config] = []
-        """Configs that take effect while the next run is in flight."""
         self.previous: Series = {}
         self.previously_expected: dict[str, Expected] = {}
         self.scheduler.start()
