@@ -13,12 +13,10 @@ from pathlib import Path
 import requests
 
 from probe.demo import files
-from probe.demo.alert_watcher import AlertWatcher
 from probe.demo.alerts import AlertApi
 from probe.demo.fault import Fault
-from probe.demo.process import ProcessFailedError
-from probe.demo.scenario import Scenario
-from probe.demo.stack import Binaries, Interrupted, ModelProcess, Stack
+from probe.demo.scenario import AlertWatcher, Scenario
+from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedError, Stack
 
 # The latencies that are printed cover the shortest window of the rules.
 WINDOW_SECONDS = 300.0

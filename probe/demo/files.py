@@ -1,10 +1,17 @@
-"""The config files of a demo: the packaged ones with other addresses and divided durations."""
+"""The config files of a demo: the packaged ones with other addresses and divided durations.
 
+Demos and tests cannot wait for hours. `divide_durations` works on the text of Prometheus rules and
+of the configs of Prometheus, Alertmanager and the daemon, and returns a copy. Names that contain a
+duration (`...:increase5m`), labels and annotations stay the same. Bare numbers of seconds in an
+expression are not durations to Prometheus, and stay the same, too.
+"""
+
+import re
 from typing import Any
 
 import yaml
 
-from probe.demo.time_scale import divide_durations, prometheus_duration
+from probe.config.units import parse_duration
 from probe.resources import resource_path
 
 # Time between two probes, before the division.
@@ -50,3 +57,87 @@ def probe(factor: int, *, url: str) -> str:
 
 def _read(name: str) -> str:
     return resource_path(name).read_text()
+
+
+# Keys whose values are durations. `timeout`, `startup_grace` and thresholds are left out, because
+# the model does not become faster.
+_DURATION_KEYS = {
+    "evaluation_interval",
+    "for",
+    "group_interval",
+    "group_wait",
+    "interval",
+    "keep_firing_for",
+    "query_offset",
+    "repeat_interval",
+    "resolve_timeout",
+    "scrape_interval",
+    "scrape_timeout",
+}
+_TEXT_KEYS = {"annotations", "labels"}
+
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+# The tokens of PromQL, as far as they matter to find the durations.
+_TOKEN = re.compile(
+    r"""
+    "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*`            # strings
+    | \#[^\n]*                                                 # comments
+    | [A-Za-z_][A-Za-z0-9_:]*                                  # names and keywords
+    | (?P<duration>(?:\d+(?:ms|[smhd]))+)(?![A-Za-z0-9_.])
+    | 0[xX][0-9a-fA-F]+ | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? # numbers
+    """,
+    re.VERBOSE,
+)
+
+
+def divide_durations(text: str, factor: int) -> str:
+    """Return the YAML document `text` with its durations divided by `factor`."""
+    document = _divide_node(yaml.safe_load(text), factor)
+    return yaml.safe_dump(document, sort_keys=False, width=1000)
+
+
+def divide_expression(expression: str, factor: int) -> str:
+    """Return a PromQL expression with ranges, steps, offsets and duration literals divided."""
+
+    def replace(token: re.Match[str]) -> str:
+        duration = token["duration"]
+        return _divide(duration, factor) if duration else token[0]
+
+    return _TOKEN.sub(replace, expression)
+
+
+def prometheus_duration(seconds: float) -> str:
+    """Return a duration that Prometheus can parse, which has no decimals: `1s500ms`.
+
+    A duration below a millisecond is rounded up to one.
+    """
+    rest = max(round(seconds * 1000), 1 if seconds > 0 else 0)
+    text = ""
+    for unit, milliseconds in _UNITS_MS.items():
+        count, rest = divmod(rest, milliseconds)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+def _divide_node(node: Any, factor: int) -> Any:
+    if isinstance(node, list):
+        return [_divide_node(item, factor) for item in node]
+    if isinstance(node, dict):
+        return {key: _divide_value(key, value, factor) for key, value in node.items()}
+    return node
+
+
+def _divide_value(key: str, value: Any, factor: int) -> Any:
+    if key in _TEXT_KEYS:
+        return value
+    if key == "expr":
+        return divide_expression(str(value), factor)
+    if key in _DURATION_KEYS and isinstance(value, str):
+        return _divide(value, factor)
+    return _divide_node(value, factor)
+
+
+def _divide(duration: str, factor: int) -> str:
+    return prometheus_duration(parse_duration(duration) / factor)

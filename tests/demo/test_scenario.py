@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from probe.demo.alert_watcher import AlertWatcher, StageChange
 from probe.demo.alerts import AlertKey, Stage
 from probe.demo.fault import Fault
-from probe.demo.scenario import Scenario
+from probe.demo.scenario import AlertWatcher, Scenario, StageChange
 from probe.demo.stack import ModelProcess
 
 PAGE = AlertKey(level="page", name="ModelObjectiveMissed", labels=("sentiment", "fast"))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.demo.process import ChildProcess
-from probe.demo.stack import HOST, Stack, free_port
+from probe.demo.stack import HOST, ChildProcess, Stack, free_port
 from tests.e2e import environments
 
 REQUIREMENTS = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from probe.demo.files import divide_durations
 from probe.demo.stack import Binaries, Stack
-from probe.demo.time_scale import divide_durations
 from probe.resources import resource_path
 from tests.e2e import mlserver
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer

@@ -11,8 +11,8 @@ import yaml
 
 from probe.demo import files, http
 from probe.demo.fault import Fault
+from probe.demo.files import divide_expression
 from probe.demo.stack import Binaries, ModelProcess, Stack
-from probe.demo.time_scale import divide_expression
 from tests import queries
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS
 from tests.queries import Query

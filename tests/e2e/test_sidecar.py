@@ -13,8 +13,7 @@ import yaml
 
 from probe.demo import files
 from probe.demo.fault import Fault
-from probe.demo.process import ChildProcess
-from probe.demo.stack import HOST, Binaries, Stack, free_port
+from probe.demo.stack import HOST, Binaries, ChildProcess, Stack, free_port
 from tests.commands import running
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 from tests.servers import hanging, serving

@@ -1,10 +1,10 @@
-"""Division of the durations in rules and configs."""
+"""The config files of a demo, with divided durations."""
 
 import pytest
 import yaml
 
 from probe.demo import files
-from probe.demo.time_scale import divide_durations, divide_expression, prometheus_duration
+from probe.demo.files import divide_durations, divide_expression, prometheus_duration
 from probe.resources import resource_path
 
 
