@@ -1,19 +1,23 @@
 """JSONPath queries (RFC 9535) within a CPU budget.
 
-The library walks a document in Python. A document of 1 MiB that is made for it takes many seconds.
+The library walks a document in Python, which can take many seconds for a document of 1 MiB. So it
+gets views of the document's objects and arrays, which check the budget for each value it reads.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
 
-from jsonpath import JSONPath, JSONPathEnvironment, JSONPathMatch
-from jsonpath.filter import FilterQuery, walk
-from jsonpath.function_extensions import Match
-from jsonpath.selectors import Filter
+import regex
+from jsonpath import JSONPathEnvironment
+from jsonpath.function_extensions import ExpressionType, FilterFunction
 
 from probe.prober.response import MAX_CPU_SECONDS, CpuBudget
 
-_BUDGET_KEY = "cpu_budget"
+# What `.` means outside of brackets in I-Regexp (RFC 9485, 5.3), as the library has it.
+_ANY_CHAR = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"
+_PATTERN_PART = regex.compile(r"\\.|\[(?:\\.|[^\]\\])*\]?|\.", regex.DOTALL)
 
 
 def compile_query(path: str) -> Callable[[Any, CpuBudget], list[Any]]:
@@ -21,10 +25,14 @@ def compile_query(path: str) -> Callable[[Any, CpuBudget], list[Any]]:
 
     It raises TimeoutError, and RecursionError for deeply nested JSON.
     """
-    compiled = _Environment(strict=True).compile(path)
-    assert isinstance(compiled, JSONPath), "RFC 9535 has no unions of paths"
-    query = _with_budget(compiled)
-    return lambda document, budget: query.findall(document, filter_context={_BUDGET_KEY: budget})
+    query = _Environment(strict=True).compile(path)
+
+    def find(document: Any, budget: CpuBudget) -> list[Any]:
+        # The library parses a string as JSON.
+        root = json.dumps(document) if isinstance(document, str) else _view(document, budget)
+        return [_unwrap(value) for value in query.findall(root)]
+
+    return find
 
 
 class _Environment(JSONPathEnvironment):
@@ -35,66 +43,88 @@ class _Environment(JSONPathEnvironment):
         self.function_extensions.update(match=_Regex("fullmatch"), search=_Regex("search"))
 
 
-class _Regex(Match):
-    """Function `match` or `search`. The library uses `regex` because it is installed."""
+class _Regex(FilterFunction):
+    """The function `match` or `search`."""
 
-    def __init__(self, method: str) -> None:
-        super().__init__(thread_safe=True)
+    arg_types: ClassVar = [ExpressionType.VALUE, ExpressionType.VALUE]
+    return_type = ExpressionType.LOGICAL
+
+    def __init__(self, method: Literal["fullmatch", "search"]) -> None:
         self._method = method
 
     def __call__(self, value: object, pattern: object) -> bool:
         if not isinstance(value, str) or not isinstance(pattern, str):
             return False
-        # None is an invalid expression.
-        matches = getattr(self.check_cache(pattern), self._method, None)
-        return matches is not None and bool(
-            matches(value, timeout=MAX_CPU_SECONDS, concurrent=True)
-        )
+        compiled = _compile_regex(pattern)
+        if compiled is None:
+            return False
+        matches = getattr(compiled, self._method)
+        return bool(matches(value, timeout=MAX_CPU_SECONDS, concurrent=True))
 
 
-class _Node(JSONPathMatch):
-    """Node of a document. It stores no children, which are not needed."""
+@lru_cache(maxsize=300)
+def _compile_regex(pattern: str) -> "regex.Pattern[str] | None":
+    """Return the compiled I-Regexp (RFC 9485), None if it is invalid."""
+    translated = _PATTERN_PART.sub(lambda part: _ANY_CHAR if part[0] == "." else part[0], pattern)
+    try:
+        return regex.compile(translated)
+    except regex.error:
+        return None
 
+
+class _View:
+    """View of an object or array that checks the budget for each value that is read."""
+
+    __slots__ = ("budget", "data")
+    __hash__ = None  # type: ignore[assignment]  # as that of lists and dicts
+
+    def __init__(self, data: Any, budget: CpuBudget) -> None:
+        self.data = data
+        self.budget = budget
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.data == _unwrap(other))
+
+    def __getitem__(self, key: Any) -> Any:
+        self.budget.remaining()
+        return _view(self.data[key], self.budget)
+
+
+class _ObjectView(_View, Mapping[str, Any]):
     __slots__ = ()
 
-    def add_child(self, *children: JSONPathMatch) -> None:
-        pass
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
 
-    def filter_context(self) -> Mapping[str, Any]:
-        """Check the budget: the library calls this for each new child and each filter."""
-        context = super().filter_context()
-        context[_BUDGET_KEY].remaining()
-        return context
+    # Faster than that of Mapping, which looks each key up again.
+    def items(self) -> Any:
+        remaining = self.budget.remaining
+        for key, value in self.data.items():
+            remaining()
+            yield key, _view(value, self.budget)
 
 
-class _Path(JSONPath):
-    """Path whose nodes check the budget."""
-
+class _ArrayView(_View, Sequence[Any]):
     __slots__ = ()
 
-    def finditer(
-        self, data: Any, *, filter_context: Mapping[str, Any] | None = None
-    ) -> Iterable[JSONPathMatch]:
-        root = _Node(
-            filter_context=filter_context or {},
-            obj=data,
-            parent=None,
-            path=self.env.root_token,
-            parts=(),
-            root=data,
-        )
-        nodes: Iterable[JSONPathMatch] = [root]
-        for segment in self.segments:
-            nodes = segment.resolve(nodes)
-        return nodes
+    def __iter__(self) -> Iterator[Any]:
+        remaining = self.budget.remaining
+        for value in self.data:
+            remaining()
+            yield _view(value, self.budget)
 
 
-def _with_budget(path: JSONPath) -> JSONPath:
-    """Return the same path, with the paths in its filters, over nodes that check the budget."""
-    selectors = [selector for segment in path.segments for selector in segment.selectors]
-    for selector in selectors:
-        if isinstance(selector, Filter):
-            for expression in walk(selector.expression):
-                if isinstance(expression, FilterQuery):
-                    expression.path = _Path(env=path.env, segments=expression.path.segments)
-    return _Path(env=path.env, segments=path.segments)
+def _view(value: Any, budget: CpuBudget) -> Any:
+    """Return a view of an object or array. Other values are returned as they are."""
+    if isinstance(value, dict):
+        return _ObjectView(value, budget)
+    if isinstance(value, list):
+        return _ArrayView(value, budget)
+    return value
+
+
+def _unwrap(value: Any) -> Any:
+    return value.data if isinstance(value, _View) else value
