@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, SCRAPE_INTERVAL_SECONDS
-from tests.rules.scenario import notation
+from tools.render_rule_tests import notation
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
 BEFORE = 6 * HOUR_SECONDS + 900

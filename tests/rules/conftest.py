@@ -1,4 +1,4 @@
-"""`promtool`: a test that asks for it runs with every generation that is found, and says which."""
+"""`promtool`: each test that uses the fixture runs with every promtool that is installed."""
 
 import os
 import re
@@ -11,12 +11,18 @@ import pytest
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "promtool" in metafunc.fixturenames:
-        first, *others = found()
-        paths = [
-            pytest.param(first, id=named(first)),
-            *(pytest.param(path, id=named(path), marks=pytest.mark.full) for path in others),
-        ]
-        metafunc.parametrize("promtool", paths, indirect=True)
+        first, *others = promtools()
+        metafunc.parametrize(
+            "promtool",
+            [
+                pytest.param(first, id=version_id(first)),
+                *(
+                    pytest.param(path, id=version_id(path), marks=pytest.mark.full)
+                    for path in others
+                ),
+            ],
+            indirect=True,
+        )
 
 
 @pytest.fixture
@@ -32,18 +38,18 @@ def promtool(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def found() -> list[Path | None]:
-    """The promtool of the PATH, None if there is none, and those in PROMETHEUS_BIN_DIRS."""
+def promtools() -> list[Path | None]:
+    """Return the promtool on the PATH, or None, and then those in PROMETHEUS_BIN_DIRS."""
     first = shutil.which("promtool")
-    others = [Path(it) for it in os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep) if it]
-    return [Path(first) if first else None, *[directory / "promtool" for directory in others]]
+    directories = filter(None, os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep))
+    return [Path(first) if first else None, *(Path(path) / "promtool" for path in directories)]
 
 
-def named(path: Path | None) -> str:
+def version_id(path: Path | None) -> str:
     if path is None:
         return "promtool-missing"
     if not path.exists():
         return f"{path}-missing"
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
-    version = re.search(r"version (\d+\.\d+\.\d+)", said.stdout + said.stderr)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    version = re.search(r"version (\d+\.\d+\.\d+)", done.stdout + done.stderr)
     return f"promtool-{version[1]}" if version else str(path)

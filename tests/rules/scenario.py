@@ -1,17 +1,18 @@
-"""A scenario: scripted daemons, and the alerts that must fire at given times."""
+"""Scenarios: scripted daemons, and the alerts that must fire at certain times."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import Any
 
-from tests.rules.daemon import Target
+from tests.rules.scripted_target import Target
 
-EVALUATION = 30
-# Scrape intervals (seconds). The default run of the tests uses 30 s.
-SCRAPES = (15, 30, 60)
+EVALUATION_SECONDS = 30
+# Scrape intervals. The default run of the tests uses 30 s.
+SCRAPE_SECONDS = (15, 30, 60)
 MINUTE, HOUR = 60, 3600
 DAY = 24 * HOUR
+# A change reaches the alerts with the next scrape (60 s at most) and the next evaluation (30 s).
+DELAY = 90
+DEFAULT_LABELS = {"job": "inference-probe", "instance": "probe:10115"}
 PAGES = ("ModelDown", "ModelObjectiveMissed", "InferenceProbeAbsent", "InferenceProbeNoData")
 PAGE = {"severity": "critical", "slo_severity": "page"}
 TICKET = {"severity": "warning", "slo_severity": "ticket"}
@@ -19,7 +20,7 @@ TICKET = {"severity": "warning", "slo_severity": "ticket"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Expects that `expr` has exactly `samples` (series to value) at `at` seconds."""
+    """The samples, by series, that `expr` must have at `at` (seconds); no others."""
 
     at: float
     expr: str
@@ -28,22 +29,25 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Scripted daemons and checks, for each of the scrape intervals (seconds)."""
+    """Targets, and what the rules must make of them at each of the scrape intervals."""
 
     name: str
     targets: tuple[Target, ...]
     checks: tuple[Check, ...]
-    scrapes: tuple[int, ...] = SCRAPES
+    scrape_seconds: tuple[int, ...] = SCRAPE_SECONDS
 
 
-def case(
-    name: str, *targets: Target, checks: tuple[Check, ...], scrapes: tuple[int, ...] = SCRAPES
+def scenario(
+    name: str,
+    *targets: Target,
+    checks: tuple[Check, ...],
+    scrape_seconds: tuple[int, ...] = SCRAPE_SECONDS,
 ) -> Scenario:
-    return Scenario(name=name, targets=targets, checks=checks, scrapes=scrapes)
+    return Scenario(name=name, targets=targets, checks=checks, scrape_seconds=scrape_seconds)
 
 
 def alert(name: str, **labels: str) -> str:
-    """Return the series of a firing alert. A label "" is removed."""
+    """Return the series of a firing alert with the default job and probe; "" removes a label."""
     pairs = {
         "alertname": name,
         "alertstate": "firing",
@@ -61,8 +65,8 @@ def absent(**labels: str) -> str:
 
 def burn(short: str, long: str, **labels: str) -> str:
     level = PAGE if short in ("5m", "30m") else TICKET
-    pairs = {"short": short, "long": long, "slo": "fast", **level, **labels}
-    return alert("ModelErrorBudgetBurn", **pairs)
+    defaults = {"short": short, "long": long, "slo": "fast", **level}
+    return alert("ModelErrorBudgetBurn", **{**defaults, **labels})
 
 
 def high_latency(**labels: str) -> str:
@@ -78,18 +82,18 @@ def no_data(**labels: str) -> str:
 
 
 def instance_alert(name: str, **labels: str) -> str:
-    """Return an alert that has an instance and no probe."""
+    """Return the series of a firing alert about an instance, not about one of its probes."""
     return alert(name, **{"instance": "probe:10115", "probe": "", **labels})
 
 
 def firing(at: float, *alerts: str, name: str = ".+") -> Check:
-    """Expect that exactly `alerts` are firing, of those whose name matches `name`."""
+    """Check that exactly `alerts` fire, of the alerts whose name matches `name`."""
     expr = f'ALERTS{{alertname=~"{name}", alertstate="firing"}}'
     return Check(at=at, expr=expr, samples=dict.fromkeys(alerts, 1))
 
 
 def silent(start: float, end: float, name: str = ".+") -> Check:
-    """Expect that no alert whose name matches `name` fires from `start` to `end`."""
+    """Check that no alert fires at any evaluation after `start` and up to `end`."""
     expr = (
         f'count_over_time(ALERTS{{alertname=~"{name}", alertstate="firing"}}[{end - start:.0f}s])'
     )
@@ -97,77 +101,7 @@ def silent(start: float, end: float, name: str = ".+") -> Check:
 
 
 def throughout(start: float, end: float, name: str) -> Check:
-    """Expect that an alert whose name matches `name` fires all the time from `start` to `end`."""
+    """Check that an alert fires at every evaluation after `start` and up to `end`."""
     alerts = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
-    expr = f"min_over_time(({alerts} or vector(0))[{end - start:.0f}s:{EVALUATION}s]) > bool 0"
-    return Check(at=end, expr=expr, samples={"{}": 1})
-
-
-def promtool_group(scenario: Scenario, scrape: int) -> dict[str, Any]:
-    """Return the scenario as a test group of promtool, with `scrape` seconds between samples."""
-    return {
-        "name": f"{scenario.name} (scraped every {scrape} s)",
-        "interval": f"{scrape}s",
-        "input_series": [
-            {"series": series, "values": values} for series, values in _recorded(scenario, scrape)
-        ],
-        "promql_expr_test": [
-            {
-                "expr": check.expr,
-                "eval_time": f"{check.at:.0f}s",
-                "exp_samples": [{"labels": k, "value": v} for k, v in check.samples.items()],
-            }
-            for check in scenario.checks
-        ],
-    }
-
-
-def _recorded(scenario: Scenario, scrape: int) -> Iterator[tuple[str, str]]:
-    end = max(check.at for check in scenario.checks)
-    times = range(0, int(end) + 1, scrape)
-    for target in scenario.targets:
-        seen = target.scrapes(times)
-        for series in sorted({series for exposition in seen for series in exposition}):
-            yield series, notation([exposition.get(series) for exposition in seen])
-
-
-def notation(values: list[float | None]) -> str:
-    """Return values in promtool's notation: `a+bxN` is a and N more, each b higher.
-
-    None is a missing sample.
-    """
-    runs: list[str] = []
-    index = 0
-    while index < len(values):
-        run, length = _run(values, index)
-        runs.append(run)
-        index += length
-    return " ".join(runs)
-
-
-def _run(values: list[float | None], start: int) -> tuple[str, int]:
-    first = values[start]
-    if first is None:
-        if start and values[start - 1] is not None:
-            return "stale", 1
-        length = _leading_equal(values[i] for i in range(start, len(values)))
-        return f"_x{length}", length
-    length = _leading_equal(_steps(values, start))
-    if length == 0:
-        return f"{first:.10g}", 1
-    second = values[start + 1]
-    assert second is not None
-    return f"{first:.10g}{round(second - first, 6):+.10g}x{length}", length + 1
-
-
-def _steps(values: list[float | None], start: int) -> Iterator[float]:
-    for a, b in pairwise(values[i] for i in range(start, len(values))):
-        if a is None or b is None:
-            return
-        yield round(b - a, 6)
-
-
-def _leading_equal(values: Iterable[float | None]) -> int:
-    """Return how many values at the beginning are equal to the first."""
-    _, group = next(groupby(values), (None, ()))
-    return sum(1 for _ in group)
+    subquery = f"({alerts} or vector(0))[{end - start:.0f}s:{EVALUATION_SECONDS}s]"
+    return Check(at=end, expr=f"min_over_time({subquery}) > bool 0", samples={"{}": 1})

@@ -1,15 +1,15 @@
-"""Scenarios of the probe watching itself: InferenceProbeNoData and InferenceProbeAbsent."""
+"""Scenarios of InferenceProbeNoData and InferenceProbeAbsent."""
 
-from tests.rules.daemon import Target
 from tests.rules.scenario import (
     DAY,
+    DELAY,
     HOUR,
     MINUTE,
     absent,
-    case,
     firing,
     instance_alert,
     no_data,
+    scenario,
     silent,
     throughout,
 )
@@ -24,213 +24,215 @@ from tests.rules.scripted_probe import (
     Probe,
     Script,
 )
+from tests.rules.scripted_target import Target
 
 STOPS = 6 * MINUTE
-KEPT = 5 * MINUTE  # the pages' keep_firing_for
-SEEN = 90  # a scrape of 60 s and an evaluation
-NOTICED = STOPS + 8 * MINUTE + SEEN  # 3m without an event, as the pace is fast, then `for`
-MISSED = STOPS + 4 * MINUTE + SEEN
+KEEP_FIRING = 5 * MINUTE
+NO_DATA_FIRES = STOPS + 8 * MINUTE + DELAY  # 3m without an event, then `for`
+ABSENT_FIRES = STOPS + 4 * MINUTE + DELAY
 NAME = "InferenceProbeAbsent"
-ABSENT = absent()
-HANGS: Script = {0: (GOOD,), STOPS: (HUNG,)}
+DEFAULT_ALERT = absent()
+HANGING: Script = {0: (GOOD,), STOPS: (HUNG,)}
 HEALTHY: Script = {0: (GOOD,)}
 
 
-def one(script: Script, *objectives: Objective, interval: float = 5) -> Target:
-    them = objectives or (Objective(),)
-    return Target((Probe(script=script, interval=interval, objectives=them),))
+def target(script: Script, *objectives: Objective, interval: float = 5) -> Target:
+    objectives = objectives or (Objective(),)
+    return Target((Probe(script=script, interval=interval, objectives=objectives),))
 
 
-def instance(name: str, script: Script, gone: float = 1e9, deleted: bool = False) -> Target:
+def instance(name: str, script: Script, stops: float = 1e9, deleted: bool = False) -> Target:
     labels = {"job": "inference-probe", "instance": f"{name}:10115"}
-    return Target((Probe(script=script),), labels, gone=gone, deleted=deleted)
+    return Target((Probe(script=script),), labels, stops=stops, deleted=deleted)
 
 
-def sidecar(namespace: str, gone: float = 1e9) -> Target:
+def sidecar(namespace: str, stops: float = 1e9) -> Target:
     labels = {"job": "inference-probe", "instance": "pod:10115", "namespace": namespace}
-    return Target((Probe(script=HEALTHY),), labels, gone=gone, deleted=True)
+    return Target((Probe(script=HEALTHY),), labels, stops=stops, deleted=True)
 
 
 NO_DATA = (
-    case(
-        "a scheduler that hangs is noticed, and its recovery",
-        one({**HANGS, NOTICED + 10 * MINUTE: (GOOD,)}),
+    scenario(
+        "a scheduler that hangs fires, and resolves after its recovery",
+        target({**HANGING, NO_DATA_FIRES + 10 * MINUTE: (GOOD,)}),
         checks=(
             silent(0, STOPS + 5 * MINUTE),
-            firing(NOTICED, no_data()),
-            throughout(NOTICED, NOTICED + 15 * MINUTE, "InferenceProbeNoData"),
-            firing(NOTICED + 15 * MINUTE + SEEN),
+            firing(NO_DATA_FIRES, no_data()),
+            throughout(NO_DATA_FIRES, NO_DATA_FIRES + 15 * MINUTE, "InferenceProbeNoData"),
+            firing(NO_DATA_FIRES + 15 * MINUTE + DELAY),
         ),
     ),
-    case(
-        "a scheduler that hangs in one of two instances is noticed there",
+    scenario(
+        "a scheduler that hangs in one of two instances fires for that instance",
         instance("a", HEALTHY),
-        instance("b", HANGS),
-        checks=(firing(NOTICED, no_data(instance="b:10115")),),
+        instance("b", HANGING),
+        checks=(firing(NO_DATA_FIRES, no_data(instance="b:10115")),),
     ),
-    case(
+    scenario(
         "one failed scrape while pending and one while firing",
-        Target((Probe(script=HANGS),), failed=(STOPS + 5 * MINUTE, NOTICED + 90)),
-        checks=(throughout(NOTICED, NOTICED + 6 * MINUTE, "InferenceProbeNoData"),),
+        Target((Probe(script=HANGING),), failed_scrapes=(STOPS + 5 * MINUTE, NO_DATA_FIRES + 90)),
+        checks=(throughout(NO_DATA_FIRES, NO_DATA_FIRES + 6 * MINUTE, "InferenceProbeNoData"),),
     ),
-    case(
+    scenario(
         "a probe every 10 minutes has data",
-        one(HEALTHY, interval=600),
+        target(HEALTHY, interval=600),
         checks=(silent(0, 2 * HOUR),),
     ),
-    case(
-        "a probe every 10 minutes that hangs is noticed after three of them",
-        one({0: (GOOD,), 1800: (HUNG,)}, interval=600),
-        checks=(silent(0, 1200 + 1800), firing(1200 + 1805 + 5 * MINUTE + SEEN, no_data())),
+    scenario(
+        "a probe every 10 minutes that hangs fires after three intervals",
+        target({0: (GOOD,), 1800: (HUNG,)}, interval=600),
+        checks=(silent(0, 1200 + 1800), firing(1200 + 1805 + 5 * MINUTE + DELAY, no_data())),
     ),
-    case(
-        "a probe every 10 minutes whose model takes longer than the grace has data in time",
-        one({0: (REFUSED,)}, interval=600),
+    scenario(
+        "a probe every 10 minutes whose model starts slower than the startup grace has data",
+        target({0: (REFUSED,)}, interval=600),
         checks=(silent(0, HOUR, "InferenceProbeNoData"),),
     ),
-    case(
-        "a probe every second has data however slow the scrapes",
-        one(HEALTHY, interval=1),
+    scenario(
+        "a probe every second has data at any scrape interval",
+        target(HEALTHY, interval=1),
         checks=(silent(0, 15 * MINUTE),),
     ),
-    case(
-        "an objective whose threshold is no bucket has no data; its neighbour has",
-        one(HEALTHY, Objective(slo="typo", threshold="0.3"), Objective()),
+    scenario(
+        "an objective whose threshold is not a bucket has no data; the other objective has",
+        target(HEALTHY, Objective(slo="typo", threshold="0.3"), Objective()),
         checks=(firing(7 * MINUTE, no_data(slo="typo")),),
     ),
-    case(
-        "our own faults are no data",
-        one({0: (GOOD,), STOPS: (INTERNAL,)}),
-        checks=(firing(NOTICED, no_data()),),
+    scenario(
+        "internal failures are not data",
+        target({0: (GOOD,), STOPS: (INTERNAL,)}),
+        checks=(firing(NO_DATA_FIRES, no_data()),),
     ),
-    case(
+    scenario(
         "timeouts are data",
-        one({0: (GOOD,), STOPS: (TIMEOUT,)}),
-        checks=(silent(0, NOTICED + 10 * MINUTE, "InferenceProbeNoData"),),
+        target({0: (GOOD,), STOPS: (TIMEOUT,)}),
+        checks=(silent(0, NO_DATA_FIRES + 10 * MINUTE, "InferenceProbeNoData"),),
     ),
-    case(
-        "a suspended probe owes no data, nor right after it resumes",
-        one({0: (GOOD,), 1205: (PAUSED,), 5405: (GOOD,)}, interval=600),
+    scenario(
+        "a paused probe needs no data, also directly after it resumes",
+        target({0: (GOOD,), 1205: (PAUSED,), 5405: (GOOD,)}, interval=600),
         checks=(silent(0, 2 * HOUR),),
     ),
-    case(
-        "a suspended probe owes no data even where its threshold is no bucket",
-        one({0: (GOOD,), 65: (PAUSED,)}, Objective(threshold="0.3")),
+    scenario(
+        "a paused probe needs no data, even if its threshold is not a bucket",
+        target({0: (GOOD,), 65: (PAUSED,)}, Objective(threshold="0.3")),
         checks=(silent(0, 20 * MINUTE),),
     ),
-    case(
-        "an instance that is deleted in order leaves no alert",
+    scenario(
+        "a deleted target causes no alert",
         instance("a", HEALTHY),
-        instance("b", HEALTHY, gone=STOPS, deleted=True),
+        instance("b", HEALTHY, stops=STOPS, deleted=True),
         checks=(silent(0, STOPS + 20 * MINUTE),),
     ),
-    case(
-        "an objective that asks for tickets gets one, and one that asks for nothing gets that",
-        one(HANGS, Objective(alert="ticket"), Objective(slo="up", threshold="+Inf", alert="none")),
-        checks=(firing(NOTICED, no_data(severity="warning", slo_severity="ticket")),),
+    scenario(
+        "an objective with alert: ticket gets a ticket, one with alert: none gets no alert",
+        target(
+            HANGING, Objective(alert="ticket"), Objective(slo="up", threshold="+Inf", alert="none")
+        ),
+        checks=(firing(NO_DATA_FIRES, no_data(severity="warning", slo_severity="ticket")),),
     ),
-    case(
-        "two targets that share job, instance and probe do not end the rule",
-        Target((Probe(script=HANGS),), {"job": "j", "instance": "i", "pod": "a"}),
-        Target((Probe(script=HANGS),), {"job": "j", "instance": "i", "pod": "b"}),
-        checks=(firing(NOTICED, no_data(job="j", instance="i")),),
+    scenario(
+        "two targets with the same job, instance and probe do not break the rule",
+        Target((Probe(script=HANGING),), {"job": "j", "instance": "i", "pod": "a"}),
+        Target((Probe(script=HANGING),), {"job": "j", "instance": "i", "pod": "b"}),
+        checks=(firing(NO_DATA_FIRES, no_data(job="j", instance="i")),),
     ),
 )
 
-ABSENCE = (
-    case(
-        "the daemon is gone: fires, and resolves when it is back",
-        Target((Probe(script=HEALTHY),), gone=STOPS),
+ABSENT = (
+    scenario(
+        "the only instance stops: fires, and resolves when another one is up",
+        Target((Probe(script=HEALTHY),), stops=STOPS),
         Target(
             (Probe(script=HEALTHY),),
             {"job": "inference-probe", "instance": "next:10115"},
-            starts=(MISSED + 5 * MINUTE,),
+            starts=(ABSENT_FIRES + 5 * MINUTE,),
         ),
         checks=(
             silent(0, STOPS + 3 * MINUTE),
-            firing(MISSED, ABSENT, name=NAME),
-            throughout(MISSED, MISSED + 5 * MINUTE + KEPT - MINUTE, NAME),
-            firing(MISSED + 10 * MINUTE + SEEN, name=NAME),
+            firing(ABSENT_FIRES, DEFAULT_ALERT, name=NAME),
+            throughout(ABSENT_FIRES, ABSENT_FIRES + 5 * MINUTE + KEEP_FIRING - MINUTE, NAME),
+            firing(ABSENT_FIRES + 10 * MINUTE + DELAY, name=NAME),
         ),
     ),
-    case(
+    scenario(
         "one failed scrape is not absence",
-        Target((Probe(script=HEALTHY),), failed=(STOPS,)),
+        Target((Probe(script=HEALTHY),), failed_scrapes=(STOPS,)),
         checks=(silent(0, 20 * MINUTE),),
     ),
-    case(
-        "the last instance is deleted in order: nobody watches any more",
-        instance("a", HEALTHY, gone=STOPS, deleted=True),
-        checks=(firing(MISSED, ABSENT),),
+    scenario(
+        "the last instance is deleted: nothing monitors the models any more",
+        instance("a", HEALTHY, stops=STOPS, deleted=True),
+        checks=(firing(ABSENT_FIRES, DEFAULT_ALERT),),
     ),
-    case(
-        "one of two instances is gone: the job still has one",
+    scenario(
+        "one of two instances stops: the job still has one",
         instance("a", HEALTHY),
-        instance("b", HEALTHY, gone=STOPS),
+        instance("b", HEALTHY, stops=STOPS),
         checks=(silent(0, 20 * MINUTE, NAME),),
     ),
-    case(
-        "each job must have an instance in each cluster, whatever their names",
-        Target((Probe(script=HEALTHY),), {"job": "a/sidecar", "instance": "i"}, gone=STOPS),
+    scenario(
+        "each job must have an instance in each cluster",
+        Target((Probe(script=HEALTHY),), {"job": "a/sidecar", "instance": "i"}, stops=STOPS),
         Target((Probe(script=HEALTHY),), {"job": "b", "instance": "i"}),
         Target(
             (Probe(script=HEALTHY),),
             {"job": "b", "instance": "i", "cluster": "c", "namespace": "n"},
-            gone=STOPS,
+            stops=STOPS,
         ),
         checks=(
             firing(
-                MISSED,
+                ABSENT_FIRES,
                 absent(job="a/sidecar"),
                 absent(job="b", cluster="c"),
                 name=NAME,
             ),
         ),
     ),
-    case(
-        "the last sidecar of a namespace is deleted in order: the job lives on in another",
-        sidecar("preview", gone=STOPS),
+    scenario(
+        "the last sidecar of a namespace is deleted: the job has another namespace",
+        sidecar("preview", stops=STOPS),
         sidecar("prod"),
         checks=(silent(0, STOPS + 30 * MINUTE),),
     ),
-    case(
-        "the last sidecars of all namespaces are deleted in order: one page",
-        sidecar("preview", gone=STOPS),
-        sidecar("prod", gone=STOPS + MINUTE),
-        checks=(silent(0, STOPS + 4 * MINUTE), firing(MISSED + MINUTE, ABSENT)),
+    scenario(
+        "the last sidecars of all namespaces are deleted: one page",
+        sidecar("preview", stops=STOPS),
+        sidecar("prod", stops=STOPS + MINUTE),
+        checks=(silent(0, STOPS + 4 * MINUTE), firing(ABSENT_FIRES + MINUTE, DEFAULT_ALERT)),
     ),
-    case(
-        "none was ever seen",
+    scenario(
+        "no instance was ever scraped",
         checks=(silent(0, 3 * MINUTE), firing(5 * MINUTE, absent(job=""))),
     ),
-    case(
-        "the daemon dies while a page fires: at every moment one of them is firing",
-        Target((Probe(script={0: (GOOD,), STOPS: (REFUSED,)}),), gone=STOPS + 10 * MINUTE),
+    scenario(
+        "the daemon stops while a page fires: one of the two alerts fires at all times",
+        Target((Probe(script={0: (GOOD,), STOPS: (REFUSED,)}),), stops=STOPS + 10 * MINUTE),
         checks=(
             throughout(
                 STOPS + 4 * MINUTE,
                 STOPS + 25 * MINUTE,
                 "ModelDown|InferenceProbeAbsent",
             ),
-            firing(STOPS + 25 * MINUTE, ABSENT, name="ModelDown|InferenceProbeAbsent"),
+            firing(STOPS + 25 * MINUTE, DEFAULT_ALERT, name="ModelDown|InferenceProbeAbsent"),
         ),
     ),
 )
 
-MISSED_FOR_A_DAY = (
-    case(
-        "a job that went is missed for a day, and then forgotten, where another is left",
-        Target((), {"job": "old", "instance": "i"}, gone=STOPS),
+ABSENT_DAY = (
+    scenario(
+        "a job without instances fires for a day, then resolves; another job is present",
+        Target((), {"job": "old", "instance": "i"}, stops=STOPS),
         Target((), {"job": "new", "instance": "i"}),
         checks=(
-            throughout(MISSED, DAY, NAME),
+            throughout(ABSENT_FIRES, DAY, NAME),
             firing(
                 DAY,
                 absent(job="old"),
                 instance_alert("InferenceProbeInstanceDown", job="old", instance="i"),
             ),
-            firing(STOPS + DAY + KEPT + SEEN),
+            firing(STOPS + DAY + KEEP_FIRING + DELAY),
         ),
-        scrapes=(60,),
+        scrape_seconds=(60,),
     ),
 )

@@ -1,17 +1,16 @@
-"""Scenarios of the SLI and of HighModelLatency."""
+"""Scenarios of the SLI recordings and of HighModelLatency."""
 
 from dataclasses import replace
 from math import inf
 
-from tests.rules.daemon import Target
 from tests.rules.scenario import (
     HOUR,
     MINUTE,
     Check,
-    case,
     firing,
     high_latency,
     no_data,
+    scenario,
     silent,
     throughout,
 )
@@ -25,18 +24,19 @@ from tests.rules.scripted_probe import (
     Probe,
     Script,
 )
+from tests.rules.scripted_target import Target
 
 TURNS_SLOW = 6 * MINUTE
-FIRES = TURNS_SLOW + 13 * MINUTE  # 10 of `for`, and time to be scraped and evaluated
+FIRES = TURNS_SLOW + 13 * MINUTE  # 10m of `for`, a scrape and an evaluation
 TURNS_GOOD = TURNS_SLOW + 22 * MINUTE
-RESOLVED = TURNS_GOOD + 7 * MINUTE  # the window of 5, scraped and evaluated
+RESOLVED = TURNS_GOOD + 7 * MINUTE  # the window of 5m, a scrape and an evaluation
 ONE_IN_THREE_SLOW = (SLOW, GOOD, GOOD)
 NAME = "HighModelLatency"
-UP = Objective(slo="up", target=0.999, threshold="+Inf")
+AVAILABLE = Objective(slo="up", target=0.999, threshold="+Inf")
 
 
-def troubled(*outcomes: Outcome) -> Script:
-    """Good, then these outcomes in turns for half an hour, then good again."""
+def incident(*outcomes: Outcome) -> Script:
+    """Return a script: good, then `outcomes` alternating for 22 minutes, then good again."""
     return {0: (GOOD,), TURNS_SLOW: outcomes, TURNS_GOOD: (GOOD,)}
 
 
@@ -44,8 +44,8 @@ def target(probe: Probe, **labels: str) -> Target:
     return Target((probe,), {"job": "inference-probe", "instance": "probe:10115", **labels})
 
 
-def comes_and_goes(*alerts: str) -> tuple[Check, ...]:
-    """Nothing fires too early, these do while it lasts, and nothing does after."""
+def fires_and_resolves(*alerts: str) -> tuple[Check, ...]:
+    """Check that exactly `alerts` fire, and only during the incident."""
     return (
         silent(0, TURNS_SLOW + 9 * MINUTE, NAME),
         firing(FIRES, *alerts, name=NAME),
@@ -54,178 +54,182 @@ def comes_and_goes(*alerts: str) -> tuple[Check, ...]:
     )
 
 
-def no_phantoms(end: float) -> tuple[Check, ...]:
-    """No event was ever counted as bad."""
+def no_bad_events(end: float) -> tuple[Check, ...]:
+    """Check that the SLI recordings count no bad event up to `end`."""
     series = '{job="inference-probe", probe="sentiment", slo="fast"}'
     expr = f"max_over_time(inference_probe:slo_bad:increase5m[{end}s])"
     return silent(0, end), Check(at=end, expr=expr, samples={series: 0})
 
 
-SLOW_AT_TIMES = Probe(script=troubled(*ONE_IN_THREE_SLOW))
+PARTLY_SLOW = Probe(script=incident(*ONE_IN_THREE_SLOW))
 HEALTHY = Probe(script={0: (GOOD,)})
 
 BASICS = (
-    case(
-        "one answer in three is slow: fires, and resolves",
-        target(SLOW_AT_TIMES),
-        checks=comes_and_goes(high_latency()),
+    scenario(
+        "one response in three is slow: fires, and resolves",
+        target(PARTLY_SLOW),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
-        "one slow answer does not fire",
+    scenario(
+        "one slow response does not fire",
         target(Probe(script={0: (GOOD,), TURNS_SLOW: (SLOW,), TURNS_SLOW + 5: (GOOD,)})),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
-        "a model that just meets its objective keeps it",
+    scenario(
+        "a model that just meets its objective does not fire",
         target(
             Probe(
                 interval=3,
                 objectives=(Objective(target=0.9),),
-                script=troubled(SLOW, *[GOOD] * 9),
+                script=incident(SLOW, *[GOOD] * 9),
             )
         ),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
+    scenario(
         "fast errors are bad events",
-        target(Probe(script=troubled(REFUSED, GOOD))),
-        checks=comes_and_goes(high_latency()),
+        target(Probe(script=incident(REFUSED, GOOD))),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
+    scenario(
         "one failed scrape while pending and one while firing",
-        Target((SLOW_AT_TIMES,), failed=(TURNS_SLOW + 5 * MINUTE, FIRES + 5 * MINUTE)),
-        checks=comes_and_goes(high_latency()),
+        Target((PARTLY_SLOW,), failed_scrapes=(TURNS_SLOW + 5 * MINUTE, FIRES + 5 * MINUTE)),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
-        "two objectives on one probe: slow answers miss the fast one only",
-        target(Probe(script=troubled(*ONE_IN_THREE_SLOW), objectives=(Objective(), UP))),
-        checks=comes_and_goes(high_latency()),
+    scenario(
+        "two objectives on one probe: slow responses miss the latency objective only",
+        target(Probe(script=incident(*ONE_IN_THREE_SLOW), objectives=(Objective(), AVAILABLE))),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
+    scenario(
         "two objectives on one probe: timeouts miss both",
-        target(Probe(script=troubled(TIMEOUT, GOOD), objectives=(Objective(), UP))),
-        checks=comes_and_goes(high_latency(), high_latency(slo="up")),
+        target(Probe(script=incident(TIMEOUT, GOOD), objectives=(Objective(), AVAILABLE))),
+        checks=fires_and_resolves(high_latency(), high_latency(slo="up")),
     ),
-    case(
-        "a probe every 10 minutes is too slow for 5 minutes: silent, however slow the model",
+    scenario(
+        "a probe every 10 minutes is too infrequent for a window of 5 minutes: silent",
         target(Probe(interval=600, script={0: (GOOD,), HOUR: (SLOW,)})),
         checks=(silent(0, 3 * HOUR, NAME),),
     ),
-    case(
-        "a restart inside the window",
-        Target((SLOW_AT_TIMES,), starts=(0, TURNS_SLOW + 6 * MINUTE + 5, FIRES + 125)),
-        checks=comes_and_goes(high_latency()),
+    scenario(
+        "restarts within the window",
+        Target((PARTLY_SLOW,), starts=(0, TURNS_SLOW + 6 * MINUTE + 5, FIRES + 125)),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
+    scenario(
         "a restart of a healthy probe makes no bad events",
         Target((HEALTHY,), starts=(0, TURNS_SLOW + 5)),
-        checks=no_phantoms(30 * MINUTE),
+        checks=no_bad_events(30 * MINUTE),
     ),
 )
 
 TARGETS = (
-    case(
-        "two replicas add up",
-        target(SLOW_AT_TIMES, instance="a:10115"),
+    scenario(
+        "two replicas are added up",
+        target(PARTLY_SLOW, instance="a:10115"),
         target(HEALTHY, instance="b:10115"),
-        checks=comes_and_goes(high_latency()),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
-        "clusters and namespaces with the same names stay apart",
-        target(SLOW_AT_TIMES, cluster="a", namespace="n"),
+    scenario(
+        "clusters and namespaces with the same names are separate",
+        target(PARTLY_SLOW, cluster="a", namespace="n"),
         target(HEALTHY, cluster="b", namespace="n"),
         target(HEALTHY, cluster="a", namespace="m"),
-        checks=comes_and_goes(high_latency(cluster="a", namespace="n")),
+        checks=fires_and_resolves(high_latency(cluster="a", namespace="n")),
     ),
-    case(
-        "two targets that share job, instance and probe do not end the rules",
-        target(SLOW_AT_TIMES, pod="a"),
-        target(SLOW_AT_TIMES, pod="b"),
-        checks=comes_and_goes(high_latency()),
+    scenario(
+        "two targets with the same job, instance and probe do not break the rules",
+        target(PARTLY_SLOW, pod="a"),
+        target(PARTLY_SLOW, pod="b"),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
+    scenario(
         "a scrape job with another name",
-        target(SLOW_AT_TIMES, job="monitoring/model-sidecars"),
-        checks=comes_and_goes(high_latency(job="monitoring/model-sidecars")),
+        target(PARTLY_SLOW, job="monitoring/model-sidecars"),
+        checks=fires_and_resolves(high_latency(job="monitoring/model-sidecars")),
     ),
 )
 
 
-def objectives(*them: Objective, script: Script | None = None, rebuilt: float = inf) -> Target:
-    script = script or troubled(*ONE_IN_THREE_SLOW)
-    return target(Probe(script=script, objectives=them, rebuilt=rebuilt))
+def with_objectives(
+    *objectives: Objective, script: Script | None = None, histogram_reset: float = inf
+) -> Target:
+    script = script or incident(*ONE_IN_THREE_SLOW)
+    return target(Probe(script=script, objectives=objectives, histogram_reset=histogram_reset))
 
 
 LEVELS = (
-    case(
-        "an objective that asks for tickets gets this warning",
-        objectives(Objective(alert="ticket")),
-        checks=comes_and_goes(high_latency()),
+    scenario(
+        "an objective with alert: ticket gets this warning",
+        with_objectives(Objective(alert="ticket")),
+        checks=fires_and_resolves(high_latency()),
     ),
-    case(
-        "an objective that asks for no alerts gets none",
-        objectives(Objective(alert="none")),
+    scenario(
+        "an objective with alert: none gets no alert",
+        with_objectives(Objective(alert="none")),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
-        "replicas that disagree on the alert level and the target do not end the rules",
-        target(SLOW_AT_TIMES, instance="a:10115"),
+    scenario(
+        "replicas with different alert levels and targets do not break the rules",
+        target(PARTLY_SLOW, instance="a:10115"),
         target(
-            replace(SLOW_AT_TIMES, objectives=(Objective(target=0.95, alert="ticket"),)),
+            replace(PARTLY_SLOW, objectives=(Objective(target=0.95, alert="ticket"),)),
             instance="b:10115",
         ),
-        checks=comes_and_goes(high_latency()),
+        checks=fires_and_resolves(high_latency()),
     ),
 )
 
-MOVES = TURNS_SLOW + 5  # a reload between two scrapes
-SLOW_TO_A_QUARTER: Script = {0: (Outcome(latency=0.4, success=True),)}
+THRESHOLD_CHANGES = TURNS_SLOW + 5  # a reload between two scrapes
+ABOVE_250_MS: Script = {0: (Outcome(latency=0.4, success=True),)}
 
 THRESHOLDS = (
-    case(
-        "a threshold that moves to another bucket makes no bad events",
-        objectives(
-            Objective(until=MOVES), Objective(threshold="0.25", since=MOVES), script={0: (GOOD,)}
-        ),
-        checks=no_phantoms(30 * MINUTE),
-    ),
-    case(
-        "a threshold that moves to a new bucket starts the histogram anew: no bad events",
-        objectives(
-            Objective(until=MOVES),
-            Objective(threshold="0.25", since=MOVES),
+    scenario(
+        "a threshold that changes to another bucket adds no bad events",
+        with_objectives(
+            Objective(until=THRESHOLD_CHANGES),
+            Objective(threshold="0.25", since=THRESHOLD_CHANGES),
             script={0: (GOOD,)},
-            rebuilt=MOVES,
         ),
-        checks=no_phantoms(30 * MINUTE),
+        checks=no_bad_events(30 * MINUTE),
     ),
-    case(
-        "a threshold that moves below the latency fires",
-        objectives(
-            Objective(until=MOVES),
-            Objective(threshold="0.25", since=MOVES),
-            script=SLOW_TO_A_QUARTER,
+    scenario(
+        "a threshold that changes to a new bucket resets the histogram: no bad events",
+        with_objectives(
+            Objective(until=THRESHOLD_CHANGES),
+            Objective(threshold="0.25", since=THRESHOLD_CHANGES),
+            script={0: (GOOD,)},
+            histogram_reset=THRESHOLD_CHANGES,
+        ),
+        checks=no_bad_events(30 * MINUTE),
+    ),
+    scenario(
+        "a threshold that changes to less than the latency fires",
+        with_objectives(
+            Objective(until=THRESHOLD_CHANGES),
+            Objective(threshold="0.25", since=THRESHOLD_CHANGES),
+            script=ABOVE_250_MS,
         ),
         checks=(
             silent(0, TURNS_SLOW + 9 * MINUTE, NAME),
             firing(FIRES, high_latency(), name=NAME),
         ),
     ),
-    case(
-        "a threshold that moves above the latency resolves",
-        objectives(
+    scenario(
+        "a threshold that changes to more than the latency resolves",
+        with_objectives(
             Objective(threshold="0.25", until=FIRES + 5),
             Objective(since=FIRES + 5),
-            script=SLOW_TO_A_QUARTER,
+            script=ABOVE_250_MS,
         ),
         checks=(
             throughout(13 * MINUTE, FIRES, NAME),
             firing(FIRES + 7 * MINUTE, name=NAME),
         ),
     ),
-    case(
-        "a threshold that is no bucket makes neither good nor bad events; the others count on",
-        objectives(Objective(slo="typo", threshold="0.3"), Objective()),
+    scenario(
+        "a threshold that is not a bucket has no events; other objectives are not affected",
+        with_objectives(Objective(slo="typo", threshold="0.3"), Objective()),
         checks=(
             Check(
                 at=FIRES,

@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 
-from tests.rules.daemon import Target
 from tests.rules.scenario import (
+    DELAY,
     HOUR,
     MINUTE,
     Scenario,
     alert,
     burn,
-    case,
     firing,
     high_latency,
     missed,
+    scenario,
     silent,
     throughout,
 )
@@ -27,44 +27,44 @@ from tests.rules.scripted_probe import (
     Probe,
     Script,
 )
+from tests.rules.scripted_target import Target
 
 BREAKS = 6 * MINUTE
-KEPT = 12 * MINUTE  # the page's keep_firing_for
-SEEN = 90  # a scrape of 60 s and an evaluation
+KEEP_FIRING = 12 * MINUTE
 DOWN = alert("ModelDown")
 
 
-def bound(probe: Probe) -> float:
-    """Seconds from the first bad probe in which a total outage must page."""
+def page_deadline(probe: Probe) -> float:
+    """Return the seconds from the first failure within which a total outage must page."""
     return max(4 * MINUTE, 5 * probe.interval + probe.timeout)
 
 
 def down(*outcomes: Outcome, interval: float = 5, heals: float = HOUR) -> Probe:
-    """A probe that breaks after a while. It has no objectives: ModelDown needs none."""
+    """Return a probe that fails for `heals` seconds. It has no objectives: ModelDown needs none."""
     breaks = max(BREAKS, 2 * interval)
     script = {0: (GOOD,), breaks: outcomes, breaks + heals: (GOOD,)}
     return Probe(interval=interval, script=script, objectives=())
 
 
-def quiet(script: Script, interval: float = 5) -> Target:
+def without_objectives(script: Script, interval: float = 5) -> Target:
     return Target((Probe(interval=interval, script=script, objectives=()),))
 
 
-def total(interval: float, *outcomes: Outcome) -> Scenario:
-    """A total outage: pages within the bound, and resolves."""
+def total_outage(interval: float, *outcomes: Outcome) -> Scenario:
+    """Return the scenario of a total outage: it pages within the deadline, and resolves."""
     breaks = max(BREAKS, 2 * interval)
-    pages = breaks + bound(Probe(interval=interval, script={0: (GOOD,)}))
+    pages = breaks + page_deadline(Probe(interval=interval, script={0: (GOOD,)}))
     heals = breaks + (pages - breaks) // interval * interval + 6 * MINUTE // interval * interval
     heals += interval
     script = {0: (GOOD,), breaks: outcomes, heals: (GOOD,)}
-    return case(
-        f"a total outage of a probe every {interval:g} s ends in {outcomes[0].latency:g} s",
-        quiet(script, interval),
+    return scenario(
+        f"total outage: a probe every {interval:g} s that fails after {outcomes[0].latency:g} s",
+        without_objectives(script, interval),
         checks=(
             silent(0, breaks + max(MINUTE, 4 * interval)),
             firing(pages, DOWN),
-            throughout(pages, heals + KEPT, "ModelDown"),
-            firing(heals + KEPT + SEEN),
+            throughout(pages, heals + KEEP_FIRING, "ModelDown"),
+            firing(heals + KEEP_FIRING + DELAY),
         ),
     )
 
@@ -72,78 +72,82 @@ def total(interval: float, *outcomes: Outcome) -> Scenario:
 PAGES = BREAKS + 4 * MINUTE
 
 OUTAGES = (
-    total(1, REFUSED),
-    total(10, REFUSED),
-    total(10, TIMEOUT),
-    total(60, REFUSED),
-    total(60, TIMEOUT),
-    total(600, TIMEOUT),
-    case(
+    total_outage(1, REFUSED),
+    total_outage(10, REFUSED),
+    total_outage(10, TIMEOUT),
+    total_outage(60, REFUSED),
+    total_outage(60, TIMEOUT),
+    total_outage(600, TIMEOUT),
+    scenario(
         "an outage misses the objectives as well",
         Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,)}),)),
         checks=(firing(BREAKS + 13 * MINUTE, DOWN, missed(), burn("5m", "1h"), high_latency()),),
     ),
-    case(
+    scenario(
         "one failed scrape while firing",
-        Target((down(REFUSED),), failed=(PAGES + 2 * MINUTE,)),
+        Target((down(REFUSED),), failed_scrapes=(PAGES + 2 * MINUTE,)),
         checks=(throughout(PAGES, PAGES + 10 * MINUTE, "ModelDown"),),
     ),
-    case(
-        "a model that never came up: silent in the startup grace, then down",
-        quiet({0: (REFUSED,)}),
+    scenario(
+        "a model that never starts: silent in the startup grace, then down",
+        without_objectives({0: (REFUSED,)}),
         checks=(silent(0, 5 * MINUTE), firing(9 * MINUTE, DOWN)),
     ),
-    case(
+    scenario(
         "a model that is down before and after a restart without a startup grace",
-        replace(quiet({-10 * MINUTE: (REFUSED,)}), starts=(-10 * MINUTE, BREAKS + 5), grace=0),
+        replace(
+            without_objectives({-10 * MINUTE: (REFUSED,)}),
+            starts=(-10 * MINUTE, BREAKS + 5),
+            startup_grace=0,
+        ),
         checks=(throughout(4 * MINUTE, BREAKS + 15 * MINUTE, "ModelDown"),),
     ),
-    case(
-        "a timeout longer than the interval is waited for",
+    scenario(
+        "a timeout longer than the interval delays the alert",
         Target((replace(down(REFUSED, interval=60), timeout=120),)),
         checks=(silent(0, BREAKS + 5 * MINUTE), firing(BREAKS + 7 * MINUTE, DOWN)),
     ),
-    case(
-        "a restart of the daemon in the middle of an outage: down again after the grace",
+    scenario(
+        "the daemon restarts during an outage: down again after the startup grace",
         Target((down(REFUSED),), starts=(0, PAGES + 65)),
         checks=(firing(PAGES, DOWN), firing(PAGES + 65 + 9 * MINUTE, DOWN)),
     ),
-    case(
+    scenario(
         "a scrape job with another name",
         Target((down(REFUSED),), {"job": "monitoring/model-sidecars", "instance": "i"}),
         checks=(firing(PAGES, alert("ModelDown", job="monitoring/model-sidecars")),),
     ),
 )
 
-ALIVE = (
-    case(
-        "slow but alive is not down",
-        quiet({0: (GOOD,), BREAKS: (SLOW,)}),
+NO_OUTAGES = (
+    scenario(
+        "slow responses are not an outage",
+        without_objectives({0: (GOOD,), BREAKS: (SLOW,)}),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
+    scenario(
         "one success in five is not down",
-        quiet({0: (GOOD, REFUSED, REFUSED, REFUSED, REFUSED)}, interval=60),
+        without_objectives({0: (GOOD, REFUSED, REFUSED, REFUSED, REFUSED)}, interval=60),
         checks=(silent(0, HOUR),),
     ),
-    case(
-        "a blip of a fast probe is not an outage",
-        quiet({0: (GOOD,), BREAKS: (REFUSED,), BREAKS + 100: (GOOD,)}, interval=1),
+    scenario(
+        "100 s of failures of a probe every second are not an outage",
+        without_objectives({0: (GOOD,), BREAKS: (REFUSED,), BREAKS + 100: (GOOD,)}, interval=1),
         checks=(silent(0, BREAKS + 5 * MINUTE),),
     ),
-    case(
-        "our own faults are not the model's, not even after many failures that a success ended",
-        quiet({0: (REFUSED, GOOD), BREAKS: (INTERNAL,)}),
+    scenario(
+        "internal failures are not an outage, even after failures that a success ended",
+        without_objectives({0: (REFUSED, GOOD), BREAKS: (INTERNAL,)}),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
-        "four failures, and our own faults ever after, are short of the count",
-        quiet({0: (GOOD,), BREAKS: (REFUSED,), BREAKS + 20: (INTERNAL,)}),
+    scenario(
+        "four failures followed by internal failures do not fire",
+        without_objectives({0: (GOOD,), BREAKS: (REFUSED,), BREAKS + 20: (INTERNAL,)}),
         checks=(silent(0, 30 * MINUTE),),
     ),
-    case(
-        "failures from before a pause are not counted after it",
-        quiet(
+    scenario(
+        "failures before a pause are not counted after it",
+        without_objectives(
             {
                 0: (GOOD,),
                 BREAKS: (REFUSED,),
@@ -155,9 +159,9 @@ ALIVE = (
         ),
         checks=(silent(0, 40 * MINUTE),),
     ),
-    case(
-        "a probe that is paused in an outage starts from nothing when it resumes",
-        quiet(
+    scenario(
+        "a probe that is paused in an outage starts counting at zero when it resumes",
+        without_objectives(
             {
                 0: (GOOD,),
                 BREAKS: (REFUSED,),
@@ -170,4 +174,4 @@ ALIVE = (
     ),
 )
 
-SCENARIOS = (*OUTAGES, *ALIVE)
+SCENARIOS = (*OUTAGES, *NO_OUTAGES)

@@ -1,20 +1,29 @@
-"""Scenarios of ModelLatencyRegression: days of a daemon, with a probe for each."""
+"""Scenarios of ModelLatencyRegression: several days, with one probe for each case."""
 
 from dataclasses import replace
 
-from tests.rules.daemon import Target
-from tests.rules.scenario import DAY, HOUR, MINUTE, alert, case, firing, silent
+from tests.rules.scenario import (
+    DAY,
+    DEFAULT_LABELS,
+    HOUR,
+    MINUTE,
+    alert,
+    firing,
+    scenario,
+    silent,
+)
 from tests.rules.scripted_probe import GOOD, REFUSED, Outcome, Probe, Script
+from tests.rules.scripted_target import Target
 
 NAME = "ModelLatencyRegression"
 BUCKETS = ("0.005", "0.01", "0.067", "0.1", "0.15", "0.25", "0.5", "1.0", "+Inf")
-SLOWS = 10 * HOUR  # of the day that counts, or of each day
+SLOWS = 10 * HOUR  # of the day
 HEALS = 14 * HOUR
-FASTER = Outcome(latency=0.09, success=True)  # the bucket below that of 0.11
-NEXT_BUCKET = Outcome(latency=0.11, success=True)
-SLOWER = Outcome(latency=0.4, success=True)
-TINY, SMALL = Outcome(latency=0.004, success=True), Outcome(latency=0.009, success=True)
-TAIL = (*[GOOD] * 8, SLOWER, SLOWER)
+BELOW_100_MS = Outcome(latency=0.09, success=True)
+ABOVE_100_MS = Outcome(latency=0.11, success=True)  # the next bucket
+SLOW = Outcome(latency=0.4, success=True)
+FOUR_MS, NINE_MS = Outcome(latency=0.004, success=True), Outcome(latency=0.009, success=True)
+SLOW_TAIL = (*[GOOD] * 8, SLOW, SLOW)
 
 
 def probe(name: str, script: Script, interval: float = 30) -> Probe:
@@ -22,16 +31,16 @@ def probe(name: str, script: Script, interval: float = 30) -> Probe:
 
 
 def on_day(day: int, *outcomes: Outcome, usual: Outcome = GOOD) -> Script:
-    """Some hours of that day are so; day 0 is the first."""
+    """Return a script with `outcomes` from SLOWS to HEALS of `day`, counted from 0."""
     return {0: (usual,), day * DAY + SLOWS: outcomes, day * DAY + HEALS: (usual,)}
 
 
 def on_days(*days: int) -> Script:
-    return {time: them for day in days for time, them in on_day(day, SLOWER).items()}
+    return {time: outcomes for day in days for time, outcomes in on_day(day, SLOW).items()}
 
 
-def daemon(*probes: Probe, **labels: str) -> Target:
-    return Target(probes, {"job": "inference-probe", "instance": "probe:10115", **labels})
+def target(*probes: Probe, **labels: str) -> Target:
+    return Target(probes, {**DEFAULT_LABELS, **labels})
 
 
 def slower(probe: str, quantile: str, **labels: str) -> str:
@@ -39,22 +48,22 @@ def slower(probe: str, quantile: str, **labels: str) -> str:
 
 
 SCENARIOS = (
-    case(
-        "an afternoon that is slower than yesterday's: fires, and resolves",
-        daemon(
-            probe("slower", on_day(1, SLOWER)),
-            probe("tail", on_day(1, *TAIL)),
-            probe("by a bucket", on_day(1, NEXT_BUCKET, usual=FASTER)),
-            probe("by milliseconds", on_day(1, SMALL, usual=TINY)),
+    scenario(
+        "four hours that are slower than those of the day before: fires, and resolves",
+        target(
+            probe("slower", on_day(1, SLOW)),
+            probe("tail", on_day(1, *SLOW_TAIL)),
+            probe("one bucket", on_day(1, ABOVE_100_MS, usual=BELOW_100_MS)),
+            probe("milliseconds", on_day(1, NINE_MS, usual=FOUR_MS)),
             probe("slow every day", on_days(0, 1)),
-            probe("too seldom", on_day(1, SLOWER), interval=120),
+            probe("infrequent", on_day(1, SLOW), interval=120),
             probe("down", on_day(1, REFUSED)),
-            probe("without a yesterday", on_day(0, SLOWER)),
+            probe("no day before", on_day(0, SLOW)),
         ),
         replace(
-            daemon(probe("slower", on_day(1, SLOWER)), cluster="b", namespace="n"),
+            target(probe("slower", on_day(1, SLOW)), cluster="b", namespace="n"),
             starts=(0, DAY + SLOWS + 70 * MINUTE),
-            failed=(DAY + SLOWS + HOUR,),
+            failed_scrapes=(DAY + SLOWS + HOUR,),
         ),
         checks=(
             silent(0, DAY + SLOWS + 30 * MINUTE, NAME),
@@ -69,13 +78,13 @@ SCENARIOS = (
             ),
             firing(DAY + HEALS + 70 * MINUTE, name=NAME),
         ),
-        scrapes=(60,),
+        scrape_seconds=(60,),
     ),
-    case(
-        "the median of three days: the day after an incident is neither blind nor misled",
-        daemon(
+    scenario(
+        "the median of three days: an incident on the day before changes nothing",
+        target(
             probe("again", on_days(2, 3)),
-            probe("mended", on_days(2)),
+            probe("healed", on_days(2)),
             probe("usual", on_days(1, 2, 3)),
         ),
         checks=(
@@ -86,6 +95,6 @@ SCENARIOS = (
                 name=NAME,
             ),
         ),
-        scrapes=(60,),
+        scrape_seconds=(60,),
     ),
 )

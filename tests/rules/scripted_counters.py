@@ -1,4 +1,4 @@
-"""What has been counted of a probe since its histograms began. Times are seconds."""
+"""The counters of a scripted probe between two resets. Times are seconds."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -9,74 +9,79 @@ from math import inf
 
 from tests.rules.scripted_probe import Outcome, Probe
 
-LAGS = ("0.1", "0.25", "0.5", "+Inf")
-SKIPS = ("late", "overlap", "paused")
+LAG_BUCKETS = ("0.1", "0.25", "0.5", "+Inf")
+SKIP_REASONS = ("late", "overlap", "paused")
 
 
 @dataclass(frozen=True)
-class Life:
-    """One probe in one life of its histograms: from `start` to `end`."""
+class CounterLifetime:
+    """The counters of `probe` from one reset, at `start`, to the next, at `end`."""
 
     probe: Probe
     start: float
     end: float
-    grace: float
+    startup_grace: float
 
-    def answers(self, time: float, success: bool, le: str = "+Inf") -> int:
-        """How many so far were as fast as that."""
-        return bisect_right(self._answers[success, le], time)
+    def results(self, time: float, success: bool, le: str = "+Inf") -> int:
+        """Return the number of results up to `time` with a latency of at most `le`."""
+        return bisect_right(self._result_times[success, le], time)
 
     def last_success(self, time: float) -> float | None:
-        seen = self.answers(time, success=True)
-        return self._answers[True, "+Inf"][seen - 1] if seen else None
+        successes = self.results(time, success=True)
+        return self._result_times[True, "+Inf"][successes - 1] if successes else None
 
     def ticks(self, time: float) -> int:
         return bisect_right(self._ticks, time, key=lambda tick: tick[0])
 
     def skipped(self, time: float, reason: str) -> int:
-        return bisect_right(self._skipped[reason], time)
+        return bisect_right(self._skip_times[reason], time)
 
     def started(self, time: float, le: str) -> int:
-        """How many runs so far were started as punctually as that."""
-        return bisect_right(self._started[le], time)
+        """Return the number of runs up to `time` that started with a lag of at most `le`."""
+        return bisect_right(self._start_times[le], time)
 
     @cached_property
     def suspended_until(self) -> float:
+        """The end of the startup grace: the first success, if there is one within it."""
         successes = [time for time, outcome in self._runs if outcome.success]
-        return min([self.start + self.grace, *successes])
+        return min([self.start + self.startup_grace, *successes])
 
     @cached_property
-    def _answers(self) -> dict[tuple[bool, str], list[float]]:
+    def _result_times(self) -> dict[tuple[bool, str], list[float]]:
         times = defaultdict(list)
         for time, outcome in self._runs:
-            if outcome.charged and time >= self.suspended_until:
+            if outcome.counts_against_slo and time >= self.suspended_until:
                 for le in {*self.probe.buckets, "+Inf"}:
                     if outcome.latency <= float(le):
                         times[outcome.success, le].append(time)
         return times
 
     @cached_property
-    def _skipped(self) -> dict[str, list[float]]:
+    def _skip_times(self) -> dict[str, list[float]]:
         times = defaultdict(list)
         for due, outcome in self._ticks:
-            times[outcome.skipped].append(due)
+            times[outcome.skip_reason].append(due)
         return times
 
     @cached_property
-    def _started(self) -> dict[str, list[float]]:
-        runs = [(due, it.lag) for due, it in self._ticks if not it.skipped]
-        return {le: [due for due, lag in runs if lag <= float(le)] for le in LAGS}
+    def _start_times(self) -> dict[str, list[float]]:
+        runs = [(due, outcome.lag) for due, outcome in self._ticks if not outcome.skip_reason]
+        return {le: [due for due, lag in runs if lag <= float(le)] for le in LAG_BUCKETS}
 
     @cached_property
     def _runs(self) -> list[tuple[float, Outcome]]:
-        """(time, outcome) of what has finished, by time."""
+        """Finished runs as (end, outcome), ordered by end."""
         runs = [(due + outcome.latency, outcome) for due, outcome in self._ticks]
         return sorted((run for run in runs if run[0] < self.end), key=lambda run: run[0])
 
     @cached_property
     def _ticks(self) -> list[tuple[float, Outcome]]:
-        """A scheduler that hangs lets none come due."""
-        return [tick for tick in self._grid() if tick[1].latency < inf or tick[1].skipped]
+        """Ticks as (due, outcome). While the scheduler hangs, no tick is due."""
+        return [
+            (due, outcome)
+            for due, outcome in self._grid()
+            if outcome.latency < inf or outcome.skip_reason
+        ]
 
     def _grid(self) -> Iterator[tuple[float, Outcome]]:
         due = -(-self.start // self.probe.interval) * self.probe.interval

@@ -1,4 +1,4 @@
-"""What becomes of a scripted daemon's probes. Times are seconds."""
+"""The results of a scripted probe over time. Times are seconds since the first scrape."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,33 +7,35 @@ from math import inf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What becomes of a tick. `charged` is false for what reaches no histogram."""
+    """What becomes of one tick. Without `counts_against_slo` it reaches no histogram."""
 
     latency: float
     success: bool = False
-    charged: bool = True
-    lag: float = 0  # start of the run after the tick
-    skipped: str = ""  # the reason, where there is no run
+    counts_against_slo: bool = True
+    lag: float = 0
+    """Seconds from the due time to the start of the run."""
+    skip_reason: str = ""
+    """Why the tick has no run; empty if it has one."""
 
 
 GOOD = Outcome(latency=0.1, success=True)
 SLOW = Outcome(latency=0.8, success=True)
 REFUSED = Outcome(latency=0.001)
 TIMEOUT = Outcome(latency=5)
-INTERNAL = Outcome(latency=0, charged=False)
-PAUSED = Outcome(latency=inf, charged=False, skipped="paused")
-OVERLAP = Outcome(latency=inf, charged=False, skipped="overlap")
-LATE = Outcome(latency=0.1, success=True, lag=0.15)
-TOO_LATE = Outcome(latency=inf, charged=False, skipped="late")
+INTERNAL = Outcome(latency=0, counts_against_slo=False)
+PAUSED = Outcome(latency=inf, counts_against_slo=False, skip_reason="paused")
+OVERLAP = Outcome(latency=inf, counts_against_slo=False, skip_reason="overlap")
+LATE_START = Outcome(latency=0.1, success=True, lag=0.15)
+LATE_SKIP = Outcome(latency=inf, counts_against_slo=False, skip_reason="late")
 HUNG = Outcome(latency=inf)
 
-
+# From each time on, the outcomes of the ticks; several outcomes alternate.
 Script = Mapping[float, tuple[Outcome, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """An objective that the config holds from `since` to `until`."""
+    """An objective that the config contains from `since` to `until`."""
 
     slo: str = "fast"
     target: float = 0.99
@@ -45,7 +47,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A probe and its fate: from each time in `script` on, its ticks end so, in turns."""
+    """A probe whose ticks have the outcomes in `script`."""
 
     script: Script
     name: str = "sentiment"
@@ -53,11 +55,15 @@ class Probe:
     timeout: float = 5
     objectives: tuple[Objective, ...] = (Objective(),)
     buckets: tuple[str, ...] = ("0.25", "0.5", "1.0", "+Inf")
-    phases: tuple[str, ...] = ()  # that a success consists of, each as long as the whole
-    rebuilt: float = inf  # when a reload starts its histograms anew
-    certificates: Mapping[float, float] = field(default_factory=dict)  # from when, good until when
+    phases: tuple[str, ...] = ()
+    """Phases of a success; each takes as long as the whole request."""
+    histogram_reset: float = inf
+    """When a reload resets the histograms."""
+    certificates: Mapping[float, float] = field(default_factory=dict)
+    """From each time on, when the certificate expires."""
 
     def outcome(self, due: float) -> Outcome:
+        """Return the outcome of the tick that is due at `due`."""
         start = max((time for time in self.script if time <= due), default=min(self.script))
-        turns = self.script[start]
-        return turns[int((due - start) // self.interval) % len(turns)]
+        outcomes = self.script[start]
+        return outcomes[int((due - start) // self.interval) % len(outcomes)]

@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from tests.rules.scenario import DAY, TICKET
-from tests.rules.test_rules import RULE_FILE, RUNBOOK, run
+from tests.rules.test_rules import RUNBOOK, run
+from tools.render_rule_tests import RULE_FILE
 
-AT = 600  # seconds
+AT_SECONDS = 600
 SERIES = "inference_probe_tls_certificate_not_after_timestamp_seconds"
 
 
@@ -24,11 +25,11 @@ def certificate(valid_seconds: float, summary: str, description: str) -> dict[st
     return {
         "interval": "15s",
         "input_series": [
-            {"series": f'{SERIES}{{probe="m"}}', "values": f"{AT + valid_seconds}x40"}
+            {"series": f'{SERIES}{{probe="m"}}', "values": f"{AT_SECONDS + valid_seconds}x40"}
         ],
         "alert_rule_test": [
             {
-                "eval_time": f"{AT}s",
+                "eval_time": f"{AT_SECONDS}s",
                 "alertname": "ModelCertificateExpires",
                 "exp_alerts": [expected],
             }

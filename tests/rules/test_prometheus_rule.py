@@ -16,16 +16,16 @@ KUBERNETES = "--format=kubernetes"
 LABEL = "INFERENCE_PROBE_LABEL"
 
 
-def printed(*arguments: str, **environ: str) -> dict[str, Any]:
-    said = invoke("rules", *arguments, environ=environ)
-    assert (said.returncode, said.stderr) == (0, "")
-    resource: dict[str, Any] = yaml.safe_load(said.stdout)
+def printed_resource(*arguments: str, **environ: str) -> dict[str, Any]:
+    done = invoke("rules", *arguments, environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    resource: dict[str, Any] = yaml.safe_load(done.stdout)
     return resource
 
 
 def test_spec_is_the_rule_file() -> None:
-    """Group by group and rule by rule it is the bundled file, without labels or namespace."""
-    assert printed(KUBERNETES) == {
+    """Without labels and namespace, the spec is the bundled rule file."""
+    assert printed_resource(KUBERNETES) == {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "inference-probe"},
@@ -33,8 +33,8 @@ def test_spec_is_the_rule_file() -> None:
     }
 
 
-def test_promtool_takes_the_spec(promtool: Path, tmp_path: Path) -> None:
-    """As it stands there, another reader of YAML takes it, and its linter has nothing to say."""
+def test_promtool_accepts_the_spec(promtool: Path, tmp_path: Path) -> None:
+    """Another YAML parser reads the text of the spec, and the linter reports nothing."""
     path = tmp_path / "rules.yml"
     path.write_text(textwrap.dedent(invoke("rules", KUBERNETES).stdout.partition("\nspec:\n")[2]))
     command = [str(promtool), "check", "rules", "--lint=all", "--lint-fatal", str(path)]
@@ -42,8 +42,8 @@ def test_promtool_takes_the_spec(promtool: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_people_can_read_it() -> None:
-    """Keys stand in the file's order, expressions of several lines as they are."""
+def test_readable() -> None:
+    """Keys keep the order of the rule file, and expressions keep their lines."""
     text = render(RULE_FILE.read_text(), namespace=None, labels={})
     rules = [rule for group in yaml.safe_load(text)["spec"]["groups"] for rule in group["rules"]]
     originals = yaml.safe_load(RULE_FILE.read_text())["groups"]
@@ -56,34 +56,35 @@ def test_people_can_read_it() -> None:
         assert f"          expr: |\n{textwrap.indent(block, ' ' * 12)}" in text
 
 
-def test_an_expression_of_one_line_stays_on_it() -> None:
-    """However long it is."""
+def test_long_expression_stays_on_one_line() -> None:
+    """A long expression on one line is not wrapped."""
     expression = " + ".join(f"series_{number}" for number in range(100))
     rules = f"groups: [{{rules: [{{expr: {expression}}}]}}]"
     assert f"        - expr: {expression}\n" in render(rules, namespace=None, labels={})
 
 
-def test_a_rule_that_is_used_twice_is_written_twice() -> None:
-    """Anchors of a rule file are written out."""
-    rules = "groups: [{rules: [{labels: &it {team: ml}}, {labels: *it}]}]"
+def test_anchors_are_resolved() -> None:
+    """YAML anchors and aliases of a rule file are written out."""
+    rules = "groups: [{rules: [{labels: &labels {team: ml}}, {labels: *labels}]}]"
     assert render(rules, namespace=None, labels={}).count("team: ml") == 2
 
 
 @pytest.mark.parametrize(
     "word", ["y", "N", "on", "1e3", "0o17", "012", "1_0", "null", "2026-11-22"]
 )
-def test_what_may_pass_for_a_number_or_a_truth_is_quoted(word: str) -> None:
-    """Labels are text to every reader of YAML, whichever version it follows."""
+def test_ambiguous_labels_are_quoted(word: str) -> None:
+    """Labels that YAML 1.1 or 1.2 reads as a number, boolean, null or date are quoted."""
     text = render("groups: []", namespace=None, labels={word: word})
     assert f"    '{word}': '{word}'\n" in text
 
 
 def test_labels_and_namespace() -> None:
-    """They are those of the resource; a label may be empty, have a domain, and several come in one
-    flag or in several.
+    """Labels and namespace are written to the metadata of the resource.
+
+    A label may be empty or have a domain. One flag or several flags can have several labels.
     """
     labels = ("--label=release=mine", "--label=example.com/team=ml,empty=")
-    assert printed(KUBERNETES, "--namespace=monitoring", *labels)["metadata"] == {
+    assert printed_resource(KUBERNETES, "--namespace=monitoring", *labels)["metadata"] == {
         "name": "inference-probe",
         "namespace": "monitoring",
         "labels": {"release": "mine", "example.com/team": "ml", "empty": ""},
@@ -91,20 +92,20 @@ def test_labels_and_namespace() -> None:
 
 
 def test_variables() -> None:
-    """Each flag has its variable, and is stronger."""
+    """Each flag has an environment variable, and overrides it."""
     variables = {
         "INFERENCE_PROBE_FORMAT": "kubernetes",
         "INFERENCE_PROBE_NAMESPACE": "monitoring",
         LABEL: "a=1,b=2",
     }
-    metadata = printed(**variables)["metadata"]
+    metadata = printed_resource(**variables)["metadata"]
     assert (metadata["namespace"], metadata["labels"]) == ("monitoring", {"a": "1", "b": "2"})
     flags = ("--label=c=3", "--label=d=4")
-    assert printed(*flags, **variables)["metadata"]["labels"] == {"c": "3", "d": "4"}
+    assert printed_resource(*flags, **variables)["metadata"]["labels"] == {"c": "3", "d": "4"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("--label=a=b",), "--label needs --format=kubernetes"),
         (("--namespace=default",), "--namespace needs --format=kubernetes"),
@@ -115,25 +116,25 @@ def test_variables() -> None:
         ((KUBERNETES, "--namespace=Prod"), "'Prod' is no namespace of Kubernetes: write"),
     ],
 )
-def test_bad_usage(arguments: tuple[str, ...], words: str) -> None:
-    """What makes no sense ends with 2 and a sentence, and prints nothing."""
-    said = invoke("rules", *arguments)
-    assert (said.returncode, said.stdout) == (2, "")
-    assert words in said.stderr
-    assert "Traceback" not in said.stderr
+def test_bad_usage(arguments: tuple[str, ...], message: str) -> None:
+    """Wrong flags end with exit code 2 and a message on stderr, without output."""
+    done = invoke("rules", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 LONG_DOMAIN = "a." * 126 + "a"
-NO_LABELS = (
+INVALID_LABELS = (
     *("a=b c", "a=-b", "a=b=c", "a=b,", "a=b\n", f"a={'b' * 64}"),
     *("=b", "a b=c", "_a=b", "ü=b", f"{'a' * 64}=b"),
     *("/a=b", "Example.com/a=b", "a..b/c=d", "a/b/c=d", f"{LONG_DOMAIN}a/c=d"),
 )
 
 
-@pytest.mark.parametrize("label", NO_LABELS)
-def test_no_label_of_kubernetes(label: str) -> None:
-    """What the API server would refuse is refused here, with what to write."""
+@pytest.mark.parametrize("label", INVALID_LABELS)
+def test_invalid_label(label: str) -> None:
+    """A label that the API server would reject is rejected, with a correction."""
     with pytest.raises(ValueError, match=": write "):
         parse_labels(label)
 
@@ -141,14 +142,14 @@ def test_no_label_of_kubernetes(label: str) -> None:
 @pytest.mark.parametrize(
     "label", [f"{'a' * 63}={'b' * 63}", f"{LONG_DOMAIN}/c=d", "A_.-1=B_.-2", "a="]
 )
-def test_label_of_kubernetes(label: str) -> None:
-    """What the API server takes is taken."""
+def test_valid_label(label: str) -> None:
+    """A label that the API server accepts is accepted."""
     key, _, value = label.partition("=")
     assert parse_labels(label) == {key: value}
 
 
 @pytest.mark.parametrize("namespace", ["", "a.b", "-a", "a_b", "a" * 64, "a\n"])
-def test_no_namespace_of_kubernetes(namespace: str) -> None:
-    """What the API server would refuse is refused here, with what to write."""
+def test_invalid_namespace(namespace: str) -> None:
+    """A namespace that the API server would reject is rejected, with a correction."""
     with pytest.raises(ValueError, match=": write "):
         render("groups: []", namespace=namespace, labels={})

@@ -54,7 +54,7 @@ def run(promtool: Path, *arguments: str | Path) -> None:
 def variants() -> Iterator[Any]:
     """Yield each file with its scrape intervals for one test."""
     for name, file in FILES.items():
-        scrapes = file.scrapes
+        scrapes = file.scrape_seconds
         default = DEFAULT_SCRAPE_SECONDS if DEFAULT_SCRAPE_SECONDS in scrapes else scrapes[0]
         for scrape in scrapes:
             marks = () if scrape == default else pytest.mark.full

@@ -1,0 +1,136 @@
+"""The series that a scripted daemon exposes at each scrape. Times are seconds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise, product
+from math import inf
+
+from tests.rules.scripted_counters import LAG_BUCKETS, SKIP_REASONS, CounterLifetime
+from tests.rules.scripted_probe import PAUSED, Probe
+
+Exposition = dict[str, float]  # series in promtool's notation, to their values
+Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
+
+
+@dataclass(frozen=True)
+class Target:
+    """A daemon as Prometheus scrapes it.
+
+    It starts at each of `starts` and stops at `stops`. From then on its `up` is 0, or absent if the
+    target was `deleted`. The scrapes at `failed_scrapes` fail. From each time in `reloads` on, the
+    last reload was successful (1) or not (0).
+    """
+
+    probes: tuple[Probe, ...]
+    labels: Mapping[str, str] = field(
+        default_factory=lambda: {"job": "inference-probe", "instance": "probe:10115"}
+    )
+    starts: tuple[float, ...] = (0,)
+    stops: float = inf
+    deleted: bool = False
+    failed_scrapes: tuple[float, ...] = ()
+    startup_grace: float = 300
+    reloads: Mapping[float, float] = field(default_factory=lambda: {-inf: 1})
+
+    def scrapes(self, times: Sequence[float]) -> list[Exposition]:
+        """Return the samples of the scrape at each of `times`; an absent target has none."""
+        lifetimes = list(self._lifetimes(times[-1] + 1))
+        return [self._scrape(time, lifetimes) for time in times]
+
+    def _scrape(self, time: float, lifetimes: list[CounterLifetime]) -> Exposition:
+        if time < self.starts[0] or (self.deleted and time >= self.stops):
+            return {}
+        if time in self.failed_scrapes or time >= self.stops:
+            return {self._series("up"): 0}
+        current = [lifetime for lifetime in lifetimes if lifetime.start <= time < lifetime.end]
+        return {
+            self._series("up"): 1,
+            self._series("inference_probe_build_info", version="1"): 1,
+            self._series("inference_probe_config_last_reload_successful"): _value_at(
+                self.reloads, time
+            ),
+            **{
+                self._series("inference_probe_schedule_lag_seconds_bucket", le=le): sum(
+                    lifetime.started(time, le) for lifetime in current
+                )
+                for le in LAG_BUCKETS
+            },
+            **{
+                self._series(f"inference_probe_{name}", probe=lifetime.probe.name, **labels): value
+                for lifetime in current
+                for name, labels, value in _probe_samples(lifetime, time)
+            },
+        }
+
+    def _lifetimes(self, horizon: float) -> Iterator[CounterLifetime]:
+        for probe in self.probes:
+            resets = sorted({*self.starts, probe.histogram_reset, horizon} - {inf})
+            for start, end in pairwise(resets):
+                grace = 0 if start == probe.histogram_reset else self.startup_grace
+                yield CounterLifetime(probe, start, end, grace)
+
+    def _series(self, name: str, **labels: str) -> str:
+        return _series(name, tuple(self.labels.items()), **labels)
+
+
+@cache  # most of the time of rendering, otherwise
+def _series(name: str, target: tuple[tuple[str, str], ...], **labels: str) -> str:
+    pairs = sorted({**dict(target), **labels}.items())
+    return name + "{" + ", ".join(f'{key}="{value}"' for key, value in pairs) + "}"
+
+
+def _probe_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+    yield "interval_seconds", {}, lifetime.probe.interval
+    yield "timeout_seconds", {}, lifetime.probe.timeout
+    yield from _tick_samples(lifetime, time)
+    yield from _state_samples(lifetime, time)
+    yield from _objective_samples(lifetime.probe, time)
+    yield from _histogram_samples(lifetime, time)
+
+
+def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+    yield "ticks_total", {}, lifetime.ticks(time)
+    for reason in SKIP_REASONS:
+        yield "skipped_total", {"reason": reason}, lifetime.skipped(time, reason)
+
+
+def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+    paused = lifetime.probe.outcome(time) is PAUSED
+    yield "suspended", {"reason": "startup"}, float(time < lifetime.suspended_until)
+    yield "suspended", {"reason": "paused"}, float(paused)
+    last_success = lifetime.last_success(time)
+    if last_success is not None:
+        yield "last_success_timestamp_seconds", {}, last_success
+    if lifetime.probe.certificates:
+        expires = _value_at(lifetime.probe.certificates, time)
+        yield "tls_certificate_not_after_timestamp_seconds", {}, expires
+
+
+def _objective_samples(probe: Probe, time: float) -> Iterator[Sample]:
+    for objective in probe.objectives:
+        if objective.since <= time < objective.until:
+            labels = {
+                "slo": objective.slo,
+                "threshold": objective.threshold,
+                "alert": objective.alert,
+                "signal": "latency",
+            }
+            yield "slo_objective_ratio", labels, objective.target
+
+
+def _histogram_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+    buckets = lifetime.probe.buckets
+    for outcome, success in (("success", True), ("failure", False)):
+        for le in buckets:
+            labels = {"outcome": outcome, "le": le}
+            yield "latency_seconds_bucket", labels, lifetime.results(time, success, le)
+        yield "latency_seconds_count", {"outcome": outcome}, lifetime.results(time, success)
+    for phase, le in product(lifetime.probe.phases, buckets):
+        labels = {"phase": phase, "le": le}
+        yield "phase_seconds_bucket", labels, lifetime.results(time, True, le)
+
+
+def _value_at(values: Mapping[float, float], time: float) -> float:
+    """Return the value of the latest start that is not after `time`."""
+    return values[max(start for start in values if start <= time)]
