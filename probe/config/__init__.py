@@ -1,1 +1,1 @@
-"""Loads, validates and freezes the configuration."""
+"""Loading and validation of the config, and the immutable settings that result."""

@@ -16,21 +16,21 @@ HEAD = """\
 <!-- Written by `python -m tests.docs` from probe/config/schema.py; do not edit. -->
 
 A config is a YAML file. [config/probe.yml](../config/probe.yml) is an annotated example,
-[config/examples](../config/examples/README.md) has configs for real model servers, and
-[config/probe.schema.json](../config/probe.schema.json) is the JSON Schema for editors.
-`inference-probe check` reports every mistake with its line and a correction.
+and [config/examples](../config/examples/README.md) has configs for real model servers.
+Editors use [config/probe.schema.json](../config/probe.schema.json). `inference-probe check` reports
+every error with its line, and says what to write instead.
 
-- **Units**: durations and sizes need a unit: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`,
-  `1MiB`.
-- **References**: every text may contain `${env:NAME}`, an environment variable, or `${file:PATH}`,
-  the content of a file. Relative paths start at the directory of the config. In `url`, `headers`,
-  `proxy`, `body` and `json`, references are resolved for each request, and their values are masked
-  in all output. Elsewhere they are resolved when the config is read. `$${` is a literal `${`.
-- **File sizes**: the config, certificates and keys may have at most 4 MiB, the file of a
-  `${file:PATH}` 1 MiB, and a `body_file` 64 MiB.
-- **Defaults**: `name` and `url` are required. Every key except `name` can be set in `defaults`.
-- **Strict keys**: unknown and duplicate keys are errors. A request has one body: `json`, `body`
-  or `body_file`.
+- Durations and sizes have units: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`, `1MiB`.
+- Text may contain references: `${env:NAME}` is the value of an environment variable, `${file:PATH}`
+  the content of a file. `$${` is a literal `${`. In `url`, `headers`, `proxy`, `body` and `json`,
+  references are resolved for each request, and their values are never shown. Elsewhere they are
+  resolved when the config is loaded. Relative paths start at the directory of the config.
+- Maximum sizes: 4 MiB for a config and for a file of certificates or keys, 1 MiB for the file of a
+  reference, 64 MiB for `body_file`.
+- Each probe has a `name` and a `url`. The URL, like any key except the name, may be in `defaults`.
+- Unknown and duplicate keys are errors. A request has one body: `json`, `body` or `body_file`.
+- Scalars follow YAML 1.2: `on`, `yes`, `12:30` and `2026-01-01` are text, `1e3` is a number.
+  Numbers with leading zeros are errors, because YAML 1.1 reads them as octal.
 """
 
 PLACES = {
