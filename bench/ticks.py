@@ -14,12 +14,12 @@ from pathlib import Path
 import yaml
 
 from tests.commands import Running, running
-from tests.servers import answering, serving
+from tests.servers import respond_with, serve
 
 
 def main() -> int:
     args = _parser().parse_args()
-    with tempfile.TemporaryDirectory() as directory, serving(answering(delay=0.02)) as url:
+    with tempfile.TemporaryDirectory() as directory, serve(respond_with(delay=0.02)) as url:
         config = Path(directory, "probe.yml")
         probes = [{"name": f"model-{n}", "url": url} for n in range(args.probes)]
         defaults = {"interval": args.interval, "timeout": "2s"}

@@ -17,7 +17,7 @@ import trustme
 import yaml
 
 from tests.raw_servers import Peer, Received, free_port, http_response
-from tests.server.http_server_fixture import hashed
+from tests.server.http_server_fixture import bcrypt_hash
 
 MARKER = "m4rk3r"
 NUMBER = "70772077"
@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "HEADER": f"Bearer {MARKER}-in-a-header",
 }
 PASSWORD = f"{MARKER}-web"
-HASH = hashed(PASSWORD)
+HASH = bcrypt_hash(PASSWORD)
 
 
 def echo(received: Received) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Model endpoints for tests: real sockets, one behaviour each."""
+"""Endpoints for tests: real sockets, one behaviour each."""
 
 import asyncio
 import threading
@@ -10,33 +10,33 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def answering(answer: bytes = OK, *, delay: float = 0.0) -> Handler:
-    """Answers each request in the same way, after a delay (seconds), and closes."""
+def respond_with(response: bytes = OK, *, delay: float = 0.0) -> Handler:
+    """Return a handler that sends `response` after `delay` seconds, and closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(delay)
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
 
     return handle
 
 
-async def hanging(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Takes the request and never answers."""
+async def never_respond(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Read the request, and send nothing."""
     await reader.read()
 
 
 @contextmanager
-def serving(handler: Handler) -> Iterator[str]:
-    """The URL of a server that handles each connection so, until the end of the block."""
+def serve(handler: Handler) -> Iterator[str]:
+    """Run a server that handles each connection with `handler`, and yield its URL."""
     loop = asyncio.new_event_loop()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handler(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
+            pass  # the client has disconnected, or the test has ended
         finally:
             writer.close()
 
@@ -57,7 +57,7 @@ def serving(handler: Handler) -> Iterator[str]:
 
 async def _stop(server: asyncio.Server) -> None:
     server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)

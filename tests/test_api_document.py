@@ -1,4 +1,4 @@
-"""docs/api.md has the fields that the code gives, and no others."""
+"""docs/api.md lists exactly the fields of the API."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
 from tests.builders import result_of
 from tests.docs.markdown import blocks, tables
-from tests.server.page_fixtures import FAST, Site, answer, refusal, site_of
+from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success
 
 PAGE = Path(__file__).parents[1] / "docs/api.md"
 FIELDS = ["field", "type"]
@@ -32,84 +32,86 @@ Object = Mapping[str, Any]
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """Of one probe, with a success and a failure."""
+    """Serve a probe with a success and a failure."""
     with site_of(tmp_path, objectives=[FAST]) as site:
-        site.add(**answer(0.3))
-        site.history.record(rich())
+        site.add(**success(0.3))
+        site.history.record(complete_result())
         yield site
 
 
-def rich() -> Result:
-    """A failure that has all that a result can have."""
-    asked = RedirectHop(url="http://model/", status=307, phases={Phase.WAIT: 0.1})
+def complete_result() -> Result:
+    """Return a failure in which each field has a value."""
+    redirect = RedirectHop(url="http://model/", status=307, phases={Phase.WAIT: 0.1})
     return replace(
-        result_of(**refusal()),
+        result_of(**overloaded()),
         due=datetime.now(UTC),
         server={Component.QUEUE: 0.01},
-        hops=(asked,),
-        final_hop=asked,
+        hops=(redirect,),
+        final_hop=redirect,
         certificate_not_after=2e9,
     )
 
 
 def by_heading(
-    told: Object, one: Object, asked: Object, once: Sequence[Object]
+    all_probes: Object, one_probe: Object, on_demand: Object, once: Sequence[Object]
 ) -> dict[str, Object | None]:
-    """The object that each heading describes, out of the answers of `/api/v1/probes`, `/results`
-    and `/probe`, and the output of `once`.
+    """Return the object that each heading of the document describes.
+
+    The arguments are the responses of `/api/v1/probes`, `/results` and `/probe`, and the output of
+    `once`.
     """
-    (probe,), (failure, *_), (result,) = told["probes"], one["failures"], once
+    (probe,), (failure, *_), (result,) = all_probes["probes"], one_probe["failures"], once
     (objective,) = probe["objectives"]
     return {
-        "All probes": told,
+        "All probes": all_probes,
         "A probe": probe,
         "Last": probe["last"],
         "An objective": objective,
         "Windows": objective["windows"],
         "Counts": objective["windows"]["5m"],
         "Quantiles": probe["latency_seconds"],
-        "One probe": without({**told, **probe}, one),
+        "One probe": without({**all_probes, **probe}, one_probe),
         "A result": result,
-        "More of a result": without(result, {**failure, **asked}),
+        "More of a result": without(result, {**failure, **on_demand}),
         "A request": failure["landing"],
     }
 
 
-def without(known: Object, told: Object) -> Object:
-    return {name: value for name, value in told.items() if name not in known}
+def without(known: Object, fields: Object) -> Object:
+    return {name: value for name, value in fields.items() if name not in known}
 
 
 def documented() -> dict[str, dict[str, str]]:
-    """The type of each field, by heading."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the type of each field in the document, by heading."""
+    types: dict[str, dict[str, str]] = {}
     for heading, (head, *rows) in tables(PAGE):
         if head[:2] == FIELDS:
-            found[heading] = {row[0].strip("`"): row[1] for row in rows}
-    return found
+            types[heading] = {row[0].strip("`"): row[1] for row in rows}
+    return types
 
 
-def test_every_field_is_described(site: Site) -> None:
-    """Each field is in the table of its object, with its type, and no table has another."""
-    kept = site.history.snapshot("model")
-    assert kept
-    made = (
-        all_probes_json([kept], "Paused."),
-        one_probe_json(kept, "Paused.", excerpts=True),
+def test_every_field_is_documented(site: Site) -> None:
+    """Each field is in the table of its object, with its type, and no table has others."""
+    history = site.history.snapshot("model")
+    assert history
+    documents = (
+        all_probes_json([history], "Paused."),
+        one_probe_json(history, "Paused.", excerpts=True),
         site.get("/probe?name=model").json(),
-        [result_json(rich())],
+        [result_json(complete_result())],
     )
-    given = by_heading(*json.loads(json.dumps(made)))
+    objects = by_heading(*json.loads(json.dumps(documents)))
     assert documented() == {
-        heading: {name: TYPES[type(value)] for name, value in (told or {}).items()}
-        for heading, told in given.items()
+        heading: {name: TYPES[type(value)] for name, value in (fields or {}).items()}
+        for heading, fields in objects.items()
     }
 
 
-def test_the_examples_have_these_fields() -> None:
-    """What is shown has the fields that are described."""
-    told, one, asked, once = (
+def test_examples_have_the_documented_fields() -> None:
+    """The examples of the document have the fields of its tables."""
+    all_probes, one_probe, on_demand, once = (
         json.loads(block.text) for block in blocks(PAGE) if block.language == "json"
     )
-    described = documented()
-    for heading, shown in by_heading(told, one, asked, once).items():
-        assert shown is None or shown.keys() == described[heading].keys(), heading
+    types = documented()
+    for heading, fields in by_heading(all_probes, one_probe, on_demand, once).items():
+        assert fields is None or fields.keys() == types[heading].keys(), heading

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from bench.driver import Driver, Question, complete, text
-from tests.servers import serving
+from tests.servers import serve
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nprobe\r\n4\r\n_x 1\r\n0\r\n\r\n"
@@ -38,7 +38,7 @@ def test_questions_are_asked_when_they_are_due() -> None:
     """No question goes out before it is due, nor without an idle connection; all come back."""
     dues = [0.0, 0.05, 0.05]
     with (
-        serving(keeping) as url,
+        serve(keeping) as url,
         closing(Driver(int(url.strip("/").rpartition(":")[2]), connections=2)) as driver,
     ):
         now, wall = time.monotonic_ns(), time.time()

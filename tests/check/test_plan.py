@@ -15,7 +15,7 @@ from probe.config.schema import Settings
 from probe.config.units import format_duration, parse_duration
 from probe.result import Phase
 from tests.commands import invoke, running
-from tests.servers import answering, serving
+from tests.servers import respond_with, serve
 
 RULES = Path(__file__).parents[2] / "rules" / "inference-probe.rules.yml"
 
@@ -96,7 +96,7 @@ def test_no_target_asks_for_the_impossible(tmp_path: Path, target: str) -> None:
 
 def test_series(tmp_path: Path) -> None:
     """As many as a daemon has of its own, once its probe has succeeded."""
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         path = tmp_path / "probe.yml"
         objectives = "[{name: o, target: 99%, latency: 123ms}]"
         path.write_text(f"probes: [{{name: m, url: '{url}', objectives: {objectives}}}]")

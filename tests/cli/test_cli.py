@@ -14,7 +14,7 @@ from probe.cli.once import run_concurrently
 from probe.result import Result
 from tests.builders import result_of
 from tests.commands import COMMAND, environment, invoke
-from tests.servers import OK, answering, serving
+from tests.servers import OK, respond_with, serve
 
 REFUSING = "http://127.0.0.1:1/"
 
@@ -41,7 +41,7 @@ def test_help(command: str) -> None:
 
 def test_once_json_of_a_success(tmp_path: Path) -> None:
     """`once --output=json` prints a list of results and exits with 0 if all succeeded."""
-    with serving(answering(delay=0.05)) as url:
+    with serve(respond_with(delay=0.05)) as url:
         done = invoke("once", _config(tmp_path, url), "--output=json")
     [result] = json.loads(done.stdout)
     assert (done.returncode, result["success"], result["reason"]) == (0, True, None)
@@ -53,7 +53,7 @@ def test_once_json_of_a_success(tmp_path: Path) -> None:
 
 def test_once_with_a_failure(tmp_path: Path) -> None:
     """`once` exits with 1 if a probe failed, and prints the reason."""
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         config = _config(tmp_path, url, REFUSING)
         done = invoke("once", config)
         assert done.returncode == 1
@@ -66,7 +66,7 @@ def test_once_with_a_failure(tmp_path: Path) -> None:
 
 def test_endpoint_from_flags() -> None:
     """`once` and `check` accept the flags and variables of one endpoint, as `run` does."""
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         once = invoke("once", "--output=json", f"--url={url}", "--name=sidecar", "--slo=99%<1s")
         [result] = json.loads(once.stdout)
         assert (once.returncode, result["probe"], result["success"]) == (0, "sidecar", True)
@@ -87,7 +87,7 @@ def test_config_file_without_flag(command: str) -> None:
 def test_once_text(tmp_path: Path, encoding: str, bar: str) -> None:
     """Phases are bars in characters of the output's encoding; the server's times are below wait."""
     reply = OK.replace(b"\r\n", b"\r\nServer-Timing: queue;dur=20, nothing, total;dur=x\r\n", 1)
-    with serving(answering(reply, delay=0.05)) as url:
+    with serve(respond_with(reply, delay=0.05)) as url:
         done = invoke("once", _config(tmp_path, url), environ={"PYTHONIOENCODING": encoding})
     assert re.search(rf"    wait +\d+\.\d{{3}} ms +{bar}+\n +queue +20\.000 ms", done.stdout)
     assert "1 impossible time ignored" in done.stdout

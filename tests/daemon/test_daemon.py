@@ -22,7 +22,7 @@ from probe.server.server import listen
 from probe.threads import ThreadCache
 from tests.builders import result_of, settings_of
 from tests.commands import environment, running
-from tests.servers import OK, answering, hanging, serving
+from tests.servers import OK, never_respond, respond_with, serve
 
 
 def _config(directory: Path, *probes: Mapping[str, object], **defaults: object) -> str:
@@ -36,7 +36,7 @@ def _config(directory: Path, *probes: Mapping[str, object], **defaults: object) 
 def test_flags_without_a_file() -> None:
     """`run --url --slo` probes, counts and exports the objective."""
     with (
-        serving(answering()) as url,
+        serve(respond_with()) as url,
         running(f"--url={url}predict", "--slo=99% < 500ms", "--interval=100ms") as daemon,
     ):
         daemon.wait_for("inference_probe_runs_total", 3)
@@ -51,7 +51,7 @@ def test_flags_without_a_file() -> None:
 
 def test_environment_variables_only() -> None:
     """A container needs neither a file nor flags."""
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         environ = {
             "INFERENCE_PROBE_URL": url,
             "INFERENCE_PROBE_SLO": "99.9%",
@@ -95,7 +95,7 @@ def test_running_is_logged_after_the_start() -> None:
 def test_on_demand_probes_change_no_metric(tmp_path: Path) -> None:
     """`/probe` runs the configured probe and is counted nowhere."""
     with (
-        serving(answering()) as url,
+        serve(respond_with()) as url,
         running(_config(tmp_path, {"name": "m", "url": url}, interval="1h")) as daemon,
     ):
         result = daemon.get("/probe?name=m").json()
@@ -110,7 +110,7 @@ def test_200_probes_a_second_lose_no_tick(tmp_path: Path) -> None:
     This takes ten seconds; `python -m bench.ticks` does a minute.
     """
     probes: list[dict[str, object]] = [{"name": f"model-{n}"} for n in range(200)]
-    with serving(answering(delay=0.02)) as url:
+    with serve(respond_with(delay=0.02)) as url:
         config = _config(tmp_path, *probes, url=url, interval="1s", timeout="2s")
         with running(config) as daemon:
             time.sleep(10)
@@ -132,7 +132,7 @@ def test_200_probes_a_second_lose_no_tick(tmp_path: Path) -> None:
 def test_a_hanging_endpoint_delays_no_probe(tmp_path: Path) -> None:
     """Probes start on time while earlier ones are in flight: no coordinated omission."""
     probe = {"name": "m", "interval": "200ms", "timeout": "2s", "startup_grace": "0s"}
-    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+    with serve(never_respond) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
         daemon.wait_for("inference_probe_ticks_total", 15)
         assert daemon.total("inference_probe_in_flight") >= 9
         assert daemon.total("inference_probe_skipped_total") == 0
@@ -155,7 +155,7 @@ def test_stopping_drains(tmp_path: Path) -> None:
         await writer.drain()
 
     config = _config(tmp_path, {"name": "m", "interval": "400ms", "timeout": "5s"})
-    with serving(slow) as url:
+    with serve(slow) as url:
         (tmp_path / "probe.yml").write_text(
             (tmp_path / "probe.yml").read_text().replace("name: m", f"name: m\n  url: {url}")
         )
@@ -176,7 +176,7 @@ def test_stopping_drains(tmp_path: Path) -> None:
 def test_stopping_gives_up_hanging_probes(tmp_path: Path) -> None:
     """The drain ends with the longest timeout, also if an endpoint hangs for longer."""
     probe = {"name": "m", "interval": "200ms", "timeout": "1s"}
-    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+    with serve(never_respond) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
         daemon.wait_for("inference_probe_in_flight", 2)
         began = time.monotonic()
         assert daemon.terminate() == 0
@@ -288,7 +288,7 @@ def test_a_state_change_is_logged_once(tmp_path: Path) -> None:
 def test_no_signal_is_lost(tmp_path: Path) -> None:
     """The daemon ends on SIGTERM right after SIGHUP, while many threads run."""
     probes = [{"name": f"m{n}", "interval": "100ms", "timeout": "1s"} for n in range(20)]
-    with serving(hanging) as url:
+    with serve(never_respond) as url:
         config = _config(tmp_path, *probes, url=url)
         for _ in range(4):
             with running(config) as daemon:
@@ -300,7 +300,7 @@ def test_no_signal_is_lost(tmp_path: Path) -> None:
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     """The second SIGINT skips the drain."""
     probe = {"name": "m", "interval": "200ms", "timeout": "9s"}
-    with serving(hanging) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
+    with serve(never_respond) as url, running(_config(tmp_path, {**probe, "url": url})) as daemon:
         daemon.wait_for("inference_probe_in_flight", 2)
         daemon.process.send_signal(signal.SIGINT)
         time.sleep(0.5)

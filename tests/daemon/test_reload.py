@@ -14,7 +14,7 @@ import requests
 import yaml
 
 from tests.commands import Running, running
-from tests.servers import OK, answering, serving
+from tests.servers import OK, respond_with, serve
 
 SUCCESSFUL = "inference_probe_config_last_reload_successful"
 TIME = "inference_probe_config_last_reload_success_timestamp_seconds"
@@ -53,7 +53,7 @@ def sample(daemon: Running, start: str) -> float | None:
 def test_probes_are_added_changed_and_removed(tmp_path: Path) -> None:
     """A reload reports the changes. Counts of kept probes continue, series of removed ones end."""
     path = tmp_path / "probe.yml"
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         stays, changes, goes = ({"name": n, "url": url} for n in ("stays", "changes", "goes"))
         with daemon_of(path, stays, changes, goes) as daemon:
             daemon.wait_for("inference_probe_runs_total", 15)
@@ -177,7 +177,7 @@ def test_connections(tmp_path: Path) -> None:
         finally:
             closed.append(writer)
 
-    with serving(keep_alive) as url:
+    with serve(keep_alive) as url:
         probe = {"name": "m", "url": url, "connection": "reuse"}
         with daemon_of(path, probe) as daemon:
             daemon.wait_for("inference_probe_runs_total", 3)
@@ -205,7 +205,7 @@ def test_a_symlinked_config_map(tmp_path: Path) -> None:
         writer.write(OK)
         await writer.drain()
 
-    with serving(receive_body) as url:
+    with serve(receive_body) as url:
         for version, body in (("..1", "first"), ("..2", "other")):
             (tmp_path / version).mkdir()
             (tmp_path / version / "body.txt").write_text(body)
@@ -240,7 +240,7 @@ def test_pause(tmp_path: Path) -> None:
     path = tmp_path / "probe.yml"
     paused = 'inference_probe_suspended{probe="m",reason="paused"}'
     skipped = 'inference_probe_skipped_total{probe="m",reason="paused"}'
-    with serving(answering()) as url:
+    with serve(respond_with()) as url:
         probe = {"name": "m", "url": url}
         with daemon_of(path, probe) as daemon:
             daemon.wait_for("inference_probe_runs_total", 2)

@@ -16,7 +16,7 @@ from probe.demo.fault import Fault
 from probe.demo.stack import HOST, Binaries, ChildProcess, Stack, free_port
 from tests.commands import running
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
-from tests.servers import hanging, serving
+from tests.servers import never_respond, serve
 
 LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 
@@ -99,7 +99,7 @@ def test_drain_timeout(tmp_path: Path) -> None:
     Until then the daemon serves scrapes, is ready and healthy, and counts no more ticks.
     """
     config = tmp_path / "probe.yml"
-    with serving(hanging) as url:
+    with serve(never_respond) as url:
         probe = {"name": "m", "url": url, "interval": "500ms", "timeout": "30s"}
         config.write_text(yaml.safe_dump({"probes": [probe]}))
         with running(f"--config.file={config}") as daemon:

@@ -13,7 +13,7 @@ import yaml
 from probe.demo import files, http
 from probe.demo.stack import Binaries, Stack
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS
-from tests.servers import serving
+from tests.servers import serve
 
 # The rules are evaluated twice in a scrape interval.
 SCRAPE_INTERVAL_SECONDS = 60 / FACTOR
@@ -75,7 +75,7 @@ class PrometheusQueries:
 @pytest.fixture
 def prometheus(tmp_path: Path, binaries: Binaries) -> Iterator[PrometheusQueries]:
     stop = threading.Event()
-    with serving(exporter) as url, Stack(tmp_path, factor=FACTOR, stop=stop) as stack:
+    with serve(exporter) as url, Stack(tmp_path, factor=FACTOR, stop=stop) as stack:
         url_of_prometheus = stack._start_prometheus(binaries.prometheus, _config(stack, url))
         time.sleep(2 * SCRAPE_INTERVAL_SECONDS + WINDOW_SECONDS)
         stack.check()

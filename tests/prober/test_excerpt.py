@@ -13,7 +13,7 @@ from probe.prober.excerpt import MAX_BODY_CHARS, MAX_HEADER_CHARS, make_excerpt
 from probe.redaction import Redactor
 from probe.result import Excerpt
 from tests.probing import run
-from tests.servers import answering, serving
+from tests.servers import respond_with, serve
 
 SECRET = 's3cr3t-märker/"quoted"&more'
 
@@ -24,7 +24,7 @@ def answer(body: bytes, *headers: str, status: str = "503 Busy") -> bytes:
 
 
 def kept(reply: bytes, **how: object) -> Excerpt | None:
-    with serving(answering(reply)) as url:
+    with serve(respond_with(reply)) as url:
         return run(url, **how).excerpt
 
 

@@ -13,7 +13,7 @@ from probe.prober.prober import Prober
 from probe.result import Phase, Result
 from tests.probing import make_prober
 from tests.reference_times import ReferenceServer
-from tests.servers import hanging, serving
+from tests.servers import never_respond, serve
 
 RUNS = 30
 
@@ -49,7 +49,7 @@ def spinning() -> Iterator[None]:
 @contextmanager
 def hung_neighbours(count: int) -> Iterator[None]:
     """Probes of an endpoint that never answers, each waiting on a thread."""
-    with serving(hanging) as url:
+    with serve(never_respond) as url:
         neighbours = [
             threading.Thread(target=make_prober(url, timeout="30s").run) for _ in range(count)
         ]

@@ -1,4 +1,4 @@
-"""The browser in which the pages are looked at: the system's Chromium."""
+"""The system's Chromium, for tests and screenshots of the pages."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ MISSING = "no chromium on the PATH (Debian: apt-get install chromium)"
 
 
 @contextmanager
-def started() -> Iterator[Browser]:
+def run_chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # a container's root has no sandbox; the pages are our own
+        # root in a container has no sandbox; the pages are trusted
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()

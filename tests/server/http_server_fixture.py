@@ -1,4 +1,4 @@
-"""A small site behind our door, and clients of it that are less well-behaved than most."""
+"""A small application behind the real HTTP server, and helpers for raw clients."""
 
 import socket
 import threading
@@ -17,15 +17,18 @@ from probe.clock import Clock
 from probe.server.config_watch import WebConfig
 from probe.server.server import Server, listen
 
-LARGE = 30_000_000
+LARGE_BYTES = 30_000_000
 
 
-def hashed(password: str, cost: int = 4) -> str:
+def bcrypt_hash(password: str, cost: int = 4) -> str:
     return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(cost)).decode()
 
 
-class Door:
-    """A server on a free port of 127.0.0.1."""
+class HttpServer:
+    """A server on a free port of 127.0.0.1.
+
+    `/` returns the authenticated user, `/large` LARGE_BYTES; `/probe?wait` waits for `release`.
+    """
 
     def __init__(self, config: Path | None = None) -> None:
         self.release = threading.Event()
@@ -37,12 +40,11 @@ class Door:
         self._server.start()
 
     def _app(self) -> Starlette:
-        async def who(request: Request) -> Response:
-            user = request.user
-            return PlainTextResponse(f"{user.is_authenticated} {user.display_name}")
+        async def user(request: Request) -> Response:
+            return PlainTextResponse(f"{request.user.is_authenticated} {request.user.display_name}")
 
         async def large(_: Request) -> Response:
-            return PlainTextResponse(b"x" * LARGE)
+            return PlainTextResponse(b"x" * LARGE_BYTES)
 
         async def probe(request: Request) -> Response:
             while "wait" in request.query_params and not self.release.is_set():
@@ -50,24 +52,24 @@ class Door:
             return PlainTextResponse("probed")
 
         return Starlette(
-            routes=[Route("/", who), Route("/large", large), Route("/probe", probe)],
+            routes=[Route("/", user), Route("/large", large), Route("/probe", probe)],
         )
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
-    def ask(self, request: bytes) -> bytes:
-        """What comes back until the server closes."""
+    def exchange(self, request: bytes) -> bytes:
+        """Send a request, and return all bytes until the server closes the connection."""
         with closing(self.connect()) as client:
             client.sendall(request)
-            return until_closed(client)
+            return read_until_closed(client)
 
     def stop(self) -> None:
         self._server.stop()
         self.release.set()
 
 
-def until_closed(client: socket.socket) -> bytes:
+def read_until_closed(client: socket.socket) -> bytes:
     received = bytearray()
     while data := client.recv(65536):
         received += data
@@ -75,9 +77,10 @@ def until_closed(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def door(config: Path | None = None) -> Iterator[Door]:
-    opened = Door(config)
+def http_server(config: Path | None = None) -> Iterator[HttpServer]:
+    """Run an HttpServer until the end of the block."""
+    server = HttpServer(config)
     try:
-        yield opened
+        yield server
     finally:
-        opened.stop()
+        server.stop()

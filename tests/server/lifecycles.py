@@ -1,13 +1,13 @@
-"""The handles of a daemon that is not there."""
+"""A Lifecycle without a daemon."""
 
 from typing import Any
 
 from probe.server.lifecycle import Lifecycle
 
 
-def lifecycle_of(**handles: Any) -> Lifecycle:
-    """Healthy and without permission to change anything, unless `handles` say otherwise."""
-    standing: dict[str, Any] = {
+def lifecycle_of(**fields: Any) -> Lifecycle:
+    """Return the Lifecycle of a healthy daemon without `--web.enable-lifecycle`, with `fields`."""
+    defaults: dict[str, Any] = {
         "enabled": False,
         "scheduler_alive": lambda: True,
         "reload": lambda: "reloaded",
@@ -16,4 +16,4 @@ def lifecycle_of(**handles: Any) -> Lifecycle:
         "paused": lambda: False,
         "stopping": lambda: False,
     }
-    return Lifecycle(**{**standing, **handles})
+    return Lifecycle(**{**defaults, **fields})

@@ -1,7 +1,7 @@
-"""Daemons' web sites with a past that a test makes up."""
+"""The pages of a daemon with a history that the test defines."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,39 +26,42 @@ UP = {"name": "up", "target": "99%"}
 
 
 class Site:
-    """A served history of probes, all of them with the objectives `fast` and `up`."""
+    """The history of some probes, by default with the objectives FAST and UP, and its pages."""
 
     def __init__(self, directory: Path, names: Sequence[str], keys: Mapping[str, Any]) -> None:
         self.now = 1000.0
         self.history = History(lambda: self.now)
-        said = {"url": "http://model:5000/predict", "objectives": [FAST, UP], **keys}
+        keys = {"url": "http://model:5000/predict", "objectives": [FAST, UP], **keys}
         self.probes: Sequence[Probe] = settings_of(
-            directory, *({"name": name, **said} for name in names)
+            directory, *({"name": name, **keys} for name in names)
         ).probes
         for probe in self.probes:
             self.history.set_probe(probe)
         self.url = ""
 
-    def add(self, probe: str = "model", *, ago: float = 0.0, **how: Any) -> None:
-        """Take in a result that started so many seconds ago (of the wall clock)."""
-        started = datetime.now(UTC) - timedelta(seconds=ago)
-        self.history.record(replace(result_of(probe=probe, **how), started=started))
+    def add(self, probe: str = "model", *, seconds_ago: float = 0.0, **fields: Any) -> None:
+        """Record a result with `fields` that started `seconds_ago` (wall clock)."""
+        started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        self.history.record(replace(result_of(probe=probe, **fields), started=started))
 
-    def live(self, probe: str = "model", *, failing: bool = False, results: int = 120) -> None:
-        """A past of ten seconds' steps: all failing, or with a slow answer and a failure."""
+    def add_history(
+        self, probe: str = "model", *, failing: bool = False, results: int = 120
+    ) -> None:
+        """Record a result each 10 s: failures, or successes with one slow and one failed result."""
         for step in range(results):
-            ago = 10.0 * (results - step)
+            seconds_ago = 10.0 * (results - step)
             if failing or step == 90:
-                self.add(probe, ago=ago, **refusal())
+                self.add(probe, seconds_ago=seconds_ago, **overloaded())
             else:
-                self.add(probe, ago=ago, **answer(1.9 if step == 60 else 0.05 + step % 7 / 100))
+                wait = 1.9 if step == 60 else 0.05 + step % 7 / 100
+                self.add(probe, seconds_ago=seconds_ago, **success(wait))
 
-    def get(self, path: str, **more: Any) -> requests.Response:
-        return requests.get(self.url + path, timeout=10, **more)
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=10, **options)
 
 
-def answer(wait: float) -> dict[str, Any]:
-    """A success, by its phases, and the server's account of it."""
+def success(wait: float) -> dict[str, Any]:
+    """Return the fields of a success with a `wait` phase of `wait` seconds."""
     return {
         "phases": {
             Phase.DNS: 0.002,
@@ -73,8 +76,8 @@ def answer(wait: float) -> dict[str, Any]:
     }
 
 
-def refusal() -> dict[str, Any]:
-    """A failure with an answer that would do harm if it were not escaped."""
+def overloaded() -> dict[str, Any]:
+    """Return the fields of a failure. The response would do harm if a page did not escape it."""
     return {
         "reason": Reason.OVERLOADED,
         "status": 503,
@@ -90,7 +93,7 @@ class _User:
     is_authenticated = True
 
 
-def _logged_in(app: ASGIApp) -> ASGIApp:
+def _authenticated(app: ASGIApp) -> ASGIApp:
     async def with_user(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "user": _User()}, receive, send)
 
@@ -98,20 +101,27 @@ def _logged_in(app: ASGIApp) -> ASGIApp:
 
 
 @contextmanager
-def site_of(directory: Path, *names: str, logged_in: bool = False, **keys: Any) -> Iterator[Site]:
-    """A site of probes with these names (`model`, if none), until the end of the block."""
+def site_of(
+    directory: Path,
+    *names: str,
+    authenticated: bool = False,
+    max_page_age_seconds: float = 0.0,
+    **keys: Any,
+) -> Iterator[Site]:
+    """Serve the pages of probes with these names (by default `model`) and config `keys`."""
     site = Site(directory, names or ("model",), keys)
-    targets = {one.name: OnDemandTarget(run=result_of, interval=60) for one in site.probes}
+    targets = {probe.name: OnDemandTarget(run=result_of, interval=60) for probe in site.probes}
     app: ASGIApp = create_app(
         lambda _: (b"# nothing\n" * 200, "text/plain"),
         lambda: targets,
         site.history,
         lifecycle_of(),
         Clock(),
+        max_page_age_seconds=max_page_age_seconds,
     )
     listener = listen("127.0.0.1:0")
     site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(_logged_in(app) if logged_in else app, listener, Clock())
+    server = Server(_authenticated(app) if authenticated else app, listener, Clock())
     server.start()
     try:
         yield site
@@ -119,9 +129,9 @@ def site_of(directory: Path, *names: str, logged_in: bool = False, **keys: Any) 
         server.stop()
 
 
-def wait_until(true: Any, seconds: float = 15) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait until `condition` returns a true value; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.02)

@@ -1,6 +1,6 @@
-"""Pictures of the pages, for people to look at: `python -m tests.server.screenshots DIRECTORY`.
+"""Screenshots of the pages: `python -m tests.server.screenshots DIRECTORY`.
 
-Those in docs/images are made by the same command with `--docs`.
+With `--docs` the command writes those in docs/images.
 """
 
 import argparse
@@ -27,7 +27,7 @@ MODELS = ("sentiment", "translation", "ranking")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Probes with so many results, some of which fail, and the pages that are looked at."""
+    """Probes with `results` results each, of which `failing` fail, and the pages to show."""
 
     name: str
     probes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One page on one screen in one scheme of colours."""
+    """One page in one window size and color scheme."""
 
     name: str
     url: str
@@ -60,16 +60,16 @@ PUBLISHED = ("one-probe-desktop-dark", "three-list-desktop-light")
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.server.screenshots", description=__doc__)
     parser.add_argument("directory", type=Path, nargs="?", default=Path("build/screenshots"))
-    parser.add_argument("--docs", action="store_true", help="make those of docs/images")
+    parser.add_argument("--docs", action="store_true", help="write the screenshots of docs/images")
     args = parser.parse_args()
     if chromium.CHROMIUM is None:
         print(chromium.MISSING, file=sys.stderr)
         return 2
     directory = DOCS if args.docs else args.directory
     directory.mkdir(parents=True, exist_ok=True)
-    with chromium.started() as browser:
+    with chromium.run_chromium() as browser:
         for scene in SCENES:
-            with tempfile.TemporaryDirectory() as home, _staged(scene, Path(home)) as site:
+            with tempfile.TemporaryDirectory() as home, _serve(scene, Path(home)) as site:
                 for picture in _pictures(scene, site):
                     if not args.docs or picture.name in PUBLISHED:
                         _take(browser, picture, directory)
@@ -77,10 +77,10 @@ def main() -> int:
 
 
 @contextmanager
-def _staged(scene: Scene, home: Path) -> Iterator[Site]:
+def _serve(scene: Scene, home: Path) -> Iterator[Site]:
     with site_of(home, *scene.probes) as site:
         for probe in scene.probes:
-            site.live(probe, failing=probe in scene.failing, results=scene.results)
+            site.add_history(probe, failing=probe in scene.failing, results=scene.results)
         yield site
 
 
@@ -96,8 +96,8 @@ def _take(browser: Browser, picture: Picture, directory: Path) -> None:
         viewport={"width": width, "height": height}, color_scheme=picture.scheme
     )
     page.goto(picture.url)
-    whole = not picture.name.startswith("200")  # which would be metres long
-    page.screenshot(path=directory / f"{picture.name}.png", full_page=whole)
+    full_page = not picture.name.startswith("200")  # that page is too long
+    page.screenshot(path=directory / f"{picture.name}.png", full_page=full_page)
     page.close()
 
 

@@ -10,7 +10,7 @@ import requests
 
 from probe.server.client_protocol import ClientProtocol
 from probe.server.config_watch import WebConfig
-from tests.server.http_server_fixture import door, until_closed
+from tests.server.http_server_fixture import http_server, read_until_closed
 from tests.server.page_fixtures import wait_until
 from tests.server.test_tls_server import client, config
 
@@ -27,10 +27,10 @@ def test_an_unexpected_exception_does_not_end_the_accept_loop(
             raise errors.pop()
         return get_settings(config)
 
-    with door() as site:
+    with http_server() as site:
         monkeypatch.setattr(WebConfig, "settings", property(failing_settings))
         with closing(site.connect()) as client:
-            assert until_closed(client) == b""
+            assert read_until_closed(client) == b""
         assert requests.get(f"http://{site.host}/", timeout=5).status_code == 200
     (record,) = caplog.records
     assert record.levelname == "ERROR"
@@ -46,7 +46,7 @@ LAST_REQUEST = b"GET /probe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 def test_requests_may_be_split_and_pipelined(tmp_path: Path, size: int, tls: bool) -> None:
     """Requests are served in order, regardless of how many bytes arrive at a time."""
     stream = REQUEST * 3 + LAST_REQUEST
-    with door(config(tmp_path) if tls else None) as site, ExitStack() as stack:
+    with http_server(config(tmp_path) if tls else None) as site, ExitStack() as stack:
         connection = stack.enter_context(closing(site.connect()))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
@@ -56,7 +56,7 @@ def test_requests_may_be_split_and_pipelined(tmp_path: Path, size: int, tls: boo
             )
         for start in range(0, len(stream), size):
             connection.sendall(stream[start : start + size])
-        responses = until_closed(connection)
+        responses = read_until_closed(connection)
     assert responses.count(b"HTTP/1.1 200 OK") == 4
     assert responses.count(b"False ") == 3
     assert responses.endswith(b"probed")
@@ -64,7 +64,7 @@ def test_requests_may_be_split_and_pipelined(tmp_path: Path, size: int, tls: boo
 
 def test_a_client_that_disconnects_frees_its_connection() -> None:
     """Also while its request is in progress: the protocol objects do not stay in memory."""
-    with door() as site:
+    with http_server() as site:
         with closing(site.connect()) as connection:
             connection.sendall(b"GET /probe?wait HTTP/1.1\r\nHost: x\r\n\r\n")
             wait_until(lambda: _count(ClientProtocol) == 1)

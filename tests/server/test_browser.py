@@ -1,7 +1,6 @@
-"""The pages in a real browser: what a person sees, and can do without a mouse."""
+"""The pages in a browser: what they show, how they update, and use with the keyboard."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,9 +17,8 @@ from playwright.sync_api import (
 
 from probe.history.history import MAX_FAILURES
 from probe.result import Excerpt, Reason
-from probe.server.routes import MAX_PAGE_AGE_SECONDS
 from tests.server import chromium
-from tests.server.page_fixtures import FAST, Site, answer, refusal, site_of, wait_until
+from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success, wait_until
 
 pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.MISSING)
 
@@ -30,22 +28,24 @@ Open = Callable[..., Page]
 
 
 def update(page: Page) -> None:
-    """Let a held page ask for its next version, once there may be one."""
-    time.sleep(MAX_PAGE_AGE_SECONDS)
+    """Let a page whose clock is stopped fetch its next version."""
     page.clock.fast_forward(6000)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium.started() as browser:
+    with chromium.run_chromium() as browser:
         yield browser
 
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens a page; at the end no page must have complained or have asked another host."""
+    """Return a function that opens a page.
+
+    Afterwards no page must have logged an error, or have sent a request to another host.
+    """
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    errors: list[str] = []
     hosts: set[str] = set()
 
     def open_page(
@@ -54,9 +54,9 @@ def open_page(browser: Browser) -> Iterator[Open]:
         size: tuple[int, int] = DESKTOP,
         dark: bool = False,
         scripts: bool = True,
-        held: bool = False,
+        stop_clock: bool = False,
     ) -> Page:
-        """With `held` the clock stands still until the test moves it."""
+        """With `stop_clock` timers run only when the test advances the clock."""
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
@@ -64,10 +64,10 @@ def open_page(browser: Browser) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        if held:
+        if stop_clock:
             page.clock.install()
         page.goto(url)
         return page
@@ -75,8 +75,8 @@ def open_page(browser: Browser) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    # The site of a test may be gone before its page is, which asks for news every few seconds.
-    assert [it for it in complaints if "ERR_CONNECTION_REFUSED" not in it] == []
+    # The server of a test may stop before its page does, which fetches updates.
+    assert [error for error in errors if "ERR_CONNECTION_REFUSED" not in error] == []
     assert len(hosts) == 1, hosts
 
 
@@ -91,19 +91,19 @@ def fits(page: Page) -> bool:
 
 
 def box(locator: Locator) -> FloatRect:
-    found = locator.bounding_box()
-    assert found, "it cannot be seen"
-    return found
+    box = locator.bounding_box()
+    assert box, "the element is not visible"
+    return box
 
 
 def drawn(page: Page, kind: str) -> int:
-    """How many points or marks of a kind the plot has."""
+    """Return the number of dots or marks of a kind in the chart."""
     path = page.locator(f".plot path.{kind}")
     return (path.get_attribute("d") or "").count("M") if path.count() else 0
 
 
-def test_no_data_yet(site: Site, open_page: Open) -> None:
-    """A daemon that has just started says so, and when there will be something."""
+def test_without_results(site: Site, open_page: Open) -> None:
+    """The pages of a daemon that has just started say when the first result is due."""
     for path in ("/", "/probes/model"):
         page = open_page(site.url + path)
         expect(page.get_by_text("no data yet")).to_be_visible()
@@ -111,9 +111,9 @@ def test_no_data_yet(site: Site, open_page: Open) -> None:
         assert page.locator(".plot").count() == 0
 
 
-def test_a_probe_that_keeps_its_promises(site: Site, open_page: Open) -> None:
-    """One sees that objectives are met, the quantiles, and what is left of the budget."""
-    site.live()
+def test_objectives_that_are_met(site: Site, open_page: Open) -> None:
+    """The page shows the verdict, the quantiles and the error budget left."""
+    site.add_history()
     page = open_page(site.url)
     expect(page.get_by_role("heading", name="1 probe")).to_be_visible()
     expect(page.get_by_text("Every objective with results")).to_be_visible()
@@ -125,9 +125,9 @@ def test_a_probe_that_keeps_its_promises(site: Site, open_page: Open) -> None:
     expect(page.locator(".quantiles")).to_contain_text("p95")
 
 
-def test_the_plot(site: Site, open_page: Open) -> None:
+def test_latency_chart(site: Site, open_page: Open) -> None:
     """Results are dots, the objective is a line between fast and slow, failures are marks."""
-    site.live()
+    site.add_history()
     page = open_page(site.url + "/probes/model")
     assert {kind: drawn(page, kind) for kind in ("good", "slow", "failed", "not_counted")} == {
         "good": 118,
@@ -147,9 +147,9 @@ def test_the_plot(site: Site, open_page: Open) -> None:
     expect(page.locator(".plot text.objective")).to_have_text("500 ms")
 
 
-def test_everything_failing(site: Site, open_page: Open) -> None:
-    """One sees at once what is wrong, for how much of the budget, and why."""
-    site.live(failing=True)
+def test_all_results_failing(site: Site, open_page: Open) -> None:
+    """The page shows the missed objectives, the budget spent, and the reason."""
+    site.add_history(failing=True)
     page = open_page(site.url)
     expect(
         page.get_by_text("1 probe misses an objective over the last 5 minutes: model")
@@ -163,31 +163,31 @@ def test_everything_failing(site: Site, open_page: Open) -> None:
     expect(page.get_by_text("No success in the last hour.")).to_be_visible()
 
 
-def test_probes_without_objectives_fail_too(tmp_path: Path, open_page: Open) -> None:
-    """How many probes fail is said first, whatever was promised; what starts up does not fail."""
+def test_failing_probes_are_listed(tmp_path: Path, open_page: Open) -> None:
+    """The headline counts failing probes, with or without objectives; starting ones do not fail."""
     names = ("model", "other", "starting", "third")
     with site_of(tmp_path, *names, objectives=[]) as site:
-        site.live("model", failing=True)
-        site.live("other", failing=True)
-        site.live("third")
+        site.add_history("model", failing=True)
+        site.add_history("other", failing=True)
+        site.add_history("third")
         site.add("starting", reason=Reason.STARTUP, phases={})
         page = open_page(site.url)
         expect(page.locator(".verdict")).to_have_text("✗ 2 of 4 probes fail: model, other")
 
 
-def test_one_failure_does_not_pass_for_well(tmp_path: Path, open_page: Open) -> None:
-    """Where objectives are met a probe may fail at present: then not all is said to be well."""
+def test_a_failing_probe_whose_objectives_are_met(tmp_path: Path, open_page: Open) -> None:
+    """The headline reports the failure, even if all objectives are still met."""
     with site_of(tmp_path, objectives=[FAST]) as site:
-        site.live()
-        site.add(**refusal())
+        site.add_history()
+        site.add(**overloaded())
         page = open_page(site.url)
         expect(page.get_by_text("✗ missed")).to_have_count(0)
         expect(page.locator(".verdict")).to_have_text("✗ 1 of 1 probe fails: model")
 
 
-def test_the_waterfall(site: Site, open_page: Open) -> None:
-    """Each phase begins where the last one ended, and the server's own times lie in `wait`."""
-    site.add(**answer(0.1))
+def test_waterfall(site: Site, open_page: Open) -> None:
+    """Each phase starts where the previous one ends; times of the server are within `wait`."""
+    site.add(**success(0.1))
     page = open_page(site.url + "/probes/model")
     rows = page.get_by_role("region", name="Last result").locator(".waterfall tr")
     names = [text.split()[0] for text in rows.locator("th").all_text_contents()]
@@ -202,20 +202,22 @@ def test_the_waterfall(site: Site, open_page: Open) -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("path", ["/", "/probes/model"])
-def test_nothing_is_wider_than_the_screen(
+def test_no_horizontal_scrolling(
     tmp_path: Path, open_page: Open, path: str, size: tuple[int, int]
 ) -> None:
-    """There is no scrolling to the side, also where everything is open and a name is long."""
+    """The page fits the screen, also with all details open and a long name."""
     long = "h" * 60 + "/" + "p" * 130
-    with site_of(tmp_path, "model", long, logged_in=True) as site:
-        site.live()
-        site.live(long, failing=True)
+    with site_of(tmp_path, "model", long, authenticated=True) as site:
+        site.add_history()
+        site.add_history(long, failing=True)
         page = open_page(site.url + path, size=size)
-        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach((details) => (details.open = true))"
+        )
         assert fits(page)
 
 
-CUT_OFF = """() => {
+CLIPPED_CELLS = """() => {
   const end = (cell) => {
     const text = document.createRange();
     text.selectNodeContents(cell);
@@ -229,27 +231,25 @@ CUT_OFF = """() => {
 }"""
 
 
-def test_nothing_in_a_card_is_cut_off(tmp_path: Path, open_page: Open) -> None:
-    """However narrow cards are, one reads how often a budget has been spent (cards hide what is
-    wider than they are, so that the page seems to fit).
-    """
+def test_no_text_in_a_card_is_clipped(tmp_path: Path, open_page: Open) -> None:
+    """Cards hide text that is wider than they are; no text is, at any window width."""
     objectives = [FAST, {"name": "answered_within_the_time_promised", "target": "99.95%"}]
     with site_of(tmp_path, "model", "failing", "new", objectives=objectives) as site:
-        site.live()
-        site.live("failing", failing=True)
+        site.add_history()
+        site.add_history("failing", failing=True)
         page = open_page(site.url)
         expect(page.get_by_text("spent 2,000×")).to_be_visible()
         for width in (320, 360, 384, 390, 768, 1024, 1280, 1440, 1920):
             page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate(CUT_OFF) == [], width
+            assert page.evaluate(CLIPPED_CELLS) == [], width
 
 
 def test_two_hundred_probes(tmp_path: Path, open_page: Open) -> None:
-    """One finds the one that fails among 200, and gets to it."""
+    """The headline links to the card of the failing probe, and the card to its page."""
     names = [f"team-{n % 7}/model-{n}" for n in range(200)]
     with site_of(tmp_path, *names) as site:
         for name in names:
-            site.live(name, failing=name.endswith("-150"), results=100)
+            site.add_history(name, failing=name.endswith("-150"), results=100)
         page = open_page(site.url, size=PHONE)
         expect(page.get_by_role("article")).to_have_count(200)
         assert fits(page)
@@ -269,55 +269,55 @@ CONTRASTS = """() => {
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
   const behind = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const colour = parse(getComputedStyle(one).backgroundColor);
+    for (let node = element; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
       if (colour.length === 3 || colour[3] > 0) return colour;
     }
     return [255, 255, 255];
   };
-  const found = {};
-  for (const one of document.querySelectorAll("body *")) {
-    const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || !one.checkVisibility()) continue;
-    const style = getComputedStyle(one);
-    const front = light(parse(one.closest("svg") ? style.fill : style.color));
-    const back = light(behind(one));
+  const ratios = {};
+  for (const element of document.querySelectorAll("body *")) {
+    const hasText = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!hasText || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const front = light(parse(element.closest("svg") ? style.fill : style.color));
+    const back = light(behind(element));
     const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
-    found[`${one.tagName}.${one.getAttribute("class")}`] = ratio;
+    ratios[`${element.tagName}.${element.getAttribute("class")}`] = ratio;
   }
-  return found;
+  return ratios;
 }"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_is_readable(tmp_path: Path, open_page: Open, dark: bool) -> None:
-    """All text has a contrast of 4.5 to 1 at least (WCAG 2.2, 1.4.3), by day and by night."""
-    with site_of(tmp_path, logged_in=True) as site:
-        site.live()
-        site.add(**refusal())
+def test_contrast(tmp_path: Path, open_page: Open, dark: bool) -> None:
+    """All text has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in both color schemes."""
+    with site_of(tmp_path, authenticated=True) as site:
+        site.add_history()
+        site.add(**overloaded())
         for path in ("/", "/probes/model"):
             page = open_page(site.url + path, dark=dark)
             contrasts = page.evaluate(CONTRASTS)
             assert len(contrasts) > 10
-            assert {what: ratio for what, ratio in contrasts.items() if ratio < 4.5} == {}
+            assert {element: ratio for element, ratio in contrasts.items() if ratio < 4.5} == {}
             background = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (background == "rgb(16, 19, 23)") is dark
 
 
 FOCUSED = """() => {
-  const one = document.activeElement, style = getComputedStyle(one);
-  const box = one.getBoundingClientRect();
+  const element = document.activeElement, style = getComputedStyle(element);
+  const box = element.getBoundingClientRect();
   return {
-    text: one.textContent.trim(),
+    text: element.textContent.trim(),
     outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
-    shown: box.width > 0 && box.left >= 0 && box.left < innerWidth,
+    visible: box.width > 0 && box.left >= 0 && box.left < innerWidth,
   };
 }"""
 
 
-def test_everything_can_be_reached_with_the_keyboard(site: Site, open_page: Open) -> None:
-    """The focus goes down the page in order, and one always sees where it is."""
-    site.live()
+def test_keyboard_navigation(site: Site, open_page: Open) -> None:
+    """Tab moves the focus down the page in order, and the focus is always visible."""
+    site.add_history()
     page = open_page(site.url + "/probes/model")
     texts = []
     for _ in range(7):
@@ -325,7 +325,7 @@ def test_everything_can_be_reached_with_the_keyboard(site: Site, open_page: Open
         focused = page.evaluate(FOCUSED)
         texts.append(focused["text"].split(",")[0][:15])
         assert focused["outlined"], focused
-        assert focused["shown"], focused
+        assert focused["visible"], focused
     assert texts[:5] == ["Skip to content", "inference-probe", "metrics", "JSON", "Probe now"]
     assert texts[6].startswith("✗ overloaded")
     failure = page.locator("details[id^=failure]")
@@ -334,15 +334,15 @@ def test_everything_can_be_reached_with_the_keyboard(site: Site, open_page: Open
     expect(failure.locator(".waterfall")).to_be_visible()
 
 
-def test_the_page_updates_itself(site: Site, open_page: Open) -> None:
-    """New results appear; what was open stays open, and the focus stays where it was."""
-    site.live()
-    page = open_page(site.url + "/probes/model", held=True)
+def test_page_updates_in_place(site: Site, open_page: Open) -> None:
+    """New results appear; open details stay open, and the focus stays where it was."""
+    site.add_history()
+    page = open_page(site.url + "/probes/model", stop_clock=True)
     page.evaluate("window.loaded = 'once'")
     failure = page.locator("details[id^=failure]").first
     failure.locator("summary").focus()
     page.keyboard.press("Enter")
-    site.add(ago=-1, **refusal())
+    site.add(seconds_ago=-1, **overloaded())
     update(page)
     expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
     expect(page.locator("details[id^=failure]")).to_have_count(2)
@@ -353,43 +353,41 @@ def test_the_page_updates_itself(site: Site, open_page: Open) -> None:
 
 
 def top(locator: Locator) -> float:
-    return float(locator.evaluate("(one) => one.getBoundingClientRect().top"))
+    return float(locator.evaluate("(element) => element.getBoundingClientRect().top"))
 
 
-def test_what_one_reads_is_not_taken_away(tmp_path: Path, open_page: Open) -> None:
-    """An open failure stays, where it is on the screen and with what its answer says, however many
-    come after it; once closed it goes.
-    """
-    with site_of(tmp_path, logged_in=True) as site:
+def test_an_open_failure_is_kept(tmp_path: Path, open_page: Open) -> None:
+    """An open failure keeps its place on the screen and its response, until it is closed."""
+    with site_of(tmp_path, authenticated=True) as site:
         long = Excerpt(headers={"Server": "toy"}, body="no capacity\n" * 200)
-        site.add(ago=70, **refusal())  # with which it all began: it would not go
-        site.add(ago=60, **{**refusal(), "excerpt": long})
-        page = open_page(site.url + "/probes/model", held=True)
+        site.add(seconds_ago=70, **overloaded())  # with which it all began: it would not go
+        site.add(seconds_ago=60, **{**overloaded(), "excerpt": long})
+        page = open_page(site.url + "/probes/model", stop_clock=True)
         known = page.locator("details[id^=failure]").first.get_attribute("id")
         failure = page.locator(f"[id='{known}']")
         failure.locator("summary").click()
         body = failure.get_by_label("Beginning of the response body")
         body.focus()
-        body.evaluate("(one) => one.scrollTo(0, 120)")
+        body.evaluate("(element) => element.scrollTo(0, 120)")
         before = top(failure)
         for newer, shown in ((20, 22), (MAX_FAILURES, MAX_FAILURES + 2)):
             for step in range(newer):
-                site.add(ago=30 - step / 10, **refusal())
+                site.add(seconds_ago=30 - step / 10, **overloaded())
             update(page)
             expect(page.locator("details[id^=failure]")).to_have_count(shown)
             assert top(failure) == pytest.approx(before, abs=1)
             expect(body).to_be_focused()
-            assert body.evaluate("(one) => one.scrollTop") == 120
+            assert body.evaluate("(element) => element.scrollTop") == 120
         failure.locator("summary").click()
         update(page)
         expect(failure).to_have_count(0)
 
 
-def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
-    """What one looks at far down the page does not move when the cards above it grow."""
+def test_visible_cards_do_not_move(tmp_path: Path, open_page: Open) -> None:
+    """A visible card far down the page does not move when the cards above it grow."""
     names = [f"model-{n}" for n in range(40)]
     with site_of(tmp_path, *names) as site:
-        page = open_page(site.url, size=PHONE, held=True)
+        page = open_page(site.url, size=PHONE, stop_clock=True)
         for _ in range(8):
             page.mouse.wheel(0, 700)
             page.wait_for_timeout(100)
@@ -397,7 +395,7 @@ def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
         card = page.locator(f"#{topmost}")
         before = top(card)
         for name in names:
-            site.live(name, results=20)
+            site.add_history(name, results=20)
         update(page)
         expect(card).to_contain_text("✓ ok")
         assert topmost != "probe-model-0"
@@ -405,12 +403,12 @@ def test_cards_stay_where_they_are(tmp_path: Path, open_page: Open) -> None:
         assert top(card) == pytest.approx(before, abs=1)
 
 
-def test_who_skipped_to_the_content_stays_there(site: Site, open_page: Open) -> None:
-    """The next step with the keyboard leads on from where one was, not to the top again."""
-    page = open_page(site.url + "/probes/model", held=True)
+def test_an_update_keeps_the_keyboard_position(site: Site, open_page: Open) -> None:
+    """After `Skip to content` and an update, Tab continues from there, not from the top."""
+    page = open_page(site.url + "/probes/model", stop_clock=True)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    site.live()
+    site.add_history()
     update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
     expect(page.locator("main")).to_be_focused()
@@ -418,7 +416,7 @@ def test_who_skipped_to_the_content_stays_there(site: Site, open_page: Open) -> 
     expect(page.get_by_role("link", name="Probe now")).to_be_focused()
 
 
-RENEWED = """(html) => {
+IS_EQUAL_AFTER_UPDATE = """(html) => {
   const page = new DOMParser().parseFromString(html, "text/html").getElementById("content");
   updateNode(content, page.cloneNode(true));
   return content.isEqualNode(page);
@@ -426,44 +424,42 @@ RENEWED = """(html) => {
 
 
 @pytest.mark.parametrize("path", ["/", "/probes/model"])
-def test_a_page_that_was_updated_is_as_one_that_was_loaded(
-    tmp_path: Path, open_page: Open, path: str
-) -> None:
-    """Whatever happened meanwhile, nothing of the old page is left and nothing new is missing."""
+def test_an_updated_page_equals_a_loaded_one(tmp_path: Path, open_page: Open, path: str) -> None:
+    """After an update nothing of the old page is left, and nothing new is missing."""
     with site_of(tmp_path, "other", "model") as site:
         pages = [site.get(path).text]
         for change in ({}, {"failing": True}, {"results": 3}):
-            site.live(**change)
+            site.add_history(**change)
             wait_until(lambda: site.get(path).text not in pages)
             pages.append(site.get(path).text)
         pages.append(
             pages[0].replace('tabindex="-1">', 'tabindex="-1"><p class="verdict">✗ stopped</p>')
         )
-        page = open_page(site.url + path, held=True)
-        for one in [*pages, *reversed(pages), pages[2], pages[0]]:
-            assert page.evaluate(RENEWED, one)
+        page = open_page(site.url + path, stop_clock=True)
+        for html in [*pages, *reversed(pages), pages[2], pages[0]]:
+            assert page.evaluate(IS_EQUAL_AFTER_UPDATE, html)
 
 
-def test_a_page_that_nobody_sees_asks_for_nothing(site: Site, open_page: Open) -> None:
-    """Hidden it is quiet; shown again it is up to date at once."""
-    page = open_page(site.url + "/probes/model", held=True)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+def test_a_hidden_page_sends_no_requests(site: Site, open_page: Open) -> None:
+    """A hidden page fetches nothing; when it becomes visible, it updates at once."""
+    page = open_page(site.url + "/probes/model", stop_clock=True)
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(urlsplit(request.url).path))
     hide = "(hidden) => Object.defineProperty(document, 'hidden', {value: hidden, writable: true})"
     page.evaluate(hide, True)
     for _ in range(5):
         update(page)
-    assert "/probes/model" not in asked
-    site.live()
+    assert "/probes/model" not in requested
+    site.add_history()
     page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.get_by_text("✓ ok")).to_be_visible()
 
 
 def test_selected_text_is_left_alone(site: Site, open_page: Open) -> None:
-    """Who is about to copy something can do so; then the page goes on."""
-    page = open_page(site.url + "/probes/model", held=True)
+    """While text is selected the page is not updated, and says so; afterwards it is."""
+    page = open_page(site.url + "/probes/model", stop_clock=True)
     page.get_by_role("heading", name="model").select_text()
-    site.live()
+    site.add_history()
     update(page)
     page.wait_for_timeout(500)
     assert page.evaluate("String(document.getSelection())").strip() == "model"
@@ -475,22 +471,22 @@ def test_selected_text_is_left_alone(site: Site, open_page: Open) -> None:
     expect(status).to_be_empty()
 
 
-def test_a_daemon_that_is_gone_is_noticed(tmp_path: Path, browser: Browser) -> None:
-    """Old numbers do not pass for new ones."""
+def test_a_stopped_daemon_is_reported(tmp_path: Path, browser: Browser) -> None:
+    """The page says that its numbers are old, and since when."""
     with browser.new_context() as context:
         page = context.new_page()
         page.clock.install(time="2026-05-06T07:08:09+02:00")
         with site_of(tmp_path) as site:
             page.goto(site.url)
-        page.get_by_role("heading").first.select_text()  # nor does that hide it
+        page.get_by_role("heading").first.select_text()  # a selection does not hide the message
         update(page)
         expect(page.get_by_role("status")).to_contain_text(
             "No response from the daemon since 2026-05-06 05:08:"
         )
 
 
-def test_why_there_is_no_news_is_told(site: Site, browser: Browser) -> None:
-    """A probe that is not in the config any more is not a daemon that is gone."""
+def test_an_error_of_the_daemon_is_shown(site: Site, browser: Browser) -> None:
+    """The page of a probe that has been removed from the config shows the daemon's error."""
     with browser.new_context() as context:
         page = context.new_page()
         page.clock.install()
@@ -502,49 +498,57 @@ def test_why_there_is_no_news_is_told(site: Site, browser: Browser) -> None:
         expect(status).to_contain_text("no probe 'model'; there are:")
 
 
-def test_a_daemon_that_hangs_is_noticed(tmp_path: Path, open_page: Open) -> None:
-    """What never answers does not pass for well, wherever on the page one is; later it goes on."""
+# The page waits for seconds, and the clock of a test does not affect `AbortSignal.timeout`.
+SHORT_TIMEOUTS = """() => {
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 20);
+}"""
+
+
+def test_a_hanging_daemon_is_reported(tmp_path: Path, open_page: Open) -> None:
+    """The message is visible wherever the page is scrolled to; later the page updates again."""
     with site_of(tmp_path, *(f"model-{n}" for n in range(30))) as site:
-        page = open_page(site.url, held=True)
+        page = open_page(site.url, stop_clock=True)
         page.mouse.wheel(0, 2000)
+        page.evaluate(SHORT_TIMEOUTS)
         page.route("**/*", lambda _: None)
         update(page)
         status = page.get_by_role("status")
-        expect(status).to_contain_text("No response from the daemon since", timeout=20_000)
+        expect(status).to_contain_text("No response from the daemon since")
         expect(status).to_be_in_viewport(ratio=1)
         page.unroute("**/*")
-        site.live("model-0")
+        site.add_history("model-0")
         update(page)
         expect(page.get_by_text("✓ ok")).to_have_count(1)
         expect(status).to_be_empty()
 
 
-def test_the_page_of_somebody_else_is_not_shown(site: Site, open_page: Open) -> None:
-    """A proxy that wants a login does not take the place of the last results; later it goes on."""
-    page = open_page(site.url + "/probes/model", held=True)
+def test_the_page_of_a_proxy_is_not_shown(site: Site, open_page: Open) -> None:
+    """The login page of a proxy does not replace the last results; later the page updates."""
+    page = open_page(site.url + "/probes/model", stop_clock=True)
     page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="Log in"))
     update(page)
     status = page.get_by_role("status")
     expect(status).to_contain_text(re.compile("Not updated since .*: the response is another page"))
     expect(page.get_by_role("heading", name="model")).to_be_visible()
     page.unroute("**/*")
-    site.live()
+    site.add_history()
     update(page)
     expect(page.get_by_text("✓ ok")).to_be_visible()
 
 
-def test_it_works_without_scripts(site: Site, open_page: Open) -> None:
-    """The page is whole as it comes, and has the browser ask for it again."""
-    site.live()
+def test_without_scripts(site: Site, open_page: Open) -> None:
+    """The page is complete without scripts, and lets the browser reload it."""
+    site.add_history()
     page = open_page(site.url, scripts=False)
     expect(page.get_by_text("✓ met").first).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').get_attribute("content") == "15"
 
 
-def test_what_a_model_says_does_nothing(tmp_path: Path, open_page: Open) -> None:
-    """Markup in an answer is text, for users, and others do not even see that."""
-    with site_of(tmp_path, logged_in=True) as site:
-        site.add(**refusal())
+def test_markup_in_a_response_is_text(tmp_path: Path, open_page: Open) -> None:
+    """Markup in headers and body of a response is shown as text."""
+    with site_of(tmp_path, authenticated=True) as site:
+        site.add(**overloaded())
         page = open_page(site.url + "/probes/model")
         page.locator("details[id^=failure] summary").click()
         expect(page.get_by_text("<script>document.title = 'hacked'</script>")).to_be_visible()
@@ -552,8 +556,8 @@ def test_what_a_model_says_does_nothing(tmp_path: Path, open_page: Open) -> None
         assert "hacked" not in page.title()
 
 
-def test_a_script_that_got_in_would_not_run(site: Site, browser: Browser) -> None:
-    """The policy of the page stops what escaping has missed."""
+def test_an_injected_script_does_not_run(site: Site, browser: Browser) -> None:
+    """The Content-Security-Policy blocks inline scripts, in case escaping fails."""
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(site.url)

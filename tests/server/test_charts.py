@@ -1,4 +1,4 @@
-"""The labels of the lines in a plot, as they are on the page."""
+"""Labels of the lines in a latency chart, as they are on the page."""
 
 import re
 from pathlib import Path
@@ -11,17 +11,17 @@ LABEL = re.compile(r'<text class="(\w+)".* dy="(-?)\d+".*>(.+)</text>')
 
 
 def labels(site: Site, kind: str) -> list[str]:
-    """In the order of the page, each with where it stands of its line."""
-    site.live()  # answers of 50 to 110 ms and one of 1.9 s
+    """Return the labels in the order of the page, each with its position."""
+    site.add_history()  # latencies of 50 to 110 ms and one of 1.9 s
     return [
-        f"{words} {'above' if minus else 'below'}"
-        for found, minus, words in LABEL.findall(site.get("/").text)
-        if found == kind
+        f"{text} {'above' if minus else 'below'}"
+        for label_kind, minus, text in LABEL.findall(site.get("/").text)
+        if label_kind == kind
     ]
 
 
 @pytest.mark.parametrize(
-    ("latency", "told"),
+    ("latency", "expected"),
     [
         ("900ms", ["100 ms above", "1 s above"]),
         ("1s", ["100 ms above"]),
@@ -30,17 +30,17 @@ def labels(site: Site, kind: str) -> list[str]:
         ("250ms", ["100 ms above", "1 s above"]),
     ],
 )
-def test_no_objective_strikes_a_label_through(
-    tmp_path: Path, latency: str, told: list[str]
+def test_a_grid_label_is_omitted_if_an_objective_crosses_it(
+    tmp_path: Path, latency: str, expected: list[str]
 ) -> None:
-    """A line of the grid goes without its label where an objective's is on it or closely above."""
+    """A grid line has no label if the line of an objective is on it or closely above."""
     objectives = [{"name": "fast", "target": "90%", "latency": latency}]
     with site_of(tmp_path, objectives=objectives) as site:
-        assert labels(site, "grid") == told
+        assert labels(site, "grid") == expected
 
 
 @pytest.mark.parametrize(
-    ("latencies", "told"),
+    ("latencies", "expected"),
     [
         (("200ms", "500ms"), ["500 ms above", "200 ms above"]),
         (("250ms", "300ms"), ["300 ms above", "250 ms below"]),
@@ -49,9 +49,9 @@ def test_no_objective_strikes_a_label_through(
     ],
 )
 def test_objectives_close_together(
-    tmp_path: Path, latencies: tuple[str, ...], told: list[str]
+    tmp_path: Path, latencies: tuple[str, ...], expected: list[str]
 ) -> None:
-    """The stricter one's label moves below its line; one that has no place there is left out."""
-    objectives = [{"name": one, "target": "90%", "latency": one} for one in latencies]
+    """The label of the stricter one moves below its line, or is omitted without space there."""
+    objectives = [{"name": latency, "target": "90%", "latency": latency} for latency in latencies]
     with site_of(tmp_path, objectives=objectives) as site:
-        assert labels(site, "objective") == told
+        assert labels(site, "objective") == expected

@@ -1,4 +1,4 @@
-"""Numbers as the pages say them."""
+"""Formatting of numbers and times on the pages."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from probe.server import formatting
 
 
 @pytest.mark.parametrize(
-    ("left", "said"),
+    ("left", "text"),
     [
         (1.0, "100 %"),
         (0.996, "99 %"),
@@ -22,13 +22,13 @@ from probe.server import formatting
         (-123455.0, "spent 123,456×"),
     ],
 )
-def test_what_is_left_of_a_budget(left: float, said: str) -> None:
-    """Little that is overspent is seen as such, and much is told in digits that everybody reads."""
-    assert formatting.format_budget(left) == said
+def test_error_budget(left: float, text: str) -> None:
+    """A budget overspent by little is negative; one overspent by much is a multiple."""
+    assert formatting.format_budget(left) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (0.25, "250 ms"),
         (2.5, "2.5 s"),
@@ -41,6 +41,6 @@ def test_what_is_left_of_a_budget(left: float, said: str) -> None:
         (1234567.5, "1234567.5 s"),
     ],
 )
-def test_lengths_of_time_that_somebody_chose(seconds: float, said: str) -> None:
-    """They are told as exactly as they were written, the long ones in units that people count."""
-    assert formatting.format_threshold(seconds) == said
+def test_threshold(seconds: float, text: str) -> None:
+    """A duration of the config is exact; from a minute on it has several units."""
+    assert formatting.format_threshold(seconds) == text

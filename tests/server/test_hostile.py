@@ -1,4 +1,4 @@
-"""Whatever a model, a redirect or a client says, a page stays the page that we wrote."""
+"""Text from models, redirects and clients cannot inject markup into a page."""
 
 import html
 from dataclasses import replace
@@ -23,27 +23,27 @@ HOSTILE = (
 
 
 class Skeleton(HTMLParser):
-    """The elements of a page, with the attributes that say what to do rather than what to show."""
+    """The elements of a page, with the values of attributes that can be active."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[Any] = []
+        self.elements: list[Any] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         active = {"href", "src", "action", "style"}
-        told = [(name, value if name in active else None) for name, value in attrs]
-        self.found.append((tag, told))
+        attributes = [(name, value if name in active else None) for name, value in attrs]
+        self.elements.append((tag, attributes))
 
     def handle_endtag(self, tag: str) -> None:
-        self.found.append(tag)
+        self.elements.append(tag)
 
     def handle_comment(self, data: str) -> None:
-        self.found.append(("comment", data))
+        self.elements.append(("comment", data))
 
 
 def failure(text: str) -> Result:
-    """One in which all that can be chosen by others is this."""
+    """Return a failure in which each field that others control is `text`."""
     hop = RedirectHop(url=text, status=302, phases={Phase.WAIT: 0.1})
     return replace(
         result_of(status=200, hops=(hop,), final_hop=hop),
@@ -54,17 +54,17 @@ def failure(text: str) -> Result:
 
 def pages(directory: Path, text: str) -> dict[str, str]:
     directory.mkdir()
-    with site_of(directory, logged_in=True) as site:
+    with site_of(directory, authenticated=True) as site:
         site.history.record(failure(text))
         return {path: site.get(path).text for path in ("/", "/probes/model")}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_page_keeps_its_shape(tmp_path: Path, text: str) -> None:
-    """No element, no attribute and no link more than with a harmless failure."""
+    """It has the same elements, attributes and links as with a harmless failure."""
     harmless, hostile = pages(tmp_path / "a", "all is well"), pages(tmp_path / "b", text)
     for path, page in hostile.items():
-        assert Skeleton(page).found == Skeleton(harmless[path]).found
+        assert Skeleton(page).elements == Skeleton(harmless[path]).elements
     assert html.unescape(hostile["/probes/model"]).count(text) >= 4
 
 
@@ -76,10 +76,10 @@ def site(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("path", ["/probe?name={}", "/probes/{}", "/api/v1/probes/{}/results"])
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "\r\nSet-Cookie: a=b", "é\u202e"])
-def test_what_clients_say_is_not_made_a_page(site: Site, path: str, text: str) -> None:
-    """A name that comes back in an error is plain text or JSON, and no browser may think else."""
-    answer = site.get(path.format(text))
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].split(";")[0] in ("text/plain", "application/json")
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "Set-Cookie" not in answer.headers
+def test_a_name_in_an_error_is_not_markup(site: Site, path: str, text: str) -> None:
+    """An error that quotes the name is plain text or JSON, and browsers must not guess its type."""
+    response = site.get(path.format(text))
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].split(";")[0] in ("text/plain", "application/json")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Set-Cookie" not in response.headers

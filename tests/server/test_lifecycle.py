@@ -1,7 +1,7 @@
 """Health, reload, pause and resume, over real sockets."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,16 +14,15 @@ from probe.server.app import create_app
 from probe.server.server import Server, listen
 from tests.server.lifecycles import lifecycle_of
 
-Open = Callable[..., AbstractContextManager[str]]
 ACTIONS = ("reload", "pause", "resume")
 
 
 @contextmanager
-def site(**handles: Any) -> Iterator[str]:
-    """The URL of a daemon's `/-/`, with these handles."""
+def site(**fields: Any) -> Iterator[str]:
+    """Serve an application with these fields of Lifecycle, and yield the URL of its `/-/`."""
     listener = listen("127.0.0.1:0")
     app = create_app(
-        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**handles), Clock()
+        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**fields), Clock()
     )
     server = Server(app, listener, Clock())
     server.start()
@@ -38,31 +37,31 @@ def _post(url: str, **headers: str) -> requests.Response:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_closed_unless_asked_for(action: str) -> None:
-    """Without --web.enable-lifecycle nobody can change anything, and is told how one could."""
+def test_actions_are_disabled_by_default(action: str) -> None:
+    """Without --web.enable-lifecycle an action gives 403, and the response names the flag."""
     called: list[str] = []
-    handles = {name: lambda: called.append("called") for name in ACTIONS}
-    with site(enabled=False, **handles) as url:
-        answer = _post(url + action)
-    assert (answer.status_code, called) == (403, [])
-    assert "--web.enable-lifecycle" in answer.text
+    actions = {name: lambda: called.append("called") for name in ACTIONS}
+    with site(enabled=False, **actions) as url:
+        response = _post(url + action)
+    assert (response.status_code, called) == (403, [])
+    assert "--web.enable-lifecycle" in response.text
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_who_stops_promises_nothing(action: str) -> None:
-    """Nobody is told that a daemon runs, or will, that is on its way out."""
+def test_a_stopping_daemon_rejects_actions(action: str) -> None:
+    """While the daemon stops an action gives 503, and is not executed."""
     called: list[str] = []
     with site(
         enabled=True, stopping=lambda: True, **{action: lambda: called.append(action)}
     ) as url:
-        answer = _post(url + action)
-    assert (answer.status_code, answer.text) == (503, "inference-probe is stopping\n")
+        response = _post(url + action)
+    assert (response.status_code, response.text) == (503, "inference-probe is stopping\n")
     assert called == []
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_looking_changes_nothing(action: str) -> None:
-    """GET, as of a crawler, is refused; POST and PUT, as Prometheus takes them, are done."""
+def test_only_post_and_put_execute_an_action(action: str) -> None:
+    """GET, such as by a crawler, is refused; POST and PUT are accepted, as in Prometheus."""
     called: list[str] = []
 
     def act() -> str:
@@ -81,8 +80,8 @@ def test_looking_changes_nothing(action: str) -> None:
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://[", ""]
 )
 @pytest.mark.parametrize("action", ACTIONS)
-def test_pages_of_other_sites(action: str, origin: str) -> None:
-    """A browser that posts for a page is refused; for curl, it is done."""
+def test_requests_of_web_pages_are_rejected(action: str, origin: str) -> None:
+    """A request with an `Origin` gives 403; without one, as curl sends it, it is accepted."""
     called: list[str] = []
 
     def act() -> str:
@@ -96,8 +95,8 @@ def test_pages_of_other_sites(action: str, origin: str) -> None:
     assert called == [action]
 
 
-def test_a_name_that_becomes_ours() -> None:
-    """A page of a site whose name was made to lead here has our origin, and is refused as well."""
+def test_dns_rebinding_is_rejected() -> None:
+    """A site whose name resolves to the daemon's address has the daemon's origin: 403 as well."""
     evil = {"Host": "evil.example:10115", "Origin": "http://evil.example:10115"}
     with site(enabled=True) as url:
         assert _post(url + "pause", **evil).status_code == 403
@@ -105,55 +104,55 @@ def test_a_name_that_becomes_ours() -> None:
         assert _post(url + "pause", Origin="null", Host="").status_code == 403
 
 
-@pytest.mark.parametrize("asked_by", ["cross-site", "same-site", "same-origin", "", "None"])
-def test_browsers_that_name_no_origin(asked_by: str) -> None:
-    """What a browser says of a request that a page has made is enough to refuse it."""
+@pytest.mark.parametrize("fetch_site", ["cross-site", "same-site", "same-origin", "", "None"])
+def test_sec_fetch_site_is_sufficient_to_reject(fetch_site: str) -> None:
+    """A browser that sends no `Origin` is recognised by `Sec-Fetch-Site`."""
     with site(enabled=True) as url:
-        assert _post(url + "pause", **{"Sec-Fetch-Site": asked_by}).status_code == 403
+        assert _post(url + "pause", **{"Sec-Fetch-Site": fetch_site}).status_code == 403
         assert _post(url + "pause", **{"Sec-Fetch-Site": "none"}).status_code == 200
 
 
-def test_problems_are_told() -> None:
-    """A reload that is refused is an error, with each problem on its line."""
+def test_a_rejected_reload_lists_its_problems() -> None:
+    """A reload that changes nothing gives 500, with one problem per line."""
 
     def reload() -> str:
         raise ReloadRejected("probe.yml:3:5: first\nprobe.yml:9:1: second")
 
     with site(enabled=True, reload=reload) as url:
-        answer = _post(url + "reload")
-    assert answer.status_code == 500
-    assert answer.text.splitlines()[1:] == ["probe.yml:3:5: first", "probe.yml:9:1: second"]
+        response = _post(url + "reload")
+    assert response.status_code == 500
+    assert response.text.splitlines()[1:] == ["probe.yml:3:5: first", "probe.yml:9:1: second"]
 
 
-def test_a_scheduler_that_hangs() -> None:
-    """Is not healthy, but ready all the same: it listens, and its config is valid."""
+def test_a_scheduler_that_has_stopped() -> None:
+    """The daemon is not healthy, but ready: it listens, and its config is valid."""
     with site(scheduler_alive=lambda: False) as url:
-        answer = requests.get(url + "healthy", timeout=10)
-        assert (answer.status_code, "scheduler has stopped" in answer.text) == (503, True)
+        response = requests.get(url + "healthy", timeout=10)
+        assert (response.status_code, "scheduler has stopped" in response.text) == (503, True)
         assert requests.get(url + "ready", timeout=10).status_code == 200
 
 
-def test_the_moment_after_a_stop() -> None:
-    """Asked right after SIGCONT, before the scheduler has had its turn, it waits for it."""
+def test_health_check_waits_for_a_heartbeat() -> None:
+    """Directly after SIGCONT, before the scheduler has run, the health check waits for it."""
     beats = iter([False, True])
     with site(scheduler_alive=lambda: next(beats)) as url:
         assert requests.get(url + "healthy", timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("handle", "words"),
+    ("fields", "reason"),
     [
         ({"paused": lambda: True}, "Paused: no probes are started until POST /-/resume."),
         ({"stopping": lambda: True}, "Stopping: no more probes are started."),
         ({"scheduler_alive": lambda: False}, "The scheduler has stopped: no probes run."),
     ],
 )
-def test_a_standstill_is_seen(handle: dict[str, Any], words: str) -> None:
-    """A page of results that were good before a pause does not pretend that all is well."""
-    with site(**handle) as url:
+def test_pages_show_why_no_probes_run(fields: dict[str, Any], reason: str) -> None:
+    """A page with old results says that no probes run, and why; the API, too."""
+    with site(**fields) as url:
         root = url.removesuffix("/-/")
-        assert words in requests.get(f"{root}/", timeout=10).text
-        assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] == words
+        assert reason in requests.get(f"{root}/", timeout=10).text
+        assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] == reason
     with site() as url:
         root = url.removesuffix("/-/")
         assert "✗" not in requests.get(f"{root}/", timeout=10).text

@@ -1,7 +1,6 @@
-"""The pages and the API, as any client gets them."""
+"""The pages and the API, without a browser."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import pytest
 import requests
 
 from probe.result import Component, Phase, Reason, RedirectHop
-from probe.server.routes import MAX_PAGE_AGE_SECONDS
-from tests.server.page_fixtures import UP, Site, answer, refusal, site_of
+from tests.server.page_fixtures import UP, Site, overloaded, site_of, success
 
 NAME = "127.0.0.1:5000/predict/results"
 
@@ -21,13 +19,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def test_the_list_as_json(site: Site) -> None:
-    """`/api/v1/probes` says of each probe how it keeps its promises."""
-    site.add(ago=5, **answer(0.3))
-    site.add(**answer(0.9))
-    told = site.get("/api/v1/probes").json()["probes"]
-    assert [one["probe"] for one in told] == ["model", NAME]
-    model = told[0]
+def test_all_probes_as_json(site: Site) -> None:
+    """`/api/v1/probes` has the last result, the objectives and quantiles of each probe."""
+    site.add(seconds_ago=5, **success(0.3))
+    site.add(**success(0.9))
+    probes = site.get("/api/v1/probes").json()["probes"]
+    assert [probe["probe"] for probe in probes] == ["model", NAME]
+    model = probes[0]
     assert model["url"] == "http://model:5000/predict"
     assert model["last"]["latency_seconds"] == pytest.approx(0.9062)
     assert model["latency_seconds"]["p50"] == pytest.approx(0.3062)
@@ -35,53 +33,53 @@ def test_the_list_as_json(site: Site) -> None:
     fast = model["objectives"][0]
     assert fast["windows"] == {"5m": counted, "1h": counted, "kept": counted}
     assert fast["budget_left"] == pytest.approx(-4)
-    assert told[1]["last"] is None
-    assert told[1]["objectives"][1]["windows"]["5m"] == {"good": 0, "bad": 0, "met": None}
+    assert probes[1]["last"] is None
+    assert probes[1]["objectives"][1]["windows"]["5m"] == {"good": 0, "bad": 0, "met": None}
 
 
 def test_one_probe_as_json(site: Site) -> None:
-    """`/results` has the results as `once` prints them, the last one first, also of odd names."""
-    site.add(NAME, ago=5, **answer(0.3))
-    site.add(NAME, **refusal())
-    told = site.get("/api/v1/probes/127.0.0.1:5000%2Fpredict%2Fresults/results").json()
-    assert [one["reason"] for one in told["recent"]] == ["overloaded", None]
-    assert told["slowest"] == told["recent"][1:]
-    assert told["failures"] == told["recent"][:1]
-    assert told["failures"][0]["status"] == 503
-    assert told["phases"]["connect"] == {"p50": 0.0011, "p95": 0.0011, "p99": 0.0011}
+    """`/results` has results as `once` prints them, the newest first; names may contain slashes."""
+    site.add(NAME, seconds_ago=5, **success(0.3))
+    site.add(NAME, **overloaded())
+    probe = site.get("/api/v1/probes/127.0.0.1:5000%2Fpredict%2Fresults/results").json()
+    assert [result["reason"] for result in probe["recent"]] == ["overloaded", None]
+    assert probe["slowest"] == probe["recent"][1:]
+    assert probe["failures"] == probe["recent"][:1]
+    assert probe["failures"][0]["status"] == 503
+    assert probe["phases"]["connect"] == {"p50": 0.0011, "p95": 0.0011, "p99": 0.0011}
 
 
 def test_redirects_as_json(site: Site) -> None:
-    """Each request of a chain is there, the one that was answered as well."""
-    asked = RedirectHop(url="http://model/old", status=301, phases={Phase.WAIT: 0.1})
-    landed = RedirectHop(url="http://model/new", status=200, phases={Phase.WAIT: 0.2})
-    site.add(hops=(asked,), final_hop=landed)
+    """Each request of a redirect chain is listed; the last one is `landing`."""
+    redirect = RedirectHop(url="http://model/old", status=301, phases={Phase.WAIT: 0.1})
+    final_hop = RedirectHop(url="http://model/new", status=200, phases={Phase.WAIT: 0.2})
+    site.add(hops=(redirect,), final_hop=final_hop)
     site.add()
     single, chain = site.get("/api/v1/probes/model/results").json()["recent"]
     assert [hop["url"] for hop in chain["hops"]] == ["http://model/old"]
-    assert chain["landing"] == {"url": landed.url, "status": 200, "phases": {"wait": 0.2}}
+    assert chain["landing"] == {"url": final_hop.url, "status": 200, "phases": {"wait": 0.2}}
     assert (single["hops"], single["landing"]) == ([], None)
 
 
-def test_answers_are_for_users_only(site: Site, tmp_path: Path) -> None:
-    """Headers and body of what a model said are for who has logged in, on page and in JSON."""
-    where = ("/probes/model", "/api/v1/probes/model/results", "/", "/api/v1/probes")
-    site.add(**refusal())
-    for path in where:
+def test_responses_need_authentication(site: Site, tmp_path: Path) -> None:
+    """Only authenticated users see response headers and bodies, on the page and in JSON."""
+    paths = ("/probes/model", "/api/v1/probes/model/results", "/", "/api/v1/probes")
+    site.add(**overloaded())
+    for path in paths:
         assert "capacity" not in site.get(path).text
         assert "Retry-After" not in site.get(path).text
     directory = tmp_path / "users"
     directory.mkdir()
-    with site_of(directory, logged_in=True) as users:
-        users.add(**refusal())
-        failure = users.get(where[1]).json()["failures"][0]
+    with site_of(directory, authenticated=True) as users:
+        users.add(**overloaded())
+        failure = users.get(paths[1]).json()["failures"][0]
         assert failure["headers"] == {"Server": "<i>toy</i>", "Retry-After": "3"}
         assert failure["body_excerpt"].endswith("no capacity")
-        assert "no capacity" in users.get(where[0]).text
+        assert "no capacity" in users.get(paths[0]).text
 
 
-def test_names_that_are_not_there(site: Site) -> None:
-    """An unknown probe is a 404 that says which there are, in the form that was asked for."""
+def test_unknown_probes(site: Site) -> None:
+    """An unknown probe gives 404 and the known names, as JSON in the API."""
     page = site.get("/probes/<b>")
     assert (page.status_code, page.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
     assert "there are: 127.0.0.1" in page.text
@@ -93,25 +91,26 @@ def test_names_that_are_not_there(site: Site) -> None:
     assert site.get("/static/..%2fapp.py").status_code == 404
 
 
-def test_times_are_for_machines_too(site: Site) -> None:
-    """Each time on a page says itself in the form that the API has, which readers understand."""
-    site.add(**refusal())
+def test_times_are_machine_readable(site: Site) -> None:
+    """Each time on a page also has the format of the API."""
+    site.add(**overloaded())
     page = site.get("/probes/model").text
     started = site.get("/api/v1/probes/model/results").json()["last"]["started"]
     assert f'<time datetime="{started}">' in page
     assert "<time>" not in page
 
 
-def test_seconds_without_noise(site: Site) -> None:
-    """A time is told as exactly as clocks tell it, without what sums of floats add."""
+def test_seconds_are_rounded_to_nanoseconds(site: Site) -> None:
+    """Sums of floats do not add digits."""
     site.add(phases={Phase.CONNECT: 0.1, Phase.WAIT: 0.2}, server={Component.QUEUE: 0.1 + 0.2})
-    told = site.get("/api/v1/probes/model/results").json()
-    assert told["last"]["latency_seconds"] == told["latency_seconds"]["p50"] == 0.3
-    assert told["recent"][0]["latency_seconds"] == told["recent"][0]["server"]["queue"] == 0.3
+    probe = site.get("/api/v1/probes/model/results").json()
+    assert probe["last"]["latency_seconds"] == probe["latency_seconds"]["p50"] == 0.3
+    result = probe["recent"][0]
+    assert result["latency_seconds"] == result["server"]["queue"] == 0.3
 
 
 @pytest.mark.parametrize(
-    ("path", "cached"),
+    ("path", "cache_control"),
     [
         ("/", "no-store"),
         ("/probes/model", "no-store"),
@@ -122,27 +121,27 @@ def test_seconds_without_noise(site: Site) -> None:
         ("/nothing", "no-cache"),
     ],
 )
-def test_what_browsers_are_told(site: Site, path: str, cached: str) -> None:
-    """Every answer forbids what is not needed, and pages are not kept."""
+def test_headers_for_browsers(site: Site, path: str, cache_control: str) -> None:
+    """Each response forbids what pages do not need, and pages are not cached."""
     headers = site.get(path).headers
-    assert headers["Cache-Control"] == cached
+    assert headers["Cache-Control"] == cache_control
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
 
 
-def test_static_files_are_asked_for_once(site: Site) -> None:
-    """What has not changed is not sent again."""
+def test_static_files_are_cached(site: Site) -> None:
+    """An unchanged file is not sent again."""
     first = site.get("/static/page.css")
     again = site.get("/static/page.css", headers={"If-None-Match": first.headers["ETag"]})
     assert (first.status_code, again.status_code, again.text) == (200, 304, "")
 
 
-def test_what_models_and_configs_say_is_escaped(tmp_path: Path) -> None:
-    """Neither a failure's words nor a URL of the config can become part of the page."""
-    with site_of(tmp_path, logged_in=True, url="http://model/<img>/'x'", method="GET") as site:
-        site.add(**refusal())
+def test_responses_and_urls_are_escaped(tmp_path: Path) -> None:
+    """Neither a response nor a URL of the config can become markup."""
+    with site_of(tmp_path, authenticated=True, url="http://model/<img>/'x'", method="GET") as site:
+        site.add(**overloaded())
         for path in ("/", "/probes/model"):
             page = site.get(path).text
             assert page.count("<script") == 1
@@ -151,8 +150,8 @@ def test_what_models_and_configs_say_is_escaped(tmp_path: Path) -> None:
         assert "&lt;script&gt;" in site.get("/probes/model").text
 
 
-def test_what_was_never_counted_is_said(tmp_path: Path) -> None:
-    """A model that starts has missed nothing yet."""
+def test_results_that_are_not_counted(tmp_path: Path) -> None:
+    """Failures while a model starts do not miss an objective."""
     with site_of(tmp_path, objectives=[UP]) as site:
         site.add(reason=Reason.STARTUP, phases={})
         page = site.get("/").text
@@ -161,30 +160,29 @@ def test_what_was_never_counted_is_said(tmp_path: Path) -> None:
         assert site.get("/probes/model").status_code == 200
 
 
-def test_a_long_interval_is_said_in_hours(tmp_path: Path) -> None:
-    """Who probes four times a day reads so."""
+def test_a_long_interval_is_in_hours(tmp_path: Path) -> None:
+    """An interval of 6 hours is not shown in seconds."""
     with site_of(tmp_path, interval="6h") as site:
         assert "the probe runs every 6 h." in site.get("/").text
         assert ", every 6 h, timeout " in site.get("/probes/model").text
 
 
-def test_the_page_of_many_probes_comes_soon(tmp_path: Path) -> None:
-    """Of 200 probes with a full past it is there in a second, on a busy machine, and is small."""
+def test_many_probes_are_rendered_within_a_second(tmp_path: Path) -> None:
+    """The page of 200 probes with full histories takes a second at most; its JSON is small."""
     names = [f"model-{n}" for n in range(200)]
     with site_of(tmp_path, *names) as site:
         for name in names:
-            site.live(name, results=130)
-        elapsed = []
-        for _ in range(4):
-            elapsed.append(site.get("/").elapsed.total_seconds())
-            time.sleep(MAX_PAGE_AGE_SECONDS)
+            site.add_history(name, results=130)
+        elapsed = [site.get("/").elapsed.total_seconds() for _ in range(3)]
         assert min(elapsed) < 1
         assert len(json.dumps(site.get("/api/v1/probes").json())) < 300_000
 
 
-def test_who_shares_a_page_shares_nothing_else(site: Site) -> None:
-    """Within a second all get one page; the headers of the third are those of the first."""
-    asked = {"Accept-Encoding": "identity"}
-    answers = [requests.get(site.url, headers=asked, timeout=5) for _ in range(3)]
-    assert [answer.headers["Vary"] for answer in answers] == ["Accept-Encoding"] * 3
-    assert [len(answer.headers) for answer in answers] == [len(answers[0].headers)] * 3
+def test_a_cached_page_has_unmodified_headers(tmp_path: Path) -> None:
+    """Responses that share a page do not share the headers that middleware adds."""
+    with site_of(tmp_path, max_page_age_seconds=60) as site:
+        headers = {"Accept-Encoding": "identity"}
+        responses = [requests.get(site.url, headers=headers, timeout=5) for _ in range(3)]
+    assert [response.headers["Vary"] for response in responses] == ["Accept-Encoding"] * 3
+    assert len({len(response.headers) for response in responses}) == 1
+    assert len({response.text for response in responses}) == 1

@@ -1,4 +1,4 @@
-"""Work that many ask for at once."""
+"""SingleFlight: one execution of work for concurrent callers."""
 
 import asyncio
 import threading
@@ -12,146 +12,146 @@ from probe.server.single_flight import SingleFlight
 
 
 class Work:
-    """Numbers its pieces; each takes until it is let go."""
+    """Returns the number of the execution, each after a release of `go`."""
 
     def __init__(self) -> None:
-        self.begun = 0
+        self.started = 0
         self.go = threading.Semaphore(0)
 
     def __call__(self) -> int:
-        self.begun += 1
-        number = self.begun
+        self.started += 1
+        number = self.started
         assert self.go.acquire(timeout=10)
         return number
 
-    async def has_begun(self, pieces: int) -> None:
-        end = time.monotonic() + 10
-        while self.begun < pieces:
-            assert time.monotonic() < end
+    async def wait_for_start(self, executions: int) -> None:
+        deadline = time.monotonic() + 10
+        while self.started < executions:
+            assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
 
 
-def shared(fresh: float = 0.0, threads: int = 1) -> SingleFlight[int]:
-    return SingleFlight(threads, max_age_seconds=fresh, now=time.monotonic)
+def single_flight(max_age_seconds: float = 0.0, threads: int = 1) -> SingleFlight[int]:
+    return SingleFlight(threads, max_age_seconds=max_age_seconds, now=time.monotonic)
 
 
-def ask(of: SingleFlight[int], work: Callable[[], int], key: str = "a") -> asyncio.Task[int]:
-    return asyncio.create_task(of.run(key, work))
+def call(flight: SingleFlight[int], work: Callable[[], int], key: str = "a") -> asyncio.Task[int]:
+    return asyncio.create_task(flight.run(key, work))
 
 
-def run(story: Callable[[], Awaitable[Any]]) -> None:
-    async def told() -> None:
-        await asyncio.wait_for(story(), 30)
+def run(scenario: Callable[[], Awaitable[Any]]) -> None:
+    async def with_timeout() -> None:
+        await asyncio.wait_for(scenario(), 30)
 
-    asyncio.run(told())
+    asyncio.run(with_timeout())
 
 
-def test_a_crowd_costs_what_two_cost() -> None:
-    """Who comes while a piece of work is under way gets the next one, together with all others."""
+def test_callers_during_an_execution_share_the_next_one() -> None:
+    """Fifty callers that arrive during an execution cause only one more."""
 
-    async def story() -> None:
-        work, of = Work(), shared()
-        first = ask(of, work)
-        await work.has_begun(1)
-        crowd = [ask(of, work) for _ in range(50)]
+    async def scenario() -> None:
+        work, flight = Work(), single_flight()
+        first = call(flight, work)
+        await work.wait_for_start(1)
+        others = [call(flight, work) for _ in range(50)]
         await asyncio.sleep(0.1)
         work.go.release(2)
         assert await first == 1
-        assert set(await asyncio.gather(*crowd)) == {2}
-        assert work.begun == 2
+        assert set(await asyncio.gather(*others)) == {2}
+        assert work.started == 2
 
-    run(story)
+    run(scenario)
 
 
-def test_nothing_is_older_than_the_question() -> None:
-    """Where nothing is kept, to ask again is to get something new."""
+def test_without_a_maximum_age_each_call_executes() -> None:
+    """A later caller never gets the result of an earlier execution."""
 
-    async def story() -> None:
-        work, of = Work(), shared()
+    async def scenario() -> None:
+        work, flight = Work(), single_flight()
         work.go.release(3)
-        assert [await ask(of, work) for _ in range(3)] == [1, 2, 3]
+        assert [await call(flight, work) for _ in range(3)] == [1, 2, 3]
 
-    run(story)
+    run(scenario)
 
 
-def test_what_is_fresh_is_given_again() -> None:
-    """So many seconds after it was begun, and no longer."""
+def test_a_result_is_shared_until_its_maximum_age() -> None:
+    """The age counts from the start of the execution."""
 
-    async def story() -> None:
-        work, of = Work(), shared(fresh=0.5)
+    async def scenario() -> None:
+        work, flight = Work(), single_flight(max_age_seconds=0.5)
         work.go.release(2)
-        began = time.monotonic()
-        numbers = [await ask(of, work) for _ in range(5)]
-        assert numbers == [1] * 5 or time.monotonic() > began + 0.5
+        start = time.monotonic()
+        numbers = [await call(flight, work) for _ in range(5)]
+        assert numbers == [1] * 5 or time.monotonic() > start + 0.5
         await asyncio.sleep(0.6)
-        assert await ask(of, work) == 2
+        assert await call(flight, work) == 2
 
-    run(story)
+    run(scenario)
 
 
-def test_others_wait_for_a_thread() -> None:
-    """Different work shares only the threads, in the order in which it was asked for."""
+def test_different_keys_share_the_threads() -> None:
+    """Work with another key waits for a thread, in the order of the calls."""
 
-    async def story() -> None:
-        one, other, of = Work(), Work(), shared()
-        first = ask(of, one, "one")
-        await one.has_begun(1)
-        second = ask(of, other, "other")
+    async def scenario() -> None:
+        first_work, second_work, flight = Work(), Work(), single_flight()
+        first = call(flight, first_work, "first")
+        await first_work.wait_for_start(1)
+        second = call(flight, second_work, "second")
         await asyncio.sleep(0.1)
-        assert other.begun == 0
-        one.go.release()
-        other.go.release()
+        assert second_work.started == 0
+        first_work.go.release()
+        second_work.go.release()
         assert (await first, await second) == (1, 1)
 
-    run(story)
+    run(scenario)
 
 
-def test_who_leaves_takes_nothing_along() -> None:
-    """When the one who asked first has gone, those that came later still get theirs."""
+def test_a_cancelled_caller_does_not_cancel_the_work() -> None:
+    """Other callers still get the result."""
 
-    async def story() -> None:
-        work, of = Work(), shared()
-        busy = ask(of, work, "busy")
-        await work.has_begun(1)
-        first, later = ask(of, work), ask(of, work)
+    async def scenario() -> None:
+        work, flight = Work(), single_flight()
+        busy = call(flight, work, "busy")
+        await work.wait_for_start(1)
+        first, later = call(flight, work), call(flight, work)
         await asyncio.sleep(0.1)
         first.cancel()
         work.go.release(2)
         assert (await busy, await later) == (1, 2)
         assert first.cancelled()
 
-    run(story)
+    run(scenario)
 
 
-def test_all_are_told_of_an_error() -> None:
-    """What cannot be made is an error to all who wait for it, and is not kept."""
+def test_an_exception_is_raised_for_all_callers() -> None:
+    """An exception is not cached: the next call executes again."""
 
-    async def story() -> None:
-        work, of = Work(), shared(fresh=60)
+    async def scenario() -> None:
+        work, flight = Work(), single_flight(max_age_seconds=60)
 
         def fail() -> int:
             raise OSError(work())
 
-        failing = [ask(of, fail) for _ in range(5)]
-        await work.has_begun(1)
+        failing = [call(flight, fail) for _ in range(5)]
+        await work.wait_for_start(1)
         work.go.release(2)
-        for one in failing:
+        for task in failing:
             with pytest.raises(OSError, match="1"):
-                await one
-        assert await ask(of, work) == 2
+                await task
+        assert await call(flight, work) == 2
 
-    run(story)
+    run(scenario)
 
 
-@pytest.mark.parametrize("fresh", [0.0, 0.2])
-def test_nothing_is_remembered_for_nobody(fresh: float) -> None:
-    """However many things were asked for, what is not fresh any more takes no memory."""
+@pytest.mark.parametrize("max_age_seconds", [0.0, 0.2])
+def test_old_results_are_dropped(max_age_seconds: float) -> None:
+    """Results older than the maximum age take no memory."""
 
-    async def story() -> None:
-        of = shared(fresh)
+    async def scenario() -> None:
+        flight = single_flight(max_age_seconds)
         for number in range(100):
-            await of.run(number, lambda: 0)
-        await asyncio.sleep(fresh + 0.1)
-        assert len(of) == 0
+            await flight.run(number, lambda: 0)
+        await asyncio.sleep(max_age_seconds + 0.1)
+        assert len(flight) == 0
 
-    run(story)
+    run(scenario)
