@@ -1,0 +1,29 @@
+"""Table of faults in README.md, from the catalogue in tests/faults."""
+
+from probe.result import Reason
+from tests.faults.catalogue import FAULTS
+from tests.faults.fault import Fault
+from tools.markdown import replace_between_marks, table
+
+HEAD = ("fault", "result of the affected probe", "result of the other probe")
+
+
+def readme_with_fault_table(readme: str) -> str:
+    """Return the text of README.md with the current table."""
+    return replace_between_marks(readme, "faults", table(HEAD, map(_row, FAULTS)).rstrip())
+
+
+def _row(fault: Fault) -> tuple[str, ...]:
+    skipped = "; ticks in between are skipped" if fault.late else ""
+    chance = f"; {_names(fault.chance)} at times" if fault.chance else ""
+    affected = _results(fault.reports, fault.succeeds)
+    return fault.name, affected + chance + skipped, _results(fault.others, True) + chance + skipped
+
+
+def _results(reasons: frozenset[Reason], succeeds: bool) -> str:
+    results = ([_names(reasons)] if reasons else []) + (["success"] if succeeds else [])
+    return ", else ".join(results)
+
+
+def _names(reasons: frozenset[Reason]) -> str:
+    return ", ".join(f"`{reason}`" for reason in sorted(reasons))
