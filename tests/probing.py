@@ -18,7 +18,7 @@ from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
 from probe.http.pool import ConnectionPool
 from probe.http.resolver import Getaddrinfo, Resolver
-from probe.http.timing import Stopwatch
+from probe.http.stopwatch import Stopwatch
 from probe.prober.prober import Prober
 from probe.result import Reason, Result
 from probe.threads import ThreadCache

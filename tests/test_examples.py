@@ -11,7 +11,7 @@ import pytest
 
 from probe.clock import Clock
 from probe.config.loader import load
-from probe.daemon.factory import ProberFactory
+from probe.daemon.prober_factory import ProberFactory
 from probe.resources import resource_path
 from probe.result import Reason, Result
 from tests import fake_model_servers

@@ -20,7 +20,7 @@ from requests.adapters import BaseAdapter
 from probe.clock import Clock
 from probe.config.loader import load
 from probe.config.secrets import Secrets
-from probe.http.timing import Timestamp
+from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
 from tests.commands import COMMAND, environment, invoke
 from tests.raw_servers import Server, free_port

@@ -16,7 +16,7 @@ from probe.clock import Clock
 from probe.config.loader import ConfigError
 from probe.config.schema import Settings
 from probe.config.tls import TlsError
-from probe.daemon.factory import ProberFactory
+from probe.daemon.prober_factory import ProberFactory
 from probe.result import Result
 from probe.serialization import result_json
 from probe.threads import ThreadCache

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from probe.config.defaults import MergedConfig, defaults_only_config, merge_defaults
 from probe.config.errors import (
     ConfigError,
     ConfigPath,
@@ -20,6 +19,7 @@ from probe.config.errors import (
 )
 from probe.config.flags import Flags
 from probe.config.http_types import may_need_tls
+from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
 from probe.config.schema import Settings, Tls
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
 from probe.config.tls import TlsError, client_ssl_context

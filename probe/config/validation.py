@@ -10,7 +10,6 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from probe.config.defaults import BODY_KEYS
 from probe.config.errors import (
     ConfigPath,
     UnlocatedError,
@@ -19,6 +18,7 @@ from probe.config.errors import (
     quote,
     truncate_key,
 )
+from probe.config.merge_defaults import BODY_KEYS
 from probe.config.schema import Settings
 from probe.config.secrets import ResolvedText
 from probe.config.types import NotTextError, describe_type, require_text

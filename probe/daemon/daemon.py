@@ -14,8 +14,8 @@ from prometheus_client import (
 
 from probe.clock import SECOND, Clock
 from probe.config.schema import Settings
-from probe.daemon.factory import ProberFactory
-from probe.daemon.manager import ProbeManager, ProbeServices
+from probe.daemon.probe_manager import ProbeManager, ProbeServices
+from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader
 from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
@@ -23,7 +23,7 @@ from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
 from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
-from probe.scheduler.runner import RunState
+from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.app import Render, create_app
 from probe.server.config_watch import WebConfig

@@ -11,7 +11,7 @@ from probe.clock import Clock
 from probe.config.loader import ConfigError
 from probe.config.schema import Settings
 from probe.config.tls import TlsError
-from probe.daemon.manager import ConfigDiff, ProbeManager
+from probe.daemon.probe_manager import ConfigDiff, ProbeManager
 from probe.errors import ReloadRejected
 from probe.metrics.daemon_info import DaemonInfo
 

@@ -12,8 +12,8 @@ from requests.structures import CaseInsensitiveDict
 from probe.http.connection import Connection, Dialer, authority, proxy_authorization
 from probe.http.pool import ConnectionPool
 from probe.http.response_reader import ResponseHead, ResponseReader
+from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.http.timed_socket import INITIAL_WINDOW_BYTES
-from probe.http.timing import Stopwatch, Timestamp
 from probe.result import Phase
 
 

@@ -13,8 +13,8 @@ from probe.http.errors import AddressDenied, ProxyError, ResponseError, is_unrea
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Address, Resolver
 from probe.http.response_reader import ResponseReader, Stream
+from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.http.timed_socket import TimedSocket
-from probe.http.timing import Stopwatch, Timestamp
 from probe.result import Phase
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult
 
 from probe.clock import Clock, nanoseconds
 from probe.http.connection import DEFAULT_PORTS, Connection
-from probe.http.timing import Stopwatch
+from probe.http.stopwatch import Stopwatch
 
 # Origins with idle connections. Redirects add origins: http and https of one host are two.
 MAX_ORIGINS = 4

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from probe.clock import Clock
-from probe.http.timing import Stopwatch, Timestamp
+from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.result import Phase
 from probe.threads import ThreadCache
 
@@ -83,7 +83,7 @@ class Resolver:
             return addresses
         stopwatch.start_phase(Phase.DNS)
         lookup = self._request_lookup((host, port, family))
-        if not lookup.done.wait(stopwatch.seconds_left()):
+        if not lookup.done.wait(stopwatch.deadline.seconds_left()):
             raise TimeoutError("the lookup has not ended")
         # Without the wait for the lookup to start, and without waking up two threads.
         stopwatch.start_later(lookup.started)

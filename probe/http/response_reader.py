@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from probe.http.errors import NotHttp, ResponseError
+from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
-from probe.http.timing import Stopwatch
 from probe.result import Phase
 
 # All headers of a response, including those of informational responses before it; trailers count

@@ -13,7 +13,7 @@ import sys
 from typing import Any, NamedTuple
 
 from probe.clock import SECOND
-from probe.http.timing import Stopwatch, Timestamp
+from probe.http.stopwatch import Stopwatch, Timestamp
 
 # Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
 SO_TIMESTAMPNS = 35
@@ -87,7 +87,7 @@ class TimedSocket(socket.socket):
 
     def connect_within(self, address: tuple[Any, ...], share: float) -> Timestamp:
         """Connect within a `share` (0 to 1) of the time that is left; return when it succeeded."""
-        self.settimeout(self.stopwatch.require_seconds_left() * share)
+        self.settimeout(self.stopwatch.deadline.require_seconds_left() * share)
         started = self.stopwatch.now()
         self.stopwatch.start_later(started)
         self.connect(address)
@@ -149,8 +149,8 @@ class TimedSocket(socket.socket):
     def _check_deadline(self) -> None:
         """Raise if the deadline has passed: TimeoutError if the server caused the delay."""
         if self.client_turn:
-            self.stopwatch.require_seconds_left()
-        elif not self.stopwatch.seconds_left():
+            self.stopwatch.deadline.require_seconds_left()
+        elif not self.stopwatch.deadline.seconds_left():
             raise TimeoutError("the server is slow to read")
         self.client_turn = False
 
@@ -177,7 +177,7 @@ class TimedSocket(socket.socket):
 
     def _on_received(self, ancillary: AncillaryData) -> None:
         self.last_received = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPNS))
-        self.stopwatch.check_arrival(self.last_received)
+        self.stopwatch.deadline.check_arrival(self.last_received.kernel)
         self.client_turn = True
         if self._has_stamps:
             before, self._segments = self._segments, self._tcp_info().segments
@@ -194,17 +194,17 @@ class TimedSocket(socket.socket):
 
         Readiness is checked before the deadline. Data that is there when the deadline has passed
         may have arrived before it, while this process was suspended or had no CPU time. The caller
-        reads it, and compares its stamp with the deadline (`Stopwatch.check_arrival`).
+        reads it, and compares its stamp with the deadline (`Deadline.check_arrival`).
         """
         # The poll object is registered for POLLIN, which is what nearly every wait is for.
         if event != select.POLLIN:
             self._poll.modify(self, event)
         try:
             while True:
-                ready = self._poll.poll(self.stopwatch.seconds_left() * 1000)
+                ready = self._poll.poll(self.stopwatch.deadline.seconds_left() * 1000)
                 if ready and not self._drain_tx_stamps(ready[0][1]):
                     return
-                if not self.stopwatch.seconds_left():
+                if not self.stopwatch.deadline.seconds_left():
                     raise TimeoutError("the deadline has passed")
         finally:
             if event != select.POLLIN:

@@ -7,7 +7,7 @@ from typing import Any
 
 from probe.config.regex import TimedRegex
 from probe.config.schema import Condition, Expect
-from probe.prober import classify
+from probe.prober import classify_failure
 from probe.prober.response import (
     MAX_CPU_SECONDS,
     BodyDecodeError,
@@ -49,14 +49,14 @@ class Assertions:
         Details are public: `redactor` must hide the secrets of the request and of `expect`.
         """
         if not self._expect.allows(response.status):
-            reason = classify.classify_status(response.status)
+            reason = classify_failure.classify_status(response.status)
             return Failure(reason=reason, detail=f"the response has the status {response.status}")
         try:
             self._evaluate(response, _Evaluation(redactor, CpuBudget()))
         except _AssertionFailed as failed:
-            return _failure(classify.to_one_line(str(failed)))
+            return _failure(classify_failure.to_one_line(str(failed)))
         except BodyDecodeError as error:
-            return _failure(redactor.truncate(str(error), classify.MAX_MESSAGE_CHARS))
+            return _failure(redactor.truncate(str(error), classify_failure.MAX_MESSAGE_CHARS))
         except RecursionError:
             return _failure("the body's JSON is nested too deeply")
         return None
@@ -152,7 +152,7 @@ class _Evaluation:
 
     def _truncate(self, message: str) -> str:
         """Return a message that quotes the config, in which a value may have a megabyte."""
-        return self.redactor.truncate(message, classify.MAX_MESSAGE_CHARS)
+        return self.redactor.truncate(message, classify_failure.MAX_MESSAGE_CHARS)
 
 
 def _no_match_message(pattern: TimedRegex) -> str:

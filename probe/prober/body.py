@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from probe.http.errors import BodyTooLarge
-from probe.http.timing import Timestamp
+from probe.http.stopwatch import Timestamp
 
 # Bytes that are stored separately for the excerpt, also if the body is incomplete.
 START_BYTES = 1024

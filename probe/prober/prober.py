@@ -13,10 +13,10 @@ from probe.config.secrets import Secrets
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
 from probe.http.request_secrets import request_secrets
-from probe.http.timing import PhaseTimes, Stopwatch, Timestamp
+from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.prober.assertions import Assertions
 from probe.prober.body import BodyConsumer, CompleteBody
-from probe.prober.classify import classify
+from probe.prober.classify_failure import classify
 from probe.prober.excerpt import make_excerpt
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimingParser
@@ -115,7 +115,7 @@ class Prober:
         self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool
     ) -> Failure | None:
         """Send the request and evaluate the response. Raises the errors of both."""
-        built = self._request_builder.build(stopwatch.seconds_left)
+        built = self._request_builder.build(stopwatch.deadline.seconds_left)
         exchange.redactor = built.redactor
         client = self._open_client(stopwatch, built.proxy, use_pool=use_pool)
         try:

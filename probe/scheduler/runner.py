@@ -4,18 +4,19 @@ Decides whether a tick runs or is skipped: pause and stop, lateness, overlap lim
 the startup grace are not charged to the target.
 """
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.clock import SECOND, Clock, nanoseconds
+from probe.clock import SECOND, Clock
 from probe.config.schema import Probe
-from probe.prober.classify import classify
+from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
-from probe.result import Failure, Reason, Result, SkipReason
+from probe.result import Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks
+from probe.scheduler.run_state import RunState
+from probe.scheduler.startup_grace import StartupGrace
 from probe.threads import Task
 
 logger = logging.getLogger(__name__)
@@ -62,64 +63,6 @@ class Schedule:
     def max_in_flight(self) -> int:
         """Number of runs that can be in flight while each keeps its deadline."""
         return int((self.timeout + self.max_start_delay_seconds) // self.interval) + 1
-
-
-class RunState:
-    """Running, paused or stopped: for all probes at once, including those added later."""
-
-    def __init__(self) -> None:
-        self.paused = False
-        self._stopped = False
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-
-    def stop(self) -> None:
-        """Start no run any more; this cannot be undone."""
-        self._stopped = True
-
-    @property
-    def skip_reason(self) -> SkipReason | None:
-        """Why no run may start; None while running."""
-        if self._stopped:
-            return SkipReason.SHUTDOWN
-        return SkipReason.PAUSED if self.paused else None
-
-
-class StartupGrace:
-    """Turns the failures of a model that is still loading into `startup`.
-
-    The grace begins when the probe is added. It ends with the first success, after `startup_grace`
-    seconds at the latest. No change of the config begins it again, not even another URL: a mistake
-    in a URL must not suspend alerts.
-    """
-
-    def __init__(self, clock: Clock, startup_grace: float) -> None:
-        self._monotonic = clock.monotonic
-        self._begin = self._monotonic()
-        self._succeeded = False
-        self.update(startup_grace)
-
-    def update(self, startup_grace: float) -> None:
-        """Change the length (seconds), counted from the same beginning."""
-        self._end = self._begin + nanoseconds(startup_grace)
-
-    @property
-    def active(self) -> bool:
-        return not self._succeeded and self._monotonic() < self._end
-
-    def apply(self, result: Result) -> Result:
-        """Return the result of a scheduled run as it counts."""
-        if result.failure is None:
-            self._succeeded = True
-        elif self.active and result.failure.reason.counts_against_slo:
-            cause = f"{result.failure.reason}: {result.failure.detail}"
-            failure = Failure(reason=Reason.STARTUP, detail=f"not up yet ({cause})")
-            return dataclasses.replace(result, failure=failure)
-        return result
 
 
 class ProbeRunner:

@@ -21,8 +21,8 @@ from probe.http.pool import (
     MAX_ORIGINS,
     ConnectionPool,
 )
+from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
-from probe.http.timing import Stopwatch
 from probe.result import Phase, Reason, Result
 from tests.fakes import FakeTime
 from tests.http.conftest import Authority, Serve

@@ -14,7 +14,7 @@ from probe import __version__
 from probe.clock import Clock
 from probe.config.secrets import Secrets
 from probe.http.pool import ConnectionPool
-from probe.http.timing import Timestamp
+from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve

@@ -13,7 +13,7 @@ import pytest
 
 from probe.clock import Clock
 from probe.http.resolver import MAX_LOOKUPS, MAX_LOOKUPS_PER_HOST, Resolver
-from probe.http.timing import Stopwatch
+from probe.http.stopwatch import Stopwatch
 from probe.result import Phase, Reason, Result
 from probe.threads import Task, ThreadCache
 from tests.fakes import FakeTime

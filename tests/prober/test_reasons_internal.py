@@ -14,7 +14,7 @@ from probe.clock import Clock
 from probe.http.resolver import Resolver
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason, Result
-from probe.scheduler.runner import StartupGrace
+from probe.scheduler.startup_grace import StartupGrace
 from probe.threads import Task, ThreadCache
 from tests.fakes import FakeTime
 from tests.http.conftest import Serve
@@ -227,7 +227,7 @@ def test_our_own_fault_stays_internal_in_the_grace() -> None:
 
 def test_phases_have_names_that_reasons_know() -> None:
     """Whatever phase the deadline strikes in, there is a reason that says so."""
-    from probe.prober.classify import classify
+    from probe.prober.classify_failure import classify
 
     reasons = {classify(phase, TimeoutError(), timeout=1).reason for phase in Phase}
 

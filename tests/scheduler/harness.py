@@ -6,7 +6,8 @@ from typing import Any
 from probe.config.schema import Probe
 from probe.result import Reason, Result
 from probe.scheduler.accounting import TickAccounting, TickCounts
-from probe.scheduler.runner import CompiledProbe, ProbeRunner, RunState
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, ProbeRunner
 from probe.scheduler.scheduler import ProbeScheduler
 from tests.builders import probe_of, result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler

@@ -18,7 +18,8 @@ from probe.config.schema import Probe
 from probe.result import Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks, TickAccounting
 from probe.scheduler.grid import Grid
-from probe.scheduler.runner import CompiledProbe, ProbeRunner, RunState, Schedule
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
 from probe.scheduler.scheduler import ProbeScheduler
 from tests.builders import probe_of, result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler

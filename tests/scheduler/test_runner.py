@@ -12,7 +12,8 @@ from probe.metrics.exposition import Exposition
 from probe.metrics.recorder import Recorder
 from probe.result import Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting
-from probe.scheduler.runner import CompiledProbe, ProbeRunner, RunState, Schedule
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
 from probe.threads import Task
 from tests.builders import probe_of, result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor

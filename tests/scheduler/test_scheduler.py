@@ -10,7 +10,8 @@ from probe.clock import SECOND, Clock
 from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.grid import GridTrigger
-from probe.scheduler.runner import CompiledProbe, ProbeRunner, RunState
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, ProbeRunner
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.threads import Task
 from tests.builders import probe_of, result_of

@@ -20,7 +20,7 @@ from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
 from probe.http.pool import ConnectionPool
 from probe.http.resolver import Resolver
-from probe.http.timing import Stopwatch
+from probe.http.stopwatch import Stopwatch
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
 from probe.threads import ThreadCache

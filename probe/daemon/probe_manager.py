@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from probe.clock import Clock
 from probe.config.schema import Settings
-from probe.daemon.factory import ProberFactory
+from probe.daemon.prober_factory import ProberFactory
 from probe.history.history import History
 from probe.history.state_log import StateChangeLog
 from probe.metrics.recorder import Recorder
 from probe.scheduler.accounting import TickAccounting
-from probe.scheduler.runner import CompiledProbe, Executor, ProbeRunner, RunState
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe, Executor, ProbeRunner
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.on_demand import OnDemandTarget
 

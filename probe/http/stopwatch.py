@@ -8,8 +8,8 @@ timestamps of the process count.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from probe.clock import SECOND, Clock, nanoseconds
-from probe.http.errors import MissedOwnDeadline
+from probe.clock import SECOND, Clock
+from probe.http.deadline import Deadline
 from probe.result import Phase
 
 # How far the offset between wall clock and monotonic clock may change during a run before the wall
@@ -56,7 +56,7 @@ class PhaseTimes:
 
 
 class Stopwatch:
-    """Measures the phases of one run and the time until its deadline. Not thread-safe.
+    """Measures the phases of one run, which end at its deadline at the latest. Not thread-safe.
 
     Starting a phase ends the one before. A phase that was never started is absent. The durations of
     a phase that is started repeatedly, for further addresses, add up.
@@ -67,7 +67,7 @@ class Stopwatch:
         self._clock = clock
         self.now = clock.monotonic
         self._created = self.now()
-        self._deadline = self._created + nanoseconds(timeout)
+        self.deadline = Deadline(clock, timeout)
         self._offset = self._clock_offset()
         self._first_start: int | None = None
         self._last_end = 0
@@ -78,27 +78,6 @@ class Stopwatch:
         """The current phase, or the last one; for the reason of a failure."""
         self.merged_reads = 0
         """First reads of a response that found several segments: the kernel keeps one stamp."""
-
-    def seconds_left(self) -> float:
-        """Return the seconds until the deadline, 0 if it has passed."""
-        return max(0, self._deadline - self.now()) / SECOND
-
-    def require_seconds_left(self) -> float:
-        """Return the seconds until the deadline, before an action of the client.
-
-        Raises MissedOwnDeadline if it has passed: the server did not cause the delay.
-        """
-        left = self.seconds_left()
-        if not left:
-            raise MissedOwnDeadline(
-                "the deadline passed before the next step, which was not the server's"
-            )
-        return left
-
-    def check_arrival(self, timestamp: Timestamp) -> None:
-        """Raise TimeoutError if data arrived after the deadline, whenever it was read."""
-        if timestamp.kernel > self._deadline:
-            raise TimeoutError("it arrived after the deadline")
 
     def timestamp(self, stamp: int | None = None) -> Timestamp:
         """Return the current instant, with the kernel's `stamp` (wall clock, ns) of the event.
@@ -124,8 +103,8 @@ class Stopwatch:
         if self.phase is None or self._phase_start is None:
             return
         at = at or self.timestamp()
-        user = min(at.user, self._deadline) - self._phase_start.user
-        kernel = min(at.kernel, self._deadline) - self._phase_start.kernel
+        user = min(at.user, self.deadline.instant) - self._phase_start.user
+        kernel = min(at.kernel, self.deadline.instant) - self._phase_start.kernel
         phases = self._requests[-1]
         before = phases.get(self.phase, _Elapsed())
         phases[self.phase] = _Elapsed(before.user + max(0, user), before.kernel + max(0, kernel))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from probe.clock import Clock
-from probe.daemon.factory import ProberFactory
+from probe.daemon.prober_factory import ProberFactory
 from tests.builders import settings_of
 
 HTTPS = {"name": "model", "url": "https://127.0.0.1:1/"}

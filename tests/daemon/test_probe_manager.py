@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from probe.config.loader import load
 from probe.config.schema import Probe, Settings
-from probe.daemon.factory import ProberFactory
-from probe.daemon.manager import ProbeManager, ProbeServices
+from probe.daemon.probe_manager import ProbeManager, ProbeServices
+from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader
 from probe.errors import ReloadRejected
 from probe.history.history import History
@@ -30,7 +30,8 @@ from probe.metrics.recorder import Recorder
 from probe.result import Reason, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.grid import Grid
-from probe.scheduler.runner import CompiledProbe, RunState
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.scheduler import ProbeScheduler
 from tests.builders import result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler

@@ -4,7 +4,7 @@ import pytest
 
 from probe.clock import SECOND
 from probe.http.errors import MissedOwnDeadline
-from probe.http.timing import Stopwatch, Timestamp
+from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.result import Phase
 from tests.fakes import FakeTime
 
@@ -153,7 +153,7 @@ def test_the_deadline_ends_every_phase() -> None:
     stopwatch.start_phase(Phase.WAIT)
     time.advance(0.75)
     with pytest.raises(MissedOwnDeadline):
-        stopwatch.require_seconds_left()
+        stopwatch.deadline.require_seconds_left()
     assert phases(stopwatch) == {Phase.WAIT: 0.5}
 
 

@@ -1,0 +1,28 @@
+"""Pause and stop of all probes."""
+
+from probe.result import SkipReason
+
+
+class RunState:
+    """Running, paused or stopped: for all probes at once, including those added later."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self._stopped = False
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def stop(self) -> None:
+        """Start no run any more; this cannot be undone."""
+        self._stopped = True
+
+    @property
+    def skip_reason(self) -> SkipReason | None:
+        """Why no run may start; None while running."""
+        if self._stopped:
+            return SkipReason.SHUTDOWN
+        return SkipReason.PAUSED if self.paused else None

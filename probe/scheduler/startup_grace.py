@@ -1,0 +1,39 @@
+"""The grace in which a model that is still loading cannot fail."""
+
+import dataclasses
+
+from probe.clock import Clock, nanoseconds
+from probe.result import Failure, Reason, Result
+
+
+class StartupGrace:
+    """Turns the failures of a model that is still loading into `startup`.
+
+    The grace begins when the probe is added. It ends with the first success, after `startup_grace`
+    seconds at the latest. No change of the config begins it again, not even another URL: a mistake
+    in a URL must not suspend alerts.
+    """
+
+    def __init__(self, clock: Clock, startup_grace: float) -> None:
+        self._monotonic = clock.monotonic
+        self._begin = self._monotonic()
+        self._succeeded = False
+        self.update(startup_grace)
+
+    def update(self, startup_grace: float) -> None:
+        """Change the length (seconds), counted from the same beginning."""
+        self._end = self._begin + nanoseconds(startup_grace)
+
+    @property
+    def active(self) -> bool:
+        return not self._succeeded and self._monotonic() < self._end
+
+    def apply(self, result: Result) -> Result:
+        """Return the result of a scheduled run as it counts."""
+        if result.failure is None:
+            self._succeeded = True
+        elif self.active and result.failure.reason.counts_against_slo:
+            cause = f"{result.failure.reason}: {result.failure.detail}"
+            failure = Failure(reason=Reason.STARTUP, detail=f"not up yet ({cause})")
+            return dataclasses.replace(result, failure=failure)
+        return result
