@@ -27,7 +27,7 @@ MODELS = ("sentiment", "translation", "ranking")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Probes with a number of results, the probes that fail, and the pages to take."""
+    """Probes with `results` results each, of which `failing` fail, and the pages to show."""
 
     name: str
     probes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Screenshot:
-    """One page at one screen size in one color scheme."""
+    """One page in one window size and color scheme."""
 
     name: str
     url: str
@@ -70,9 +70,9 @@ def main() -> int:
         return 2
     directory = DOCS_DIRECTORY if args.docs else args.directory
     directory.mkdir(parents=True, exist_ok=True)
-    with chromium.started() as browser:
+    with chromium.run_chromium() as browser:
         for scene in SCENES:
-            with tempfile.TemporaryDirectory() as home, _site(scene, Path(home)) as site:
+            with tempfile.TemporaryDirectory() as home, _serve(scene, Path(home)) as site:
                 for screenshot in _screenshots(scene, site):
                     if not args.docs or screenshot.name in DOCS_SCREENSHOTS:
                         _take(browser, screenshot, directory)
@@ -80,10 +80,10 @@ def main() -> int:
 
 
 @contextmanager
-def _site(scene: Scene, directory: Path) -> Iterator[Site]:
+def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
     with site_of(directory, *scene.probes) as site:
         for probe in scene.probes:
-            site.live(probe, failing=probe in scene.failing, results=scene.results)
+            site.add_history(probe, failing=probe in scene.failing, results=scene.results)
         yield site
 
 
