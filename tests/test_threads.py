@@ -72,6 +72,23 @@ def test_idle_threads_retire(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.wait(5)
 
 
+def test_a_retiring_thread_loses_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task may be submitted at the moment at which a thread stops waiting for one."""
+    monkeypatch.setattr("probe.threads.MAX_IDLE_SECONDS", 0.001)
+    threads, done = ThreadCache("retiring"), threading.Semaphore(0)
+
+    for number in range(600):
+        threads.submit(done.release)
+        time.sleep(0.001 if number % 3 else 0.0015)
+
+    assert all(done.acquire(timeout=5) for _ in range(600))
+    assert not done.acquire(timeout=0.05)
+    end = time.monotonic() + 5
+    while any(thread.name == "retiring" for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_a_hanging_task_does_not_delay_the_exit() -> None:
     """The interpreter exits while a task hangs."""
     code = (

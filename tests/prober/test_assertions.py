@@ -1,4 +1,4 @@
-"""Pure judges of an answer."""
+"""Evaluation of responses against `expect`."""
 
 import gzip
 import json
@@ -17,30 +17,29 @@ from probe.prober.assertions import Assertions
 from probe.prober.response import MAX_GZIP_MEMBERS, CpuBudget, ProbeResponse, compile_query
 from probe.result import Failure, Reason
 
-MOST = 10_000
-ENDLESS = "(x+x+)+y"
-"""A pattern that has more ways to fail on a few x than there is time."""
+MAX_BYTES = 10_000
+SLOW_PATTERN = "(x+x+)+y"
 
 SMALL = gzip.compress(b" ", mtime=0)
 
 
-def judge(
+def evaluate(
     expect: Mapping[str, Any],
     body: Any = b"",
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Failure | None:
-    """The judgement of a body: of bytes, or of anything else as JSON."""
+    """Evaluate a response: a body of bytes is sent as it is, any other value as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    observed = ProbeResponse(
-        status=status, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=MOST
+    response = ProbeResponse(
+        status=status, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=MAX_BYTES
     )
-    return Assertions(Expect.model_validate(expect)).evaluate(observed)
+    return Assertions(Expect.model_validate(expect)).evaluate(response)
 
 
 def holds(condition: Mapping[str, Any], value: Any) -> bool:
-    failure = judge({"json": {"$.a": condition}}, {"a": value})
+    failure = evaluate({"json": {"$.a": condition}}, {"a": value})
     assert failure is None or failure.reason is Reason.ASSERTION
     return failure is None
 
@@ -69,7 +68,7 @@ def holds(condition: Mapping[str, Any], value: Any) -> bool:
     ],
 )
 def test_operators(condition: Mapping[str, Any], good: list[Any], bad: list[Any]) -> None:
-    """What each of them takes and refuses; types are those of JSON, and all of it must hold."""
+    """Each operator accepts and rejects values by their JSON type; all operators must hold."""
     assert [value for value in good if not holds(condition, value)] == []
     assert [value for value in bad if holds(condition, value)] == []
 
@@ -79,18 +78,18 @@ def test_operators(condition: Mapping[str, Any], good: list[Any], bad: list[Any]
     [{"equals": None}, {"in": [None]}, {"matches": ""}, {"exists": True}, {"min": -1e300}],
 )
 def test_a_missing_value_meets_no_condition(condition: Mapping[str, Any]) -> None:
-    """Not even that of null; the failure says what is missing."""
-    failure = judge({"json": {"$.b": condition}}, {"a": 1})
+    """Not even `equals: null`. The failure names the missing value."""
+    failure = evaluate({"json": {"$.b": condition}}, {"a": 1})
 
     assert failure
     assert failure.detail == "$.b is missing"
 
 
-def test_what_must_not_be_there() -> None:
-    """`exists: false` is the one condition that a missing value meets."""
-    assert judge({"json": {"$.error": {"exists": False}}}, {"a": 1}) is None
+def test_exists_false() -> None:
+    """`exists: false` is the only condition that a missing value meets."""
+    assert evaluate({"json": {"$.error": {"exists": False}}}, {"a": 1}) is None
 
-    failure = judge({"json": {"$.error": {"exists": False}}}, {"error": None})
+    failure = evaluate({"json": {"$.error": {"exists": False}}}, {"error": None})
 
     assert failure
     assert failure.detail == "$.error is there"
@@ -98,8 +97,8 @@ def test_what_must_not_be_there() -> None:
 
 @pytest.mark.parametrize(("values", "good"), [([0.5, 0.9], True), ([0.5, 1.1], False), ([], False)])
 def test_every_match_must_meet_the_condition(values: list[float], good: bool) -> None:
-    """A path may find many; one bad score of many is a bad answer, none is missing."""
-    failure = judge({"json": {"$.scores[*]": {"max": 1}}}, {"scores": values})
+    """A path may find several values. All must meet the condition, and there must be one."""
+    failure = evaluate({"json": {"$.scores[*]": {"max": 1}}}, {"scores": values})
 
     assert (failure is None) is good
 
@@ -107,9 +106,9 @@ def test_every_match_must_meet_the_condition(values: list[float], good: bool) ->
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"<html>", b"\xff\xfe\xfd", b'{"a": 1} x', b'{"a": NaN}', b"[-Infinity]"]
 )
-def test_what_is_not_json_is_an_assertion(body: bytes) -> None:
-    """NaN is what Python writes and no other client reads."""
-    failure = judge({"json": {"$": {"exists": True}}}, body)
+def test_invalid_json_is_an_assertion(body: bytes) -> None:
+    """Also NaN and Infinity, which Python writes and other clients reject."""
+    failure = evaluate({"json": {"$": {"exists": True}}}, body)
 
     assert failure
     assert failure.reason is Reason.ASSERTION
@@ -121,39 +120,41 @@ def test_what_is_not_json_is_an_assertion(body: bytes) -> None:
     "condition", [{"exists": False}, {"equals": 1}, {"matches": "x"}, {"in": [[], 2]}]
 )
 @pytest.mark.parametrize("path", ["$", "$..a"])
-def test_nesting_without_end_is_an_assertion(
+def test_deeply_nested_json_is_an_assertion(
     depth: int, condition: Mapping[str, Any], path: str
 ) -> None:
-    """A server cannot make it our fault, and certainly not crash us."""
-    failure = judge({"json": {path: condition}}, b"[" * depth + b"1" + b"]" * depth)
+    """A server can cause neither an `internal` failure nor a crash."""
+    failure = evaluate({"json": {path: condition}}, b"[" * depth + b"1" + b"]" * depth)
 
     assert failure is None or failure.reason is Reason.ASSERTION
 
 
-def test_json_may_come_with_a_mark_of_its_encoding() -> None:
-    """As .NET writes it."""
-    assert judge({"json": {"$.a": {"equals": "ä"}}}, b'\xef\xbb\xbf{"a": "\xc3\xa4"}') is None
+def test_json_may_have_a_byte_order_mark() -> None:
+    """.NET writes one."""
+    assert evaluate({"json": {"$.a": {"equals": "ä"}}}, b'\xef\xbb\xbf{"a": "\xc3\xa4"}') is None
 
 
-def test_the_body_is_searched() -> None:
-    """Anywhere in it, and bytes that are no UTF-8 are no obstacle."""
-    assert judge({"body_matches": "posi|nega"}, b"\xff very positive") is None
+def test_body_matches_searches_the_whole_body() -> None:
+    """Bytes that are not valid UTF-8 do not prevent a match."""
+    assert evaluate({"body_matches": "posi|nega"}, b"\xff very positive") is None
 
-    failure = judge({"body_matches": "posi|nega"}, b"neutral")
+    failure = evaluate({"body_matches": "posi|nega"}, b"neutral")
 
     assert failure
     assert "posi|nega" in failure.detail
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate", "identity", ""])
-def test_compressed_bodies_are_judged_by_what_is_in_them(encoding: str) -> None:
-    """Whatever the server chose of what it may choose."""
+def test_compressed_bodies_are_decompressed(encoding: str) -> None:
+    """For each content coding that is supported."""
     document = b'{"a": 1}'
     name = encoding.lower().removeprefix("x-")
     compressed = {"gzip": gzip.compress(document), "deflate": zlib.compress(document)}
     sent = compressed.get(name, document)
 
-    failure = judge({"json": {"$.a": {"equals": 1}}}, sent, headers={"Content-Encoding": encoding})
+    failure = evaluate(
+        {"json": {"$.a": {"equals": 1}}}, sent, headers={"Content-Encoding": encoding}
+    )
 
     assert failure is None
 
@@ -170,13 +171,13 @@ def test_compressed_bodies_are_judged_by_what_is_in_them(encoding: str) -> None:
         ("gzip", SMALL + SMALL[:-1]),
         ("gzip", SMALL + SMALL[:2]),
         ("gzip", SMALL * (MAX_GZIP_MEMBERS + 1)),
-        ("gzip", gzip.compress(b"x" * MOST, mtime=0) + SMALL),
-        ("deflate", zlib.compress(b"x" * (MOST + 1))),
+        ("gzip", gzip.compress(b"x" * MAX_BYTES, mtime=0) + SMALL),
+        ("deflate", zlib.compress(b"x" * (MAX_BYTES + 1))),
     ],
 )
-def test_what_cannot_be_decompressed_is_an_assertion(encoding: str, body: bytes) -> None:
-    """An encoding that we do not know, garbage, half of it, or too much."""
-    failure = judge({"body_matches": ""}, body, headers={"Content-Encoding": encoding})
+def test_invalid_compression_is_an_assertion(encoding: str, body: bytes) -> None:
+    """An unsupported coding, invalid or incomplete data, or a body that becomes too large."""
+    failure = evaluate({"body_matches": ""}, body, headers={"Content-Encoding": encoding})
 
     assert failure
     assert failure.reason is Reason.ASSERTION
@@ -187,53 +188,53 @@ def test_what_cannot_be_decompressed_is_an_assertion(encoding: str, body: bytes)
     "members",
     [[b'{"a":', b" 1}"], [b"", *([b" "] * (MAX_GZIP_MEMBERS - 2)), b'{"a": 1}'], [b'{"a": 1}']],
 )
-def test_all_members_of_gzip_are_read(members: list[bytes], after: bytes) -> None:
-    """As other clients do, and what follows them and is none is ignored."""
+def test_all_gzip_members_are_read(members: list[bytes], after: bytes) -> None:
+    """Other data after the last member is ignored, as by other clients."""
     body = b"".join(map(gzip.compress, members)) + after
     expect = {"body_matches": '"a"', "json": {"$.a": {"equals": 1}}}
 
-    assert judge(expect, body, headers={"Content-Encoding": "gzip"}) is None
+    assert evaluate(expect, body, headers={"Content-Encoding": "gzip"}) is None
 
 
-def test_a_member_of_gzip_may_be_long() -> None:
-    """And begin anywhere."""
-    noise = random.Random(1).randbytes(MOST - 1)  # it does not get smaller
+def test_a_gzip_member_may_be_long() -> None:
+    """It is longer than one chunk of input, and the next member begins at any offset."""
+    noise = random.Random(1).randbytes(MAX_BYTES - 1)  # incompressible
     body = gzip.compress(noise) + gzip.compress(b"x")
 
-    assert judge({"body_matches": "x$"}, body, headers={"Content-Encoding": "gzip"}) is None
+    assert evaluate({"body_matches": "x$"}, body, headers={"Content-Encoding": "gzip"}) is None
 
 
-def test_the_largest_body_may_come_out_of_compression() -> None:
-    """The cap itself is allowed, as it is without compression."""
-    body = gzip.compress(b"x" * MOST)
+def test_a_decompressed_body_of_maximum_size_is_accepted() -> None:
+    """`max_bytes` itself is allowed, as without compression."""
+    body = gzip.compress(b"x" * MAX_BYTES)
 
-    assert judge({"body_matches": "x"}, body, headers={"Content-Encoding": "gzip"}) is None
-
-
-def test_a_body_that_nobody_asks_about_is_not_decompressed() -> None:
-    """A status is all that is expected: br is nobody's business."""
-    assert judge({}, b"...", headers={"Content-Encoding": "br"}) is None
+    assert evaluate({"body_matches": "x"}, body, headers={"Content-Encoding": "gzip"}) is None
 
 
-def test_where_an_answer_leads_is_told_without_its_query() -> None:
-    """It may be signed; anybody reads why a probe failed."""
+def test_an_unused_body_is_not_decompressed() -> None:
+    """If only the status is expected, any content coding is accepted."""
+    assert evaluate({}, b"...", headers={"Content-Encoding": "br"}) is None
+
+
+def test_a_location_is_shown_without_its_query() -> None:
+    """The query may be signed, and details are public."""
     expect = {"headers": {"location": {"matches": "^/done"}}}
-    failure = judge(expect, headers={"Location": "https://s3/b?X-Amz-Signature=abc"})
+    failure = evaluate(expect, headers={"Location": "https://s3/b?X-Amz-Signature=abc"})
     assert failure
     assert failure.detail.startswith('the header location is "https://s3/b"')
     assert "abc" not in failure.detail
 
 
-def test_what_was_expected_is_told_in_few_words() -> None:
-    """However much that is."""
-    failure = judge({"json": {"$.a": {"equals": "x" * 100_000}}}, {"a": "y" * 100_000})
+def test_a_long_expected_value_is_truncated() -> None:
+    """The detail stays short, however long the expected and the actual value are."""
+    failure = evaluate({"json": {"$.a": {"equals": "x" * 100_000}}}, {"a": "y" * 100_000})
     assert failure
     assert 'not "xxx' in failure.detail
     assert len(failure.detail) < 400
 
 
-def test_nobody_waits_for_the_body_of_another() -> None:
-    """One that takes long to decompress or to parse holds up its own probe only."""
+def test_bodies_are_decoded_concurrently() -> None:
+    """A body that takes long to decompress or parse delays only its own probe."""
     together = threading.Barrier(2, timeout=10)
 
     class Slow(dict[str, str]):
@@ -242,42 +243,42 @@ def test_nobody_waits_for_the_body_of_another() -> None:
             return super().get(name, default)
 
     def read() -> Any:
-        return ProbeResponse(status=200, headers=Slow(), body=b"[1]", max_bytes=MOST).document
+        return ProbeResponse(status=200, headers=Slow(), body=b"[1]", max_bytes=MAX_BYTES).document
 
     with ThreadPoolExecutor(2) as pool:
         assert [one.result() for one in [pool.submit(read), pool.submit(read)]] == [[1], [1]]
 
 
-def test_a_body_is_read_once() -> None:
-    """Whoever asks next gets the same."""
+def test_a_body_is_decoded_once() -> None:
+    """Later accesses return the same objects."""
     body, headers = gzip.compress(b'{"a": 1}'), {"content-encoding": "gzip"}
-    observed = ProbeResponse(status=200, headers=headers, body=body, max_bytes=MOST)
+    response = ProbeResponse(status=200, headers=headers, body=body, max_bytes=MAX_BYTES)
 
-    assert observed.document is observed.document
-    assert observed.content is observed.content
+    assert response.document is response.document
+    assert response.content is response.content
 
 
 @pytest.mark.parametrize("name", ["x-model", "X-Model", "X-MODEL"])
-def test_headers_are_found_in_any_case(name: str) -> None:
-    """As HTTP has it."""
+def test_header_names_are_case_insensitive(name: str) -> None:
+    """As in HTTP."""
     expect = {"headers": {"X-Model": {"equals": "v3"}}}
 
-    assert judge(expect, headers={name: "v3"}) is None
-    assert judge(expect, headers={name: "V3"}) is not None
-    assert judge(expect) is not None
+    assert evaluate(expect, headers={name: "v3"}) is None
+    assert evaluate(expect, headers={name: "V3"}) is not None
+    assert evaluate(expect) is not None
 
 
-def test_numbers_in_headers_are_text_and_numbers() -> None:
-    """A header has no other way to say them."""
+def test_numbers_in_headers() -> None:
+    """The value of a header is text, and a number for `min` and `max`."""
     expect = {"headers": {"X-Queue": {"min": 1, "max": 5, "matches": "^[0-9]+$"}}}
 
-    assert judge(expect, headers={"X-Queue": "5"}) is None
-    assert judge(expect, headers={"X-Queue": "6"}) is not None
-    assert judge(expect, headers={"X-Queue": "many"}) is not None
+    assert evaluate(expect, headers={"X-Queue": "5"}) is None
+    assert evaluate(expect, headers={"X-Queue": "6"}) is not None
+    assert evaluate(expect, headers={"X-Queue": "many"}) is not None
 
 
-def test_the_first_failure_counts() -> None:
-    """Status, headers, words of the body, JSON, in this order."""
+def test_the_order_of_assertions() -> None:
+    """Status, headers, body, JSON: the first failure is reported."""
     expect = {
         "status": [200],
         "headers": {"X-A": {"exists": True}},
@@ -291,10 +292,10 @@ def test_the_first_failure_counts() -> None:
         ({"headers": {"X-A": "b"}}, b'{"positive": 1}', "$.a"),
     ]
     for how, body, part in steps:
-        failure = judge(expect, body, **how)  # type: ignore[arg-type]
+        failure = evaluate(expect, body, **how)  # type: ignore[arg-type]
         assert failure
         assert part in failure.detail
-    assert judge(expect, b'{"positive": 1, "a": 1}', headers={"x-a": "b"}) is None
+    assert evaluate(expect, b'{"positive": 1, "a": 1}', headers={"x-a": "b"}) is None
 
 
 @pytest.mark.parametrize(
@@ -305,40 +306,40 @@ def test_the_first_failure_counts() -> None:
         ([404, "5xx"], [404, 503], [200, 400]),
     ],
 )
-def test_statuses(patterns: list[Any], good: list[int], bad: list[int]) -> None:
-    """Numbers and classes of them; an expected error is a success."""
-    assert all(judge({"status": patterns}, status=status) is None for status in good)
-    assert all(judge({"status": patterns}, status=status) for status in bad)
+def test_status_patterns(patterns: list[Any], good: list[int], bad: list[int]) -> None:
+    """Numbers and classes. An expected error status is a success."""
+    assert all(evaluate({"status": patterns}, status=status) is None for status in good)
+    assert all(evaluate({"status": patterns}, status=status) for status in bad)
 
 
 @pytest.mark.parametrize(
     ("expect", "where"),
     [
-        ({"body_matches": ENDLESS}, "the body"),
-        ({"headers": {"X-A": {"matches": ENDLESS}}}, "the header X-A"),
-        ({"json": {"$.a": {"matches": ENDLESS}}}, "$.a"),
+        ({"body_matches": SLOW_PATTERN}, "the body"),
+        ({"headers": {"X-A": {"matches": SLOW_PATTERN}}}, "the header X-A"),
+        ({"json": {"$.a": {"matches": SLOW_PATTERN}}}, "$.a"),
     ],
 )
-def test_a_pattern_without_end_is_given_up(
+def test_a_slow_pattern_is_aborted(
     expect: Mapping[str, Any], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever it stands; the failure says which one it was."""
+    """In a body, a header or a JSON value. The failure names the pattern and the place."""
     monkeypatch.setattr("probe.prober.assertions.CpuBudget", lambda: CpuBudget(0.05))
 
-    failure = judge(expect, {"a": "x" * 5000}, headers={"X-A": "x" * 5000})
+    failure = evaluate(expect, {"a": "x" * 5000}, headers={"X-A": "x" * 5000})
 
     assert failure
     assert failure.reason is Reason.ASSERTION
-    assert failure.detail.startswith(f'matching {where} with "{ENDLESS}" takes too long')
+    assert failure.detail.startswith(f'matching {where} with "{SLOW_PATTERN}" takes too long')
 
 
-def test_a_pattern_does_not_hold_up_the_others() -> None:
-    """While one judge searches in vain, other threads of the process go on."""
-    judging = threading.Thread(target=judge, args=({"body_matches": ENDLESS}, b"x" * 5000))
-    judging.start()
+def test_a_slow_pattern_does_not_block_other_threads() -> None:
+    """Other threads continue while a pattern is matched."""
+    thread = threading.Thread(target=evaluate, args=({"body_matches": SLOW_PATTERN}, b"x" * 5000))
+    thread.start()
     beats = 0
-    while judging.is_alive():
-        judging.join(0.01)
+    while thread.is_alive():
+        thread.join(0.01)
         beats += 1
 
     assert beats > 10
@@ -356,9 +357,10 @@ def test_a_pattern_does_not_hold_up_the_others() -> None:
     ],
 )
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_path_without_end_is_given_up(path: str, element: Any, nested: bool) -> None:
-    """It looks at the time at every node, also of those that it does not find; a short document
-    is searched to its end.
+def test_a_slow_path_is_aborted(path: str, element: Any, nested: bool) -> None:
+    """The budget is checked at every node, matching or not.
+
+    A short document is searched completely.
     """
     find = compile_query(path)
     looks = iter(range(10_000))
@@ -371,28 +373,30 @@ def test_a_path_without_end_is_given_up(path: str, element: Any, nested: bool) -
         find(document(3000), CpuBudget(1000, looks.__next__))
 
 
-def test_paths_in_filters_are_given_up() -> None:
-    """A filter may search the whole of what it looks at."""
+def test_slow_paths_in_filters_are_aborted() -> None:
+    """A filter may search a whole document."""
     with pytest.raises(TimeoutError):
         compile_query("$[?@..a..b]")([[[]] * 3000], CpuBudget(1000, iter(range(10_000)).__next__))
 
 
 @pytest.mark.parametrize("function", ["match", "search"])
-def test_patterns_in_filters_are_given_up(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions of RFC 9535 are `re` no more than the operators are."""
+def test_slow_patterns_in_filters_are_aborted(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the functions `match` and `search` of RFC 9535."""
     monkeypatch.setattr("probe.prober.jsonpath.MAX_CPU_SECONDS", 0.05)
-    find = compile_query(f"$[?{function}(@.a, '{ENDLESS}')]")
+    find = compile_query(f"$[?{function}(@.a, '{SLOW_PATTERN}')]")
 
     assert find([{"a": "xxy"}, {"a": "z"}, {"a": 1}], CpuBudget()) == [{"a": "xxy"}]
     with pytest.raises(TimeoutError):
         find([{"a": "x" * 5000}], CpuBudget())
 
 
-def test_a_path_that_takes_too_long_is_an_assertion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The failure says which path."""
+def test_a_slow_path_is_an_assertion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure names the path."""
     monkeypatch.setattr("probe.prober.assertions.CpuBudget", lambda: CpuBudget(0.001))
 
-    failure = judge({"json": {"$..a": {"exists": True}}}, [[]] * 3000)
+    failure = evaluate({"json": {"$..a": {"exists": True}}}, [[]] * 3000)
 
     assert failure
     assert failure.reason is Reason.ASSERTION
@@ -400,9 +404,9 @@ def test_a_path_that_takes_too_long_is_an_assertion(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", '"a"', "1"])
-def test_text_that_looks_like_json_is_text(text: str) -> None:
-    """JSON in JSON is not read twice."""
-    assert judge({"json": {"$": {"equals": text}}}, text) is None
+def test_a_string_that_contains_json_is_a_string(text: str) -> None:
+    """JSON in JSON is not parsed again."""
+    assert evaluate({"json": {"$": {"equals": text}}}, text) is None
 
 
 @pytest.mark.parametrize(
@@ -414,19 +418,19 @@ def test_text_that_looks_like_json_is_text(text: str) -> None:
         (r"^\N{DIGIT ONE}$", "1", "N"),
     ],
 )
-def test_patterns_are_those_of_python(pattern: str, good: str, bad: str) -> None:
-    """Braces are not taken for a wish to be near enough, as the engine that is used would."""
-    assert judge({"body_matches": pattern}, good.encode()) is None
-    assert judge({"body_matches": pattern}, bad.encode()) is not None
+def test_patterns_have_the_syntax_of_re(pattern: str, good: str, bad: str) -> None:
+    """Braces do not mean fuzzy matching, as they do in the engine that is used."""
+    assert evaluate({"body_matches": pattern}, good.encode()) is None
+    assert evaluate({"body_matches": pattern}, bad.encode()) is not None
 
 
 @pytest.mark.parametrize("pattern", [r"\A(?![\s\S]*'x\")", "(?x)a\n b"])
 def test_a_pattern_is_shown_as_it_is_written(pattern: str) -> None:
-    """As it stands in the config, but on one line."""
+    """As in the config, but on one line."""
     written = pattern.replace("\n", " ")
 
-    in_body = judge({"body_matches": pattern}, b"'x\"")
-    in_json = judge({"json": {"$": {"matches": pattern}}}, "'x\"")
+    in_body = evaluate({"body_matches": pattern}, b"'x\"")
+    in_json = evaluate({"json": {"$": {"matches": pattern}}}, "'x\"")
 
     assert in_body
     assert in_body.detail == f'the body does not match "{written}"'
@@ -449,17 +453,15 @@ def test_a_pattern_is_shown_as_it_is_written(pattern: str) -> None:
         ),
     ],
 )
-def test_credentials_that_a_server_gives_are_not_shown(
-    expect: Mapping[str, Any], detail: str
-) -> None:
-    """Everybody reads what was wrong; what stands under such a name is for the client alone."""
+def test_credentials_in_a_response_are_not_shown(expect: Mapping[str, Any], detail: str) -> None:
+    """Details are public. Values below names of credentials are for the client only."""
     body = {
         "access_token": "eyJh",
         "session": {"id": 7},
         "user": {"name": "Ann", "ids": [{"api_key": "k3y"}]},
     }
 
-    failure = judge(expect, body, headers={"Set-Cookie": "session=c00kie"})
+    failure = evaluate(expect, body, headers={"Set-Cookie": "session=c00kie"})
 
     assert failure
     assert failure.detail == detail

@@ -1,4 +1,4 @@
-"""Whatever a server sends, a probe of it has a result."""
+"""Arbitrary responses: each run has a result."""
 
 import json
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ def server() -> Iterator[Mouth]:
         yield it
 
 
-def examine(server: Mouth, kind: str, reply: Reply) -> None:
-    """A success, or a failure that has a reason which blames the server, told in one line."""
+def check_result(server: Mouth, kind: str, reply: Reply) -> None:
+    """Check that the result is a success, or a failure of the server with a short detail."""
     result = server.ask(kind, reply)
     assert result.latency >= 0
     json.dumps(result_json(result), allow_nan=False).encode()
@@ -32,6 +32,6 @@ def examine(server: Mouth, kind: str, reply: Reply) -> None:
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), replies)
-def test_any_reply(server: Mouth, kind: str, reply: Reply) -> None:
-    """Bytes that are nearly HTTP, or not at all, in any pieces, for every kind of probe."""
-    examine(server, kind, reply)
+def test_any_response(server: Mouth, kind: str, reply: Reply) -> None:
+    """Valid, almost valid and random bytes in several pieces, for each kind of probe."""
+    check_result(server, kind, reply)

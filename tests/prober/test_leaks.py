@@ -1,4 +1,4 @@
-"""What a run leaves behind: nothing that only the collector of cycles would find."""
+"""A run leaves no reference cycles."""
 
 import gc
 import socket
@@ -15,21 +15,21 @@ REFUSING = "http://127.0.0.1:1/"
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """What is in cycles stays until the test asks for it."""
+def gc_disabled() -> Iterator[None]:
+    """Disable the garbage collector during the test."""
     gc.disable()
     yield
     gc.enable()
 
 
-def unknown(host: str, *rest: Any) -> list[tuple[Any, ...]]:
-    """A name server that is well and knows nobody."""
+def unknown_name(host: str, *rest: Any) -> list[tuple[Any, ...]]:
+    """Fail as a working name server does for an unknown name."""
     if rest[-1] & socket.AI_NUMERICHOST:
         return list(socket.getaddrinfo(host, *rest))
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-@pytest.mark.usefixtures("uncollected")
+@pytest.mark.usefixtures("gc_disabled")
 @pytest.mark.parametrize(
     ("url", "proxy", "wanted"),
     [
@@ -39,9 +39,9 @@ def unknown(host: str, *rest: Any) -> list[tuple[Any, ...]]:
     ],
 )
 def test_a_failure_leaves_no_cycle(url: str, proxy: str | None, wanted: Reason) -> None:
-    """A model that is down for a night makes no work for the collector, which holds up all."""
-    prober = make_prober(url, proxy=proxy, getaddrinfo=unknown)
-    assert reason(prober.run()) is wanted  # what is made once is made by now
+    """A model that is down must cause no work for the collector, which stops all threads."""
+    prober = make_prober(url, proxy=proxy, getaddrinfo=unknown_name)
+    assert reason(prober.run()) is wanted  # objects that are created once exist from now on
     gc.collect()
 
     for _ in range(TIMES):

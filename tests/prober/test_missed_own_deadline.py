@@ -1,4 +1,4 @@
-"""A process that was stopped: the deadline passes, and the server is not to blame."""
+"""The process was suspended until after the deadline: the server is not to blame."""
 
 import time
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ if not timed_socket.HAS_KERNEL_TIMESTAMPS:
 
 
 @dataclass
-class Sleep:
-    """The clocks of a process that finds them ahead of where it left them.
+class SuspendedClock:
+    """Clocks that are ahead after the process was suspended.
 
-    The kernel's stamps are not: what arrived, arrived while it slept.
+    The kernel's timestamps are not: data arrived during the suspension.
     """
 
     skipped: int = 0
@@ -32,34 +32,34 @@ class Sleep:
         )
 
 
-def test_an_answer_that_came_in_time_is_a_success(serve: Serve) -> None:
-    """It is read after the deadline, in several reads, and tells the time that it took."""
-    sleep = Sleep()
+def test_a_response_that_arrived_in_time_is_a_success(serve: Serve) -> None:
+    """It is read after the deadline, in several reads, and has the right latency."""
+    clock = SuspendedClock()
     paused = []
 
     def script(peer: Peer) -> None:
         peer.request()
         paused.append(peer.pause(0.05))
-        sleep.skipped = 10 * SECOND
+        clock.skipped = 10 * SECOND
         peer.send(http_response(b"x" * 100_000))
 
-    result = run(serve(script).url(), clock=sleep.clock(), timeout="1s")
+    result = run(serve(script).url(), clock=clock.clock(), timeout="1s")
 
     assert reason(result) is None
     assert result.latency == pytest.approx(paused[0], abs=0.03)
     assert result.correction > 9
 
 
-def test_a_step_that_nobody_took_is_internal(serve: Serve) -> None:
-    """A redirect came in time, and the deadline passed before the next request was sent."""
-    sleep = Sleep()
+def test_a_missed_step_is_internal(serve: Serve) -> None:
+    """A redirect arrived in time, and the next request was not sent before the deadline."""
+    clock = SuspendedClock()
 
     def script(peer: Peer) -> None:
         peer.request()
-        sleep.skipped = 10 * SECOND
+        clock.skipped = 10 * SECOND
         peer.send(http_response(b"", "Location: /next", status="302 Found"))
 
-    result = run(serve(script).url(), clock=sleep.clock(), timeout="1s", redirects=1)
+    result = run(serve(script).url(), clock=clock.clock(), timeout="1s", redirects=1)
 
     assert reason(result) is Reason.INTERNAL
     assert "before the next step" in detail(result)

@@ -1,4 +1,4 @@
-"""The number is the endpoint's, not the interpreter's: also when the interpreter is busy."""
+"""The measured times are the endpoint's, also when the interpreter is busy."""
 
 import threading
 import time
@@ -23,14 +23,14 @@ if not timed_socket.HAS_KERNEL_TIMESTAMPS:
 
 @pytest.fixture(scope="module")
 def truth() -> Iterator[ReferenceServer]:
-    """In a process of its own, where the pressure of this one does not reach it."""
+    """A reference server in another process, which the load of this one does not affect."""
     with ReferenceServer(delay=0.02) as truth:
         yield truth
 
 
 @contextmanager
-def spinning() -> Iterator[None]:
-    """A thread that never lets go of the interpreter by itself."""
+def interpreter_held() -> Iterator[None]:
+    """Run a thread that never releases the interpreter lock voluntarily."""
     stop = threading.Event()
 
     def spin() -> None:
@@ -47,22 +47,22 @@ def spinning() -> Iterator[None]:
 
 
 @contextmanager
-def hung_neighbours(count: int) -> Iterator[None]:
-    """Probes of an endpoint that never answers, each waiting on a thread."""
+def hanging_probes(count: int) -> Iterator[None]:
+    """Run `count` probes of an endpoint that never responds."""
     with serve(never_respond) as url:
-        neighbours = [
+        probes = [
             threading.Thread(target=make_prober(url, timeout="30s").run) for _ in range(count)
         ]
-        for neighbour in neighbours:
-            neighbour.start()
+        for probe in probes:
+            probe.start()
         time.sleep(0.5)
         yield
-    for neighbour in neighbours:  # their connections are closed now
-        neighbour.join()
+    for probe in probes:  # which end because their connections are closed
+        probe.join()
 
 
-def errors(prober: Prober, truth: ReferenceServer) -> tuple[float, float]:
-    """The median error (seconds) of the reported `wait`, and of a stopwatch around the call."""
+def measure_errors(prober: Prober, truth: ReferenceServer) -> tuple[float, float]:
+    """Return median errors (seconds): of the reported `wait`, and of a stopwatch around the run."""
     reported: list[float] = []
     around: list[float] = []
     for _ in range(RUNS):
@@ -78,26 +78,26 @@ def errors(prober: Prober, truth: ReferenceServer) -> tuple[float, float]:
 
 
 def test_with_the_interpreter_held(truth: ReferenceServer) -> None:
-    """A spinning thread moves `wait` by less than 1 ms, and a stopwatch around the call by many."""
+    """The error of `wait` is below 1 ms, that of a stopwatch around the run is much larger."""
     prober = make_prober(truth.url)
-    with spinning():
-        reported, around = errors(prober, truth)
+    with interpreter_held():
+        reported, around = measure_errors(prober, truth)
     assert reported < 0.001
     assert around > 0.005
 
 
-def test_with_hung_neighbours(truth: ReferenceServer) -> None:
-    """Fifty probes that hang move the reported `wait` of a healthy one by less than 1 ms."""
+def test_with_hanging_probes(truth: ReferenceServer) -> None:
+    """Fifty hanging probes move the `wait` of a healthy one by less than 1 ms."""
     prober = make_prober(truth.url)
-    with hung_neighbours(50):
-        reported, _ = errors(prober, truth)
+    with hanging_probes(50):
+        reported, _ = measure_errors(prober, truth)
     assert reported < 0.001
 
 
 def test_wall_time_is_latency_and_correction(truth: ReferenceServer) -> None:
-    """What the interpreter added is not lost: it is the correction."""
+    """The delay that the interpreter adds is reported as the correction."""
     prober = make_prober(truth.url)
-    with spinning():
+    with interpreter_held():
         began = time.monotonic()
         result = prober.run()
         took = time.monotonic() - began

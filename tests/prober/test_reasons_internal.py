@@ -1,4 +1,4 @@
-"""What is our own fault, or the beginning of a model's life, and never charged to it."""
+"""Failures that do not count against the objective: `internal` and `startup`."""
 
 import errno
 import socket
@@ -27,7 +27,7 @@ from tests.probing import make_prober
 warm = int(sys.argv[1])
 probers = [make_prober(url) for url in sys.argv[2:]]
 for prober in probers[:warm]:
-    prober.run()  # what is imported late is there by now
+    prober.run()  # lazily imported modules are loaded from now on
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []
 try:
@@ -40,26 +40,26 @@ for prober in probers:
 """
 
 
-class Crew(ThreadCache):
-    """A system that has no thread left until it has one."""
+class ExhaustedThreads(ThreadCache):
+    """A thread cache that can start no thread while `exhausted`."""
 
-    full = True
+    exhausted = True
 
     def submit(self, task: Task) -> None:
-        if self.full:
+        if self.exhausted:
             raise RuntimeError("can't start new thread")
         super().submit(task)
 
 
-def unknown(*_: Any) -> list[tuple[Any, ...]]:
+def unknown_name(*_: Any) -> list[tuple[Any, ...]]:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 @pytest.mark.parametrize("warm", [1, 3])
 def test_no_descriptor_left_is_internal(serve: Serve, warm: int) -> None:
-    """Neither a connection nor a lookup can be had, and the name server is not to blame.
+    """Neither a connection nor a lookup is possible. The name server is not to blame.
 
-    The first lookup of a process says another thing than later ones: that the name is unknown.
+    The first lookup of a process fails differently from later ones: the name is unknown.
     """
     server = serve(always(http_response()))
     urls = [server.url(), server.url(host="localhost"), "http://model.invalid/"]
@@ -81,37 +81,35 @@ def test_no_descriptor_left_is_internal(serve: Serve, warm: int) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS])
-def test_an_error_of_our_own_machine_is_internal(
-    monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """No descriptor, no local port, no buffers."""
+def test_an_error_of_this_host_is_internal(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """No file descriptor, no local port, no buffers."""
 
     def connect(*_: Any) -> None:
-        raise OSError(number, "nothing left")
+        raise OSError(number, "injected")
 
     monkeypatch.setattr(TimedSocket, "connect_within", connect)
 
     result = run("http://127.0.0.1:1/")
 
     assert reason(result) is Reason.INTERNAL
-    assert "nothing left" in detail(result)
+    assert "injected" in detail(result)
 
 
-def test_a_thread_that_cannot_start_is_internal() -> None:
-    """The lookup has no thread; the next run tries anew."""
-    crew = Crew("resolver")
-    prober = make_prober("http://model.invalid/", resolver=Resolver(crew, Clock(), unknown))
+def test_no_thread_for_a_lookup_is_internal() -> None:
+    """The next run starts a new lookup."""
+    threads = ExhaustedThreads("resolver")
+    prober = make_prober("http://model.invalid/", resolver=Resolver(threads, Clock(), unknown_name))
 
     assert reason(prober.run()) is Reason.INTERNAL
-    crew.full = False
+    threads.exhausted = False
     assert reason(prober.run()) is Reason.DNS
 
 
-def test_those_who_joined_a_lookup_without_thread_do_not_wait_for_it() -> None:
-    """They fail at once and for the same reason, not at their deadline and for `dns`."""
+def test_no_thread_for_a_shared_lookup_is_internal() -> None:
+    """All runs that share the lookup fail at once, not with `dns` at their deadline."""
     joined = threading.Event()
 
-    class Slow(Crew):
+    class Slow(ExhaustedThreads):
         def submit(self, task: Task) -> None:
             joined.wait(5)
             super().submit(task)
@@ -131,8 +129,8 @@ def test_those_who_joined_a_lookup_without_thread_do_not_wait_for_it() -> None:
     assert all(result.latency < 2 for result in results)
 
 
-def test_a_secret_that_has_vanished_is_internal(tmp_path: Path, serve: Serve) -> None:
-    """It is named, and nothing is sent without it; when it is back, so is the probe."""
+def test_a_missing_secret_file_is_internal(tmp_path: Path, serve: Serve) -> None:
+    """The reference is named and no request is sent. The probe recovers with the file."""
     token = tmp_path / "token"
     token.write_text("abc")
     server = serve(always(http_response()))
@@ -152,8 +150,8 @@ def test_a_secret_that_has_vanished_is_internal(tmp_path: Path, serve: Serve) ->
 
 
 @pytest.mark.parametrize("value", ["abc\r\nX-Evil: 1", "abc\ndef", "a\x00b"])
-def test_a_secret_cannot_write_headers(tmp_path: Path, serve: Serve, value: str) -> None:
-    """A file that has got a second line is our fault; its words go neither out nor on show."""
+def test_a_secret_with_a_line_break_is_internal(tmp_path: Path, serve: Serve, value: str) -> None:
+    """It cannot inject a header, and its text is not shown."""
     token = tmp_path / "token"
     token.write_text("abc")
     server = serve(always(http_response()))
@@ -169,20 +167,20 @@ def test_a_secret_cannot_write_headers(tmp_path: Path, serve: Serve, value: str)
 
 
 @pytest.mark.parametrize(
-    ("keys", "spoilt"),
+    ("keys", "invalid"),
     [
         ({"url": "http://${file:secret}/"}, "hush:hush"),
         ({"url": "http://a.test/", "proxy": "http://u:${file:secret}@b.test"}, "hush/hush:x@["),
     ],
 )
-def test_a_url_that_a_secret_has_spoilt_is_internal(
-    tmp_path: Path, keys: dict[str, Any], spoilt: str
+def test_a_secret_that_makes_the_url_invalid_is_internal(
+    tmp_path: Path, keys: dict[str, Any], invalid: str
 ) -> None:
-    """And the secret is not shown."""
+    """The secret is not shown."""
     secret = tmp_path / "secret"
     secret.write_text("fine")
     prober = make_prober(**keys, base=tmp_path)
-    secret.write_text(spoilt)
+    secret.write_text(invalid)
 
     result = prober.run()
 
@@ -190,23 +188,23 @@ def test_a_url_that_a_secret_has_spoilt_is_internal(
     assert "hush" not in detail(result)
 
 
-def test_a_starting_model_fails_for_startup() -> None:
-    """Until its first success and for the grace at most; the cause is told."""
+def test_a_failure_of_a_starting_model_is_startup() -> None:
+    """Until the first success, at most for the grace period. The detail keeps the cause."""
     time = FakeTime()
     grace = StartupGrace(time.clock(), startup_grace=60)
     failed = run(f"http://127.0.0.1:{free_port()}/")
 
-    judged = grace.apply(failed)
+    adjusted = grace.apply(failed)
 
-    assert reason(judged) is Reason.STARTUP
-    assert "refused" in detail(judged)
-    assert judged.phases == failed.phases
+    assert reason(adjusted) is Reason.STARTUP
+    assert "refused" in detail(adjusted)
+    assert adjusted.phases == failed.phases
     time.advance(60)
     assert grace.apply(failed) is failed
 
 
 def test_the_first_success_ends_the_grace(serve: Serve) -> None:
-    """A model that has answered once can fail."""
+    """Later failures have their own reason."""
     grace = StartupGrace(Clock(), startup_grace=60)
     assert grace.active
 
@@ -216,17 +214,17 @@ def test_the_first_success_ends_the_grace(serve: Serve) -> None:
     assert reason(grace.apply(run(f"http://127.0.0.1:{free_port()}/"))) is Reason.REFUSED
 
 
-def test_our_own_fault_stays_internal_in_the_grace() -> None:
-    """It has nothing to do with the model."""
+def test_an_internal_failure_stays_internal_in_the_grace() -> None:
+    """It is independent of the model."""
     grace = StartupGrace(Clock(), startup_grace=60)
-    ours = run("http://model.test/", resolver=Resolver(Crew("resolver"), Clock()))
+    internal = run("http://model.test/", resolver=Resolver(ExhaustedThreads("resolver"), Clock()))
 
-    assert reason(grace.apply(ours)) is Reason.INTERNAL
+    assert reason(grace.apply(internal)) is Reason.INTERNAL
     assert grace.active
 
 
-def test_phases_have_names_that_reasons_know() -> None:
-    """Whatever phase the deadline strikes in, there is a reason that says so."""
+def test_each_phase_has_a_timeout_reason() -> None:
+    """A deadline in any phase has a reason that counts against the objective."""
     from probe.prober.classify_failure import classify
 
     reasons = {classify(phase, TimeoutError(), timeout=1).reason for phase in Phase}

@@ -1,4 +1,4 @@
-"""The rows of the table of reasons for TLS."""
+"""Reasons of TLS failures."""
 
 import contextlib
 import datetime as dt
@@ -17,7 +17,7 @@ YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
 
 def test_a_trusted_certificate_is_a_success(serve: Serve, authority: Authority) -> None:
-    """The counterproof of this file; the certificate's expiry is reported."""
+    """The expiry of the certificate is reported."""
     server = serve(always(http_response()), context=authority.context())
 
     result = run(server.url(), tls=authority.tls)
@@ -29,7 +29,7 @@ def test_a_trusted_certificate_is_a_success(serve: Serve, authority: Authority) 
 
 
 def test_an_untrusted_authority_is_tls(serve: Serve, authority: Authority) -> None:
-    """A certificate that nobody we know vouches for."""
+    """The certificate is from an unknown authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -41,7 +41,7 @@ def test_an_untrusted_authority_is_tls(serve: Serve, authority: Authority) -> No
 
 
 def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
-    """A certificate for somebody else."""
+    """The certificate is for another host."""
     server = serve(always(http_response()), context=authority.context("other.test"))
 
     result = run(
@@ -54,15 +54,15 @@ def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
     assert "model.test" in detail(result)
 
 
-def test_the_configured_server_name_is_what_counts(serve: Serve, authority: Authority) -> None:
-    """Behind a port forward the URL's host is not what the certificate says."""
+def test_the_configured_server_name_is_verified(serve: Serve, authority: Authority) -> None:
+    """Behind a port forward, the certificate is not for the URL's host."""
     server = serve(always(http_response()), context=authority.context("other.test"))
 
     assert reason(run(server.url(), tls={**authority.tls, "server_name": "other.test"})) is None
 
 
 def test_an_expired_certificate_is_tls(serve: Serve, authority: Authority) -> None:
-    """What a forgotten renewal looks like."""
+    """The certificate was not renewed."""
     server = serve(always(http_response()), context=authority.context(not_after=YESTERDAY))
 
     result = run(server.url(), tls=authority.tls)
@@ -71,8 +71,8 @@ def test_an_expired_certificate_is_tls(serve: Serve, authority: Authority) -> No
     assert "expired" in detail(result)
 
 
-def test_whoever_skips_verification_is_not_bothered(serve: Serve, authority: Authority) -> None:
-    """An expired certificate of an unknown authority for somebody else will do."""
+def test_insecure_skip_verify(serve: Serve, authority: Authority) -> None:
+    """An expired certificate of an unknown authority for another host is accepted."""
     context = authority.context("other.test", not_after=YESTERDAY)
 
     result = run(
@@ -82,8 +82,8 @@ def test_whoever_skips_verification_is_not_bothered(serve: Serve, authority: Aut
     assert reason(result) is None
 
 
-def test_plain_http_behind_https_is_tls(serve: Serve, authority: Authority) -> None:
-    """A server without TLS on the port."""
+def test_a_server_without_tls_is_tls(serve: Serve, authority: Authority) -> None:
+    """It responds with plain HTTP."""
 
     def script(peer: Peer) -> None:
         peer.connection.recv(1000)
@@ -94,8 +94,8 @@ def test_plain_http_behind_https_is_tls(serve: Serve, authority: Authority) -> N
     assert reason(run(url, tls=authority.tls)) is Reason.TLS
 
 
-def test_an_old_version_is_tls(serve: Serve, authority: Authority) -> None:
-    """`min_version: TLS13` and a server of TLS 1.2."""
+def test_an_old_tls_version_is_tls(serve: Serve, authority: Authority) -> None:
+    """`min_version: TLS13` and a server that supports TLS 1.2 only."""
     context = authority.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     url = serve(always(http_response()), context=context).url()
@@ -105,10 +105,10 @@ def test_an_old_version_is_tls(serve: Serve, authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_client_certificate_that_is_asked_for_and_missing_is_tls(
+def test_a_missing_client_certificate_is_tls(
     serve: Serve, authority: Authority, version: ssl.TLSVersion
 ) -> None:
-    """In TLS 1.3 the refusal comes after the handshake, in the place of the answer."""
+    """In TLS 1.3 the server rejects it after the handshake, instead of a response."""
     context = authority.context()
     context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
@@ -122,7 +122,7 @@ def test_a_client_certificate_that_is_asked_for_and_missing_is_tls(
             secured.do_handshake()
         with socket.socket(fileno=secured.detach()) as plain:
             plain.shutdown(socket.SHUT_WR)
-            while plain.recv(65536):  # a close with bytes unread would be an RST
+            while plain.recv(65536):  # closing with unread data would send an RST
                 pass
 
     url = serve(script).url().replace("http", "https")
@@ -130,10 +130,10 @@ def test_a_client_certificate_that_is_asked_for_and_missing_is_tls(
     assert reason(run(url, tls=authority.tls)) is Reason.TLS
 
 
-def test_a_client_certificate_is_shown(
+def test_a_client_certificate_is_sent(
     serve: Serve, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A server that demands one gets it."""
+    """A server that requires one accepts the connection."""
     file = tmp_path_factory.mktemp("client") / "client.pem"
     authority.authority.issue_cert("client.test").private_key_and_cert_chain_pem.write_to_path(
         str(file)
@@ -146,18 +146,18 @@ def test_a_client_certificate_is_shown(
     assert reason(run(server.url(), tls={**authority.tls, "cert_file": str(file)})) is None
 
 
-def test_silence_in_the_handshake_is_a_tls_timeout(serve: Serve, authority: Authority) -> None:
-    """A peer that accepts and says nothing."""
+def test_a_hanging_handshake_is_a_tls_timeout(serve: Serve, authority: Authority) -> None:
+    """A server that accepts the connection and sends nothing."""
     url = serve(never_respond).url().replace("http", "https")
 
-    result = usual(url, tls=authority.tls, timeout="300ms")
+    result = usual(url, tls=authority.tls, timeout="150ms")
 
     assert reason(result) is Reason.TLS_TIMEOUT
-    assert result.latency == pytest.approx(0.3, abs=0.02)
+    assert result.latency == pytest.approx(0.15, abs=0.02)
 
 
 def test_a_reset_in_the_handshake_is_a_reset(serve: Serve, authority: Authority) -> None:
-    """As a load balancer without backends does."""
+    """As by a load balancer without backends."""
 
     def script(peer: Peer) -> None:
         peer.connection.recv(10)

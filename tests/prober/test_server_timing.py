@@ -1,4 +1,4 @@
-"""What servers say of their own time: the grammar, the mapping, and garbage."""
+"""Server times: the grammar of Server-Timing, the mapping of the config, and invalid times."""
 
 import gzip
 import itertools
@@ -39,26 +39,26 @@ OLLAMA = [
 ]
 
 
-def read(
+def parse_response(
     headers: Mapping[str, str] | None = None,
     body: Any = b"",
     *,
     mapping: Iterable[Mapping[str, str]] = (),
     wall: float = 10.0,
 ) -> ServerTimes:
-    """What is read of an answer: its body in bytes, or anything else as JSON."""
+    """Parse a response: a body of bytes is sent as it is, any other value as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    observed = ProbeResponse(
+    response = ProbeResponse(
         status=200, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=1_000_000
     )
     return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping))).parse(
-        observed, wall_seconds=wall
+        response, wall_seconds=wall
     )
 
 
-def milliseconds(header: str) -> tuple[dict[str, float], int]:
-    """What a Server-Timing header says, in its own unit, and how much of it was ignored."""
-    reported = read({"Server-Timing": header})
+def parse_milliseconds(header: str) -> tuple[dict[str, float], int]:
+    """Return the times of a Server-Timing header in ms, and the number of ignored times."""
+    reported = parse_response({"Server-Timing": header})
     return {str(one): round(s * 1000, 6) for one, s in reported.times.items()}, reported.ignored
 
 
@@ -89,8 +89,8 @@ def milliseconds(header: str) -> tuple[dict[str, float], int]:
     ],
 )
 def test_the_grammar(header: str, times: Mapping[str, float]) -> None:
-    """Metrics, parameters, quotes and blanks as W3C and HTTP have them; milliseconds."""
-    assert milliseconds(header) == (times, 0)
+    """Metrics, parameters, quotes and whitespace as specified by W3C and HTTP."""
+    assert parse_milliseconds(header) == (times, 0)
 
 
 @pytest.mark.parametrize(
@@ -112,84 +112,98 @@ def test_the_grammar(header: str, times: Mapping[str, float]) -> None:
         "total;dur=-1;dur=5",
     ],
 )
-def test_garbage_is_counted_and_spoils_nothing_else(metric: str) -> None:
-    """No number, or none that a time can have."""
-    assert milliseconds(f"queue;dur=1, {metric}, compute;dur=2") == ({"queue": 1, "compute": 2}, 1)
+def test_invalid_times_are_counted(metric: str) -> None:
+    """Other times of the header are still read."""
+    assert parse_milliseconds(f"queue;dur=1, {metric}, compute;dur=2") == (
+        {"queue": 1, "compute": 2},
+        1,
+    )
 
 
 @pytest.mark.parametrize("metric", ["db;dur=5", "cache;desc=hit", "cdn", "dur=5", "totals;dur=x"])
-def test_metrics_of_other_names_are_not_ours(metric: str) -> None:
-    """They are no garbage either."""
-    assert milliseconds(f"{metric}, queue;dur=1") == ({"queue": 1}, 0)
+def test_unknown_metrics_are_skipped(metric: str) -> None:
+    """They do not count as ignored."""
+    assert parse_milliseconds(f"{metric}, queue;dur=1") == ({"queue": 1}, 0)
 
 
-def test_a_long_header_is_read_in_part() -> None:
-    """Of what the cut goes through nothing is taken for a shorter time."""
+def test_a_long_header_is_truncated() -> None:
+    """A metric that is cut off is not read as a shorter time."""
     padding = "x" * (MAX_HEADER_CHARS - len("queue;dur=1,") - len(",total;dur=12"))
 
     for more in ("34", "34,load;dur=5,compute;dur=6"):
-        assert milliseconds(f"queue;dur=1,{padding},total;dur=12{more}") == ({"queue": 1}, 0)
-    assert milliseconds(f"queue;dur=1,{padding},total;dur=12") == ({"queue": 1, "total": 12}, 0)
+        assert parse_milliseconds(f"queue;dur=1,{padding},total;dur=12{more}") == ({"queue": 1}, 0)
+    assert parse_milliseconds(f"queue;dur=1,{padding},total;dur=12") == (
+        {"queue": 1, "total": 12},
+        0,
+    )
 
 
-def test_many_digits_are_no_number() -> None:
-    """To find that out takes no time: the interpreter does nothing else meanwhile."""
+def test_a_number_with_many_digits_is_invalid() -> None:
+    """It is rejected fast: parsing it would hold the interpreter lock."""
     began = time.thread_time()
     digits = "1" * 8000 + "x"
     mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "compute"}]
 
-    read_of_it = read({"Server-Timing": f"total;dur={digits}", "X-Time": digits}, mapping=mapping)
+    read_of_it = parse_response(
+        {"Server-Timing": f"total;dur={digits}", "X-Time": digits}, mapping=mapping
+    )
 
     assert read_of_it == ServerTimes(ignored=2)
     assert time.thread_time() - began < 0.2
 
 
 @pytest.mark.parametrize(("name", "component"), COMPONENT_NAMES.items())
-def test_names(name: str, component: Component) -> None:
-    """Each of the table, in any case."""
-    assert milliseconds(f"{name.title()};dur=4") == ({str(component): 4}, 0)
+def test_component_names(name: str, component: Component) -> None:
+    """Each name of the table, in any case."""
+    assert parse_milliseconds(f"{name.title()};dur=4") == ({str(component): 4}, 0)
 
 
-def test_every_component_goes_by_its_own_name() -> None:
-    """Whoever reads the metrics knows what to send."""
+def test_each_component_has_its_own_name() -> None:
+    """The label values of the metrics are valid names in the header."""
     assert {name: COMPONENT_NAMES[name] for name in Component} == {
         one.value: one for one in Component
     }
 
 
-def test_several_of_one_component() -> None:
-    """Stages add up; a total contains the others, so the longest counts."""
-    told = "compute;dur=3, infer;dur=4, total;dur=8, app;dur=9, total;dur=7"
+def test_several_times_of_one_component() -> None:
+    """Stages add up. Totals include the others, so the longest counts."""
+    header = "compute;dur=3, infer;dur=4, total;dur=8, app;dur=9, total;dur=7"
 
-    assert milliseconds(told) == ({"compute": 7, "total": 9}, 0)
+    assert parse_milliseconds(header) == ({"compute": 7, "total": 9}, 0)
 
 
-def test_what_cannot_have_been_is_counted() -> None:
-    """No server works longer on an answer than the client has waited; 1 ms is for rounding."""
+def test_impossible_times_are_counted() -> None:
+    """No time is longer than the client has waited, plus 1 ms for rounding."""
     header = {"Server-Timing": "queue;dur=101, compute;dur=102"}
 
-    assert read(header, wall=0.1) == ServerTimes(times={Component.QUEUE: 0.101}, ignored=1)
+    assert parse_response(header, wall=0.1) == ServerTimes(
+        times={Component.QUEUE: 0.101}, ignored=1
+    )
 
 
-def test_a_wrong_unit_is_noticed() -> None:
-    """A mapping that takes milliseconds for seconds does not end in the histogram."""
+def test_a_wrong_unit_is_detected() -> None:
+    """Milliseconds that are mapped as seconds are ignored."""
     mapping = [{"from": "header", "key": "X-Time", "unit": "s", "component": "total"}]
 
-    assert read({"x-time": "250"}, mapping=mapping, wall=0.3) == ServerTimes(times={}, ignored=1)
+    assert parse_response({"x-time": "250"}, mapping=mapping, wall=0.3) == ServerTimes(
+        times={}, ignored=1
+    )
 
 
 @pytest.mark.parametrize(
     ("unit", "value"), [("s", "0.25"), ("ms", " 250 "), ("us", "250000"), ("ns", "2.5e8")]
 )
 def test_units_of_headers(unit: str, value: str) -> None:
-    """All are a quarter of a second; the header's name is in any case."""
+    """All are a quarter of a second. The header's name is case-insensitive."""
     mapping = [{"from": "header", "key": "X-Time", "unit": unit, "component": "total"}]
 
-    assert read({"x-tIME": value}, mapping=mapping) == ServerTimes(times={Component.TOTAL: 0.25})
+    assert parse_response({"x-tIME": value}, mapping=mapping) == ServerTimes(
+        times={Component.TOTAL: 0.25}
+    )
 
 
 def test_nanoseconds_of_json() -> None:
-    """As Ollama tells them; what is mapped to one component adds up."""
+    """As reported by Ollama. Values mapped to one component add up."""
     body = {
         "total_duration": 3_000_000_000,
         "load_duration": 500_000_000,
@@ -198,7 +212,7 @@ def test_nanoseconds_of_json() -> None:
     }
     times = {Component.TOTAL: 3.0, Component.LOAD: 0.5, Component.COMPUTE: 2.25}
 
-    assert read(body=body, mapping=OLLAMA) == ServerTimes(times=times)
+    assert parse_response(body=body, mapping=OLLAMA) == ServerTimes(times=times)
 
 
 @pytest.mark.parametrize(
@@ -214,48 +228,48 @@ def test_nanoseconds_of_json() -> None:
         ("null", 0),
     ],
 )
-def test_garbage_in_json(value: str, ignored: int) -> None:
-    """What is no number is counted; null says nothing."""
+def test_invalid_json_values(value: str, ignored: int) -> None:
+    """A value that is not a number is counted, null is not."""
     body = f'{{"total_duration": {value}, "load_duration": 1e9}}'.encode()
 
     expected = ServerTimes(times={Component.LOAD: 1.0}, ignored=ignored)
-    assert read(body=body, mapping=OLLAMA) == expected
+    assert parse_response(body=body, mapping=OLLAMA) == expected
 
 
 @pytest.mark.parametrize("value", ["", "12ms", "1, 2", "NaN", "-3", "inf", '"5"'])
-def test_garbage_in_headers(value: str) -> None:
-    """Also a header that came twice: nobody knows which one is right."""
+def test_invalid_header_values(value: str) -> None:
+    """Also a header that is sent twice: either value may be wrong."""
     mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}]
 
-    assert read({"X-Time": value}, mapping=mapping) == ServerTimes(ignored=1)
+    assert parse_response({"X-Time": value}, mapping=mapping) == ServerTimes(ignored=1)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"{}", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"load": 1}']
 )
-def test_what_is_missing_is_no_garbage(body: bytes) -> None:
-    """A header or path that is not there, and a body that is no JSON."""
+def test_missing_values_are_not_counted(body: bytes) -> None:
+    """A header or path that does not exist, and a body that is not JSON."""
     header = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
 
-    assert read(body=body, mapping=[header, *OLLAMA]) == ServerTimes()
+    assert parse_response(body=body, mapping=[header, *OLLAMA]) == ServerTimes()
 
 
-@pytest.mark.parametrize("told", ["7", "many"])
-def test_the_mapping_wins(told: str) -> None:
-    """Over Server-Timing, for a component that it finds; garbage is not found, and is counted."""
+@pytest.mark.parametrize("value", ["7", "many"])
+def test_the_mapping_overrides_server_timing(value: str) -> None:
+    """Unless the mapped value is invalid, which is counted."""
     mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}]
-    headers = {"X-Time": told, "Server-Timing": "total;dur=9, queue;dur=1"}
+    headers = {"X-Time": value, "Server-Timing": "total;dur=9, queue;dur=1"}
 
-    total, ignored = (0.007, 0) if told == "7" else (0.009, 1)
+    total, ignored = (0.007, 0) if value == "7" else (0.009, 1)
     times = {Component.TOTAL: total, Component.QUEUE: 0.001}
-    assert read(headers, mapping=mapping) == ServerTimes(times=times, ignored=ignored)
+    assert parse_response(headers, mapping=mapping) == ServerTimes(times=times, ignored=ignored)
 
 
-def test_compressed_json_is_read() -> None:
-    """As the checks read it."""
+def test_compressed_json_is_decompressed() -> None:
+    """As for assertions."""
     body = gzip.compress(b'{"load_duration": 1000000000}')
 
-    reported = read({"Content-Encoding": "gzip"}, body, mapping=OLLAMA)
+    reported = parse_response({"Content-Encoding": "gzip"}, body, mapping=OLLAMA)
 
     assert reported == ServerTimes(times={Component.LOAD: 1.0})
 
@@ -270,10 +284,12 @@ LIKELY = st.lists(
 @example('total;dur="' + "\\" * 5001)
 @example(";" * 5000 + "," * 5000)
 def test_any_header_is_read(header: str) -> None:
-    """Whatever a server sends: no error, and no time that cannot have been."""
+    """No header causes an error or an impossible time."""
     mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "load"}]
 
-    reported = read({"Server-Timing": header, "X-Time": header}, mapping=mapping, wall=1.0)
+    reported = parse_response(
+        {"Server-Timing": header, "X-Time": header}, mapping=mapping, wall=1.0
+    )
 
     for component, seconds in reported.times.items():
         assert component in Component
@@ -292,16 +308,16 @@ PATHS = ("$.a", "$..a", "$.a[0:9:2]", "$..[?@.a > 1].b", "$..[?search(@.a, 'x')]
 
 @given(JSON, st.sampled_from(PATHS))
 def test_any_json_is_read(value: Any, path: str) -> None:
-    """Whatever stands where a time should."""
+    """No JSON value causes an error or an impossible time."""
     mapping = [{"from": "json", "key": path, "unit": "ms", "component": "total"}]
 
-    reported = read(body={"a": value}, mapping=mapping, wall=1.0)
+    reported = parse_response(body={"a": value}, mapping=mapping, wall=1.0)
 
     assert all(0 <= seconds <= 1.001 for seconds in reported.times.values())
 
 
-def test_the_toy_model_is_believed() -> None:
-    """End to end: what it says of queue and compute, and the probe has waited for both."""
+def test_the_times_of_the_toy_model() -> None:
+    """End to end: queue and compute take as long as the model says."""
     with running() as model:
         result = run(model.url, json={"data": "x"})
 
@@ -312,7 +328,7 @@ def test_the_toy_model_is_believed() -> None:
 
 
 def test_several_headers_are_one_list(serve: Serve) -> None:
-    """A gateway may add its own to the model's."""
+    """A gateway may add a header to the model's."""
     headers = ("Server-Timing: queue;dur=0.2", "server-timing: compute;dur=0.1, total")
 
     result = run(serve(always(http_response(b"ok", *headers))).url())
@@ -321,8 +337,8 @@ def test_several_headers_are_one_list(serve: Serve) -> None:
     assert (reason(result), result.server_ignored) == (None, 1)
 
 
-def test_json_is_read_over_the_wire(serve: Serve) -> None:
-    """Beside a check of the same body, in nanoseconds."""
+def test_json_of_a_real_response(serve: Serve) -> None:
+    """In nanoseconds, next to an assertion about the same body."""
     server = serve(always(http_response(b'{"done": true, "total_duration": 20000}')))
 
     result = run(server.url(), expect={"json": {"$.done": {"equals": True}}}, server_timing=OLLAMA)
@@ -331,8 +347,8 @@ def test_json_is_read_over_the_wire(serve: Serve) -> None:
     assert result.server == {Component.TOTAL: 0.00002}
 
 
-def test_failures_tell_of_their_time(serve: Serve) -> None:
-    """An answer that is not what was expected has still said how long it took."""
+def test_failures_have_server_times(serve: Serve) -> None:
+    """Also a response that does not meet `expect` reports its times."""
     reply = http_response(b"", "Server-Timing: queue;dur=0.1", status="503 Busy")
 
     result = run(serve(always(reply)).url())
@@ -341,18 +357,18 @@ def test_failures_tell_of_their_time(serve: Serve) -> None:
     assert result.server == {Component.QUEUE: 0.0001}
 
 
-def test_a_time_that_is_not_found_in_time_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that is large where nobody expects it costs no more than that time."""
+def test_a_slow_query_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large body costs no more than the CPU budget."""
     mapping = [{"from": "json", "key": "$..took", "unit": "ms", "component": "total"}]
     monkeypatch.setattr("probe.prober.server_timing.CpuBudget", lambda: CpuBudget(0.001))
 
-    assert read(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=1)
+    assert parse_response(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=1)
 
 
-def test_all_times_together_are_found_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many mappings of a large body cost no more than one that gives up.
+def test_all_queries_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many mappings of a large body cost no more than one that is aborted.
 
-    Time is what passes between two looks at the clock, so that no other work counts.
+    The clock advances with each look at it, so other work does not count.
     """
     mapping = [
         {"from": "json", "key": f"$..took{n}", "unit": "ms", "component": "total"} for n in range(4)
@@ -362,7 +378,7 @@ def test_all_times_together_are_found_in_time(monkeypatch: pytest.MonkeyPatch) -
         "probe.prober.server_timing.CpuBudget", lambda: CpuBudget(100, lambda: next(looks))
     )
 
-    assert read(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=4)
+    assert parse_response(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=4)
     assert 100 <= next(looks) < 100 + 2 * len(mapping)
 
 
@@ -379,8 +395,8 @@ def _moved(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("script", [_cut_off, _moved])
-def test_only_a_last_and_whole_answer_is_read(serve: Serve, script: Script) -> None:
-    """Neither one that never came to its end, nor a redirect on the way."""
+def test_only_the_complete_final_response_is_read(serve: Serve, script: Script) -> None:
+    """Neither an incomplete response nor a redirect."""
     result = run(serve(script).url(), redirects=1)
 
     assert (result.server, result.server_ignored) == ({}, 0)
