@@ -1,12 +1,12 @@
-"""Whether the simulation of `bench.simulation` does with a series what Prometheus' engine does."""
+"""Compares `bench.simulation` with Prometheus on the same series."""
 
 import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.outages import Labels, answer, exposed, question
-from bench.simulation import KEPT, Array, Counters, runs
+from bench.outages import Labels, exposed_series, rule_test, run_promtool
+from bench.simulation import KEEP_FIRING_SECONDS, Array, Counters, runs
 from probe.slo.alerts import (
     EVALUATION_INTERVAL_SECONDS,
     HIGH_LATENCY,
@@ -14,76 +14,79 @@ from probe.slo.alerts import (
     SCRAPE_INTERVAL_SECONDS,
 )
 
-START, END = 7 * HOUR_SECONDS, 16 * HOUR_SECONDS
-"""Looked at: before, the longest window of a page is not full yet."""
+# Compared from here on: earlier, the longest window of a page is not full.
+START_SECONDS, END_SECONDS = 7 * HOUR_SECONDS, 16 * HOUR_SECONDS
 
+# Target, interval (seconds) and bad ratio with which both alerts come and go.
 CASES = ((0.99, 10, 0.02), (0.95, 30, 0.15), (0.999, 5, 0.004))
-"""Target, interval in seconds and bad share: for both alerts to come and go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Evaluations at which an alert fires: in the simulation, and in the engine."""
+    """Evaluations at which an alert fires, in the simulation and in Prometheus."""
 
-    looks: int
-    broken: tuple[int, int]
-    missed: tuple[int, int]
+    evaluations: int
+    high_latency: tuple[int, int]
+    objective_missed: tuple[int, int]
 
     @property
     def met(self) -> bool:
-        """Within a hundredth: the last bit of a float decides of a few."""
-        return all(abs(a - b) <= 1 + 0.01 * b for a, b in (self.broken, self.missed))
+        """Whether both differ by less than 1 %: the last bit of a float decides a few cases."""
+        pairs = (self.high_latency, self.objective_missed)
+        return all(abs(simulated - real) <= 1 + 0.01 * real for simulated, real in pairs)
 
 
 def compare(promtool: str) -> Agreement:
-    """Both on three steady models, of nine hours each."""
+    """Simulate three models with a constant bad ratio, for nine hours each, in both ways."""
     random = np.random.default_rng(20260102)
-    looks = np.arange(0, END + 1, EVALUATION_INTERVAL_SECONDS)
-    shown = looks > START
-    broken = missed = 0
+    evaluations = np.arange(0, END_SECONDS + 1, EVALUATION_INTERVAL_SECONDS)
+    compared = evaluations > START_SECONDS
+    high_latency = objective_missed = 0
     tests = []
-    for target, interval, share in CASES:
-        counters = Counters(random.random(END // interval + 1) < share, interval, END)
+    for target, interval, bad_ratio in CASES:
+        failed = random.random(END_SECONDS // interval + 1) < bad_ratio
+        counters = Counters(failed, interval, END_SECONDS)
         budget = round(1 - target, 9)
-        full = looks[looks >= 6 * HOUR_SECONDS]  # the simulation does not look before its beginning
-        late = len(looks) - len(full)
-        holds = np.concatenate([np.zeros(late, bool), counters.broken(full, budget)])
-        broken += int(
-            (_held(holds, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS) & shown).sum()
-        )
-        holds = np.concatenate([np.zeros(late, bool), counters.missed(full, budget)])
-        missed += int((_kept(holds, KEPT // EVALUATION_INTERVAL_SECONDS) & shown).sum())
-        tests.append(_question(counters, target, interval))
-    counts = re.findall(r'alertname="(\w+)"\} ([\d.E+]+)', answer(promtool, tests))
+        # The simulation needs full windows.
+        full = evaluations[evaluations >= 6 * HOUR_SECONDS]
+        missing = np.zeros(len(evaluations) - len(full), bool)
+        holds = np.concatenate([missing, counters.high_latency(full, budget)])
+        fires = _fires_after(holds, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS)
+        high_latency += int((fires & compared).sum())
+        holds = np.concatenate([missing, counters.objective_missed(full, budget)])
+        fires = _keeps_firing(holds, KEEP_FIRING_SECONDS // EVALUATION_INTERVAL_SECONDS)
+        objective_missed += int((fires & compared).sum())
+        tests.append(_rule_test(counters, target, interval))
+    counts = re.findall(r'alertname="(\w+)"\} ([\d.E+]+)', run_promtool(promtool, tests))
     return Agreement(
-        looks=len(CASES) * int(shown.sum()),
-        broken=(broken, _total(counts, "HighModelLatency")),
-        missed=(missed, _total(counts, "ModelObjectiveMissed")),
+        evaluations=len(CASES) * int(compared.sum()),
+        high_latency=(high_latency, _total(counts, "HighModelLatency")),
+        objective_missed=(objective_missed, _total(counts, "ModelObjectiveMissed")),
     )
 
 
-def _question(counters: Counters, target: float, interval: float) -> dict[str, object]:
-    """The counters between two evaluations are as before: they are looked at then alone."""
-    bad, every = np.repeat(counters.bad, 2), np.repeat(counters.every, 2)
+def _rule_test(counters: Counters, target: float, interval: float) -> dict[str, object]:
+    """Return a test with two scrapes per evaluation. Only the evaluations read them."""
+    bad, probes = np.repeat(counters.bad, 2), np.repeat(counters.all, 2)
     labels = Labels(name="steady", target=target, interval=interval)
-    series = exposed(labels, every - bad, bad, np.arange(len(bad)) * SCRAPE_INTERVAL_SECONDS)
+    last_success = np.arange(len(bad)) * SCRAPE_INTERVAL_SECONDS
+    series = exposed_series(labels, probes - bad, bad, last_success)
     alerts = 'ALERTS{alertname=~"HighModelLatency|ModelObjectiveMissed",alertstate="firing"}'
-    inner = f"count by (alertname) ({alerts})"
-    return question(
-        series, {f"sum_over_time({inner}[{END - START}s:{EVALUATION_INTERVAL_SECONDS}s])": END}
-    )
+    firing = f"count by (alertname) ({alerts})"
+    subquery = f"[{END_SECONDS - START_SECONDS}s:{EVALUATION_INTERVAL_SECONDS}s]"
+    return rule_test(series, {f"sum_over_time({firing}{subquery})": END_SECONDS})
 
 
-def _held(holds: Array, hold: int) -> Array:
-    """Where it has held for `hold` looks."""
+def _fires_after(holds: Array, hold: int) -> Array:
+    """Return where the condition has held for `hold` evaluations."""
     fires = np.zeros(len(holds), bool)
     for start, end in zip(*runs(holds), strict=True):
         fires[start + hold : end] = True
     return fires
 
 
-def _kept(holds: Array, kept: int) -> Array:
-    """Where it holds, and for `kept` looks after."""
+def _keeps_firing(holds: Array, kept: int) -> Array:
+    """Return where the condition holds, or has held in the last `kept` evaluations."""
     fires = holds.copy()
     for _, end in zip(*runs(holds), strict=True):
         fires[end : end + kept] = True

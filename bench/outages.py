@@ -1,4 +1,4 @@
-"""Outages before the shipped rules, in Prometheus' own engine, and when they page."""
+"""Simulates outages and reports when the bundled rules page, in Prometheus itself."""
 
 import re
 import subprocess
@@ -19,98 +19,97 @@ from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, SCRAPE_I
 from tools.render_rule_tests import notation
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
-BEFORE = 6 * HOUR_SECONDS + 900
-"""Seconds for which all was well: no window of a page looks back further."""
 
-MOST_SAMPLES = 2000
-"""In one query: well below the 10,000 of promtool's engine, which counts them more than once."""
+# Time without bad probes before the outage: no window of a page is longer.
+BEFORE_SECONDS = 6 * HOUR_SECONDS + 900
 
-TIMEOUT = 5.0
-"""Of every probe; bad ones end so."""
+# Samples in one query. promtool allows 10,000 and counts some of them more than once.
+MAX_SAMPLES = 2000
+
+# Timeout of every probe. A bad probe ends with it.
+TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """From some moment on, `bad` of the probes fail; they run each `interval` seconds."""
+    """From some moment on, `bad_ratio` of the probes fail. One runs each `interval` seconds."""
 
     target: float
     interval: float
-    bad: float
+    bad_ratio: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """Median seconds from the first bad probe's due time to the first page and ticket."""
+class Detection:
+    """Median times from the first bad probe's due time to the first page and ticket (seconds)."""
 
     page: float
     ticket: float
 
 
-def play(
+def detect(
     promtool: str, outages: Sequence[Outage], *, runs: int, seconds: int, seed: int
-) -> dict[Outage, Seen]:
-    """Each outage `runs` times over, with phases of its own, for so many seconds."""
+) -> dict[Outage, Detection]:
+    """Run each outage `runs` times for `seconds`, each run with its own phases."""
     random = np.random.default_rng(seed)
-    end = BEFORE + seconds
+    end = BEFORE_SECONDS + seconds
     series: dict[str, list[dict[str, str]]] = {}
-    began: dict[str, tuple[Outage, float]] = {}
+    started: dict[str, tuple[Outage, float]] = {}
     for number, outage in enumerate(outages):
         for run in range(runs):
             name = f"{number}-{run}"
-            start, series[name] = _series(outage, name, end, random)
-            began[name] = (outage, start)
-    together = max(1, MOST_SAMPLES * EVALUATION_INTERVAL_SECONDS // (2 * seconds))
+            start, series[name] = _outage_series(outage, name, end, random)
+            started[name] = (outage, start)
+    batch_size = max(1, MAX_SAMPLES * EVALUATION_INTERVAL_SECONDS // (2 * seconds))
     tests = [
-        _test(chain.from_iterable(some), seconds) for some in batched(series.values(), together)
+        _detection_test(chain.from_iterable(batch), seconds)
+        for batch in _batched(series.values(), batch_size)
     ]
-    return _seen(_fired(promtool, tests), began)
+    return _detections(_first_alerts(promtool, tests), started)
 
 
-def batched(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
-    """`itertools.batched` of Python 3.12."""
-    rest = iter(items)
-    while batch := tuple(islice(rest, size)):
+def _batched(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    """Yield batches of up to `size` items, like `itertools.batched` of Python 3.12."""
+    remaining = iter(items)
+    while batch := tuple(islice(remaining, size)):
         yield batch
 
 
-def _series(
+def _outage_series(
     outage: Outage, name: str, end: float, random: np.random.Generator
 ) -> tuple[float, list[dict[str, str]]]:
-    """When the first bad probe was due, and what a daemon would have exported of it all.
+    """Return when the first bad probe is due, and the series that a daemon would export.
 
-    A sample that Prometheus takes at t is of the daemon at t less a phase of its own, so that
-    scrapes and evaluations do not coincide as they would in no installation.
+    A sample that Prometheus takes at time t has the daemon's state at t minus a random phase.
+    Otherwise scrapes and evaluations would coincide, which they do in no installation.
     """
     phase = random.uniform(0, SCRAPE_INTERVAL_SECONDS)
-    due = BEFORE + random.uniform(0, EVALUATION_INTERVAL_SECONDS)
-    dues = np.arange(due - floor_to(due, outage.interval), end, outage.interval)
-    bad = (dues > due - 1e-6) & (random.random(len(dues)) < outage.bad)
+    due = BEFORE_SECONDS + random.uniform(0, EVALUATION_INTERVAL_SECONDS)
+    dues = np.arange(due % outage.interval, end, outage.interval)
+    bad = (dues > due - 1e-6) & (random.random(len(dues)) < outage.bad_ratio)
     bad[np.searchsorted(dues, due - 1e-6)] = True
-    done = dues + np.where(bad, TIMEOUT, 0.05)
+    done = dues + np.where(bad, TIMEOUT_SECONDS, 0.05)
     times = np.arange(0, end, SCRAPE_INTERVAL_SECONDS) - phase
     failures = np.searchsorted(done[bad], times, side="right")
     successes = np.searchsorted(done[~bad], times, side="right")
     last = np.concatenate([[0.0], done[~bad]])[successes]
     labels = Labels(name=name, target=outage.target, interval=outage.interval)
-    return due, list(exposed(labels, successes, failures, last))
-
-
-def floor_to(value: float, step: float) -> float:
-    """The greatest multiple of `step` below `value`."""
-    return value // step * step
+    return due, list(exposed_series(labels, successes, failures, last))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """What a daemon exports of a probe besides its counts."""
+    """Exported properties of a probe."""
 
     name: str
     target: float
     interval: float
 
 
-def exposed(probe: Labels, successes: Any, failures: Any, last: Any) -> Iterator[dict[str, str]]:
-    """The series as promtool reads them; `last` is the Unix time of the last success."""
+def exposed_series(
+    probe: Labels, successes: Any, failures: Any, last: Any
+) -> Iterator[dict[str, str]]:
+    """Yield the series in promtool's notation; `last` is the Unix time of the last success."""
     labels = f'job="bench",instance="bench",probe="{probe.name}"'
     count = "inference_probe_latency_seconds_count"
     objective = f'slo="slo",signal="latency",threshold="0.5",alert="page",{labels}'
@@ -125,23 +124,26 @@ def exposed(probe: Labels, successes: Any, failures: Any, last: Any) -> Iterator
     constants = {
         f"inference_probe_slo_objective_ratio{{{objective}}}": probe.target,
         f"inference_probe_interval_seconds{{{labels}}}": probe.interval,
-        f"inference_probe_timeout_seconds{{{labels}}}": TIMEOUT,
+        f"inference_probe_timeout_seconds{{{labels}}}": TIMEOUT_SECONDS,
         f'inference_probe_suspended{{reason="startup",{labels}}}': 0,
     }
     for series, value in constants.items():
         yield {"series": series, "values": f"{value}x{len(successes) - 1}"}
 
 
-def _test(series: Iterable[dict[str, str]], seconds: int) -> dict[str, Any]:
-    """Without the tickets of windows of days: here all was well for hours only."""
+def _detection_test(series: Iterable[dict[str, str]], seconds: int) -> dict[str, Any]:
+    """Return a test that reports the first alerts, without those with windows of days."""
     alerts = 'ALERTS{alertstate="firing",probe!="",long!~"1d|3d"}'
     first = f"min by (probe, slo_severity) (timestamp({alerts}))"
     expr = f"min_over_time({first}[{seconds}s:{EVALUATION_INTERVAL_SECONDS}s])"
-    return question(series, {expr: BEFORE + seconds})
+    return rule_test(series, {expr: BEFORE_SECONDS + seconds})
 
 
-def question(series: Iterable[dict[str, str]], expressions: dict[str, int]) -> dict[str, Any]:
-    """A test that expects nothing of each expression, at its time: promtool tells what there is."""
+def rule_test(series: Iterable[dict[str, str]], expressions: dict[str, int]) -> dict[str, Any]:
+    """Return a test of expressions at their times (seconds).
+
+    It expects no samples. promtool reports those that there are as a failure of the test.
+    """
     return {
         "interval": f"{SCRAPE_INTERVAL_SECONDS}s",
         "input_series": list(series),
@@ -152,40 +154,40 @@ def question(series: Iterable[dict[str, str]], expressions: dict[str, int]) -> d
     }
 
 
-def answer(promtool: str, tests: list[dict[str, Any]]) -> str:
-    """What promtool says of the questions."""
+def run_promtool(promtool: str, tests: list[dict[str, Any]]) -> str:
+    """Return the output of promtool; raise RuntimeError if it cannot evaluate the tests."""
     document = {"rule_files": [str(RULES)], "evaluation_interval": "30s", "tests": tests}
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "outages.yml")
         file.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, width=1_000_000))
         command = [promtool, "test", "rules", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    if "err:" in said or "error" in said:
-        raise RuntimeError(f"promtool could not answer: {said[-2000:]}")
-    return said
+    output = done.stdout + done.stderr
+    if "err:" in output or "error" in output:
+        raise RuntimeError(f"promtool cannot evaluate the tests: {output[-2000:]}")
+    return output
 
 
-def _fired(promtool: str, tests: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """By level and probe, when the first alert fired."""
+def _first_alerts(promtool: str, tests: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the time of the first alert by severity and probe."""
     fired: dict[str, dict[str, float]] = defaultdict(dict)
     pattern = r'\{probe="([^"]+)", slo_severity="(\w+)"\} ([\d.E+]+)'
-    for probe, level, at in re.findall(pattern, answer(promtool, tests)):
-        fired[level][probe] = float(at)
+    for probe, severity, time in re.findall(pattern, run_promtool(promtool, tests)):
+        fired[severity][probe] = float(time)
     return fired
 
 
-def _seen(
-    fired: dict[str, dict[str, float]], began: dict[str, tuple[Outage, float]]
-) -> dict[Outage, Seen]:
+def _detections(
+    fired: dict[str, dict[str, float]], started: dict[str, tuple[Outage, float]]
+) -> dict[Outage, Detection]:
     names = defaultdict(list)
-    for name, (outage, _) in began.items():
+    for name, (outage, _) in started.items():
         names[outage].append(name)
 
-    def after(level: str, probes: Iterable[str]) -> float:
-        return median(fired[level].get(probe, inf) - began[probe][1] for probe in probes)
+    def median_time(severity: str, probes: Iterable[str]) -> float:
+        return median(fired[severity].get(probe, inf) - started[probe][1] for probe in probes)
 
     return {
-        outage: Seen(page=after("page", probes), ticket=after("ticket", probes))
+        outage: Detection(page=median_time("page", probes), ticket=median_time("ticket", probes))
         for outage, probes in names.items()
     }

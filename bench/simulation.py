@@ -1,11 +1,16 @@
-"""The rules over months of a model that is steadily so good: the pages and tickets it causes.
+"""Simulates the alert rules for a model with a constant bad ratio.
 
-A simulation, because Prometheus takes hours for a month. It does to counters what `increase` does:
-first and last sample in the window, stretched to its length. `bench.alerts` holds it against the
-engine on the same series.
+Prometheus needs hours for a month. The simulation computes `increase` as Prometheus does: from the
+first and last sample in the window, extrapolated to the window. `bench.alerts` compares it with
+Prometheus on the same series.
+
+Conditions are boolean arrays with one value per evaluation, whose times (seconds) are
+`evaluations`.
 """
 
 from dataclasses import dataclass
+from math import inf
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -21,145 +26,195 @@ from probe.slo.alerts import (
     OBJECTIVE_MISSED,
     PAGE_BURNS,
     TICKET_BURNS,
-    Burn,
+    BurnRule,
 )
 
-WARM_UP = 3 * DAY_SECONDS
-KEPT = 10 * MINUTE_SECONDS
-"""keep_firing_for of ModelObjectiveMissed: what comes back sooner is the same page."""
+WARM_UP_SECONDS = 3 * DAY_SECONDS
+
+# keep_firing_for of ModelObjectiveMissed: an alert that returns sooner is the same page.
+KEEP_FIRING_SECONDS = 10 * MINUTE_SECONDS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alarms:
+class AlertCounts:
     """Numbers of alerts."""
 
     pages: int
     tickets: int
 
 
-def play(
-    *, interval: float, budget: float, share: float, random: np.random.Generator, days: int = 30
-) -> Alarms:
-    """So many days of a model of which `share` of the probes fail."""
-    end = WARM_UP + days * DAY_SECONDS
-    failed = random.random(int(end / interval)) < share
+def simulate(
+    *,
+    interval: float,
+    budget: float,
+    bad_ratio: float,
+    random: np.random.Generator,
+    days: int = 30,
+) -> AlertCounts:
+    """Return the alerts in `days` about a model of which `bad_ratio` of the probes fail."""
+    end = WARM_UP_SECONDS + days * DAY_SECONDS
+    failed = random.random(int(end / interval)) < bad_ratio
     counters = Counters(failed, interval, end)
-    looks = np.arange(WARM_UP, end, EVALUATION_INTERVAL_SECONDS)
-    missed = counters.missed(looks, budget)
-    burnt = [_burns(counters, looks, burn, budget, sure=True) for burn in PAGE_BURNS]
-    promise = counters.broken(looks, budget)
-    long_looks = looks[:: LONG_EVALUATION_INTERVAL_SECONDS // EVALUATION_INTERVAL_SECONDS]
-    tickets = [_burns(counters, long_looks, burn, budget, sure=False) for burn in TICKET_BURNS]
-    return Alarms(
-        pages=_alerts(missed, 0, KEPT // EVALUATION_INTERVAL_SECONDS)
-        + sum(
-            _alerts(
-                holds, burn.hold // EVALUATION_INTERVAL_SECONDS, KEPT // EVALUATION_INTERVAL_SECONDS
-            )
-            for holds, burn in zip(burnt, PAGE_BURNS, strict=True)
-        )
-        + _outages(failed, interval),
-        tickets=_alerts(promise, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS, 0)
-        + sum(
-            _alerts(holds, burn.hold // LONG_EVALUATION_INTERVAL_SECONDS, 0)
-            for holds, burn in zip(tickets, TICKET_BURNS, strict=True)
-        ),
+    evaluations = np.arange(WARM_UP_SECONDS, end, EVALUATION_INTERVAL_SECONDS)
+    seldom = evaluations[:: LONG_EVALUATION_INTERVAL_SECONDS // EVALUATION_INTERVAL_SECONDS]
+    kept = KEEP_FIRING_SECONDS // EVALUATION_INTERVAL_SECONDS
+    pages = count_alerts(counters.objective_missed(evaluations, budget), 0, kept)
+    for rule in PAGE_BURNS:
+        holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
+        pages += count_alerts(holds, rule.hold // EVALUATION_INTERVAL_SECONDS, kept)
+    high_latency = counters.high_latency(evaluations, budget)
+    tickets = count_alerts(high_latency, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS, 0)
+    for rule in TICKET_BURNS:
+        holds = counters.burns(seldom, rule, budget, needs_evidence=False)
+        tickets += count_alerts(holds, rule.hold // LONG_EVALUATION_INTERVAL_SECONDS, 0)
+    return AlertCounts(pages=pages + _model_down_pages(failed, interval), tickets=tickets)
+
+
+def simulate_outages(
+    *,
+    interval: float,
+    budget: float,
+    bad_ratio: float,
+    random: np.random.Generator,
+    outages: int,
+    seconds: int,
+) -> tuple[float, float]:
+    """Return the median times to ModelObjectiveMissed and to HighModelLatency (seconds).
+
+    They count from the evaluation that sees the first bad probe. All probes before are good. An
+    alert that does not fire within `seconds` counts as infinite.
+    """
+    start = max(OBJECTIVE_MISSED.windows) + OBJECTIVE_MISSED.before + HOUR_SECONDS
+    first = int(start / interval)
+    begin = (int(first * interval) // EVALUATION_INTERVAL_SECONDS + 1) * EVALUATION_INTERVAL_SECONDS
+    end = begin + seconds
+    evaluations = np.arange(max(OBJECTIVE_MISSED.windows), end, EVALUATION_INTERVAL_SECONDS)
+    hold = HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS
+    pages, tickets = [], []
+    for _ in range(outages):
+        failed = random.random(int(end / interval) + 1) < bad_ratio
+        failed[:first], failed[first] = False, True
+        counters = Counters(failed, interval, end)
+        missed = counters.objective_missed(evaluations, budget)
+        pages.append(_first_alert(missed, 0) - _index(evaluations, begin))
+        high = counters.high_latency(evaluations, budget)
+        tickets.append(_first_alert(high, hold) - _index(evaluations, begin))
+    return (
+        EVALUATION_INTERVAL_SECONDS * median(pages),
+        EVALUATION_INTERVAL_SECONDS * median(tickets),
     )
 
 
+def _index(evaluations: Array, time: float) -> int:
+    return int(np.searchsorted(evaluations, time))
+
+
 class Counters:
-    """Bad and all probes, as recorded at each evaluation from 0 on."""
+    """Counters of bad and of all probes, as recorded at each evaluation from 0 on."""
 
     def __init__(self, failed: Array, interval: float, end: int) -> None:
+        """`failed` says of each probe whether it failed; probe 0 is due at 0."""
         recorded = np.minimum(
             (np.arange(0, end + 1, EVALUATION_INTERVAL_SECONDS) / interval).astype(int), len(failed)
         )
         self.bad = np.concatenate([[0], np.cumsum(failed)])[recorded].astype(float)
-        self.every = recorded.astype(float)
+        self.all = recorded.astype(float)
 
-    def increases(self, looks: Array, window: int) -> tuple[Array, Array]:
-        """Of bad and of all probes, in the window (open to the left) that ends at each look."""
-        last = looks // EVALUATION_INTERVAL_SECONDS
+    def increases(self, evaluations: Array, window: int) -> tuple[Array, Array]:
+        """Return the increases of bad and of all probes in the window before each evaluation."""
+        last = evaluations // EVALUATION_INTERVAL_SECONDS
         first = last - window // EVALUATION_INTERVAL_SECONDS + 1
-        stretch = window / (window - EVALUATION_INTERVAL_SECONDS)
-        bad, every = self.bad, self.every
-        return (bad[last] - bad[first]) * stretch, (every[last] - every[first]) * stretch
+        extrapolation = window / (window - EVALUATION_INTERVAL_SECONDS)
+        return (
+            (self.bad[last] - self.bad[first]) * extrapolation,
+            (self.all[last] - self.all[first]) * extrapolation,
+        )
 
-    def share(self, looks: Array, window: int) -> Array:
-        """Bad of all; 0 where there were none."""
-        if window > 6 * HOUR_SECONDS:  # as the rules add it up, from full half hours
-            looks = looks // (HOUR_SECONDS // 2) * (HOUR_SECONDS // 2)
-            bad = (
-                self.bad[looks // EVALUATION_INTERVAL_SECONDS]
-                - self.bad[(looks - window) // EVALUATION_INTERVAL_SECONDS]
-            )
-            every = (
-                self.every[looks // EVALUATION_INTERVAL_SECONDS]
-                - self.every[(looks - window) // EVALUATION_INTERVAL_SECONDS]
-            )
+    def bad_ratio(self, evaluations: Array, window: int) -> Array:
+        """Return the ratio of bad probes; 0 without probes."""
+        if window > 6 * HOUR_SECONDS:
+            # The rules add up windows of days from complete half hours.
+            half_hour = HOUR_SECONDS // 2
+            last = evaluations // half_hour * half_hour // EVALUATION_INTERVAL_SECONDS
+            first = last - window // EVALUATION_INTERVAL_SECONDS
+            bad, probes = self.bad[last] - self.bad[first], self.all[last] - self.all[first]
         else:
-            bad, every = self.increases(looks, window)
-        share: Array = np.divide(bad, every, out=np.zeros_like(bad), where=every > 0)
-        return share
+            bad, probes = self.increases(evaluations, window)
+        ratio: Array = np.divide(bad, probes, out=np.zeros_like(bad), where=probes > 0)
+        return ratio
 
-    def evidence(self, looks: Array, window: int, budget: float) -> Array:
-        bad, every = self.increases(looks, window)
-        share = self.share(looks, window)
+    def evidence(self, evaluations: Array, window: int, budget: float) -> Array:
+        """Return the evidence of `window` against the objective, in powers of ten."""
+        bad, probes = self.increases(evaluations, window)
+        ratio = self.bad_ratio(evaluations, window)
         with np.errstate(divide="ignore", invalid="ignore"):
-            of_bad = bad * np.log10(share / budget)
-            of_good = (every - bad) * np.log10(np.maximum(1 - share, 1e-12) / (1 - budget))
-        evidence: Array = np.where(share > budget, of_bad + of_good, 0)
+            of_bad = bad * np.log10(ratio / budget)
+            of_good = (probes - bad) * np.log10(np.maximum(1 - ratio, 1e-12) / (1 - budget))
+        evidence: Array = np.where(ratio > budget, of_bad + of_good, 0)
         return evidence
 
-    def broken(self, looks: Array, budget: float) -> Array:
-        """Where HighModelLatency is pending."""
-        return self.share(looks, HIGH_LATENCY.window) > budget + 1e-9
+    def high_latency(self, evaluations: Array, budget: float) -> Array:
+        """Return where HighModelLatency is pending."""
+        return self.bad_ratio(evaluations, HIGH_LATENCY.window) > budget + 1e-9
 
-    def missed(self, looks: Array, budget: float) -> Array:
-        """Where ModelObjectiveMissed fires."""
+    def objective_missed(self, evaluations: Array, budget: float) -> Array:
+        """Return where ModelObjectiveMissed fires."""
         evidence = np.max(
-            [self.evidence(looks, it, budget) for it in OBJECTIVE_MISSED.windows], axis=0
+            [self.evidence(evaluations, window, budget) for window in OBJECTIVE_MISSED.windows],
+            axis=0,
         )
         ago = OBJECTIVE_MISSED.before // EVALUATION_INTERVAL_SECONDS
         before = np.concatenate([np.zeros(ago), evidence[:-ago]])
-        lately, _ = self.increases(looks, 2 * MINUTE_SECONDS)
+        lately, _ = self.increases(evaluations, OBJECTIVE_MISSED.lately)
         enough = (evidence > OBJECTIVE_MISSED.evidence) & (
             before > OBJECTIVE_MISSED.evidence_before
         )
         holds: Array = enough & (lately > 0.5)
         return holds
 
+    def burns(
+        self, evaluations: Array, rule: BurnRule, budget: float, *, needs_evidence: bool
+    ) -> Array:
+        """Return where ModelErrorBudgetBurn is pending."""
+        limit = rule.factor * budget + 1e-9
+        holds: Array = (self.bad_ratio(evaluations, rule.short) > limit) & (
+            self.bad_ratio(evaluations, rule.long) > limit
+        )
+        if needs_evidence:
+            holds &= self.evidence(evaluations, rule.long, budget) > OBJECTIVE_MISSED.evidence
+        return holds
 
-def _burns(counters: Counters, looks: Array, burn: Burn, budget: float, *, sure: bool) -> Array:
-    limit = burn.factor * budget + 1e-9
-    holds: Array = (counters.share(looks, burn.short) > limit) & (
-        counters.share(looks, burn.long) > limit
-    )
-    if sure:
-        holds &= counters.evidence(looks, burn.long, budget) > OBJECTIVE_MISSED.evidence
-    return holds
 
-
-def _outages(failed: Array, interval: float) -> int:
-    """ModelDown: runs of failures without a success for five intervals, or for three minutes."""
+def _model_down_pages(failed: Array, interval: float) -> int:
+    """Return the runs of failures that fire ModelDown."""
     enough = max(MODEL_DOWN.failures, int(np.ceil(MODEL_DOWN.least / interval)))
     starts, ends = runs(failed)
     return int((ends - starts >= enough).sum())
 
 
 def runs(holds: Array) -> tuple[Array, Array]:
-    """Where it begins to hold, and where it does not any more."""
+    """Return the first index of each run, and the index after its last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], holds, [0]])))
     return edges[::2], edges[1::2]
 
 
-def _alerts(holds: Array, hold: int, kept: int) -> int:
-    """Runs of more than `hold` looks; those that begin within `kept` after another are the same."""
+def count_alerts(holds: Array, hold: int, kept: int) -> int:
+    """Return the runs of more than `hold` evaluations.
+
+    Runs that begin within `kept` evaluations after another one belong to the same alert.
+    """
     starts, ends = runs(holds)
     long = ends - starts > hold
     starts, ends = starts[long], ends[long]
     if not len(starts):
         return 0
     return 1 + int((starts[1:] - ends[:-1] > kept).sum())
+
+
+def _first_alert(holds: Array, hold: int) -> float:
+    """Return the index at which the first run of more than `hold` evaluations fires."""
+    starts, ends = runs(holds)
+    long = starts[ends - starts > hold]
+    return float(long[0] + hold) if len(long) else inf

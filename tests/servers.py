@@ -1,6 +1,7 @@
 """Endpoints for tests: real sockets, one behaviour each."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ async def never_respond(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -
 
 
 @contextmanager
-def serve(handler: Handler) -> Iterator[str]:
+def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Run a server that handles each connection with `handler`, and yield its URL."""
     loop = asyncio.new_event_loop()
 
@@ -41,13 +42,13 @@ def serve(handler: Handler) -> Iterator[str]:
             writer.close()
 
     async def start() -> asyncio.Server:
-        return await asyncio.start_server(handle, "127.0.0.1", 0, backlog=1000)
+        return await asyncio.start_server(handle, "127.0.0.1", 0, backlog=1000, ssl=tls)
 
     server = loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     finally:
         asyncio.run_coroutine_threadsafe(_stop(server), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)

@@ -1,4 +1,4 @@
-"""What to think over in a config that is valid: it would run, and not do what it seems to."""
+"""Advice about a valid config whose alerts would not work as intended."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,30 +9,28 @@ from probe.slo.alerts import BUDGET_PERIOD_SECONDS, MODEL_DOWN, OBJECTIVE_MISSED
 from probe.slo.evidence import longest_interval
 from probe.slo.forecast import AlertTiming
 
-MIN_PROBES_PER_WINDOW = 20
-"""Bad probes that a budget of 30 days should hold: with fewer, each one is an event."""
+# Bad probes that the error budget of 30 days should allow: with fewer, each one is an event.
+MIN_BUDGET_PROBES = 20
 
-MAX_TIMEOUT_SHARE = 0.5
-"""The bad share that the shortest window should be able to tell, if it is twice the budget at
-least.
-"""
+# The bad ratio that the shortest window should detect, unless the budget is nearly as large.
+DETECTABLE_BAD_RATIO = 0.5
 
+# In 30 days, of a model that just meets its objective.
 MAX_FALSE_PAGES = 0.1
-"""In 30 days, of a model that just keeps its objective: more of them wear people out."""
 
 
 def lint(settings: Settings) -> Iterator[str]:
-    """One sentence or two for each thing, beginning with the probe and the objective."""
+    """Yield advice, each text beginning with the names of probe and objective."""
     for probe in settings.probes:
         if not probe.objectives:
             yield f"{probe.name}: no objectives, so only ModelDown can fire for it"
         for objective in probe.objectives:
-            for words in _about(objective, probe):
-                yield f"{probe.name}, {objective.name}: {words}"
+            for advice in _objective_advice(objective, probe):
+                yield f"{probe.name}, {objective.name}: {advice}"
 
 
 def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:
-    """What the objective's alerts depend on."""
+    """Return the parameters of the forecast for an objective."""
     return AlertTiming(
         budget=round(1 - objective.target, 12),  # 0.01, and not 0.010000000000000009
         interval=probe.interval,
@@ -41,7 +39,7 @@ def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:
     )
 
 
-def _about(objective: Objective, probe: Probe) -> Iterator[str]:
+def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
     if objective.latency is not None and objective.latency >= probe.timeout:
         yield (
             f"the threshold {format_duration(objective.latency)} is not below the timeout "
@@ -49,75 +47,85 @@ def _about(objective: Objective, probe: Probe) -> Iterator[str]:
         )
     if objective.alert == "none":
         return
-    yield from _about_numbers(alert_timing(objective, probe))
-    yield from _about_failures(alert_timing(objective, probe))
+    timing = alert_timing(objective, probe)
+    yield from _small_budget(timing)
+    yield from _false_model_down(timing)
     if objective.alert == "page":
-        yield from _about_pages(alert_timing(objective, probe))
+        yield from _no_page(timing)
+        yield from _no_burn_page(timing)
 
 
-def _about_numbers(pace: AlertTiming) -> Iterator[str]:
-    allowed = pace.budget * BUDGET_PERIOD_SECONDS / pace.interval
-    if allowed < MIN_PROBES_PER_WINDOW:
-        enough = pace.budget * BUDGET_PERIOD_SECONDS / MIN_PROBES_PER_WINDOW
+def _small_budget(timing: AlertTiming) -> Iterator[str]:
+    allowed = timing.budget * BUDGET_PERIOD_SECONDS / timing.interval
+    if allowed < MIN_BUDGET_PROBES:
+        interval = timing.budget * BUDGET_PERIOD_SECONDS / MIN_BUDGET_PROBES
         yield (
-            f"its budget for 30 days is {allowed:.1f} bad probes, and with fewer than "
-            f"{MIN_PROBES_PER_WINDOW} each weighs too much; "
-            f"probe every {_rounded(enough)} or more often, or promise less"
+            f"its budget for 30 days is {allowed:.1f} bad probes, so a few bad probes spend all "
+            f"of it; probe every {_round_down(interval)} or more often, or lower the target"
         )
 
 
-def _about_failures(pace: AlertTiming) -> Iterator[str]:
-    """ModelDown pages whatever the objective says; with long runs it is never by chance."""
-    pages = pace.false_downs(pace.budget)
+def _false_model_down(timing: AlertTiming) -> Iterator[str]:
+    """Check that ModelDown, which pages for every objective, needs more failures than chance."""
+    pages = timing.false_down_pages(timing.budget)
     if pages > MAX_FALSE_PAGES:
         number = f"{pages:,.0f}" if pages >= 10 else f"{pages:.2g}"
         yield (
-            f"a model that just keeps it, and whose bad requests fail, has {number} false pages "
-            f"in 30 days: {pace.run()} failures in a row are ModelDown; probe every "
-            f"{_rounded(_unlikely(pace))} or more often, so that it takes more, or promise more"
+            f"ModelDown pages falsely: {timing.failures_until_down()} failures in a row happen "
+            f"{number} times in 30 days by chance if the model just meets its objective and all of "
+            f"its bad requests fail; probe every {_round_down(_safe_down_interval(timing))} or "
+            "more often, so that more failures in a row are needed, or raise the target"
         )
 
 
-def _unlikely(pace: AlertTiming) -> float:
-    """The longest interval, in seconds, at which so many failures in a row are not chance."""
-    run = MODEL_DOWN.failures
-    while replace(pace, interval=MODEL_DOWN.least / run).false_downs(pace.budget) > MAX_FALSE_PAGES:
-        run += 1
-    return MODEL_DOWN.least / run
+def _safe_down_interval(timing: AlertTiming) -> float:
+    """Return the longest interval (seconds) at which ModelDown has few false pages."""
+    failures = MODEL_DOWN.failures
+    while True:
+        interval = MODEL_DOWN.least / failures
+        if replace(timing, interval=interval).false_down_pages(timing.budget) <= MAX_FALSE_PAGES:
+            return interval
+        failures += 1
 
 
-def _about_pages(pace: AlertTiming) -> Iterator[str]:
-    if not pace.can_page():
+def _no_page(timing: AlertTiming) -> Iterator[str]:
+    windows = OBJECTIVE_MISSED.windows
+    if not timing.can_page():
+        interval = _longest_interval(1, windows[-1], timing)
         yield (
-            "can never page: no window holds enough probes to tell bad luck from a bad model; "
-            f"probe every {_rounded(_telling(1, OBJECTIVE_MISSED.windows[-1], pace))} or more often"
+            "ModelObjectiveMissed can never fire: no window holds enough probes as evidence; "
+            f"probe every {_round_down(interval)} or more often"
         )
-    elif pace.interval > (
-        enough := _telling(share := _much(pace), OBJECTIVE_MISSED.windows[0], pace)
-    ):
-        much = "half" if share == MAX_TIMEOUT_SHARE else f"{100 * share:.3g}%"
+        return
+    bad_ratio = _detectable_bad_ratio(timing.budget)
+    interval = _longest_interval(bad_ratio, windows[0], timing)
+    if timing.interval > interval:
         yield (
-            f"{format_duration(OBJECTIVE_MISSED.windows[0])} hold too few probes to tell "
-            f"that {much} of them are bad; "
-            f"probe every {_rounded(enough)} or more often, or wait longer for the page"
+            f"{format_duration(windows[0])} hold too few probes to detect that "
+            f"{100 * bad_ratio:.3g}% of them are bad; "
+            f"probe every {_round_down(interval)} or more often, or accept a later page"
         )
-    if all(burn.factor * pace.budget >= 1 for burn in PAGE_BURNS):
+
+
+def _no_burn_page(timing: AlertTiming) -> Iterator[str]:
+    if all(rule.factor * timing.budget >= 1 for rule in PAGE_BURNS):
         yield (
-            f"can never page by its error budget: {PAGE_BURNS[-1].factor:g} times "
-            f"{pace.budget:.3g} is more than everything; ModelObjectiveMissed and ModelDown do page"
+            f"ModelErrorBudgetBurn can never page: {PAGE_BURNS[-1].factor:g} times the budget of "
+            f"{100 * timing.budget:.3g}% is more than 100%; "
+            "ModelObjectiveMissed and ModelDown do page"
         )
 
 
-def _much(pace: AlertTiming) -> float:
-    """A bad share well above the budget."""
-    return MAX_TIMEOUT_SHARE if 2 * pace.budget <= MAX_TIMEOUT_SHARE else (1 + pace.budget) / 2
+def _detectable_bad_ratio(budget: float) -> float:
+    """Return a bad ratio well above the budget."""
+    return DETECTABLE_BAD_RATIO if 2 * budget <= DETECTABLE_BAD_RATIO else (1 + budget) / 2
 
 
-def _telling(share: float, window: int, pace: AlertTiming) -> float:
-    return longest_interval(window, share, pace.budget, OBJECTIVE_MISSED.evidence)
+def _longest_interval(bad_ratio: float, window: int, timing: AlertTiming) -> float:
+    return longest_interval(window, bad_ratio, timing.budget, OBJECTIVE_MISSED.evidence)
 
 
-def _rounded(seconds: float) -> str:
-    """Downwards, to something that one would write."""
+def _round_down(seconds: float) -> str:
+    """Return a duration that people would write in a config, not above `seconds`."""
     unit = 60 if seconds >= 120 else 1 if seconds >= 1 else 0.1
     return format_duration(round(max(unit, seconds // unit * unit), 1))

@@ -1,4 +1,4 @@
-"""A plan in words for people, and as data for machines."""
+"""A plan as text and as JSON."""
 
 from collections.abc import Iterator
 from math import isinf
@@ -10,110 +10,112 @@ from probe.metrics.recorder import shown_url
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold
 
 LEGEND = """\
-So will the bundled alerts behave if probes are independent of each other and Prometheus scrapes
-every 15 s. Times are medians, from the first bad probe on. Pages of a model that keeps its promise
-are counted as if all that is bad failed: slow answers cannot raise ModelDown. Series are those of
-the metrics inference_probe_*; the rules record up to 36 more of each probe, and 36 of each
-objective."""
+The forecast is for the bundled rules. It assumes that bad probes are independent of each other and
+that Prometheus scrapes every 15 s. Times are medians, from the first bad probe on. False pages of
+ModelDown are counted as if all bad probes failed; slow responses do not raise ModelDown. Series are
+the most that a probe can export as inference_probe_*: 15 of them for each of six server times that
+the server may report. The rules record up to 36 more for each probe, and 36 for each objective."""
+
+# Units to which a duration is rounded, by its length (seconds).
+_ROUNDING = ((120, 1), (600, 10), (7200, 60), (86400, 600), (float("inf"), 3600))
 
 
 def render_text(plan: Plan, source: str) -> str:
-    """For people."""
-    lines = [line for one in plan.probes for line in _probe_lines(one)]
-    if any(one.predictions for one in plan.probes):
+    """Return the plan for people. `source` names the config."""
+    lines = [line for probe in plan.probes for line in _probe_lines(probe)]
+    if any(probe.forecasts for probe in plan.probes):
         lines += ["", LEGEND, ""]
     lines += [f"advice: {advice}" for advice in plan.advice]
     count = len(plan.probes)
     probes = "1 probe" if count == 1 else f"{count} probes"
-    return "\n".join([*lines, f"{source} is valid: {probes}, {plan.series} series"])
+    return "\n".join([*lines, f"{source} is valid: {probes}, up to {plan.series} series"])
 
 
 def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     probe = planned.probe
-    pace = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
-    yield f"{probe.name}: {probe.method} {shown_url(probe)} {pace}, {planned.series} series"
-    for prediction in planned.predictions:
-        yield f"    {prediction.objective.name}: {format_objective(prediction.objective)}"
-        for words in _predicted(prediction):
-            yield f"        {words}"
+    schedule = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
+    request = f"{probe.method} {shown_url(probe)}"
+    yield f"{probe.name}: {request} {schedule}, up to {planned.series} series"
+    for forecast in planned.forecasts:
+        yield f"    {forecast.objective.name}: {format_objective(forecast.objective)}"
+        for line in _forecast_lines(forecast):
+            yield f"        {line}"
 
 
 def format_objective(objective: Objective) -> str:
-    """An objective in one line: `99% under 500ms (page)`."""
-    share = _percent(objective.target)
-    within = f"under {format_duration(objective.latency)}" if objective.latency else "succeed"
-    return f"{share} {within} ({objective.alert})"
+    """Return an objective in one line: `99% under 500ms (page)`."""
+    target = _percent(objective.target)
+    condition = f"under {format_duration(objective.latency)}" if objective.latency else "succeed"
+    return f"{target} {condition} ({objective.alert})"
 
 
-def _predicted(prediction: AlertForecast) -> Iterator[str]:
-    yield f"{_number(prediction.budget_probes)} bad probes are allowed in 30 days"
-    if prediction.needs:
-        yield _row("pages at", ", ".join(map(_need, prediction.needs)))
-        pairs = (" with ".join(map(_need, pair)) for pair in prediction.burn_needs)
+def _forecast_lines(forecast: AlertForecast) -> Iterator[str]:
+    yield f"{_number(forecast.budget_probes)} bad probes are allowed in 30 days"
+    if forecast.page_thresholds:
+        yield _row("pages at", ", ".join(map(_threshold, forecast.page_thresholds)))
+        pairs = (" with ".join(map(_threshold, pair)) for pair in forecast.burn_page_thresholds)
         yield _row("burn pages at", ", ".join(pairs))
-    for found in prediction.found:
-        what = "all fail" if found.share == 1 else f"{_percent(found.share)} are bad"
-        yield _row(what, _found(found))
-    for expected in prediction.false_alarms:
-        yield _row(f"{_percent(1 - expected.share)} are good", _false(expected))
+    for detection in forecast.detection_times:
+        ratio = detection.bad_ratio
+        label = "all fail" if ratio == 1 else f"{_percent(ratio)} are bad"
+        yield _row(label, _detection(detection))
+    for expected in forecast.false_alarms:
+        yield _row(f"{_percent(1 - expected.bad_ratio)} are good", _false_alarms(expected))
 
 
-def _row(what: str, words: str) -> str:
-    return f"{what:18}{words}"
+def _row(label: str, text: str) -> str:
+    return f"{label:18}{text}"
 
 
-def _need(need: PageThreshold) -> str:
-    window = format_duration(need.window)
-    return f"{'never' if need.bad is None else need.bad} of {need.probes} in {window}"
+def _threshold(threshold: PageThreshold) -> str:
+    bad = "never" if threshold.bad is None else threshold.bad
+    return f"{bad} of {threshold.probes} in {format_duration(threshold.window)}"
 
 
-def _found(found: DetectionTime) -> str:
-    alerts = (("page", found.page), ("ticket", found.ticket))
-    told = [
-        f"{alert} after {format_approximate_duration(after)}"
-        for alert, after in alerts
-        if not isinf(after)
+def _detection(detection: DetectionTime) -> str:
+    alerts = (("page", detection.page), ("ticket", detection.ticket))
+    texts = [
+        f"{alert} after {format_approximate_duration(seconds)}"
+        for alert, seconds in alerts
+        if not isinf(seconds)
     ]
-    return ", ".join(told) or "no alert"
+    return ", ".join(texts) or "no alert"
 
 
-def _false(expected: FalseAlarms) -> str:
+def _false_alarms(expected: FalseAlarms) -> str:
     pages, tickets = _number(expected.pages), _number(expected.tickets)
     return f"{pages} false pages, {tickets} false tickets in 30 days"
 
 
 def format_approximate_duration(seconds: float) -> str:
-    """A duration as exact as it is known: to a tenth or so."""
-    unit = next(unit for limit, unit in _ROUND if seconds < limit)
+    """Return a duration rounded to about a tenth, the accuracy of the forecast."""
+    unit = next(unit for limit, unit in _ROUNDING if seconds < limit)
     return format_duration(float(max(1, round(seconds / unit)) * unit))
 
 
-_ROUND = ((120, 1), (600, 10), (7200, 60), (86400, 600), (float("inf"), 3600))
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.10g}%"
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.10g}%"
 
 
 def _number(value: float) -> str:
-    """Two digits that count; what is next to nothing is said to be so."""
+    """Return a number with two significant digits."""
     if value < 0.01:
         return "under 0.01" if value else "0"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def render_json(plan: Plan) -> dict[str, object]:
-    """For machines. Times are seconds; null is never."""
+    """Return the plan for machines. Times are seconds; null means never."""
     return {
         "valid": True,
         "problems": [],
-        "probes": [_probe(planned) for planned in plan.probes],
+        "probes": [_probe_json(planned) for planned in plan.probes],
         "series": plan.series,
         "advice": list(plan.advice),
     }
 
 
-def _probe(planned: ProbePlan) -> dict[str, object]:
+def _probe_json(planned: ProbePlan) -> dict[str, object]:
     probe = planned.probe
     return {
         "name": probe.name,
@@ -122,40 +124,44 @@ def _probe(planned: ProbePlan) -> dict[str, object]:
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
         "series": planned.series,
-        "objectives": [_objective(prediction) for prediction in planned.predictions],
+        "objectives": [_objective_json(forecast) for forecast in planned.forecasts],
     }
 
 
-def _objective(prediction: AlertForecast) -> dict[str, object]:
-    one = prediction.objective
+def _objective_json(forecast: AlertForecast) -> dict[str, object]:
+    objective = forecast.objective
     return {
-        "name": one.name,
-        "target": one.target,
-        "latency_seconds": one.latency,
-        "alert": one.alert,
-        "budget_probes": prediction.budget_probes,
-        "pages_at": [_need_document(need) for need in prediction.needs],
+        "name": objective.name,
+        "target": objective.target,
+        "latency_seconds": objective.latency,
+        "alert": objective.alert,
+        "budget_probes": forecast.budget_probes,
+        "pages_at": [_threshold_json(threshold) for threshold in forecast.page_thresholds],
         "burn_pages_at": [
-            {"short": _need_document(short), "long": _need_document(long)}
-            for short, long in prediction.burn_needs
+            {"short": _threshold_json(short), "long": _threshold_json(long)}
+            for short, long in forecast.burn_page_thresholds
         ],
         "false_alarms_in_30_days": [
-            {"good_ratio": 1 - it.share, "pages": it.pages, "tickets": it.tickets}
-            for it in prediction.false_alarms
+            {
+                "good_ratio": 1 - expected.bad_ratio,
+                "pages": expected.pages,
+                "tickets": expected.tickets,
+            }
+            for expected in forecast.false_alarms
         ],
         "found_after": [
             {
-                "bad_ratio": it.share,
-                "page_seconds": _seconds(it.page),
-                "ticket_seconds": _seconds(it.ticket),
+                "bad_ratio": detection.bad_ratio,
+                "page_seconds": _seconds(detection.page),
+                "ticket_seconds": _seconds(detection.ticket),
             }
-            for it in prediction.found
+            for detection in forecast.detection_times
         ],
     }
 
 
-def _need_document(need: PageThreshold) -> dict[str, object]:
-    return {"window_seconds": need.window, "probes": need.probes, "bad": need.bad}
+def _threshold_json(threshold: PageThreshold) -> dict[str, object]:
+    return {"window_seconds": threshold.window, "probes": threshold.probes, "bad": threshold.bad}
 
 
 def _seconds(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What `check` says of a config that is valid: what will run, what it costs, when it will alert."""
+"""What a valid config does: which probes run, what they export, when their alerts fire."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,42 +8,43 @@ from probe.config.schema import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition
 from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
-from probe.result import Result
+from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 from probe.slo.forecast import COMFORTABLE, DetectionTime, FalseAlarms, PageThreshold
 
+# Bad ratios whose detection time is forecast.
 FORECAST_BAD_RATIOS = (1.0, 0.5, 0.05)
-"""Shares of bad probes whose detection is predicted."""
 
-FORECAST_USED_RATIOS = (1.0, COMFORTABLE)
-"""Shares of the budget that a model spends whose false alarms are predicted."""
+# Shares of the error budget that a model spends, whose false alarms are forecast.
+FORECAST_BUDGET_SHARES = (1.0, COMFORTABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertForecast:
-    """What the rules will make of one objective."""
+    """Forecast of the alerts of one objective."""
 
     objective: Objective
-    budget_probes: float  # that may be bad in 30 days
-    needs: tuple[PageThreshold, ...]
-    burn_needs: tuple[tuple[PageThreshold, PageThreshold], ...]
+    budget_probes: float
+    """Number of probes that may be bad in 30 days."""
+    page_thresholds: tuple[PageThreshold, ...]
+    burn_page_thresholds: tuple[tuple[PageThreshold, PageThreshold], ...]
     false_alarms: tuple[FalseAlarms, ...]
-    found: tuple[DetectionTime, ...]
+    detection_times: tuple[DetectionTime, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePlan:
-    """A probe, what it stores and what becomes of its objectives."""
+    """A probe, the most series that it exports, and the forecasts of its objectives."""
 
     probe: Probe
     series: int
-    predictions: tuple[AlertForecast, ...]
+    forecasts: tuple[AlertForecast, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The daemon as it would run."""
+    """A config as the daemon would run it. `series` includes those of the daemon itself."""
 
     probes: tuple[ProbePlan, ...]
     series: int
@@ -51,52 +52,62 @@ class Plan:
 
 
 def plan(settings: Settings) -> Plan:
-    """`series` are those that Prometheus scrapes, of one probe and of all with the daemon's."""
+    """Return the plan for a valid config."""
     return Plan(
-        probes=tuple(_planned(probe) for probe in settings.probes),
-        series=_series(*settings.probes),
+        probes=tuple(_probe_plan(probe) for probe in settings.probes),
+        series=_max_series(*settings.probes),
         advice=tuple(lint(settings)),
     )
 
 
-def _planned(probe: Probe) -> ProbePlan:
+def _probe_plan(probe: Probe) -> ProbePlan:
     return ProbePlan(
         probe=probe,
-        series=_series(probe) - _series(),
-        predictions=tuple(_predict(objective, probe) for objective in probe.objectives),
+        series=_max_series(probe) - _max_series(),
+        forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
     )
 
 
-def _predict(objective: Objective, probe: Probe) -> AlertForecast:
-    its = alert_timing(objective, probe)
-    silent = objective.alert == "none"
+def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
+    timing = alert_timing(objective, probe)
+    alerts = objective.alert != "none"
     return AlertForecast(
         objective=objective,
-        budget_probes=its.budget * BUDGET_PERIOD_SECONDS / its.interval,
-        needs=tuple(its.needs()) if its.pages else (),
-        burn_needs=tuple(its.burn_needs()) if its.pages else (),
+        budget_probes=timing.budget * BUDGET_PERIOD_SECONDS / timing.interval,
+        page_thresholds=tuple(timing.page_thresholds()) if timing.pages else (),
+        burn_page_thresholds=tuple(timing.burn_page_thresholds()) if timing.pages else (),
         false_alarms=tuple(
-            its.false_alarms(its.budget * used) for used in FORECAST_USED_RATIOS if not silent
+            timing.false_alarms(timing.budget * share) for share in FORECAST_BUDGET_SHARES if alerts
         ),
-        found=tuple(its.found(share) for share in FORECAST_BAD_RATIOS if not silent),
+        detection_times=tuple(
+            timing.detection_time(ratio) for ratio in FORECAST_BAD_RATIOS if alerts
+        ),
     )
 
 
-def _series(*probes: Probe) -> int:
-    """As a daemon shows them once each probe has succeeded."""
-    ledger = TickAccounting()
-    recorder = Recorder(ledger)
+def _max_series(*probes: Probe) -> int:
+    """Return the most series that a daemon with these probes exports.
+
+    The recorder itself exports them here, after a result with every optional part.
+    """
+    accounting = TickAccounting()
+    recorder = Recorder(accounting)
     for probe in probes:
-        ledger.add_probe(probe.name)
+        accounting.add_probe(probe.name)
         recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True))
-        recorder.record(_success(probe))
-    page = Exposition(openmetrics=False)
+        recorder.record(_complete_result(probe))
+    exposition = Exposition(openmetrics=False)
     for source in (recorder, DaemonInfo(0)):
-        source.write_to(page)
-    return sum(not line.startswith("#") for line in page.text().splitlines())
+        source.write_to(exposition)
+    return sum(not line.startswith("#") for line in exposition.text().splitlines())
 
 
-def _success(probe: Probe) -> Result:
-    expires = 0.0 if probe.url.source.lower().startswith("https:") else None
-    started = datetime.fromtimestamp(0, UTC)
-    return Result(probe=probe.name, started=started, phases={}, certificate_not_after=expires)
+def _complete_result(probe: Probe) -> Result:
+    """Return a success with all server times, and with a certificate if the probe may use TLS."""
+    return Result(
+        probe=probe.name,
+        started=datetime.fromtimestamp(0, UTC),
+        phases={},
+        server=dict.fromkeys(Component, 0.0),
+        certificate_not_after=0.0 if probe.may_need_tls else None,
+    )

@@ -1,28 +1,29 @@
-"""What rules/inference-probe.rules.yml alerts on, as data. Times are seconds."""
+"""Parameters of the alerts in rules/inference-probe.rules.yml. Times are seconds."""
 
 from dataclasses import dataclass
 
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
 
+# Period of the error budget, and of expected numbers of alerts.
 BUDGET_PERIOD_SECONDS = 30 * DAY_SECONDS
-"""Of the error budget, and of expected numbers of alerts."""
 
+# Between two evaluations of the rules. The counters of good and bad requests are recorded then, so
+# this, and not the scrape interval, is the spacing of the samples that `increase` sees.
 EVALUATION_INTERVAL_SECONDS = 30
-"""Between two evaluations of the rules. The counters of good and bad requests are recorded then,
-so this, and not the scrape, is how far the samples are apart that `increase` sees.
-"""
 
+# Between two evaluations of the rules with windows of days.
 LONG_EVALUATION_INTERVAL_SECONDS = 2 * MINUTE_SECONDS
-"""Between two evaluations of the rules with windows of days."""
 
+# Scrape interval of Prometheus: an assumption, since its config is not known here.
 SCRAPE_INTERVAL_SECONDS = 15
-"""Between two scrapes: what is assumed of the Prometheus that nobody here has seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveMissedRule:
-    """ModelObjectiveMissed: in one of the windows there is evidence enough, in powers of ten,
-    `before` seconds ago there was some, and there is a bad probe in the last `lately` seconds.
+    """ModelObjectiveMissed: one of the windows holds enough evidence.
+
+    `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
+    needed `before` seconds ago. A probe of the last `lately` seconds must be bad.
     """
 
     windows: tuple[int, ...] = (
@@ -38,8 +39,8 @@ class ObjectiveMissedRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Burn:
-    """ModelErrorBudgetBurn: the bad share of both windows exceeds `factor` budgets for `hold`.
+class BurnRule:
+    """ModelErrorBudgetBurn: the bad ratio of both windows exceeds `factor` budgets for `hold`.
 
     Windows and factors: Site Reliability Workbook, chapter 5, "Alerting on SLOs", table 5-8.
     """
@@ -52,7 +53,7 @@ class Burn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HighLatencyRule:
-    """HighModelLatency: the bad share of `window` exceeds the budget for `hold`."""
+    """HighModelLatency: the bad ratio of `window` exceeds the budget for `hold`."""
 
     window: int = 5 * MINUTE_SECONDS
     hold: int = 10 * MINUTE_SECONDS
@@ -60,8 +61,9 @@ class HighLatencyRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDownRule:
-    """ModelDown: so many failures in a row, and no success for `least` and for `intervals` of the
-    probe and its timeout.
+    """ModelDown: `failures` failures in a row, and no success for a while.
+
+    The while is `least`, and `intervals` intervals of the probe and its timeout.
     """
 
     failures: int = 5
@@ -73,10 +75,10 @@ OBJECTIVE_MISSED = ObjectiveMissedRule()
 HIGH_LATENCY = HighLatencyRule()
 MODEL_DOWN = ModelDownRule()
 PAGE_BURNS = (
-    Burn(short=5 * MINUTE_SECONDS, long=HOUR_SECONDS, factor=14.4, hold=2 * MINUTE_SECONDS),
-    Burn(short=30 * MINUTE_SECONDS, long=6 * HOUR_SECONDS, factor=6, hold=15 * MINUTE_SECONDS),
+    BurnRule(short=5 * MINUTE_SECONDS, long=HOUR_SECONDS, factor=14.4, hold=2 * MINUTE_SECONDS),
+    BurnRule(short=30 * MINUTE_SECONDS, long=6 * HOUR_SECONDS, factor=6, hold=15 * MINUTE_SECONDS),
 )
 TICKET_BURNS = (
-    Burn(short=2 * HOUR_SECONDS, long=DAY_SECONDS, factor=3, hold=HOUR_SECONDS),
-    Burn(short=6 * HOUR_SECONDS, long=3 * DAY_SECONDS, factor=1, hold=3 * HOUR_SECONDS),
+    BurnRule(short=2 * HOUR_SECONDS, long=DAY_SECONDS, factor=3, hold=HOUR_SECONDS),
+    BurnRule(short=6 * HOUR_SECONDS, long=3 * DAY_SECONDS, factor=1, hold=3 * HOUR_SECONDS),
 )

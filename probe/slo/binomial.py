@@ -1,107 +1,125 @@
-"""The number of bad probes in a moving window: how often it reaches a count, and when first."""
+"""Scan statistics: how often the last n probes hold k bad ones, and when first.
 
-from math import exp, inf, lgamma, log, log1p
+`bad_ratio` is the probability that a probe is bad. Probes are independent.
+"""
 
-HALF = 0.5 + 1e-9
-"""Even coins meet 0.5 exactly: the later of two medians is told, not what a last bit says."""
+from math import ceil, exp, floor, inf, lgamma, log, log1p, sqrt
+
+# Probabilities of exactly 0.5 occur. The later of the two medians is reported, whatever the last
+# bit of the float is.
+_HALF = 0.5 + 1e-9
 
 
-def upcrossing_rate(probes: int, count: int, share: float) -> float:
-    """Chance, per probe, that the last `probes` come to hold `count` bad ones, up from one less.
-
-    A good probe leaves the window, a bad one enters, and the `probes - 1` between have `count - 1`:
-    share (1 - share) P(Bin(n - 1, share) = k - 1). Exact for independent probes; the discrete form
-    of Rice's formula for level crossings (Leadbetter, Lindgren and Rootzen, 1983, chapter 7).
-    """
-    if not 0 < share < 1:
+def binomial_pmf(bad: int, probes: int, bad_ratio: float) -> float:
+    """Return P(Bin(probes, bad_ratio) = bad) for 0 < `bad_ratio` < 1."""
+    if not 0 <= bad <= probes:
         return 0.0
-    return share * (1 - share) * binomial_pmf(count - 1, probes - 1, share)
+    ways = lgamma(probes + 1) - lgamma(bad + 1) - lgamma(probes - bad + 1)
+    return exp(ways + bad * log(bad_ratio) + (probes - bad) * log1p(-bad_ratio))
 
 
-def excursions(probes: int, count: int, share: float, step: int) -> float:
-    """Separate times, per probe, at which the last `probes` are seen to hold `count` bad ones.
-
-    Around a rare level the count is a random walk that drifts away: each excursion crosses it
-    1 / (1 - up / down) times (Aldous, "Probability Approximations via the Poisson Clumping
-    Heuristic", 1989, chapter B). Looks that are `step` probes apart miss the short ones.
-    """
-    if not 0 < share < 1:
-        return 0.0
-    separate = upcrossing_rate(probes, count, share) * _leaving(probes, count, share)
-    return min(separate, _between_looks(probes, count, share, step)) if step > 1 else separate
-
-
-def _leaving(probes: int, count: int, share: float) -> float:
-    """Chance that a crossing is the last one of its excursion; 1 where the walk does not drift."""
-    inside = count / probes
-    up, down = share * (1 - inside), inside * (1 - share)
-    return 1 - up / down if up < down else 1.0
-
-
-def _between_looks(probes: int, count: int, share: float, step: int) -> float:
-    """Chance, per probe, that one look finds the count and the look before, `step` probes ago, not.
-
-    What both looks see, and what only one of them sees, are independent.
-    """
-    step = min(step, probes)
-    more, chance = 1.0, 0.0
-    for missing in range(min(count, step) + 1):
-        chance += binomial_pmf(count - missing, probes - step, share) * more * (1 - more)
-        more = max(0.0, more - binomial_pmf(missing, step, share))
-    return chance / step
-
-
-def binomial_sf(probes: int, count: int, share: float) -> float:
-    """P(Bin(probes, share) >= count), from the term at the count away from the mean."""
+def binomial_sf(probes: int, count: int, bad_ratio: float) -> float:
+    """Return P(Bin(probes, bad_ratio) >= count), summed from `count` away from the mean."""
     if count <= 0:
         return 1.0
-    if share >= 1:
+    if bad_ratio <= 0:
+        return 0.0
+    if bad_ratio >= 1:
         return float(probes >= count)
-    if count > probes * share:
-        return min(1.0, _sum(range(count, probes + 1), probes, share))
-    return max(0.0, 1.0 - _sum(range(count - 1, -1, -1), probes, share))
-
-
-def _sum(counts: range, probes: int, share: float) -> float:
-    """Chances of these counts, which become smaller, until they are too small to matter."""
-    total = 0.0
-    for bad in counts:
-        term = binomial_pmf(bad, probes, share)
+    odds = bad_ratio / (1 - bad_ratio)
+    if count > probes * bad_ratio:
+        term = total = binomial_pmf(count, probes, bad_ratio)
+        for bad in range(count, probes):
+            term *= (probes - bad) / (bad + 1) * odds
+            total += term
+            if term <= total * 1e-15:
+                break
+        return min(1.0, total)
+    term = total = binomial_pmf(count - 1, probes, bad_ratio)
+    for bad in range(count - 1, 0, -1):
+        term *= bad / (probes - bad + 1) / odds
         total += term
         if term <= total * 1e-15:
             break
-    return total
+    return max(0.0, 1.0 - total)
 
 
-def median_first_passage(probes: int, count: int, share: float) -> float:
-    """Probes from the first bad one until the window holds `count`, as a median; the first is 0.
+def upcrossing_rate(probes: int, count: int, bad_ratio: float) -> float:
+    """Return the chance, per probe, that the last `probes` reach `count` bad ones from below.
 
-    While the window still holds the time before, all good, the bad ones only add up: a negative
-    binomial wait. Once it is full, the count comes at the rate of `excursions`.
+    A good probe leaves the window, a bad one enters, and the `probes - 1` between have `count - 1`:
+    p (1 - p) P(Bin(n - 1, p) = k - 1). Exact for independent probes; the discrete form of Rice's
+    formula for level crossings (Leadbetter, Lindgren and Rootzen, 1983, chapter 7).
     """
-    if share <= 0:
+    if not 0 < bad_ratio < 1:
+        return 0.0
+    return bad_ratio * (1 - bad_ratio) * binomial_pmf(count - 1, probes - 1, bad_ratio)
+
+
+def excursions(probes: int, count: int, bad_ratio: float, step: int) -> float:
+    """Return how often, per probe, the last `probes` are seen to reach `count` bad ones.
+
+    Around a rare level the count is a random walk that drifts away: each excursion crosses the
+    level 1 / (1 - up / down) times (Aldous, "Probability Approximations via the Poisson Clumping
+    Heuristic", 1989, chapter B). Evaluations that are `step` probes apart miss short excursions.
+    """
+    if not 0 < bad_ratio < 1:
+        return 0.0
+    separate = upcrossing_rate(probes, count, bad_ratio) * _last_crossing(probes, count, bad_ratio)
+    if step == 1:
+        return separate
+    return min(separate, _seen_between(probes, count, bad_ratio, step))
+
+
+def _last_crossing(probes: int, count: int, bad_ratio: float) -> float:
+    """Return the chance that a crossing is the last one of its excursion; 1 without a drift."""
+    inside = count / probes
+    up, down = bad_ratio * (1 - inside), inside * (1 - bad_ratio)
+    return 1 - up / down if up < down else 1.0
+
+
+def _seen_between(probes: int, count: int, bad_ratio: float, step: int) -> float:
+    """Return the chance, per probe, that an evaluation sees `count` and the one before did not.
+
+    The evaluations are `step` probes apart. The probes that both of them see are independent of
+    those that only one of them sees.
+    """
+    step = min(step, probes)
+    # Only counts around the mean of a step make a difference: 8 standard deviations of them.
+    mean = step * bad_ratio
+    spread = 8 * sqrt(mean) + 8
+    counts = range(max(0, floor(mean - spread)), min(count, step, ceil(mean + spread)) + 1)
+    more, chance = binomial_sf(step, counts.start, bad_ratio), 0.0
+    for missing in counts:
+        chance += binomial_pmf(count - missing, probes - step, bad_ratio) * more * (1 - more)
+        more = max(0.0, more - binomial_pmf(missing, step, bad_ratio))
+    return chance / step
+
+
+def median_first_passage(probes: int, count: int, bad_ratio: float) -> float:
+    """Return the median number of probes after the first bad one until the window holds `count`.
+
+    All probes before the first bad one were good. While the window still holds some of them, the
+    bad ones only add up: a negative binomial wait. Once they have left, `count` is reached at the
+    rate of `excursions`, and after one more probe at the earliest.
+    """
+    if bad_ratio <= 0:
         return inf
-    if binomial_sf(probes - 1, count - 1, share) >= HALF:
-        return _median(count, probes, share) - 1
-    missed = 1 - binomial_sf(probes - 1, count - 1, share)
-    rate = excursions(probes, count, share, 1) / max(1 - binomial_sf(probes, count, share), 1e-300)
-    return probes - 1 + log(2 * missed) / rate if rate > 0 else inf
+    reached = binomial_sf(probes - 1, count - 1, bad_ratio)
+    if reached >= _HALF:
+        return _median_wait(count, probes, bad_ratio) - 1
+    below = max(1 - binomial_sf(probes, count, bad_ratio), 1e-300)
+    rate = excursions(probes, count, bad_ratio, 1) / below
+    return probes - 1 + max(1.0, log(2 * (1 - reached)) / rate) if rate > 0 else inf
 
 
-def _median(count: int, probes: int, share: float) -> int:
-    """The fewest probes, the first of them bad, that hold `count` bad ones more often than not."""
+def _median_wait(count: int, probes: int, bad_ratio: float) -> int:
+    """Return the fewest probes, the first of them bad, that hold `count` in half of all cases."""
     low, high = count, probes
     while low < high:
         middle = (low + high) // 2
-        if binomial_sf(middle - 1, count - 1, share) >= HALF:
+        if binomial_sf(middle - 1, count - 1, bad_ratio) >= _HALF:
             high = middle
         else:
             low = middle + 1
     return low
-
-
-def binomial_pmf(bad: int, probes: int, share: float) -> float:
-    if not 0 <= bad <= probes:
-        return 0.0
-    ways = lgamma(probes + 1) - lgamma(bad + 1) - lgamma(probes - bad + 1)
-    return exp(ways + bad * log(share) + (probes - bad) * log1p(-share))

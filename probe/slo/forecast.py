@@ -1,36 +1,35 @@
-"""What the rules will make of an objective: when they page, how often falsely, how soon."""
+"""Forecast for one objective: what pages, how many false alarms, how soon an outage is detected."""
 
 from dataclasses import dataclass, replace
 from math import ceil, floor, inf
 
-from probe.slo import simulation
 from probe.slo.alerts import (
     BUDGET_PERIOD_SECONDS,
-    DAY_SECONDS,
     EVALUATION_INTERVAL_SECONDS,
     MODEL_DOWN,
     OBJECTIVE_MISSED,
     PAGE_BURNS,
     SCRAPE_INTERVAL_SECONDS,
     TICKET_BURNS,
-    Burn,
+    BurnRule,
 )
 from probe.slo.binomial import excursions, median_first_passage
-from probe.slo.evidence import min_bad_probes, probes_in
+from probe.slo.evidence import min_bad_of, min_bad_probes, probes_in
+from probe.slo.tickets import expected_tickets, median_time_to_high_latency
 
-DELAY = SCRAPE_INTERVAL_SECONDS / 2 + EVALUATION_INTERVAL_SECONDS / 2
-"""Seconds, on average, from the end of a probe to the evaluation that knows of it."""
+# Mean time from the end of a probe to the evaluation that sees it.
+DELAY_SECONDS = SCRAPE_INTERVAL_SECONDS / 2 + EVALUATION_INTERVAL_SECONDS / 2
 
-SLOW = 60
-"""Seconds between probes, from which on it matters which of the looks find one in a window."""
+# With a longer interval the number of probes in a window depends on when the window is evaluated.
+_SLOW_INTERVAL_SECONDS = 60
 
+# Share of its budget that a model spends if it is comfortably better than its objective.
 COMFORTABLE = 0.2
-"""Share of its budget that a model spends which is comfortably better than its objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageThreshold:
-    """So many bad ones of the probes in a window page; None: not even if all are bad."""
+    """Number of bad probes in a window that pages; None if even all of them do not."""
 
     window: int
     probes: int
@@ -39,28 +38,31 @@ class PageThreshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FalseAlarms:
-    """Expected in 30 days, of a model that is bad at `share` of the probes, within the budget."""
+    """Expected alerts in 30 days about a model whose `bad_ratio` is within the budget."""
 
-    share: float
+    bad_ratio: float
     pages: float
     tickets: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionTime:
-    """Median seconds from the first bad probe's due time to the first page and the first ticket,
-    if `share` of the probes are bad from then on; infinite where none comes.
+    """Median times from the due time of the first bad probe to the first page and ticket.
+
+    In seconds; infinite if there is none. From then on `bad_ratio` of the probes are bad.
     """
 
-    share: float
+    bad_ratio: float
     page: float
     ticket: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTiming:
-    """What decides of an objective's fate: the share that may be bad, how often one looks, and
-    whether it pages for itself or opens tickets only; ModelDown always pages.
+    """Everything that the alerts of an objective depend on. Times are seconds.
+
+    `budget` is the allowed bad ratio. `pages` is whether the objective pages or opens tickets only;
+    ModelDown always pages.
     """
 
     budget: float
@@ -68,8 +70,8 @@ class AlertTiming:
     timeout: float
     pages: bool = True
 
-    def needs(self) -> list[PageThreshold]:
-        """Of ModelObjectiveMissed, by window."""
+    def page_thresholds(self) -> list[PageThreshold]:
+        """Return the thresholds of ModelObjectiveMissed by window."""
         return [
             PageThreshold(
                 window=window,
@@ -79,90 +81,106 @@ class AlertTiming:
             for window in OBJECTIVE_MISSED.windows
         ]
 
-    def burn_needs(self) -> list[tuple[PageThreshold, PageThreshold]]:
-        """Of the pages of ModelErrorBudgetBurn: both windows must have theirs."""
+    def burn_page_thresholds(self) -> list[tuple[PageThreshold, PageThreshold]]:
+        """Return the thresholds of ModelErrorBudgetBurn. Both windows must reach theirs."""
         return [
-            (self._share(burn.short, burn.factor), self._burnt_for_sure(burn))
-            for burn in PAGE_BURNS
+            (self._burn_threshold(rule.short, rule.factor), self._long_burn_threshold(rule))
+            for rule in PAGE_BURNS
         ]
 
-    def false_alarms(self, share: float) -> FalseAlarms:
+    def false_alarms(self, bad_ratio: float) -> FalseAlarms:
+        """Return the expected alerts about a model with this `bad_ratio`."""
         return FalseAlarms(
-            share=share,
-            pages=self._false_pages(share),
-            tickets=simulation.expected_tickets(self.interval, self.budget, share),
+            bad_ratio=bad_ratio,
+            pages=self._false_pages(bad_ratio),
+            tickets=expected_tickets(self.interval, self.budget, bad_ratio),
         )
 
-    def found(self, share: float) -> DetectionTime:
-        if share <= self.budget:
-            return DetectionTime(share=share, page=inf, ticket=inf)
-        missed = self._missed(share) if self.pages else inf
-        page = min(missed, self._down()) if share == 1 else missed
-        return DetectionTime(share=share, page=page, ticket=self._ticket(share))
+    def detection_time(self, bad_ratio: float) -> DetectionTime:
+        """Return how soon a change from no bad probes to `bad_ratio` is detected."""
+        if bad_ratio <= self.budget:
+            return DetectionTime(bad_ratio=bad_ratio, page=inf, ticket=inf)
+        page = self._objective_missed_time(bad_ratio) if self.pages else inf
+        if bad_ratio == 1:
+            page = min(page, self._model_down_time())
+        return DetectionTime(bad_ratio=bad_ratio, page=page, ticket=self._ticket_time(bad_ratio))
 
     def can_page(self) -> bool:
-        """Whether ModelObjectiveMissed can ever fire."""
-        return any(need.bad is not None for need in self.needs())
+        """Return whether ModelObjectiveMissed can ever fire."""
+        return any(threshold.bad is not None for threshold in self.page_thresholds())
 
-    def false_downs(self, share: float) -> float:
-        """Pages of ModelDown in 30 days, of a model that fails at `share` of the probes."""
-        return BUDGET_PERIOD_SECONDS / self.interval * (1 - share) * share ** self.run()
+    def false_down_pages(self, failure_ratio: float) -> float:
+        """Return the expected pages of ModelDown in 30 days, if `failure_ratio` of probes fail."""
+        probes = BUDGET_PERIOD_SECONDS / self.interval
+        return probes * (1 - failure_ratio) * failure_ratio ** self.failures_until_down()
 
-    def run(self) -> int:
-        """Failures in a row that are ModelDown."""
+    def failures_until_down(self) -> int:
+        """Return how many failures in a row fire ModelDown."""
         return max(MODEL_DOWN.failures, ceil(MODEL_DOWN.least / self.interval))
 
-    def _share(self, window: int, factor: float) -> PageThreshold:
-        """More bad ones than `factor` budgets."""
+    def high_latency_time(self, bad_ratio: float) -> float:
+        """Return the median time from the first bad probe's due time to HighModelLatency."""
+        known = self.timeout + DELAY_SECONDS
+        return known + median_time_to_high_latency(self.interval, self.budget, bad_ratio)
+
+    def _burn_threshold(self, window: int, factor: float) -> PageThreshold:
+        """Return the smallest count above `factor` budgets."""
         probes = probes_in(window, self.interval)
         bad = floor(factor * self.budget * probes + 1e-9) + 1
         return PageThreshold(window=window, probes=probes, bad=bad if bad <= probes else None)
 
-    def _burnt_for_sure(self, burn: Burn) -> PageThreshold:
-        """The long window must be evidence as well."""
-        share = self._share(burn.long, burn.factor)
-        sure = min_bad_probes(burn.long, self.interval, self.budget, OBJECTIVE_MISSED.evidence)
-        enough = None if share.bad is None or sure is None else max(share.bad, sure)
-        return replace(share, bad=enough)
+    def _long_burn_threshold(self, rule: BurnRule) -> PageThreshold:
+        """Return the threshold of the long window, which must hold enough evidence as well."""
+        burn = self._burn_threshold(rule.long, rule.factor)
+        evident = min_bad_probes(rule.long, self.interval, self.budget, OBJECTIVE_MISSED.evidence)
+        bad = None if burn.bad is None or evident is None else max(burn.bad, evident)
+        return replace(burn, bad=bad)
 
-    def _false_pages(self, share: float) -> float:
-        """Excursions of each window, as if they had nothing in common, and runs of failures."""
+    def _false_pages(self, bad_ratio: float) -> float:
+        """Return the sum over all windows, as if they were independent, and of ModelDown."""
         probes = BUDGET_PERIOD_SECONDS / self.interval
-        looks = max(1, round(EVALUATION_INTERVAL_SECONDS / self.interval))
+        step = max(1, round(EVALUATION_INTERVAL_SECONDS / self.interval))
         missed = sum(
-            excursions(need.probes, need.bad, share, looks)
-            for need in self.needs()
-            if self.pages and need.bad is not None
+            excursions(threshold.probes, threshold.bad, bad_ratio, step)
+            for threshold in self.page_thresholds()
+            if self.pages and threshold.bad is not None
         )
-        return probes * missed + self.false_downs(share)
+        return probes * missed + self.false_down_pages(bad_ratio)
 
-    def _missed(self, share: float) -> float:
-        """About the objective: by formula for fast probes, and where it takes more than a day."""
-        expected = self._evident(share)
-        if self.interval > SLOW and expected < DAY_SECONDS:
-            expected = simulation.median_time_to_page(
-                self.interval, self.budget, share, max(DAY_SECONDS / 4, 4 * expected)
-            )
-        return expected + self.timeout + DELAY
+    def _objective_missed_time(self, bad_ratio: float) -> float:
+        """Return the median time to a page about the objective."""
+        enough = self._evidence_time(bad_ratio, OBJECTIVE_MISSED.evidence)
+        some = self._evidence_time(bad_ratio, OBJECTIVE_MISSED.evidence_before)
+        before = float(OBJECTIVE_MISSED.before)
+        if self.interval > _SLOW_INTERVAL_SECONDS:
+            # The alert needs a bad probe lately: it fires when one arrives.
+            before = ceil(before / self.interval) * self.interval
+        return max(enough, some + before) + self.timeout + DELAY_SECONDS
 
-    def _evident(self, share: float) -> float:
-        """ModelObjectiveMissed: evidence enough, and some of it `before` seconds ago."""
-        enough = self._first(share, OBJECTIVE_MISSED.evidence)
-        some = self._first(share, OBJECTIVE_MISSED.evidence_before)
-        return max(enough, some + OBJECTIVE_MISSED.before)
+    def _evidence_time(self, bad_ratio: float, level: float) -> float:
+        """Return the median time until one of the windows holds evidence of `level`."""
+        return min(
+            self._passage_time(window, probes, bad_ratio, level)
+            for window in OBJECTIVE_MISSED.windows
+            for probes in self._probes_in(window)
+        )
 
-    def _first(self, share: float, level: float) -> float:
-        """Median seconds until one of the windows holds evidence of this level."""
-        return min(self._passage(window, share, level) for window in OBJECTIVE_MISSED.windows)
+    def _probes_in(self, window: int) -> range | tuple[int]:
+        """Return the numbers of probes in a window, when a bad one has arrived lately."""
+        if self.interval <= _SLOW_INTERVAL_SECONDS:
+            return (probes_in(window, self.interval),)
+        fewest = floor((window - OBJECTIVE_MISSED.lately) / self.interval) + 1
+        most = floor((window - EVALUATION_INTERVAL_SECONDS) / self.interval) + 1
+        return range(fewest, most + 1)
 
-    def _passage(self, window: int, share: float, level: float) -> float:
-        count = min_bad_probes(window, self.interval, self.budget, level)
+    def _passage_time(self, window: int, probes: int, bad_ratio: float, level: float) -> float:
+        count = min_bad_of(probes, window, self.budget, level)
         if count is None:
             return inf
-        return self.interval * median_first_passage(probes_in(window, self.interval), count, share)
+        return self.interval * median_first_passage(probes, count, bad_ratio)
 
-    def _down(self) -> float:
-        """ModelDown: the last success was due one interval before the first bad probe."""
+    def _model_down_time(self) -> float:
+        """Return the time to ModelDown. The last success was due one interval before."""
         failures = (MODEL_DOWN.failures - 1) * self.interval + self.timeout
         silence = (MODEL_DOWN.intervals - 1) * self.interval + self.timeout
         unseen = MODEL_DOWN.least - self.interval - SCRAPE_INTERVAL_SECONDS / 2
@@ -171,20 +189,14 @@ class AlertTiming:
             + EVALUATION_INTERVAL_SECONDS / 2
         )
 
-    def promise_broken(self, share: float) -> float:
-        """Median seconds from the first bad probe's due time to HighModelLatency."""
-        broken = simulation.median_time_to_ticket(self.interval, self.budget, share)
-        return broken + self.timeout + DELAY
+    def _ticket_time(self, bad_ratio: float) -> float:
+        burns = (self._ticket_burn_time(rule, bad_ratio) for rule in TICKET_BURNS)
+        return min(self.high_latency_time(bad_ratio), *burns)
 
-    def _ticket(self, share: float) -> float:
-        return min(
-            [self.promise_broken(share), *(self._burnt(burn, share) for burn in TICKET_BURNS)]
-        )
-
-    def _burnt(self, burn: Burn, share: float) -> float:
-        """By the law of large numbers, the windows being long; hours count once they are full."""
-        limit = burn.factor * self.budget
-        if share <= limit:
+    def _ticket_burn_time(self, rule: BurnRule, bad_ratio: float) -> float:
+        """Return the time by the law of large numbers. Hours count once they are complete."""
+        limit = rule.factor * self.budget
+        if bad_ratio <= limit:
             return inf
-        hours = ceil(burn.long * limit / share / 3600) * 3600
-        return max(hours, burn.short * limit / share) + burn.hold
+        hours = ceil(rule.long * limit / bad_ratio / 3600) * 3600
+        return max(hours, rule.short * limit / bad_ratio) + rule.hold

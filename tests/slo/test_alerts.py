@@ -1,4 +1,4 @@
-"""What the predictions assume of the rules, held against the rules."""
+"""The parameters that the forecast uses, against the rules file."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from probe.slo.alerts import (
     OBJECTIVE_MISSED,
     PAGE_BURNS,
     TICKET_BURNS,
-    Burn,
+    BurnRule,
 )
 
 RULES = Path(__file__).parents[2] / "rules" / "inference-probe.rules.yml"
@@ -28,7 +28,7 @@ def alerts(name: str, **labels: str) -> list[dict[str, Any]]:
 
 
 def test_intervals() -> None:
-    """The groups are evaluated as often as is assumed."""
+    """The rule groups have these evaluation intervals."""
     assert [parse_duration(group["interval"]) for group in GROUPS] == [
         EVALUATION_INTERVAL_SECONDS,
         LONG_EVALUATION_INTERVAL_SECONDS,
@@ -36,7 +36,7 @@ def test_intervals() -> None:
 
 
 def test_objective_missed() -> None:
-    """The windows of the evidence, and how much there must be now and before."""
+    """The windows of ModelObjectiveMissed, and the evidence that it needs now and before."""
     windows = [
         parse_duration(rule["labels"]["window"])
         for rule in GROUPS[0]["rules"]
@@ -50,15 +50,15 @@ def test_objective_missed() -> None:
     assert f"slo_bad:increase{format_duration(OBJECTIVE_MISSED.lately)} > 0.5" in rule["expr"]
 
 
-def test_promise() -> None:
-    """The window of HighModelLatency and how long it must be bad."""
+def test_high_latency() -> None:
+    """The window of HighModelLatency, and its `for` duration."""
     (rule,) = alerts("HighModelLatency")
     assert f":ratio{format_duration(HIGH_LATENCY.window)}" in rule["expr"]
     assert parse_duration(rule["for"]) == HIGH_LATENCY.hold
 
 
-def test_down() -> None:
-    """The failures and the silence of ModelDown."""
+def test_model_down() -> None:
+    """The number of failures and the time without success of ModelDown."""
     (rule,) = alerts("ModelDown")
     assert f"> {MODEL_DOWN.failures} - 0.5" in rule["expr"]
     (recent,) = (
@@ -71,14 +71,14 @@ def test_down() -> None:
 
 
 def test_burns() -> None:
-    """The window pairs, their factors and how long they must hold."""
+    """The window pairs of ModelErrorBudgetBurn, their factors and `for` durations."""
     for level, burns in (("page", PAGE_BURNS), ("ticket", TICKET_BURNS)):
         rules = alerts("ModelErrorBudgetBurn", slo_severity=level)
         assert [burn(rule) for rule in rules] == list(burns)
 
 
 def test_pages_about_a_burn() -> None:
-    """They are for objectives that ask for pages, and need as much evidence in the long window."""
+    """Pages are for objectives with `alert: page`, and need evidence in the long window."""
     for rule in alerts("ModelErrorBudgetBurn", slo_severity="page"):
         assert re.findall(r"slo_budget:ratio(\{.*?\})", rule["expr"]) == ['{alert="page"}'] * 2
         asked = f'{{alert="page", window="{rule["labels"]["long"]}"}} > {OBJECTIVE_MISSED.evidence}'
@@ -86,15 +86,15 @@ def test_pages_about_a_burn() -> None:
 
 
 def test_tickets_about_a_burn() -> None:
-    """They are for objectives that ask for any alert, and need no evidence."""
+    """Tickets are for objectives with any alert, and need no evidence."""
     for rule in alerts("ModelErrorBudgetBurn", slo_severity="ticket"):
         levels = re.findall(r"slo_budget:ratio(\{.*?\})", rule["expr"])
         assert levels == ['{alert=~"page|ticket"}'] * 2
         assert "slo_evidence" not in rule["expr"]
 
 
-def test_usual() -> None:
-    """What is usual is that of the three days before."""
+def test_usual_latency() -> None:
+    """The usual latency is that of the three days before."""
     for name in ("quantile30m", "quantile1h"):
         (expression,) = (
             rule["expr"]
@@ -104,13 +104,13 @@ def test_usual() -> None:
         assert re.findall(rf":{name} offset (\w+)", expression) == ["1d", "2d", "3d"]
 
 
-def burn(rule: dict[str, Any]) -> Burn:
-    """A rule as data."""
+def burn(rule: dict[str, Any]) -> BurnRule:
+    """Return the parameters of a rule."""
     factors = set(re.findall(r"\) ([\d.]+) \* ", rule["expr"]))
     assert len(factors) == 1
     short, long = rule["labels"]["short"], rule["labels"]["long"]
     assert re.findall(r"slo_bad:ratio(\w+)", rule["expr"]) == [short, long]
-    return Burn(
+    return BurnRule(
         short=int(parse_duration(short)),
         long=int(parse_duration(long)),
         factor=float(factors.pop()),

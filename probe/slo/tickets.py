@@ -1,0 +1,171 @@
+"""Forecast of the alerts that open tickets, for a model with a constant bad ratio.
+
+Such an alert fires when more probes of a moving window are bad than its limit allows, at every
+evaluation for a while. The probability of that has a simple form only if a single bad probe exceeds
+the limit: then the condition holds for as long as the next bad probe comes before the last one has
+left the window, and this is a chain of geometric gaps. The forecast uses this chain for all limits.
+It chooses the probability of a bad event so that the window exceeds its limit as often as with the
+real limit. The approximation is close because all windows have the same correlation in time: two
+windows share as many probes as they overlap.
+
+`python -m bench.alerts` compares the forecast with a simulation and with Prometheus.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, floor, inf, log
+from operator import mul
+
+from probe.slo.alerts import (
+    BUDGET_PERIOD_SECONDS,
+    EVALUATION_INTERVAL_SECONDS,
+    HIGH_LATENCY,
+    LONG_EVALUATION_INTERVAL_SECONDS,
+    TICKET_BURNS,
+    BurnRule,
+)
+from probe.slo.binomial import binomial_sf, median_first_passage
+
+# Time from the first to the last sample of a window: `increase` sees the probes of this time.
+_SAMPLED_SECONDS = HIGH_LATENCY.window - EVALUATION_INTERVAL_SECONDS
+
+
+def expected_tickets(interval: float, budget: float, bad_ratio: float) -> float:
+    """Return the expected number of tickets in 30 days about one objective.
+
+    One probe each `interval` (seconds) is bad with probability `bad_ratio`.
+    """
+    chain = _high_latency(interval, budget, bad_ratio)
+    rates = [chain.rate, *(_burn_rate(rule, interval, budget, bad_ratio) for rule in TICKET_BURNS)]
+    return BUDGET_PERIOD_SECONDS * sum(rates)
+
+
+def median_time_to_high_latency(interval: float, budget: float, bad_ratio: float) -> float:
+    """Return the median time from the first bad probe to HighModelLatency (seconds).
+
+    All probes before were good. Infinite if it is longer than 30 days.
+    """
+    chain = _high_latency(interval, budget, bad_ratio)
+    if chain.survival >= 0.5:
+        probes = max(1, round(_SAMPLED_SECONDS / interval))
+        count = _allowed(budget, probes) + 1
+        seconds = interval * median_first_passage(probes, count, bad_ratio)
+    elif chain.rate > 0:
+        seconds = log(2 * (1 - chain.survival)) / chain.rate
+    else:
+        seconds = inf
+    return seconds + HIGH_LATENCY.hold if seconds < BUDGET_PERIOD_SECONDS else inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chain:
+    """Isolated bad events that exceed a window's limit as often as the bad probes do."""
+
+    exceedance: float
+    """Probability that the window exceeds its limit."""
+    event: float
+    """Probability of an event at each step."""
+    step: float
+    """Time between two steps (seconds)."""
+    survival: float = 1.0
+    """Probability that the limit is exceeded for long enough, once it is exceeded."""
+
+    @property
+    def rate(self) -> float:
+        """Alerts per second."""
+        return (1 - self.exceedance) * self.event * self.survival / self.step
+
+
+def _chain(seconds: float, interval: float, step: float, limit: float, bad_ratio: float) -> _Chain:
+    exceedance = _exceedance(seconds, interval, limit, bad_ratio)
+    event = 1 - (1 - exceedance) ** (step / seconds)
+    return _Chain(exceedance=exceedance, event=event, step=step)
+
+
+def _exceedance(seconds: float, interval: float, limit: float, bad_ratio: float) -> float:
+    """Return the probability that more than `limit` of the probes of `seconds` are bad.
+
+    An interval that does not divide `seconds` makes windows of two sizes.
+    """
+    fewer, part = divmod(seconds / interval, 1)
+    sizes = ((int(fewer), 1 - part), (int(fewer) + 1, part))
+    return sum(
+        share * binomial_sf(probes, _allowed(limit, probes) + 1, bad_ratio)
+        for probes, share in sizes
+        if share > 0
+    )
+
+
+def _allowed(limit: float, probes: int) -> int:
+    """Return how many of `probes` may be bad."""
+    return floor(limit * probes + 1e-9)
+
+
+def _high_latency(interval: float, budget: float, bad_ratio: float) -> _Chain:
+    step = max(EVALUATION_INTERVAL_SECONDS, interval)
+    chain = _chain(_SAMPLED_SECONDS, interval, step, budget, bad_ratio)
+    # The condition must hold at both ends of `hold`, and the last event counts for one window.
+    span = HIGH_LATENCY.hold + EVALUATION_INTERVAL_SECONDS - _SAMPLED_SECONDS
+    return replace(chain, survival=_survival(chain.event, step, span))
+
+
+def _survival(event: float, step: float, span: float) -> float:
+    """Return the probability that a chain of events lasts for at least `span` seconds.
+
+    Evaluations round the times of events. The number of steps that lasts for `span` is therefore
+    `steps` with the probability `enough`, otherwise one more.
+    """
+    steps = floor((span - EVALUATION_INTERVAL_SECONDS) / step) + 1
+    enough = min(1.0, (steps * step - span) / EVALUATION_INTERVAL_SECONDS + 1)
+    gaps = _gaps(event, step)
+    return enough * _reaches(steps, gaps) + (1 - enough) * _reaches(steps + 1, gaps)
+
+
+def _gaps(event: float, step: float) -> list[float]:
+    """Return, by number of steps from 0, the probability that this is the gap to the next event.
+
+    A gap counts only if the previous event is still in the window, at evaluations as they fall.
+    """
+    gaps = [0.0]
+    while (left := _SAMPLED_SECONDS - len(gaps) * step) > -EVALUATION_INTERVAL_SECONDS:
+        in_window = min(1.0, left / EVALUATION_INTERVAL_SECONDS + 1)
+        gaps.append(event * (1 - event) ** (len(gaps) - 1) * in_window)
+    return gaps
+
+
+def _reaches(steps: int, gaps: Sequence[float]) -> float:
+    """Return the probability that a chain of events with these gaps reaches step `steps`."""
+    # Probability of an event of the chain at each step before.
+    events = [1.0]
+    for _ in range(1, steps):
+        latest = events[-1 : -len(gaps) : -1]
+        events.append(sum(map(mul, latest, gaps[1:])))
+    # The next gap leads from there to `steps` or beyond.
+    return sum(event * sum(gaps[steps - step :]) for step, event in enumerate(events))
+
+
+def _burn_rate(rule: BurnRule, interval: float, budget: float, bad_ratio: float) -> float:
+    """Return how often both windows of ModelErrorBudgetBurn exceed their limit, per second.
+
+    The short window is longer than `hold`: a chain of one event holds for long enough.
+    """
+    limit = rule.factor * budget
+    seconds = rule.short - EVALUATION_INTERVAL_SECONDS
+    step = max(LONG_EVALUATION_INTERVAL_SECONDS, interval)
+    rate = _chain(seconds, interval, step, limit, bad_ratio).rate
+    if rate <= 0:
+        return 0.0
+    # The long window contains the short one, which holds more bad probes than usual.
+    short = max(1, round(seconds / interval))
+    long = max(short, round(rule.long / interval))
+    missing = _allowed(limit, long) + 1 - _mean_bad_if_exceeded(short, limit, bad_ratio)
+    return rate * binomial_sf(long - short, ceil(missing - 1e-9), bad_ratio)
+
+
+def _mean_bad_if_exceeded(probes: int, limit: float, bad_ratio: float) -> float:
+    """Return the mean number of bad ones of `probes`, given that more than `limit` are bad."""
+    allowed = _allowed(limit, probes)
+    exceeded = binomial_sf(probes, allowed + 1, bad_ratio)
+    if exceeded <= 0:
+        return probes
+    return probes * bad_ratio * binomial_sf(probes - 1, allowed, bad_ratio) / exceeded

@@ -1,0 +1,115 @@
+"""The simulation of the rules, against the same conditions written out evaluation by evaluation."""
+
+from collections.abc import Callable
+from itertools import groupby
+
+import numpy as np
+import pytest
+
+from bench.simulation import Counters, runs
+from probe.slo.alerts import (
+    HIGH_LATENCY,
+    LONG_EVALUATION_INTERVAL_SECONDS,
+    OBJECTIVE_MISSED,
+    PAGE_BURNS,
+    TICKET_BURNS,
+)
+from probe.slo.evidence import evidence
+
+START, END = 8640, 8640 + 2880  # evaluations
+EVALUATIONS = range(START, END)
+CASES = [(7, 0.05, 0.06), (10, 0.01, 0.02), (40, 0.15, 0.2), (0.1, 0.01, 0.0101), (300, 0.01, 0.2)]
+
+
+class Model:
+    """A model of which `bad_ratio` of the probes are bad, for four days."""
+
+    def __init__(self, interval: float, bad_ratio: float) -> None:
+        random = np.random.default_rng(1)
+        failed = random.random(int(END * 30 / interval) + 1) < bad_ratio
+        self.counters = Counters(failed, interval, END * 30)
+        self.bad, self.all = self.counters.bad, self.counters.all
+
+    def exceeds(self, evaluation: int, width: int, limit: float) -> bool:
+        """Return whether the last `width` evaluations saw more than `limit` of their probes bad."""
+        bad = self.bad[evaluation] - self.bad[evaluation - width]
+        return bool(bad > limit * (self.all[evaluation] - self.all[evaluation - width]) + 1e-9)
+
+    def evidence(self, evaluation: int, window: int, budget: float) -> float:
+        first = evaluation - window // 30 + 1
+        bad = self.bad[evaluation] - self.bad[first]
+        probes = self.all[evaluation] - self.all[first]
+        return evidence(bad, probes, budget) * window / (window - 30)
+
+
+def pending(holds: Callable[[int], bool], step: int, hold: int) -> list[int]:
+    """Return the evaluations, counted from 0, that start a run longer than `hold` seconds."""
+    starts = []
+    for flag, run in groupby(enumerate(EVALUATIONS[::step]), key=lambda pair: holds(pair[1])):
+        numbers = [number for number, _ in run]
+        if flag and len(numbers) * step * 30 > hold:
+            starts.append(numbers[0])
+    return starts
+
+
+def simulated(holds: np.ndarray, step: int, hold: int) -> list[int]:
+    """Return the same from the array of a simulated condition."""
+    starts, ends = runs(holds)
+    return [int(start) for start in starts[(ends - starts) * step * 30 > hold]]
+
+
+def times(step: int = 1) -> np.ndarray:
+    return np.array(EVALUATIONS[::step]) * 30
+
+
+@pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
+def test_high_latency(interval: float, budget: float, bad_ratio: float) -> None:
+    """HighModelLatency is pending in the same runs of evaluations."""
+    model = Model(interval, bad_ratio)
+    expected = pending(lambda at: model.exceeds(at, 9, budget), 1, HIGH_LATENCY.hold)
+    holds = model.counters.high_latency(times(), budget)
+    assert simulated(holds, 1, HIGH_LATENCY.hold) == expected
+
+
+@pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
+def test_ticket_burns(interval: float, budget: float, bad_ratio: float) -> None:
+    """ModelErrorBudgetBurn: windows of days are of complete half hours, shorter ones exact."""
+    model = Model(interval, bad_ratio)
+    step = LONG_EVALUATION_INTERVAL_SECONDS // 30
+    for rule in TICKET_BURNS:
+        limit = rule.factor * budget
+
+        def burns(at: int) -> bool:
+            complete = at // 60 * 60
+            long = model.exceeds(complete, rule.long // 30, limit)  # noqa: B023 (called within the turn)
+            return long and model.exceeds(at, rule.short // 30 - 1, limit)  # noqa: B023
+
+        holds = model.counters.burns(times(step), rule, budget, needs_evidence=False)
+        assert simulated(holds, step, rule.hold) == pending(burns, step, rule.hold)
+
+
+@pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
+def test_pages(interval: float, budget: float, bad_ratio: float) -> None:
+    """ModelObjectiveMissed, and the pages of ModelErrorBudgetBurn, which need evidence."""
+    model = Model(interval, 3 * bad_ratio)
+
+    def most(at: int) -> float:
+        return max(model.evidence(at, window, budget) for window in OBJECTIVE_MISSED.windows)
+
+    def missed(at: int) -> bool:
+        # The simulation knows no evidence from before its first evaluation.
+        before = most(at - 6) if at - 6 >= START else 0
+        lately = bool(model.bad[at] > model.bad[at - 3])
+        return lately and most(at) > OBJECTIVE_MISSED.evidence and before > 2
+
+    holds = model.counters.objective_missed(times(), budget)
+    assert simulated(holds, 1, 0) == pending(missed, 1, 0)
+    rule = PAGE_BURNS[0]
+
+    def burns(at: int) -> bool:
+        limit = rule.factor * budget
+        both = model.exceeds(at, 9, limit) and model.exceeds(at, 119, limit)
+        return both and model.evidence(at, rule.long, budget) > OBJECTIVE_MISSED.evidence
+
+    holds = model.counters.burns(times(), rule, budget, needs_evidence=True)
+    assert simulated(holds, 1, rule.hold) == pending(burns, 1, rule.hold)
