@@ -63,7 +63,7 @@ FAULTS = (
         succeeds=True,
     ),
     Fault(
-        name="the endpoint answers with 500",
+        name="the endpoint responds with 500",
         stage=endpoint(always(http_response(status="500 Oops")), connection="reuse"),
         reports=frozenset({Reason.HTTP_5XX}),
     ),

@@ -14,50 +14,60 @@ def _of_endpoint(name: str, stage: endpoints.OpenStage, reason: Reason) -> Fault
 
 ENDPOINT = (
     _of_endpoint(
-        "the endpoint accepts and hangs", endpoint(endpoints.hanging), Reason.FIRST_BYTE_TIMEOUT
+        "the endpoint accepts the connection and sends nothing",
+        endpoint(endpoints.hanging),
+        Reason.FIRST_BYTE_TIMEOUT,
     ),
     _of_endpoint(
-        "the endpoint accepts and hangs, and should speak TLS",
+        "the endpoint sends no TLS handshake",
         pretending(endpoints.hanging),
         Reason.TLS_TIMEOUT,
     ),
     _of_endpoint(
-        "the endpoint drips its answer, a byte a second",
+        "the endpoint sends one byte of the response per second",
         endpoint(endpoints.dripping),
         Reason.BODY_TIMEOUT,
     ),
-    _of_endpoint("the endpoint resets the connection at once", endpoints.nobody, Reason.REFUSED),
+    _of_endpoint("the endpoint refuses the connection", endpoints.nobody, Reason.REFUSED),
     _of_endpoint(
-        "the endpoint resets it in the TLS handshake", pretending(endpoints.resetting), Reason.RESET
+        "the endpoint resets the connection during the TLS handshake",
+        pretending(endpoints.resetting),
+        Reason.RESET,
     ),
     _of_endpoint(
-        "the endpoint resets it in the request", endpoints.resetting_the_send, Reason.RESET
+        "the endpoint resets the connection during the request",
+        endpoints.resetting_the_send,
+        Reason.RESET,
     ),
     _of_endpoint(
-        "the endpoint resets it before the answer",
+        "the endpoint resets the connection before the response",
         endpoint(endpoints.resetting_the_wait),
         Reason.RESET,
     ),
     _of_endpoint(
-        "the endpoint resets it in the answer", endpoint(endpoints.resetting_the_body), Reason.RESET
+        "the endpoint resets the connection during the response",
+        endpoint(endpoints.resetting_the_body),
+        Reason.RESET,
     ),
     _of_endpoint(
-        "the endpoint answers with garbage",
+        "the endpoint sends random bytes as its response",
         endpoint(endpoints.cycling(endpoints.GARBAGE)),
         Reason.PROTOCOL,
     ),
     _of_endpoint(
-        "the endpoint sends headers without end", endpoint(endpoints.flooding), Reason.PROTOCOL
+        "the endpoint sends endless headers", endpoint(endpoints.flooding), Reason.PROTOCOL
     ),
     _of_endpoint("the endpoint sends a body of 10 GB", endpoints.ten_gigabytes, Reason.TOO_LARGE),
     _of_endpoint(
-        "the endpoint lies about the sizes of chunks",
+        "the endpoint sends wrong chunk sizes",
         endpoint(endpoints.cycling(endpoints.LIES)),
         Reason.PROTOCOL,
     ),
     _of_endpoint("the endpoint sends a gzip bomb", endpoints.gzip_bomb, Reason.ASSERTION),
     _of_endpoint(
-        "the endpoint breaks TLS after the handshake", encrypted(endpoints.breaking), Reason.TLS
+        "the endpoint sends unencrypted bytes after the TLS handshake",
+        encrypted(endpoints.breaking),
+        Reason.TLS,
     ),
     _of_endpoint(
         "the endpoint has an expired certificate",
@@ -67,21 +77,23 @@ ENDPOINT = (
 )
 
 NAMES = (
-    _of_endpoint("the name server is dead", machine.names("dead", timeout="1s"), Reason.DNS),
+    _of_endpoint(
+        "the name server does not respond", machine.names("dead", timeout="1s"), Reason.DNS
+    ),
     Fault(name="the name server is slow", stage=machine.names("slow"), succeeds=True),
     Fault(
-        name="every other lookup fails",
+        name="every second name lookup fails",
         stage=machine.names("flapping"),
         reports=frozenset({Reason.DNS}),
         succeeds=True,
     ),
     Fault(
-        name="the endpoint's IPv6 address refuses, its IPv4 address answers",
+        name="the endpoint's IPv6 address refuses connections, its IPv4 address works",
         stage=machine.first_address_refuses,
         succeeds=True,
     ),
     Fault(
-        name="the endpoint's first address drops packets, its second answers",
+        name="the endpoint's first address drops packets, its second works",
         stage=machine.first_address_drops,
         succeeds=True,
     ),
@@ -91,7 +103,7 @@ OURS = frozenset({Reason.INTERNAL})
 
 MACHINE = (
     Fault(
-        name="the wall clock is set forth and back by an hour",
+        name="the wall clock is set forward and back by one hour",
         stage=struck(machine.step_the_clock, "clock"),
         succeeds=True,
     ),
@@ -103,39 +115,39 @@ MACHINE = (
         late=True,
     ),
     Fault(
-        name="no file descriptor is left",
+        name="no file descriptors are available",
         stage=struck(machine.take_the_descriptors),
         reports=OURS,
         succeeds=True,
         others=OURS,
     ),
     Fault(
-        name="no thread starts",
+        name="no thread can be started",
         stage=machine.no_threads,
         reports=OURS | {Reason.FIRST_BYTE_TIMEOUT},
         succeeds=True,
         others=OURS,
     ),
     Fault(
-        name="the config's directory is gone, and a secret with it",
+        name="the directory of the config is deleted, with a secret file",
         stage=machine.directory_gone,
         reports=OURS,
         succeeds=True,
     ),
     Fault(
-        name="the disk is full for the log, and there is much to tell",
+        name="the disk of the log is full, and many lines are logged",
         stage=struck(machine.spoil_the_log, "full", script=machine.alternating()),
         reports=frozenset({Reason.HTTP_5XX}),
         succeeds=True,
     ),
     Fault(
-        name="the log goes to a pipe that nobody reads, and there is much to tell",
+        name="the log is a pipe that is not read, and many lines are logged",
         stage=struck(machine.spoil_the_log, "unread", script=machine.alternating()),
         reports=frozenset({Reason.HTTP_5XX}),
         succeeds=True,
     ),
     Fault(
-        name="ten scrapes at once",
+        name="ten concurrent scrapes",
         stage=struck(machine.scrape_ten_times_at_once),
         succeeds=True,
     ),
