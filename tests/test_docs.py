@@ -12,7 +12,7 @@ from tests.docs import configs
 from tools.generate import GENERATED
 
 from .docs.markdown import Block, anchors, blocks, links, spans
-from .docs.walk import NOT_RUN, STAND_INS, walk
+from .docs.page_session import NOT_RUN, STAND_INS, page_session
 from .test_architecture import CORE, EDGES
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ def test_generated_files_are_current(path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_commands(page: Path, tmp_path: Path) -> None:
     """The commands of a page, run in order, succeed and print the output that the page shows."""
-    with walk(tmp_path, page.parent) as session:
+    with page_session(tmp_path, page.parent) as session:
         for block in blocks(page):
             session.step(block)
 
@@ -113,6 +113,14 @@ def test_links(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", ["docs/design.md", "CONTRIBUTING.md"])
+def test_file_names(name: str) -> None:
+    """Every file that is named on the pages about the code exists, in the root or in `probe/`."""
+    for span in spans(ROOT / name):
+        if re.fullmatch(r"[\w./-]+\.(?:py|yml|md|toml|lock)", span):
+            assert (ROOT / span).exists() or (ROOT / "probe" / span).exists(), span
 
 
 def test_package_graph() -> None:

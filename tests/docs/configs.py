@@ -1,4 +1,4 @@
-"""What the YAML in a document is, and whether it is right."""
+"""Validation of YAML blocks and PromQL in the documents."""
 
 import os
 import shutil
@@ -22,32 +22,32 @@ ROUTE = {"matchers", "receiver"}
 
 
 def try_out(text: str, directory: Path) -> None:
-    """Whoever reads such a file reads this one, and has nothing against it."""
-    read = yaml.safe_load(text)
+    """Recognise the kind of a YAML block, and validate it with the program that reads it."""
+    document = yaml.safe_load(text)
     path = directory / "shown.yml"
     path.write_text(text)
-    if isinstance(read, list) and ROUTE.issuperset(read[0]):
-        _alertmanager(read, path)
-    elif "probes" in read:
+    if isinstance(document, list) and ROUTE.issuperset(document[0]):
+        _alertmanager(document, path)
+    elif "probes" in document:
         load(path, environ={})
-    elif PROBE_KEYS.issuperset(read):
-        probe = {"name": "shown", "url": "http://model/", **read}
+    elif PROBE_KEYS.issuperset(document):
+        probe = {"name": "shown", "url": "http://model/", **document}
         path.write_text(yaml.safe_dump({"probes": [probe]}))
         load(path, environ={})
-    elif "tls_server_config" in read:
+    elif "tls_server_config" in document:
         _web(path)
-    elif "modules" in read:
+    elif "modules" in document:
         _command(_blackbox(), f"--config.file={path}", "--config.check")
-    elif {"scrape_configs", "rule_files"}.intersection(read):
+    elif {"scrape_configs", "rule_files"}.intersection(document):
         rules = resource_path("rules/inference-probe.rules.yml")
         shutil.copy(rules, directory)
         _command("promtool", "check", "config", str(path))
     else:
-        pytest.fail(f"nobody knows what this is:\n{text}")
+        pytest.fail(f"unknown kind of YAML:\n{text}")
 
 
 def promql(expression: str, directory: Path) -> None:
-    """Prometheus takes it."""
+    """Check an expression with promtool."""
     path = directory / "rules.yml"
     rules = [{"record": "shown", "expr": expression}]
     path.write_text(yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]}))
@@ -62,20 +62,20 @@ def _web(path: Path) -> None:
 
 
 def _alertmanager(routes: list[Any], path: Path) -> None:
-    receivers = [{"name": name} for name in {"default", *(one["receiver"] for one in routes)}]
-    whole = {"route": {"receiver": "default", "routes": routes}, "receivers": receivers}
-    path.write_text(yaml.safe_dump(whole))
+    receivers = [{"name": name} for name in {"default", *(route["receiver"] for route in routes)}]
+    config = {"route": {"receiver": "default", "routes": routes}, "receivers": receivers}
+    path.write_text(yaml.safe_dump(config))
     _command("amtool", "check-config", str(path))
 
 
 def _blackbox() -> str:
-    """Its newest program; the test is skipped where there is none."""
+    """Return the newest blackbox_exporter, or skip the test if there is none."""
     more = os.environ.get("PROMETHEUS_BIN_DIRS", "").split(os.pathsep)
     paths = os.pathsep.join([*filter(None, more), os.environ["PATH"]])
-    found = [program for name in BLACKBOX if (program := shutil.which(name, path=paths))]
-    if not found:
+    programs = [program for name in BLACKBOX if (program := shutil.which(name, path=paths))]
+    if not programs:
         pytest.skip("blackbox_exporter is not installed")
-    return found[0]
+    return programs[0]
 
 
 def _command(*words: str) -> None:

@@ -1,4 +1,4 @@
-"""What is in a document: blocks of code, links, headings."""
+"""Parser of documents: code blocks, links, tables and headings."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block of code. `line` is the first one of it, counted from 1."""
+    """A code block. `line` is its first line, counted from 1."""
 
     path: Path
     line: int
@@ -25,7 +25,7 @@ class Block:
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """All of them in order; an indented one has no language."""
+    """Yield the code blocks in order. An indented block has no language."""
     for token in _tokens(path):
         if token.type in ("fence", "code_block"):
             line = (token.map or [0])[0] + 1
@@ -33,7 +33,7 @@ def blocks(path: Path) -> Iterator[Block]:
 
 
 def spans(path: Path) -> Iterator[str]:
-    """Code within sentences."""
+    """Yield the code spans."""
     for token in _tokens(path):
         for inner in token.children or ():
             if inner.type == "code_inline":
@@ -41,7 +41,7 @@ def spans(path: Path) -> Iterator[str]:
 
 
 def links(path: Path) -> Iterator[str]:
-    """Where links and pictures lead, as it is written."""
+    """Yield the targets of links and pictures, as written."""
     for token in _tokens(path):
         for inner in token.children or ():
             target = inner.attrGet("href") or inner.attrGet("src")
@@ -50,7 +50,7 @@ def links(path: Path) -> Iterator[str]:
 
 
 def tables(path: Path) -> Iterator[tuple[str, list[list[str]]]]:
-    """The rows of each table, its head first, with the heading that it stands under."""
+    """Yield each table as its heading and its rows, beginning with the head."""
     heading = ""
     rows: list[list[str]] = []
     for opening, inner in pairwise(_tokens(path)):
@@ -68,7 +68,7 @@ def tables(path: Path) -> Iterator[tuple[str, list[list[str]]]]:
 
 
 def anchors(path: Path) -> set[str]:
-    """Of the headings, as GitHub makes them."""
+    """Return the anchors of the headings, as GitHub derives them."""
     tokens = _tokens(path)
     seen = Counter[str]()
     found = set()
