@@ -9,7 +9,7 @@ import sys
 import time
 
 from tests.config.test_fuzz import test_any_bytes, test_any_text, test_any_values
-from tests.prober.test_fuzz import test_any_reply
+from tests.prober.test_fuzz import test_any_response
 from tests.raw_responses import mouth
 
 CONFIGS = (test_any_text, test_any_bytes, test_any_values)
@@ -20,7 +20,7 @@ def main() -> int:
     rounds = 0
     with mouth() as server:
         while time.monotonic() < until:
-            test_any_reply(server)
+            test_any_response(server)
             for test in CONFIGS:
                 test()
             rounds += 1

@@ -1,11 +1,11 @@
-"""Every metric, declared once."""
+"""Names, types, help texts and labels of all metrics."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric as users know it. `labels` are those that every series of it has."""
+    """Declaration of a metric. `labels` are the labels of each of its series."""
 
     name: str
     kind: str
@@ -16,112 +16,119 @@ class MetricSpec:
 LATENCY = MetricSpec(
     "inference_probe_latency_seconds",
     "histogram",
-    "Sum of a probe's phases. Select one outcome: their buckets differ, a sum means nothing.",
+    "Sum of the phases of a probe. Always select one outcome, since their buckets differ.",
     ("probe", "outcome"),
 )
 PHASE = MetricSpec(
     "inference_probe_phase_seconds",
     "histogram",
-    "Phases of successful probes; a phase that did not happen is not observed.",
+    "Duration of each phase of successful probes. A phase that did not happen is not observed.",
     ("probe", "phase"),
 )
 SERVER = MetricSpec(
     "inference_probe_server_seconds",
     "histogram",
-    "What the servers of successful probes said that they spent their time on.",
+    "Server times that the responses to successful probes report.",
     ("probe", "component"),
 )
 SERVER_IGNORED = MetricSpec(
     "inference_probe_server_timing_ignored_total",
     "counter",
-    "Times that servers told and that made no sense.",
+    "Invalid server times in responses.",
     ("probe",),
 )
 TICKS = MetricSpec(
     "inference_probe_ticks_total",
     "counter",
-    "Ticks of the grid that have come due: runs, skipped and in flight together.",
+    "Due times that have passed: the sum of runs, skipped ticks and probes in flight.",
     ("probe",),
 )
-RUNS = MetricSpec("inference_probe_runs_total", "counter", "Finished probes.", ("probe",))
+RUNS = MetricSpec(
+    "inference_probe_runs_total", "counter", "Finished probes, successful or failed.", ("probe",)
+)
 FAILURES = MetricSpec(
     "inference_probe_failures_total", "counter", "Failed probes by reason.", ("probe", "reason")
 )
 SKIPPED = MetricSpec(
     "inference_probe_skipped_total",
     "counter",
-    "Ticks that did not become a request, by reason.",
+    "Ticks that did not cause a request, by reason.",
     ("probe", "reason"),
 )
 IN_FLIGHT = MetricSpec(
-    "inference_probe_in_flight", "gauge", "Probes that have not come back yet.", ("probe",)
+    "inference_probe_in_flight", "gauge", "Probes that have started and not finished.", ("probe",)
 )
 SUSPENDED = MetricSpec(
     "inference_probe_suspended",
     "gauge",
-    "1 while failures are not charged to the model, or none can come: it starts, or is paused.",
+    "1 while failures do not count against the model: startup grace, or probes are paused.",
     ("probe", "reason"),
 )
 INTERVAL = MetricSpec(
-    "inference_probe_interval_seconds", "gauge", "Time between two ticks.", ("probe",)
+    "inference_probe_interval_seconds", "gauge", "Interval between two ticks.", ("probe",)
 )
 TIMEOUT = MetricSpec(
-    "inference_probe_timeout_seconds", "gauge", "Deadline of one probe.", ("probe",)
+    "inference_probe_timeout_seconds", "gauge", "Timeout of one probe.", ("probe",)
 )
 LAST_RUN = MetricSpec(
     "inference_probe_last_run_timestamp_seconds",
     "gauge",
-    "When the last probe finished; absent before the first.",
+    "Unix time at which the last probe finished. Absent before the first.",
     ("probe",),
 )
 LAST_SUCCESS = MetricSpec(
     "inference_probe_last_success_timestamp_seconds",
     "gauge",
-    "When the last success finished; absent before the first.",
+    "Unix time at which the last successful probe finished. Absent before the first.",
     ("probe",),
 )
 OBJECTIVE = MetricSpec(
     "inference_probe_slo_objective_ratio",
     "gauge",
-    "Share of requests that is promised to succeed, within the bucket that threshold names.",
+    "Target of an objective: the ratio of requests that must succeed within the threshold.",
     ("probe", "slo", "signal", "threshold", "alert"),
 )
 INFO = MetricSpec(
-    "inference_probe_info", "gauge", "What is probed, with the labels of the config.",
+    "inference_probe_info", "gauge", "URL of the endpoint and the labels of the config. Always 1.",
     ("probe", "url"),
 )  # fmt: skip
 CERTIFICATE = MetricSpec(
     "inference_probe_tls_certificate_not_after_timestamp_seconds",
     "gauge",
-    "When the certificate of the endpoint expires; absent without TLS.",
+    "Unix time at which the certificate of the endpoint expires. Absent without TLS.",
     ("probe",),
 )
 MERGED = MetricSpec(
     "inference_probe_merged_reads_total",
     "counter",
-    "First reads in which the kernel had merged more than it could tell apart.",
+    "First reads of a response that found more than one segment, with the time of the last one.",
     ("probe",),
 )
 LAG = MetricSpec(
-    "inference_probe_schedule_lag_seconds", "histogram", "Start of a probe after its due time."
+    "inference_probe_schedule_lag_seconds",
+    "histogram",
+    "Delay of the start of a probe after its due time.",
 )
 CORRECTION = MetricSpec(
     "inference_probe_clock_correction_seconds",
     "histogram",
-    "What this process would have added to a latency, and was taken out.",
+    "Delay of this process that was subtracted from the latency of a probe.",
 )
 BUILD = MetricSpec(
-    "inference_probe_build_info", "gauge", "The version that runs.", ("version", "python_version")
+    "inference_probe_build_info",
+    "gauge",
+    "Version of inference-probe and of Python. Always 1.",
+    ("version", "python_version"),
 )
 RELOAD_SUCCESSFUL = MetricSpec(
     "inference_probe_config_last_reload_successful",
     "gauge",
-    "Whether the last attempt to load the config succeeded.",
+    "1 if the last attempt to load the config succeeded, otherwise 0.",
 )
 RELOAD_TIME = MetricSpec(
     "inference_probe_config_last_reload_success_timestamp_seconds",
     "gauge",
-    "When the config was last loaded with success.",
+    "Unix time at which the config was last loaded successfully.",
 )
 
 ALL_METRICS = (

@@ -281,9 +281,7 @@ def _objective_lines(record: _Record) -> Iterator[str]:
 
 
 def _threshold(objective: Objective) -> float:
-    """Return the bound of the bucket that the rules count as good: the last one, +Inf, if the
-    objective has no latency.
-    """
+    """Return the largest good latency (seconds). Without one, every success is good: +Inf."""
     return float("inf") if objective.latency is None else objective.latency
 
 

@@ -28,175 +28,183 @@ FAST = {"name": "fast", "target": "90%", "latency": "200ms"}
 UP = {"name": "up", "target": "50%"}
 
 
-class Past:
-    """A history of one probe called `model`, and a clock to hold."""
+class HistoryHarness:
+    """A history of one probe, `model`, with a settable clock."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.now = 100_000.0
         self.history = History(lambda: self.now)
-        self.watch(FAST, UP)
+        self.set_objectives(FAST, UP)
 
-    def watch(self, *objectives: dict[str, str]) -> None:
+    def set_objectives(self, *objectives: dict[str, str]) -> None:
         self.history.set_probe(probe_of(self.directory, objectives=list(objectives)))
 
-    def kept(self) -> ProbeHistory:
-        kept = self.history.snapshot("model")
-        assert kept
-        return kept
+    def snapshot(self) -> ProbeHistory:
+        snapshot = self.history.snapshot("model")
+        assert snapshot
+        return snapshot
 
-    def standing(self, name: str = "fast") -> ObjectiveStatus:
-        return next(one for one in self.kept().objectives if one.objective.name == name)
+    def status(self, name: str = "fast") -> ObjectiveStatus:
+        return next(
+            status for status in self.snapshot().objectives if status.objective.name == name
+        )
 
     def fail(self, number: int) -> None:
-        """With an answer that has this number in a header, and for a status."""
+        """Record a failure whose response has `number` as its status and in a header."""
         excerpt = Excerpt(headers={"N": str(number)}, body="no")
         failure = result_of(reason=Reason.OVERLOADED, excerpt=excerpt)
         self.history.record(replace(failure, status=number))
 
 
 @pytest.fixture
-def past(tmp_path: Path) -> Past:
-    return Past(tmp_path)
+def harness(tmp_path: Path) -> HistoryHarness:
+    return HistoryHarness(tmp_path)
 
 
-def test_an_objective_over_each_window(past: Past) -> None:
-    """What was good and bad in 5 minutes, an hour and altogether is told apart."""
+def test_objective_by_window(harness: HistoryHarness) -> None:
+    """Each window counts the good and bad events of its time."""
     for _ in range(8):
-        past.history.record(result_of(latency=0.1))
-    past.now += 600
-    past.history.record(result_of(latency=0.3))
-    past.now += 3400
-    past.history.record(result_of(latency=0.2))
-    assert past.standing().counts == {
+        harness.history.record(result_of(latency=0.1))
+    harness.now += 600
+    harness.history.record(result_of(latency=0.3))
+    harness.now += 3400
+    harness.history.record(result_of(latency=0.2))
+    assert harness.status().counts == {
         StatusWindow.FIVE_MINUTES: GoodBad(good=1, bad=0),
         StatusWindow.HOUR: GoodBad(good=1, bad=1),
         StatusWindow.BUDGET_PERIOD: GoodBad(good=9, bad=1),
     }
-    assert [past.standing().met(window) for window in StatusWindow] == [True, False, True]
-    assert past.standing().covered_seconds == 4000
+    assert [harness.status().met(window) for window in StatusWindow] == [True, False, True]
+    assert harness.status().covered_seconds == 4000
 
 
-def test_the_budget_is_what_the_target_allows(past: Past) -> None:
-    """Of 10 results with 90 % promised one may be bad: then the budget is spent to the end."""
-    assert past.standing().budget_left is None
+def test_budget(harness: HistoryHarness) -> None:
+    """With a target of 90 %, one bad result of 10 spends the whole budget."""
+    assert harness.status().budget_left is None
     for _ in range(9):
-        past.history.record(result_of(latency=0.1))
-    assert past.standing().budget_left == 1
-    past.history.record(result_of(latency=0.3))
-    assert past.standing().budget_left == pytest.approx(0)
-    past.history.record(result_of(reason=Reason.RESET))
-    assert past.standing().budget_left == pytest.approx(1 - (2 / 11) / 0.1)
-    assert past.standing("up").budget_left == pytest.approx(1 - (1 / 11) / 0.5)
+        harness.history.record(result_of(latency=0.1))
+    assert harness.status().budget_left == 1
+    harness.history.record(result_of(latency=0.3))
+    assert harness.status().budget_left == pytest.approx(0)
+    harness.history.record(result_of(reason=Reason.RESET))
+    assert harness.status().budget_left == pytest.approx(1 - (2 / 11) / 0.1)
+    assert harness.status("up").budget_left == pytest.approx(1 - (1 / 11) / 0.5)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.counts_against_slo])
-def test_what_is_not_the_models_fault_is_shown_and_not_counted(past: Past, reason: Reason) -> None:
-    """A failure of ours, or of a model that starts, is among the failures but spends no budget."""
-    past.history.record(result_of(reason=reason))
-    assert past.standing().counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
-    assert past.standing().met(StatusWindow.BUDGET_PERIOD) is None
-    assert [one.failure and one.failure.reason for one in past.kept().failures()] == [reason]
+def test_uncharged_failures_are_kept_and_not_counted(
+    harness: HistoryHarness, reason: Reason
+) -> None:
+    """`internal` and `startup` are among the failures but spend no budget."""
+    harness.history.record(result_of(reason=reason))
+    assert harness.status().counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
+    assert harness.status().met(StatusWindow.BUDGET_PERIOD) is None
+    assert [
+        result.failure and result.failure.reason for result in harness.snapshot().failures()
+    ] == [reason]
 
 
-def test_failures_outlive_successes(past: Past) -> None:
-    """A failure is still there when every success of its time is gone."""
-    past.history.record(result_of(reason=Reason.TLS))
+def test_failures_outlive_successes(harness: HistoryHarness) -> None:
+    """A failure is kept when all successes of its time have been dropped."""
+    harness.history.record(result_of(reason=Reason.TLS))
     for _ in range(MAX_RESULTS):
-        past.history.record(result_of())
-    assert {one.failure for one in past.kept().recent()} == {None}
-    assert len(past.kept().recent()) == MAX_RESULTS
-    assert len(past.kept().failures()) == 1
+        harness.history.record(result_of())
+    assert {result.failure for result in harness.snapshot().recent()} == {None}
+    assert len(harness.snapshot().recent()) == MAX_RESULTS
+    assert len(harness.snapshot().failures()) == 1
 
 
-def test_the_latest_failures_keep_their_answers(past: Past) -> None:
-    """Failures are bounded in number, and their answers in a smaller one: the latest, and the one
-    with which it all began.
+def test_the_latest_failures_keep_their_responses(harness: HistoryHarness) -> None:
+    """The number of failures is limited, and that of responses even more: those of the latest
+    failures and of the first failure of the outage are kept.
     """
     for n in range(MAX_FAILURES + 5):
-        past.fail(n)
-    failures = past.kept().failures()
+        harness.fail(n)
+    failures = harness.snapshot().failures()
     assert len(failures) == MAX_FAILURES + 1
-    told = [one.excerpt and one.excerpt.headers["N"] for one in failures]
+    numbers = [result.excerpt and result.excerpt.headers["N"] for result in failures]
     latest = [str(MAX_FAILURES + 4 - n) for n in range(MAX_EXCERPTS)]
-    assert told == latest + [None] * (MAX_FAILURES - MAX_EXCERPTS) + ["0"]
+    assert numbers == latest + [None] * (MAX_FAILURES - MAX_EXCERPTS) + ["0"]
 
 
-def test_outages_keep_their_first_failure(past: Past) -> None:
-    """The cause of an outage is there when the outage has filled all else; of many, the latest."""
+def test_outages_keep_their_first_failure(harness: HistoryHarness) -> None:
+    """The first failure of each of the latest outages is kept, however long the outages are."""
     for outage in range(MAX_OUTAGES + 2):
-        past.history.record(result_of())
+        harness.history.record(result_of())
         for n in range(2 * MAX_EXCERPTS):
-            past.fail(100 * outage + n)
-    told = {one.excerpt.headers["N"] for one in past.kept().failures() if one.excerpt}
-    assert {f"{100 * outage}" for outage in range(2, MAX_OUTAGES + 2)} < told
-    assert not {"0", "100"} & told
-    numbers = [one.status or 0 for one in past.kept().failures()]
-    assert numbers == sorted(set(numbers), reverse=True)
+            harness.fail(100 * outage + n)
+    kept = {
+        result.excerpt.headers["N"] for result in harness.snapshot().failures() if result.excerpt
+    }
+    assert {f"{100 * outage}" for outage in range(2, MAX_OUTAGES + 2)} < kept
+    assert not {"0", "100"} & kept
+    statuses = [result.status or 0 for result in harness.snapshot().failures()]
+    assert statuses == sorted(set(statuses), reverse=True)
 
 
-def test_no_failure_is_forgotten_before_an_older_success(past: Past) -> None:
-    """Whatever the share of failures: those among the last results are all there."""
+def test_no_failure_is_forgotten_before_an_older_success(harness: HistoryHarness) -> None:
+    """The failures include all failures among the recent results, at any ratio of failures."""
     for n in range(2 * MAX_RESULTS):
-        past.history.record(result_of()) if n % 3 == 0 else past.fail(n)
-    failed = [one.status for one in past.kept().recent() if one.failure]
-    kept = [one.status for one in past.kept().failures()]
+        harness.history.record(result_of()) if n % 3 == 0 else harness.fail(n)
+    failed = [result.status for result in harness.snapshot().recent() if result.failure]
+    kept = [result.status for result in harness.snapshot().failures()]
     assert set(failed) <= set(kept)
 
 
-def test_the_slowest_of_the_last_hour(past: Past) -> None:
-    """Each five minutes keep their slowest success, for an hour, whatever came after it."""
+def test_slowest_of_the_last_hour(harness: HistoryHarness) -> None:
+    """The slowest success of each five minutes is kept for an hour."""
     for latency in (0.2, 0.9, 0.1):
-        past.history.record(result_of(latency=latency))
-    past.history.record(result_of(latency=5.0, reason=Reason.BODY_TIMEOUT))
-    past.now += 1800
+        harness.history.record(result_of(latency=latency))
+    harness.history.record(result_of(latency=5.0, reason=Reason.BODY_TIMEOUT))
+    harness.now += 1800
     for _ in range(MAX_RESULTS):
-        past.history.record(result_of(latency=0.3))
-    assert [one.latency for one in past.kept().slowest()] == [0.9, 0.3]
-    past.now += 2100
-    assert [one.latency for one in past.kept().slowest()] == [0.3]
-    past.now += 3600
-    assert past.kept().slowest() == []
+        harness.history.record(result_of(latency=0.3))
+    assert [result.latency for result in harness.snapshot().slowest()] == [0.9, 0.3]
+    harness.now += 2100
+    assert [result.latency for result in harness.snapshot().slowest()] == [0.3]
+    harness.now += 3600
+    assert harness.snapshot().slowest() == []
 
 
-def test_a_probe_that_is_watched_again_keeps_its_past(past: Past) -> None:
-    """A reload loses nothing; only an objective whose threshold moved begins anew."""
-    past.history.record(result_of(latency=0.1))
-    past.now += 60
-    past.watch(FAST | {"target": "80%"}, UP | {"latency": "1s"})
-    assert past.standing("fast").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(good=1, bad=0)
-    assert past.standing("fast").objective.target == pytest.approx(0.8)
-    assert past.standing("up").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
-    assert (past.standing("fast").covered_seconds, past.standing("up").covered_seconds) == (60, 0)
-    assert len(past.kept().recent()) == 1
+def test_a_probe_that_is_set_again_keeps_its_results(harness: HistoryHarness) -> None:
+    """A reload resets only an objective whose threshold changed."""
+    harness.history.record(result_of(latency=0.1))
+    harness.now += 60
+    harness.set_objectives(FAST | {"target": "80%"}, UP | {"latency": "1s"})
+    assert harness.status("fast").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(good=1, bad=0)
+    assert harness.status("fast").objective.target == pytest.approx(0.8)
+    assert harness.status("up").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
+    assert (harness.status("fast").covered_seconds, harness.status("up").covered_seconds) == (60, 0)
+    assert len(harness.snapshot().recent()) == 1
 
 
-def test_a_forgotten_probe_stays_forgotten(past: Past) -> None:
-    """What comes back of a removed probe is not remembered, and does no harm."""
-    past.history.remove_probe("model")
-    past.history.record(result_of())
-    assert past.history.snapshot("model") is None
+def test_removed_probe(harness: HistoryHarness) -> None:
+    """A late result of a removed probe is ignored."""
+    harness.history.remove_probe("model")
+    harness.history.record(result_of())
+    assert harness.history.snapshot("model") is None
 
 
-def test_what_was_shown_does_not_change(past: Past) -> None:
-    """A snapshot is of one moment."""
-    before = past.kept()
-    past.history.record(result_of())
+def test_snapshots_do_not_change(harness: HistoryHarness) -> None:
+    """A later result is not in an earlier snapshot."""
+    before = harness.snapshot()
+    harness.history.record(result_of())
     assert (before.recent(), before.objectives[0].counts[StatusWindow.BUDGET_PERIOD]) == (
         [],
         GoodBad(0, 0),
     )
 
 
-def test_memory_is_bounded(past: Past) -> None:
-    """However many results come, all with an answer, a probe takes 110 kB at most."""
+def test_memory_is_bounded(harness: HistoryHarness) -> None:
+    """A probe takes at most 110 kB, even if all results are failures with a response."""
     excerpt = Excerpt(headers={"Header": "h" * 1000}, body="b" * 1024)
 
     def fill(results: int) -> None:
         for n in range(results):
             body = f"{n}{excerpt.body[4:]}"
             result = result_of(reason=Reason.OVERLOADED, excerpt=replace(excerpt, body=body))
-            past.history.record(result)
+            harness.history.record(result)
 
     def held() -> int:
         fill(500)
@@ -209,7 +217,7 @@ def test_memory_is_bounded(past: Past) -> None:
     finally:
         tracemalloc.stop()
     assert full < 110_000
-    # threads that other tests have left may add to it now and then, but not each time
+    # Threads left by other tests may allocate memory in between, but not each time.
     assert min(after - before for before, after in pairwise([full, *more])) < 5_000
 
 
@@ -228,6 +236,8 @@ results = st.builds(
     failure=st.none() | st.builds(Failure, reason=st.sampled_from(Reason), detail=st.text()),
     status=st.none() | st.integers(100, 599),
     server=st.dictionaries(st.sampled_from(Component), seconds),
+    server_ignored=st.integers(0, 2**40),
+    merged_reads=st.integers(0, 2**40),
     hops=st.lists(hops).map(tuple),
     final_hop=st.none() | hops,
     clock=st.sampled_from(["kernel", "user"]),
@@ -239,65 +249,65 @@ results = st.builds(
 
 
 @given(results)
-def test_a_result_comes_back_as_it_was(result: Result) -> None:
-    """Nothing of a result is lost or rounded by being put away."""
+def test_results_are_unpacked_unchanged(result: Result) -> None:
+    """No field of a result is lost or rounded, except `excerpt`."""
     assert unpack("model", pack(result)) == result
-    seen = read_summary(pack(result))
-    assert seen.latency == result.latency
-    assert seen.reason == (result.failure.reason if result.failure else None)
+    summary = read_summary(pack(result))
+    assert summary.latency == result.latency
+    assert summary.reason == (result.failure.reason if result.failure else None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.booleans()), max_size=60), st.integers(1, 40))
-def test_a_tally_counts_like_a_list(steps: list[tuple[int, bool]], back: int) -> None:
-    """The ring says what counting all events of those slots says, over any gaps."""
-    tally, events, now = SlidingWindowCounter(slot_seconds=10, slot_count=40), [], 12345
+def test_counter_counts_like_a_list(steps: list[tuple[int, bool]], back: int) -> None:
+    """The counter agrees with a list of all events, over gaps of any length."""
+    counter, events, now = SlidingWindowCounter(slot_seconds=10, slot_count=40), [], 12345
     for step, good in steps:
         now += step
-        tally.add(now, good=good)
+        counter.add(now, good=good)
         events.append((now // 10, good))
     recent = [good for slot, good in events if slot > now // 10 - back]
     expected = GoodBad(good=recent.count(True), bad=recent.count(False))
-    assert tally.count(now, back * 10) == expected
+    assert counter.count(now, back * 10) == expected
 
 
-def test_quantiles_are_times_that_were_measured() -> None:
-    """By the nearest rank; of phases only those that happened, of successes."""
+def test_quantiles() -> None:
+    """Quantiles are measured times; those of phases are of successes with the phase."""
     assert quantiles([]) == {}
     assert quantiles(n / 100 for n in range(100, 0, -1)) == {0.5: 0.5, 0.95: 0.95, 0.99: 0.99}
-    told = phase_quantiles(
+    by_phase = phase_quantiles(
         [
             result_of(latency=0.1),
             result_of(latency=0.2, phases={Phase.TLS: 0.3}),
             result_of(latency=9.0, reason=Reason.RESET),
         ]
     )
-    assert told == {
+    assert by_phase == {
         Phase.TLS: {0.5: 0.3, 0.95: 0.3, 0.99: 0.3},
         Phase.WAIT: {0.5: 0.1, 0.95: 0.1, 0.99: 0.1},
     }
 
 
-def test_results_are_remembered_with_their_times(past: Past) -> None:
-    """The last results come back in order, at the instants at which they started."""
+def test_recent_results_are_in_order(harness: HistoryHarness) -> None:
+    """Recent results have the times of their start, in order."""
     start = datetime(2026, 1, 2, tzinfo=UTC)
     for n in range(3):
-        past.history.record(replace(result_of(), started=start + timedelta(seconds=n)))
-    assert [one.started.second for one in past.kept().recent()] == [0, 1, 2]
+        harness.history.record(replace(result_of(), started=start + timedelta(seconds=n)))
+    assert [result.started.second for result in harness.snapshot().recent()] == [0, 1, 2]
 
 
-def test_the_slowest_is_kept_for_an_hour(past: Past) -> None:
-    """For twelve times five minutes, of which the one under way is the last."""
-    past.now = 300.0 * 1000
-    past.history.record(result_of(latency=0.9))
-    past.now += 300 * 12 - 1
-    assert [one.latency for one in past.kept().slowest()] == [0.9]
-    past.now += 1
-    assert past.kept().slowest() == []
+def test_the_slowest_is_kept_for_an_hour(harness: HistoryHarness) -> None:
+    """The hour is the twelve periods of five minutes that end with the current one."""
+    harness.now = 300.0 * 1000
+    harness.history.record(result_of(latency=0.9))
+    harness.now += 300 * 12 - 1
+    assert [result.latency for result in harness.snapshot().slowest()] == [0.9]
+    harness.now += 1
+    assert harness.snapshot().slowest() == []
 
 
 @pytest.mark.parametrize("gap", range(4, 13))
-def test_a_tally_forgets_over_a_gap_of_any_length(gap: int) -> None:
-    """Also over one that is as long as its ring, or twice, where its slots are the same again."""
-    tally = SlidingWindowCounter(slot_seconds=10, slot_count=4)
-    tally.add(1000, good=False)
-    assert tally.count(1000 + 10 * gap, 40) == GoodBad()
+def test_counter_after_a_gap(gap: int) -> None:
+    """Old events are gone after a gap of any length, also of a multiple of the ring."""
+    counter = SlidingWindowCounter(slot_seconds=10, slot_count=4)
+    counter.add(1000, good=False)
+    assert counter.count(1000 + 10 * gap, 40) == GoodBad()

@@ -1,4 +1,4 @@
-"""What the log says of results."""
+"""The log lines about results."""
 
 import logging
 from collections.abc import Iterator
@@ -16,115 +16,115 @@ from tests.fakes import FakeTime
 OK, REFUSED, RESET = None, Reason.REFUSED, Reason.RESET
 
 
-class Book:
-    """A journal, its time, and what it has written."""
+class LogHarness:
+    """The log of one probe, its clock, and its lines."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.time = FakeTime()
-        self.journal = StateChangeLog(self.time.clock())
+        self.log = StateChangeLog(self.time.clock())
         self._caplog = caplog
 
-    def note(self, *reasons: Reason | None, every: float = 10.0) -> None:
+    def record(self, *reasons: Reason | None, every: float = 10.0) -> None:
         for reason in reasons:
             self.time.advance(every)
             started = self.time.clock().date(self.time.monotonic)
-            self.journal.record(replace(result_of(reason=reason), started=started))
+            self.log.record(replace(result_of(reason=reason), started=started))
 
     def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:
-        records = [one for one in self._caplog.records if one.levelno == level]
-        return [(one.getMessage(), vars(one)["fields"]) for one in records]
+        records = [record for record in self._caplog.records if record.levelno == level]
+        return [(record.getMessage(), vars(record)["fields"]) for record in records]
 
 
 @pytest.fixture
-def book(caplog: pytest.LogCaptureFixture) -> Iterator[Book]:
+def harness(caplog: pytest.LogCaptureFixture) -> Iterator[LogHarness]:
     with caplog.at_level(logging.DEBUG, logger=state_log.__name__):
-        yield Book(caplog)
+        yield LogHarness(caplog)
 
 
-def test_a_model_that_is_well_is_not_news(book: Book) -> None:
-    """Not a line, not even at the start."""
-    book.note(OK, OK, OK)
-    assert book.lines() == []
+def test_successes_are_not_logged(harness: LogHarness) -> None:
+    """There is no line as long as all results are successes."""
+    harness.record(OK, OK, OK)
+    assert harness.lines() == []
 
 
-def test_down_and_up_again(book: Book) -> None:
-    """A line for each change, with the reason and what was counted before."""
-    book.note(OK, OK, OK, *[REFUSED] * 9, RESET, OK, OK)
-    (down, of_down), (up, of_up) = book.lines()
-    told = {"probe": "model", "reason": REFUSED, "detail": "as the test says", "after": "3 ok"}
-    assert (down, of_down) == ("probe is failing", told | {"since": "2023-11-14T22:14:00.000Z"})
-    told = {"probe": "model", "after": "9 refused, 1 reset"}
-    assert (up, of_up) == ("probe is ok", told | {"since": "2023-11-14T22:15:40.000Z"})
+def test_down_and_up_again(harness: LogHarness) -> None:
+    """Each change has a line with the reason and the counts of results before it."""
+    harness.record(OK, OK, OK, *[REFUSED] * 9, RESET, OK, OK)
+    (down, of_down), (up, of_up) = harness.lines()
+    fields = {"probe": "model", "reason": REFUSED, "detail": "as the test says", "after": "3 ok"}
+    assert (down, of_down) == ("probe is failing", fields | {"since": "2023-11-14T22:14:00.000Z"})
+    fields = {"probe": "model", "after": "9 refused, 1 reset"}
+    assert (up, of_up) == ("probe is ok", fields | {"since": "2023-11-14T22:15:40.000Z"})
 
 
-def test_every_failure_is_there_for_who_debugs(book: Book) -> None:
-    """With its reason and its latency."""
-    book.note(REFUSED, OK, RESET)
-    failures = book.lines(logging.DEBUG)
+def test_debug_lines(harness: LogHarness) -> None:
+    """At level DEBUG each failure has a line with its reason and latency."""
+    harness.record(REFUSED, OK, RESET)
+    failures = harness.lines(logging.DEBUG)
     assert [fields["reason"] for _, fields in failures] == [REFUSED, RESET]
     assert all(fields["latency"] == "0.100000" for _, fields in failures)
 
 
-def test_another_reason_is_not_another_state(book: Book) -> None:
-    """A model that fails in turns in this way and in that is failing."""
-    book.note(*[REFUSED, RESET] * 50)
-    assert [message for message, _ in book.lines()] == ["probe is failing"]
+def test_another_reason_is_not_another_state(harness: LogHarness) -> None:
+    """Failures with alternating reasons are one state."""
+    harness.record(*[REFUSED, RESET] * 50)
+    assert [message for message, _ in harness.lines()] == ["probe is failing"]
 
 
-def test_a_start_that_comes_to_nothing_is_told(book: Book) -> None:
-    """Starting is no failure; what it turns to is told when it does."""
-    book.note(*[Reason.STARTUP] * 10, *[REFUSED] * 10)
-    messages = [message for message, _ in book.lines()]
+def test_a_failed_start(harness: LogHarness) -> None:
+    """The end of the startup grace is logged when the failures begin to count."""
+    harness.record(*[Reason.STARTUP] * 10, *[REFUSED] * 10)
+    messages = [message for message, _ in harness.lines()]
     assert messages == ["probe is starting", "probe is failing"]
 
 
-def test_what_a_start_comes_to_is_told_at_once(book: Book) -> None:
-    """A model that takes ten seconds to start is not called starting for a minute."""
-    book.note(Reason.STARTUP, OK)
-    assert [message for message, _ in book.lines()] == ["probe is starting", "probe is ok"]
+def test_a_start_delays_no_line(harness: LogHarness) -> None:
+    """The success after a short start is logged at once."""
+    harness.record(Reason.STARTUP, OK)
+    assert [message for message, _ in harness.lines()] == ["probe is starting", "probe is ok"]
 
 
-def test_what_comes_and_goes_is_summed_up(book: Book) -> None:
-    """One line a minute, at ten results a second, and every result is counted in one of them."""
-    book.note(*[OK, REFUSED] * 3000, every=0.1)
-    lines = book.lines()
+def test_flapping_is_summed_up(harness: LogHarness) -> None:
+    """Ten changes per second have one line per minute, which counts all results."""
+    harness.record(*[OK, REFUSED] * 3000, every=0.1)
+    lines = harness.lines()
     assert len(lines) == pytest.approx(10, abs=1)
     assert lines[-1][1]["changes"] == pytest.approx(600, abs=2)
     assert lines[-1][1]["after"] == "300 refused, 300 ok"
 
 
-def test_a_change_within_the_minute_is_told_later(book: Book) -> None:
-    """The last word is not lost: who reads the log knows how things are, and since when."""
-    book.note(REFUSED, OK, every=1)
-    assert [message for message, _ in book.lines()] == ["probe is failing"]
-    book.note(*[OK] * 60, every=1)
-    (_, of_down), (up, of_up) = book.lines()
+def test_a_change_within_the_minute_is_logged_later(harness: LogHarness) -> None:
+    """The log ends with the current state and the time of its change."""
+    harness.record(REFUSED, OK, every=1)
+    assert [message for message, _ in harness.lines()] == ["probe is failing"]
+    harness.record(*[OK] * 60, every=1)
+    (_, of_down), (up, of_up) = harness.lines()
     assert up == "probe is ok"
     assert of_down["since"] == "2023-11-14T22:13:21.000Z"
     assert of_up["since"] == "2023-11-14T22:13:22.000Z"
 
 
-def test_the_first_change_after_a_stable_time(book: Book) -> None:
-    """It is told at once, also where an earlier one has been told just now."""
-    book.note(REFUSED, *[OK] * 60, every=1)
-    assert [message for message, _ in book.lines()] == ["probe is failing", "probe is ok"]
-    book.note(OK, REFUSED, every=1)
-    assert [message for message, _ in book.lines()][2:] == ["probe is failing"]
+def test_the_first_change_after_a_stable_minute(harness: LogHarness) -> None:
+    """It is logged at once, even right after another line."""
+    harness.record(REFUSED, *[OK] * 60, every=1)
+    assert [message for message, _ in harness.lines()] == ["probe is failing", "probe is ok"]
+    harness.record(OK, REFUSED, every=1)
+    assert [message for message, _ in harness.lines()][2:] == ["probe is failing"]
 
 
-def test_no_rhythm_of_changes_is_a_flood(book: Book) -> None:
-    """Two lines a minute, and not more, where each bout of changes comes after a stable time."""
-    book.note(*([REFUSED, OK] * 3 + [OK] * 60) * 10, every=1)
-    assert len(book.lines()) <= 2 * 10 + 1
+def test_no_pattern_of_changes_floods_the_log(harness: LogHarness) -> None:
+    """Repeated bursts of changes after stable minutes have at most two lines per minute."""
+    harness.record(*([REFUSED, OK] * 3 + [OK] * 60) * 10, every=1)
+    assert len(harness.lines()) <= 2 * 10 + 1
 
 
-def test_a_thousand_models_that_come_and_go(caplog: pytest.LogCaptureFixture) -> None:
-    """For half a minute, changing all the time: no more than a line of each."""
+def test_a_thousand_flapping_probes(caplog: pytest.LogCaptureFixture) -> None:
+    """Within half a minute each of them has one line."""
     time = FakeTime()
-    journals = [StateChangeLog(time.clock()) for _ in range(1000)]
+    logs = [StateChangeLog(time.clock()) for _ in range(1000)]
     with caplog.at_level(logging.INFO, logger=state_log.__name__):
         for turn in range(30):
             time.advance(1)
-            for one in journals:
-                one.record(result_of(reason=REFUSED if turn % 2 else OK))
+            for log in logs:
+                log.record(result_of(reason=REFUSED if turn % 2 else OK))
     assert len(caplog.records) == 1000

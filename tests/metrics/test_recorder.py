@@ -1,7 +1,9 @@
-"""From results to what Prometheus reads."""
+"""From results to the text of a scrape."""
 
 import shutil
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from prometheus_client.samples import Sample
 
 from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
-from probe.metrics.exposition import render
+from probe.metrics.exposition import negotiate_content_type, render
 from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
 from probe.metrics.recorder import Recorder
 from probe.result import Component, Outcome, Phase, Reason, SkipReason
@@ -24,13 +26,14 @@ from tests.builders import probe_of, result_of
 NOW = 1_800_000_000.5
 
 
-class Kept:
-    """A recorder of one probe, and what a scrape of it says."""
+class Exporter:
+    """A recorder with one probe, `model`, and the samples of its scrape."""
 
     def __init__(self, directory: Path, **keys: Any) -> None:
-        self.ledger = TickAccounting()
-        self.ledger.add_probe("model")
-        self.recorder = Recorder(self.ledger, lambda: NOW)
+        self.accounting = TickAccounting()
+        self.accounting.add_probe("model")
+        self.now = NOW
+        self.recorder = Recorder(self.accounting, lambda: self.now)
         self.starting = True
         self.recorder.add_probe(probe_of(directory, **keys), {"startup": lambda: self.starting})
 
@@ -43,9 +46,10 @@ class Kept:
         return [sample for family in families for sample in family.samples]
 
     def value(self, name: str, **labels: str) -> float | None:
-        wanted = {"probe": "model", **labels}
-        found = [one.value for one in self.samples() if (one.name, one.labels) == (name, wanted)]
-        return found[0] if found else None
+        """Return the value of a series of the probe; None if it is absent."""
+        key = name, {"probe": "model", **labels}
+        values = [sample.value for sample in self.samples() if (sample.name, sample.labels) == key]
+        return values[0] if values else None
 
     def buckets(self, outcome: str) -> list[str]:
         return [
@@ -57,171 +61,175 @@ class Kept:
 
 
 def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
-    """Every reason, skip, phase and outcome is there before the first probe, as 0."""
-    kept = Kept(tmp_path)
+    """Every reason, phase and outcome is exported as 0 before the first run."""
+    exporter = Exporter(tmp_path)
     for reason in Reason:
-        assert kept.value("inference_probe_failures_total", reason=reason) == 0
+        assert exporter.value("inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
-        assert kept.value("inference_probe_skipped_total", reason=skip) == 0
+        assert exporter.value("inference_probe_skipped_total", reason=skip) == 0
     for phase in Phase:
-        assert kept.value("inference_probe_phase_seconds_count", phase=phase) == 0
+        assert exporter.value("inference_probe_phase_seconds_count", phase=phase) == 0
     for outcome in Outcome:
-        assert kept.value("inference_probe_latency_seconds_count", outcome=outcome) == 0
-    assert kept.value("inference_probe_runs_total") == 0
+        assert exporter.value("inference_probe_latency_seconds_count", outcome=outcome) == 0
+    assert exporter.value("inference_probe_runs_total") == 0
 
 
 def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
-    """No last run before the first run, no last success before the first success."""
-    kept = Kept(tmp_path)
-    assert kept.value("inference_probe_last_run_timestamp_seconds") is None
-    kept.recorder.record(result_of(reason=Reason.REFUSED))
-    assert kept.value("inference_probe_last_run_timestamp_seconds") == NOW
-    assert kept.value("inference_probe_last_success_timestamp_seconds") is None
-    kept.recorder.record(result_of())
-    assert kept.value("inference_probe_last_success_timestamp_seconds") == NOW
+    """The last run and the last success are absent before the first one."""
+    exporter = Exporter(tmp_path)
+    assert exporter.value("inference_probe_last_run_timestamp_seconds") is None
+    exporter.recorder.record(result_of(reason=Reason.REFUSED))
+    assert exporter.value("inference_probe_last_run_timestamp_seconds") == NOW
+    assert exporter.value("inference_probe_last_success_timestamp_seconds") is None
+    exporter.recorder.record(result_of())
+    assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW
 
 
 def test_thresholds_are_buckets(tmp_path: Path) -> None:
-    """The objective names, letter for letter, a bucket of the histogram, whatever the buckets."""
+    """The label `threshold` is exactly the `le` of a bucket, for any configured buckets."""
     objectives = [
         {"name": "odd", "target": "99%", "latency": "123ms"},
         {"name": "whole", "target": "95%", "latency": "1s"},
         {"name": "up", "target": "99.9%", "alert": "ticket"},
     ]
-    kept = Kept(tmp_path, objectives=objectives, buckets=["100ms", "10s"])
-    assert kept.buckets("success") == ["0.1", "0.123", "1.0", "10.0", "+Inf"]
+    exporter = Exporter(tmp_path, objectives=objectives, buckets=["100ms", "10s"])
+    assert exporter.buckets("success") == ["0.1", "0.123", "1.0", "10.0", "+Inf"]
     for slo, threshold, alert, target in (
         ("odd", "0.123", "page", 0.99),
         ("whole", "1.0", "page", 0.95),
         ("up", "+Inf", "ticket", 0.999),
     ):
         labels = {"slo": slo, "threshold": threshold, "alert": alert, "signal": "latency"}
-        assert kept.value("inference_probe_slo_objective_ratio", **labels) == target
+        assert exporter.value("inference_probe_slo_objective_ratio", **labels) == target
 
 
 def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
-    """A success within the threshold is in its bucket; one above, and a fast error, are not."""
-    kept = Kept(tmp_path, objectives=[{"name": "fast", "target": "99%", "latency": "500ms"}])
+    """Only a success within the threshold is in the bucket of the threshold."""
+    exporter = Exporter(
+        tmp_path, objectives=[{"name": "fast", "target": "99%", "latency": "500ms"}]
+    )
     for result in (
         result_of(latency=0.5),
         result_of(latency=0.5001),
         result_of(latency=0.02, reason=Reason.HTTP_5XX),
     ):
-        kept.recorder.record(result)
+        exporter.recorder.record(result)
     bucket = "inference_probe_latency_seconds_bucket"
-    assert kept.value(bucket, outcome="success", le="0.5") == 1
-    assert kept.value("inference_probe_latency_seconds_count", outcome="success") == 2
-    assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 1
-    assert kept.value("inference_probe_latency_seconds_sum", outcome="success") == 1.0001
+    assert exporter.value(bucket, outcome="success", le="0.5") == 1
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 2
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="failure") == 1
+    assert exporter.value("inference_probe_latency_seconds_sum", outcome="success") == 1.0001
 
 
 @pytest.mark.parametrize("reason", [Reason.INTERNAL, Reason.STARTUP])
-def test_our_own_faults_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
-    """`internal` and `startup` are counted as failures and never charged to the target."""
-    kept = Kept(tmp_path)
-    kept.recorder.record(result_of(reason=reason))
-    assert kept.value("inference_probe_failures_total", reason=reason) == 1
-    assert kept.value("inference_probe_latency_seconds_count", outcome="failure") == 0
+def test_uncharged_failures_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
+    """`internal` and `startup` are counted as failures but not charged to the target."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(result_of(reason=reason))
+    assert exporter.value("inference_probe_failures_total", reason=reason) == 1
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="failure") == 0
 
 
-def _total(kept: Kept, name: str) -> float:
-    """The value of a series that no probe has for itself."""
-    (found,) = [one.value for one in kept.samples() if (one.name, one.labels) == (name, {})]
-    return found
+def _total(exporter: Exporter, name: str) -> float:
+    """Return the value of a series without labels."""
+    (value,) = [
+        sample.value for sample in exporter.samples() if (sample.name, sample.labels) == (name, {})
+    ]
+    return value
 
 
 @pytest.mark.parametrize(
     ("reason", "observed"),
     [(None, 1), (Reason.REFUSED, 1), (Reason.INTERNAL, 0), (Reason.STARTUP, 0)],
 )
-def test_corrections_are_those_of_latencies(
+def test_corrections_of_observed_latencies(
     tmp_path: Path, reason: Reason | None, observed: int
 ) -> None:
-    """Where no latency is observed none was corrected."""
-    kept = Kept(tmp_path)
-    kept.recorder.record(result_of(reason=reason, correction=0.25))
-    assert _total(kept, "inference_probe_clock_correction_seconds_count") == observed
-    assert _total(kept, "inference_probe_clock_correction_seconds_sum") == observed * 0.25
+    """A correction is observed if and only if a latency is observed."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(result_of(reason=reason, correction=0.25))
+    assert _total(exporter, "inference_probe_clock_correction_seconds_count") == observed
+    assert _total(exporter, "inference_probe_clock_correction_seconds_sum") == observed * 0.25
 
 
 def test_lag_is_observed(tmp_path: Path) -> None:
-    """As much of it as there was."""
-    kept = Kept(tmp_path)
-    kept.recorder.observe_lag(0.25)
-    kept.recorder.observe_lag(0.5)
-    assert _total(kept, "inference_probe_schedule_lag_seconds_count") == 2
-    assert _total(kept, "inference_probe_schedule_lag_seconds_sum") == 0.75
+    """The histogram has the number and the sum of the delays."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.observe_lag(0.25)
+    exporter.recorder.observe_lag(0.5)
+    assert _total(exporter, "inference_probe_schedule_lag_seconds_count") == 2
+    assert _total(exporter, "inference_probe_schedule_lag_seconds_sum") == 0.75
 
 
 def test_merged_reads_are_counted(tmp_path: Path) -> None:
-    """Of successes and of failures."""
-    kept = Kept(tmp_path)
-    kept.recorder.record(result_of(merged_reads=2))
-    kept.recorder.record(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
-    assert kept.value("inference_probe_merged_reads_total") == 3
+    """Merged reads of successes and failures add up."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(result_of(merged_reads=2))
+    exporter.recorder.record(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
+    assert exporter.value("inference_probe_merged_reads_total") == 3
 
 
-def test_phases_are_those_of_successes(tmp_path: Path) -> None:
-    """A failure's phases are not mixed into the histograms of how long a phase takes."""
-    kept = Kept(tmp_path)
-    kept.recorder.record(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
-    assert kept.value("inference_probe_phase_seconds_count", phase="wait") == 0
-    kept.recorder.record(result_of(latency=0.25))
-    assert kept.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
-    assert kept.value("inference_probe_phase_seconds_count", phase="connect") == 0
+def test_phases_of_successes_only(tmp_path: Path) -> None:
+    """The phases of a failure are not observed."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
+    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") == 0
+    exporter.recorder.record(result_of(latency=0.25))
+    assert exporter.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
+    assert exporter.value("inference_probe_phase_seconds_count", phase="connect") == 0
 
 
-def test_server_times_are_those_of_successes(tmp_path: Path) -> None:
-    """What was told of a failure is in no histogram; what made no sense is always counted."""
-    kept = Kept(tmp_path)
-    told: dict[str, Any] = {"server": {Component.QUEUE: 0.02}, "server_ignored": 2}
-    kept.recorder.record(result_of(reason=Reason.OVERLOADED, **told))
-    assert kept.value("inference_probe_server_seconds_count", component="queue") is None
-    kept.recorder.record(result_of(**told))
-    kept.recorder.record(result_of())
-    assert kept.value("inference_probe_server_seconds_count", component="queue") == 1
-    assert kept.value("inference_probe_server_seconds_sum", component="queue") == 0.02
-    assert kept.value("inference_probe_server_timing_ignored_total") == 4
+def test_server_times_of_successes_only(tmp_path: Path) -> None:
+    """Server times of a failure are not observed; invalid ones are always counted."""
+    exporter = Exporter(tmp_path)
+    times: dict[str, Any] = {"server": {Component.QUEUE: 0.02}, "server_ignored": 2}
+    exporter.recorder.record(result_of(reason=Reason.OVERLOADED, **times))
+    assert exporter.value("inference_probe_server_seconds_count", component="queue") is None
+    exporter.recorder.record(result_of(**times))
+    exporter.recorder.record(result_of())
+    assert exporter.value("inference_probe_server_seconds_count", component="queue") == 1
+    assert exporter.value("inference_probe_server_seconds_sum", component="queue") == 0.02
+    assert exporter.value("inference_probe_server_timing_ignored_total") == 4
 
 
 def test_server_times_that_are_mapped_start_at_zero(tmp_path: Path) -> None:
-    """What the config names is there beforehand, in the buckets of phases; what it does not, not:
-    fifteen series for each component of each probe would be for nothing.
+    """Components of the config are exported from the start, with the buckets of phases. Others are
+    absent until the server reports them: each is 15 series.
     """
     timing = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
-    kept = Kept(tmp_path, server_timing=[timing], phase_buckets=["4ms", "60ms"])
-    assert kept.value("inference_probe_server_seconds_count", component="total") == 0
-    assert kept.value("inference_probe_server_seconds_count", component="queue") is None
-    assert kept.value("inference_probe_server_timing_ignored_total") == 0
-    kept.recorder.record(result_of(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
+    exporter = Exporter(tmp_path, server_timing=[timing], phase_buckets=["4ms", "60ms"])
+    assert exporter.value("inference_probe_server_seconds_count", component="total") == 0
+    assert exporter.value("inference_probe_server_seconds_count", component="queue") is None
+    assert exporter.value("inference_probe_server_timing_ignored_total") == 0
+    exporter.recorder.record(result_of(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
     for component in ("queue", "total"):
         counts = {
-            le: kept.value("inference_probe_server_seconds_bucket", component=component, le=le)
+            le: exporter.value("inference_probe_server_seconds_bucket", component=component, le=le)
             for le in ("0.004", "0.06", "+Inf")
         }
         assert counts == {"0.004": 0, "0.06": 1, "+Inf": 1}
 
 
-def test_suspension_is_told(tmp_path: Path) -> None:
-    """Rules can see that failures are at present not charged to the model."""
-    kept = Kept(tmp_path)
-    assert kept.value("inference_probe_suspended", reason="startup") == 1
-    kept.starting = False
-    assert kept.value("inference_probe_suspended", reason="startup") == 0
+def test_suspension(tmp_path: Path) -> None:
+    """The metric is 1 while failures are not charged to the model."""
+    exporter = Exporter(tmp_path)
+    assert exporter.value("inference_probe_suspended", reason="startup") == 1
+    exporter.starting = False
+    assert exporter.value("inference_probe_suspended", reason="startup") == 0
 
 
 def test_url_is_shown_without_secrets(tmp_path: Path) -> None:
-    """User, password and query of the URL do not become a label."""
+    """User, password and query of the URL are not in the label."""
     (tmp_path / "token").write_text("hunter2")
     url = "http://me:hunter2@host:8080/v1/${file:token}/predict?key=hunter2"
-    kept = Kept(tmp_path, url=url, labels={"model": "m"})
-    shown = "http://host:8080/v1/${file:token}/predict"
-    assert kept.value("inference_probe_info", url=shown, model="m") == 1
-    assert "hunter2" not in kept.page()
+    exporter = Exporter(tmp_path, url=url, labels={"model": "m"})
+    label = "http://host:8080/v1/${file:token}/predict"
+    assert exporter.value("inference_probe_info", url=label, model="m") == 1
+    assert "hunter2" not in exporter.page()
 
 
 def test_default_buckets() -> None:
-    """From 1 ms to 2 minutes, no step above 1.5, and few enough to be stored for every probe."""
+    """They go from 1 ms to 2 minutes in at most 32 steps, none above factor 1.5."""
     steps = [round(b / a, 9) for a, b in pairwise(LATENCY_BUCKETS)]
     assert (LATENCY_BUCKETS[0], LATENCY_BUCKETS[-1]) == (0.001, 120.0)
     assert max(steps) <= 1.5
@@ -230,72 +238,72 @@ def test_default_buckets() -> None:
 
 
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
-    """Each declared metric has samples with exactly the labels that it declares."""
-    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.record(result_of(server={Component.TOTAL: 0.05}))
+    """Each metric of the catalogue has samples with exactly its declared labels."""
+    exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    exporter.recorder.record(result_of(server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
-        for sample in kept.samples()
+        for sample in exporter.samples()
         if not sample.name.endswith(("_bucket", "_sum"))
     }
-    declared = {one.name: set(one.labels) for one in catalogue.ALL_METRICS}
+    declared = {spec.name: set(spec.labels) for spec in catalogue.ALL_METRICS}
     del declared[catalogue.CERTIFICATE.name]  # absent without TLS
     assert seen == declared
 
 
-def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
-    """`promtool check metrics` finds nothing to complain about."""
-    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.record(result_of(server={Component.TOTAL: 0.05}))
+def test_promtool_check_metrics(tmp_path: Path) -> None:
+    """`promtool check metrics` finds no problem."""
+    exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    exporter.recorder.record(result_of(server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"
-    said = subprocess.run(
+    process = subprocess.run(
         [promtool, "check", "metrics"],
-        input=kept.page(),
+        input=exporter.page(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
-def test_both_formats_say_the_same(tmp_path: Path) -> None:
-    """OpenMetrics is valid to the strict parser, has the same samples and no `_created` ones."""
-    kept = Kept(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    kept.recorder.record(result_of())
-    page = kept.page("application/openmetrics-text; version=1.0.0")
+def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
+    """The strict parser reads the OpenMetrics text, which has no `_created` samples."""
+    exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    exporter.recorder.record(result_of())
+    page = exporter.page("application/openmetrics-text; version=1.0.0")
     families = openmetrics.text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
-    told = {(s.name, *sorted(s.labels.items()), s.value) for f in families for s in f.samples}
-    plain = {(s.name, *sorted(s.labels.items()), s.value) for s in kept.samples()}
-    assert told == plain
+    strict = {(s.name, *sorted(s.labels.items()), s.value) for f in families for s in f.samples}
+    plain = {(s.name, *sorted(s.labels.items()), s.value) for s in exporter.samples()}
+    assert strict == plain
     assert page.endswith("# EOF\n")
     assert "_created" not in page
 
 
-def test_any_label_value_can_be_read_back(tmp_path: Path) -> None:
-    """Quotes, backslashes and line breaks in a label are escaped as the format demands."""
-    odd = 'a "quoted" \\ back\nslash, {braces} = é'
-    kept = Kept(tmp_path, labels={"odd": odd})
-    (info,) = [one for one in kept.samples() if one.name == "inference_probe_info"]
-    assert info.labels["odd"] == odd
+def test_label_values_are_escaped(tmp_path: Path) -> None:
+    """The parser returns quotes, backslashes and line breaks of a label unchanged."""
+    value = 'a "quoted" \\ back\nslash, {braces} = é'
+    exporter = Exporter(tmp_path, labels={"odd": value})
+    (info,) = [s for s in exporter.samples() if s.name == "inference_probe_info"]
+    assert info.labels["odd"] == value
 
 
-def _reloaded(directory: Path, before: dict[str, Any], after: dict[str, Any]) -> Kept:
-    """One success and one failure, and then other settings."""
-    kept = Kept(directory, **before)
-    kept.recorder.record(result_of(certificate_not_after=NOW))
-    kept.recorder.record(result_of(reason=Reason.REFUSED))
-    kept.recorder.update_probe(probe_of(directory, **after))
-    return kept
+def _reloaded(directory: Path, before: dict[str, Any], after: dict[str, Any]) -> Exporter:
+    """Record a success and a failure under `before`, then change the settings to `after`."""
+    exporter = Exporter(directory, **before)
+    exporter.recorder.record(result_of(certificate_not_after=NOW))
+    exporter.recorder.record(result_of(reason=Reason.REFUSED))
+    exporter.recorder.update_probe(probe_of(directory, **after))
+    return exporter
 
 
-def _counts(kept: Kept) -> tuple[float | None, ...]:
-    """Latency of successes and of failures, phase `wait`, failures."""
+def _counts(exporter: Exporter) -> tuple[float | None, ...]:
+    """Return the counts of latencies of both outcomes, of the phase `wait`, and of failures."""
     return (
-        kept.value("inference_probe_latency_seconds_count", outcome="success"),
-        kept.value("inference_probe_latency_seconds_count", outcome="failure"),
-        kept.value("inference_probe_phase_seconds_count", phase="wait"),
-        kept.value("inference_probe_failures_total", reason="refused"),
+        exporter.value("inference_probe_latency_seconds_count", outcome="success"),
+        exporter.value("inference_probe_latency_seconds_count", outcome="failure"),
+        exporter.value("inference_probe_phase_seconds_count", phase="wait"),
+        exporter.value("inference_probe_failures_total", reason="refused"),
     )
 
 
@@ -309,45 +317,97 @@ def _counts(kept: Kept) -> tuple[float | None, ...]:
         ({"buckets": ["1s"]}, (0, 0, 1, 1)),
         ({"phase_buckets": ["1s"]}, (0, 0, 0, 1)),
     ],
-    ids=["pace and place", "target", "to a bucket", "to a new bucket", "buckets", "phase buckets"],
+    ids=[
+        "interval and URL",
+        "target",
+        "to a bucket",
+        "to a new bucket",
+        "buckets",
+        "phase buckets",
+    ],
 )
 def test_settings_that_change(
     tmp_path: Path, keys: dict[str, Any], counts: tuple[int, ...]
 ) -> None:
-    """What means the same is kept; a histogram of other buckets begins anew, in all its series."""
+    """A histogram whose buckets change is reset in all its series; other counts are kept."""
     assert _counts(_reloaded(tmp_path, {}, keys)) == counts
 
 
 def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:
-    """A reload does not make a model look as if it had never answered."""
-    kept = _reloaded(tmp_path, {}, {"interval": "3s"})
-    assert kept.value("inference_probe_last_run_timestamp_seconds") == NOW
-    assert kept.value("inference_probe_last_success_timestamp_seconds") == NOW
+    """The times of the last run and the last success survive a reload."""
+    exporter = _reloaded(tmp_path, {}, {"interval": "3s"})
+    assert exporter.value("inference_probe_last_run_timestamp_seconds") == NOW
+    assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW
 
 
 def test_a_server_time_that_is_mapped_later_starts_at_zero(tmp_path: Path) -> None:
-    """And the histograms of those that were known go on, mapped or not."""
-    kept = Kept(tmp_path)
-    kept.recorder.record(result_of(server={Component.QUEUE: 0.02}))
+    """A new mapping starts at 0; the histograms of known components are kept."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(result_of(server={Component.QUEUE: 0.02}))
     timing = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
-    kept.recorder.update_probe(probe_of(tmp_path, server_timing=[timing]))
-    assert kept.value("inference_probe_server_seconds_count", component="queue") == 1
-    assert kept.value("inference_probe_server_seconds_count", component="total") == 0
-    kept.recorder.record(result_of(server={Component.TOTAL: 0.02}))
-    kept.recorder.update_probe(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
-    assert kept.value("inference_probe_server_seconds_count", component="total") == 1
+    exporter.recorder.update_probe(probe_of(tmp_path, server_timing=[timing]))
+    assert exporter.value("inference_probe_server_seconds_count", component="queue") == 1
+    assert exporter.value("inference_probe_server_seconds_count", component="total") == 0
+    exporter.recorder.record(result_of(server={Component.TOTAL: 0.02}))
+    exporter.recorder.update_probe(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
+    assert exporter.value("inference_probe_server_seconds_count", component="total") == 1
 
 
 def test_certificate_of_another_url(tmp_path: Path) -> None:
-    """It is not that of the URL before."""
+    """The expiry is kept as long as the URL stays the same."""
     expiry = "inference_probe_tls_certificate_not_after_timestamp_seconds"
     assert _reloaded(tmp_path, {}, {"interval": "3s"}).value(expiry) == NOW
     assert _reloaded(tmp_path, {}, {"url": "http://other/"}).value(expiry) is None
 
 
+@pytest.mark.parametrize(("started", "expiry"), [(-1, None), (1, NOW)])
+def test_certificate_of_a_run_in_flight(
+    tmp_path: Path, started: float, expiry: float | None
+) -> None:
+    """A run that started before the URL changed does not set the expiry for the new URL.
+
+    An http probe would never overwrite it, and ModelCertificateExpires would fire months later.
+    """
+    exporter = Exporter(tmp_path, url="https://127.0.0.1:1/")
+    exporter.recorder.update_probe(probe_of(tmp_path, url="http://127.0.0.1:1/"))
+    exporter.now += 2
+    result = result_of(certificate_not_after=NOW)
+    started_at = datetime.fromtimestamp(NOW + started, UTC)
+    exporter.recorder.record(replace(result, started=started_at))
+    name = "inference_probe_tls_certificate_not_after_timestamp_seconds"
+    assert exporter.value(name) == expiry
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/html", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
+        ("application/openmetrics-text;version=2.0.0", "application/openmetrics-text; version=1.0"),
+        ("application/openmetrics-text;version=0.0.1,text/plain", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text;version=x.y", "text/plain; version=0.0.4"),
+        ("text/plain;q=0.5, application/openmetrics-text", "application/openmetrics-text"),
+    ],
+)
+def test_negotiation(accept: str, content_type: str) -> None:
+    """The format is that of prometheus_client; the result negotiates to itself."""
+    negotiated = negotiate_content_type(accept)
+    assert negotiated.startswith(content_type)
+    assert negotiate_content_type(negotiated) == negotiated
+
+
+def test_escaping_is_negotiated() -> None:
+    """The content type repeats a known escaping scheme of the scrape."""
+    accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
+    assert negotiate_content_type(accept).endswith("; escaping=allow-utf-8")
+    assert negotiate_content_type(f"{accept}-x").endswith("; escaping=underscores")
+
+
 def test_probe_that_is_removed(tmp_path: Path) -> None:
-    """Its series end, and what comes back of it later makes no new ones."""
-    kept = Kept(tmp_path)
-    kept.recorder.remove_probe("model")
-    kept.recorder.record(result_of())
-    assert [one for one in kept.samples() if "probe" in one.labels] == []
+    """Its series disappear, and a late result does not bring them back."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.remove_probe("model")
+    exporter.recorder.record(result_of())
+    assert [sample for sample in exporter.samples() if "probe" in sample.labels] == []
