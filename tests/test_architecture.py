@@ -26,7 +26,7 @@ EDGES: dict[str, set[str]] = {
         "scheduler",
         "server",
     },
-    "server": {"config", "history", "metrics", "serialization", "slo"},
+    "server": {"config", "history", "metrics", "serialization"},
     "check": {"config", "metrics", "prober", "scheduler", "slo"},
     "scheduler": {"config", "prober"},
     "prober": {"config", "http"},

@@ -74,7 +74,7 @@ class TlsSession:
             return bytes(plaintext), False
         return bytes(plaintext), True
 
-    def encrypt(self, data: bytes) -> bytes:
+    def encrypt(self, data: bytes | bytearray | memoryview) -> bytes:
         """Return the bytes to send for a plaintext."""
         self._tls.write(data)
         return self.pending()
