@@ -10,7 +10,7 @@ import time
 
 from tests.config.test_fuzz import test_any_bytes, test_any_text, test_any_values
 from tests.prober.test_fuzz import test_any_response
-from tests.raw_responses import mouth
+from tests.raw_responses import raw_response_server
 
 CONFIGS = (test_any_text, test_any_bytes, test_any_values)
 
@@ -18,7 +18,7 @@ CONFIGS = (test_any_text, test_any_bytes, test_any_values)
 def main() -> int:
     until = time.monotonic() + _parser().parse_args().minutes * 60
     rounds = 0
-    with mouth() as server:
+    with raw_response_server() as server:
         while time.monotonic() < until:
             test_any_response(server)
             for test in CONFIGS:

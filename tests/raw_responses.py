@@ -1,4 +1,4 @@
-"""What a server may send: nonsense, HTTP, and HTTP with something wrong. And a place to send it."""
+"""Arbitrary responses: random bytes, valid HTTP, and HTTP with mistakes. And a server for them."""
 
 import gzip
 import socket
@@ -17,8 +17,8 @@ from probe.result import Result
 from tests.probing import make_prober
 from tests.raw_servers import Peer, Server
 
+# The only address to which the probers may connect, whatever a redirect says.
 HOST = "127.0.0.77"
-"""The one address that the probers may connect to, whatever a redirect says."""
 
 LINES = (
     "HTTP/1.1 200 OK",
@@ -100,8 +100,8 @@ BODIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What is sent in the place of an answer, piece by piece, and how the connection ends."""
+class RawResponse:
+    """The bytes of a response, in several pieces, and the end of the connection."""
 
     pieces: tuple[bytes, ...]
     ending: str
@@ -115,10 +115,10 @@ def _head(line: str, headers: list[tuple[str, str]], body: bytes, *, sized: bool
 
 @st.composite
 def _mutated(draw: st.DrawFn, sound: st.SearchStrategy[bytes]) -> bytes:
-    """Sound bytes, of which some are replaced, doubled, left out."""
+    """Return valid bytes, some of which are replaced, repeated or removed."""
     data = draw(sound)
     for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, min(len(data), 400)))  # where the structure is
+        at = draw(st.integers(0, min(len(data), 400)))  # in the head and the first chunk
         gone = draw(st.integers(0, 30))
         data = data[:at] + draw(st.binary(max_size=10)) + data[at + gone :]
     return data
@@ -135,14 +135,14 @@ messages = st.one_of(sound, sound, _mutated(sound), _mutated(sound), st.binary(m
 
 
 @st.composite
-def _cut(draw: st.DrawFn) -> Reply:
+def _cut(draw: st.DrawFn) -> RawResponse:
     data = draw(messages)
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
     pieces = (data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True))
-    return Reply(tuple(pieces), draw(st.sampled_from(["close"] * 20 + ["reset", "hold"])))
+    return RawResponse(tuple(pieces), draw(st.sampled_from(["close"] * 20 + ["reset", "hold"])))
 
 
-replies = _cut()
+responses = _cut()
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -163,11 +163,11 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-class Mouth:
-    """A server that says whatever it is given, and a prober of each kind that listens."""
+class RawResponseServer:
+    """A server that sends given bytes, and a prober of each kind."""
 
     def __init__(self, server: Server, pool: ConnectionPool) -> None:
-        self.reply = Reply((), "close")
+        self.response = RawResponse((), "close")
         self._probers = {
             kind: self._prober(server.url(host=HOST), keys, pool) for kind, keys in KINDS.items()
         }
@@ -176,15 +176,18 @@ class Mouth:
     def _prober(url: str, keys: dict[str, Any], pool: ConnectionPool) -> Prober:
         return make_prober(
             url,
-            getaddrinfo=_nameless,
+            getaddrinfo=_resolve_addresses_only,
             networks={"allow": [f"{HOST}/32"]},
             pool=pool if "connection" in keys else None,
             **{"timeout": "200ms", "max_bytes": "100kB", **keys},
         )
 
-    def ask(self, kind: str, reply: Reply) -> Result:
-        """What a prober makes of a reply; anew, if the machine kept it from its turn for 200 ms."""
-        self.reply = reply
+    def probe(self, kind: str, response: RawResponse) -> Result:
+        """Return the result of a probe of `response`.
+
+        The run is repeated if this process itself missed the deadline of 200 ms.
+        """
+        self.response = response
         for _ in range(3):
             result = self._probers[kind].run(due=Clock().monotonic())
             if result.failure is None or not result.failure.detail.startswith("MissedOwnDeadline"):
@@ -192,30 +195,30 @@ class Mouth:
         return result
 
 
-def _nameless(host: str, *rest: Any) -> list[tuple[Any, ...]]:
-    """A name server that knows nobody; addresses need none."""
+def _resolve_addresses_only(host: str, *rest: Any) -> list[tuple[Any, ...]]:
+    """Resolve IP addresses, and no names."""
     numeric: tuple[Any, ...] = (*rest[:-1], rest[-1] | socket.AI_NUMERICHOST)
     return list(socket.getaddrinfo(host, *numeric))
 
 
 @contextmanager
-def mouth() -> Iterator[Mouth]:
-    """On loopback, until the end of the block."""
+def raw_response_server() -> Iterator[RawResponseServer]:
+    """Run the server on loopback until the end of the block."""
     pool = ConnectionPool(Clock())
 
     def script(peer: Peer) -> None:
         while peer.request():
-            for piece in it.reply.pieces:
+            for piece in server.response.pieces:
                 peer.send(piece)
-            if it.reply.ending == "hold":
+            if server.response.ending == "hold":
                 continue
-            if it.reply.ending == "reset":
+            if server.response.ending == "reset":
                 peer.reset()
             return
 
-    with Server(script, host=HOST) as server:
-        it = Mouth(server, pool)
+    with Server(script, host=HOST) as listener:
+        server = RawResponseServer(listener, pool)
         try:
-            yield it
+            yield server
         finally:
             pool.close()

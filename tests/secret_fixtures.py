@@ -1,6 +1,4 @@
-"""A config in which every place that can hold a secret holds one, and a server that says it all
-again; and the search for what should not have been told.
-"""
+"""Config with a secret in each possible place, a server that repeats them, a search for leaks."""
 
 import base64
 import gzip
@@ -20,12 +18,12 @@ from tests.raw_servers import Peer, Received, free_port, http_response
 from tests.server.http_server_fixture import bcrypt_hash
 
 MARKER = "m4rk3r"
+# A secret that is not quoted in the config.
 NUMBER = "70772077"
-"""A secret that somebody forgot to quote."""
-ODD = f'{MARKER}-"t\\o/k&n é+{MARKER}'
-"""One that everybody spells in another way."""
+# A secret that each encoding changes.
+ENCODED = f'{MARKER}-"t\\o/k&n é+{MARKER}'
 ENVIRONMENT = {
-    "TOKEN": ODD,
+    "TOKEN": ENCODED,
     "PART": f"{MARKER}-path",
     "PASSWORD": f"{MARKER}%2Bpw",
     "DEEP": f"{MARKER}-'deep' <b> \u2603",
@@ -38,8 +36,8 @@ PASSWORD = f"{MARKER}-web"
 HASH = bcrypt_hash(PASSWORD)
 
 
-def echo(received: Received) -> dict[str, Any]:
-    """All that a request said, as servers say it again."""
+def echo_request(received: Received) -> dict[str, Any]:
+    """Return all data of a request, as an endpoint may repeat them."""
     headers = dict(received.headers)
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     basic = base64.b64decode(encoded).decode() if scheme == "Basic" else ""
@@ -57,33 +55,33 @@ def echo(received: Received) -> dict[str, Any]:
     }
 
 
-def repeat(received: Received, how: str) -> bytes:
-    """The answer to a request, in which its secrets come back."""
-    said = echo(received)
-    as_json = json.dumps(said).encode()
-    headers = [f"X-Echo: {said['token']}", f"X-Target: {said['target']}"]
-    headers.append(f"X-Words: {said['headers'].get('x-words', '').partition(' ')[2]}")
+def respond(received: Received, how: str) -> bytes:
+    """Return a response that repeats the secrets of the request in the way `how`."""
+    data = echo_request(received)
+    as_json = json.dumps(data).encode()
+    headers = [f"X-Echo: {data['token']}", f"X-Target: {data['target']}"]
+    headers.append(f"X-Words: {data['headers'].get('x-words', '').partition(' ')[2]}")
     headers.append(f"Set-Cookie: session={MARKER}-of-a-user")
-    path = quote(said["token"].replace("/", "_"))
-    answers = {
+    path = quote(data["token"].replace("/", "_"))
+    responses = {
         "ok": http_response(b"fine"),
         "echo": http_response(as_json, *headers),
-        "plain": http_response(json.dumps(said, ensure_ascii=False).encode(), *headers),
+        "plain": http_response(json.dumps(data, ensure_ascii=False).encode(), *headers),
         "raw": http_response(received.head, status="503 Busy"),
-        "html": http_response(said["html"].encode(), status="500 Oops"),
+        "html": http_response(data["html"].encode(), status="500 Oops"),
         "zipped": http_response(
             gzip.compress(as_json), "Content-Encoding: gzip", status="429 Slow"
         ),
         "padded": http_response(b"." * 1000 + as_json, status="404 None"),
-        "valued": http_response(json.dumps("." * 70 + said["token"]).encode()),
-        "status": f"HTTP/1.1 {said['token']}\r\n\r\n".encode("latin-1"),
-        "garbage": f"{said['token']}\r\n\r\n".encode("latin-1"),
-        "length": http_response(b"", f"Content-Length: {said['token']}"),
-        "encoding": http_response(b"x", f"Content-Encoding: {said['token']}"),
+        "valued": http_response(json.dumps("." * 70 + data["token"]).encode()),
+        "status": f"HTTP/1.1 {data['token']}\r\n\r\n".encode("latin-1"),
+        "garbage": f"{data['token']}\r\n\r\n".encode("latin-1"),
+        "length": http_response(b"", f"Content-Length: {data['token']}"),
+        "encoding": http_response(b"x", f"Content-Encoding: {data['token']}"),
         "moved": http_response(b"", f"Location: /raw/{path}?{path}", status="302 Found"),
-        "407": http_response(as_json, *headers, status=f"407 {said['token']}"),
+        "407": http_response(as_json, *headers, status=f"407 {data['token']}"),
     }
-    return answers.get(how, answers["echo"])
+    return responses.get(how, responses["echo"])
 
 
 def script(peer: Peer) -> None:
@@ -94,12 +92,12 @@ def script(peer: Peer) -> None:
             peer.reset()
         elif how == "silent":
             peer.silence()
-        peer.send(repeat(received, how))
+        peer.send(respond(received, how))
 
 
-def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
-    """Probes that keep secrets in every place that can hold one, and to which all happens."""
-    no = {"equals": "no"}
+def make_config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
+    """Return a config with secrets in all places, whose probes fail for all reasons."""
+    fails = {"equals": "no"}
     known = "${env:EXPECTED}"
     user = f"{MARKER}-user:${{env:PASSWORD}}@"
     home = f"http://{user}127.0.0.1:{port}"
@@ -109,10 +107,10 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         **{how: {} for how in ("ok", "reset", "silent", "raw", "html", "zipped", "padded")},
         **{how: {} for how in ("status", "garbage", "length", "moved")},
         "encoding": {"body_matches": "no"},
-        "valued": {"json": {"$": no}},
-        "echo/header": {"headers": {"X-Echo": no}},
+        "valued": {"json": {"$": fails}},
+        "echo/header": {"headers": {"X-Echo": fails}},
         "echo/target": {"headers": {"X-Target": {"matches": "no"}}},
-        "echo/all": {"json": {"$": no}},
+        "echo/all": {"json": {"$": fails}},
         "echo/wanted": {"json": {"$.token": {"equals": "Bearer ${env:TOKEN}"}}},
         "echo/pattern": {"body_matches": "no ${env:PART}"},
         "echo/known": {"body_matches": f"no {known}"},
@@ -120,17 +118,17 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "echo/known/in": {"json": {"$.basic": {"in": ["no", known]}}},
         "echo/known/matches": {"json": {"$.basic": {"matches": f"no {known}"}}},
         "echo/known/header": {"headers": {"X-Echo": {"equals": f"no {known}"}}},
-        "echo/words": {"headers": {"X-Words": no}},
+        "echo/words": {"headers": {"X-Words": fails}},
         "echo/cookie": {"headers": {"Set-Cookie": {"matches": "no"}}},
-        **{f"echo/{part}": {"json": {f"$.{part}": no}} for part in ("body", "html", "basic")},
-        **{f"plain/{part}": {"json": {f"$.{part}": no}} for part in ("quoted", "parsed")},
+        **{f"echo/{part}": {"json": {f"$.{part}": fails}} for part in ("body", "html", "basic")},
+        **{f"plain/{part}": {"json": {f"$.{part}": fails}} for part in ("quoted", "parsed")},
         "plain/authorization": {"json": {"$.authorization": {"min": 3}}},
     }
     probes = [
         {"name": how, "url": f"{home}/{how}/{rest}", "expect": expect}
         for how, expect in expectations.items()
     ]
-    others: dict[str, dict[str, Any]] = {
+    special_probes: dict[str, dict[str, Any]] = {
         "refused": {"url": f"http://{user}127.0.0.1:{free_port()}/{rest}"},
         "denied": {"url": f"http://{user}127.1.1.1:{port}/{rest}"},
         "tls": {
@@ -145,9 +143,9 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
         "hook": {"url": f"{home}/raw/${{env:HOOK}}/x"},
         "hook/header": {
             "url": f"{home}/echo/${{env:HOOK}}/x",
-            "expect": {"headers": {"X-Target": no}},
+            "expect": {"headers": {"X-Target": fails}},
         },
-        "whole": {"url": "${env:WHOLE}", "expect": {"headers": {"X-Target": no}}},
+        "whole": {"url": "${env:WHOLE}", "expect": {"headers": {"X-Target": fails}}},
         "form": {"url": f"{home}/html/", "body": f"a=b&client_secret={MARKER}", "json": None},
         "text": {
             "url": f"{home}/html/",
@@ -179,19 +177,19 @@ def config(port: int, tls_port: int, key: Path) -> dict[str, Any]:
                 "data": "${file:token.txt}",
             },
         },
-        "probes": [*probes, *({"name": name, **keys} for name, keys in others.items())],
+        "probes": [*probes, *({"name": name, **keys} for name, keys in special_probes.items())],
     }
 
 
 @dataclass
-class House:
-    """A directory with configs full of secrets, and all that was told of them."""
+class SecretFixture:
+    """A directory with configs full of secrets, and all outputs that may leak them."""
 
     directory: Path
     port: int
     tls_port: int
     authority: trustme.CA
-    told: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def probe(self) -> Path:
@@ -206,7 +204,7 @@ class House:
         whole = f"http://127.0.0.1:{self.port}/echo/{MARKER}/hooks"
         return {**ENVIRONMENT, "WHOLE": whole, "PYTHONDEVMODE": "1"}
 
-    def furnish(self) -> None:
+    def write_files(self) -> None:
         (self.directory / "token.txt").write_text(f"{MARKER}/file+token\n")
         (self.directory / "proxy.txt").write_text(f"{MARKER}-proxy-pw\n")
         (self.directory / "rotated.txt").write_text(f"{MARKER}\n")
@@ -217,18 +215,18 @@ class House:
         self.key = self.directory / "key.pem"
         self.key.write_bytes(f"{MARKER}\n".encode() + pem)
         self.key_lines = issued.private_key_pem.bytes().decode().splitlines()[1:-1]
-        self.probe.write_text(yaml.safe_dump(config(self.port, self.tls_port, self.key)))
+        self.probe.write_text(yaml.safe_dump(make_config(self.port, self.tls_port, self.key)))
         users = {"basic_auth_users": {"ann": HASH}}
         tls = {"tls_server_config": {"cert_file": str(self.key), "key_file": str(self.key)}}
         self.web.write_text(yaml.safe_dump({**users, **tls}))
 
-    def rotate(self) -> None:
-        """Secrets that are no header and no host's name any more."""
+    def invalidate_secret_files(self) -> None:
+        """Change secrets to values that are invalid as a header and as a host name."""
         (self.directory / "rotated.txt").write_text(f"{MARKER}\u20ac\n")
         (self.directory / "host.txt").write_text(f"{MARKER * 12}.invalid\n")
 
-    def spoil(self) -> None:
-        """A config whose mistakes are in secret places."""
+    def write_invalid_config(self) -> None:
+        """Write a config whose mistakes are in secrets."""
         bad = {
             "url": f"http://{MARKER}:{MARKER}@127.0.0.1:99999/?{MARKER}",
             "proxy": f"http://{MARKER}:{MARKER}@/",
@@ -242,28 +240,28 @@ class House:
                 f"X-Blank:{MARKER}": None,
             },
         }
-        moreover = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
-        moreover += f"  json: {{pin: {NUMBER}_2}}\n"
+        defaults = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
+        defaults += f"  json: {{pin: {NUMBER}_2}}\n"
         text = yaml.safe_dump({"probes": [{"name": "bad", **bad}]})
-        self.probe.write_text(f"defaults:{moreover}{text}")
+        self.probe.write_text(f"defaults:{defaults}{text}")
 
-    def tell(self, where: str, text: str) -> None:
-        self.told[where] = text
+    def record(self, source: str, text: str) -> None:
+        self.outputs[source] = text
 
     def leaks(self) -> list[str]:
-        """Where a secret is to be found, with what stands around it."""
+        """Return the outputs that contain a secret, with the text around it."""
         needles = [MARKER, NUMBER, HASH, *self.key_lines]
         return [
-            f"{where}: {text[max(0, at - 80) : at + 80]!r}"
-            for where, told in self.told.items()
-            for text in (told, *decoded(told))
+            f"{source}: {text[max(0, at - 80) : at + 80]!r}"
+            for source, output in self.outputs.items()
+            for text in (output, *decode_base64_parts(output))
             for needle in needles
             if (at := text.find(needle)) >= 0
         ]
 
 
-def decoded(text: str) -> Iterator[str]:
-    """What could be base64 in a text, wherever it begins."""
+def decode_base64_parts(text: str) -> Iterator[str]:
+    """Yield the decodings of all parts of a text that may be base64, at any offset."""
     for run in re.findall(r"[A-Za-z0-9+/_-]{8,}", text):
         for start in range(4):
             piece = run[start:]

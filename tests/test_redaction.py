@@ -1,4 +1,4 @@
-"""Secrets in what others say, in all the spellings that software on the way gives them."""
+"""Redaction of secrets in all encodings that software may give them."""
 
 import json
 import string
@@ -21,13 +21,13 @@ def in_json(text: str, *, ensure_ascii: bool = False) -> str:
     return json.dumps(text, ensure_ascii=ensure_ascii)[1:-1]
 
 
-def escaping(characters: str, form: str) -> Callable[[str], str]:
-    """The characters in a form such as `&#{};`, the others as they are."""
+def escape_with(characters: str, form: str) -> Callable[[str], str]:
+    """Return a function that writes `characters` in a form such as `&#{};`."""
     return lambda text: "".join(form.format(ord(c)) if c in characters else c for c in text)
 
 
-def of(*steps: Callable[[str], str]) -> Callable[[str], str]:
-    """One step after the other."""
+def chain(*steps: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a function that applies `steps` one after the other."""
 
     def spell(text: str) -> str:
         for step in steps:
@@ -43,7 +43,7 @@ def php(text: str) -> str:
 
 def dotnet(text: str) -> str:
     quoted = in_json(text).replace('\\"', "\\u0022")
-    return escaping("<>&+'`é", "\\u{:04X}")(quoted)
+    return escape_with("<>&+'`é", "\\u{:04X}")(quoted)
 
 
 def tags(text: str) -> str:
@@ -54,32 +54,32 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "Python's JSON": in_json,
     "PHP's JSON": php,
-    "Go's JSON": of(in_json, escaping("<>&", "\\u{:04x}")),
-    "Gson": of(in_json, escaping("<>&='", "\\u{:04x}")),
-    "PHP's JSON for HTML": of(in_json, escaping("<>&", "\\u{:04X}")),
+    "Go's JSON": chain(in_json, escape_with("<>&", "\\u{:04x}")),
+    "Gson": chain(in_json, escape_with("<>&='", "\\u{:04x}")),
+    "PHP's JSON for HTML": chain(in_json, escape_with("<>&", "\\u{:04X}")),
     ".NET's JSON": dotnet,
-    "JSON in JSON": of(in_json, in_json),
+    "JSON in JSON": chain(in_json, in_json),
     "a path that we send": requote_uri,
     "Python's HTML": escape,
     "HTML's text": tags,
-    "PHP's HTML": of(tags, lambda text: text.replace('"', "&quot;").replace("'", "&#039;")),
-    "XML": of(tags, lambda text: text.replace('"', "&quot;").replace("'", "&apos;")),
-    "Jinja": of(tags, escaping("\"'", "&#{};")),
-    "Go's HTML": of(tags, escaping("\"'+", "&#{};")),
-    ".NET's HTML": of(escape, escaping("+", "&#x{:X};")),
-    "OWASP's HTML": of(escape, escaping("/=`", "&#x{:X};")),
-    "HTML of JSON": of(in_json, escape),
+    "PHP's HTML": chain(tags, lambda text: text.replace('"', "&quot;").replace("'", "&#039;")),
+    "XML": chain(tags, lambda text: text.replace('"', "&quot;").replace("'", "&apos;")),
+    "Jinja": chain(tags, escape_with("\"'", "&#{};")),
+    "Go's HTML": chain(tags, escape_with("\"'+", "&#{};")),
+    ".NET's HTML": chain(escape, escape_with("+", "&#x{:X};")),
+    "OWASP's HTML": chain(escape, escape_with("/=`", "&#x{:X};")),
+    "HTML of JSON": chain(in_json, escape),
 }
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_secret_is_hidden_however_it_is_spelled(spell: Callable[[str], str]) -> None:
-    """Nothing of it is left."""
+def test_a_secret_is_masked_in_each_encoding(spell: Callable[[str], str]) -> None:
+    """Nothing of it remains."""
     assert Redactor([SECRET])(f"<{spell(SECRET)}>") == "<***>"
 
 
-def test_a_large_secret_costs_no_more_than_others() -> None:
-    """A file that is sent may have a megabyte: nothing else runs while its spellings are made."""
+def test_a_large_secret_is_masked_fast() -> None:
+    """A secret may have 1 MiB. Encoding all of it would hold the interpreter lock."""
     secret = "".join(f'{n} "é" ' for n in range(150_000))
     redact = Redactor([secret])
     began = time.thread_time()
@@ -92,8 +92,8 @@ def test_a_large_secret_costs_no_more_than_others() -> None:
         ) in ("<", "<***")
 
 
-def test_what_is_no_secret_stays() -> None:
-    """Also what looks like one for a while."""
+def test_other_text_is_unchanged() -> None:
+    """Also a text that is the beginning of a secret."""
     assert Redactor([SECRET])(SECRET[:-1]) == SECRET[:-1]
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_secret_stays() -> None:
 def test_base64_of_a_secret_in_other_bytes(
     secret: str, before: bytes, after: bytes, encode: Callable[[bytes], bytes]
 ) -> None:
-    """Wherever it begins: what is left tells no whole character of it."""
+    """At any offset. No complete character of the secret remains."""
     encoded = encode(before + secret.encode() + after).decode()
 
     masked = Redactor([secret])(encoded)
@@ -116,15 +116,15 @@ def test_base64_of_a_secret_in_other_bytes(
     assert len(masked) <= len("***") + (len(before) + len(after) + 4) * 4 / 3 + 4
 
 
-def test_base64_of_short_secrets_is_not_looked_for() -> None:
-    """So few characters are found in everything."""
+def test_base64_of_short_secrets_is_not_masked() -> None:
+    """So few characters occur in any text."""
     assert Redactor(["short"])(b64encode(b"short").decode()) == b64encode(b"short").decode()
 
 
 @settings(deadline=None)  # the machine may be busy
 @example("Ã¤Ã¶", "äö")
 @given(st.text(min_size=MAX_UNMASKED_CHARS + 1, max_size=30), st.text(max_size=60))
-def test_a_masked_text_is_no_longer_than_it_was(secret: str, text: str) -> None:
-    """Whoever cuts it first may rely on that."""
-    for said in (text, text + secret):
-        assert len(Redactor([secret])(said)) <= len(said)
+def test_masking_does_not_lengthen_a_text(secret: str, text: str) -> None:
+    """Callers that truncate the text first rely on it."""
+    for original in (text, text + secret):
+        assert len(Redactor([secret])(original)) <= len(original)

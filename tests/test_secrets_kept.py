@@ -1,4 +1,4 @@
-"""No secret of a config is told to anybody, whatever happens and whoever repeats it to us."""
+"""No secret of a config appears in any output, also if an endpoint repeats it."""
 
 import signal
 import ssl
@@ -24,53 +24,53 @@ from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
 from tests.commands import COMMAND, environment, invoke
 from tests.raw_servers import Server, free_port
-from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, House, script
+from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, SecretFixture, script
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def fixture(tmp_path: Path) -> Iterator[SecretFixture]:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("elsewhere.invalid").configure_cert(context)
     with Server(script) as server, Server(script, context=context) as secure:
-        house = House(tmp_path, server.port, secure.port, authority)
-        house.furnish()
-        yield house
+        fixture = SecretFixture(tmp_path, server.port, secure.port, authority)
+        fixture.write_files()
+        yield fixture
 
 
 @contextmanager
-def daemon(house: House, *flags: str, **asking: Any) -> Iterator[Any]:
-    """A daemon that says all it can, and a function that asks it."""
+def running_daemon(fixture: SecretFixture, *flags: str, **options: Any) -> Iterator[Any]:
+    """Run a daemon that logs at debug level. Yields a function for requests, and the process."""
     port = free_port()
-    where = f"--web.listen-address=127.0.0.1:{port}"
-    run = ("run", f"--config.file={house.probe}", where, "--web.enable-lifecycle")
-    with (house.directory / "log").open("w+") as log:
+    address = f"--web.listen-address=127.0.0.1:{port}"
+    run = ("run", f"--config.file={fixture.probe}", address, "--web.enable-lifecycle")
+    with (fixture.directory / "log").open("w+") as log:
         process = subprocess.Popen(
             [*COMMAND, *run, "--log.level=debug", *flags],
-            env=environment(house.environ),
+            env=environment(fixture.environ),
             stderr=log,
             stdout=log,
         )
 
-        def ask(path: str, method: str = "GET", **more: Any) -> requests.Response:
-            scheme = "https" if "verify" in asking else "http"
+        def request(path: str, method: str = "GET", **more: Any) -> requests.Response:
+            scheme = "https" if "verify" in options else "http"
             url = f"{scheme}://127.0.0.1:{port}{path}"
-            return requests.request(method, url, timeout=10, **{**asking, **more})
+            return requests.request(method, url, timeout=10, **{**options, **more})
 
         try:
-            ready(ask)
-            yield ask, process
+            wait_until_ready(request)
+            yield request, process
         finally:
             process.terminate()
             process.wait(20)
             log.seek(0)
-            house.tell(f"log {flags}", log.read())
+            fixture.record(f"log {flags}", log.read())
 
 
-def ready(ask: Any) -> None:
+def wait_until_ready(request: Any) -> None:
     end = time.monotonic() + 20
     while True:
         try:
-            assert ask("/-/ready").ok
+            assert request("/-/ready").ok
             return
         except requests.ConnectionError:
             assert time.monotonic() < end, "it does not listen"
@@ -83,10 +83,10 @@ REASONS = {
 }
 
 
-def wait_for_all(ask: Any) -> None:
+def wait_for_all_reasons(request: Any) -> None:
     end = time.monotonic() + 30
     while True:
-        probes = ask("/api/v1/probes").json()["probes"]
+        probes = request("/api/v1/probes").json()["probes"]
         seen = {probe["last"]["reason"] if probe["last"] else "none" for probe in probes}
         if seen >= REASONS:
             return
@@ -94,71 +94,71 @@ def wait_for_all(ask: Any) -> None:
         time.sleep(0.5)
 
 
-def look_at_everything(house: House, ask: Any, who: str) -> None:
-    names = [probe["probe"] for probe in ask("/api/v1/probes").json()["probes"]]
+def fetch_all_pages(fixture: SecretFixture, request: Any, client: str) -> None:
+    names = [probe["probe"] for probe in request("/api/v1/probes").json()["probes"]]
     pages = ["/", "/metrics", "/api/v1/probes", "/-/healthy", "/probe", "/probe?name=no", "/no"]
     for name in names:
-        said = quote(name, safe="")
-        pages += [f"/probes/{said}", f"/api/v1/probes/{said}/results", f"/probe?name={said}"]
+        quoted = quote(name, safe="")
+        pages += [f"/probes/{quoted}", f"/api/v1/probes/{quoted}/results", f"/probe?name={quoted}"]
     for page in pages:
-        answer = ask(page)
-        house.tell(f"{who} {page}", f"{answer.headers}\n{answer.text}")
+        response = request(page)
+        fixture.record(f"{client} {page}", f"{response.headers}\n{response.text}")
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
-def test_a_daemon_keeps_secrets(house: House, form: str) -> None:
-    """Neither its log nor anything that it serves, to users or to anybody, has a part of one."""
+def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
+    """They are neither in its log nor in its pages, for users and for anonymous clients."""
     flags = [f"--log.format={form}"]
-    asking: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if form == "json":
-        ca = house.directory / "ca.pem"
-        house.authority.cert_pem.write_to_path(str(ca))
-        flags.append(f"--web.config.file={house.web}")
-        asking = {"auth": ("ann", PASSWORD), "verify": str(ca)}
-    with daemon(house, *flags, **asking) as (ask, process):
-        house.rotate()
-        wait_for_all(ask)
-        look_at_everything(house, ask, form)
-        house.tell("anonymous", ask("/", auth=("ann", f"{MARKER}-wrong")).text)
-        house.spoil()
-        refused = ask("/-/reload", "POST")
-        assert refused.status_code == 500
-        assert "probes[0].headers.X-Api-Key" in refused.text
-        house.tell("reload", refused.text)
+        ca = fixture.directory / "ca.pem"
+        fixture.authority.cert_pem.write_to_path(str(ca))
+        flags.append(f"--web.config.file={fixture.web}")
+        options = {"auth": ("ann", PASSWORD), "verify": str(ca)}
+    with running_daemon(fixture, *flags, **options) as (request, process):
+        fixture.invalidate_secret_files()
+        wait_for_all_reasons(request)
+        fetch_all_pages(fixture, request, form)
+        fixture.record("anonymous", request("/", auth=("ann", f"{MARKER}-wrong")).text)
+        fixture.write_invalid_config()
+        rejected = request("/-/reload", "POST")
+        assert rejected.status_code == 500
+        assert "probes[0].headers.X-Api-Key" in rejected.text
+        fixture.record("reload", rejected.text)
         process.send_signal(signal.SIGHUP)
-        house.web.write_text(f"basic_auth_users: {{ann: {MARKER}, bob: {NUMBER}}}")
+        fixture.web.write_text(f"basic_auth_users: {{ann: {MARKER}, bob: {NUMBER}}}")
         time.sleep(1)
-        house.tell("after", ask("/").text)
-    assert not house.leaks()
-    failures = [text for where, text in house.told.items() if where.endswith("/results")]
+        fixture.record("after", request("/").text)
+    assert not fixture.leaks()
+    failures = [text for source, text in fixture.outputs.items() if source.endswith("/results")]
     assert sum("***" in text for text in failures) > 10
     assert all(
         ("body_excerpt" in text) is (form == "json") for text in failures if '"status":5' in text
     )
-    assert "probe failed" in house.told[f"log {tuple(flags)}"]
+    assert "probe failed" in fixture.outputs[f"log {tuple(flags)}"]
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
-def test_commands_keep_secrets(house: House, output: str) -> None:
-    """`check` and `once` say what is and what is wrong, and no secret."""
+def test_commands_keep_secrets(fixture: SecretFixture, output: str) -> None:
+    """`check` and `once` show results and mistakes without secrets."""
     for state in ("good", "bad"):
         for command in ("check", "once"):
-            done = invoke(
+            process = invoke(
                 command,
-                f"--config.file={house.probe}",
+                f"--config.file={fixture.probe}",
                 f"--output={output}",
-                environ=house.environ,
+                environ=fixture.environ,
             )
-            assert "Traceback" not in done.stderr
-            house.tell(f"{command} {output} {state}", done.stdout + done.stderr)
-        house.spoil()
-    assert not house.leaks()
-    assert "***" in house.told[f"once {output} good"]
-    assert "X-Api-Key" in house.told[f"check {output} bad"]
+            assert "Traceback" not in process.stderr
+            fixture.record(f"{command} {output} {state}", process.stdout + process.stderr)
+        fixture.write_invalid_config()
+    assert not fixture.leaks()
+    assert "***" in fixture.outputs[f"once {output} good"]
+    assert "X-Api-Key" in fixture.outputs[f"check {output} bad"]
 
 
-def test_our_own_faults_keep_secrets(house: House) -> None:
-    """An error of ours that has the whole request in it says so without its secrets."""
+def test_internal_failures_keep_secrets(fixture: SecretFixture) -> None:
+    """The message of an exception quotes the whole request."""
 
     class Broken(BaseAdapter):
         certificate_not_after: float | None = None
@@ -170,38 +170,38 @@ def test_our_own_faults_keep_secrets(house: House) -> None:
         def close(self) -> None:
             pass
 
-    settings = load(house.probe, environ=house.environ)
-    secrets = Secrets(house.environ, house.directory)
+    settings = load(fixture.probe, environ=fixture.environ)
+    secrets = Secrets(fixture.environ, fixture.directory)
     for probe in settings.probes:
         prober = Prober(probe, secrets, lambda *_, **__: Broken(), Clock())
-        house.tell(probe.name, str(prober.run()))
-        assert "RuntimeError: " in house.told[probe.name]
-    assert not house.leaks()
+        fixture.record(probe.name, str(prober.run()))
+        assert "RuntimeError: " in fixture.outputs[probe.name]
+    assert not fixture.leaks()
 
 
-def test_tracebacks_keep_secrets(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a bug in the making of a result says of the request goes to the log without them."""
-    words = ""
+def test_tracebacks_keep_secrets(fixture: SecretFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in building a result quotes the request in its message, which is logged."""
+    message = ""
 
     class Broken(BaseAdapter):
         certificate_not_after: float | None = None
         last_received = Timestamp(0, 0)
 
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
-            nonlocal words
-            words = f"{request.url} {request.headers} {request.body!r}"
+            nonlocal message
+            message = f"{request.url} {request.headers} {request.body!r}"
             raise ConnectionResetError
 
         def close(self) -> None:
             pass
 
-    def excerpt(_: object) -> None:
-        raise RuntimeError(words)
+    def broken_excerpt(_: object) -> None:
+        raise RuntimeError(message)
 
-    monkeypatch.setattr("probe.prober.prober._excerpt", excerpt)
-    secrets = Secrets(house.environ, house.directory)
-    for probe in load(house.probe, environ=house.environ).probes:
+    monkeypatch.setattr("probe.prober.prober._excerpt", broken_excerpt)
+    secrets = Secrets(fixture.environ, fixture.directory)
+    for probe in load(fixture.probe, environ=fixture.environ).probes:
         with pytest.raises(RuntimeError, match="User-Agent") as bug:
             Prober(probe, secrets, lambda *_, **__: Broken(), Clock()).run()
-        house.tell(probe.name, "".join(traceback.format_exception(bug.value)))
-    assert not house.leaks()
+        fixture.record(probe.name, "".join(traceback.format_exception(bug.value)))
+    assert not fixture.leaks()

@@ -1,9 +1,9 @@
-"""Redirects: followed where allowed, and no secret follows to a stranger."""
+"""Redirects are followed if the config allows them, and no secret reaches another host."""
 
+import itertools
 import ssl
 import threading
 from collections.abc import Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from tests.raw_servers import Peer, Script, Server, free_port, http_response, on
 TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
 
 
-def moved(location: str, status: int = 302) -> bytes:
+def redirect_to(location: str, status: int = 302) -> bytes:
     return http_response(b"moved", f"Location: {location}", status=f"{status} Moved")
 
 
-def paths(replies: Mapping[str, bytes]) -> Script:
-    """Answers by path; 200 where nothing is said."""
+def respond_by_path(replies: Mapping[str, bytes]) -> Script:
+    """Return a script that responds by path, with 200 for other paths."""
 
     def script(peer: Peer) -> None:
         while received := peer.request():
@@ -32,9 +32,9 @@ def paths(replies: Mapping[str, bytes]) -> Script:
     return script
 
 
-def test_redirects_are_answers_unless_asked_for(serve: Serve) -> None:
-    """By default the first one is a failure of its own name, and nothing is followed."""
-    server = serve(paths({"/": moved("/on")}))
+def test_redirects_are_not_followed_by_default(serve: Serve) -> None:
+    """A redirect is a failure with its own reason."""
+    server = serve(respond_by_path({"/": redirect_to("/on")}))
 
     result = run(server.url())
 
@@ -45,21 +45,28 @@ def test_redirects_are_answers_unless_asked_for(serve: Serve) -> None:
 
 
 def test_an_expected_redirect_is_a_success(serve: Serve) -> None:
-    """Whoever probes a redirect gets one."""
-    assert reason(run(serve(paths({"/": moved("/on")})).url(), expect={"status": [302]})) is None
+    """The status is in `expect`."""
+    assert (
+        reason(
+            run(serve(respond_by_path({"/": redirect_to("/on")})).url(), expect={"status": [302]})
+        )
+        is None
+    )
 
 
-def test_a_blank_after_a_location_is_not_requested(serve: Serve) -> None:
-    """It belongs to the line, not to the URL."""
-    server = serve(paths({"/": moved("/done \t")}))
+def test_whitespace_after_a_location_is_ignored(serve: Serve) -> None:
+    """It belongs to the header line, not to the URL."""
+    server = serve(respond_by_path({"/": redirect_to("/done \t")}))
 
     assert reason(run(server.url(), redirects=1)) is None
     assert [received.line.split()[1] for received in server.requests] == ["/", "/done"]
 
 
-def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
-    """Two of two, with where they came from and what each has cost."""
-    server = serve(paths({"/": moved("/a?token=1#x"), "/a?token=1": moved("/b", 307)}))
+def test_redirects_up_to_the_limit_are_followed(serve: Serve) -> None:
+    """Two of two. The result has URL, status and phases of each hop."""
+    server = serve(
+        respond_by_path({"/": redirect_to("/a?token=1#x"), "/a?token=1": redirect_to("/b", 307)})
+    )
 
     result = run(server.url(), redirects=2)
 
@@ -76,10 +83,10 @@ def test_as_many_as_are_allowed_are_followed(serve: Serve) -> None:
     assert result.size == 2
 
 
-def test_a_landing_where_nobody_is(serve: Serve) -> None:
-    """It has a URL and the phases that were reached, and no status."""
+def test_a_final_hop_that_refuses(serve: Serve) -> None:
+    """It has a URL, the phases up to the failure, and no status."""
     nowhere = f"http://127.0.0.1:{free_port()}"
-    server = serve(paths({"/": moved(f"{nowhere}/on?token=1")}))
+    server = serve(respond_by_path({"/": redirect_to(f"{nowhere}/on?token=1")}))
 
     result = run(server.url(), redirects=1)
 
@@ -90,13 +97,13 @@ def test_a_landing_where_nobody_is(serve: Serve) -> None:
 
 
 def test_without_redirects_there_is_no_final_hop(serve: Serve) -> None:
-    """The result says it all."""
-    assert run(serve(paths({})).url(), redirects=1).final_hop is None
+    """The result itself has URL, status and phases."""
+    assert run(serve(respond_by_path({})).url(), redirects=1).final_hop is None
 
 
-def test_one_too_many_is_http_3xx(serve: Serve) -> None:
-    """Also round in circles."""
-    server = serve(paths({"/": moved("/a"), "/a": moved("/")}))
+def test_too_many_redirects_is_http_3xx(serve: Serve) -> None:
+    """Also in a loop."""
+    server = serve(respond_by_path({"/": redirect_to("/a"), "/a": redirect_to("/")}))
 
     result = run(server.url(), redirects=3)
 
@@ -119,12 +126,12 @@ def test_one_too_many_is_http_3xx(serve: Serve) -> None:
     ],
 )
 def test_relative_targets(serve: Serve, location: str, target: str) -> None:
-    """Are seen from where they were sent (RFC 3986, 5)."""
+    """They are relative to the redirecting URL (RFC 3986, 5)."""
 
     def script(peer: Peer) -> None:
         received = peer.request()
         first = received and received.line.split()[1] == "/x/y"
-        peer.send(moved(location.format(port=peer.server.port)) if first else http_response())
+        peer.send(redirect_to(location.format(port=peer.server.port)) if first else http_response())
 
     server = serve(script)
 
@@ -147,17 +154,21 @@ def test_relative_targets(serve: Serve, location: str, target: str) -> None:
         "/\xff\xfe",
     ],
 )
-def test_a_redirect_to_nowhere_is_http_3xx(serve: Serve, location: str) -> None:
-    """The server's fault, not ours: it is charged."""
-    result = run(serve(paths({"/": moved(location)})).url(), redirects=5)
+def test_an_invalid_target_is_http_3xx(serve: Serve, location: str) -> None:
+    """The failure counts against the server."""
+    result = run(serve(respond_by_path({"/": redirect_to(location)})).url(), redirects=5)
 
     assert reason(result) is Reason.HTTP_3XX
     assert len(result.hops) == 0
 
 
-def test_a_redirect_that_is_too_long_is_http_3xx(serve: Serve) -> None:
-    """Servers take 8,000 characters, and of more nobody is sure."""
-    url = serve(paths({"/": moved("/?" + "a" * 8000), "/long": moved("/?" + "a" * 9000)})).url
+def test_a_long_target_is_http_3xx(serve: Serve) -> None:
+    """All servers support 8,000 characters, and some support more."""
+    url = serve(
+        respond_by_path(
+            {"/": redirect_to("/?" + "a" * 8000), "/long": redirect_to("/?" + "a" * 9000)}
+        )
+    ).url
 
     assert reason(run(url("/"), redirects=1)) is None
     result = run(url("/long"), redirects=1)
@@ -165,9 +176,9 @@ def test_a_redirect_that_is_too_long_is_http_3xx(serve: Serve) -> None:
     assert "a URL of more than 8192 characters" in detail(result)
 
 
-def test_a_redirect_to_a_dead_host_fails_as_that_host(serve: Serve) -> None:
-    """The status of the hop is the hop's, not that of an answer which never came."""
-    server = serve(paths({"/": moved(f"http://127.0.0.1:{free_port()}/")}))
+def test_a_redirect_to_a_refusing_host_is_refused(serve: Serve) -> None:
+    """The status of the hop is not the status of the result."""
+    server = serve(respond_by_path({"/": redirect_to(f"http://127.0.0.1:{free_port()}/")}))
 
     result = run(server.url(), redirects=1)
 
@@ -176,10 +187,10 @@ def test_a_redirect_to_a_dead_host_fails_as_that_host(serve: Serve) -> None:
     assert result.hops[0].status == 302
 
 
-def test_to_another_scheme(serve: Serve, authority: Authority) -> None:
-    """From http to https, as most redirects are."""
-    secure = serve(paths({}), context=authority.context())
-    server = serve(paths({"/": moved(secure.url("/on"))}))
+def test_from_http_to_https(serve: Serve, authority: Authority) -> None:
+    """The usual redirect."""
+    secure = serve(respond_by_path({}), context=authority.context())
+    server = serve(respond_by_path({"/": redirect_to(secure.url("/on"))}))
 
     result = run(server.url(), redirects=1, tls=authority.tls)
 
@@ -201,8 +212,8 @@ def test_to_another_scheme(serve: Serve, authority: Authority) -> None:
     ],
 )
 def test_methods_and_bodies(serve: Serve, status: int, method: str, followed_by: str) -> None:
-    """303 means GET; 307 and 308 mean the same again (RFC 9110, 15.4)."""
-    server = serve(paths({"/": moved("/on", status)}))
+    """303 changes the method to GET; 307 and 308 repeat the request (RFC 9110, 15.4)."""
+    server = serve(respond_by_path({"/": redirect_to("/on", status)}))
 
     assert reason(run(server.url(), redirects=1, method=method, json={"a": 1})) is None
 
@@ -238,9 +249,11 @@ PLAIN = {
 
 
 def test_secrets_never_reach_another_host(serve: Serve) -> None:
-    """Not one byte of them, by whatever name; what says nothing of who asks goes along."""
-    other = serve(paths({}))
-    server = serve(paths({"/?s3cret-q": moved(other.url("/on", host="two.test"), 307)}))
+    """In no header. Headers that do not identify the client are sent."""
+    other = serve(respond_by_path({}))
+    server = serve(
+        respond_by_path({"/?s3cret-q": redirect_to(other.url("/on", host="two.test"), 307)})
+    )
 
     result = run(
         server.url("/?s3cret-q", host="s3cret-u:s3cret-p@one.test"),
@@ -260,9 +273,9 @@ def test_secrets_never_reach_another_host(serve: Serve) -> None:
 
 
 def test_the_user_of_a_url_never_reaches_another_host(serve: Serve) -> None:
-    """Its Authorization was made by us, not written."""
-    other = serve(paths({}))
-    server = serve(paths({"/": moved(other.url("/on"))}))
+    """Its Authorization is not a header of the config."""
+    other = serve(respond_by_path({}))
+    server = serve(respond_by_path({"/": redirect_to(other.url("/on"))}))
 
     assert reason(run(server.url(host="ann:s3cret@127.0.0.1"), redirects=1)) is None
 
@@ -270,27 +283,27 @@ def test_the_user_of_a_url_never_reaches_another_host(serve: Serve) -> None:
     assert other.requests[0].header("authorization") is None
 
 
-def test_our_certificate_is_not_shown_to_another_host(
+def test_the_client_certificate_is_not_sent_to_another_host(
     serve: Serve, authority: Authority, tmp_path: Path
 ) -> None:
-    """Neither it nor `server_name` goes along; on the own host, whatever its port, both do."""
-    shown: list[bool] = []
+    """`server_name` does not apply there, either. On other ports of the same host both apply."""
+    certificates_received: list[bool] = []
 
-    def look(reply: bytes, *names: str) -> Server:
+    def serve_tls(reply: bytes, *names: str) -> Server:
         context = authority.context(*names)
         context.verify_mode = ssl.CERT_OPTIONAL
         authority.authority.configure_trust(context)
 
         def script(peer: Peer) -> None:
             assert isinstance(peer.connection, ssl.SSLSocket)
-            shown.append(bool(peer.connection.getpeercert()))
+            certificates_received.append(bool(peer.connection.getpeercert()))
             once(reply)(peer)
 
         return serve(script, context=context)
 
-    other = look(http_response(), "two.test")
-    same = look(moved(other.url(host="two.test")), "inside.test")
-    home = look(moved(same.url(host="one.test")), "inside.test")
+    other = serve_tls(http_response(), "two.test")
+    same = serve_tls(redirect_to(other.url(host="two.test")), "inside.test")
+    home = serve_tls(redirect_to(same.url(host="one.test")), "inside.test")
     file = tmp_path / "client.pem"
     authority.authority.issue_cert("us").private_key_and_cert_chain_pem.write_to_path(str(file))
     tls = {**authority.tls, "cert_file": str(file), "server_name": "inside.test"}
@@ -298,23 +311,23 @@ def test_our_certificate_is_not_shown_to_another_host(
     result = run(home.url(host="one.test"), redirects=2, tls=tls, getaddrinfo=TWO_HOSTS)
 
     assert reason(result) is None
-    assert shown == [True, True, False]
+    assert certificates_received == [True, True, False]
 
 
-def test_what_is_lost_on_the_way_does_not_come_back(serve: Serve) -> None:
-    """Home, away and home again: a stranger sent us there."""
-    first = serve(paths({}))
-    other = serve(paths({"/": moved(first.url("/end"))}))
-    start = serve(paths({"/": moved(other.url("/"))}))
+def test_removed_headers_are_not_sent_after_a_redirect_back(serve: Serve) -> None:
+    """To the configured host via another one, which has chosen the URL."""
+    first = serve(respond_by_path({}))
+    other = serve(respond_by_path({"/": redirect_to(first.url("/end"))}))
+    start = serve(respond_by_path({"/": redirect_to(other.url("/"))}))
 
     run(start.url(), redirects=2, headers={"Authorization": "s3cret"})
 
     assert first.requests[0].header("authorization") is None
 
 
-def test_credentials_stay_with_their_host(serve: Serve) -> None:
-    """On the same host they are needed again."""
-    server = serve(paths({"/": moved("/on")}))
+def test_credentials_are_sent_again_to_the_same_host(serve: Serve) -> None:
+    """It needs them for the next request, too."""
+    server = serve(respond_by_path({"/": redirect_to("/on")}))
 
     run(server.url(), redirects=1, headers=SECRETS, environ={"CUSTOMER": "x"})
 
@@ -338,10 +351,10 @@ def test_credentials_stay_with_their_host(serve: Serve) -> None:
 def test_a_body_is_not_sent_to_another_host(
     serve: Serve, tmp_path: Path, keys: dict[str, Any], status: int, refused: bool
 ) -> None:
-    """Whatever is in it. The redirect is refused, unless it goes on without a body."""
+    """The redirect is refused, whatever the body is, unless the next request has no body."""
     (tmp_path / "body.json").write_text('{"key": "s3cret"}')
-    other = serve(paths({}))
-    server = serve(paths({"/": moved(other.url(), status)}))
+    other = serve(respond_by_path({}))
+    server = serve(respond_by_path({"/": redirect_to(other.url(), status)}))
 
     result = run(server.url(), redirects=1, environ={"KEY": "s3cret"}, base=tmp_path, **keys)
 
@@ -352,8 +365,8 @@ def test_a_body_is_not_sent_to_another_host(
 
 
 def test_hops_show_no_secrets(serve: Serve) -> None:
-    """Neither user nor query, and of a path what stands in the config."""
-    server = serve(paths({"/s3cret/x?s3cret": moved("/on")}))
+    """No user, no query, and references of the config in the path."""
+    server = serve(respond_by_path({"/s3cret/x?s3cret": redirect_to("/on")}))
     url = server.url("/${env:KEY}/x?${env:KEY}", host="ann:${env:KEY}@127.0.0.1")
 
     result = run(url, redirects=1, environ={"KEY": "s3cret"})
@@ -362,11 +375,11 @@ def test_hops_show_no_secrets(serve: Serve) -> None:
     assert result.hops[0].url == server.url("/${env:KEY}/x")
 
 
-def test_a_secret_path_stays_secret_on_the_way(serve: Serve) -> None:
-    """Also where the server builds the next URL with it, or with a signature of its own."""
+def test_secrets_in_redirect_targets_are_masked(serve: Serve) -> None:
+    """Also a signature that the server has added to a target."""
     target = "/a?sig=s1gnature"
-    replies = {"/s3cret/x": moved("/s3cret/y"), "/s3cret/y": moved(target)}
-    server = serve(paths({**replies, target: moved("/s1gnature")}))
+    replies = {"/s3cret/x": redirect_to("/s3cret/y"), "/s3cret/y": redirect_to(target)}
+    server = serve(respond_by_path({**replies, target: redirect_to("/s1gnature")}))
 
     result = run(server.url("/${env:KEY}/x"), redirects=3, environ={"KEY": "s3cret"})
 
@@ -377,12 +390,12 @@ def test_a_secret_path_stays_secret_on_the_way(serve: Serve) -> None:
     assert result.final_hop.url == server.url("/***")
 
 
-class Open:
-    """A script that answers, and how many connections are open to it."""
+class CountingScript:
+    """A script that responds and counts its open connections."""
 
     def __init__(self, reply: bytes) -> None:
         self._reply = reply
-        self.now = 0
+        self.open = 0
         self._changed = threading.Condition()
 
     def __call__(self, peer: Peer) -> None:
@@ -391,62 +404,62 @@ class Open:
             peer.send(self._reply)
         self._count(-1)
 
-    def _count(self, more: int) -> None:
+    def _count(self, change: int) -> None:
         with self._changed:
-            self.now += more
+            self.open += change
             self._changed.notify_all()
 
-    def fall_to(self, most: int) -> bool:
-        """Whether there are no more than so many, sooner or later."""
+    def wait_until_at_most(self, count: int) -> bool:
+        """Return True if at most `count` connections are open within 5 s."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.now <= most, timeout=5)
+            return self._changed.wait_for(lambda: self.open <= count, timeout=5)
 
 
-def test_connections_to_other_hosts_are_not_kept(serve: Serve, pool: ConnectionPool) -> None:
-    """A server that redirects to ever new ones would use up our descriptors."""
-    stranger = Open(http_response())
-    away = serve(stranger).url("/on", host="two.test")
-    server = serve(paths({"/": moved(away)}))
+def test_connections_to_other_hosts_are_not_pooled(serve: Serve, pool: ConnectionPool) -> None:
+    """Redirects to many hosts would use up the file descriptors."""
+    counter = CountingScript(http_response())
+    away = serve(counter).url("/on", host="two.test")
+    server = serve(respond_by_path({"/": redirect_to(away)}))
     prober = make_prober(server.url(host="one.test"), redirects=1, pool=pool, getaddrinfo=TWO_HOSTS)
 
     for _ in range(5):
         assert reason(run_scheduled(prober)) is None
 
-    assert stranger.fall_to(0)
+    assert counter.wait_until_at_most(0)
     assert server.connections == 1
 
 
-def test_connections_to_ever_new_ports_are_not_kept(serve: Serve, pool: ConnectionPool) -> None:
-    """On the configured host the pool keeps those to the last few ports, and to the configured one.
+def test_connections_to_many_ports_are_not_pooled(serve: Serve, pool: ConnectionPool) -> None:
+    """The pool keeps connections to the configured origin and to the last few ports.
 
     A redirect target never evicts the configured origin.
     """
-    doors = [Open(http_response()) for _ in range(MAX_ORIGINS + 3)]
-    away = iter([serve(door).url("/on") for door in doors])
+    scripts = [CountingScript(http_response()) for _ in range(MAX_ORIGINS + 3)]
+    away = iter([serve(script).url("/on") for script in scripts])
 
     def script(peer: Peer) -> None:
         while peer.request():
-            peer.send(moved(next(away)))
+            peer.send(redirect_to(next(away)))
 
     server = serve(script)
     prober = make_prober(server.url(), redirects=1, pool=pool)
 
-    for _ in doors:
+    for _ in scripts:
         assert reason(run_scheduled(prober)) is None
 
-    assert all(door.fall_to(0) for door in doors[:-MAX_ORIGINS])
-    assert doors[-1].now == 1
+    assert all(script.wait_until_at_most(0) for script in scripts[:-MAX_ORIGINS])
+    assert scripts[-1].open == 1
     assert server.connections == 1
 
 
-def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: ConnectionPool) -> None:
-    """One to the same host and port is taken again, whoever is said to ask."""
-    users = count()
+def test_a_connection_is_reused_for_another_user(serve: Serve, pool: ConnectionPool) -> None:
+    """The user is part of the URL, not of the origin."""
+    users = itertools.count()
 
     def script(peer: Peer) -> None:
         while received := peer.request():
             away = peer.server.url("/on", host=f"u{next(users)}@127.0.0.1")
-            peer.send(moved(away) if received.line.split()[1] == "/" else http_response())
+            peer.send(redirect_to(away) if received.line.split()[1] == "/" else http_response())
 
     server = serve(script)
     prober = make_prober(server.url(), redirects=1, pool=pool)
@@ -458,8 +471,8 @@ def test_the_user_of_a_url_is_not_the_connections(serve: Serve, pool: Connection
 
 
 def test_redirects_on_a_reused_connection(serve: Serve, pool: ConnectionPool) -> None:
-    """To the same host they share it; later runs do, too."""
-    server = serve(paths({"/": moved("/on")}))
+    """Redirects to the same host share the connection, within a run and between runs."""
+    server = serve(respond_by_path({"/": redirect_to("/on")}))
     prober = make_prober(server.url(), redirects=1, pool=pool)
 
     for _ in range(3):

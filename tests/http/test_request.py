@@ -1,4 +1,4 @@
-"""What goes over the wire, and what never does."""
+"""The request that a probe sends."""
 
 import json
 from base64 import b64encode
@@ -22,17 +22,17 @@ from tests.probing import detail, make_prober, names, read_probe, reason, run, r
 from tests.raw_servers import Peer, Received, always, http_response
 
 
-def sent(serve: Serve, path: str = "/", *, host: str = "127.0.0.1", **how: Any) -> Received:
-    """The request that a server gets from a probe."""
+def sent_request(serve: Serve, path: str = "/", *, host: str = "127.0.0.1", **how: Any) -> Received:
+    """Return the request that a server receives from a probe."""
     server = serve(always(http_response()))
     assert reason(run(server.url(path, host=host), **how)) is None
     (received,) = server.requests
     return received
 
 
-def test_a_plain_request_says_who_asks_and_no_more(serve: Serve) -> None:
-    """Four headers; nothing invites compression, cookies or a second request."""
-    received = sent(serve)
+def test_a_plain_request_has_four_headers(serve: Serve) -> None:
+    """No header for compression, cookies or authorization."""
+    received = sent_request(serve)
 
     assert received.line == "GET / HTTP/1.1"
     assert {name for name, _ in received.headers} == {"host", "user-agent", "accept", "connection"}
@@ -41,13 +41,13 @@ def test_a_plain_request_says_who_asks_and_no_more(serve: Serve) -> None:
     assert received.body == b""
 
 
-def test_a_reused_connection_is_asked_for(serve: Serve, pool: ConnectionPool) -> None:
-    """`connection: reuse` says so to the server."""
-    assert sent(serve, pool=pool).header("connection") == "keep-alive"
+def test_connection_reuse_sends_keep_alive(serve: Serve, pool: ConnectionPool) -> None:
+    """The server may keep the connection open."""
+    assert sent_request(serve, pool=pool).header("connection") == "keep-alive"
 
 
-def test_headers_of_the_config_win(serve: Serve) -> None:
-    """In any case, and once: two Host headers are an error of HTTP (RFC 9112, 3.2)."""
+def test_configured_headers_override_defaults(serve: Serve) -> None:
+    """In any case, and only once: two Host headers are invalid (RFC 9112, 3.2)."""
     mine = {
         "user-agent": "mine",
         "ACCEPT": "application/json",
@@ -57,7 +57,7 @@ def test_headers_of_the_config_win(serve: Serve) -> None:
         "X-Latin": "grün",
     }
 
-    received = sent(serve, headers=mine, json={"a": 1})
+    received = sent_request(serve, headers=mine, json={"a": 1})
 
     for name, value in mine.items():
         assert received.header(name.lower()) == value
@@ -67,7 +67,7 @@ def test_json_is_sent_as_json(serve: Serve) -> None:
     """With its type and length, by POST."""
     document = {"data": ["ä", 1.5, None, True]}
 
-    received = sent(serve, json=document)
+    received = sent_request(serve, json=document)
 
     assert received.line == "POST / HTTP/1.1"
     assert received.header("content-type") == "application/json"
@@ -76,14 +76,14 @@ def test_json_is_sent_as_json(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("document", [{}, [], 0, False, ""])
-def test_empty_json_is_sent_too(serve: Serve, document: Any) -> None:
+def test_empty_json_is_sent(serve: Serve, document: Any) -> None:
     """It is not the same as no body."""
-    assert json.loads(sent(serve, json=document).body) == document
+    assert json.loads(sent_request(serve, json=document).body) == document
 
 
-def test_text_is_sent_as_it_is(serve: Serve) -> None:
-    """In UTF-8, its length in bytes, and of no type that nobody stated."""
-    received = sent(serve, body="grün\r\n", method="PUT")
+def test_text_is_sent_unchanged(serve: Serve) -> None:
+    """In UTF-8, with its length in bytes, and without a type."""
+    received = sent_request(serve, body="grün\r\n", method="PUT")
 
     assert received.line == "PUT / HTTP/1.1"
     assert received.body == "grün\r\n".encode()
@@ -91,24 +91,24 @@ def test_text_is_sent_as_it_is(serve: Serve) -> None:
     assert received.header("content-type") is None
 
 
-def test_a_file_is_sent_byte_by_byte(serve: Serve, tmp_path: Path) -> None:
-    """An image, for instance."""
+def test_a_file_is_sent_unchanged(serve: Serve, tmp_path: Path) -> None:
+    """Also binary data."""
     (tmp_path / "image").write_bytes(bytes(range(256)))
 
-    received = sent(serve, body_file="image", base=tmp_path)
+    received = sent_request(serve, body_file="image", base=tmp_path)
 
     assert received.line == "POST / HTTP/1.1"
     assert received.body == bytes(range(256))
 
 
 @pytest.mark.parametrize("keys", [{"body": ""}, {"body_file": "empty"}, {"method": "POST"}])
-def test_a_post_without_content_says_its_length(
+def test_an_empty_post_has_a_content_length(
     serve: Serve, tmp_path: Path, keys: dict[str, str]
 ) -> None:
-    """Servers answer 411 otherwise."""
+    """Without it, servers respond with 411."""
     (tmp_path / "empty").touch()
 
-    received = sent(serve, base=tmp_path, **keys)
+    received = sent_request(serve, base=tmp_path, **keys)
 
     assert received.line == "POST / HTTP/1.1"
     assert received.header("content-length") == "0"
@@ -125,8 +125,8 @@ def test_a_post_without_content_says_its_length(
     ],
 )
 def test_the_target_is_path_and_query(serve: Serve, path: str, target: str) -> None:
-    """As written, and encoded where it must be."""
-    assert sent(serve, path).line == f"GET {target} HTTP/1.1"
+    """As configured, and encoded where necessary."""
+    assert sent_request(serve, path).line == f"GET {target} HTTP/1.1"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_target_is_path_and_query(serve: Serve, path: str, target: str) -> N
 def test_the_host_header_is_host_and_port(
     serve: Serve, host: str, listen: str, wanted: str
 ) -> None:
-    """With brackets where they belong, and without user and password."""
+    """With brackets for IPv6, and without user and password."""
     server = serve(always(http_response()), host=listen)
 
     result = run(server.url(host=host), getaddrinfo=names(model_test="127.0.0.1"))
@@ -151,19 +151,19 @@ def test_the_host_header_is_host_and_port(
 
 
 def test_user_and_password_of_the_url_become_authorization(serve: Serve) -> None:
-    """Decoded; and not where the config has an Authorization of its own."""
+    """Decoded. A configured Authorization overrides it."""
     host = "ann:p%40ss@127.0.0.1"
     expected = "Basic " + b64encode(b"ann:p@ss").decode()
 
-    assert sent(serve, host=host).header("authorization") == expected
-    own = sent(serve, host=host, headers={"authorization": "Bearer x"})
+    assert sent_request(serve, host=host).header("authorization") == expected
+    own = sent_request(serve, host=host, headers={"authorization": "Bearer x"})
     assert own.header("authorization") == "Bearer x"
 
 
-def test_the_environment_adds_nothing(
+def test_the_environment_has_no_effect(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither its proxies nor a .netrc: they would change what is measured, silently."""
+    """Proxies and .netrc would change the measurement silently."""
     trap = serve(always(http_response(status="500 Trap")))
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login ann password secret\n")
@@ -183,8 +183,8 @@ def test_the_environment_adds_nothing(
 
 
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n"])
-def test_a_failure_is_not_tried_again(serve: Serve, reply: bytes) -> None:
-    """One tick, one request: a retry would hide what the client has felt."""
+def test_a_failure_is_not_retried(serve: Serve, reply: bytes) -> None:
+    """A retry would hide a failure that clients experience."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -199,10 +199,8 @@ def test_a_failure_is_not_tried_again(serve: Serve, reply: bytes) -> None:
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-def test_a_reset_on_a_reused_connection_is_not_tried_again(
-    serve: Serve, pool: ConnectionPool
-) -> None:
-    """It was alive when the request was sent: the request may have been worked on."""
+def test_a_reset_on_a_reused_connection_is_not_retried(serve: Serve, pool: ConnectionPool) -> None:
+    """The connection was open when the request was sent: the server may have processed it."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -218,8 +216,8 @@ def test_a_reset_on_a_reused_connection_is_not_tried_again(
     assert len(server.requests) == 2
 
 
-def test_a_secret_that_changes_is_used_at_once(serve: Serve, tmp_path: Path) -> None:
-    """In URL, header and body; what does not change stays."""
+def test_a_changed_secret_is_used_at_once(serve: Serve, tmp_path: Path) -> None:
+    """In URL, header and body."""
     (tmp_path / "token").write_text("one\n")
     server = serve(always(http_response()))
     prober = make_prober(
@@ -239,8 +237,8 @@ def test_a_secret_that_changes_is_used_at_once(serve: Serve, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("scheme", ["https", "socks5", "ftp"])
-def test_a_proxy_that_changes_is_one_that_we_speak(tmp_path: Path, scheme: str) -> None:
-    """What a config could not have is not spoken to in another way; nobody is told what it was."""
+def test_a_changed_proxy_must_have_a_supported_scheme(tmp_path: Path, scheme: str) -> None:
+    """A secret file cannot select what a config cannot. The value is not shown."""
     (tmp_path / "proxy").write_text("http://127.0.0.1:1")
     prober = make_prober("http://model.invalid", base=tmp_path, proxy="${file:proxy}")
     (tmp_path / "proxy").write_text(f"{scheme}://user:secret@127.0.0.1:1")
@@ -251,13 +249,13 @@ def test_a_proxy_that_changes_is_one_that_we_speak(tmp_path: Path, scheme: str) 
     assert "has changed: the result is not a valid URL" in detail(result)
 
 
-def test_a_variable_is_put_into_a_text_body(serve: Serve) -> None:
-    """References work there, too."""
-    assert sent(serve, body="key=${env:KEY}", environ={"KEY": "abc"}).body == b"key=abc"
+def test_references_in_a_text_body(serve: Serve) -> None:
+    """They are replaced, as in JSON."""
+    assert sent_request(serve, body="key=${env:KEY}", environ={"KEY": "abc"}).body == b"key=abc"
 
 
-def test_the_request_is_one_piece(serve: Serve) -> None:
-    """Headers and body in one segment: there is one instant of sending."""
+def test_the_request_is_one_segment(serve: Serve) -> None:
+    """Headers and body are sent at one instant."""
     pieces: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -269,11 +267,11 @@ def test_the_request_is_one_piece(serve: Serve) -> None:
     assert pieces[0].endswith(b'{"a": 1}')
 
 
-# From here on no wire is needed: any adapter of requests is a transport.
+# The tests below need no server: they replace the client by an adapter of requests.
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Knows nothing of certificates."""
+    """An adapter of requests with the attributes of an HttpClient."""
 
     certificate_not_after: float | None = None
     last_received = Timestamp(0, 0)
@@ -286,8 +284,8 @@ def with_requests(url: str, **keys: Any) -> Prober:
 
 
 @responses.activate
-def test_any_transport_will_do() -> None:
-    """A prober needs an adapter's `send` and a Response; what it makes of them is the same."""
+def test_any_adapter_of_requests_is_a_client() -> None:
+    """The prober needs only `send` and the attributes of HttpClient."""
     responses.post(
         "http://model/predict",
         json={"result": "positive"},
@@ -305,8 +303,8 @@ def test_any_transport_will_do() -> None:
 
 
 @responses.activate
-def test_an_unexpected_value_is_told() -> None:
-    """Where it was, what it was, and what it should have been."""
+def test_the_detail_of_an_unexpected_value() -> None:
+    """It names the place, the actual and the expected value."""
     responses.get("http://model/", json={"result": "neutral"})
     expect = {"json": {"$.result": {"in": ["positive", "negative"]}}}
 
@@ -317,8 +315,8 @@ def test_an_unexpected_value_is_told() -> None:
 
 
 @responses.activate
-def test_a_bug_is_a_result() -> None:
-    """Whatever a transport raises, `run` does not."""
+def test_any_exception_is_a_result() -> None:
+    """`run` does not raise exceptions of the client."""
     responses.get("http://model/", body=ZeroDivisionError("a bug"))
 
     result = with_requests("http://model/").run()

@@ -9,18 +9,24 @@ from hypothesis import strategies as st
 
 from probe.result import Reason
 from probe.serialization import result_json
-from tests.raw_responses import KINDS, Mouth, Reply, mouth, replies
+from tests.raw_responses import (
+    KINDS,
+    RawResponse,
+    RawResponseServer,
+    raw_response_server,
+    responses,
+)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Mouth]:
-    with mouth() as it:
-        yield it
+def server() -> Iterator[RawResponseServer]:
+    with raw_response_server() as server:
+        yield server
 
 
-def check_result(server: Mouth, kind: str, reply: Reply) -> None:
+def check_result(server: RawResponseServer, kind: str, response: RawResponse) -> None:
     """Check that the result is a success, or a failure of the server with a short detail."""
-    result = server.ask(kind, reply)
+    result = server.probe(kind, response)
     assert result.latency >= 0
     json.dumps(result_json(result), allow_nan=False).encode()
     if result.failure:
@@ -31,7 +37,7 @@ def check_result(server: Mouth, kind: str, reply: Reply) -> None:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.sampled_from(sorted(KINDS)), replies)
-def test_any_response(server: Mouth, kind: str, reply: Reply) -> None:
+@given(st.sampled_from(sorted(KINDS)), responses)
+def test_any_response(server: RawResponseServer, kind: str, response: RawResponse) -> None:
     """Valid, almost valid and random bytes in several pieces, for each kind of probe."""
-    check_result(server, kind, reply)
+    check_result(server, kind, response)
