@@ -57,7 +57,7 @@ class RequestBuilder:
     """Builds the first request of each run of one probe."""
 
     def __init__(self, probe: Probe, secrets: Secrets) -> None:
-        """Raises OSError if the body's file cannot be read."""
+        """Read the body's file, if there is one. Raises OSError."""
         self._probe = probe
         self._secrets = secrets
         self._file_body = probe.body_file.read_bytes() if probe.body_file else None

@@ -73,7 +73,7 @@ class Prober:
     def __init__(
         self, probe: Probe, secrets: Secrets, open_client: ClientFactory, clock: Clock
     ) -> None:
-        """Raises OSError if the body's file cannot be read."""
+        """Compile `probe`. Raises OSError if the body's file cannot be read."""
         self._probe = probe
         self._request_builder = RequestBuilder(probe, secrets)
         self._redirects = Redirects(self._request_builder, probe.redirects)

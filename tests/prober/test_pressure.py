@@ -23,7 +23,7 @@ if not timed_socket.HAS_KERNEL_TIMESTAMPS:
 
 @pytest.fixture(scope="module")
 def truth() -> Iterator[ReferenceServer]:
-    """A reference server in another process, which the load of this one does not affect."""
+    """Run a reference server in another process, which the load of this one does not affect."""
     with ReferenceServer(delay=0.02) as truth:
         yield truth
 

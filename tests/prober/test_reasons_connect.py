@@ -22,7 +22,7 @@ def unknown_name(host: str, *_: Any) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def hanging_lookup() -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-    """A name server that does not respond until the end of the test."""
+    """Return a getaddrinfo that hangs until the end of the test."""
     over = threading.Event()
 
     def getaddrinfo(host: str, *rest: Any) -> list[tuple[Any, ...]]:
