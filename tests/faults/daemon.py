@@ -1,8 +1,8 @@
-"""The daemon in a process under a condition: python -m tests.faults.daemon CONDITION... run ...
+"""The daemon with a simulated fault: python -m tests.faults.daemon CONDITION... run ...
 
-Conditions are what no test may do to a machine: its names, its clock, its threads, its disk. They
-are put between the daemon and the system before the daemon is imported. Those that come and go
-begin with SIGUSR1 and end with SIGUSR2.
+Conditions simulate faults that a test cannot cause on the real machine: of name lookup, clock,
+threads and disk. They patch functions of the system before the daemon is imported. Temporary
+conditions begin with SIGUSR1 and end with SIGUSR2.
 """
 
 import fcntl
@@ -17,17 +17,17 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
+# The host name that the condition `names` affects.
 NAME = "model.test"
-"""The host whose lookups the condition `names` is about."""
 
-HOUR = 3600 * 1_000_000_000
-SLOW = 0.15
+HOUR_NS = 3600 * 1_000_000_000
+SLOW_LOOKUP_SECONDS = 0.15
 
 
 def names(way: str, addresses: str) -> None:
-    """Look-ups of NAME go that way and give these addresses: JSON of `[[host, port], ...]`."""
-    asked, system = count(), socket.getaddrinfo
-    found = [
+    """Look up NAME as `way` says, with `addresses`: JSON of `[[host, port], ...]`."""
+    lookups, system = count(), socket.getaddrinfo
+    results = [
         (
             socket.AF_INET6 if ":" in host else socket.AF_INET,
             socket.SOCK_STREAM,
@@ -42,25 +42,25 @@ def names(way: str, addresses: str) -> None:
         flags = rest[-1] if rest else 0
         if host != NAME or flags & socket.AI_NUMERICHOST:
             return system(host, port, *rest, **more)
-        if way == "dead":
+        if way == "hanging":
             threading.Event().wait()
         if way == "slow":
-            time.sleep(SLOW)
-        if way == "flapping" and next(asked) % 2:
+            time.sleep(SLOW_LOOKUP_SECONDS)
+        if way == "alternating" and next(lookups) % 2:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return found
+        return results
 
     socket.getaddrinfo = getaddrinfo
 
 
 def clock() -> None:
-    """The wall clock is an hour ahead from the one signal to the other, the kernel's stamps too."""
+    """Set the wall clock and the kernel timestamps one hour ahead between the two signals."""
     system, ahead = time.time_ns, 0
     steps = [(0, 0)]
 
     def step(number: int, _: Any) -> None:
         nonlocal ahead
-        ahead = HOUR if number == signal.SIGUSR1 else 0
+        ahead = HOUR_NS if number == signal.SIGUSR1 else 0
         steps.append((system(), ahead))
 
     time.time_ns = lambda: system() + ahead
@@ -68,17 +68,17 @@ def clock() -> None:
 
     from probe.http import timed_socket
 
-    stamp_in = timed_socket._find_stamp
+    find_stamp = timed_socket._find_stamp
 
     def stepped(*control: Any) -> int | None:
-        stamp = stamp_in(*control)
+        stamp = find_stamp(*control)
         return stamp and stamp + next(by for at, by in reversed(steps) if at <= stamp)
 
     timed_socket._find_stamp = stepped  # type: ignore[assignment]
 
 
 def threads() -> None:
-    """No thread starts between the signals, as where a system or a container has a limit."""
+    """Let no thread start between the signals, as under a limit of the system or container."""
     start, refused = threading.Thread.start, False
 
     def toggle(number: int, _: Any) -> None:
@@ -95,13 +95,13 @@ def threads() -> None:
 
 
 def full() -> None:
-    """From the signal on the disk that takes the log is full."""
-    _log_elsewhere(lambda: os.open("/dev/full", os.O_WRONLY))
+    """Write the log to a full disk, from the signal on."""
+    _redirect_log(lambda: os.open("/dev/full", os.O_WRONLY))
 
 
 def unread() -> None:
-    """From the signal on the log goes to a full pipe, whose reader does not read."""
-    _log_elsewhere(_full_pipe)
+    """Write the log to a full pipe that is not read, from the signal on."""
+    _redirect_log(_full_pipe)
 
 
 def _full_pipe() -> int:
@@ -110,8 +110,8 @@ def _full_pipe() -> int:
     return writer
 
 
-def _log_elsewhere(descriptor: Callable[[], int]) -> None:
-    """All that there is to tell, from the signal on."""
+def _redirect_log(descriptor: Callable[[], int]) -> None:
+    """Log at the level debug, and to another descriptor from the signal on."""
     os.environ["INFERENCE_PROBE_LOG_LEVEL"] = "debug"
     _on_signals(lambda *_: os.dup2(descriptor(), 2))
 
@@ -131,13 +131,13 @@ def _on_signals(handle: Callable[[int, Any], Any]) -> None:
 
 
 def main() -> NoReturn:
-    at = sys.argv.index("run")
-    condition, *words = sys.argv[1:at]
-    CONDITIONS[condition](*words)
+    start = sys.argv.index("run")
+    condition, *arguments = sys.argv[1:start]
+    CONDITIONS[condition](*arguments)
 
     from probe.cli.main import main as cli
 
-    cli(sys.argv[at:])
+    cli(sys.argv[start:])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be wrong with an endpoint."""
+"""Faults of endpoints."""
 
 import datetime as dt
 import gzip
@@ -18,26 +18,27 @@ from tests.raw_servers import Peer, Script, Server, free_port, http_response, on
 OpenStage = Callable[[Path], AbstractContextManager[Stage]]
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-LIES = (
+WRONG_CHUNK_SIZES = (
     CHUNKED + b"20\r\nok",
     CHUNKED + b"2\r\nok\r\n",
     CHUNKED + b"-2\r\nok\r\n0\r\n\r\n",
     CHUNKED + b"what?\r\nok\r\n0\r\n\r\n",
     CHUNKED + b"f" * 100_000,
 )
-GARBAGE = tuple(random.Random(1).randbytes(size) for size in (1, 20, 1_000, 100_000))
+RANDOM_BYTES = tuple(random.Random(1).randbytes(size) for size in (1, 20, 1_000, 100_000))
 TEN_GIGABYTES = 10 * 1024**3
-BODY = 8_000_000
-"""Bytes that fit into the buffers of no two sockets."""
+
+# More than the buffers of both sockets hold.
+LARGE_BODY_BYTES = 8_000_000
 
 
 def endpoint(script: Script, **keys: Any) -> OpenStage:
-    """An endpoint that follows a script; `keys` are those of its probe."""
+    """Return the setup of an endpoint that runs `script`, with the config `keys` of its probe."""
     return lambda _: _serving(Server(script), keys)
 
 
 def encrypted(script: Script, *, expired: bool = False) -> OpenStage:
-    """The same over TLS, trusted but for its date."""
+    """Return the setup of a TLS endpoint with a trusted, optionally expired, certificate."""
 
     def stage(directory: Path) -> AbstractContextManager[Stage]:
         authority = Authority(directory)
@@ -47,8 +48,8 @@ def encrypted(script: Script, *, expired: bool = False) -> OpenStage:
     return stage
 
 
-def pretending(script: Script) -> OpenStage:
-    """An endpoint behind https that speaks no TLS."""
+def without_tls(script: Script) -> OpenStage:
+    """Return the setup of an endpoint without TLS whose URL has https."""
 
     @contextmanager
     def stage(_: Path) -> Iterator[Stage]:
@@ -64,23 +65,23 @@ def _serving(server: Server, keys: Mapping[str, Any]) -> Iterator[Stage]:
         yield Stage(keys={"url": server.url(), **keys})
 
 
-def _sparse(path: Path, size: int) -> Path:
-    """A file of so many zeros that take no room on the disk."""
+def _sparse_file(path: Path, size: int) -> Path:
+    """Create a file of `size` zero bytes that takes no disk space."""
     with path.open("wb") as file:
         file.truncate(size)
     return path
 
 
 @contextmanager
-def nobody(_: Path) -> Iterator[Stage]:
-    """Each SYN is answered with an RST."""
+def closed_port(_: Path) -> Iterator[Stage]:
+    """Set up a closed port, which responds to each SYN with an RST."""
     yield Stage(keys={"url": f"http://127.0.0.1:{free_port()}/"})
 
 
 @contextmanager
-def resetting_the_send(directory: Path) -> Iterator[Stage]:
-    """The client is still sending when the RST comes."""
-    body = _sparse(directory / "body", BODY)
+def reset_during_request(directory: Path) -> Iterator[Stage]:
+    """Set up an endpoint that resets the connection while the client sends."""
+    body = _sparse_file(directory / "body", LARGE_BODY_BYTES)
 
     def script(peer: Peer) -> None:
         peer.connection.recv(1000)
@@ -93,8 +94,8 @@ def resetting_the_send(directory: Path) -> Iterator[Stage]:
 
 @contextmanager
 def ten_gigabytes(directory: Path) -> Iterator[Stage]:
-    """As many as the client takes."""
-    body = _sparse(directory / "body", TEN_GIGABYTES)
+    """Set up an endpoint that sends 10 GB, or as much as the client reads."""
+    body = _sparse_file(directory / "body", TEN_GIGABYTES)
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -108,50 +109,50 @@ def ten_gigabytes(directory: Path) -> Iterator[Stage]:
 
 @contextmanager
 def gzip_bomb(_: Path) -> Iterator[Stage]:
-    """100 kB that would become 100 MB, and a probe that has to look inside."""
+    """Set up an endpoint with 100 MB compressed to 100 kB, and a probe that must decompress it."""
     bomb = http_response(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip")
     with Server(once(bomb)) as server:
         yield Stage(keys={"url": server.url(), "expect": {"body_matches": "positive"}})
 
 
-def hanging(peer: Peer) -> None:
-    """Accepts and does nothing."""
+def send_nothing(peer: Peer) -> None:
+    """Send nothing."""
     peer.silence()
 
 
-def dripping(peer: Peer) -> None:
+def send_slowly(peer: Peer) -> None:
     peer.request()
     peer.drip(http_response(), gap=1.0)
 
 
-def resetting(peer: Peer) -> None:
-    """As soon as there is something to read."""
+def reset_at_first_bytes(peer: Peer) -> None:
+    """Reset the connection when the first bytes arrive."""
     peer.connection.recv(10)
     peer.reset()
 
 
-def resetting_the_wait(peer: Peer) -> None:
+def reset_before_response(peer: Peer) -> None:
     peer.request()
     peer.reset()
 
 
-def resetting_the_body(peer: Peer) -> None:
+def reset_during_response(peer: Peer) -> None:
     peer.request()
     peer.send(http_response(b"x" * 100)[:-50])
     peer.pause(0.02)
     peer.reset()
 
 
-def flooding(peer: Peer) -> None:
-    """Headers without end."""
+def send_endless_headers(peer: Peer) -> None:
+    """Send endless headers."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\n")
     for number in count():
         peer.send(b"X-%d: y\r\n" % number)
 
 
-def cycling(replies: tuple[bytes, ...]) -> Script:
-    """Each connection gets the next of these and is closed."""
+def send_in_turn(replies: tuple[bytes, ...]) -> Script:
+    """Return a script that sends the next of `replies` to each connection and closes it."""
     turn = cycle(replies)
 
     def script(peer: Peer) -> None:
@@ -161,8 +162,8 @@ def cycling(replies: tuple[bytes, ...]) -> Script:
     return script
 
 
-def breaking(peer: Peer) -> None:
-    """Sends plain bytes where an encrypted answer should be."""
+def send_unencrypted(peer: Peer) -> None:
+    """Send unencrypted bytes instead of an encrypted response."""
     peer.request()
     os.write(peer.connection.fileno(), b"HTTP/1.1 200 OK\r\n\r\n")
     time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What a fault is: data, for the tests, the table in README.md and the bench alike."""
+"""Definition of a fault as data, for the tests, the table in README.md and the benchmarks."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,37 +11,37 @@ from probe.result import Reason
 from tests.commands import Running
 
 
-def _it_is_always_so(_: Running) -> None:
+def _wait(_: Running) -> None:
     time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What stands while a fault is tried."""
+    """Setup of a running fault."""
 
     keys: Mapping[str, Any]
-    """Of the probe that is struck, as in a config."""
+    """Config keys of the affected probe."""
     condition: tuple[str, ...] = ()
-    """What the daemon's process is put under: the words of `tests.faults.daemon`."""
-    strike: Callable[[Running], None] = _it_is_always_so
-    """Does to the running daemon what is to be done, for a moment; may be called again."""
+    """Condition of the daemon's process: arguments of `tests.faults.daemon`."""
+    trigger: Callable[[Running], None] = _wait
+    """Causes the fault in the running daemon for a short time; may be called repeatedly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong with an endpoint or with the daemon's machine."""
+    """A fault of an endpoint or of the daemon's machine, and its expected results."""
 
     name: str
-    """As the table has it."""
+    """Name in the table."""
     stage: Callable[[Path], AbstractContextManager[Stage]]
-    """Sets it up; the path is the directory of the config."""
+    """Sets up the fault. The path is the directory of the config."""
     reports: frozenset[Reason] = frozenset()
-    """Why runs of the struck probe fail: for each of these and for no other."""
+    """Exactly the failure reasons of the affected probe."""
     succeeds: bool = False
-    """Whether some of its runs succeed."""
+    """Whether some runs of the affected probe succeed."""
     others: frozenset[Reason] = frozenset()
-    """Why runs of its healthy neighbour fail."""
+    """Exactly the failure reasons of the other, healthy probe."""
     chance: frozenset[Reason] = frozenset()
-    """Why single runs of either may fail besides, when it strikes at the wrong moment."""
+    """Additional possible reasons of single runs of both probes, depending on the timing."""
     late: bool = False
-    """Whether ticks are skipped because nobody was there to run them."""
+    """Whether ticks are skipped as late."""

@@ -1,4 +1,4 @@
-"""What can be wrong with the machine that the daemon runs on."""
+"""Faults of the daemon's machine."""
 
 import json
 import resource
@@ -20,21 +20,24 @@ from tests.prober.test_reasons_connect import full_queue
 from tests.raw_servers import Peer, Script, Server, delayed, http_response
 
 WELL = delayed(0.02, http_response())
-BUSY = delayed(0.08, http_response(b"x" * 100_000))
-"""Nearly always under way, and its answer takes several reads."""
 
-AMPLE = "2s"
-"""The timeout of a probe that is to succeed: a busy machine must not be taken for the fault."""
+# A request is nearly always in flight, and its response needs several reads.
+SLOW_LARGE_RESPONSE = delayed(0.08, http_response(b"x" * 100_000))
 
-LASTS = 0.7
-"""Seconds that a fault lasts which comes and goes."""
+# Timeout of a probe that must succeed also on a busy machine.
+LONG_TIMEOUT = "2s"
 
-SHORT = 0.2
-"""Where nothing else works meanwhile; and what it then has until it comes again."""
+# Duration of a temporary fault.
+FAULT_SECONDS = 0.7
+
+# Duration of a fault during which the daemon cannot work, and of the pause after it.
+SHORT_FAULT_SECONDS = 0.2
 
 
-def names(way: str, timeout: str = AMPLE) -> Callable[[Path], AbstractContextManager[Stage]]:
-    """A healthy endpoint whose name is looked up in that way."""
+def name_lookup(
+    way: str, timeout: str = LONG_TIMEOUT
+) -> Callable[[Path], AbstractContextManager[Stage]]:
+    """Return the setup of a healthy endpoint whose name lookup behaves as `way`."""
 
     @contextmanager
     def stage(_: Path) -> Iterator[Stage]:
@@ -44,14 +47,16 @@ def names(way: str, timeout: str = AMPLE) -> Callable[[Path], AbstractContextMan
     return stage
 
 
-def _named(server: Server, way: str, *addresses: tuple[str, int], timeout: str = AMPLE) -> Stage:
+def _named(
+    server: Server, way: str, *addresses: tuple[str, int], timeout: str = LONG_TIMEOUT
+) -> Stage:
     keys = {"url": server.url(host=NAME), "timeout": timeout}
     return Stage(keys=keys, condition=("names", way, json.dumps(addresses)))
 
 
 @contextmanager
 def first_address_refuses(_: Path) -> Iterator[Stage]:
-    """Nobody listens at the IPv6 address."""
+    """Set up an endpoint that listens only on its second, IPv4, address."""
     with Server(WELL) as server:
         port = server.port
         yield _named(server, "well", ("::1", port), ("127.0.0.1", port))
@@ -59,30 +64,30 @@ def first_address_refuses(_: Path) -> Iterator[Stage]:
 
 @contextmanager
 def first_address_drops(_: Path) -> Iterator[Stage]:
-    """SYNs to the first address are lost."""
+    """Set up an endpoint whose first address drops SYNs."""
     with Server(WELL) as server, full_queue() as full:
         yield _named(server, "well", full.getsockname(), ("127.0.0.1", server.port))
 
 
-def struck(
-    strike: Callable[[Running], None],
+def with_trigger(
+    trigger: Callable[[Running], None],
     *condition: str,
     script: Script = WELL,
-    timeout: str = AMPLE,
+    timeout: str = LONG_TIMEOUT,
 ) -> Callable[[Path], AbstractContextManager[Stage]]:
-    """An endpoint, and something that happens to the daemon meanwhile."""
+    """Return the setup of an endpoint, with a `trigger` for a fault of the daemon."""
 
     @contextmanager
     def stage(_: Path) -> Iterator[Stage]:
         with Server(script) as server:
             keys = {"url": server.url(), "timeout": timeout}
-            yield Stage(keys=keys, condition=condition, strike=strike)
+            yield Stage(keys=keys, condition=condition, trigger=trigger)
 
     return stage
 
 
-def step_the_clock(daemon: Running) -> None:
-    """To and fro."""
+def step_clock(daemon: Running) -> None:
+    """Set the wall clock forward and back, several times."""
     for _ in range(8):
         daemon.process.send_signal(signal.SIGUSR1)
         time.sleep(0.06)
@@ -91,26 +96,26 @@ def step_the_clock(daemon: Running) -> None:
 
 
 def stop_and_continue(daemon: Running) -> None:
-    """Longer than the deadline; answers that come meanwhile have come in time."""
+    """Stop the daemon for longer than the deadline. Responses meanwhile are still in time."""
     daemon.process.send_signal(signal.SIGSTOP)
     time.sleep(1.1)
     daemon.process.send_signal(signal.SIGCONT)
-    time.sleep(SHORT)
+    time.sleep(SHORT_FAULT_SECONDS)
 
 
-def take_the_descriptors(daemon: Running) -> None:
-    """From outside: what is open stays open, nothing can be opened."""
+def exhaust_descriptors(daemon: Running) -> None:
+    """Lower the limit of descriptors, so that the daemon can open no new ones."""
     pid = daemon.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
-    time.sleep(SHORT)
+    time.sleep(SHORT_FAULT_SECONDS)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-    time.sleep(SHORT)
+    time.sleep(SHORT_FAULT_SECONDS)
 
 
 @contextmanager
 def no_threads(_: Path) -> Iterator[Stage]:
-    """The endpoint hangs meanwhile, so that more threads are needed than there are."""
+    """Set up an endpoint that hangs while no thread starts, so that new threads are needed."""
     hanging = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -119,40 +124,40 @@ def no_threads(_: Path) -> Iterator[Stage]:
                 peer.silence()
             peer.send(http_response())
 
-    def strike(daemon: Running) -> None:
+    def trigger(daemon: Running) -> None:
         daemon.process.send_signal(signal.SIGUSR1)
         hanging.set()
-        time.sleep(LASTS)
+        time.sleep(FAULT_SECONDS)
         hanging.clear()
         daemon.process.send_signal(signal.SIGUSR2)
 
     with Server(script) as server:
-        yield Stage(keys={"url": server.url()}, condition=("threads",), strike=strike)
+        yield Stage(keys={"url": server.url()}, condition=("threads",), trigger=trigger)
 
 
 @contextmanager
-def directory_gone(directory: Path) -> Iterator[Stage]:
-    """With the config and a secret in it; somebody asks for a reload, too."""
+def directory_deleted(directory: Path) -> Iterator[Stage]:
+    """Set up a probe with a secret file; delete the directory of the config and reload."""
     (directory / "token").write_text("abc")
 
-    def strike(daemon: Running) -> None:
+    def trigger(daemon: Running) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         daemon.process.send_signal(signal.SIGHUP)
-        time.sleep(LASTS)
+        time.sleep(FAULT_SECONDS)
 
     with Server(WELL) as server:
         headers = {"Authorization": "Bearer ${file:token}"}
-        keys = {"url": server.url(), "headers": headers, "timeout": AMPLE}
-        yield Stage(keys=keys, strike=strike)
+        keys = {"url": server.url(), "headers": headers, "timeout": LONG_TIMEOUT}
+        yield Stage(keys=keys, trigger=trigger)
 
 
-def spoil_the_log(daemon: Running) -> None:
+def break_log(daemon: Running) -> None:
     daemon.process.send_signal(signal.SIGUSR1)
-    time.sleep(LASTS)
+    time.sleep(FAULT_SECONDS)
 
 
 def alternating() -> Script:
-    """Well and not: a line of the log for each answer."""
+    """Return a script that alternates between success and failure, which causes log lines."""
     turn = cycle((http_response(), http_response(status="500 Oops")))
 
     def script(peer: Peer) -> None:
@@ -162,8 +167,8 @@ def alternating() -> Script:
     return script
 
 
-def scrape_ten_times_at_once(daemon: Running) -> None:
-    """Three times; every page is whole and balanced."""
-    with ThreadPoolExecutor(10) as scrapers:
-        pages = list(scrapers.map(daemon.get, ["/metrics"] * 30))
+def scrape_concurrently(daemon: Running) -> None:
+    """Send ten scrapes at once, three times, and check the tick accounting of all."""
+    with ThreadPoolExecutor(10) as executor:
+        pages = list(executor.map(daemon.get, ["/metrics"] * 30))
     assert not any(Page(page.text).unbalanced() for page in pages)

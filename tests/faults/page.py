@@ -1,4 +1,4 @@
-"""A page of metrics, read as Prometheus reads it."""
+"""Parsed metrics of one scrape."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,22 +10,22 @@ Buckets = Mapping[float, float]
 
 
 def since(earlier: Buckets, later: Buckets) -> Buckets:
-    """What has come to a histogram in between."""
+    """Return the increase of a histogram between two scrapes."""
     return {bound: count - earlier[bound] for bound, count in later.items()}
 
 
 def quantile(buckets: Buckets, share: float) -> float:
-    """The upper bound of the bucket that it is in."""
+    """Return the upper bound of the bucket with the quantile `share`."""
     rank = max(1, max(buckets.values()) * share)
     return min(bound for bound, count in buckets.items() if count >= rank)
 
 
 class Page:
-    """What one scrape has said."""
+    """The metrics of one scrape."""
 
     def __init__(self, text: str) -> None:
         families = text_string_to_metric_families(text)
-        self._samples = [one for family in families for one in family.samples]
+        self._samples = [sample for family in families for sample in family.samples]
 
     def _rows(self, metric: str, labels: dict[str, str]) -> Iterator[tuple[dict[str, str], float]]:
         for sample in self._samples:
@@ -36,11 +36,11 @@ class Page:
                 yield sample.labels, sample.value
 
     def total(self, metric: str, **labels: str) -> float:
-        """The sum over the series of a metric that have these labels."""
+        """Return the sum over the series of a metric with these labels."""
         return sum(value for _, value in self._rows(metric, labels))
 
     def failures(self, probe: str) -> frozenset[Reason]:
-        """Why runs of a probe have failed."""
+        """Return the failure reasons of a probe."""
         rows = self._rows("failures_total", {"probe": probe})
         return frozenset(Reason(labels["reason"]) for labels, count in rows if count)
 
@@ -48,12 +48,12 @@ class Page:
         return int(self.total("latency_seconds_count", probe=probe, outcome="success"))
 
     def buckets(self, probe: str) -> Buckets:
-        """Of a probe's reported latencies: how many are not above these seconds."""
+        """Return the latency buckets of a probe: number of successes by upper bound (seconds)."""
         rows = self._rows("latency_seconds_bucket", {"probe": probe, "outcome": "success"})
         return {float(labels["le"]): count for labels, count in rows}
 
     def unbalanced(self) -> list[str]:
-        """The probes with a tick that is neither finished nor skipped nor in flight."""
+        """Return the probes with a tick that is not finished, skipped or in flight."""
         probes = {labels["probe"] for labels, _ in self._rows("ticks_total", {})}
         return [probe for probe in probes if self._missing(probe)]
 

@@ -1,4 +1,4 @@
-"""Tries a fault on a daemon with two probes: one is struck, its neighbour is healthy."""
+"""Runs a fault on a daemon with two probes: one is affected, the other is healthy."""
 
 import sys
 import time
@@ -15,70 +15,71 @@ from tests.faults.fault import Fault, Stage
 from tests.faults.page import Page, quantile, since
 from tests.reference_times import ReferenceServer
 
-STRUCK, NEIGHBOUR = "struck", "neighbour"
+AFFECTED, HEALTHY = "affected", "healthy"
 
-DELAY = 0.02
-"""Seconds after which the neighbour answers; how long it really took, it says itself."""
+# Delay of the healthy endpoint, which also reports its true times.
+DELAY_SECONDS = 0.02
 
-WARM, ENOUGH = 5, 20
-"""Successes of the neighbour before the fault strikes and after it has, and while it does."""
+# Successes of the healthy probe before the fault and after it, and during it.
+WARMUP_SUCCESSES, MIN_SUCCESSES = 5, 20
 
-PATIENCE = 15.0
-"""Seconds for the fault to show itself, and for so many successes of the neighbour."""
+# Time for the expected results of the fault, and for MIN_SUCCESSES.
+TIMEOUT_SECONDS = 15.0
 
-# Fine where the neighbour's latencies are, in ms: half of a bucket is what a median may be off.
-BUCKETS = [*(19 + n / 10 for n in range(110)), *range(30, 100), 1000]
+# In ms. Narrow buckets around the healthy latency: the error of the median is half a bucket.
+BUCKETS_MS = [*(19 + n / 10 for n in range(110)), *range(30, 100), 1000]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the metrics of the daemon said at the end, and how it ended."""
+    """Metrics of the daemon at the end of a fault, and its exit code."""
 
-    struck: frozenset[Reason]
-    """Why runs of the struck probe failed."""
+    reasons: frozenset[Reason]
+    """Failure reasons of the affected probe."""
     succeeded: bool
-    """Whether any of them succeeded."""
+    """Whether any run of the affected probe succeeded."""
     others: frozenset[Reason]
-    """Why runs of the neighbour failed."""
+    """Failure reasons of the healthy probe."""
     late: bool
     """Whether ticks were skipped as late."""
     unbalanced: list[str]
-    """Probes whose ticks are not all accounted for."""
+    """Probes with ticks that are not accounted for."""
     shift: float
-    """By how much (seconds) the neighbour's median latency, meanwhile, is above what it took."""
+    """Error of the healthy probe's median latency during the fault (seconds)."""
     fastest: float
-    """The shortest of the neighbour's latencies (seconds, the upper bound of its bucket)."""
+    """Shortest latency of the healthy probe (seconds, the upper bound of its bucket)."""
     healthy: bool
-    """Whether `/-/healthy` says so."""
+    """Whether `/-/healthy` succeeds."""
     code: int
     """The exit code after SIGTERM."""
 
 
-def attempt(fault: Fault, directory: Path, *, successes: int = ENOUGH) -> Outcome:
-    """Try a fault for so many successes of the neighbour, which takes some seconds.
+def attempt(fault: Fault, directory: Path, *, successes: int = MIN_SUCCESSES) -> Outcome:
+    """Run a fault until the healthy probe has this many successes, which takes some seconds.
 
-    Raises AssertionError where it does not show itself, or the neighbour does not recover.
+    Raises AssertionError if the expected results do not occur, or the healthy probe does not
+    recover.
     """
     home = directory / "config"
     home.mkdir()
-    patience = PATIENCE * max(1, successes / ENOUGH)
+    timeout = TIMEOUT_SECONDS * max(1, successes / MIN_SUCCESSES)
     with (
-        ReferenceServer(delay=DELAY) as truth,
+        ReferenceServer(delay=DELAY_SECONDS) as server,
         fault.stage(home) as stage,
-        running(_config(stage, truth, home), command=_command(stage)) as daemon,
+        running(_config(stage, server, home), command=_command(stage)) as daemon,
     ):
-        before = _wait(daemon, lambda page: page.successes(NEIGHBOUR) >= WARM)
-        under = _wait(daemon, _has(successes, before), stage.strike, patience=patience)
-        well_again = _has(WARM, under)
-        page = _wait(daemon, lambda page: _shows(page, fault) and well_again(page))
+        before = _wait(daemon, lambda page: page.successes(HEALTHY) >= WARMUP_SUCCESSES)
+        during = _wait(daemon, _more_successes(successes, before), stage.trigger, timeout=timeout)
+        recovered = _more_successes(WARMUP_SUCCESSES, during)
+        page = _wait(daemon, lambda page: _has_expected(page, fault) and recovered(page))
         return Outcome(
-            struck=page.failures(STRUCK),
-            succeeded=page.successes(STRUCK) > 0,
-            others=page.failures(NEIGHBOUR),
+            reasons=page.failures(AFFECTED),
+            succeeded=page.successes(AFFECTED) > 0,
+            others=page.failures(HEALTHY),
             late=page.total("skipped_total", reason="late") > 0,
             unbalanced=page.unbalanced(),
-            shift=_shift(before, under, truth),
-            fastest=quantile(page.buckets(NEIGHBOUR), 0),
+            shift=_shift(before, during, server),
+            fastest=quantile(page.buckets(HEALTHY), 0),
             healthy=daemon.get("/-/healthy").ok,
             code=daemon.terminate(),
         )
@@ -90,18 +91,18 @@ def _command(stage: Stage) -> tuple[str, ...]:
     return (sys.executable, "-m", "tests.faults.daemon", *stage.condition)
 
 
-def _config(stage: Stage, truth: ReferenceServer, home: Path) -> str:
-    neighbour = {
-        "name": NEIGHBOUR,
-        "url": truth.url,
+def _config(stage: Stage, server: ReferenceServer, home: Path) -> str:
+    healthy = {
+        "name": HEALTHY,
+        "url": server.url,
         "interval": "50ms",
         "timeout": "2s",
-        "buckets": [f"{ms:g}ms" for ms in BUCKETS],
+        "buckets": [f"{ms:g}ms" for ms in BUCKETS_MS],
     }
-    struck = {"name": STRUCK, "interval": "100ms", **stage.keys}
+    affected = {"name": AFFECTED, "interval": "100ms", **stage.keys}
     defaults = {"timeout": "1s", "startup_grace": "0s"}
     path = home / "probe.yml"
-    path.write_text(yaml.safe_dump({"defaults": defaults, "probes": [neighbour, struck]}))
+    path.write_text(yaml.safe_dump({"defaults": defaults, "probes": [healthy, affected]}))
     return f"--config.file={path}"
 
 
@@ -109,45 +110,42 @@ def _page(daemon: Running) -> Page:
     return Page(daemon.get("/metrics").text)
 
 
-def _has(more: int, than: Page) -> Callable[[Page], bool]:
-    """Whether the neighbour has had so many more successes than it had on a page."""
-    enough = than.successes(NEIGHBOUR) + more
-    return lambda page: page.successes(NEIGHBOUR) >= enough
+def _more_successes(count: int, earlier: Page) -> Callable[[Page], bool]:
+    """Return a condition: the healthy probe has `count` successes more than on `earlier`."""
+    total = earlier.successes(HEALTHY) + count
+    return lambda page: page.successes(HEALTHY) >= total
 
 
 def _wait(
     daemon: Running,
     done: Callable[[Page], bool],
-    meanwhile: Callable[[Running], None] = lambda _: time.sleep(0.1),
+    trigger: Callable[[Running], None] = lambda _: time.sleep(0.1),
     *,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Page:
-    """The first page that is as it should be."""
-    end = time.monotonic() + patience
+    """Call `trigger` until a scrape meets the condition `done`, and return that scrape."""
+    end = time.monotonic() + timeout
     while not done(page := _page(daemon)):
-        assert time.monotonic() < end, (
-            f"not what was waited for, {patience:g} s long: {_told(page)}"
-        )
-        meanwhile(daemon)
+        assert time.monotonic() < end, f"condition not met within {timeout:g} s: {_summary(page)}"
+        trigger(daemon)
     return page
 
 
-def _told(page: Page) -> str:
-    """For people, of a page that is not as it should be."""
+def _summary(page: Page) -> str:
     return ", ".join(
         f"{probe}: {page.successes(probe)} successes, failures for {sorted(page.failures(probe))}"
-        for probe in (STRUCK, NEIGHBOUR)
+        for probe in (AFFECTED, HEALTHY)
     )
 
 
-def _shows(page: Page, fault: Fault) -> bool:
-    """Whether all has been seen that the fault is known for."""
-    succeeded = page.successes(STRUCK) > 0 or not fault.succeeds
-    return succeeded and fault.reports <= page.failures(STRUCK)
+def _has_expected(page: Page, fault: Fault) -> bool:
+    """Return whether all expected results of the fault have occurred."""
+    succeeded = page.successes(AFFECTED) > 0 or not fault.succeeds
+    return succeeded and fault.reports <= page.failures(AFFECTED)
 
 
-def _shift(before: Page, under: Page, truth: ReferenceServer) -> float:
-    """Of the neighbour's median between two pages: what it reported less what it really took."""
-    took = [truth.read_seconds() for _ in range(under.successes(NEIGHBOUR))]
-    reported = since(before.buckets(NEIGHBOUR), under.buckets(NEIGHBOUR))
-    return quantile(reported, 0.5) - median(took[before.successes(NEIGHBOUR) :])
+def _shift(before: Page, during: Page, server: ReferenceServer) -> float:
+    """Return reported minus true median latency of the healthy probe between two scrapes."""
+    true_seconds = [server.read_seconds() for _ in range(during.successes(HEALTHY))]
+    reported = since(before.buckets(HEALTHY), during.buckets(HEALTHY))
+    return quantile(reported, 0.5) - median(true_seconds[before.successes(HEALTHY) :])
