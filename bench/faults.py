@@ -1,8 +1,8 @@
-"""Does a fault move what is reported of another endpoint? python -m bench.faults.
+"""Measure whether a fault changes the reported latency of another endpoint: python -m bench.faults.
 
-Tries every fault of the catalogue, those of endpoints and those of the daemon's own machine, as the
-tests do, with more probes of the healthy neighbour and a bound of 1 ms. Exit code 0 when its median
-is within it each time, 1 when it is not or a fault did not come to its end.
+Runs each fault of the catalogue (of endpoints, of the name server and of the daemon's machine) with
+a daemon for each, as the tests do, but with more runs of the healthy probe and a bound of 1 ms. The
+exit code is 0 if its median is within the bound for each fault, else 1.
 """
 
 import argparse
@@ -17,68 +17,68 @@ from bench.report import table, where
 from tests.faults.catalogue import FAULTS
 from tests.faults.endpoints import endpoint
 from tests.faults.fault import Fault
-from tests.faults.machine import WELL
-from tests.faults.trial import attempt
+from tests.faults.machine import HEALTHY_ENDPOINT
+from tests.faults.run import run_faults
 
-BOUND = 1.0
-"""Milliseconds between the median that is reported of the neighbour and what it really took."""
+# Largest difference between the reported median of the healthy probe and the true one.
+MAX_SHIFT_MS = 1.0
 
-PROBES = 100
-"""Of the neighbour, while a fault lasts or comes and goes."""
+# Runs of the healthy probe during a fault.
+RUNS = 100
 
-NOTHING = Fault(name="nothing, for comparison", stage=endpoint(WELL), succeeds=True)
+NO_FAULT = Fault(name="nothing, for comparison", setup=endpoint(HEALTHY_ENDPOINT), succeeds=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What came of a fault."""
+class Shift:
+    """Effect of a fault on the healthy probe."""
 
-    name: str
-    shift: float | None
-    """Milliseconds; None where it did not come to its end."""
+    fault: str
+    milliseconds: float | None
+    """Reported minus true median; None if the run failed."""
 
     @property
     def met(self) -> bool:
-        return self.shift is not None and abs(self.shift) <= BOUND
+        return self.milliseconds is not None and abs(self.milliseconds) <= MAX_SHIFT_MS
 
 
 def main() -> int:
     argparse.ArgumentParser("python -m bench.faults", description=__doc__).parse_args()
-    found = [_try(fault) for fault in (NOTHING, *FAULTS)]
-    text = _markdown(found)
+    shifts = [_measure(fault) for fault in (NO_FAULT, *FAULTS)]
+    text = _markdown(shifts)
     print(text)
     publish("faults", text)
-    met = all(one.met for one in found)
-    _tell("every bound is met" if met else "a bound is missed: see the table")
+    met = all(shift.met for shift in shifts)
+    _report("every bound is met" if met else "a bound is missed: see the table")
     return 0 if met else 1
 
 
-def _try(fault: Fault) -> Found:
-    shift = None
+def _measure(fault: Fault) -> Shift:
+    milliseconds = None
     with tempfile.TemporaryDirectory() as directory:
         try:
-            shift = attempt(fault, Path(directory), successes=PROBES).shift * 1e3
+            report = run_faults([fault], Path(directory), successes=RUNS)
         except AssertionError as error:
-            _tell(f"{fault.name}: {error}")
+            _report(f"{fault.name}: {error}")
         else:
-            _tell(f"{fault.name}: {shift:+.2f} ms")
-    return Found(name=fault.name, shift=shift)
+            milliseconds = report.shift_seconds * 1e3
+            _report(f"{fault.name}: {milliseconds:+.2f} ms")
+    return Shift(fault=fault.name, milliseconds=milliseconds)
 
 
-def _markdown(found: Sequence[Found]) -> str:
-    head = ("what goes wrong", "the neighbour's median, off by", "at most", "met")
-    return f"{where()}; {PROBES} probes or more of the neighbour each.\n\n" + table(
-        head, [_row(one) for one in found]
-    )
+def _markdown(shifts: Sequence[Shift]) -> str:
+    head = ("fault", "error of the healthy probe's median", "bound", "met")
+    rows = [_row(shift) for shift in shifts]
+    return f"{where()}; at least {RUNS} runs of the healthy probe each.\n\n" + table(head, rows)
 
 
-def _row(one: Found) -> tuple[str, ...]:
-    shift = "did not end" if one.shift is None else f"{one.shift:+.2f} ms"
-    return one.name, shift, f"{BOUND:g} ms", "yes" if one.met else "**no**"
+def _row(shift: Shift) -> tuple[str, ...]:
+    error = "failed" if shift.milliseconds is None else f"{shift.milliseconds:+.2f} ms"
+    return shift.fault, error, f"{MAX_SHIFT_MS:g} ms", "yes" if shift.met else "**no**"
 
 
-def _tell(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

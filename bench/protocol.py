@@ -52,7 +52,7 @@ def _faults(soak: Soak) -> Iterable[tuple[str, ...]]:
             if kind == slug(fault.name)
         }
         name = fault.name.removeprefix("the endpoint ")
-        yield name, _counts(failures), ", ".join(sorted(fault.reports)) or "none"
+        yield name, _counts(failures), ", ".join(sorted(fault.reasons)) or "none"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -16,9 +16,9 @@ import yaml
 from bench.processes import started
 from bench.reference_server import Truth, entries
 from probe.result import Reason
-from tests.faults.catalogue import ENDPOINT
+from tests.faults.catalogue import ENDPOINT_FAULTS
 from tests.faults.endpoints import endpoint
-from tests.faults.fault import Fault, Stage
+from tests.faults.fault import Fault, FaultSetup
 from tests.raw_servers import always, delayed, free_port, http_response
 
 KINDS = ("plain-new", "plain-reuse", "tls-new", "tls-reuse")
@@ -35,7 +35,7 @@ BUCKETS = (5, 10, 15, *(19 + n / 10 for n in range(40)), 25, 30, 50, 100, 250, 1
 
 
 @contextmanager
-def _restarting(_: Path) -> Iterator[Stage]:
+def _restarting(_: Path) -> Iterator[FaultSetup]:
     """The demo's model in a process that ends and starts again, over and over, on one port."""
     port, over = free_port(), threading.Event()
     command = (sys.executable, "-m", "probe.demo.model", "--port", str(port))
@@ -49,28 +49,28 @@ def _restarting(_: Path) -> Iterator[Stage]:
     thread.start()
     try:
         url = f"http://127.0.0.1:{port}/predict"
-        yield Stage(keys={"url": url, "json": {"data": "good"}, "connection": "reuse"})
+        yield FaultSetup(keys={"url": url, "json": {"data": "good"}, "connection": "reuse"})
     finally:
         over.set()
         thread.join()
 
 
 FAULTS = (
-    *ENDPOINT,
+    *ENDPOINT_FAULTS,
     Fault(
         name="the endpoint takes 0.4 s",
-        stage=endpoint(delayed(0.4, http_response())),
+        setup=endpoint(delayed(0.4, http_response())),
         succeeds=True,
     ),
     Fault(
         name="the endpoint responds with 500",
-        stage=endpoint(always(http_response(status="500 Oops")), connection="reuse"),
-        reports=frozenset({Reason.HTTP_5XX}),
+        setup=endpoint(always(http_response(status="500 Oops")), connection="reuse"),
+        reasons=frozenset({Reason.HTTP_5XX}),
     ),
     Fault(
         name="the endpoint restarts every 11 s",
-        stage=_restarting,
-        reports=frozenset({Reason.REFUSED, Reason.RESET, Reason.HTTP_5XX}),
+        setup=_restarting,
+        reasons=frozenset({Reason.REFUSED, Reason.RESET, Reason.HTTP_5XX}),
         succeeds=True,
     ),
 )
@@ -93,12 +93,12 @@ def fleet(directory: Path, rate: int) -> Iterator[Fleet]:
     with ExitStack() as stack:
         healthy, logs = _healthy(directory, stack)
         troubles = {
-            slug(fault.name): stack.enter_context(fault.stage(_home(directory, slug(fault.name))))
+            slug(fault.name): stack.enter_context(fault.setup(_home(directory, slug(fault.name))))
             for fault in FAULTS
         }
         probes = [
             *_named({kind: healthy[kind] for kind in KINDS}, rate - guests - faulty),
-            *_named({name: dict(stage.keys) for name, stage in troubles.items()}, faulty),
+            *_named({name: dict(setup.keys) for name, setup in troubles.items()}, faulty),
         ]
         visitors = _named({GUEST: {**healthy[KINDS[0]], "connection": "reuse"}}, guests)
         yield Fleet(configs=_configs(probes, visitors), logs=logs)

@@ -14,10 +14,11 @@ def readme_with_fault_table(readme: str) -> str:
 
 
 def _row(fault: Fault) -> tuple[str, ...]:
-    skipped = "; ticks in between are skipped" if fault.late else ""
-    chance = f"; {_names(fault.chance)} at times" if fault.chance else ""
-    affected = _results(fault.reports, fault.succeeds)
-    return fault.name, affected + chance + skipped, _results(fault.others, True) + chance + skipped
+    skipped = "; ticks in between are skipped" if fault.skips_late_ticks else ""
+    occasional = _names(fault.occasional_reasons)
+    both = (f"; {occasional} at times" if occasional else "") + skipped
+    faulty, healthy = _results(fault.reasons, fault.succeeds), _results(fault.healthy_reasons, True)
+    return fault.name, faulty + both, healthy + both
 
 
 def _results(reasons: frozenset[Reason], succeeds: bool) -> str:

@@ -1,160 +1,168 @@
-"""Catalogue of all tested faults."""
+"""All faults that the daemon is tested with."""
 
 from probe.result import Reason
 from tests.faults import endpoints, machine
-from tests.faults.endpoints import encrypted, endpoint, without_tls
-from tests.faults.fault import Fault
-from tests.faults.machine import with_trigger
+from tests.faults.endpoints import endpoint, https_url_without_tls, tls_endpoint
+from tests.faults.fault import Fault, OpenSetup
+from tests.faults.machine import injected
 
 
-def _of_endpoint(name: str, stage: endpoints.OpenStage, reason: Reason) -> Fault:
-    """Return a fault that makes every run of its probe fail with `reason`."""
-    return Fault(name=name, stage=stage, reports=frozenset({reason}))
+def _always_fails(name: str, setup: OpenSetup, reason: Reason) -> Fault:
+    """Return a fault that makes each run of the faulty probe fail for one reason."""
+    return Fault(name=name, setup=setup, reasons=frozenset({reason}))
 
 
-ENDPOINT = (
-    _of_endpoint(
+ENDPOINT_FAULTS = (
+    _always_fails(
         "the endpoint accepts the connection and sends nothing",
-        endpoint(endpoints.send_nothing),
+        endpoint(endpoints.silent),
         Reason.FIRST_BYTE_TIMEOUT,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint sends no TLS handshake",
-        without_tls(endpoints.send_nothing),
+        https_url_without_tls(endpoints.silent),
         Reason.TLS_TIMEOUT,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint sends one byte of the response per second",
-        endpoint(endpoints.send_slowly),
+        endpoint(endpoints.slow_body),
         Reason.BODY_TIMEOUT,
     ),
-    _of_endpoint("the endpoint refuses the connection", endpoints.closed_port, Reason.REFUSED),
-    _of_endpoint(
+    _always_fails("the endpoint refuses the connection", endpoints.refusing, Reason.REFUSED),
+    _always_fails(
         "the endpoint resets the connection during the TLS handshake",
-        without_tls(endpoints.reset_at_first_bytes),
+        https_url_without_tls(endpoints.reset_after_first_bytes),
         Reason.RESET,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint resets the connection during the request",
         endpoints.reset_during_request,
         Reason.RESET,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint resets the connection before the response",
         endpoint(endpoints.reset_before_response),
         Reason.RESET,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint resets the connection during the response",
         endpoint(endpoints.reset_during_response),
         Reason.RESET,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint sends random bytes as its response",
-        endpoint(endpoints.send_in_turn(endpoints.RANDOM_BYTES)),
+        endpoint(endpoints.in_turn(endpoints.RANDOM_BYTES)),
         Reason.PROTOCOL,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint sends endless headers",
-        endpoint(endpoints.send_endless_headers),
+        endpoint(endpoints.endless_headers),
         Reason.PROTOCOL,
     ),
-    _of_endpoint("the endpoint sends a body of 10 GB", endpoints.ten_gigabytes, Reason.TOO_LARGE),
-    _of_endpoint(
+    _always_fails("the endpoint sends a body of 10 GB", endpoints.ten_gigabytes, Reason.TOO_LARGE),
+    _always_fails(
         "the endpoint sends wrong chunk sizes",
-        endpoint(endpoints.send_in_turn(endpoints.WRONG_CHUNK_SIZES)),
+        endpoint(endpoints.in_turn(endpoints.WRONG_CHUNK_SIZES)),
         Reason.PROTOCOL,
     ),
-    _of_endpoint("the endpoint sends a gzip bomb", endpoints.gzip_bomb, Reason.ASSERTION),
-    _of_endpoint(
+    _always_fails("the endpoint sends a gzip bomb", endpoints.gzip_bomb, Reason.ASSERTION),
+    _always_fails(
         "the endpoint sends unencrypted bytes after the TLS handshake",
-        encrypted(endpoints.send_unencrypted),
+        tls_endpoint(endpoints.plain_bytes_after_handshake),
         Reason.TLS,
     ),
-    _of_endpoint(
+    _always_fails(
         "the endpoint has an expired certificate",
-        encrypted(endpoints.send_nothing, expired=True),
+        tls_endpoint(endpoints.silent, expired=True),
         Reason.TLS,
     ),
 )
 
-NAMES = (
-    _of_endpoint(
-        "the name server does not respond", machine.name_lookup("hanging", timeout="1s"), Reason.DNS
+NAME_SERVER_FAULTS = (
+    _always_fails(
+        "the name server does not respond",
+        machine.lookup("no-response.test", "no response", timeout="1s"),
+        Reason.DNS,
     ),
-    Fault(name="the name server is slow", stage=machine.name_lookup("slow"), succeeds=True),
+    Fault(name="the name server is slow", setup=machine.lookup("slow.test", "slow"), succeeds=True),
     Fault(
         name="every second name lookup fails",
-        stage=machine.name_lookup("alternating"),
-        reports=frozenset({Reason.DNS}),
+        setup=machine.lookup("flapping.test", "every second fails"),
+        reasons=frozenset({Reason.DNS}),
         succeeds=True,
     ),
     Fault(
         name="the endpoint's IPv6 address refuses connections, its IPv4 address works",
-        stage=machine.first_address_refuses,
+        setup=machine.ipv6_refuses,
         succeeds=True,
     ),
     Fault(
         name="the endpoint's first address drops packets, its second works",
-        stage=machine.first_address_drops,
+        setup=machine.first_address_drops,
         succeeds=True,
     ),
 )
 
 INTERNAL = frozenset({Reason.INTERNAL})
 
-MACHINE = (
+# Faults that affect the whole daemon.
+MACHINE_FAULTS = (
     Fault(
         name="the wall clock is set forward and back by one hour",
-        stage=with_trigger(machine.step_clock, "clock"),
+        setup=injected(machine.step_clock, patch="clock"),
         succeeds=True,
     ),
     Fault(
         name="the daemon is stopped and continued (SIGSTOP, SIGCONT)",
-        stage=with_trigger(
-            machine.stop_and_continue, script=machine.SLOW_LARGE_RESPONSE, timeout="1s"
-        ),
+        setup=injected(machine.stop_and_continue, script=machine.BUSY_ENDPOINT, timeout="1s"),
         succeeds=True,
-        chance=INTERNAL,
-        late=True,
+        occasional_reasons=INTERNAL,
+        skips_late_ticks=True,
     ),
     Fault(
         name="no file descriptors are available",
-        stage=with_trigger(machine.exhaust_descriptors),
-        reports=INTERNAL,
+        setup=injected(machine.exhaust_descriptors),
+        reasons=INTERNAL,
         succeeds=True,
-        others=INTERNAL,
+        healthy_reasons=INTERNAL,
     ),
     Fault(
         name="no thread can be started",
-        stage=machine.no_threads,
-        reports=INTERNAL | {Reason.FIRST_BYTE_TIMEOUT},
+        setup=machine.no_threads,
+        reasons=INTERNAL | {Reason.FIRST_BYTE_TIMEOUT},
         succeeds=True,
-        others=INTERNAL,
+        healthy_reasons=INTERNAL,
     ),
     Fault(
         name="the directory of the config is deleted, with a secret file",
-        stage=machine.directory_deleted,
-        reports=INTERNAL,
+        setup=machine.directory_deleted,
+        reasons=INTERNAL,
         succeeds=True,
     ),
     Fault(
         name="the disk of the log is full, and many lines are logged",
-        stage=with_trigger(machine.break_log, "full", script=machine.alternating()),
-        reports=frozenset({Reason.HTTP_5XX}),
+        setup=injected(
+            machine.redirect_log, patch="log to full disk", script=machine.EVERY_SECOND_FAILS
+        ),
+        reasons=frozenset({Reason.HTTP_5XX}),
         succeeds=True,
     ),
     Fault(
         name="the log is a pipe that is not read, and many lines are logged",
-        stage=with_trigger(machine.break_log, "unread", script=machine.alternating()),
-        reports=frozenset({Reason.HTTP_5XX}),
+        setup=injected(
+            machine.redirect_log, patch="log to unread pipe", script=machine.EVERY_SECOND_FAILS
+        ),
+        reasons=frozenset({Reason.HTTP_5XX}),
         succeeds=True,
     ),
     Fault(
         name="ten concurrent scrapes",
-        stage=with_trigger(machine.scrape_concurrently),
+        setup=injected(machine.scrape_concurrently),
         succeeds=True,
     ),
 )
 
-FAULTS = ENDPOINT + NAMES + MACHINE
+# Other probes of the same daemon are unaffected, so these faults can share a daemon.
+SHARED_FAULTS = (*ENDPOINT_FAULTS, *NAME_SERVER_FAULTS)
+
+FAULTS = (*SHARED_FAULTS, *MACHINE_FAULTS)

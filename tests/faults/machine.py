@@ -1,6 +1,5 @@
-"""Faults of the daemon's machine."""
+"""Faults of the name server and of the machine on which the daemon runs."""
 
-import json
 import resource
 import shutil
 import signal
@@ -8,86 +7,96 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from itertools import cycle
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.commands import Running
-from tests.faults.daemon import NAME
-from tests.faults.fault import Stage
-from tests.faults.page import Page
+from tests.faults.endpoints import in_turn
+from tests.faults.fault import FakeHost, FaultSetup, OpenSetup
+from tests.faults.scrape import Scrape
 from tests.prober.test_reasons_connect import full_queue
 from tests.raw_servers import Peer, Script, Server, delayed, http_response
 
-WELL = delayed(0.02, http_response())
+HEALTHY_ENDPOINT = delayed(0.02, http_response())
 
-# A request is nearly always in flight, and its response needs several reads.
-SLOW_LARGE_RESPONSE = delayed(0.08, http_response(b"x" * 100_000))
+# Nearly always in flight, with a response that needs several reads.
+BUSY_ENDPOINT = delayed(0.08, http_response(b"x" * 100_000))
 
-# Timeout of a probe that must succeed also on a busy machine.
+# Log lines for each response.
+EVERY_SECOND_FAILS = in_turn((http_response(), http_response(status="500 Internal Server Error")))
+
+# Timeout of a probe that succeeds: a delay on a busy machine must not look like the fault.
 LONG_TIMEOUT = "2s"
 
 # Duration of a temporary fault.
 FAULT_SECONDS = 0.7
 
-# Duration of a fault during which the daemon cannot work, and of the pause after it.
+# Duration of a fault during which nothing else works, and of the recovery before the next one.
 SHORT_FAULT_SECONDS = 0.2
 
+# Longer than the deadline of the faulty probe.
+STOP_SECONDS = 1.1
 
-def name_lookup(
-    way: str, timeout: str = LONG_TIMEOUT
-) -> Callable[[Path], AbstractContextManager[Stage]]:
-    """Return the setup of a healthy endpoint whose name lookup behaves as `way`."""
+
+def lookup(host: str, behaviour: str, *, timeout: str = LONG_TIMEOUT) -> OpenSetup:
+    """Return the setup of a healthy endpoint whose `host` is looked up with `behaviour`."""
 
     @contextmanager
-    def stage(_: Path) -> Iterator[Stage]:
-        with Server(WELL) as server:
-            yield _named(server, way, ("127.0.0.1", server.port), timeout=timeout)
+    def setup(_: Path) -> Iterator[FaultSetup]:
+        with Server(HEALTHY_ENDPOINT) as server:
+            yield _with_host(server, host, behaviour, server.address, timeout=timeout)
 
-    return stage
-
-
-def _named(
-    server: Server, way: str, *addresses: tuple[str, int], timeout: str = LONG_TIMEOUT
-) -> Stage:
-    keys = {"url": server.url(host=NAME), "timeout": timeout}
-    return Stage(keys=keys, condition=("names", way, json.dumps(addresses)))
+    return setup
 
 
-@contextmanager
-def first_address_refuses(_: Path) -> Iterator[Stage]:
-    """Set up an endpoint that listens only on its second, IPv4, address."""
-    with Server(WELL) as server:
-        port = server.port
-        yield _named(server, "well", ("::1", port), ("127.0.0.1", port))
-
-
-@contextmanager
-def first_address_drops(_: Path) -> Iterator[Stage]:
-    """Set up an endpoint whose first address drops SYNs."""
-    with Server(WELL) as server, full_queue() as full:
-        yield _named(server, "well", full.getsockname(), ("127.0.0.1", server.port))
-
-
-def with_trigger(
-    trigger: Callable[[Running], None],
-    *condition: str,
-    script: Script = WELL,
+def _with_host(
+    server: Server,
+    host: str,
+    behaviour: str,
+    *addresses: tuple[Any, ...],
     timeout: str = LONG_TIMEOUT,
-) -> Callable[[Path], AbstractContextManager[Stage]]:
-    """Return the setup of an endpoint, with a `trigger` for a fault of the daemon."""
+) -> FaultSetup:
+    keys = {"url": server.url(host=host), "timeout": timeout}
+    return FaultSetup(keys=keys, hosts={host: FakeHost(behaviour=behaviour, addresses=addresses)})
+
+
+@contextmanager
+def ipv6_refuses(_: Path) -> Iterator[FaultSetup]:
+    """Return an IPv6 address without a listener before the address of the endpoint."""
+    with Server(HEALTHY_ENDPOINT) as server:
+        addresses = (("::1", server.port), server.address)
+        yield _with_host(server, "ipv6-refuses.test", "normal", *addresses)
+
+
+@contextmanager
+def first_address_drops(_: Path) -> Iterator[FaultSetup]:
+    """Return an address that drops SYNs before the address of the endpoint."""
+    with Server(HEALTHY_ENDPOINT) as server, full_queue() as full:
+        addresses = (full.getsockname(), server.address)
+        yield _with_host(server, "first-address-drops.test", "normal", *addresses)
+
+
+def injected(
+    inject: Callable[[Running], None],
+    *,
+    patch: str | None = None,
+    script: Script = HEALTHY_ENDPOINT,
+    timeout: str = LONG_TIMEOUT,
+) -> OpenSetup:
+    """Return the setup of an endpoint with this script, and a fault to inject into the daemon."""
 
     @contextmanager
-    def stage(_: Path) -> Iterator[Stage]:
+    def setup(_: Path) -> Iterator[FaultSetup]:
         with Server(script) as server:
             keys = {"url": server.url(), "timeout": timeout}
-            yield Stage(keys=keys, condition=condition, trigger=trigger)
+            yield FaultSetup(keys=keys, patch=patch, inject=inject)
 
-    return stage
+    return setup
 
 
 def step_clock(daemon: Running) -> None:
-    """Set the wall clock forward and back, several times."""
+    """Set the wall clock forward and back several times."""
     for _ in range(8):
         daemon.process.send_signal(signal.SIGUSR1)
         time.sleep(0.06)
@@ -96,26 +105,26 @@ def step_clock(daemon: Running) -> None:
 
 
 def stop_and_continue(daemon: Running) -> None:
-    """Stop the daemon for longer than the deadline. Responses meanwhile are still in time."""
+    """Stop the daemon for longer than the deadline; responses arrive in the meantime."""
     daemon.process.send_signal(signal.SIGSTOP)
-    time.sleep(1.1)
+    time.sleep(STOP_SECONDS)
     daemon.process.send_signal(signal.SIGCONT)
     time.sleep(SHORT_FAULT_SECONDS)
 
 
 def exhaust_descriptors(daemon: Running) -> None:
-    """Lower the limit of descriptors, so that the daemon can open no new ones."""
+    """Lower the limit of open files: open files stay open, and no other can be opened."""
     pid = daemon.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     time.sleep(SHORT_FAULT_SECONDS)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     time.sleep(SHORT_FAULT_SECONDS)
 
 
 @contextmanager
-def no_threads(_: Path) -> Iterator[Stage]:
-    """Set up an endpoint that hangs while no thread starts, so that new threads are needed."""
+def no_threads(_: Path) -> Iterator[FaultSetup]:
+    """Let the endpoint hang, and no thread start until after the faulty probe has timed out."""
     hanging = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -124,51 +133,44 @@ def no_threads(_: Path) -> Iterator[Stage]:
                 peer.silence()
             peer.send(http_response())
 
-    def trigger(daemon: Running) -> None:
-        daemon.process.send_signal(signal.SIGUSR1)
+    def inject(daemon: Running) -> None:
         hanging.set()
+        time.sleep(SHORT_FAULT_SECONDS)
+        daemon.process.send_signal(signal.SIGUSR1)
         time.sleep(FAULT_SECONDS)
         hanging.clear()
         daemon.process.send_signal(signal.SIGUSR2)
+        time.sleep(2 * SHORT_FAULT_SECONDS)
 
     with Server(script) as server:
-        yield Stage(keys={"url": server.url()}, condition=("threads",), trigger=trigger)
+        keys = {"url": server.url(), "timeout": "500ms"}
+        yield FaultSetup(keys=keys, patch="threads", inject=inject)
 
 
 @contextmanager
-def directory_deleted(directory: Path) -> Iterator[Stage]:
-    """Set up a probe with a secret file; delete the directory of the config and reload."""
+def directory_deleted(directory: Path) -> Iterator[FaultSetup]:
+    """Delete the directory with the config and a secret file, and request a reload."""
     (directory / "token").write_text("abc")
 
-    def trigger(daemon: Running) -> None:
+    def inject(daemon: Running) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         daemon.process.send_signal(signal.SIGHUP)
         time.sleep(FAULT_SECONDS)
 
-    with Server(WELL) as server:
+    with Server(HEALTHY_ENDPOINT) as server:
         headers = {"Authorization": "Bearer ${file:token}"}
         keys = {"url": server.url(), "headers": headers, "timeout": LONG_TIMEOUT}
-        yield Stage(keys=keys, trigger=trigger)
+        yield FaultSetup(keys=keys, inject=inject)
 
 
-def break_log(daemon: Running) -> None:
+def redirect_log(daemon: Running) -> None:
+    """Write the log to the file descriptor of the patch from now on."""
     daemon.process.send_signal(signal.SIGUSR1)
     time.sleep(FAULT_SECONDS)
 
 
-def alternating() -> Script:
-    """Return a script that alternates between success and failure, which causes log lines."""
-    turn = cycle((http_response(), http_response(status="500 Oops")))
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(next(turn))
-
-    return script
-
-
 def scrape_concurrently(daemon: Running) -> None:
-    """Send ten scrapes at once, three times, and check the tick accounting of all."""
-    with ThreadPoolExecutor(10) as executor:
-        pages = list(executor.map(daemon.get, ["/metrics"] * 30))
-    assert not any(Page(page.text).unbalanced() for page in pages)
+    """Scrape three times with ten clients; each scrape is complete and its ticks add up."""
+    with ThreadPoolExecutor(10) as clients:
+        pages = list(clients.map(daemon.get, ["/metrics"] * 30))
+    assert not any(Scrape(page.text).unbalanced() for page in pages)
