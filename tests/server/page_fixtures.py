@@ -16,10 +16,10 @@ from probe.config.schema import Probe
 from probe.history.history import History
 from probe.result import Component, Excerpt, Phase, Reason
 from probe.server.app import create_app
+from probe.server.lifecycle import Lifecycle
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, listen
 from tests.builders import result_of, settings_of
-from tests.server.lifecycles import lifecycle_of
 
 FAST = {"name": "fast", "target": "90%", "latency": "500ms"}
 UP = {"name": "up", "target": "99%"}
@@ -87,6 +87,20 @@ def overloaded() -> dict[str, Any]:
             body="<script>document.title = 'hacked'</script> no capacity",
         ),
     }
+
+
+def lifecycle_of(**fields: Any) -> Lifecycle:
+    """Return the Lifecycle of a healthy daemon without `--web.enable-lifecycle`, with `fields`."""
+    defaults: dict[str, Any] = {
+        "enabled": False,
+        "scheduler_alive": lambda: True,
+        "reload": lambda: "reloaded",
+        "pause": lambda: None,
+        "resume": lambda: None,
+        "paused": lambda: False,
+        "stopping": lambda: False,
+    }
+    return Lifecycle(**{**defaults, **fields})
 
 
 class _User:

@@ -20,8 +20,7 @@ from probe.server.app import MAX_ON_DEMAND_PROBES, create_app
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, listen
 from tests.builders import result_of
-from tests.server.lifecycles import lifecycle_of
-from tests.server.page_fixtures import Site, site_of, wait_until
+from tests.server.page_fixtures import Site, lifecycle_of, site_of, wait_until
 
 
 class App:

@@ -12,7 +12,7 @@ from probe.errors import ReloadRejected
 from probe.history.history import History
 from probe.server.app import create_app
 from probe.server.server import Server, listen
-from tests.server.lifecycles import lifecycle_of
+from tests.server.page_fixtures import lifecycle_of
 
 ACTIONS = ("reload", "pause", "resume")
 
