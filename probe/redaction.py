@@ -1,4 +1,4 @@
-"""Redaction of secrets in text from other parties, in any encoding they may use."""
+"""Redaction of secrets in text from servers and libraries, also of encoded secrets."""
 
 import json
 import re
@@ -11,12 +11,16 @@ from requests.utils import requote_uri
 
 MASK = "***"
 
-# Longer parts of a secret reveal it. No secret is this short.
+# Parts of a secret up to this length are not masked, and secrets up to this length are ignored.
 MAX_UNMASKED_CHARS = 3
 
 # Length of the part of a secret that is searched in all encodings. No longer part of a response is
 # stored, and encoding a secret of 1 MiB would hold the interpreter lock for ten seconds.
 MAX_SECRET_CHARS = 1024
+
+# A text that still ends with a part of a secret after this many cuts is dropped. A hostile server
+# could otherwise send hundreds of parts, and the search for each may take 50 ms.
+MAX_CUTS = 10
 
 # A word of this length is more likely a key than an ordinary word.
 MIN_KEY_CHARS = 8
@@ -72,11 +76,11 @@ _JSON_ESCAPES: tuple[Mapping[int, str], ...] = (
 
 
 class Redactor:
-    """Replaces secrets in text by `MASK`. Spellings are computed on first use."""
+    """Replaces secrets in text by `MASK`. Encoded forms are computed on first use."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > MAX_UNMASKED_CHARS)
-        self._cached_spellings: list[str] | None = None
+        self._cached_encoded_secrets: list[str] | None = None
 
     def with_secrets(self, secrets: Iterable[str]) -> Self:
         """Return a redactor that also hides `secrets`."""
@@ -84,9 +88,9 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets. It is no longer than `text`."""
-        # Compiling all spellings to one pattern would cost more than many searches.
-        for spelling in self._spellings():
-            text = text.replace(spelling, MASK)
+        # Compiling all encoded forms to one pattern would cost more than many searches.
+        for encoded in self._encoded_secrets():
+            text = text.replace(encoded, MASK)
         return text
 
     def truncate(self, text: str, max_chars: int) -> str:
@@ -101,29 +105,38 @@ class Redactor:
 
     def redact_prefix(self, text: str) -> str:
         """Return `text` without secrets, where `text` may end in the middle of a secret."""
-        redacted = self(text)
-        overlap = max((_overlap(redacted, spelling) for spelling in self._spellings()), default=0)
-        return redacted[: len(redacted) - overlap]
+        # Cut first, then mask: masking a short secret inside of a longer one would hide the
+        # beginning of the longer one. The cut may end in the middle of another secret.
+        for _ in range(MAX_CUTS):
+            overlap = max(
+                (_overlap(text, encoded) for encoded in self._encoded_secrets()), default=0
+            )
+            if not overlap:
+                return self(text)
+            text = text[:-overlap]
+        return ""
 
-    def _spellings(self) -> list[str]:
-        """Return all spellings of all secrets, the longest first: one may contain another."""
-        if self._cached_spellings is None:
-            spellings = {
-                spelling
+    def _encoded_secrets(self) -> list[str]:
+        """Return all secrets in all encodings, the longest first: one may contain another."""
+        if self._cached_encoded_secrets is None:
+            encoded_secrets = {
+                encoded
                 for secret in self._secrets
                 for decoded in _decodings(secret[:MAX_SECRET_CHARS])
-                for spelling in _spellings(decoded)
-                if len(spelling) > MAX_UNMASKED_CHARS
+                for encoded in _encodings(decoded)
+                if len(encoded) > MAX_UNMASKED_CHARS
             }
-            self._cached_spellings = sorted(spellings | self._secrets, key=len, reverse=True)
-        return self._cached_spellings
+            self._cached_encoded_secrets = sorted(
+                encoded_secrets | self._secrets, key=len, reverse=True
+            )
+        return self._cached_encoded_secrets
 
 
 NO_REDACTION = Redactor()
 
 
 def redact_json(value: Any) -> Any:
-    """Return a JSON value with `MASK` for each value whose key is a credential's name."""
+    """Return a JSON value in which the values of keys named like credentials are `MASK`."""
     if isinstance(value, Mapping):
         return {
             name: MASK if CREDENTIAL_NAME.search(name) else redact_json(item)
@@ -143,7 +156,7 @@ def redact_url(url: str) -> str:
 
 
 def redact_config_url(url: str) -> str:
-    """Return `url` as a config has it, without user, password, query and fragment.
+    """Return a URL of the config without user, password, query and fragment.
 
     References (`${env:NAME}`) are not resolved. The pattern is slower than that of `redact_url`:
     use it for URLs of the config only.
@@ -164,8 +177,8 @@ def _decodings(secret: str) -> Iterator[str]:
         yield secret.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """Yield `secret` in JSON (also nested), HTML, URLs, forms, base64 and Python's repr."""
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield `secret` as it is encoded in JSON (also nested), HTML, URLs, forms, base64, `repr`."""
     json_strings = _json_strings(secret)
     nested_json = [nested for text in json_strings for nested in _json_strings(text)]
     for text in (secret, *json_strings, *nested_json):

@@ -92,6 +92,28 @@ def test_a_large_secret_is_masked_fast() -> None:
         ) in ("<", "<***")
 
 
+@pytest.mark.parametrize(
+    ("secrets", "text", "max_chars", "expected"),
+    [
+        (["abcd1234", "abcd1234efgh5678ijkl"], "key abcd1234efgh5678ijkl and more", 20, "key "),
+        (
+            ["https://hooks/services/T0001/secret12", "/services/T0001/secret12", "services"],
+            "POST https://hooks/services/T0001/secret12",
+            29,
+            "POST ",
+        ),
+        (["xxxxxxabcd", "abcdefgh"], "key xxxxxxabcdefgh", 17, "key "),
+        (["abcd1234"], "key " + 300 * "abcd", 1000, ""),
+    ],
+    ids=["begins with another", "contains another", "overlaps another", "many beginnings"],
+)
+def test_a_truncated_text_ends_without_a_part_of_a_secret(
+    secrets: list[str], text: str, max_chars: int, expected: str
+) -> None:
+    """Also if a secret contains another one, which must not be masked first."""
+    assert Redactor(secrets).truncate(text, max_chars) == expected
+
+
 def test_other_text_is_unchanged() -> None:
     """Also a text that is the beginning of a secret."""
     assert Redactor([SECRET])(SECRET[:-1]) == SECRET[:-1]

@@ -71,7 +71,7 @@ class ResponseStream:
     def _end(self) -> None:
         timed = self._connection.timed
         timed.stopwatch.end_phase(timed.last_received)
-        if self._pool and not self._reader.will_close:
+        if self._pool and not (self._reader.will_close or self._reader.has_unread_data):
             self._released = True
             self._pool.release(self._url, self._connection)
         else:

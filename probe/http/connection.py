@@ -30,7 +30,10 @@ class Connection:
 
     def is_usable(self) -> bool:
         """Return True if the server has neither closed the idle connection nor sent anything."""
+        if isinstance(self.stream, SSLTransport) and self.stream.incoming.pending:
+            return False
         try:
+            # Not TimedSocket.recv, which would wait.
             socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
         except BlockingIOError:
             return True

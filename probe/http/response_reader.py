@@ -89,6 +89,11 @@ class ResponseReader:
         self._chunked = False
         self._is_first_chunk = True
 
+    @property
+    def has_unread_data(self) -> bool:
+        """Whether data after the end of the response was received."""
+        return self._position < len(self._buffer)
+
     def read_head(self, method: str) -> ResponseHead:
         """Return the head of the final response to a request with `method`.
 

@@ -109,6 +109,7 @@ class Prober:
             bug.args = tuple(
                 exchange.redactor.truncate(str(argument), MAX_SECRET_CHARS) for argument in bug.args
             )
+            bug.__cause__ = bug.__context__ = None  # their messages may quote it, too
             raise
 
     def _attempt(

@@ -157,6 +157,29 @@ def test_a_connection_with_unexpected_data_is_replaced(
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("unexpected", [b"x", http_response(b"second")])
+def test_a_connection_with_data_after_the_response_is_replaced(
+    serve: Serve, authority: Authority, pool: ConnectionPool, unexpected: bytes, tls: bool
+) -> None:
+    """Also if it came in the same segment: it is not the response to the next request."""
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            if sys.platform == "linux":  # one segment, with TLS of two records
+                peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            peer.send(http_response())
+            peer.send(unexpected)
+            if sys.platform == "linux":
+                peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+    server = serve(script, context=authority.context() if tls else None)
+    prober = make_prober(server.url(), pool=pool, tls=authority.tls)
+
+    assert [reason(run_scheduled(prober)) for _ in range(2)] == [None] * 2
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize(
     "response",
     [

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from probe.clock import Clock
 from probe.http.resolver import Resolver
 from probe.http.timed_socket import TimedSocket
+from probe.prober.server_timing import ServerTimingParser
 from probe.result import Phase, Reason, Result
 from probe.scheduler.startup_grace import StartupGrace
 from probe.threads import Task, ThreadCache
@@ -186,6 +188,28 @@ def test_a_secret_that_makes_the_url_invalid_is_internal(
 
     assert reason(result) is Reason.INTERNAL
     assert "hush" not in detail(result)
+
+
+def test_a_bug_is_raised_without_secrets(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log shows the exception with its causes, whose messages may quote the response."""
+
+    def parse(*_: Any, **__: Any) -> None:
+        try:
+            raise ValueError("invalid: Bearer hush-hush")
+        except ValueError as error:
+            raise KeyError("Bearer hush-hush") from error
+
+    monkeypatch.setattr(ServerTimingParser, "parse", parse)
+    prober = make_prober(
+        serve(always(http_response())).url(), headers={"Authorization": "Bearer hush-hush"}
+    )
+
+    with pytest.raises(KeyError) as raised:
+        prober.run()
+
+    logged = "".join(traceback.format_exception(raised.value))
+    assert "KeyError: '***'" in logged
+    assert "invalid: " not in logged
 
 
 def test_a_failure_of_a_starting_model_is_startup() -> None:
