@@ -261,7 +261,7 @@ class Probe(ConfigModel):
     connection: Annotated[ConnectionMode, *types.choice(ConnectionMode)] = config_key(
         "new",
         "Open a new connection for each request, or reuse one. Choose what your clients do. If the "
-        "server closes an idle connection at the moment of a request, the probe fails with `reset`.",
+        "server closes an idle connection when a request is sent, the probe fails with `reset`.",
     )
     startup_grace: Annotated[float, *types.duration("0s", "1d")] = config_key(
         "5m",
