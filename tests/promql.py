@@ -1,7 +1,7 @@
-"""Which series there can be, and whether a PromQL expression asks only for such.
+"""Check of PromQL expressions against the existing series and their labels.
 
-The labels of what an expression gives are worked out as Prometheus does, so that a recording is
-known by its labels, too, and a label that an aggregation has dropped is missed.
+The labels of an expression's result are derived as in Prometheus. The labels of recordings are
+therefore known, and a label that an aggregation has dropped is reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,17 +16,18 @@ from probe.metrics.catalogue import ALL_METRICS, INFO, MetricSpec
 
 Labels = frozenset[str]
 
+# Labels of every scraped series; cluster and namespace are optional.
 TARGET = frozenset({"cluster", "namespace", "job", "instance"})
-"""Labels of every series that is scraped; the first two where an environment has them."""
 
+# Labels of a series that are not known.
 ANY: Labels = frozenset({"*"})
-"""Of series whose labels are not ours to know."""
 
 NONE: Labels = frozenset()
 
 FOREIGN: Mapping[str, Labels] = {"up": TARGET, "ALERTS": ANY}
 
-KEEPS = {"topk", "bottomk"}  # aggregations that pick series instead of adding them up
+# Aggregations that select series instead of combining them.
+KEEPS = {"topk", "bottomk"}
 SETS = {"and", "unless"}
 
 
@@ -36,15 +37,15 @@ class Catalogue:
 
     series: Mapping[str, Labels]
     metrics: Labels
-    """Names of metrics as documentation has them: histograms without _bucket and so on."""
+    """Names of metrics without suffixes such as _bucket."""
 
     @classmethod
     def of(cls, rules: str) -> Self:
-        """What the daemon declares, and what the recordings in the text of `rules` add to it."""
+        """Return the metrics of the daemon and the recordings in the text of `rules`."""
         series = dict(FOREIGN)
-        for declared in ALL_METRICS:
-            series.update(_exposed(declared))
-        metrics = frozenset(declared.name for declared in ALL_METRICS)
+        for metric in ALL_METRICS:
+            series.update(_exposed(metric))
+        metrics = frozenset(metric.name for metric in ALL_METRICS)
         records = [
             rule
             for group in yaml.safe_load(rules)["groups"]
@@ -52,38 +53,39 @@ class Catalogue:
             if "record" in rule
         ]
         series |= {rule["record"]: NONE for rule in records}
-        while (learnt := _learn(series, records)) != series:  # a recording may read itself
-            series = learnt
+        # Repeat until nothing changes, because a recording may read itself.
+        while (derived := _derive(series, records)) != series:
+            series = derived
         return cls(series=series, metrics=metrics)
 
     def labels(self, expression: str) -> Labels:
-        """Those that its series can have. ValueError for what is not PromQL."""
+        """Return the possible labels of the result; raise ValueError if it is not PromQL."""
         return _Reader(series=self.series).labels(promql.parse(expression))
 
     def problems(self, expression: str) -> list[str]:
-        """What it asks for and cannot get. ValueError for what is not PromQL."""
+        """Return the unknown series and labels; raise ValueError if it is not PromQL."""
         reader = _Reader(series=self.series)
         reader.labels(promql.parse(expression))
         return reader.problems
 
 
-def _exposed(declared: MetricSpec) -> Iterator[tuple[str, Labels]]:
-    labels = ANY if declared is INFO else TARGET | set(declared.labels)
-    if declared.kind == "histogram":
-        yield f"{declared.name}_bucket", labels | {"le"}
-        yield f"{declared.name}_count", labels
-        yield f"{declared.name}_sum", labels
+def _exposed(metric: MetricSpec) -> Iterator[tuple[str, Labels]]:
+    labels = ANY if metric is INFO else TARGET | set(metric.labels)
+    if metric.kind == "histogram":
+        yield f"{metric.name}_bucket", labels | {"le"}
+        yield f"{metric.name}_count", labels
+        yield f"{metric.name}_sum", labels
     else:
-        yield declared.name, labels
+        yield metric.name, labels
 
 
-def _learn(series: Mapping[str, Labels], records: list[dict[str, Any]]) -> dict[str, Labels]:
-    """With the labels that the recordings have, going by what is known so far."""
-    learnt = dict(series)
+def _derive(series: Mapping[str, Labels], records: list[dict[str, Any]]) -> dict[str, Labels]:
+    """Add the labels of the recordings, as far as `series` determines them."""
+    derived = dict(series)
     for rule in records:
-        found = _Reader(series=learnt).labels(promql.parse(rule["expr"]))
-        learnt[rule["record"]] |= found | set(rule.get("labels", ()))
-    return learnt
+        labels = _Reader(series=derived).labels(promql.parse(rule["expr"]))
+        derived[rule["record"]] |= labels | set(rule.get("labels", ()))
+    return derived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,30 +94,31 @@ class _Reader:
     problems: list[str] = field(default_factory=list)
 
     def labels(self, node: Any) -> Labels:
-        """Those that the node's series can have; none for a number or a text."""
+        """Return the possible labels of a node's series; none for a number or a text."""
         match node:
             case promql.VectorSelector():
-                found = self._selected(node)
+                labels = self._selected(node)
             case promql.MatrixSelector():
-                found = self._selected(node.vector_selector)
+                labels = self._selected(node.vector_selector)
             case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
-                found = self.labels(node.expr)
+                labels = self.labels(node.expr)
             case promql.Call():
-                found = self._called(node)
+                labels = self._called(node)
             case promql.AggregateExpr():
-                found = self._aggregated(node)
+                labels = self._aggregated(node)
             case promql.BinaryExpr():
-                found = self._joined(node)
+                labels = self._joined(node)
             case _:
-                found = NONE
-        return found
+                labels = NONE
+        return labels
 
     def _selected(self, selector: promql.VectorSelector) -> Labels:
         name = selector.name or "a selector without a name"
         if name not in self.series:
             self.problems.append(f"{name}: no such series")
         labels = self.series.get(name, ANY)
-        self._require([one.name for one in selector.matchers.matchers], labels, f"{name} has no")
+        matched = [matcher.name for matcher in selector.matchers.matchers]
+        self._require(matched, labels, f"{name} has no")
         return labels
 
     def _called(self, call: promql.Call) -> Labels:
@@ -160,7 +163,7 @@ class _Reader:
 
 
 def _matched(left: Labels, right: Labels, modifier: promql.BinModifier | None) -> Labels:
-    """What arithmetic and comparisons leave of the labels of both sides."""
+    """Return the labels of the result of arithmetic or a comparison."""
     if modifier is None:
         return left | right
     if modifier.card == VectorMatchCardinality.ManyToOne:

@@ -1,4 +1,4 @@
-"""The PromQL of the dashboard and of the manifests in deploy/, as those who run it fill it in."""
+"""PromQL of the dashboard and of the manifests in deploy/, with all variables replaced."""
 
 import json
 import re
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 DASHBOARD = ROOT / "config/grafana/dashboards/inference-probe.json"
 DEPLOY = ROOT / "deploy"
 
+# Values of the dashboard's variables: everything selected, a scrape interval of 15 s.
 GRAFANA = {
     "cluster": ".*",
     "namespace": ".*",
@@ -21,7 +22,6 @@ GRAFANA = {
     "quantile": "0.95",
     "__rate_interval": "1m",
 }
-"""What Grafana puts in for its variables when all is chosen, scraping every 15 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,14 @@ class Query:
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    """Those of a YAML file in deploy/."""
+    """Return the documents of a YAML file in deploy/."""
     return list(yaml.safe_load_all((DEPLOY / name).read_text()))
 
 
 def document(name: str, kind: str) -> dict[str, Any]:
-    """The one of that kind."""
-    (found,) = (one for one in documents(name) if one.get("kind") == kind)
-    return found
+    """Return the only document of a kind in a YAML file in deploy/."""
+    (match,) = (candidate for candidate in documents(name) if candidate.get("kind") == kind)
+    return match
 
 
 def dashboard() -> dict[str, Any]:
@@ -47,11 +47,11 @@ def dashboard() -> dict[str, Any]:
 
 
 def panels() -> list[dict[str, Any]]:
-    """Those that show something: all but the rows."""
+    """Return the panels of the dashboard without its rows."""
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
-def of_the_dashboard() -> list[Query]:
+def dashboard_queries() -> list[Query]:
     return [
         Query(
             where=f"panel {panel['title']!r}, {target['refId']}",
@@ -62,22 +62,26 @@ def of_the_dashboard() -> list[Query]:
     ]
 
 
-def of_the_annotations() -> list[Query]:
+def annotation_queries() -> list[Query]:
     return [
         Query(
-            where=f"annotation {one['name']!r}", expression=fill(one["expr"], r"\$(\w+)", GRAFANA)
+            where=f"annotation {annotation['name']!r}",
+            expression=fill(annotation["expr"], r"\$(\w+)", GRAFANA),
         )
-        for one in dashboard()["annotations"]["list"]
+        for annotation in dashboard()["annotations"]["list"]
     ]
 
 
-def of_the_consumers() -> list[Query]:
+def manifest_queries() -> list[Query]:
     return [*_keda(), *_prometheus_adapter(), *_argo_rollouts(), *_flagger()]
 
 
-def fill(template: str, place: str, values: Mapping[str, str]) -> str:
-    """KeyError for a place that nothing is known for. Group 1 of the pattern is its name."""
-    return re.sub(place, lambda found: values[found[1]], template)
+def fill(template: str, pattern: str, values: Mapping[str, str]) -> str:
+    """Replace the variables of a template. Group 1 of `pattern` is the name of a variable.
+
+    Raises KeyError for a variable without a value.
+    """
+    return re.sub(pattern, lambda match: values[match[1]], template)
 
 
 def _keda() -> Iterator[Query]:
@@ -87,25 +91,25 @@ def _keda() -> Iterator[Query]:
 
 
 def _prometheus_adapter() -> Iterator[Query]:
-    """As the adapter puts it together for the HorizontalPodAutoscaler beside it."""
+    """Yield the queries that the adapter runs for the HorizontalPodAutoscaler."""
     hpa = document("prometheus-adapter/hpa.yml", "HorizontalPodAutoscaler")
     (config,) = documents("prometheus-adapter/config.yml")
     rules = {rule["name"]["as"]: rule for rule in config["externalRules"]}
     for metric in hpa["spec"]["metrics"]:
         if metric["type"] == "External":
-            asked = metric["external"]["metric"]
-            rule = rules[asked["name"]]
-            labels = asked["selector"]["matchLabels"].items()
+            external = metric["external"]["metric"]
+            rule = rules[external["name"]]
+            labels = external["selector"]["matchLabels"].items()
             values = {
                 "Series": rule["seriesQuery"].partition("{")[0],
                 "LabelMatchers": ",".join(f'{label}="{value}"' for label, value in labels),
             }
             expression = fill(rule["metricsQuery"], r"<<\.(\w+)>>", values)
-            yield Query(where=f"prometheus-adapter {asked['name']}", expression=expression)
+            yield Query(where=f"prometheus-adapter {external['name']}", expression=expression)
 
 
 def _argo_rollouts() -> Iterator[Query]:
-    """With the arguments that the rollout gives."""
+    """Yield the queries of the analysis with the arguments of the rollout."""
     rollout = document("argo-rollouts/rollout.yml", "Rollout")
     steps = rollout["spec"]["strategy"]["canary"]["steps"]
     analysis = next(step["analysis"] for step in steps if "analysis" in step)
@@ -118,7 +122,7 @@ def _argo_rollouts() -> Iterator[Query]:
 
 
 def _flagger() -> Iterator[Query]:
-    """With the variables and the interval that the canary gives."""
+    """Yield the queries of the metric template with the variables of the canary."""
     query = document("flagger/metric-template.yml", "MetricTemplate")["spec"]["query"]
     for metric in document("flagger/canary.yml", "Canary")["spec"]["analysis"]["metrics"]:
         values = metric["templateVariables"] | {"interval": metric["interval"]}

@@ -1,4 +1,4 @@
-"""The dashboard's JSON, as far as it can be judged without Grafana."""
+"""Tests of the dashboard's JSON, without Grafana."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ PANELS = pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel[
 
 
 def _anchors(markdown: str) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Return the anchors of the headings, as GitHub derives them."""
     headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -27,8 +27,8 @@ def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
 
 
 @PANELS
-def test_panel_explains_itself(panel: dict[str, Any]) -> None:
-    """It has a title, a sentence about it, a unit, and queries with names of their own."""
+def test_panel_has_texts(panel: dict[str, Any]) -> None:
+    """A panel has a title, a description, a unit, and queries with unique names."""
     assert panel["title"]
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
@@ -38,22 +38,22 @@ def test_panel_explains_itself(panel: dict[str, Any]) -> None:
 
 
 @PANELS
-def test_panel_asks_the_chosen_data_source(panel: dict[str, Any]) -> None:
-    """None is tied to the Grafana that it was made with."""
+def test_panel_uses_the_selected_data_source(panel: dict[str, Any]) -> None:
+    """No panel depends on the Grafana in which it was created."""
     for part in (panel, *panel["targets"]):
         assert part["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
 @PANELS
 def test_series_have_names(panel: dict[str, Any]) -> None:
-    """No legend is the raw text of a series; a table has columns instead."""
+    """Every query has a legend, except in tables, which have columns."""
     for target in panel["targets"]:
         assert target.get("legendFormat") or target["format"] == "table"
 
 
 @PANELS
 def test_runbooks_exist(panel: dict[str, Any]) -> None:
-    """Each link leads to a heading of rules/README.md."""
+    """Each link leads to an existing heading of rules/README.md."""
     anchors = _anchors((ROOT / "rules/README.md").read_text())
     links = [link["url"].partition("#")[2] for link in panel["links"]]
     assert links
@@ -61,16 +61,16 @@ def test_runbooks_exist(panel: dict[str, Any]) -> None:
 
 
 def test_layout() -> None:
-    """Ids are unique, and no panel lies on another or beyond the 24 columns."""
-    everything = dashboard()["panels"]
-    assert len({panel["id"] for panel in everything}) == len(everything)
-    places = [panel["gridPos"] for panel in everything]
-    assert all(place["x"] + place["w"] <= 24 for place in places)
-    assert not [pair for pair in itertools.combinations(places, 2) if _overlap(*pair)]
+    """Ids are unique, and panels are within the 24 columns and do not overlap."""
+    all_panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in all_panels}) == len(all_panels)
+    positions = [panel["gridPos"] for panel in all_panels]
+    assert all(position["x"] + position["w"] <= 24 for position in positions)
+    assert not [pair for pair in itertools.combinations(positions, 2) if _overlap(*pair)]
 
 
 def test_variables() -> None:
-    """Those that are used are declared, or Grafana's own; those that are declared are used."""
+    """All used variables are declared or built in, and all declared variables are used."""
     declared = {variable["name"] for variable in dashboard()["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", DASHBOARD.read_text()))
     assert {name for name in used if not name.startswith("__")} == declared
@@ -78,25 +78,23 @@ def test_variables() -> None:
 
 
 def test_absent_labels_hide_nothing() -> None:
-    """Series without cluster or namespace are among `All`."""
+    """The value `All` includes series without cluster or namespace."""
     variables = {variable["name"]: variable for variable in dashboard()["templating"]["list"]}
     for name in ("cluster", "namespace"):
         assert re.fullmatch(variables[name]["allValue"], "")
 
 
 def test_compose_file_mounts_what_grafana_reads() -> None:
-    """Data sources and providers are where Grafana's image looks, and the dashboards where the
-    provider says.
-    """
+    """The compose file mounts data sources, provider and dashboards where Grafana reads them."""
     volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"][
         "volumes"
     ]
-    inside = dict(volume.split(":")[:2] for volume in volumes)
+    targets = dict(volume.split(":")[:2] for volume in volumes)
     (provider,) = yaml.safe_load((CONFIG / "dashboards.yml").read_text())["providers"]
-    where = {inside["./config/grafana/datasources.yml"], inside["./config/grafana/dashboards.yml"]}
-    assert {path.rpartition("/")[0] for path in where} == {
+    files = ("./config/grafana/datasources.yml", "./config/grafana/dashboards.yml")
+    assert {targets[file].rpartition("/")[0] for file in files} == {
         "/etc/grafana/provisioning/datasources",
         "/etc/grafana/provisioning/dashboards",
     }
-    assert provider["options"]["path"] == inside["./config/grafana/dashboards"]
-    assert all((ROOT / source).exists() for source in inside)
+    assert provider["options"]["path"] == targets["./config/grafana/dashboards"]
+    assert all((ROOT / source).exists() for source in targets)

@@ -1,4 +1,4 @@
-"""Metrics, labels and recordings are called the same wherever they are written."""
+"""Names of metrics, labels and recordings in rules, documents, dashboard and manifests exist."""
 
 import re
 from collections.abc import Iterator
@@ -32,23 +32,24 @@ def catalogue() -> Catalogue:
 
 
 def unknown(text: str) -> Iterator[str]:
-    """Names in `text` that nothing makes, and labels behind them that they do not have."""
-    made = {*catalogue().series, *catalogue().metrics}
+    """Yield the names in `text` that do not exist, and names with labels that they do not have."""
+    known = {*catalogue().series, *catalogue().metrics}
     for name, star, braces in NAME.findall(text):
         ranges = re.fullmatch(r"(\d+[smhd],? ?)+", braces)
-        names = [name + one for one in re.split(", ?", braces)] if ranges else [name]
+        names = [name + window for window in re.split(", ?", braces)] if ranges else [name]
         prefix = bool(star) or name == "inference_probe_"
-        for one in names:
-            if one not in made and not (prefix and any(it.startswith(one) for it in made)):
-                yield one
-        if not ranges and name in made:
-            yield from _strangers(name, braces)
+        for full_name in names:
+            is_prefix = prefix and any(other.startswith(full_name) for other in known)
+            if full_name not in known and not is_prefix:
+                yield full_name
+        if not ranges and name in known:
+            yield from _unknown_labels(name, braces)
 
 
-def _strangers(name: str, braces: str) -> Iterator[str]:
-    """Labels in the braces behind a name, as PromQL has them or only listed."""
-    has = catalogue().series
-    labels = has.get(name) or has[f"{name}_bucket"]
+def _unknown_labels(name: str, braces: str) -> Iterator[str]:
+    """Yield the unknown labels in the braces after a name, which are PromQL or a list."""
+    series = catalogue().series
+    labels = series.get(name) or series[f"{name}_bucket"]
     bare = re.sub(r'"[^"]*"', "", braces)
     for label in re.findall(r"(?<![\w.])([a-z]\w*)(?=\s*(?:[=!,|\\]|$))", bare):
         if label not in labels and "*" not in labels:
@@ -58,18 +59,18 @@ def _strangers(name: str, braces: str) -> Iterator[str]:
 def expressions() -> Iterator[Query]:
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         for rule in group["rules"]:
-            what = rule.get("record") or rule["alert"]
-            yield Query(where=f"{RULES.name} {what}", expression=rule["expr"])
-    yield from queries.of_the_dashboard()
-    yield from queries.of_the_annotations()
-    yield from queries.of_the_consumers()
+            name = rule.get("record") or rule["alert"]
+            yield Query(where=f"{RULES.name} {name}", expression=rule["expr"])
+    yield from queries.dashboard_queries()
+    yield from queries.annotation_queries()
+    yield from queries.manifest_queries()
     for path in FILES:
         if path.suffix == ".md":
             yield from _in_prose(path)
 
 
 def _in_prose(path: Path) -> Iterator[Query]:
-    """Code in a text that is PromQL about our series. `x{probe, reason}` is not, and no fault."""
+    """Yield the PromQL in a document. Code that is not PromQL, `x{probe, reason}`, is left out."""
     for block, span in CODE.findall(path.read_text()):
         if "inference_probe" not in (code := block or span):
             continue
@@ -83,20 +84,19 @@ def _in_prose(path: Path) -> Iterator[Query]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names(path: Path) -> None:
-    """Every metric and recording in the file is declared or recorded, and has the labels that are
-    written behind it.
-    """
-    found = sorted(set(unknown(path.read_text())))
-    assert not found, f"{path.relative_to(ROOT)} names what nothing makes: {', '.join(found)}"
+    """Every metric and recording in the file exists, with the labels that follow it."""
+    names = sorted(set(unknown(path.read_text())))
+    assert not names, f"{path.relative_to(ROOT)} has unknown names: {', '.join(names)}"
 
 
 def test_expressions() -> None:
-    """Every selector, aggregation and join asks for labels that its series have."""
-    bare = {name for name in catalogue().metrics if name not in catalogue().series}
+    """Every selector, aggregation and join uses labels that its series have."""
+    # Documents may call a histogram by its name, without _bucket.
+    histograms = {name for name in catalogue().metrics if name not in catalogue().series}
     problems = [
         f"{query.where}: {problem}"
         for query in expressions()
-        if query.expression not in bare  # prose may call a histogram by its name
+        if query.expression not in histograms
         for problem in catalogue().problems(query.expression)
     ]
     assert not problems, "\n".join(problems)
@@ -114,14 +114,14 @@ def test_expressions() -> None:
         ("histogram_quantile(0.5, sum by (job) (up))", "without label 'le'"),
     ],
 )
-def test_what_is_found(expression: str, problem: str) -> None:
-    """A wrong name, a label that is not there, and one that was aggregated away."""
-    (said,) = catalogue().problems(expression)
-    assert problem in said
+def test_problems_of_expressions(expression: str, problem: str) -> None:
+    """Wrong names, unknown labels and labels that an aggregation drops are problems."""
+    (message,) = catalogue().problems(expression)
+    assert problem in message
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("see `inference_probe_runs_total`, inference_probe_latency_seconds{probe, outcome}", []),
         ('`inference_probe:latency_seconds:quantile5m{quantile="0.5"\\|"0.9"}`', []),
@@ -135,6 +135,6 @@ def test_what_is_found(expression: str, problem: str) -> None:
         ('inference_probe_runs_total{slo="a"}', ["inference_probe_runs_total{slo}"]),
     ],
 )
-def test_what_is_found_in_prose(text: str, found: list[str]) -> None:
-    """Names and their labels, however a sentence writes them."""
-    assert list(unknown(text)) == found
+def test_problems_of_prose(text: str, expected: list[str]) -> None:
+    """Unknown names and labels are found in all notations of the documents."""
+    assert list(unknown(text)) == expected

@@ -83,19 +83,19 @@ def _run_short_outage(model: ModelProcess) -> None:
 @pytest.mark.timeout(400)
 def test_dashboard(prometheus: PrometheusQueries) -> None:
     """Every panel of the dashboard has data."""
-    missing = prometheus.without_data(queries.of_the_dashboard())
+    missing = prometheus.without_data(queries.dashboard_queries())
     assert not missing, "\n".join(missing)
 
 
 @pytest.mark.full
 def test_annotations(prometheus: PrometheusQueries) -> None:
     """Prometheus accepts the queries of the annotations."""
-    for query in queries.of_the_annotations():
+    for query in queries.annotation_queries():
         prometheus.query(query.expression)
 
 
 CONSUMERS = pytest.mark.parametrize(
-    "query", queries.of_the_consumers(), ids=lambda query: str(query.where).replace(" ", "-")
+    "query", queries.manifest_queries(), ids=lambda query: str(query.where).replace(" ", "-")
 )
 
 
@@ -126,7 +126,7 @@ def test_consumer_with_few_probes(prometheus: PrometheusQueries) -> None:
     requests = "inference_probe:slo_good:increase5m + inference_probe:slo_bad:increase5m"
     assert all(0 < count < 20 for count in prometheus.query(requests, at=early))
     assert prometheus.query(requests, at=early)
-    percentages = [query for query in queries.of_the_consumers() if "percent" in query.where]
+    percentages = [query for query in queries.manifest_queries() if "percent" in query.where]
     for query in percentages:
         assert prometheus.query(query.expression, at=early) == []
 
@@ -135,7 +135,7 @@ def test_consumer_with_few_probes(prometheus: PrometheusQueries) -> None:
 def test_errors_are_visible(prometheus: PrometheusQueries) -> None:
     """Every query about percentages shows the errors of the outage."""
     worst = prometheus.started + WINDOW_SECONDS * 4 / 3
-    for query in queries.of_the_consumers():
+    for query in queries.manifest_queries():
         if "percent" in query.where:
             (value,) = prometheus.query(query.expression, at=worst)
             assert 10 < value <= 60, query
