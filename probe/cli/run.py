@@ -17,8 +17,8 @@ from probe.daemon import log, malloc
 from probe.daemon.daemon import Daemon
 from probe.daemon.reload import reload_worker
 from probe.daemon.signals import ENDING, Signals
-from probe.server.config_watch import WebConfig
 from probe.server.server import listen
+from probe.server.web_config_watch import WebConfig
 
 logger = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.app import Render, create_app
-from probe.server.config_watch import WebConfig
 from probe.server.lifecycle import Lifecycle
 from probe.server.server import Server
+from probe.server.web_config_watch import WebConfig
 from probe.threads import ThreadCache
 
 # Time that `stop` waits for runs in flight. With the responses that are being sent then and the end

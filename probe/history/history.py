@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from probe.config.schema import Objective, Probe
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus
-from probe.history.packed import ResultSummary, pack, read_summary, unpack
+from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
 from probe.result import Excerpt, Result
 
 MAX_RESULTS = 128

@@ -10,7 +10,7 @@ import logging
 import socket
 
 from probe.server.client_protocol import ClientProtocol, HttpProtocolFactory
-from probe.server.config_watch import WebConfig
+from probe.server.web_config_watch import WebConfig
 
 MAX_CONNECTIONS = 256
 # A client in its handshake is not authenticated yet, and costs 50 kB.

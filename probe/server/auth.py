@@ -22,8 +22,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from probe.server.config_watch import WebConfig
 from probe.server.limits import RateLimiter, client_address, error_response, too_many_requests
+from probe.server.web_config_watch import WebConfig
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="inference-probe", charset="UTF-8"'}
 # Requests that wait for a password to be verified. A queue of this length takes a few seconds at

@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from probe.history.history import ProbeHistory
-from probe.history.packed import ResultSummary
+from probe.history.result_codec import ResultSummary
 from probe.result import RedirectHop, Result
 from probe.serialization import Span, request_spans
 

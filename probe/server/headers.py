@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from probe.server.config_watch import WebConfig
+from probe.server.web_config_watch import WebConfig
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -12,7 +12,8 @@ from probe import __version__
 from probe.clock import rfc3339
 from probe.history.history import MAX_RESULTS, ProbeHistory
 from probe.history.objectives import ObjectiveStatus, StatusWindow
-from probe.history.packed import ResultSummary, phase_quantiles, quantiles
+from probe.history.quantiles import phase_quantiles, quantiles
+from probe.history.result_codec import ResultSummary
 from probe.metrics.recorder import shown_url
 from probe.result import Phase, Result
 from probe.server import formatting

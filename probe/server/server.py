@@ -16,9 +16,9 @@ from probe.clock import Clock
 from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
 from probe.server.client_protocol import State, report_end_of_request
-from probe.server.config_watch import WebConfig
 from probe.server.headers import DefaultHeaders, configured_headers
 from probe.server.limits import Limits, RateLimiter
+from probe.server.web_config_watch import WebConfig
 
 # For responses in progress when the server stops.
 GRACEFUL_STOP_SECONDS = 1

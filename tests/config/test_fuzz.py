@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from probe.config.json_schema import json_schema
 from probe.config.loader import ConfigError, ConfigProblem, load
-from probe.server.config import WebSettings
-from probe.server.config_watch import load_web_config
+from probe.server.web_config import WebSettings
+from probe.server.web_config_watch import load_web_config
 
 KEYS = sorted(
     {key for part in json_schema()["$defs"].values() for key in part.get("properties", {})}

@@ -7,8 +7,8 @@ import pytest
 import trustme
 
 from probe.config.errors import ConfigError
-from probe.server.config import WebSettings
-from probe.server.config_watch import WebConfig, load_web_config
+from probe.server.web_config import WebSettings
+from probe.server.web_config_watch import WebConfig, load_web_config
 from tests.fakes import FakeTime
 
 HASH = "$2y$10$" + "." * 53

@@ -14,7 +14,7 @@ from probe.clock import Clock
 from probe.config.loader import load
 from probe.config.schema import Probe
 from probe.resources import resource_path
-from probe.server.config_watch import WebConfig
+from probe.server.web_config_watch import WebConfig
 
 PROBE_KEYS = {field.alias or name for name, field in Probe.model_fields.items()}
 BLACKBOX = ("blackbox_exporter", "prometheus-blackbox-exporter")

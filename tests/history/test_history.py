@@ -20,7 +20,8 @@ from probe.history.history import (
     ProbeHistory,
 )
 from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCounter, StatusWindow
-from probe.history.packed import pack, phase_quantiles, quantiles, read_summary, unpack
+from probe.history.quantiles import phase_quantiles, quantiles
+from probe.history.result_codec import pack, read_summary, unpack
 from probe.result import Component, Excerpt, Failure, Phase, Reason, RedirectHop, Result
 from tests.builders import probe_of, result_of
 

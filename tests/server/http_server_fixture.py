@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from probe.clock import Clock
-from probe.server.config_watch import WebConfig
 from probe.server.server import Server, listen
+from probe.server.web_config_watch import WebConfig
 
 LARGE_BYTES = 30_000_000
 

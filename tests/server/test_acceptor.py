@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from probe.server.client_protocol import ClientProtocol
-from probe.server.config_watch import WebConfig
+from probe.server.web_config_watch import WebConfig
 from tests.server.http_server_fixture import http_server, read_until_closed
 from tests.server.page_fixtures import wait_until
 from tests.server.test_tls_server import client, config

@@ -189,7 +189,7 @@ def test_an_invalid_file_changes_nothing(
     site: HttpServer, config: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The last valid config stays in force, and the problem is logged once."""
-    caplog.set_level(logging.INFO, "probe.server.config_watch")
+    caplog.set_level(logging.INFO, "probe.server.web_config_watch")
     config.unlink() if content is None else config.write_text(content)
     assert [get(site, user).status_code for user in (None, ALICE, ALICE, None)] == [
         401,

@@ -15,8 +15,8 @@ from probe.config.tls import TlsError
 from probe.config.types import describe_type
 from probe.config.validation import translate_errors
 from probe.config.yaml import YamlDocument
-from probe.server.config import NOT_HONOURED, ClientAuth, WebSettings
 from probe.server.tls import server_ssl_context
+from probe.server.web_config import NOT_HONOURED, ClientAuth, WebSettings
 
 # The files are checked at most once in this time: `stat` and a reload block the event loop.
 CHECK_INTERVAL_SECONDS = 1.0
