@@ -73,8 +73,11 @@ def run_concurrently(probes: Sequence[Callable[[], Result]]) -> list[Result]:
                 future.set_exception(bug)
 
     threads = ThreadCache("once")
-    for _ in range(min(MAX_CONCURRENT_PROBES, len(probes))):
-        threads.submit(work)
+    try:
+        for _ in range(min(MAX_CONCURRENT_PROBES, len(probes))):
+            threads.submit(work)
+    except RuntimeError:  # the system has no thread left, so this thread runs probes, too
+        work()
     return [future.result() for future in futures]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from probe.check.advice import lint
 from probe.cli.flags import Commands, add_command, add_config_flags
 from probe.cli.settings import EXIT_OK, UsageError, load_settings, usage_error
 from probe.clock import Clock
-from probe.config.loader import ConfigError, load
+from probe.config.errors import ConfigError
+from probe.config.loader import load
+from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon import log, malloc
 from probe.daemon.daemon import Daemon
@@ -49,40 +52,15 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the daemon until SIGTERM or SIGINT and return the exit code."""
     malloc.configure_malloc()
     log.configure(args.log_level, args.log_format)
-    clock = Clock()
     try:
         settings, source = load_settings(args, environ)
-        web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
-        listener = listen(args.web_listen_address)
-    except (ConfigError, UsageError, ValueError) as error:
+        daemon, listener = _build_daemon(args, environ, settings, source)
+    # TlsError: the file could be read while the config was validated.
+    except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
-    except OSError as error:
-        return usage_error(f"cannot listen on {args.web_listen_address}: {error.strerror or error}")
     signals = Signals()
-    try:
-        daemon = Daemon(
-            settings,
-            listener,
-            environ=environ,
-            base=source.parent if source else Path(),
-            clock=clock,
-            read=None if source is None else lambda: load(source, environ=environ),
-            enable_lifecycle=args.web_enable_lifecycle == "true",
-            web=web,
-        )
-    except (TlsError, OSError) as error:  # a file that could be read during the load above
-        return usage_error(error)
-    host, port = listener.getsockname()[:2]
-    fields = {
-        "version": __version__,
-        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "config": source or "flags",
-        "probes": len(settings.probes),
-    }
     daemon.start()
-    logger.info("inference-probe is running", extra={"fields": fields})
-    for advice in lint(settings):
-        logger.warning(advice)
+    _log_start(settings, source, listener)
     reload = reload_worker(daemon.reload)
     while not (received := signals.wait()) & ENDING:
         if signal.SIGHUP in received:
@@ -91,3 +69,48 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     daemon.stop()
     logger.info("stopped")
     return EXIT_OK
+
+
+def _build_daemon(
+    args: argparse.Namespace,
+    environ: Mapping[str, str],
+    settings: Settings,
+    source: Path | None,
+) -> tuple[Daemon, socket.socket]:
+    """Return the daemon and the socket on which it will serve."""
+    clock = Clock()
+    web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
+    listener = _listen(args.web_listen_address)
+    daemon = Daemon(
+        settings,
+        listener,
+        environ=environ,
+        base=source.parent if source else Path(),
+        clock=clock,
+        read=None if source is None else lambda: load(source, environ=environ),
+        enable_lifecycle=args.web_enable_lifecycle == "true",
+        web=web,
+    )
+    return daemon, listener
+
+
+def _listen(address: str) -> socket.socket:
+    try:
+        return listen(address)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def _log_start(settings: Settings, source: Path | None, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    fields = {
+        "version": __version__,
+        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "config": source or "flags",
+        "probes": len(settings.probes),
+    }
+    logger.info("inference-probe is running", extra={"fields": fields})
+    for advice in lint(settings):
+        logger.warning(advice)

@@ -125,6 +125,10 @@ class _Validator:
 
     def validate(self, config: Any) -> Settings | None:
         """Return the settings, or None if pydantic rejects them. `errors` may have others."""
+        if config is None:
+            message = "the config is empty; write at least one probe under `probes`"
+            self.errors.append(UnlocatedError((), message))
+            return None
         if not isinstance(config, dict):
             message = f"expected a mapping with the key `probes`, not {describe_type(config)}"
             self.errors.append(UnlocatedError((), message))

@@ -174,6 +174,8 @@ class Secrets:
             raise SecretError(f"cannot read {reference}: {_reason(error)}") from None
         except ValueError:
             raise SecretError(f"cannot read {reference}: not UTF-8 text") from None
+        except RuntimeError as error:  # the system has no thread left
+            raise SecretError(f"cannot read {reference}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

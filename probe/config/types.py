@@ -74,6 +74,7 @@ def describe_type(value: Any) -> str:
         list: "a list",
         tuple: "a list",
         bool: "true or false",
+        type(None): "no value",
     }
     return names.get(type(value), "a number")
 

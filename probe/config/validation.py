@@ -103,9 +103,13 @@ def translate_errors(
 
     `source_text` returns the text of the scalar at a path, as written.
     """
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    parents = {detail["loc"][:-1] for detail in details}
+    for detail in details:
         if detail["type"] == "default_factory_not_called":
             continue  # a default that depends on other keys, whose errors are reported themselves
+        if detail["type"] == "too_short" and detail["loc"] in parents:
+            continue  # pydantic counts valid items only
         path, is_unknown = detail["loc"], detail["type"] == "extra_forbidden"
         is_key = path[-1] == "[key]" and not is_unknown
         path = path[:-1] if is_key else path

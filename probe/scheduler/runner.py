@@ -170,7 +170,11 @@ class ProbeRunner:
         if self._ticks.finish():
             counted = self._startup_grace.apply(result)
             for sink in self._sinks:
-                sink.record(counted)
+                try:
+                    sink.record(counted)
+                except Exception:  # the other sinks count this run, too
+                    name = self.probe.name
+                    logger.exception("bug: a sink failed to record a result of the probe %s", name)
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
         if reason := self._halted():

@@ -1,5 +1,6 @@
 """The commands: their output and exit codes."""
 
+import errno
 import json
 import re
 import subprocess
@@ -10,7 +11,10 @@ import pytest
 import yaml
 
 from probe import __version__
+from probe.cli import run
+from probe.cli.main import build_parser
 from probe.cli.once import run_concurrently
+from probe.daemon import log, malloc
 from probe.result import Result
 from tests.builders import result_of
 from tests.commands import COMMAND, environment, invoke
@@ -113,6 +117,22 @@ def test_once_raises_a_bug() -> None:
     assert [str(error) for error in raised] == ["a bug"]
 
 
+def test_once_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system has no thread left, the calling thread runs the probes one after the other."""
+    threads = list[str]()
+
+    def probe() -> Result:
+        threads.append(threading.current_thread().name)
+        return result_of()
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert len(run_concurrently([probe, probe])) == 2
+    assert threads == [threading.current_thread().name] * 2
+
+
 def test_once_with_unknown_name(tmp_path: Path) -> None:
     """An unknown probe name is bad usage; the message lists the known names."""
     done = invoke("once", _config(tmp_path, REFUSING), "modle")
@@ -197,6 +217,22 @@ def test_bad_usage_of_run(arguments: tuple[str, ...], message: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_unreadable_directory_of_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error while the config is looked for is not reported as one of the listen address."""
+
+    def exists(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(malloc, "configure_malloc", lambda: None)
+    monkeypatch.setattr(log, "configure", lambda _level, _format: None)
+    monkeypatch.setattr(Path, "exists", exists)
+    args = build_parser({}).parse_args(["run", "--web.listen-address=127.0.0.1:0"])
+    assert run.run(args, {}) == 2
+    assert capsys.readouterr().err == "[Errno 13] Permission denied: 'config/probe.yml'\n"
 
 
 def test_bad_variable() -> None:

@@ -1,6 +1,7 @@
 """References to secrets: resolving, reading again after changes, and redaction in `repr`."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,21 @@ def test_references_without_a_value(tmp_path: Path) -> None:
         messages[source] = str(caught.value)
 
     assert messages == expected
+
+
+def test_no_thread_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system has no thread left, the reference has no value. Later reads succeed again."""
+    (tmp_path / "token").write_text("s3cret")
+    secrets, template = Secrets({}, tmp_path), Template.parse("${file:token}")
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(SecretError, match=r"file:token}: can't start new thread"):
+            template.resolve(secrets)
+    assert template.resolve(secrets) == "s3cret"
 
 
 @pytest.mark.parametrize("format_template", [repr, str, "{}".format])

@@ -7,7 +7,7 @@ from probe.config.schema import Probe
 from probe.result import Reason, Result
 from probe.scheduler.accounting import TickAccounting, TickCounts
 from probe.scheduler.run_state import RunState
-from probe.scheduler.runner import CompiledProbe, ProbeRunner
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, ResultSink
 from probe.scheduler.scheduler import ProbeScheduler
 from tests.builders import probe_of, result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
@@ -30,13 +30,14 @@ class RunnerHarness:
         self.directory = directory
         self.time, self.executor, self.run_state = FakeTime(), ManualExecutor(), RunState()
         self.accounting, self.sink, self.lags = TickAccounting(), ListSink(), list[float]()
+        self.sinks: list[ResultSink] = [self.sink]
         self.outcome: Result | Exception = result_of()
         self.runs = 0
         self.closed = list[Probe]()
         self.runner = ProbeRunner(
             self.compiled(**keys),
             ticks=self.accounting.add_probe("model"),
-            sinks=[self.sink],
+            sinks=self.sinks,
             observe_lag=self.lags.append,
             run_state=self.run_state,
             executor=self.executor,

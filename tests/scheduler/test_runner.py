@@ -17,7 +17,7 @@ from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
 from probe.threads import Task
 from tests.builders import probe_of, result_of
 from tests.fakes import FakeProber, FakeTime, ManualExecutor
-from tests.scheduler.harness import RunnerHarness
+from tests.scheduler.harness import ListSink, RunnerHarness
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,24 @@ def test_each_sink_gets_each_result(tmp_path: Path) -> None:
     harness.outcome = result_of(reason=Reason.REFUSED)
     harness.tick()
     assert harness.sink.reasons() == [None, Reason.REFUSED]
+
+
+def test_a_sink_that_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in one sink is logged. The other sinks record the result, so that they agree."""
+    harness = RunnerHarness(tmp_path)
+    broken = ListSink()
+
+    def record(_result: Result) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(broken, "record", record)
+    harness.sinks.insert(0, broken)
+    harness.tick()
+    assert (harness.counts.runs, harness.sink.reasons()) == (1, [None])
+    assert "bug: a sink failed to record a result of the probe model" in caplog.text
+    assert "KeyError: 'missing'" in caplog.text
 
 
 def test_paused(tmp_path: Path) -> None:
