@@ -1,1 +1,1 @@
-"""Measurements that take longer than a test may, each with a command and a table."""
+"""Benchmarks and simulations of the daemon and its rules."""

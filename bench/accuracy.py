@@ -1,8 +1,9 @@
-"""How far is a reported latency from the endpoint's own? python -m bench.accuracy [--quick].
+"""Measure the error and the cost of the daemon: `python -m bench.accuracy [--quick]`.
 
-Runs the daemon and the newest blackbox_exporter in turn on the same work, measures what the daemon
-costs, prints the tables, and writes them with a JSON file and a plot. Exit code 0 when every bound
-is met, 1 when one is not, 2 when the bench cannot run. README.md, beside this file, explains them.
+Runs the daemon and the newest blackbox_exporter in turn on the same workloads, measures memory,
+scrapes and a full schedule, prints tables and publishes them in bench/README.md. Exit code 0 if
+every bound is met, 1 if one is missed, 2 if the benchmark cannot run. bench/README.md explains the
+results.
 """
 
 import argparse
@@ -18,17 +19,17 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import blackbox, our_daemon
+from bench import blackbox, daemon
+from bench.accuracy_criteria import evaluate
+from bench.accuracy_report import render_json, render_markdown
+from bench.accuracy_results import BLACKBOX, DAEMON, Accuracy, Results
 from bench.blackbox import Blackbox
 from bench.cost import measure_memory, measure_schedule, measure_scrapes
-from bench.figures import OURS, PEER, Accuracy, Figures
-from bench.readme import publish
-from bench.reference_server import NoTruth, Truth
-from bench.report import document, markdown
-from bench.soak_verdict import judge
-from bench.workload import HISTORY, Run, Workload
+from bench.markdown import publish
+from bench.reference_server import ReferenceServer, ReferenceServerError
+from bench.workload import HISTORY_SECONDS, Run, Workload
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 RATES = (50, 200)
 
 Contender = tuple[str, Workload, Callable[[Workload], Run]]
@@ -36,68 +37,70 @@ Contender = tuple[str, Workload, Callable[[Workload], Run]]
 
 def main() -> int:
     args = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
-    with tempfile.TemporaryDirectory() as directory:
+    # SystemExit ends the child processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
         try:
-            truth = Truth(Path(directory))
-        except NoTruth as error:
+            server = ReferenceServer(directory)
+        except ReferenceServerError as error:
             print(error, file=sys.stderr)
             return 2
         program = max(blackbox.find(os.environ), key=blackbox.version, default=None)
-        peer = Blackbox(program, truth, Path(directory)) if program else None
-        figures = Figures(accuracies=_measure(args, truth, Path(directory), peer))
-        _measure_costs(args, truth, Path(directory), figures)
-    return _report(figures, _machine(args, program), args)
+        exporter = Blackbox(program, server, directory) if program else None
+        results = Results(accuracies=_measure(args, server, directory, exporter))
+        _measure_costs(args, server, directory, results)
+    return _report(results, _machine(args, program), args)
 
 
 def _measure(
-    args: argparse.Namespace, truth: Truth, directory: Path, peer: Blackbox | None
+    args: argparse.Namespace, server: ReferenceServer, directory: Path, exporter: Blackbox | None
 ) -> list[Accuracy]:
-    """Every contender once in each round, so that what else the machine does hits all alike."""
+    """Run each contender once per round, so that other load on the machine affects all of them."""
 
-    def run_ours(workload: Workload) -> Run:
-        return our_daemon.run(workload, truth, directory, args.seconds)
+    def run_daemon(workload: Workload) -> Run:
+        return daemon.measure(workload, server, directory, args.seconds)
 
-    def run_peer(workload: Workload) -> Run:
-        assert peer
-        return peer.run(workload, args.seconds)
+    def run_blackbox(workload: Workload) -> Run:
+        assert exporter
+        return exporter.measure(workload, args.seconds)
 
-    contenders = list(_contenders(run_ours, run_peer if peer else None))
+    contenders = list(_contenders(run_daemon, run_blackbox if exporter else None))
     runs: list[list[Run]] = [[] for _ in contenders]
     for number in range(1, args.rounds + 1):
-        for place, (prober, workload, run) in enumerate(contenders):
-            _tell(f"round {number} of {args.rounds}: {prober}, {workload}")
-            runs[place].append(run(workload))
+        for index, (prober, workload, run) in enumerate(contenders):
+            _log(f"round {number} of {args.rounds}: {prober}, {workload}")
+            runs[index].append(run(workload))
     return [
-        Accuracy(prober=prober, workload=workload, runs=tuple(found))
-        for (prober, workload, _), found in zip(contenders, runs, strict=True)
+        Accuracy(prober=prober, workload=workload, runs=tuple(runs_of_contender))
+        for (prober, workload, _), runs_of_contender in zip(contenders, runs, strict=True)
     ]
 
 
 def _contenders(
-    run_ours: Callable[[Workload], Run], run_peer: Callable[[Workload], Run] | None
+    run_daemon: Callable[[Workload], Run], run_blackbox: Callable[[Workload], Run] | None
 ) -> Iterator[Contender]:
-    """Neighbours in time are those that are compared. The peer never reuses a connection."""
+    """Yield what is compared next to each other. blackbox_exporter reuses no connection."""
     for tls, rate in product((False, True), RATES):
         for reuse, gil in product((False, True), (False, True)):
-            yield OURS, Workload(rate=rate, tls=tls, reuse=reuse, gil=gil), run_ours
-            if run_peer and not reuse and not gil:
-                yield PEER, Workload(rate=rate, tls=tls), run_peer
+            yield DAEMON, Workload(rate=rate, tls=tls, reuse=reuse, gil=gil), run_daemon
+            if run_blackbox and not reuse and not gil:
+                yield BLACKBOX, Workload(rate=rate, tls=tls), run_blackbox
 
 
 def _measure_costs(
-    args: argparse.Namespace, truth: Truth, directory: Path, figures: Figures
+    args: argparse.Namespace, server: ReferenceServer, directory: Path, results: Results
 ) -> None:
     seconds = 4 if args.quick else 12
     for tls in (False, True):
         scheme = "TLS" if tls else "plain"
-        _tell(f"memory of the daemon, 100 probes, {scheme}")
-        full = seconds if args.quick else HISTORY
-        figures.memory[scheme] = measure_memory(truth, directory, full, tls=tls)
-    _tell("scrapes of 1,000 probes")
-    figures.scrapes = measure_scrapes(truth, directory, seconds)
-    _tell("500 probes/s")
-    figures.schedule = measure_schedule(truth, directory, seconds)
+        _log(f"memory of the daemon, 100 probes, {scheme}")
+        memory_seconds = seconds if args.quick else HISTORY_SECONDS
+        results.memory[scheme] = measure_memory(server, directory, memory_seconds, tls=tls)
+    _log("scrapes of 1,000 probes")
+    results.scrapes = measure_scrapes(server, directory, seconds)
+    _log("500 probes/s")
+    results.schedule = measure_schedule(server, directory, seconds)
 
 
 def _machine(args: argparse.Namespace, program: Path | None) -> dict[str, str]:
@@ -109,55 +112,63 @@ def _machine(args: argparse.Namespace, program: Path | None) -> dict[str, str]:
         ),
         platform.machine(),
     )
-    peer = ".".join(map(str, blackbox.version(program))) if program else "not installed"
+    exporter = ".".join(map(str, blackbox.version(program))) if program else "not installed"
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} x {cpu}, Linux {platform.release()}",
         "Python": platform.python_version(),
-        PEER: peer,
+        BLACKBOX: exporter,
         "rounds": f"{args.rounds} of {args.seconds:g} s",
     }
 
 
-def _report(figures: Figures, machine: dict[str, str], args: argparse.Namespace) -> int:
-    verdicts = judge(figures)
-    results = markdown(figures, verdicts, machine)
-    print(results)
+def _report(results: Results, machine: dict[str, str], args: argparse.Namespace) -> int:
+    verdicts = evaluate(results)
+    text = render_markdown(results, verdicts, machine)
+    print(text)
     args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / "accuracy.md").write_text(f"{results}\n")
-    written = json.dumps(document(figures, verdicts, machine), indent=1)
-    (args.results / "accuracy.json").write_text(f"{written}\n")
-    if importlib.util.find_spec("matplotlib"):
-        from bench.plot import draw  # noqa: PLC0415  (the bench is of use without the picture)
-
-        draw(figures, args.results / "accuracy.png")
-    else:
-        _tell("no picture: there is no matplotlib (pip install --group bench)")
+    document = json.dumps(render_json(results, verdicts, machine), indent=1)
+    (args.results / "accuracy.json").write_text(f"{document}\n")
     if not args.quick:
-        publish("results", results)
+        publish("results", text)
+    if importlib.util.find_spec("matplotlib"):
+        from bench.accuracy_plot import draw  # noqa: PLC0415  (matplotlib is optional)
+
+        draw(results, (args.results if args.quick else DIRECTORY / "results") / "accuracy.png")
+    else:
+        _log("no plot: matplotlib is not installed (pip install --group bench)")
     missed = [verdict for verdict in verdicts if not verdict.met]
-    for one in missed:
-        _tell(f"missed: {one.claim} ({one.where}): {one.judged:.3g}, at most {one.bound:g}")
+    for verdict in missed:
+        _log(
+            f"missed: {verdict.criterion} ({verdict.where}): {verdict.compared:.3g}, "
+            f"at most {verdict.bound:g}"
+        )
     return 1 if missed else 0
 
 
-def _tell(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def _log(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench.accuracy", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of one run, after its warm-up")
-    parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIRECTORY")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=DIRECTORY.parent / "build" / "bench",
+        metavar="DIRECTORY",
+        help="for the JSON file with all results (build/bench)",
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="see whether the bench works: one round of 1 s, written to build/bench alone",
+        help="check that the benchmark works: one round of 1 s; publish nothing",
     )
     args = parser.parse_args()
     if args.quick:
-        args.rounds, args.seconds, args.results = 1, 1.0, HERE.parent / "build" / "bench"
+        args.rounds, args.seconds = 1, 1.0
     return args
 
 

@@ -16,9 +16,8 @@ from math import inf, isinf
 import numpy as np
 
 from bench import engine_check, outages, simulation
+from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
-from bench.readme import publish
-from bench.report import table
 from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
 from probe.slo.evidence import lorden_bound
 from probe.slo.forecast import COMFORTABLE, AlertTiming
@@ -223,7 +222,7 @@ def _agreement_text(agreement: engine_check.Agreement) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[Row]) -> str:
-    return table(head, (row.cells for row in rows))
+    return aligned_table(head, (row.cells for row in rows))
 
 
 def _parser() -> argparse.ArgumentParser:

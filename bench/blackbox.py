@@ -1,4 +1,4 @@
-"""Runs blackbox_exporter on a workload: it probes when it is scraped, so it is scraped."""
+"""Run blackbox_exporter on a workload. It probes when it is scraped, so this module scrapes it."""
 
 import os
 import re
@@ -12,76 +12,76 @@ from urllib.parse import quote
 
 import yaml
 
-from bench import our_daemon
-from bench.driver import Answer, Driver, Question, text
-from bench.processes import cpu_seconds, started
-from bench.reference_server import Endpoint, Log, Truth
-from bench.workload import WARM_UP, Claim, Run, Workload, compare
+from bench.daemon import probe_name
+from bench.processes import cpu_seconds, run_process
+from bench.reference_server import Endpoint, ReferenceServer, RequestLog
+from bench.scheduled_client import Response, ScheduledClient, ScheduledRequest, body_text
+from bench.workload import WARM_UP_SECONDS, ReportedTimes, Run, Workload, compare
 from probe.clock import nanoseconds
 from probe.scheduler.grid import Grid
 
 PROGRAMS = ("blackbox_exporter", "prometheus-blackbox-exporter")
-START_SECONDS = 5
+START_TIMEOUT_SECONDS = 5
 
 
 def find(environ: Mapping[str, str]) -> list[Path]:
-    """Every blackbox_exporter in the directories of PROMETHEUS_BIN_DIRS and on the PATH."""
-    places = f"{environ.get('PROMETHEUS_BIN_DIRS', '')}{os.pathsep}{environ.get('PATH', '')}"
-    found = [
-        shutil.which(program, path=place)
-        for place in places.split(os.pathsep)
-        if place
+    """Return each blackbox_exporter in the directories of PROMETHEUS_BIN_DIRS and on the PATH."""
+    search_path = f"{environ.get('PROMETHEUS_BIN_DIRS', '')}{os.pathsep}{environ.get('PATH', '')}"
+    paths = [
+        shutil.which(program, path=directory)
+        for directory in search_path.split(os.pathsep)
+        if directory
         for program in PROGRAMS
     ]
-    return [Path(path) for path in dict.fromkeys(found) if path]
+    return [Path(path) for path in dict.fromkeys(paths) if path]
 
 
 def version(program: Path) -> tuple[int, ...]:
-    """(0, 28, 0)."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    number = re.search(r"version (\d+(?:\.\d+)+)", told.stdout + told.stderr)
+    """Return the version, such as (0, 28, 0)."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    number = re.search(r"version (\d+(?:\.\d+)+)", done.stdout + done.stderr)
     return tuple(map(int, number[1].split("."))) if number else ()
 
 
 class Blackbox:
-    """A blackbox_exporter that is started anew for each run."""
+    """A blackbox_exporter, started for each run."""
 
-    def __init__(self, program: Path, truth: Truth, directory: Path) -> None:
+    def __init__(self, program: Path, server: ReferenceServer, directory: Path) -> None:
         self._program = program
-        self._truth = truth
+        self._server = server
         self._config = directory / "blackbox.yml"
         self._log = directory / "blackbox.log"
         http = {
             "method": "GET",
             "preferred_ip_protocol": "ip4",
-            "tls_config": {"ca_file": str(truth.authority)},
+            "tls_config": {"ca_file": str(server.ca_file)},
         }
         module = {"prober": "http", "timeout": "2s", "http": http}
         self._config.write_text(yaml.safe_dump({"modules": {"http": module}}))
 
-    def run(self, workload: Workload, seconds: float) -> Run:
-        """Scrape it so long, after its warm-up, on the grid on which the daemon probes."""
+    def measure(self, workload: Workload, seconds: float) -> Run:
+        """Scrape it for `seconds` after the warm-up, at the due times of the daemon's probes."""
         command = (self._program, f"--config.file={self._config}")
         with (
-            self._truth.serving(tls=workload.tls) as endpoint,
+            self._server.run(tls=workload.tls) as endpoint,
             self._log.open("w") as log,
-            started(*command, "--web.listen-address=127.0.0.1:0", stderr=log) as process,
-            closing(Driver(self._port())) as driver,
+            run_process(*command, "--web.listen-address=127.0.0.1:0", stderr=log) as process,
+            closing(ScheduledClient(self._port())) as client,
         ):
-            questions = _questions(workload.rate, WARM_UP + seconds, endpoint)
-            warming = int(workload.rate * WARM_UP)
-            driver.drive(questions[:warming])
-            before = cpu_seconds(process.pid)
-            answers = driver.drive(questions[warming:])
-            cpu = (cpu_seconds(process.pid) - before) / len(answers)
-        claims = [_claim(answer) for answer in answers]
-        errors, failed = compare(claims, Log.read(endpoint.log.read_text()), since=0)
+            scrapes = _scrapes(workload.rate, WARM_UP_SECONDS + seconds, endpoint)
+            warm_up = int(workload.rate * WARM_UP_SECONDS)
+            client.send(scrapes[:warm_up])
+            cpu_before = cpu_seconds(process.pid)
+            responses = client.send(scrapes[warm_up:])
+            cpu = (cpu_seconds(process.pid) - cpu_before) / len(responses)
+        reports = [_reported_times(response) for response in responses]
+        errors, failed = compare(reports, RequestLog.parse(endpoint.log.read_text()), since=0)
         return Run(errors=errors, failed=failed, cpu=cpu)
 
     def _port(self) -> int:
-        """Where it says that it listens."""
-        give_up = time.monotonic() + START_SECONDS
-        while time.monotonic() < give_up:
+        """Wait for the log line with the port, and return the port."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
             listening = re.search(
                 r"Listening on.*address=127\.0\.0\.1:(\d+)", self._log.read_text()
             )
@@ -91,36 +91,34 @@ class Blackbox:
         raise RuntimeError(f"blackbox_exporter does not listen:\n{self._log.read_text()}")
 
 
-def _questions(rate: int, seconds: float, endpoint: Endpoint) -> list[Question]:
-    """A question for each tick that the daemon's schedule would have, in their order."""
-    dues = sorted(_dues(rate, seconds))
+def _scrapes(rate: int, seconds: float, endpoint: Endpoint) -> list[ScheduledRequest]:
+    """Return a scrape for each tick that the daemon's schedule would have, in their order."""
     return [
-        Question(
+        ScheduledRequest(
             due, number, f"/probe?module=http&target={quote(f'{endpoint.url}{number}', safe='')}"
         )
-        for number, due in enumerate(dues, start=1)
+        for number, due in enumerate(sorted(_due_times(rate, seconds)), start=1)
     ]
 
 
-def _dues(rate: int, seconds: float) -> Iterator[int]:
+def _due_times(rate: int, seconds: float) -> Iterator[int]:
     anchor = time.monotonic_ns()
     for number in range(1, rate + 1):
-        grid = Grid.for_probe(our_daemon.name(number), 1.0, anchor=anchor)
+        grid = Grid.for_probe(probe_name(number), 1.0, anchor=anchor)
         yield from range(grid.first, anchor + nanoseconds(seconds), grid.interval)
 
 
-def _claim(answer: Answer) -> Claim:
-    said = text(answer.raw) if answer.raw else ""
-    wait = _value(said, r'probe_http_duration_seconds\{phase="processing"\}')
-    return Claim(
-        number=answer.number,
-        started=answer.asked,
-        wait=wait,
-        total=_value(said, "probe_duration_seconds") or 0.0,
-        failed=_value(said, "probe_success") != 1,
+def _reported_times(response: Response) -> ReportedTimes:
+    metrics = body_text(response.raw) if response.raw else ""
+    return ReportedTimes(
+        number=response.number,
+        started=response.sent,
+        wait=_value(metrics, r'probe_http_duration_seconds\{phase="processing"\}'),
+        total=_value(metrics, "probe_duration_seconds") or 0.0,
+        failed=_value(metrics, "probe_success") != 1,
     )
 
 
-def _value(said: str, metric: str) -> float | None:
-    found = re.search(rf"^{metric} (\S+)$", said, re.MULTILINE)
-    return float(found[1]) if found else None
+def _value(metrics: str, series: str) -> float | None:
+    match = re.search(rf"^{series} (\S+)$", metrics, re.MULTILINE)
+    return float(match[1]) if match else None

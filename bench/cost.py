@@ -1,4 +1,4 @@
-"""What the daemon costs beside the probes: memory, scrapes, and a schedule that is full."""
+"""The cost of the daemon apart from its probes: memory, scrapes, and a full schedule."""
 
 import gzip
 import http.client
@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import our_daemon
+from bench.daemon import run_daemon, write_config
 from bench.processes import cpu_seconds, memory
-from bench.reference_server import Log, Truth
-from bench.workload import WARM_UP, Error, compare
+from bench.reference_server import ReferenceServer, RequestLog
+from bench.workload import WARM_UP_SECONDS, TimingError, compare
 from tests.commands import Running, running
 
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-PAUSE = 0.5
-"""Seconds between two scrapes."""
+SCRAPE_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +29,23 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrapes:
-    """Scrapes of a daemon with many probes; seconds, bytes."""
+    """Scrapes of a daemon with many probes: seconds and bytes, CPU seconds of one scrape.
+
+    The errors are those of the probes that ran `during` a scrape, and of the `other` ones.
+    """
 
     probes: int
     durations: tuple[float, ...]
     size: int
     compressed: int
     cpu: float
-    """Of one scrape."""
-    quiet: tuple[Error, ...]
-    """Of probes with no scrape going on; `scraped` of those during which one was."""
-    scraped: tuple[Error, ...]
+    during: tuple[TimingError, ...]
+    other: tuple[TimingError, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """The ticks of a schedule and what became of them."""
+class TickCounts:
+    """Counters of a daemon, summed over its probes."""
 
     ticks: int
     runs: int
@@ -59,18 +59,22 @@ class Account:
 
 
 @contextmanager
-def _command(truth: Truth, directory: Path, *, probes: int, tls: bool = False) -> Iterator[Running]:
-    """`inference-probe run` as users run it, each probe once a second."""
+def _run_command(
+    server: ReferenceServer, directory: Path, *, probes: int, tls: bool = False
+) -> Iterator[Running]:
+    """Run `inference-probe run` as users do, with an interval of one second."""
     config = directory / "probe.yml"
-    with truth.serving(tls=tls) as endpoint:
-        our_daemon.write_config(config, endpoint, truth, probes=probes)
+    with server.run(tls=tls) as endpoint:
+        write_config(config, endpoint, server, probes=probes)
         with running(f"--config.file={config}") as command:
             yield command
 
 
-def measure_memory(truth: Truth, directory: Path, seconds: float, *, tls: bool) -> Memory:
-    """Of the command with 100 probes that is scraped now and then."""
-    with _command(truth, directory, probes=100, tls=tls) as command:
+def measure_memory(
+    server: ReferenceServer, directory: Path, seconds: float, *, tls: bool
+) -> Memory:
+    """Measure the memory of the command with 100 probes, scraped every 2 s."""
+    with _run_command(server, directory, probes=100, tls=tls) as command:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(2)
@@ -79,17 +83,17 @@ def measure_memory(truth: Truth, directory: Path, seconds: float, *, tls: bool) 
     return Memory(resident=resident, highest=highest)
 
 
-def measure_schedule(truth: Truth, directory: Path, seconds: float) -> Account:
-    """Of the command at 500 probes/s."""
-    with _command(truth, directory, probes=500) as command:
+def measure_schedule(server: ReferenceServer, directory: Path, seconds: float) -> TickCounts:
+    """Return the counters of the command after `seconds` at 500 probes/s."""
+    with _run_command(server, directory, probes=500) as command:
         time.sleep(seconds)
-        text = command.get("/metrics").text
+        metrics = command.get("/metrics").text
 
     def total(name: str) -> int:
-        lines = re.findall(rf"^inference_probe_{name}{{.*}} (.+)$", text, re.MULTILINE)
-        return round(sum(map(float, lines)))
+        values = re.findall(rf"^inference_probe_{name}{{.*}} (.+)$", metrics, re.MULTILINE)
+        return round(sum(map(float, values)))
 
-    return Account(
+    return TickCounts(
         ticks=total("ticks_total"),
         runs=total("runs_total"),
         in_flight=total("in_flight"),
@@ -98,45 +102,45 @@ def measure_schedule(truth: Truth, directory: Path, seconds: float) -> Account:
     )
 
 
-def measure_scrapes(truth: Truth, directory: Path, seconds: float, probes: int = 1000) -> Scrapes:
-    """Scrape a daemon with so many probes, at 100 probes/s, again and again."""
+def measure_scrapes(
+    server: ReferenceServer, directory: Path, seconds: float, probes: int = 1000
+) -> Scrapes:
+    """Scrape a daemon with `probes` probes repeatedly, at 100 probes/s."""
     config = directory / "probe.yml"
     spans = []
-    with truth.serving(tls=False) as endpoint:
-        our_daemon.write_config(
-            config, endpoint, truth, probes=probes, interval=f"{probes // 100}s"
-        )
-        with our_daemon.daemon(config) as daemon:
-            time.sleep(WARM_UP)
+    with server.run(tls=False) as endpoint:
+        write_config(config, endpoint, server, probes=probes, interval=f"{probes // 100}s")
+        with run_daemon(config) as daemon:
+            time.sleep(WARM_UP_SECONDS)
             since, cpu = time.time(), 0.0
             while time.time() < since + seconds:
-                before, began = cpu_seconds(daemon.process.pid), time.time()
+                cpu_before, started = cpu_seconds(daemon.process.pid), time.time()
                 body = scrape(daemon.port)
-                spans.append((began, time.time()))
-                cpu += cpu_seconds(daemon.process.pid) - before
-                time.sleep(PAUSE)
+                spans.append((started, time.time()))
+                cpu += cpu_seconds(daemon.process.pid) - cpu_before
+                time.sleep(SCRAPE_PAUSE_SECONDS)
             daemon.stop()
-            claims = daemon.claims()
-    errors, _ = compare(claims, Log.read(endpoint.log.read_text()), since=since)
-    scraped = tuple(error for error in errors if overlaps(error, spans))
+            reports = daemon.reported_times()
+    errors, _ = compare(reports, RequestLog.parse(endpoint.log.read_text()), since=since)
+    during = tuple(error for error in errors if overlaps(error, spans))
     return Scrapes(
         probes=probes,
-        durations=tuple(end - begin for begin, end in spans),
+        durations=tuple(end - start for start, end in spans),
         size=len(gzip.decompress(body)),
         compressed=len(body),
         cpu=cpu / len(spans),
-        quiet=tuple(error for error in errors if error not in scraped),
-        scraped=scraped,
+        during=during,
+        other=tuple(error for error in errors if error not in during),
     )
 
 
-def overlaps(error: Error, spans: list[tuple[float, float]]) -> bool:
-    """Whether any of these spans of time was under way during a probe."""
-    return any(begin < error.ended and error.started < end for begin, end in spans)
+def overlaps(error: TimingError, spans: list[tuple[float, float]]) -> bool:
+    """Return whether the probe ran during one of the spans (start and end, Unix time)."""
+    return any(start < error.ended and error.started < end for start, end in spans)
 
 
 def scrape(port: int) -> bytes:
-    """The metrics as Prometheus asks for them, not unpacked: that is not the daemon's work."""
+    """Return the metrics as Prometheus requests them, still compressed."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
     connection.request("GET", "/metrics", headers=headers)

@@ -1,76 +1,101 @@
-"""The daemon, with each of its results in a file at the end; the bench runs it as a process.
+"""Run the daemon on a workload, and read the results that it recorded."""
 
-python -m bench.daemon --config FILE --results FILE [--spin]
-
-Prints the port of its metrics once it runs. `--spin` holds the GIL: a thread that never waits for
-anything runs inside the process all the time.
-"""
-
-import argparse
 import json
-import signal
-import threading
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
-from probe.clock import Clock
-from probe.config.loader import load
-from probe.daemon.daemon import Daemon
-from probe.metrics.recorder import Recorder
-from probe.result import Phase, Result
-from probe.server.server import listen
+import yaml
+
+from bench.processes import cpu_seconds, run_process, terminate
+from bench.reference_server import Endpoint, ReferenceServer, RequestLog
+from bench.workload import WARM_UP_SECONDS, ReportedTimes, Run, Workload, compare
 
 
-def main() -> None:
-    args = _parser().parse_args()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    listener = listen("127.0.0.1:0")
-    port = listener.getsockname()[1]
-    results: list[Result] = []
-    record = Recorder.record
-
-    def keep(recorder: Recorder, result: Result) -> None:
-        results.append(result)
-        record(recorder, result)
-
-    settings = load(args.config, environ={})
-    with mock.patch.object(Recorder, "record", keep):
-        daemon = Daemon(settings, listener, environ={}, base=args.config.parent, clock=Clock())
-        daemon.start()
-        if args.spin:
-            threading.Thread(target=_spin, args=(stop,), daemon=True).start()
-        print(port, flush=True)
-        stop.wait()
-        daemon.stop()
-    args.results.write_text("".join(_line(result) for result in results))
+def probe_name(number: int) -> str:
+    """Return the name of the probe whose requests have `number` in their path."""
+    return f"model-{number}"
 
 
-def _spin(stop: threading.Event) -> None:
-    while not stop.is_set():
-        pass
-
-
-def _line(result: Result) -> str:
-    """Seconds, Unix time."""
-    fields = {
-        "probe": result.probe,
-        "started": result.started.timestamp(),
-        "wait": result.phases.get(Phase.WAIT),
-        "total": result.latency,
-        "failed": result.failure is not None,
-        "clock": result.clock,
+def write_config(
+    path: Path,
+    endpoint: Endpoint,
+    server: ReferenceServer,
+    *,
+    probes: int,
+    interval: str = "1s",
+    connection: str = "new",
+) -> None:
+    """Write a config with `probes` probes of the endpoint, numbered from 1."""
+    config = {
+        "defaults": {
+            "interval": interval,
+            "timeout": "2s",
+            "connection": connection,
+            "tls": {"ca_file": str(server.ca_file)},
+        },
+        "probes": [
+            {"name": probe_name(n), "url": f"{endpoint.url}{n}"} for n in range(1, probes + 1)
+        ],
     }
-    return json.dumps(fields) + "\n"
+    path.write_text(yaml.safe_dump(config))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m bench.daemon", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--spin", action="store_true")
-    return parser
+@dataclass(slots=True)
+class RecordingDaemon:
+    """A running daemon that records its results; they can be read after `stop`."""
+
+    process: "subprocess.Popen[str]"
+    port: int
+    results: Path
+
+    def reported_times(self) -> list[ReportedTimes]:
+        return [_reported_times(line) for line in self.results.read_text().splitlines()]
+
+    def stop(self) -> None:
+        terminate(self.process)
 
 
-if __name__ == "__main__":
-    main()
+@contextmanager
+def run_daemon(config: Path, *, spin: bool = False) -> Iterator[RecordingDaemon]:
+    """Run the daemon; with `spin`, one of its threads holds the GIL."""
+    results = config.with_name("results.jsonl")
+    results.unlink(missing_ok=True)
+    module = (sys.executable, "-m", "bench.recording_daemon")
+    options = ("--config", config, "--results", results, *(("--spin",) if spin else ()))
+    with run_process(*module, *options) as process:
+        assert process.stdout
+        yield RecordingDaemon(process, int(process.stdout.readline()), results)
+
+
+def _reported_times(line: str) -> ReportedTimes:
+    fields = json.loads(line)
+    return ReportedTimes(
+        number=int(fields["probe"].rpartition("-")[2]),
+        started=fields["started"],
+        wait=fields["wait"],
+        total=fields["total"],
+        failed=fields["failed"],
+    )
+
+
+def measure(workload: Workload, server: ReferenceServer, directory: Path, seconds: float) -> Run:
+    """Run the daemon for `seconds` after its warm-up."""
+    config = directory / "probe.yml"
+    with server.run(tls=workload.tls) as endpoint:
+        connection = "reuse" if workload.reuse else "new"
+        write_config(config, endpoint, server, probes=workload.rate, connection=connection)
+        with run_daemon(config, spin=workload.gil) as daemon:
+            time.sleep(WARM_UP_SECONDS)
+            since, cpu_before = time.time(), cpu_seconds(daemon.process.pid)
+            time.sleep(seconds)
+            until, cpu_after = time.time(), cpu_seconds(daemon.process.pid)
+            daemon.stop()
+            reports = [report for report in daemon.reported_times() if report.started < until]
+    errors, failed = compare(reports, RequestLog.parse(endpoint.log.read_text()), since=since)
+    cpu = (cpu_after - cpu_before) / max(1, len(errors) + failed)
+    return Run(errors=errors, failed=failed, cpu=cpu)

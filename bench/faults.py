@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.readme import publish
-from bench.report import table, where
+from bench.markdown import aligned_table, environment, publish
 from tests.faults.catalogue import FAULTS
 from tests.faults.endpoints import endpoint
 from tests.faults.fault import Fault
@@ -69,7 +68,9 @@ def _measure(fault: Fault) -> Shift:
 def _markdown(shifts: Sequence[Shift]) -> str:
     head = ("fault", "error of the healthy probe's median", "bound", "met")
     rows = [_row(shift) for shift in shifts]
-    return f"{where()}; at least {RUNS} runs of the healthy probe each.\n\n" + table(head, rows)
+    return f"{environment()}; at least {RUNS} runs of the healthy probe each.\n\n" + aligned_table(
+        head, rows
+    )
 
 
 def _row(shift: Shift) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Looks for a config or a reply that breaks something: python -m bench.fuzz [--minutes 10].
+"""Search for configs and responses that cause a crash: `python -m bench.fuzz [--minutes 10]`.
 
-The tests of the same names, with new examples round after round. What breaks one is made small and
-printed, and is kept in `.hypothesis`, so that the tests try it first from then on.
+Runs the property-based tests with new examples repeatedly. Hypothesis reduces an example that fails
+and prints it. It also stores it in `.hypothesis`, so that the tests start with it from then on.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
             for test in CONFIGS:
                 test()
             rounds += 1
-    print(f"{rounds} rounds, and nothing was found")
+    print(f"{rounds} rounds without a failure")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Processes that are started, asked for what they cost, and ended by their handle."""
+"""Child processes, their CPU time and their memory."""
 
 import subprocess
 import time
@@ -7,44 +7,44 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-PATIENCE = 20
-"""Seconds that a process has to end when it is asked to."""
+# For the end of a process after SIGTERM.
+TERMINATION_TIMEOUT_SECONDS = 20
 
 
 @contextmanager
-def started(
+def run_process(
     *command: str | Path, stderr: IO[str] | int | None = None
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A process until the end of the block; its standard output is for the caller to read."""
+    """Run a process until the end of the block; the caller reads its standard output."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
         yield process
     finally:
-        end(process)
+        terminate(process)
 
 
-def end(process: "subprocess.Popen[str]") -> None:
-    """Ask a process to end, and make it when it does not."""
+def terminate(process: "subprocess.Popen[str]") -> None:
+    """End a process with SIGTERM, and with SIGKILL if that takes too long."""
     process.terminate()
     try:
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TERMINATION_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, all of its threads and those that have ended included.
+    """Return the CPU time of a process, including its threads that have ended.
 
-    /proc/PID/stat has the same in steps of 10 ms; this is the clock behind it (Linux,
-    <linux/posix-timers.h>: the complement of the pid, and the clock of the scheduler).
+    /proc/PID/stat has the same value with a resolution of 10 ms. This is the clock behind it; its
+    id consists of the complement of the pid and the scheduler's clock (<linux/posix-timers.h>).
     """
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """Resident memory of a process in MB (10^6 bytes): now, and at its highest."""
+    """Return the current and the highest resident memory of a process, in MB (10^6 bytes)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
-    now, highest = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
-    return now, highest
+    current, highest = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+    return current, highest

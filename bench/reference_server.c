@@ -1,15 +1,15 @@
-/* A model endpoint that knows the truth: it answers a fixed time after the request arrived, and knows
- * how long it really took, from the kernel's time of arrival to the kernel's time of departure.
+/* An endpoint that measures its true latency. It responds a fixed time after the arrival of a request, and
+ * measures the time between the kernel's timestamps of the arrival and of the departure of the response.
  *
- *   truth DELAY_MICROSECONDS LOG [CERTIFICATE KEY]
+ *   reference_server DELAY_MICROSECONDS LOG [CERTIFICATE KEY]
  *
- * Prints the port that it listens on (127.0.0.1). For a request to /N the line "N ARRIVED TOOK HANDSHAKE"
- * goes to LOG (Unix time and spans, all in nanoseconds), which is complete once SIGTERM has ended the
- * server; it also ends with the process that started it. HANDSHAKE is the server's half of the one in TLS,
- * from the kernel's time of arrival of the client's to the departure of its own; 0 for a request on a
- * connection that stood. Each answer has `Server-Timing: total;dur=MS`, too: the time until it was
- * written, which is some microseconds less.
- * One thread a connection: simple, and nobody waits for anybody.
+ * Prints the port that it listens on (127.0.0.1). For a request to /N it writes the line
+ * "N ARRIVED DURATION HANDSHAKE" to LOG (Unix time and durations in nanoseconds). The log is complete after
+ * the end of the server, by SIGTERM or by the end of its parent process. HANDSHAKE is the server's part of
+ * the TLS handshake, from the arrival of the client's bytes to the departure of the server's; it is 0 if the
+ * connection has already had a request. Each response has the header `Server-Timing: total;dur=MS`, the time
+ * until the response was written, which is some microseconds less.
+ * There is one thread per connection, so that connections do not wait for each other.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,10 +34,10 @@ static SSL_CTX *context;
 
 struct connection {
     int fd;
-    SSL *ssl; /* over memory, so that the bytes are received here, with their time of arrival */
+    SSL *ssl; /* with memory BIOs, so that the bytes are received here, with their timestamps */
     BIO *in, *out;
-    long long arrived;  /* CLOCK_REALTIME, ns: of the last bytes received */
-    long long departed; /* likewise: of the last bytes sent */
+    long long arrived;  /* CLOCK_REALTIME, ns: last bytes received */
+    long long departed; /* likewise: last bytes sent */
     long long handshake; /* ns */
 };
 
@@ -56,7 +56,7 @@ static void sleep_until(long long instant)
     while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) != 0) {}
 }
 
-/* Like recv; *stamp becomes the kernel's of this kind, and is left alone where there is none. */
+/* Like recv. Sets *stamp to the kernel's timestamp of this kind, if there is one. */
 static ssize_t receive_stamp(int fd, char *buffer, size_t size, int flags, int kind, long long *stamp)
 {
     char control[256];
@@ -66,7 +66,7 @@ static ssize_t receive_stamp(int fd, char *buffer, size_t size, int flags, int k
     ssize_t count = recvmsg(fd, &message, flags);
     for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); count >= 0 && h; h = CMSG_NXTHDR(&message, h))
         if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == kind) {
-            struct timespec t; /* of SCM_TIMESTAMPING the first of three: the software's */
+            struct timespec t; /* SCM_TIMESTAMPING has three timestamps; the first is the software's */
             memcpy(&t, CMSG_DATA(h), sizeof t);
             *stamp = nanoseconds(t);
         }
@@ -81,7 +81,7 @@ static ssize_t receive(struct connection *c, char *buffer, size_t size)
     return count;
 }
 
-/* When the last bytes sent left: the last stamp of the error queue, if it is not of earlier ones. */
+/* Set the departure to the last timestamp in the error queue, unless it is older than the last send. */
 static void depart(struct connection *c)
 {
     long long stamp = 0;
@@ -103,17 +103,17 @@ static int send_all(struct connection *c, const char *data, size_t size)
     return 0;
 }
 
-/* What OpenSSL has to say goes out; what it waits for is received. */
-static int turn(struct connection *c, int result)
+/* Send what OpenSSL has written, and receive what it waits for. 1: done, 0: call again, -1: error. */
+static int exchange(struct connection *c, int result)
 {
     char buffer[16384];
-    int count, said = 0, error = SSL_get_error(c->ssl, result);
+    int count, sent = 0, error = SSL_get_error(c->ssl, result);
     while ((count = BIO_read(c->out, buffer, sizeof buffer)) > 0) {
         if (send_all(c, buffer, count) < 0)
             return -1;
-        said = 1;
+        sent = 1;
     }
-    if (said && !SSL_is_init_finished(c->ssl)) { /* for what follows it, tickets, nobody waits */
+    if (sent && !SSL_is_init_finished(c->ssl)) { /* clients do not wait for the session tickets after it */
         depart(c);
         c->handshake += c->departed - c->arrived;
     }
@@ -132,7 +132,7 @@ static ssize_t read_some(struct connection *c, char *buffer, size_t size)
         return receive(c, buffer, size);
     do
         count = SSL_read(c->ssl, buffer, size);
-    while ((state = turn(c, count)) == 0);
+    while ((state = exchange(c, count)) == 0);
     return state < 0 ? -1 : count;
 }
 
@@ -140,11 +140,11 @@ static int write_all(struct connection *c, const char *data, size_t size)
 {
     if (!c->ssl)
         return send_all(c, data, size);
-    return turn(c, SSL_write(c->ssl, data, size)) == 1 ? 0 : -1;
+    return exchange(c, SSL_write(c->ssl, data, size)) == 1 ? 0 : -1;
 }
 
-/* Reads one request; its number, or -1 when there is none. */
-static long long request(struct connection *c, int *last)
+/* Read one request. Return its number, or -1 at the end of the connection. */
+static long long read_request(struct connection *c, int *last)
 {
     char buffer[65536];
     size_t size = 0;
@@ -164,14 +164,14 @@ static long long request(struct connection *c, int *last)
     return number;
 }
 
-static int answer(struct connection *c, long long number)
+static int respond(struct connection *c, long long number)
 {
     char text[512];
-    long long took = now() - c->arrived;
+    long long duration = now() - c->arrived;
     int size = snprintf(text, sizeof text,
                         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
                         "Server-Timing: total;dur=%.6f\r\n\r\n%s",
-                        sizeof BODY - 1, took / 1e6, BODY);
+                        sizeof BODY - 1, duration / 1e6, BODY);
     int done = write_all(c, text, size);
     if (number > 0) {
         depart(c);
@@ -191,14 +191,14 @@ static void *serve(void *argument)
         c.in = BIO_new(BIO_s_mem());
         c.out = BIO_new(BIO_s_mem());
         SSL_set_bio(c.ssl, c.in, c.out);
-        while ((state = turn(&c, SSL_accept(c.ssl))) == 0) {}
+        while ((state = exchange(&c, SSL_accept(c.ssl))) == 0) {}
     }
     while (state == 1 && !last) {
-        long long number = request(&c, &last);
+        long long number = read_request(&c, &last);
         if (number < 0)
             break;
         sleep_until(c.arrived + delay_ns);
-        if (answer(&c, number) < 0)
+        if (respond(&c, number) < 0)
             break;
     }
     SSL_free(c.ssl);
@@ -224,19 +224,19 @@ __attribute__((noreturn)) static void *listen_on(void *argument)
 static int read_identity(const char *certificate, const char *key)
 {
     context = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION); /* whose client has the last word in it */
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION); /* in which the client sends the last message */
     return SSL_CTX_use_certificate_chain_file(context, certificate) == 1 &&
            SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1;
 }
 
-/* A listening socket on a free port of loopback, or -1. */
-static int listening(void)
+/* Return a listening socket on a free port of loopback, or -1. */
+static int open_listener(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     int departures = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
-    /* connections inherit them: a request that comes before its connection is accepted has a stamp */
+    /* Connections inherit these options, so that a request that arrives before accept has a timestamp. */
     setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPING, &departures, sizeof departures);
     if (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 4096) < 0)
@@ -253,7 +253,7 @@ int main(int count, char **arguments)
     pthread_t thread;
     int listener, signal_number;
     if (count != 3 && count != 5) {
-        fprintf(stderr, "usage: truth DELAY_MICROSECONDS LOG [CERTIFICATE KEY]\n");
+        fprintf(stderr, "usage: reference_server DELAY_MICROSECONDS LOG [CERTIFICATE KEY]\n");
         return 2;
     }
     delay_ns = atoll(arguments[1]) * 1000;
@@ -265,10 +265,10 @@ int main(int count, char **arguments)
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &end, NULL); /* of all threads: this one waits for it */
+    pthread_sigmask(SIG_BLOCK, &end, NULL); /* in all threads; this one waits for it */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    prctl(PR_SET_TIMERSLACK, 1); /* inherited; the truth is measured, this keeps it near DELAY */
-    listener = listening();
+    prctl(PR_SET_TIMERSLACK, 1); /* inherited by threads; keeps the latency close to DELAY */
+    listener = open_listener();
     if (listener < 0 || pthread_create(&thread, NULL, listen_on, (void *)(long)listener) != 0)
         return perror("listen"), 1;
     sigwait(&end, &signal_number);

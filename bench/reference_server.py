@@ -1,4 +1,4 @@
-"""The endpoint that knows the truth (truth.c), compiled on the spot."""
+"""The endpoint that measures its true latency (reference_server.c), compiled at startup."""
 
 import shutil
 import subprocess
@@ -11,112 +11,120 @@ from pathlib import Path
 
 import trustme
 
-from bench.processes import started
+from bench.processes import run_process
 
 SOURCE = Path(__file__).with_name("reference_server.c")
 HEADER = Path("openssl/ssl.h")
-DELAY = 0.02
-"""Seconds after which the endpoint answers; how long it really took is in its log."""
 
-EARLY = 0.001
-"""Seconds by which a prober's date of its start may be off."""
+# From the arrival of a request to the response. The true duration is in the log.
+DELAY_SECONDS = 0.02
+
+# A request may have arrived before its start according to the prober's clock.
+START_TOLERANCE_SECONDS = 0.001
 
 
-class NoTruth(Exception):
-    """The endpoint cannot be compiled."""
+class ReferenceServerError(Exception):
+    """The server cannot be compiled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A request that was answered: when it arrived (Unix time), what it took and, if it was the
-    first on its connection, the server's half of the TLS handshake before; in seconds.
+class ServedRequest:
+    """A request in the server's log: arrival (Unix time) and durations, in seconds.
+
+    `handshake` is the server's part of the TLS handshake, if this is the first request on its
+    connection, else 0.
     """
 
     arrived: float
-    took: float
+    duration: float
     handshake: float
 
     @property
-    def whole(self) -> float:
-        return self.took + self.handshake
+    def duration_with_handshake(self) -> float:
+        return self.duration + self.handshake
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    """A running server. `url` ends with a slash; a request appends its number."""
+
     url: str
-    """Ends with a slash; a request goes to a number behind it."""
     log: Path
 
 
-class Truth:
-    """Starts endpoints, plain and with TLS; their program, certificate and logs are in `directory`.
+class ReferenceServer:
+    """Compiles the server and starts it, with plain HTTP or TLS.
 
-    `authority` is the file with the certificate that a client has to trust.
+    The program, its certificate and its logs are in `directory`. `ca_file` is the certificate
+    authority that clients have to trust.
     """
 
     def __init__(self, directory: Path) -> None:
+        """Raises ReferenceServerError."""
         self._directory = directory
         self._program = _compile(directory)
-        self.authority = directory / "authority.pem"
+        self.ca_file = directory / "ca.pem"
         self._certificate, self._key = directory / "server.pem", directory / "server.key"
         authority = trustme.CA()
         identity = authority.issue_cert("127.0.0.1")
-        authority.cert_pem.write_to_path(str(self.authority))
+        authority.cert_pem.write_to_path(str(self.ca_file))
         identity.cert_chain_pems[0].write_to_path(str(self._certificate))
         identity.private_key_pem.write_to_path(str(self._key))
 
     @contextmanager
-    def serving(self, *, tls: bool) -> Iterator[Endpoint]:
-        """An endpoint on loopback; its log is complete after the block."""
-        log = self._directory / "truth.log"
+    def run(self, *, tls: bool) -> Iterator[Endpoint]:
+        """Run the server on loopback; its log is complete after the block."""
+        log = self._directory / "requests.log"
         identity = (self._certificate, self._key) if tls else ()
-        with started(self._program, str(round(DELAY * 1e6)), log, *identity) as process:
+        delay_us = str(round(DELAY_SECONDS * 1e6))
+        with run_process(self._program, delay_us, log, *identity) as process:
             assert process.stdout
             port = int(process.stdout.readline())
             yield Endpoint(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", log)
 
 
 def _compile(directory: Path) -> Path:
-    """The program; raises NoTruth with what is missing."""
     compiler = shutil.which("cc")
     if not compiler:
-        raise NoTruth("no C compiler `cc` on the PATH (Debian: gcc, libc6-dev)")
-    program = directory / "truth"
+        raise ReferenceServerError("no C compiler `cc` on the PATH (Debian: gcc, libc6-dev)")
+    program = directory / "reference_server"
     libraries = ("-lssl", "-lcrypto", "-lpthread")
     command = (compiler, "-O2", "-o", program, SOURCE, *libraries)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         hint = "no headers of OpenSSL (Debian: libssl-dev)\n" if str(HEADER) in done.stderr else ""
-        raise NoTruth(f"{hint}{SOURCE} does not compile:\n{done.stderr}")
+        raise ReferenceServerError(f"{hint}{SOURCE} does not compile:\n{done.stderr}")
     return program
 
 
-def entries(text: str) -> Iterator[tuple[int, Served]]:
-    """What lines of `NUMBER ARRIVED TOOK HANDSHAKE` (nanoseconds) say of requests by number."""
+def parse_log(text: str) -> Iterator[tuple[int, ServedRequest]]:
+    """Yield number and request of each line `NUMBER ARRIVED DURATION HANDSHAKE` (nanoseconds)."""
     for line in text.splitlines():
-        number, *spans = map(int, line.split())
-        yield number, Served(*(span / 1e9 for span in spans))
+        number, *times = map(int, line.split())
+        yield number, ServedRequest(*(time / 1e9 for time in times))
 
 
-class Log:
-    """What an endpoint has served, by the number in the request's path."""
+class RequestLog:
+    """The requests that a server has served, by the number in their path."""
 
-    def __init__(self, served: Mapping[int, list[Served]]) -> None:
-        """Each list is in the order of arrival."""
-        self._served = served
+    def __init__(self, requests: Mapping[int, list[ServedRequest]]) -> None:
+        """`requests` are ordered by arrival."""
+        self._requests = requests
 
     @classmethod
-    def read(cls, text: str) -> "Log":
-        """From its text, in any order."""
-        served: defaultdict[int, list[Served]] = defaultdict(list)
-        for number, one in entries(text):
-            served[number].append(one)
-        for requests in served.values():
-            requests.sort(key=lambda one: one.arrived)
-        return cls(served)
+    def parse(cls, text: str) -> "RequestLog":
+        """Parse the lines of a log, in any order."""
+        by_number: defaultdict[int, list[ServedRequest]] = defaultdict(list)
+        for number, request in parse_log(text):
+            by_number[number].append(request)
+        for requests in by_number.values():
+            requests.sort(key=lambda request: request.arrived)
+        return cls(by_number)
 
-    def find(self, number: int, started: float) -> Served | None:
-        """What came of a probe that started then (Unix time, seconds): the next to arrive."""
-        requests = self._served.get(number, [])
-        place = bisect_left(requests, started - EARLY, key=lambda one: one.arrived)
-        return requests[place] if place < len(requests) else None
+    def find(self, number: int, started: float) -> ServedRequest | None:
+        """Return the first request `number` that arrived after `started` (Unix time)."""
+        requests = self._requests.get(number, [])
+        index = bisect_left(
+            requests, started - START_TOLERANCE_SECONDS, key=lambda request: request.arrived
+        )
+        return requests[index] if index < len(requests) else None

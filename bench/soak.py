@@ -1,9 +1,9 @@
-"""Does the daemon stay well for as long as one likes? python -m bench.soak [--minutes 20].
+"""Run the daemon for a long time: `python -m bench.soak [--minutes 20]`.
 
-Runs it at 200 probes/s, a quarter of them of endpoints that do what they should not, reloads its
-config, reads its pages, and looks at it every few seconds. Exit code 0 when every bound is met, 1
-when one is not, 2 when the bench cannot run; too short a run is not judged by growth, and says so.
-README.md, beside this file, explains the bounds.
+Runs it at 200 probes/s, a quarter of them to faulty endpoints, reloads its config, requests its
+pages, and samples its metrics and /proc every few seconds. Exit code 0 if every bound is met, 1 if
+one is missed, 2 if the benchmark cannot run. In short runs growth is not evaluated.
+bench/README.md explains the bounds.
 """
 
 import argparse
@@ -24,25 +24,26 @@ from statistics import median
 
 import requests
 
-from bench import protocol, timeline
-from bench.processes import started
-from bench.readme import publish
-from bench.reference_server import NoTruth
-from bench.samples import Sample, counted, quantile, since, take
-from bench.soak_plot import Soak, judge
-from bench.soak_targets import fleet, took
+from bench import soak_plot, soak_report
+from bench.markdown import publish
+from bench.processes import run_process
+from bench.reference_server import ReferenceServerError
+from bench.soak_criteria import Soak, evaluate
+from bench.soak_samples import Sample, count_ticks, increase, quantile, take_sample
+from bench.soak_targets import run_targets, true_latencies
 from tests.commands import COMMAND, Running, port_of
 
-RESULTS = Path(__file__).with_name("results")
+DIRECTORY = Path(__file__).parent
+RESULTS = DIRECTORY.parent / "build" / "bench"
 
-WARM_UP = 10.0
-"""Seconds in which the daemon gets going; they do not count."""
+# The first seconds of the daemon are not measured.
+START_SECONDS = 10.0
 
-LOOK, READ = 5.0, 0.5
-"""Seconds between two samples, and between two pages that the reader looks at."""
+SAMPLE_INTERVAL_SECONDS = 5.0
+PAGE_INTERVAL_SECONDS = 0.5
 
-RELOAD = 6
-"""Samples from one reload to the next."""
+# Samples from one reload to the next.
+RELOAD_INTERVAL_SAMPLES = 6
 
 PAGES = (
     *("/", "/probes/plain-new-1", "/probes/tls-reuse-4", "/api/v1/probes", "/metrics"),
@@ -53,19 +54,20 @@ PAGES = (
 def main() -> int:
     args = _arguments()
     if find_spec("matplotlib") is None:
-        print("no matplotlib to draw the soak with: pip install --group bench", file=sys.stderr)
+        print("no matplotlib for the plot: pip install --group bench", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
+    # SystemExit ends the child processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory, "daemon.log")
         try:
             soak = _soak(Path(directory), log, args)
-        except NoTruth as error:
+        except ReferenceServerError as error:
             print(error, file=sys.stderr)
             return 2
         except requests.RequestException as error:
-            end = "".join(log.read_text().splitlines(keepends=True)[-20:])
-            print(f"the daemon did not answer: {error}\n{end}", file=sys.stderr)
+            tail = "".join(log.read_text().splitlines(keepends=True)[-20:])
+            print(f"the daemon did not respond: {error}\n{tail}", file=sys.stderr)
             return 1
         levels = re.findall(r"level=(\w+)", log.read_text())
     return _report(soak, levels, args)
@@ -73,109 +75,111 @@ def main() -> int:
 
 def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
     config = directory / "probe.yml"
-    with fleet(directory, args.rate) as probed:
-        config.write_text(probed.configs[0])
-        with _running(config, log) as daemon, _reading(daemon) as reader:
-            time.sleep(WARM_UP)
-            began = time.time()
-            samples = _watch(daemon, config, probed.configs, args.minutes * 60)
-            reader.over.set()
-            code = daemon.terminate()
-    spans = took(probed.logs, began)
+    with run_targets(directory, args.rate) as targets:
+        config.write_text(targets.configs[0])
+        with _run_daemon(config, log) as daemon, _request_pages(daemon) as client:
+            time.sleep(START_SECONDS)
+            since = time.time()
+            samples = _take_samples(daemon, config, targets.configs, args.minutes * 60)
+            client.stopped.set()
+            exit_code = daemon.terminate()
+    latencies = true_latencies(targets.logs, since)
     return Soak(
         samples=samples,
-        took={kind: median(some) if some else nan for kind, some in spans.items()},
-        unread=tuple(reader.unread),
-        code=code,
+        true_medians={
+            kind: median(values) if values else nan for kind, values in latencies.items()
+        },
+        failed_pages=tuple(client.failed_pages),
+        exit_code=exit_code,
     )
 
 
 @contextmanager
-def _running(config: Path, log: Path) -> Iterator[Running]:
-    """The daemon with its log in a file, from which no line is left out as from a full pipe."""
+def _run_daemon(config: Path, log: Path) -> Iterator[Running]:
+    """Run the daemon with its log in a file, because a full pipe would lose lines."""
     listen = "--web.listen-address=127.0.0.1:0"
-    with (
-        log.open("w") as stderr,
-        started(*COMMAND, "run", listen, f"--config.file={config}", stderr=stderr) as process,
-    ):
+    command = (*COMMAND, "run", listen, f"--config.file={config}")
+    with log.open("w") as stderr, run_process(*command, stderr=stderr) as process:
         yield Running(process, port_of(process, log), log)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    over: threading.Event
-    unread: list[str]
-    """What came instead of the pages."""
+class _PageClient:
+    stopped: threading.Event
+    failed_pages: list[str]
+    """Pages that were not served, and the reasons."""
 
 
 @contextmanager
-def _reading(daemon: Running) -> Iterator[_Reader]:
-    """Somebody reads one page after the other meanwhile."""
-    reader, pages = _Reader(threading.Event(), []), cycle(PAGES)
+def _request_pages(daemon: Running) -> Iterator[_PageClient]:
+    """Request one page after the other on a thread, until the end of the block."""
+    client, pages = _PageClient(threading.Event(), []), cycle(PAGES)
 
-    def read() -> None:
-        while not reader.over.wait(READ):
+    def request_pages() -> None:
+        while not client.stopped.wait(PAGE_INTERVAL_SECONDS):
             page = next(pages)
             try:
-                said = f"status {daemon.get(page).status_code}"
+                result = f"status {daemon.get(page).status_code}"
             except requests.RequestException as error:
-                said = str(error)
-            if said != "status 200" and not reader.over.is_set():
-                reader.unread.append(f"{page}: {said}")
+                result = str(error)
+            if result != "status 200" and not client.stopped.is_set():
+                client.failed_pages.append(f"{page}: {result}")
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=request_pages)
     thread.start()
     try:
-        yield reader
+        yield client
     finally:
-        reader.over.set()
+        client.stopped.set()
         thread.join()
 
 
-def _watch(
+def _take_samples(
     daemon: Running, config: Path, configs: Sequence[str], seconds: float
 ) -> Sequence[Sample]:
-    """Samples for so long, and a reload now and then."""
-    samples = [take(daemon)]
-    turn = cycle((*configs[1:], configs[0]))
-    while (passed := samples[-1].answered - samples[0].answered) < seconds:
-        if len(samples) % RELOAD == 0:
-            config.write_text(next(turn))
+    """Take samples for `seconds`, and reload the configs in turn."""
+    samples = [take_sample(daemon)]
+    next_configs = cycle((*configs[1:], configs[0]))
+    while (passed := samples[-1].received - samples[0].received) < seconds:
+        if len(samples) % RELOAD_INTERVAL_SAMPLES == 0:
+            config.write_text(next(next_configs))
             daemon.process.send_signal(signal.SIGHUP)
-        time.sleep(LOOK)
-        samples.append(take(daemon))
-        _progress(passed / seconds, samples[-2], samples[-1])
+        time.sleep(SAMPLE_INTERVAL_SECONDS)
+        samples.append(take_sample(daemon))
+        _print_progress(passed / seconds, samples[-2], samples[-1])
     return samples
 
 
-def _progress(share: float, earlier: Sample, later: Sample) -> None:
-    told = later.told
-    ticks = counted([earlier, later]) / (later.answered - earlier.answered)
-    lag = quantile(since(earlier.told.lag, told.lag), 0.99)
+def _print_progress(ratio: float, earlier: Sample, later: Sample) -> None:
+    metrics = later.metrics
+    ticks = count_ticks([earlier, later]) / (later.received - earlier.received)
+    lag = quantile(increase(earlier.metrics.lag, metrics.lag), 0.99)
     line = (
-        f"{share:4.0%}  RSS {later.resident:.1f} MB, {later.threads} threads, "
+        f"{ratio:4.0%}  RSS {later.rss_megabytes:.1f} MB, {later.threads} threads, "
         f"{later.descriptors} descriptors, lag p99 {lag * 1e3:.1f} ms, {ticks:.0f} ticks/s, "
-        f"{told.in_flight} in flight, {sum(told.skipped.values())} skipped, "
-        f"{len(told.unbalanced)} unbalanced"
+        f"{metrics.in_flight} in flight, {sum(metrics.skipped.values())} skipped, "
+        f"{len(metrics.unbalanced)} unbalanced"
     )
     start, end = ("\r\033[K", "") if sys.stderr.isatty() else ("", "\n")
     print(start + line, end=end, file=sys.stderr, flush=True)
 
 
-def _report(soak: Soak, levels: Sequence[str], args: argparse.Namespace) -> int:
-    verdicts, rows = judge(soak), timeline.rows(soak)
-    text = protocol.markdown(soak, verdicts, levels, rate=args.rate)
+def _report(soak: Soak, log_levels: Sequence[str], args: argparse.Namespace) -> int:
+    verdicts, rows = evaluate(soak), soak_plot.rows(soak)
+    text = soak_report.render_markdown(soak, verdicts, log_levels, rate=args.rate)
     print(f"\n{text}")
     args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / "soak.md").write_text(f"{text}\n")
-    (args.results / "soak.json").write_text(protocol.document(soak, verdicts, rows))
-    if args.results == RESULTS:
-        publish("soak", f"{text}\n\n![The soak over time](results/soak.png)")
-    timeline.draw(rows, soak.warm_up / 60, args.results / "soak.png")
+    (args.results / "soak.json").write_text(soak_report.render_json(soak, verdicts, rows))
+    published = args.results == RESULTS
+    if published:
+        publish("soak", f"{text}\n\n![The soak test over time](results/soak.png)")
+    plot = (DIRECTORY / "results" if published else args.results) / "soak.png"
+    soak_plot.draw(rows, soak.warm_up_seconds / 60, plot)
     missed = [verdict for verdict in verdicts if not verdict.met]
-    for one in missed:
+    for verdict in missed:
         print(
-            f"missed: {one.claim} ({one.where}): {one.value:.4g}, at most {one.bound:g}",
+            f"missed: {verdict.criterion} ({verdict.where}): {verdict.value:.4g}, "
+            f"at most {verdict.bound:g}",
             file=sys.stderr,
         )
     return 1 if missed else 0
@@ -184,13 +188,13 @@ def _report(soak: Soak, levels: Sequence[str], args: argparse.Namespace) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--rate", type=int, default=200, help="probes a second (200)")
+    parser.add_argument("--rate", type=int, default=200, help="probes per second (200)")
     parser.add_argument(
         "--results",
         type=Path,
         default=RESULTS,
         metavar="DIRECTORY",
-        help="elsewhere than bench/results: README.md is then left alone",
+        help="for the JSON file and the plot; bench/README.md is then left unchanged",
     )
     return parser.parse_args()
 

@@ -1,159 +1,88 @@
-"""What a soak has to show, held against what was found."""
+"""A soak test over time: as rows, and as a plot of them."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import pairwise
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from bench.soak_criteria import Soak
+from bench.soak_samples import Sample, count_ticks, increase, quantile
+from bench.soak_targets import HEALTHY_KINDS
+from tools.png import save_with_palette
 
-from bench.samples import Sample, counted, quantile, since
-from bench.soak_targets import KINDS
-from bench.soak_verdict import Verdict
-from bench.workload import HISTORY
+Row = dict[str, Any]
 
-WINDOW = 120.0
-"""Seconds, of each of which the least counts: a burst takes threads and memory and gives them back,
-a leak does not. All configs have their turn in it.
-"""
-
-WINDOWS = 4
-"""With fewer of them growth is not told from noise."""
-
-TEN_MINUTES = 600.0
-
-MOST_GROWTH = 1.0
-"""In ten minutes beyond noise: MB, threads, descriptors."""
-
-LATE = 0.5
-"""Seconds after its due time in which a tick is counted: half the interval."""
-
-MOST_OFF = 1.0
-"""Milliseconds between the median that a probe reports and what the endpoint really took."""
+# Title, columns and scale of each panel.
+PANELS = (
+    ("RSS, MB", ("rss_megabytes",), "linear"),
+    ("threads and descriptors", ("threads", "descriptors"), "linear"),
+    ("schedule lag and clock correction, ms", ("lag_p50", "lag_p99", "correction_p99"), "log"),
+    ("ticks", ("ticks_per_second", "in_flight", "skipped", "unbalanced"), "symlog"),
+    ("error of the median latency of healthy probes, ms", HEALTHY_KINDS, "linear"),
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Soak:
-    """All that a soak has found."""
-
-    samples: Sequence[Sample]
-    took: Mapping[str, float]
-    """By healthy kind of probe: the median of what its answers really took, in seconds."""
-    unread: Sequence[str]
-    """Pages that a reader asked for and did not get, and what came instead."""
-    code: int
-    """The daemon's exit code after SIGTERM."""
-
-    @property
-    def seconds(self) -> float:
-        return self.samples[-1].answered - self.samples[0].answered
-
-    @property
-    def warm_up(self) -> float:
-        """Seconds after which memory has no more reason to grow."""
-        return max(self.seconds / 4, HISTORY)
-
-    @property
-    def settled(self) -> list[Sample]:
-        """The samples after the warm-up."""
-        warm = self.samples[0].answered + self.warm_up
-        return [sample for sample in self.samples if sample.answered >= warm]
-
-    @property
-    def tells_growth(self) -> bool:
-        """Whether there are enough samples to tell it from noise."""
-        settled = self.settled
-        return bool(settled) and _windows(settled[0].answered, settled[-1].answered) >= WINDOWS
-
-
-def judge(soak: Soak) -> list[Verdict]:
-    """A verdict for each promise."""
-    samples = soak.samples
-    scrapes = f"{len(samples)} scrapes"
-    unbalanced = sum(len(sample.told.unbalanced) for sample in samples)
-    ticks = counted(samples)
-    healthy = [n for (kind, _), n in samples[-1].told.failures.items() if kind in KINDS]
+def rows(soak: Soak) -> list[Row]:
+    """Return a row for each pair of consecutive samples, in minutes, MB and milliseconds."""
+    start = soak.samples[0].received
     return [
-        Verdict(claim="ledgers that do not balance", where=scrapes, value=unbalanced, bound=0),
-        Verdict(claim="ticks lost", where=f"of {ticks}", value=lost(samples), bound=0),
-        *(_growths(soak.settled) if soak.tells_growth else ()),
-        *_medians(soak),
-        Verdict(claim="failures of healthy probes", where="", value=sum(healthy), bound=0),
-        Verdict(claim="pages that a reader did not get", where="", value=len(soak.unread), bound=0),
-        Verdict(claim="exit code after SIGTERM", where="", value=abs(soak.code), bound=0),
+        {"minute": round((later.received - start) / 60, 3), **_row(soak, earlier, later)}
+        for earlier, later in pairwise(soak.samples)
     ]
 
 
-def lost(samples: Sequence[Sample]) -> int:
-    """Ticks that were not counted though they must have come due: of probes that were there all
-    the time, each once a second.
-    """
-    first, *others = samples
-    missing = dict.fromkeys(first.told.ticks, 0)
-    for sample in others:
-        due = math.floor(sample.asked - first.answered - LATE)
-        missing = {
-            probe: max(most, due - sample.told.ticks[probe] + first.told.ticks[probe])
-            for probe, most in missing.items()
-            if probe in sample.told.ticks
-        }
-    return sum(missing.values())
+def _row(soak: Soak, earlier: Sample, later: Sample) -> Row:
+    before, after = earlier.metrics, later.metrics
+    lag = increase(before.lag, after.lag)
+    correction = increase(before.correction, after.correction)
+    seconds = later.received - earlier.received
+    return {
+        "rss_megabytes": round(later.rss_megabytes, 2),
+        "threads": later.threads,
+        "descriptors": later.descriptors,
+        "lag_p50": _milliseconds(quantile(lag, 0.5)),
+        "lag_p99": _milliseconds(quantile(lag, 0.99)),
+        "correction_p99": _milliseconds(quantile(correction, 0.99)),
+        "ticks_per_second": round(count_ticks([earlier, later]) / seconds, 1),
+        "in_flight": after.in_flight,
+        "skipped": sum(after.skipped.values()),
+        "unbalanced": len(after.unbalanced),
+        **{
+            kind: _milliseconds(
+                quantile(increase(before.latency[kind], after.latency[kind]), 0.5)
+                - soak.true_medians.get(kind, nan)
+            )
+            for kind in HEALTHY_KINDS
+        },
+    }
 
 
-def growth(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """In ten minutes, from samples at these seconds: the growth, and what of it may be noise.
-
-    The growth is the median of the slopes between any two samples (Theil and Sen). The noise is
-    the slope of a line that rises from the first sample to the last by as much as samples scatter
-    around theirs: twice their standard deviation, taken from the median of the distances.
-    """
-    at, of = np.array(times), np.array(values, float)
-    one, other = np.triu_indices(len(at), 1)
-    slope = float(np.median((of[other] - of[one]) / (at[other] - at[one])))
-    rest = of - slope * at
-    deviation = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
-    span = times[-1] - times[0]
-    return slope * TEN_MINUTES, 2 * deviation / span * TEN_MINUTES
+def _milliseconds(seconds: float) -> float | None:
+    # JSON has no NaN.
+    return None if isnan(seconds) else round(seconds * 1e3, 3)
 
 
-def floors(times: Sequence[float], values: Sequence[float]) -> list[float]:
-    """The least of each whole window, in the order of time."""
-    least: dict[int, float] = {}
-    for at, value in zip(times, values, strict=True):
-        window = int((at - times[0]) // WINDOW)
-        least[window] = min(value, least.get(window, math.inf))
-    return list(least.values())[: _windows(times[0], times[-1])]
+def draw(rows: Sequence[Row], warm_up_minutes: float, path: Path) -> None:
+    """Draw the panels, with the warm-up in gray."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  (the tests do not install matplotlib)
 
-
-def _windows(first: float, last: float) -> int:
-    return int((last - first) // WINDOW)
-
-
-def _growths(settled: Sequence[Sample]) -> Iterator[Verdict]:
-    times = [sample.answered for sample in settled]
-    for claim, unit, values in (
-        ("RSS", "MB", [sample.resident for sample in settled]),
-        ("threads", "", [float(sample.threads) for sample in settled]),
-        ("descriptors", "", [float(sample.descriptors) for sample in settled]),
-    ):
-        least = floors(times, values)
-        slope, noise = growth([WINDOW * n for n in range(len(least))], least)
-        yield Verdict(
-            claim=f"growth of {claim} in 10 min",
-            where=f"least of 2 min, {min(least):.4g} to {max(least):.4g}",
-            value=slope,
-            unit=unit,
-            bound=round(MOST_GROWTH + noise, 2),
-        )
-
-
-def _medians(soak: Soak) -> Iterator[Verdict]:
-    first, last = soak.samples[0].told.latency, soak.samples[-1].told.latency
-    for kind in KINDS:
-        reported = quantile(since(first[kind], last[kind]), 0.5)
-        yield Verdict(
-            claim="median latency, off by",
-            where=f"{kind}, took {soak.took[kind] * 1e3:.2f} ms",
-            value=abs(reported - soak.took[kind]) * 1e3,
-            unit="ms",
-            bound=MOST_OFF,
-        )
+    figure = Figure(figsize=(11, 2.4 * len(PANELS)), layout="constrained")
+    grid = figure.subplots(len(PANELS), 1, sharex=True)
+    minutes = [row["minute"] for row in rows]
+    for axes, (title, columns, scale) in zip(grid, PANELS, strict=True):
+        for column in columns:
+            values = [nan if row[column] is None else row[column] for row in rows]
+            axes.plot(minutes, values, label=column.replace("_", " "), linewidth=1.2)
+        axes.set_yscale(scale)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        if warm_up_minutes < minutes[-1]:
+            axes.axvspan(0, warm_up_minutes, color="gray", alpha=0.12)
+    grid[0].set_ylim(bottom=0)
+    grid[-1].set_xlabel("minutes; gray: warm-up, during which memory may grow")
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=110)
+    save_with_palette(buffer.getvalue(), path)

@@ -1,4 +1,4 @@
-"""What the soak probes: models that are well, endpoints that are not, and configs in turn."""
+"""The targets of the soak test: healthy and faulty endpoints, and the configs that probe them."""
 
 import re
 import subprocess
@@ -13,37 +13,37 @@ from typing import Any
 
 import yaml
 
-from bench.processes import started
-from bench.reference_server import Truth, entries
+from bench.processes import run_process
+from bench.reference_server import ReferenceServer, parse_log
 from probe.result import Reason
 from tests.faults.catalogue import ENDPOINT_FAULTS
 from tests.faults.endpoints import endpoint
 from tests.faults.fault import Fault, FaultSetup
 from tests.raw_servers import always, delayed, free_port, http_response
 
-KINDS = ("plain-new", "plain-reuse", "tls-new", "tls-reuse")
-"""Of healthy probes; a request has the number of its kind, from 1, in its path."""
+# The kinds of healthy probes. The path of a request is the number of its kind, from 1.
+HEALTHY_KINDS = ("plain-new", "plain-reuse", "tls-new", "tls-reuse")
 
-GUEST = "guest"
-"""Healthy too, but not in every config."""
+# The kind of healthy probes that reloads add, change and remove.
+TEMPORARY_KIND = "temporary"
 
-UP, DOWN = 8.0, 3.0
-"""Seconds for which the restarting endpoint is there, and is not."""
+# Of the endpoint that restarts.
+UP_SECONDS, DOWN_SECONDS = 8.0, 3.0
 
-# Fine around the delay, in ms: half of a bucket is what a median may be off.
-BUCKETS = (5, 10, 15, *(19 + n / 10 for n in range(40)), 25, 30, 50, 100, 250, 1000)
+# Narrow around the delay, because the error of a median is up to half a bucket.
+BUCKETS_MS = (5, 10, 15, *(19 + n / 10 for n in range(40)), 25, 30, 50, 100, 250, 1000)
 
 
 @contextmanager
 def _restarting(_: Path) -> Iterator[FaultSetup]:
-    """The demo's model in a process that ends and starts again, over and over, on one port."""
-    port, over = free_port(), threading.Event()
+    """Run the demo's model in a process that is stopped and started repeatedly, on one port."""
+    port, stopped = free_port(), threading.Event()
     command = (sys.executable, "-m", "probe.demo.model", "--port", str(port))
 
     def restart() -> None:
-        while not over.wait(DOWN):
-            with started(*command, stderr=subprocess.DEVNULL):
-                over.wait(UP)
+        while not stopped.wait(DOWN_SECONDS):
+            with run_process(*command, stderr=subprocess.DEVNULL):
+                stopped.wait(UP_SECONDS)
 
     thread = threading.Thread(target=restart)
     thread.start()
@@ -51,7 +51,7 @@ def _restarting(_: Path) -> Iterator[FaultSetup]:
         url = f"http://127.0.0.1:{port}/predict"
         yield FaultSetup(keys={"url": url, "json": {"data": "good"}, "connection": "reuse"})
     finally:
-        over.set()
+        stopped.set()
         thread.join()
 
 
@@ -77,98 +77,105 @@ FAULTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """All that is probed, and where it says how long its healthy answers took."""
+class Targets:
+    """Running endpoints. `configs` are loaded in turn; the last one is invalid.
+
+    `logs` are those of the healthy endpoints, complete after their end.
+    """
 
     configs: tuple[str, ...]
-    """To be loaded one after the other, over and over; the last one is refused."""
     logs: tuple[Path, ...]
-    """Of the healthy endpoints, complete once they have ended."""
 
 
 @contextmanager
-def fleet(directory: Path, rate: int) -> Iterator[Fleet]:
-    """So many endpoints, each for one probe a second: 7 of 10 well, 1 in 4 not, some guests."""
-    guests, faulty = rate // 20, rate // 4
+def run_targets(directory: Path, rate: int) -> Iterator[Targets]:
+    """Run the endpoints for `rate` probes per second.
+
+    70 % of the probes are healthy, 25 % are faulty, and 5 % are temporary.
+    """
+    temporary, faulty = rate // 20, rate // 4
     with ExitStack() as stack:
         healthy, logs = _healthy(directory, stack)
-        troubles = {
-            slug(fault.name): stack.enter_context(fault.setup(_home(directory, slug(fault.name))))
-            for fault in FAULTS
+        setups = {
+            kind: stack.enter_context(fault.setup(_make_directory(directory, kind)))
+            for kind, fault in ((kind_of_fault(fault.name), fault) for fault in FAULTS)
         }
         probes = [
-            *_named({kind: healthy[kind] for kind in KINDS}, rate - guests - faulty),
-            *_named({name: dict(setup.keys) for name, setup in troubles.items()}, faulty),
+            *_probes({kind: healthy[kind] for kind in HEALTHY_KINDS}, rate - temporary - faulty),
+            *_probes({kind: dict(setup.keys) for kind, setup in setups.items()}, faulty),
         ]
-        visitors = _named({GUEST: {**healthy[KINDS[0]], "connection": "reuse"}}, guests)
-        yield Fleet(configs=_configs(probes, visitors), logs=logs)
+        keys = {**healthy[HEALTHY_KINDS[0]], "connection": "reuse"}
+        temporary_probes = _probes({TEMPORARY_KIND: keys}, temporary)
+        yield Targets(configs=_configs(probes, temporary_probes), logs=logs)
 
 
-def slug(name: str) -> str:
-    """The kind of the probes that meet the fault of this name."""
+def kind_of_fault(name: str) -> str:
+    """Return the kind of the probes of an endpoint with the fault `name`."""
     return re.sub(r"\W+", "-", name.removeprefix("the endpoint "))
 
 
-def kind(name: str) -> str:
-    """Of a probe."""
-    return name.rpartition("-")[0]
+def kind_of(probe: str) -> str:
+    """Return the kind of a probe: its name without the number."""
+    return probe.rpartition("-")[0]
 
 
-def took(logs: tuple[Path, ...], since: float) -> dict[str, list[float]]:
-    """By kind: what each healthy answer to a request from then on (Unix time) took, in seconds,
-    with the server's half of the handshake before it.
+def true_latencies(logs: tuple[Path, ...], since: float) -> dict[str, list[float]]:
+    """Return the true latencies of the healthy endpoints by kind, in seconds.
+
+    Requests that arrived before `since` (Unix time) are left out. The server's part of the TLS
+    handshake is included.
     """
-    found: dict[str, list[float]] = {one: [] for one in KINDS}
+    latencies: dict[str, list[float]] = {kind: [] for kind in HEALTHY_KINDS}
     for log in logs:
-        for number, served in entries(log.read_text()):
-            if served.arrived >= since:
-                found[KINDS[number - 1]].append(served.whole)
-    return found
+        for number, request in parse_log(log.read_text()):
+            if request.arrived >= since:
+                latencies[HEALTHY_KINDS[number - 1]].append(request.duration_with_handshake)
+    return latencies
 
 
 def _healthy(
     directory: Path, stack: ExitStack
 ) -> tuple[dict[str, dict[str, Any]], tuple[Path, ...]]:
-    """The keys of a probe of each kind, and the logs."""
+    """Start the healthy endpoints; return the keys of a probe by kind, and the logs."""
     keys, logs = {}, []
-    for number, one in enumerate(KINDS, 1):
-        truth = Truth(_home(directory, one))
-        served = stack.enter_context(truth.serving(tls=one.startswith("tls")))
-        logs.append(served.log)
-        keys[one] = {
-            "url": f"{served.url}{number}",
-            "connection": one.rpartition("-")[2],
-            "timeout": "5s",  # a busy machine must not be taken for a failure
-            "tls": {"ca_file": str(truth.authority)},
-            "buckets": [f"{ms:g}ms" for ms in BUCKETS],
+    for number, kind in enumerate(HEALTHY_KINDS, 1):
+        server = ReferenceServer(_make_directory(directory, kind))
+        endpoint = stack.enter_context(server.run(tls=kind.startswith("tls")))
+        logs.append(endpoint.log)
+        keys[kind] = {
+            "url": f"{endpoint.url}{number}",
+            "connection": kind.rpartition("-")[2],
+            "timeout": "5s",  # no failures because of a busy machine
+            "tls": {"ca_file": str(server.ca_file)},
+            "buckets": [f"{ms:g}ms" for ms in BUCKETS_MS],
         }
     return keys, tuple(logs)
 
 
-def _home(directory: Path, name: str) -> Path:
-    home = directory / name
-    home.mkdir()
-    return home
+def _make_directory(parent: Path, name: str) -> Path:
+    directory = parent / name
+    directory.mkdir()
+    return directory
 
 
-def _named(kinds: Mapping[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """So many probes, of each kind in turn."""
-    turns = islice(cycle(kinds.items()), count)
-    return [{"name": f"{one}-{n}", **keys} for n, (one, keys) in enumerate(turns, 1)]
+def _probes(keys_by_kind: Mapping[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return the config of `count` probes, of each kind in turn."""
+    kinds = islice(cycle(keys_by_kind.items()), count)
+    return [{"name": f"{kind}-{n}", **keys} for n, (kind, keys) in enumerate(kinds, 1)]
 
 
-def _configs(probes: list[dict[str, Any]], guests: list[dict[str, Any]]) -> tuple[str, ...]:
-    """With guests, with guests that are promised something else, without, and a broken one."""
-    promised = [{"name": "fast", "target": "99%", "latency": "100ms"}]
-    moved = [{**guest, "timeout": "500ms", "objectives": promised} for guest in guests]
+def _configs(probes: list[dict[str, Any]], temporary: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the configs: with temporary probes, with changed ones, without, and an invalid one."""
+    objectives = [{"name": "fast", "target": "99%", "latency": "100ms"}]
+    changed = [{**probe, "timeout": "500ms", "objectives": objectives} for probe in temporary]
     defaults = {
         "interval": "1s",
         "timeout": "1s",
         "startup_grace": "0s",
         "objectives": [{"name": "fast", "target": "99%", "latency": "50ms"}],
     }
-    written = [
-        yaml.safe_dump({"defaults": defaults, "probes": [*probes, *some]})
-        for some in (guests, moved, [])
+    configs = [
+        yaml.safe_dump({"defaults": defaults, "probes": [*probes, *others]})
+        for others in (temporary, changed, [])
     ]
-    return (*written, written[0].replace("interval: 1s", "interval: 1"))
+    return (*configs, configs[0].replace("interval: 1s", "interval: 1"))

@@ -1,7 +1,7 @@
-"""Is a tick lost or skipped? python -m bench.ticks [--probes 200] [--interval 1s] [--minutes 1].
+"""Count lost and skipped ticks: `python -m bench.ticks [--probes 200] [--minutes 1]`.
 
-Runs the daemon as a process against an endpoint that answers after 20 ms, stops it, and prints its
-account. Exit code 0 when every tick became a finished probe.
+Runs the daemon with an endpoint that responds after 20 ms, and prints its counters. Exit code 0 if
+every tick became a successful probe.
 """
 
 import argparse
@@ -30,26 +30,27 @@ def main() -> int:
 
 
 def _report(daemon: Running) -> int:
-    text = daemon.get("/metrics").text
-    account = {
-        name: _total(text, f"inference_probe_{name}")
+    metrics = daemon.get("/metrics").text
+    counters = {
+        name: _total(metrics, f"inference_probe_{name}")
         for name in ("ticks_total", "runs_total", "skipped_total", "in_flight", "failures_total")
     }
-    for name, value in account.items():
+    for name, value in counters.items():
         print(f"{name:<16}{value:>10.0f}")
-    lost = account["ticks_total"] - account["runs_total"] - account["in_flight"]
-    print(f"{'CPU per probe':<16}{_cpu(text) / account['runs_total'] * 1000:>10.2f} ms")
-    print(f"lost: {lost:.0f}, skipped: {account['skipped_total']:.0f}")
-    return 1 if lost or account["skipped_total"] or account["failures_total"] else 0
+    lost = counters["ticks_total"] - counters["runs_total"] - counters["in_flight"]
+    print(f"{'CPU per probe':<16}{_cpu(metrics) / counters['runs_total'] * 1000:>10.2f} ms")
+    print(f"lost: {lost:.0f}, skipped: {counters['skipped_total']:.0f}")
+    return 1 if lost or counters["skipped_total"] or counters["failures_total"] else 0
 
 
-def _cpu(text: str) -> float:
-    return _total(text, "process_cpu_seconds_total")
+def _cpu(metrics: str) -> float:
+    return _total(metrics, "process_cpu_seconds_total")
 
 
-def _total(text: str, metric: str) -> float:
-    lines = re.findall(rf"^{metric}(?:{{.*}})? (.+)$", text, re.MULTILINE)
-    return sum(map(float, lines))
+def _total(metrics: str, name: str) -> float:
+    """Return the sum of all series of a metric."""
+    values = re.findall(rf"^{name}(?:{{.*}})? (.+)$", metrics, re.MULTILINE)
+    return sum(map(float, values))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,21 +1,19 @@
-"""What is probed and how, and what came of it."""
+"""Workloads of the accuracy benchmark, and the errors of the times that a prober reports."""
 
 from dataclasses import dataclass, field
 
-from bench.reference_server import Log
+from bench.reference_server import RequestLog
 
-WARM_UP = 1.0
-"""Seconds at the start of a run that do not count."""
+# The first second of each run is not measured.
+WARM_UP_SECONDS = 1.0
 
-HISTORY = 140.0
-"""Seconds until each probe, once a second, has the 128 results that are kept: until then memory has
-to grow.
-"""
+# Until each probe, once a second, has its maximum of 128 retained results, memory has to grow.
+HISTORY_SECONDS = 140.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Probes a second, on which connections, and whether a thread holds the prober's GIL."""
+    """Probes per second, their connections, and whether a thread holds the prober's GIL."""
 
     rate: int
     tls: bool
@@ -31,16 +29,15 @@ class Workload:
         return "reused" if self.reuse else "new"
 
     def __str__(self) -> str:
-        held = ", GIL held" if self.gil else ""
-        return f"{self.scheme}, {self.rate}/s, {self.connection}{held}"
+        suffix = ", GIL held" if self.gil else ""
+        return f"{self.scheme}, {self.rate}/s, {self.connection}{suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a prober says of one probe: its start in Unix time, the rest in seconds.
+class ReportedTimes:
+    """The times that a prober reports for one probe, in seconds; `started` is Unix time.
 
-    `number` is that of the request; `wait` is its measure of the time to the first byte, None when
-    there was no answer.
+    `number` is that of the request. `wait` is the time to the first byte, None without a response.
     """
 
     number: int
@@ -51,8 +48,8 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Error:
-    """By how many seconds a probe overstates the server's time; it ran from then to then (Unix)."""
+class TimingError:
+    """The reported times of a probe minus the true ones (seconds), and when it ran (Unix time)."""
 
     started: float
     ended: float
@@ -62,33 +59,35 @@ class Error:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a prober: the errors of its probes, and its CPU time (seconds) for each."""
+    """One run of a prober: errors and number of failures of its probes, CPU seconds per probe."""
 
-    errors: list[Error] = field(default_factory=list)
+    errors: list[TimingError] = field(default_factory=list)
     failed: int = 0
     cpu: float = 0.0
 
 
-def compare(claims: list[Claim], log: Log, *, since: float) -> tuple[list[Error], int]:
-    """The errors of what was claimed of probes that started since then, and how many failed.
+def compare(
+    reports: list[ReportedTimes], log: RequestLog, *, since: float
+) -> tuple[list[TimingError], int]:
+    """Return the errors of the probes that started at `since` or later, and how many failed.
 
-    A probe that the server knows nothing of has failed, whatever the prober says.
+    A probe whose request is not in the log has failed, also if the prober reports a success.
     """
     errors = []
     failed = 0
-    for claim in claims:
-        if claim.started < since:
+    for report in reports:
+        if report.started < since:
             continue
-        served = log.find(claim.number, claim.started)
-        if claim.failed or claim.wait is None or served is None:
+        request = log.find(report.number, report.started)
+        if report.failed or report.wait is None or request is None:
             failed += 1
             continue
         errors.append(
-            Error(
-                started=claim.started,
-                ended=claim.started + claim.total,
-                wait=claim.wait - served.took,
-                total=claim.total - served.whole,
+            TimingError(
+                started=report.started,
+                ended=report.started + report.total,
+                wait=report.wait - request.duration,
+                total=report.total - request.duration_with_handshake,
             )
         )
     return errors, failed

@@ -1,6 +1,6 @@
 """Take screenshots of the web pages: `python -m tools.screenshots [DIRECTORY]`.
 
-With `--docs`, take those in docs/images.
+With `--docs`, take those in docs/images (needs Pillow: `pip install --group bench`).
 """
 
 import argparse
@@ -17,6 +17,7 @@ from playwright.sync_api import Browser
 
 from tests.server import chromium
 from tests.server.page_fixtures import Site, site_of
+from tools.png import save_with_palette
 
 DOCS_DIRECTORY = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
@@ -75,7 +76,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as home, _serve(scene, Path(home)) as site:
                 for screenshot in _screenshots(scene, site):
                     if not args.docs or screenshot.name in DOCS_SCREENSHOTS:
-                        _take(browser, screenshot, directory)
+                        _take(browser, screenshot, directory, palette=args.docs)
     return 0
 
 
@@ -93,7 +94,7 @@ def _screenshots(scene: Scene, site: Site) -> Iterator[Screenshot]:
         yield Screenshot(f"{scene.name}-{page}-{size}-{scheme}", site.url + path, size, scheme)
 
 
-def _take(browser: Browser, screenshot: Screenshot, directory: Path) -> None:
+def _take(browser: Browser, screenshot: Screenshot, directory: Path, *, palette: bool) -> None:
     width, height = SIZES[screenshot.size]
     page = browser.new_page(
         viewport={"width": width, "height": height}, color_scheme=screenshot.scheme
@@ -101,7 +102,10 @@ def _take(browser: Browser, screenshot: Screenshot, directory: Path) -> None:
     page.goto(screenshot.url)
     # A list of 200 probes is too long to be of use.
     full_page = not screenshot.name.startswith("200")
-    page.screenshot(path=directory / f"{screenshot.name}.png", full_page=full_page)
+    path = directory / f"{screenshot.name}.png"
+    png = page.screenshot(path=None if palette else path, full_page=full_page)
+    if palette:
+        save_with_palette(png, path)
     page.close()
 
 

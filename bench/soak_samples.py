@@ -1,0 +1,140 @@
+"""Samples of the daemon during a soak test, taken from outside: metrics and /proc."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf, nan
+from pathlib import Path
+
+from bench.processes import memory
+from bench.soak_targets import HEALTHY_KINDS, kind_of
+from tests.commands import Running
+
+# Cumulative counts by upper bound (seconds), as in the metrics.
+Buckets = Mapping[float, float]
+
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The metrics of one scrape."""
+
+    ticks: Mapping[str, int]
+    """By probe."""
+    unbalanced: tuple[str, ...]
+    """Probes with a tick that is neither finished nor skipped nor in flight."""
+    in_flight: int
+    skipped: Mapping[str, int]
+    """By reason."""
+    failures: Mapping[tuple[str, str], int]
+    """By kind of probe and reason."""
+    latency: Mapping[str, Buckets]
+    """Of successes, by healthy kind of probe."""
+    lag: Buckets
+    correction: Buckets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The daemon at one moment. The scrape lasted from `requested` to `received` (monotonic)."""
+
+    requested: float
+    received: float
+    rss_megabytes: float
+    threads: int
+    descriptors: int
+    metrics: Metrics
+
+
+def take_sample(daemon: Running) -> Sample:
+    process = Path(f"/proc/{daemon.process.pid}")
+    rss_megabytes, _ = memory(daemon.process.pid)
+    threads = len(list((process / "task").iterdir()))
+    descriptors = len(list((process / "fd").iterdir()))
+    requested = time.monotonic()
+    text = daemon.get("/metrics").text
+    return Sample(
+        requested=requested,
+        received=time.monotonic(),
+        rss_megabytes=rss_megabytes,
+        threads=threads,
+        descriptors=descriptors,
+        metrics=parse_metrics(text),
+    )
+
+
+def parse_metrics(text: str) -> Metrics:
+    ticks, runs, in_flight = (
+        _sums(text, metric, "probe") for metric in ("ticks_total", "runs_total", "in_flight")
+    )
+    skipped = _sums(text, "skipped_total", "probe")
+    failures: Counter[tuple[str, str]] = Counter()
+    for (probe, reason), count in _sums(text, "failures_total", "probe", "reason").items():
+        if count:
+            failures[kind_of(probe), reason] += count
+    latency: dict[str, Counter[float]] = {kind: Counter() for kind in HEALTHY_KINDS}
+    for (probe, outcome, le), count in _sums(
+        text, "latency_seconds_bucket", "probe", "outcome", "le"
+    ).items():
+        if outcome == "success" and kind_of(probe) in latency:
+            latency[kind_of(probe)][float(le)] += count
+    return Metrics(
+        ticks={probe: count for (probe,), count in ticks.items()},
+        unbalanced=tuple(
+            probe[0]
+            for probe, count in ticks.items()
+            if count != runs[probe] + skipped[probe] + in_flight[probe]
+        ),
+        in_flight=in_flight.total(),
+        skipped={reason: n for (reason,), n in _sums(text, "skipped_total", "reason").items()},
+        failures=failures,
+        latency=latency,
+        lag=_buckets(text, "schedule_lag_seconds"),
+        correction=_buckets(text, "clock_correction_seconds"),
+    )
+
+
+def _sums(text: str, metric: str, *names: str) -> Counter[tuple[str, ...]]:
+    """Return the values of a metric, summed by the labels `names`.
+
+    The parser of prometheus_client takes more than a second for a text of this size.
+    """
+    sums: Counter[tuple[str, ...]] = Counter()
+    lines = re.findall(rf"^inference_probe_{metric}{{(.*)}} (\S+)$", text, re.MULTILINE)
+    for pairs, value in lines:
+        labels = dict(_LABEL.findall(pairs))
+        sums[tuple(labels[name] for name in names)] += round(float(value))
+    return sums
+
+
+def _buckets(text: str, histogram: str) -> Buckets:
+    return {float(le): n for (le,), n in _sums(text, f"{histogram}_bucket", "le").items()}
+
+
+def increase(earlier: Buckets, later: Buckets) -> Buckets:
+    """Return what was added to a histogram between two samples."""
+    return {le: count - earlier.get(le, 0) for le, count in later.items()}
+
+
+def quantile(buckets: Buckets, ratio: float) -> float:
+    """Return a quantile (seconds), interpolated within its bucket; NaN without observations."""
+    rank = ratio * buckets.get(inf, 0)
+    start, below = 0.0, 0.0
+    for end, count in sorted(buckets.items()):
+        if count >= rank and count > below:
+            return start if end == inf else start + (end - start) * (rank - below) / (count - below)
+        start, below = end, count
+    return nan
+
+
+def count_ticks(samples: Sequence[Sample]) -> int:
+    """Return the ticks of all probes. The last ticks of a removed probe are unknown."""
+    return sum(
+        max(0, ticks - earlier.metrics.ticks.get(probe, 0))
+        for earlier, later in pairwise(samples)
+        for probe, ticks in later.metrics.ticks.items()
+    )
