@@ -1,5 +1,6 @@
 """Run the command `inference-probe` as its users do."""
 
+import json
 import multiprocessing
 import os
 import re
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import requests
 
@@ -75,6 +77,60 @@ def _run(
     if cwd:
         os.chdir(cwd)
     main(arguments)
+
+
+# Runs each command line that it reads from stdin as `python -m probe` does.
+_DRIVER = """
+import contextlib, json, os, runpy, sys, tempfile
+for line in sys.stdin:
+    environ, arguments = json.loads(line)
+    out, err = (tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2))
+    sys.argv, code, before = ["probe", *arguments], 0, dict(os.environ)
+    os.environ.update(environ)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_module("probe", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+    os.environ.clear()
+    os.environ.update(before)
+    print(json.dumps([code, *(stream.seek(0) or stream.read() for stream in (out, err))]))
+    sys.stdout.flush()
+"""
+
+
+class CommandProcess:
+    """Runs commands one after the other in one process: their imports take most of the time."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def invoke(
+        self, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command until it exits, with `environ` added to the process's environment."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps([environ or {}, arguments]), file=self._process.stdin, flush=True)
+        code, stdout, stderr = json.loads(self._process.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+@contextmanager
+def command_process(
+    *, environ: Mapping[str, str] | None = None, stderr: IO[str] | None = None
+) -> Iterator[CommandProcess]:
+    """Run a process for commands; `stderr` gets what it writes outside of commands."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _DRIVER],
+        env=environment(environ),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    ) as process:
+        yield CommandProcess(process)
 
 
 class Running:

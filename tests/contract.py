@@ -1,10 +1,7 @@
 """Endpoints, daemons and commands for the tests of the public contract."""
 
-import json
 import re
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,29 +15,10 @@ import requests
 import trustme
 import yaml
 
-from tests.commands import Running, environment, running
+from tests.commands import CommandProcess, Running, command_process, running
 
 ROOT = Path(__file__).parent.parent
 USER = ("ann", "secret")
-
-# Runs command lines as `python -m probe` in one process: the imports take most of the time.
-DRIVER = """
-import contextlib, json, os, runpy, sys, tempfile
-for line in sys.stdin:
-    environ, arguments = json.loads(line)
-    out, err = (tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2))
-    sys.argv, code, before = ["probe", *arguments], 0, dict(os.environ)
-    os.environ.update(environ)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            runpy.run_module("probe", run_name="__main__", alter_sys=True)
-        except SystemExit as end:
-            code = end.code
-    os.environ.clear()
-    os.environ.update(before)
-    print(json.dumps([code, *(stream.seek(0) or stream.read() for stream in (out, err))]))
-    sys.stdout.flush()
-"""
 
 
 @dataclass(frozen=True)
@@ -49,17 +27,14 @@ class Setup:
 
     plain: Running
     guarded: Running
-    driver: "subprocess.Popen[str]"
+    commands: CommandProcess
     config: Path
     url: str
 
     def invoke(self, *arguments: str, **environ: str) -> tuple[int, str, str]:
         """Return exit code, stdout and stderr of a command line."""
-        assert self.driver.stdin
-        assert self.driver.stdout
-        print(json.dumps([environ, arguments]), file=self.driver.stdin, flush=True)
-        code, out, err = json.loads(self.driver.stdout.readline())
-        return code, out, err
+        process = self.commands.invoke(*arguments, environ=environ)
+        return process.returncode, process.stdout, process.stderr
 
 
 class Model(BaseHTTPRequestHandler):
@@ -96,15 +71,8 @@ def started(directory: Path) -> Iterator[Setup]:
     authority.issue_cert("localhost").configure_cert(tls)
     authority.cert_pem.write_to_path(directory / "ca.pem")
     with ExitStack() as stack:
-        driver = subprocess.Popen(
-            [sys.executable, "-c", DRIVER],
-            env=environment({"COLUMNS": "1000"}),  # no line of a help text is wrapped
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        stack.enter_context(driver)
+        # No line of a help text is wrapped.
+        commands = stack.enter_context(command_process(environ={"COLUMNS": "1000"}))
         host, secure = stack.enter_context(serving()), stack.enter_context(serving(tls))
         fast = {"name": "fast", "target": "99%", "latency": "499ms"}
         available = {"name": "available", "target": "99.9%", "alert": "ticket"}
@@ -126,7 +94,7 @@ def started(directory: Path) -> Iterator[Setup]:
         guarded = stack.enter_context(running(f"--config.file={config}", *flags))
         for daemon in (plain, guarded):
             _wait_for_results(daemon, len(probes))
-        yield Setup(plain, guarded, driver, config, f"http://{host}")
+        yield Setup(plain, guarded, commands, config, f"http://{host}")
 
 
 def _wait_for_results(daemon: Running, probes: int) -> None:

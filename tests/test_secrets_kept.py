@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from probe.config.loader import load
 from probe.config.secrets import Secrets
 from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
-from tests.commands import COMMAND, environment, invoke
+from tests.commands import COMMAND, command_process, environment
 from tests.raw_servers import Server, free_port
 from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, SecretFixture, script
 
@@ -51,10 +52,13 @@ def running_daemon(fixture: SecretFixture, *flags: str, **options: Any) -> Itera
             stdout=log,
         )
 
+        session = requests.Session()
+        session.trust_env = False
+
         def request(path: str, method: str = "GET", **more: Any) -> requests.Response:
             scheme = "https" if "verify" in options else "http"
             url = f"{scheme}://127.0.0.1:{port}{path}"
-            return requests.request(method, url, timeout=10, **{**options, **more})
+            return session.request(method, url, timeout=10, **{**options, **more})
 
         try:
             wait_until_ready(request)
@@ -62,6 +66,7 @@ def running_daemon(fixture: SecretFixture, *flags: str, **options: Any) -> Itera
         finally:
             process.terminate()
             process.wait(20)
+            session.close()
             log.seek(0)
             fixture.record(f"log {flags}", log.read())
 
@@ -75,6 +80,19 @@ def wait_until_ready(request: Any) -> None:
         except requests.ConnectionError:
             assert time.monotonic() < end, "it does not listen"
             time.sleep(0.1)
+
+
+def wait_for_rejections(fixture: SecretFixture, request: Any, *, web: bool) -> None:
+    """Wait until the log has both rejections of the config, and that of the web config if `web`."""
+    end = time.monotonic() + 20
+    while True:
+        request("/-/healthy")  # a request checks the file of the web config
+        log = (fixture.directory / "log").read_text()
+        rejections = log.count("config not reloaded, the last good one is in force")
+        if rejections == 2 and ("web config not reloaded" in log) is web:
+            return
+        assert time.monotonic() < end, "a config was not rejected"
+        time.sleep(0.1)
 
 
 REASONS = {
@@ -91,7 +109,7 @@ def wait_for_all_reasons(request: Any) -> None:
         if seen >= REASONS:
             return
         assert time.monotonic() < end, f"not seen: {REASONS - seen}; seen: {seen - REASONS}"
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def fetch_all_pages(fixture: SecretFixture, request: Any, client: str) -> None:
@@ -127,7 +145,7 @@ def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
         fixture.record("reload", rejected.text)
         process.send_signal(signal.SIGHUP)
         fixture.web.write_text(f"basic_auth_users: {{ann: {MARKER}, bob: {NUMBER}}}")
-        time.sleep(1)
+        wait_for_rejections(fixture, request, web=form == "json")
         fixture.record("after", request("/").text)
     assert not fixture.leaks()
     failures = [text for source, text in fixture.outputs.items() if source.endswith("/results")]
@@ -138,23 +156,25 @@ def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
     assert "probe failed" in fixture.outputs[f"log {tuple(flags)}"]
 
 
-@pytest.mark.parametrize("output", ["text", "json"])
-def test_commands_keep_secrets(fixture: SecretFixture, output: str) -> None:
+def test_commands_keep_secrets(fixture: SecretFixture) -> None:
     """`check` and `once` show results and mistakes without secrets."""
-    for state in ("good", "bad"):
-        for command in ("check", "once"):
-            process = invoke(
-                command,
-                f"--config.file={fixture.probe}",
-                f"--output={output}",
-                environ=fixture.environ,
-            )
-            assert "Traceback" not in process.stderr
-            fixture.record(f"{command} {output} {state}", process.stdout + process.stderr)
-        fixture.write_invalid_config()
+    outputs, log = ("text", "json"), fixture.directory / "log"
+    with (
+        log.open("w") as stderr,
+        command_process(environ=fixture.environ, stderr=stderr) as commands,
+    ):
+        for state in ("good", "bad"):
+            for command, output in product(("check", "once"), outputs):
+                flags = (f"--config.file={fixture.probe}", f"--output={output}")
+                process = commands.invoke(command, *flags)
+                assert "Traceback" not in process.stderr
+                fixture.record(f"{command} {output} {state}", process.stdout + process.stderr)
+            fixture.write_invalid_config()
+    fixture.record("warnings", log.read_text())
     assert not fixture.leaks()
-    assert "***" in fixture.outputs[f"once {output} good"]
-    assert "X-Api-Key" in fixture.outputs[f"check {output} bad"]
+    for output in outputs:
+        assert "***" in fixture.outputs[f"once {output} good"]
+        assert "X-Api-Key" in fixture.outputs[f"check {output} bad"]
 
 
 def test_internal_failures_keep_secrets(fixture: SecretFixture) -> None:
