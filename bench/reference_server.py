@@ -60,7 +60,7 @@ class ReferenceServer:
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises ReferenceServerError."""
+        """Raise ReferenceServerError if there is no compiler."""
         self._directory = directory
         self._program = _compile(directory)
         self.ca_file = directory / "ca.pem"
@@ -108,7 +108,7 @@ class RequestLog:
     """The requests that a server has served, by the number in their path."""
 
     def __init__(self, requests: Mapping[int, list[ServedRequest]]) -> None:
-        """`requests` are ordered by arrival."""
+        """Keep `requests`, which are in the order of arrival."""
         self._requests = requests
 
     @classmethod

@@ -12,7 +12,7 @@ from probe.result import Failure, Phase, Reason, Result
 
 
 def settings_of(directory: Path, *probes: dict[str, Any], **top: Any) -> Settings:
-    """Settings of a config with these probes, written to a file and loaded as users do."""
+    """Write a config with these probes to a file, load it and return the settings."""
     path = directory / "probe.yml"
     path.write_text(yaml.safe_dump({**top, "probes": list(probes)}))
     return load(path, environ={})
@@ -27,7 +27,7 @@ def probe_of(directory: Path, **keys: Any) -> Probe:
 def result_of(
     *, latency: float = 0.1, reason: Reason | None = None, probe: str = "model", **more: Any
 ) -> Result:
-    """A result whose latency is all waiting, unless `more` has other phases."""
+    """Return a result whose latency is all `wait`, unless `more` has other phases."""
     return Result(
         probe=probe,
         started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),

@@ -55,7 +55,7 @@ def find_defaults_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
     if defaults is not None and not isinstance(defaults, dict):
         yield UnlocatedError(("defaults",), f"expected a mapping, not {describe_type(defaults)}")
     elif defaults and "name" in defaults:
-        message = "every probe has a name of its own; write it there"
+        message = "`name` cannot have a default; write it in each probe"
         yield UnlocatedError(("defaults", "name"), message, at_key=True)
 
 

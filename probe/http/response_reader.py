@@ -34,7 +34,7 @@ _HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r]*)")
 _FOLDED_LINE = re.compile(rb"[ \t][^\r]*")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?")
 
-# At most an exabyte. Python's int() rejects thousands of digits with an error of its own.
+# At most an exabyte. Python's int() rejects thousands of digits with a different error.
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 
 # Values by name in lower case.

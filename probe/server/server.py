@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn on a thread of its own, behind an `Acceptor`.
+"""The HTTP server: uvicorn on a separate thread, behind an `Acceptor`.
 
 The main thread stays free to wait for signals.
 """

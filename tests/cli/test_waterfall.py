@@ -22,7 +22,7 @@ def phases(**milliseconds: float) -> dict[Phase, float]:
 
 
 def success(**more: Any) -> Result:
-    """A probe of an https URL, 100 ms in all."""
+    """Return the result of a probe of an https URL that took 100 ms."""
     defaults = {
         "phases": phases(dns=5, connect=10, tls=20, send=0, wait=60, receive=5),
         "status": 200,
