@@ -27,7 +27,7 @@ EDGES: dict[str, set[str]] = {
         "server",
     },
     "server": {"config", "history", "metrics", "serialization"},
-    "check": {"config", "metrics", "prober", "scheduler", "slo"},
+    "check": {"config", "metrics", "scheduler", "slo"},
     "scheduler": {"config", "prober"},
     "prober": {"config", "http"},
     "http": {"config"},

@@ -85,7 +85,7 @@ def _codec(annotation: Any) -> _Codec:
 
 
 def _scalar(annotation: Any) -> _Codec:
-    if annotation in (str, int, float):
+    if annotation in (str, int, float, bool):
         return _UNCHANGED
     if annotation is datetime:
         return _Codec(datetime.timestamp, lambda seconds: datetime.fromtimestamp(seconds, UTC))

@@ -1,1 +1,1 @@
-"""The mathematics of objectives: evidence, false alarms, the time to find out."""
+"""Forecasts of the alerts, and the statistics behind them."""
