@@ -254,7 +254,7 @@ class SecretFixture:
         return [
             f"{source}: {text[max(0, at - 80) : at + 80]!r}"
             for source, output in self.outputs.items()
-            for text in (output, *decode_base64_parts(output))
+            for text in (output, "\n".join(decode_base64_parts(output)))
             for needle in needles
             if (at := text.find(needle)) >= 0
         ]
@@ -262,8 +262,8 @@ class SecretFixture:
 
 def decode_base64_parts(text: str) -> Iterator[str]:
     """Yield the decodings of all parts of a text that may be base64, at any offset."""
-    for run in re.findall(r"[A-Za-z0-9+/_-]{8,}", text):
+    runs = set(re.findall(r"[A-Za-z0-9+/_-]{8,}", text))
+    for run in (run.replace("-", "+").replace("_", "/") for run in runs):
         for start in range(4):
             piece = run[start:]
-            padded = piece[: len(piece) // 4 * 4].replace("-", "+").replace("_", "/")
-            yield base64.b64decode(padded).decode("latin-1")
+            yield base64.b64decode(piece[: len(piece) // 4 * 4]).decode("latin-1")
