@@ -1,12 +1,12 @@
-"""Monotonic and wall clock, passed to everything that reads the time."""
+"""Monotonic and wall clock, injected for tests."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-# Nanoseconds in a second. Instants and spans are integers in nanoseconds.
-SECOND = 1_000_000_000
+# Nanoseconds per second. Instants and durations are integers in nanoseconds.
+NS_PER_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +16,23 @@ class Clock:
     monotonic: Callable[[], int] = time.monotonic_ns
     wall: Callable[[], int] = time.time_ns
 
-    def seconds(self) -> float:
+    def monotonic_seconds(self) -> float:
         """Return the monotonic clock in seconds."""
-        return self.monotonic() / SECOND
+        return self.monotonic() / NS_PER_SECOND
 
-    def unix(self) -> float:
+    def unix_seconds(self) -> float:
         """Return the wall clock in Unix seconds."""
-        return self.wall() / SECOND
+        return self.wall() / NS_PER_SECOND
 
-    def date(self, instant: int) -> datetime:
+    def to_datetime(self, instant: int) -> datetime:
         """Return the time (UTC) of an instant of the monotonic clock, by the current wall clock."""
         wall = self.wall() - (self.monotonic() - instant)
-        return datetime.fromtimestamp(wall / SECOND, UTC)
+        return datetime.fromtimestamp(wall / NS_PER_SECOND, UTC)
 
 
 def nanoseconds(seconds: float) -> int:
     """Return `seconds` in whole nanoseconds."""
-    return round(seconds * SECOND)
+    return round(seconds * NS_PER_SECOND)
 
 
 def rfc3339(instant: datetime | float) -> str:

@@ -35,6 +35,13 @@ class Phase(StrEnum):
     RECEIVE = "receive"
 
 
+class ClockSource(StrEnum):
+    """Source of the timestamps of a run: the kernel, or this process."""
+
+    KERNEL = "kernel"
+    USER = "user"
+
+
 class Outcome(StrEnum):
     """Outcome of a run: one latency histogram for each."""
 
@@ -78,7 +85,7 @@ class Reason(_DescribedEnum):
     BODY_TIMEOUT = "body_timeout", "The deadline passed while receiving the response."
     HTTP_3XX = (
         "http_3xx",
-        "A redirect not followed: `redirects` is used up or 0, or it takes the body elsewhere.",
+        "A redirect not followed: more than `redirects`, invalid URL, or a body for another host.",
     )
     HTTP_401_403 = "http_401_403", "Status 401 or 403: the credentials are wrong."
     HTTP_4XX = "http_4xx", "Another status 4xx: the request is wrong."
@@ -144,21 +151,27 @@ class Result:
 
     probe: str
     started: datetime
+    """Wall clock, UTC."""
     phases: Mapping[Phase, float]
     due: datetime | None = None
+    """Wall clock, UTC. None for a run on demand."""
     failure: Failure | None = None
     status: int | None = None
     server: Mapping[Component, float] = field(default_factory=dict)
+    """Times reported by the server, by component."""
     server_ignored: int = 0
     """Number of times reported by the server that were invalid."""
     hops: tuple[RedirectHop, ...] = ()
     """The redirects that were followed, without the last request."""
     final_hop: RedirectHop | None = None
     """The last request of a redirect chain. None without redirects."""
-    clock: str = "user"
+    clock: ClockSource = ClockSource.USER
+    """Source of the timestamps."""
     correction: float = 0.0
     """Time of the run that is not part of the latency: scheduling delays of this process."""
     merged_reads: int = 0
+    """First reads of a response that returned several TCP segments, of which only the last has a
+    kernel timestamp."""
     size: int = 0
     """Bytes of the body as sent by the server."""
     certificate_not_after: float | None = None

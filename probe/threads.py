@@ -27,7 +27,7 @@ class ThreadCache:
     def __init__(self, name: str) -> None:
         """`name` is the name of the threads."""
         self._name = name
-        # The mailboxes of idle threads. Its methods are atomic, so it needs no lock.
+        # Queues of the idle threads. List methods are atomic, so no lock is needed.
         self._idle: list[SimpleQueue[Task]] = []
 
     def submit(self, task: Task) -> None:
@@ -38,23 +38,23 @@ class ThreadCache:
             threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
 
     def _work(self, task: Task | None) -> None:
-        mailbox: SimpleQueue[Task] = SimpleQueue()
+        queue: SimpleQueue[Task] = SimpleQueue()
         while task is not None:
             try:
                 task()
             except Exception:
                 logger.exception("a task on a %s thread failed", self._name)
-            self._idle.append(mailbox)
-            task = self._next_task(mailbox)
+            self._idle.append(queue)
+            task = self._next_task(queue)
 
-    def _next_task(self, mailbox: SimpleQueue[Task]) -> Task | None:
+    def _next_task(self, queue: SimpleQueue[Task]) -> Task | None:
         """Return the next task, or None if the thread has been idle for too long."""
         try:
-            return mailbox.get(timeout=MAX_IDLE_SECONDS)
+            return queue.get(timeout=MAX_IDLE_SECONDS)
         except Empty:
             try:
-                self._idle.remove(mailbox)
+                self._idle.remove(queue)
             except ValueError:
-                # `submit` took the mailbox at this moment and is about to put a task.
-                return mailbox.get()
+                # `submit` took the queue at this moment and is about to put a task.
+                return queue.get()
             return None

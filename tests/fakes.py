@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from apscheduler.schedulers.base import BaseScheduler
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.prober.prober import Prober
 from probe.result import Result
 from probe.threads import Task
@@ -15,19 +15,19 @@ from probe.threads import Task
 class FakeTime:
     """Monotonic and wall clock (ns) that only the test moves."""
 
-    monotonic: int = 5_000 * SECOND
-    wall: int = 1_700_000_000 * SECOND
+    monotonic: int = 5_000 * NS_PER_SECOND
+    wall: int = 1_700_000_000 * NS_PER_SECOND
 
     def clock(self) -> Clock:
         return Clock(monotonic=lambda: self.monotonic, wall=lambda: self.wall)
 
     def advance(self, seconds: float) -> None:
-        self.monotonic += round(seconds * SECOND)
-        self.wall += round(seconds * SECOND)
+        self.monotonic += round(seconds * NS_PER_SECOND)
+        self.wall += round(seconds * NS_PER_SECOND)
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock only."""
-        self.wall += round(seconds * SECOND)
+        self.wall += round(seconds * NS_PER_SECOND)
 
 
 @dataclass

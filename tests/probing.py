@@ -57,11 +57,11 @@ def make_prober(
     networks_config = Networks.model_validate(networks or {})
 
     @cache
-    def context(same_host: bool) -> ssl.SSLContext:
+    def context(*, same_host: bool) -> ssl.SSLContext:
         return client_ssl_context(probe.tls if same_host else probe.tls.other_host_tls, {})
 
     if probe.may_need_tls:
-        context(True)  # as in the daemon: not during the first run
+        context(same_host=True)  # as in the daemon: not during the first run
     dialer = Dialer(
         resolver or Resolver(ThreadCache("resolver"), Clock(), getaddrinfo),
         NetworkPolicy(deny=networks_config.deny, allow=networks_config.allow),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from probe.result import Result
+from probe.result import ClockSource, Result
 from probe.serialization import request_spans
 
 # Width of the bar of a whole probe.
@@ -61,7 +61,7 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
     if result.phases:
         correction = _row("correction", result.correction)
         yield f"{correction}  delay of the interpreter, not in the latency"
-        if result.clock != "kernel":
+        if result.clock != ClockSource.KERNEL:
             yield _note("clock", "times of the process, not of the kernel")
     if result.certificate_not_after is not None:
         expiry = datetime.fromtimestamp(result.certificate_not_after, UTC)

@@ -12,7 +12,7 @@ from prometheus_client import (
     CollectorRegistry,
 )
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.config.schema import Settings
 from probe.daemon.probe_manager import ProbeManager, ProbeServices
 from probe.daemon.prober_factory import ProberFactory
@@ -62,9 +62,9 @@ class Daemon:
         self._run_state = RunState()
         self._accounting = TickAccounting()
         self._scheduler = ProbeScheduler(clock)
-        recorder = Recorder(self._accounting, clock.unix)
-        history = History(clock.seconds)
-        info = DaemonInfo(clock.unix())
+        recorder = Recorder(self._accounting, clock.unix_seconds)
+        history = History(clock.monotonic_seconds)
+        info = DaemonInfo(clock.unix_seconds())
         self._manager = manager = ProbeManager(
             ProberFactory(environ=environ, base=base, clock=clock),
             ProbeServices(
@@ -111,7 +111,7 @@ class Daemon:
         """
         self._run_state.stop()
         drain_seconds = min(self._manager.longest_timeout, MAX_DRAIN_SECONDS)
-        deadline = self._clock.monotonic() + drain_seconds * SECOND
+        deadline = self._clock.monotonic() + drain_seconds * NS_PER_SECOND
         self.reload.close(drain_seconds)
         self._scheduler.stop()
         while self._accounting.in_flight() and self._clock.monotonic() < deadline:

@@ -93,7 +93,7 @@ class ProberFactory:
             dialer = Dialer(
                 self._resolver,
                 policy,
-                ssl_context=lambda same_host: context(tls if same_host else other_host_tls),
+                ssl_context=lambda *, same_host: context(tls if same_host else other_host_tls),
                 server_name=probe.tls.server_name,
                 family=_FAMILIES[probe.ip_family],
             )

@@ -88,7 +88,7 @@ class Reloader:
             logger.exception("config not reloaded: this is a bug of inference-probe")
             self._info.reload_failed()
             raise ReloadRejected("a bug of inference-probe; its log says more") from bug
-        self._info.reload_succeeded(self._clock.unix())
+        self._info.reload_succeeded(self._clock.unix_seconds())
         summary = _summary(diff)
         logger.info("config reloaded", extra={"fields": summary})
         self._log_new_advice(settings)

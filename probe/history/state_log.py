@@ -5,13 +5,13 @@ import threading
 from collections import Counter
 from enum import StrEnum
 
-from probe.clock import SECOND, Clock, rfc3339
+from probe.clock import NS_PER_SECOND, Clock, rfc3339
 from probe.result import Failure, Reason, Result
 
 logger = logging.getLogger(__name__)
 
 # After a line, further changes within this time are summed up in the next one.
-MIN_REPEAT_INTERVAL_NS = 60 * SECOND
+MIN_REPEAT_INTERVAL_NS = 60 * NS_PER_SECOND
 
 
 class _State(StrEnum):

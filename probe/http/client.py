@@ -31,26 +31,26 @@ class ResponseStream:
         self._connection = connection
         self._pool = pool
         self._released = False
-        timed = connection.timed
-        self._reader = ResponseReader(connection.stream, timed, timed.stopwatch)
+        sock = connection.sock
+        self._reader = ResponseReader(connection.stream, sock, sock.stopwatch)
 
-    def begin(self, message: Sequence[bytes], method: str) -> ResponseHead:
-        """Send the request in pieces and return the head of its response."""
-        timed = self._connection.timed
-        stopwatch = timed.stopwatch
+    def send_request(self, pieces: Sequence[bytes], method: str) -> ResponseHead:
+        """Send the `pieces` of the request and return the head of its response."""
+        sock = self._connection.sock
+        stopwatch = sock.stopwatch
         stopwatch.start_phase(Phase.SEND)
-        timed.last_sent = stopwatch.timestamp()
-        timed.client_turn = True
+        sock.last_sent = stopwatch.timestamp()
+        sock.client_turn = True
         # A server may respond before it has read the whole request, and then close. Its response
         # says more about the failure than the broken pipe does.
         with suppress(BrokenPipeError, ConnectionResetError):
-            for piece in message:
+            for piece in pieces:
                 self._connection.stream.sendall(piece)
-        # A request in one piece leaves at one instant. The time before is the client's, so that
-        # `send` is 0. Of a larger request `send` ends with the last byte.
-        if len(message) == 1:
-            stopwatch.start_later(timed.last_sent.kernel)
-        stopwatch.start_phase(Phase.WAIT, at=timed.last_sent)
+        # A request in one piece is sent at one instant: the time until then is the client's, and
+        # `send` is 0. A larger request has a `send` phase until its last byte.
+        if len(pieces) == 1:
+            stopwatch.start_later(sock.last_sent.kernel)
+        stopwatch.start_phase(Phase.WAIT, at=sock.last_sent)
         return self._reader.read_head(method)
 
     def read(self, amount: int) -> bytes:
@@ -66,11 +66,11 @@ class ResponseStream:
     @property
     def last_received(self) -> Timestamp:
         """When the last bytes arrived."""
-        return self._connection.timed.last_received
+        return self._connection.sock.last_received
 
     def _end(self) -> None:
-        timed = self._connection.timed
-        timed.stopwatch.end_phase(timed.last_received)
+        sock = self._connection.sock
+        sock.stopwatch.end_phase(sock.last_received)
         if self._pool and not (self._reader.will_close or self._reader.has_unread_data):
             self._released = True
             self._pool.release(self._url, self._connection)
@@ -90,8 +90,8 @@ class Transport(BaseAdapter):
     neither the client certificate nor a pooled connection.
 
     Without a pool, each request opens a connection and closes it. The deadline is the stopwatch's,
-    the certificates are the dialer's, and the proxy is the one given here: the arguments with which
-    `requests` would set them in `send` are ignored.
+    the certificates are the dialer's, and the proxy is the one given here: `send` ignores the
+    arguments with which `requests` sets them.
     """
 
     def __init__(
@@ -123,7 +123,9 @@ class Transport(BaseAdapter):
         self.certificate_not_after = connection.certificate_not_after
         self._stream = ResponseStream(url, connection, pool)
         proxy = self._proxy if url.scheme == "http" else None
-        head = self._stream.begin(serialise(request, url, proxy), request.method or "GET")
+        head = self._stream.send_request(
+            serialize_request(request, url, proxy), request.method or "GET"
+        )
         response = Response()
         response.status_code = head.status
         response.reason = head.reason
@@ -155,7 +157,9 @@ class Transport(BaseAdapter):
             self._stream.close()
 
 
-def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | None) -> list[bytes]:
+def serialize_request(
+    request: PreparedRequest, url: SplitResult, proxy: SplitResult | None
+) -> list[bytes]:
     """Return the bytes of a request: one piece if it fits into the initial window, else two.
 
     A request to a `proxy` has the whole URL as its target (RFC 9112, 3.2.2).
@@ -174,7 +178,7 @@ def serialise(request: PreparedRequest, url: SplitResult, proxy: SplitResult | N
     body = body.encode() if isinstance(body, str) else body
     if len(head) + len(body) <= INITIAL_WINDOW_BYTES:
         return [head + body]
-    # Not concatenated: glibc keeps the memory of a copy of megabytes, for each thread separately.
+    # Not concatenated: glibc would keep the memory of a copy of several MB, in each thread.
     return [head, body]
 
 

@@ -3,8 +3,9 @@
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import SplitResult, unquote
 
 from urllib3.util.ssltransport import SSLTransport
@@ -25,7 +26,7 @@ class Connection:
     """A connection to a server: the stream to read and write, and the timed socket under it."""
 
     stream: Stream
-    timed: TimedSocket
+    sock: TimedSocket
     certificate_not_after: float | None = None
 
     def is_usable(self) -> bool:
@@ -34,7 +35,7 @@ class Connection:
             return False
         try:
             # Not TimedSocket.recv, which would wait.
-            socket.socket.recv(self.timed, 1, socket.MSG_PEEK)
+            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
@@ -42,7 +43,16 @@ class Connection:
         return False
 
     def close(self) -> None:
-        self.timed.close()
+        self.sock.close()
+
+
+class SslContextFactory(Protocol):
+    """Returns the context for the configured host (`same_host`), or for the target of a redirect.
+
+    Only the context for the configured host has the client certificate.
+    """
+
+    def __call__(self, *, same_host: bool) -> ssl.SSLContext: ...
 
 
 class Dialer:
@@ -53,14 +63,13 @@ class Dialer:
         resolver: Resolver,
         policy: NetworkPolicy,
         *,
-        ssl_context: Callable[[bool], ssl.SSLContext],
+        ssl_context: SslContextFactory,
         server_name: str | None = None,
         family: int = socket.AF_UNSPEC,
     ) -> None:
-        """`ssl_context(same_host)` returns the context for the configured host or another one.
+        """Only the certificate of the configured host is checked against `server_name`.
 
-        Only the configured host gets the client certificate, and only its certificate is checked
-        against `server_name` instead of the host of the URL.
+        Other certificates are checked against the host of the URL.
         """
         self._resolver = resolver
         self._policy = policy
@@ -81,23 +90,23 @@ class Dialer:
         Raises OSError, TimeoutError and ProbeError.
         """
         if proxy is None:
-            timed = self._connect(_host_port(url), stopwatch)
+            sock = self._connect(host_port(url), stopwatch)
         else:
-            timed = self._connect_via_proxy(proxy, url, stopwatch)
+            sock = self._connect_via_proxy(proxy, url, stopwatch)
         try:
             if url.scheme == "https":
-                return self._start_tls(url, timed, same_host=same_host)
-            return Connection(timed, timed)
+                return self._start_tls(url, sock, same_host=same_host)
+            return Connection(sock, sock)
         except BaseException:
-            timed.close()
+            sock.close()
             raise
 
     def _connect(self, host_port: tuple[str, int], stopwatch: Stopwatch) -> TimedSocket:
         # One lookup: the addresses that the policy allows are the ones that are connected to.
         addresses = self._allowed(self._resolver.resolve(*host_port, self._family, stopwatch))
-        timed, connected = _connect_first(addresses, stopwatch)
+        sock, connected = _connect_first(addresses, stopwatch)
         stopwatch.end_phase(connected)
-        return timed
+        return sock
 
     def _allowed(self, addresses: Sequence[Address]) -> list[Address]:
         """Return the addresses that the policy allows; raise AddressDenied if it denies all."""
@@ -111,56 +120,64 @@ class Dialer:
         self, proxy: SplitResult, url: SplitResult, stopwatch: Stopwatch
     ) -> TimedSocket:
         """Connect to `proxy`; for https, open a tunnel, which is part of the phase `connect`."""
-        # A name is resolved, and its addresses are judged, by the proxy. An address is judged here,
-        # also with the trailing dot of a fully qualified name, which proxies remove.
-        host, port = _host_port(url)
+        # The proxy resolves names, and no policy applies to their addresses here. An IP address in
+        # the URL is checked here, also with a trailing dot, because proxies remove it.
+        host, port = host_port(url)
         self._allowed(self._resolver.parse_address(host.rstrip("."), port, socket.AF_UNSPEC))
         try:
-            timed = self._connect(_host_port(proxy), stopwatch)
+            sock = self._connect(host_port(proxy), stopwatch)
         except OSError as error:
             if not (isinstance(error, (ConnectionError, socket.gaierror)) or is_unreachable(error)):
                 raise
             raise ProxyError(f"the proxy {proxy.hostname} cannot be reached: {error}") from error
         if url.scheme != "https":
-            return timed
+            return sock
         try:
             stopwatch.start_phase(Phase.CONNECT)
-            _open_tunnel(timed, proxy, _host_port(url))
+            _open_tunnel(sock, proxy, host_port(url))
             stopwatch.end_phase()
         except (ConnectionError, ResponseError) as error:
-            timed.close()
-            raise ProxyError(f"the proxy {proxy.hostname} broke the tunnel: {error}") from error
+            sock.close()
+            raise ProxyError(
+                f"the proxy {proxy.hostname} closed the tunnel or sent an invalid response: {error}"
+            ) from error
         except BaseException:
-            timed.close()
+            sock.close()
             raise
-        return timed
+        return sock
 
-    def _start_tls(self, url: SplitResult, timed: TimedSocket, *, same_host: bool) -> Connection:
-        context, stopwatch = self._ssl_context(same_host), timed.stopwatch
+    def _start_tls(self, url: SplitResult, sock: TimedSocket, *, same_host: bool) -> Connection:
+        context, stopwatch = self._ssl_context(same_host=same_host), sock.stopwatch
         name = (same_host and self._server_name) or url.hostname
         stopwatch.start_phase(Phase.TLS)
-        timed.first_sent = None
+        sock.first_sent = None
         # TLS over memory buffers, not over the file descriptor: its bytes pass the timed socket.
-        stream = SSLTransport(timed, context, name)
-        # From the first byte sent to the last one received: the client's own computation before
-        # and after is no part of the phase.
-        if timed.first_sent:
-            stopwatch.start_later(timed.first_sent.kernel)
-        stopwatch.end_phase(timed.last_received)
+        stream = SSLTransport(sock, context, name)
+        # From the first byte sent to the last one received: the phase excludes the client's own
+        # computation before and after.
+        if sock.first_sent:
+            stopwatch.start_later(sock.first_sent.kernel)
+        stopwatch.end_phase(sock.last_received)
         certificate = stream.getpeercert() or {}
         not_after = certificate.get("notAfter")
         expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
-        return Connection(stream, timed, expiry)  # type: ignore[arg-type]  # urllib3's unions
+        return Connection(stream, sock, expiry)  # type: ignore[arg-type]  # urllib3's unions
 
 
-def _host_port(url: SplitResult) -> tuple[str, int]:
+def host_port(url: SplitResult) -> tuple[str, int]:
+    """Return host and port, the default port if the URL has none."""
     return url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
 
 
 def authority(url: SplitResult) -> str:
     """Return host and port as in the Host header."""
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
+    host = _format_host(url.hostname or "")
     return host if url.port in (None, DEFAULT_PORTS[url.scheme]) else f"{host}:{url.port}"
+
+
+def _format_host(host: str) -> str:
+    """Return `host` as in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _connect_first(addresses: list[Address], stopwatch: Stopwatch) -> tuple[TimedSocket, Timestamp]:
@@ -183,9 +200,9 @@ def _connect_first(addresses: list[Address], stopwatch: Stopwatch) -> tuple[Time
 
 
 def _error_rank(error: OSError) -> int:
-    """Return 0 for the errors that say most of the server, more for those that say less.
+    """Return the rank of an error: 0 tells most about the server, 2 least.
 
-    A server that refuses on one address is down, also if there is no route to its other address.
+    If one address refuses and another has no route, the server is down: report the refusal.
     """
     if isinstance(error, (ConnectionError, TimeoutError)):
         return 0
@@ -197,13 +214,13 @@ def _connect_address(
 ) -> tuple[TimedSocket, Timestamp]:
     """Connect within a `share` (0 to 1) of the time that is left."""
     stopwatch.start_phase(Phase.CONNECT)
-    timed = TimedSocket(address.family, socket.SOCK_STREAM)
-    timed.stopwatch = stopwatch
+    sock = TimedSocket(address.family, socket.SOCK_STREAM)
+    sock.stopwatch = stopwatch
     try:
-        timed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return timed, timed.connect_within(address.sockaddr, share)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock, sock.connect_within(address.sockaddr, share)
     except BaseException:
-        timed.close()
+        sock.close()
         raise
 
 
@@ -215,15 +232,15 @@ def proxy_authorization(proxy: SplitResult) -> str | None:
     return "Basic " + b64encode(pair.encode()).decode("ascii")
 
 
-def _open_tunnel(timed: TimedSocket, proxy: SplitResult, host_port: tuple[str, int]) -> None:
+def _open_tunnel(sock: TimedSocket, proxy: SplitResult, host_port: tuple[str, int]) -> None:
     """Request a tunnel to `host_port` from the proxy (RFC 9110, 9.3.6)."""
     host, port = host_port
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = f"{_format_host(host)}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     credentials = proxy_authorization(proxy)
     if credentials:
         lines.append(f"Proxy-Authorization: {credentials}")
-    timed.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    response = ResponseReader(timed, timed, stopwatch=None).read_head("CONNECT")
+    sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    response = ResponseReader(sock, sock, stopwatch=None).read_head("CONNECT")
     if not 200 <= response.status < 300:
         raise ProxyError(f"the proxy answered the request for a tunnel with {response.status}")

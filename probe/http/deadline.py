@@ -1,6 +1,6 @@
-"""The deadline of one run, from its first network action to the last byte of the response."""
+"""Deadline of one run: from its start, before secrets are read, to the last byte received."""
 
-from probe.clock import SECOND, Clock, nanoseconds
+from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.http.errors import MissedOwnDeadline
 
 
@@ -14,17 +14,17 @@ class Deadline:
 
     def seconds_left(self) -> float:
         """Return the seconds until the deadline, 0 if it has passed."""
-        return max(0, self.instant - self._now()) / SECOND
+        return max(0, self.instant - self._now()) / NS_PER_SECOND
 
     def require_seconds_left(self) -> float:
-        """Return the seconds until the deadline, before an action of the client.
+        """Return the seconds until the deadline. Call it before the client acts.
 
         Raises MissedOwnDeadline if it has passed: the server did not cause the delay.
         """
         left = self.seconds_left()
         if not left:
             raise MissedOwnDeadline(
-                "the deadline passed before the next step, which was not the server's"
+                "the deadline passed while the daemon had to act, not the server"
             )
         return left
 
@@ -34,4 +34,4 @@ class Deadline:
         It does not matter when the data was read: the process may have been suspended.
         """
         if instant > self.instant:
-            raise TimeoutError("it arrived after the deadline")
+            raise TimeoutError("the data arrived after the deadline")

@@ -1,4 +1,4 @@
-"""Exceptions of a probe that the standard library does not have."""
+"""Exceptions of a run, in addition to those of the standard library."""
 
 import errno
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult
 
 from probe.clock import Clock, nanoseconds
-from probe.http.connection import DEFAULT_PORTS, Connection
+from probe.http.connection import Connection, host_port
 from probe.http.stopwatch import Stopwatch
 
-# Origins with idle connections. Redirects add origins: http and https of one host are two.
+# Maximum number of origins with idle connections. A redirect to another scheme or port adds one.
 MAX_ORIGINS = 4
 
 # Idle connections per origin, as in the pool of `requests`. Runs that overlap need one each.
@@ -20,7 +20,7 @@ MAX_IDLE_PER_ORIGIN = 10
 IDLE_TIMEOUT_SECONDS = 90.0
 IDLE_TIMEOUT_INTERVALS = 2
 
-Origin = tuple[str, str | None, int]
+Origin = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class ConnectionPool:
     """Idle connections by origin (scheme, host and port). Thread-safe.
 
     Each acquire and each release also closes the connections that have expired or that the server
-    has closed. So those that only a burst of overlapping runs needed do not stay in CLOSE_WAIT.
+    has closed. Otherwise connections that only a burst of runs needed would stay in CLOSE_WAIT.
     """
 
     def __init__(self, clock: Clock, *, interval: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class ConnectionPool:
             for idle in reversed(self._idle):
                 if idle.origin == origin:
                     self._idle.remove(idle)
-                    idle.connection.timed.stopwatch = stopwatch
+                    idle.connection.sock.stopwatch = stopwatch
                     return idle.connection
         return None
 
@@ -83,25 +83,25 @@ class ConnectionPool:
         """Close the idle connections now and every other connection when it is released."""
         with self._lock:
             self._closed = True
-            self._keep(lambda _: False)
+            self._close_unless(lambda _: False)
 
     def _close_unusable(self) -> None:
         oldest = self._now() - self._idle_timeout
-        self._keep(lambda idle: idle.since >= oldest and idle.connection.is_usable())
+        self._close_unless(lambda idle: idle.since >= oldest and idle.connection.is_usable())
 
     def _enforce_limits(self) -> None:
         """Close the least recently used connections beyond the limits."""
         by_origin: dict[Origin, list[_IdleConnection]] = {}
         for idle in reversed(self._idle):
             by_origin.setdefault(idle.origin, []).append(idle)
-        # A server can redirect to ever new ports, so redirect targets go first.
+        # A server can redirect to a new port each time, so redirect targets are evicted first.
         redirect_targets = [origin for origin in by_origin if origin != self._configured_origin]
         for origin in redirect_targets[MAX_ORIGINS - 1 :]:
             del by_origin[origin]
         kept = [idle for group in by_origin.values() for idle in group[:MAX_IDLE_PER_ORIGIN]]
-        self._keep(lambda idle: idle in kept)
+        self._close_unless(lambda idle: idle in kept)
 
-    def _keep(self, is_kept: Callable[[_IdleConnection], bool]) -> None:
+    def _close_unless(self, is_kept: Callable[[_IdleConnection], bool]) -> None:
         """Close all idle connections for which `is_kept` is false."""
         idle, self._idle = self._idle, []
         for candidate in idle:
@@ -113,4 +113,4 @@ class ConnectionPool:
 
 def _origin(url: SplitResult) -> Origin:
     """Return scheme, host and port; user and password belong to a request, not to a connection."""
-    return url.scheme, url.hostname, url.port or DEFAULT_PORTS[url.scheme]
+    return url.scheme, *host_port(url)

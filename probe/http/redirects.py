@@ -10,7 +10,7 @@ from probe.http.errors import RedirectError
 from probe.http.request import RequestBuilder
 
 # RFC 9110, 4.1 recommends to support at least 8,000 characters.
-MAX_URL_CHARS = 8 * 1024
+MAX_REDIRECT_URL_CHARS = 8 * 1024
 
 
 class Redirects:
@@ -42,7 +42,9 @@ class Redirects:
         if self._session.should_strip_auth(response.url, request.url):
             if request.body:
                 status = response.status_code
-                raise RedirectError(f"a redirect ({status}) that takes the body to another host")
+                raise RedirectError(
+                    f"redirect ({status}) not followed: it would send the body to another host"
+                )
             self._request_builder.remove_private_headers(request)
         return request
 
@@ -51,10 +53,12 @@ class Redirects:
             target = self._session.get_redirect_target(response) or ""
             url = _absolute_url(response.url, target)
         except ValueError:  # also for text that is not UTF-8, and for invalid ports
-            message = "a redirect to something that is not an http or https URL"
+            message = "redirect to an invalid URL, or one that is not http or https"
             raise RedirectError(message) from None
-        if len(url) > MAX_URL_CHARS:
-            raise RedirectError(f"a redirect to a URL of more than {MAX_URL_CHARS} characters")
+        if len(url) > MAX_REDIRECT_URL_CHARS:
+            raise RedirectError(
+                f"redirect to a URL of more than {MAX_REDIRECT_URL_CHARS} characters"
+            )
         return url
 
 

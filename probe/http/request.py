@@ -38,7 +38,7 @@ class _ResolvedConfig:
     proxy: str | None
     headers: tuple[tuple[str, str], ...]
     body: Any
-    address_secrets: frozenset[str]
+    url_and_header_secrets: frozenset[str]
     """Values of the references in URLs and headers."""
     body_secrets: frozenset[str]
     """Values of the references in the body."""
@@ -71,7 +71,7 @@ class RequestBuilder:
         config = self._resolve(self._secrets.with_deadline(seconds_left))
         last = self._last
         if last is None or last[0] != config:
-            last = self._last = (config, self._build(config))
+            last = self._last = (config, self._build_request(config))
         return last[1]
 
     def remove_private_headers(self, request: requests.PreparedRequest) -> None:
@@ -83,20 +83,26 @@ class RequestBuilder:
 
     def _resolve(self, secrets: SecretSource) -> _ResolvedConfig:
         probe = self._probe
-        address = RecordingResolver(secrets)
-        body = RecordingResolver(secrets)
+        url_source = RecordingResolver(secrets)
+        body_source = RecordingResolver(secrets)
         return _ResolvedConfig(
-            url=probe.url.resolve(address),
-            proxy=probe.proxy.resolve(address) if probe.proxy else None,
-            headers=tuple((name, value.resolve(address)) for name, value in probe.headers.items()),
-            body=probe.body.resolve(body) if probe.body else resolve_json(probe.json_body, body),
-            address_secrets=frozenset(address.values),
-            body_secrets=frozenset(body.values),
+            url=probe.url.resolve(url_source),
+            proxy=probe.proxy.resolve(url_source) if probe.proxy else None,
+            headers=tuple(
+                (name, value.resolve(url_source)) for name, value in probe.headers.items()
+            ),
+            body=(
+                probe.body.resolve(body_source)
+                if probe.body
+                else resolve_json(probe.json_body, body_source)
+            ),
+            url_and_header_secrets=frozenset(url_source.values),
+            body_secrets=frozenset(body_source.values),
         )
 
-    def _build(self, config: _ResolvedConfig) -> BuiltRequest:
-        request = self._prepare(config)
-        proxy = _split_url(config.proxy, "http") if config.proxy else None
+    def _build_request(self, config: _ResolvedConfig) -> BuiltRequest:
+        request = self._prepare_request(config)
+        proxy = _valid_url(config.proxy, "http") if config.proxy else None
         redactor = Redactor(_find_secrets(config, request, proxy))
         return BuiltRequest(
             request=request,
@@ -104,11 +110,11 @@ class RequestBuilder:
             redactor=redactor.with_secrets(self._probe.expect.secrets),
         )
 
-    def _prepare(self, config: _ResolvedConfig) -> requests.PreparedRequest:
+    def _prepare_request(self, config: _ResolvedConfig) -> requests.PreparedRequest:
         probe = self._probe
-        _split_url(config.url, "http", "https")
+        _valid_url(config.url, "http", "https")
         text_body = config.body if probe.body else None
-        request = _prepare(
+        request = _prepared_request(
             probe.method,
             config.url,
             data=text_body if self._file_body is None else self._file_body,
@@ -138,19 +144,19 @@ def _find_secrets(
 ) -> Iterator[str]:
     """Yield the secrets of a request that a response may repeat."""
     yield from config.body_secrets
-    for value in config.address_secrets:
-        yield from request_secrets.reference_secrets(value)
-    yield from request_secrets.request_secrets(request)
-    yield from request_secrets.userinfo_secrets(urlsplit(config.url))
+    for value in config.url_and_header_secrets:
+        yield from request_secrets.find_reference_secrets(value)
+    yield from request_secrets.find_request_secrets(request)
+    yield from request_secrets.find_userinfo_secrets(urlsplit(config.url))
     if isinstance(config.body, str):
-        yield from request_secrets.body_secrets(config.body)
-    yield from request_secrets.json_secrets(config.body)
+        yield from request_secrets.find_body_secrets(config.body)
+    yield from request_secrets.find_json_secrets(config.body)
     if proxy:
-        yield from request_secrets.userinfo_secrets(proxy)
-        yield from request_secrets.header_secrets(proxy_authorization(proxy) or "")
+        yield from request_secrets.find_userinfo_secrets(proxy)
+        yield from request_secrets.find_header_secrets(proxy_authorization(proxy) or "")
 
 
-def _prepare(method: str, url: str, **body: Any) -> requests.PreparedRequest:
+def _prepared_request(method: str, url: str, **body: Any) -> requests.PreparedRequest:
     try:
         return requests.Request(method, url, **body).prepare()
     except requests.RequestException:  # its message quotes the URL
@@ -164,7 +170,7 @@ def _invalid_url() -> SecretError:
     )
 
 
-def _split_url(url: str, *schemes: str) -> SplitResult:
+def _valid_url(url: str, *schemes: str) -> SplitResult:
     """Return the parts of `url`. Raises SecretError unless it is a URL of one of `schemes`."""
     try:
         parts = urlsplit(url)

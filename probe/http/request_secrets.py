@@ -13,23 +13,23 @@ from requests import PreparedRequest
 from probe.redaction import CREDENTIAL_NAME, MIN_KEY_CHARS
 
 # A larger body is not searched for secrets.
-MAX_BODY_CHARS = 64 * 1024
+MAX_SEARCHED_BODY_CHARS = 64 * 1024
 
 _TOKEN = re.compile(rf"[^\s;,=]{{{MIN_KEY_CHARS},}}")
 _WORD = re.compile(rf"[^\s;,=:/?&@]{{{MIN_KEY_CHARS},}}")
 
 
-def request_secrets(request: PreparedRequest) -> Iterator[str]:
+def find_request_secrets(request: PreparedRequest) -> Iterator[str]:
     """Yield the secrets in the headers and the URL of `request`."""
     for name, value in request.headers.items():
         if CREDENTIAL_NAME.search(name):
-            yield from header_secrets(str(value))
+            yield from find_header_secrets(str(value))
     parts = urlsplit(request.url or "")
-    yield from userinfo_secrets(parts)
-    yield from query_secrets(parts.query)
+    yield from find_userinfo_secrets(parts)
+    yield from find_query_secrets(parts.query)
 
 
-def query_secrets(query: str) -> Iterator[str]:
+def find_query_secrets(query: str) -> Iterator[str]:
     """Yield the query and each value that is named like a credential or as long as a key.
 
     No page and no log shows the query of a URL.
@@ -39,7 +39,7 @@ def query_secrets(query: str) -> Iterator[str]:
             yield value
 
 
-def header_secrets(value: str) -> Iterator[str]:
+def find_header_secrets(value: str) -> Iterator[str]:
     """Yield the secrets in the `value` of a header with credentials.
 
     These are the value, the part after its scheme, its longer words, the values of cookies, and
@@ -58,7 +58,7 @@ def header_secrets(value: str) -> Iterator[str]:
         yield from (pair, pair.partition(":")[2])
 
 
-def userinfo_secrets(url: SplitResult) -> Iterator[str]:
+def find_userinfo_secrets(url: SplitResult) -> Iterator[str]:
     """Yield the password of `url`, and the user if it may be a key: `https://KEY@host/`."""
     user, password = url.username or "", url.password or ""
     yield from (password, unquote(password))
@@ -66,7 +66,7 @@ def userinfo_secrets(url: SplitResult) -> Iterator[str]:
         yield from (user, unquote(user))
 
 
-def reference_secrets(value: str) -> Iterator[str]:
+def find_reference_secrets(value: str) -> Iterator[str]:
     """Yield the `value` of a reference in a URL or header, and its parts that may appear alone.
 
     These are path and host of a URL, and the longer words.
@@ -77,21 +77,21 @@ def reference_secrets(value: str) -> Iterator[str]:
             parts = urlsplit(value)
             yield from (parts.path, parts.netloc, parts.hostname or "")
     else:
-        yield value.lower()  # in the case of a host name
+        yield value.lower()  # error messages show host names in lower case
     yield from _WORD.findall(value)
 
 
-def body_secrets(text: str) -> Iterator[str]:
+def find_body_secrets(text: str) -> Iterator[str]:
     """Yield the secrets in a body that is JSON or a form."""
-    if len(text) > MAX_BODY_CHARS:
+    if len(text) > MAX_SEARCHED_BODY_CHARS:
         return
     try:
-        yield from json_secrets(json.loads(text))
+        yield from find_json_secrets(json.loads(text))
     except (ValueError, RecursionError):
         yield from (value for name, value in parse_qsl(text) if CREDENTIAL_NAME.search(name))
 
 
-def json_secrets(value: Any, *, is_credential: bool = False) -> Iterator[str]:
+def find_json_secrets(value: Any, *, is_credential: bool = False) -> Iterator[str]:
     """Yield the strings and longer numbers below keys that are named like a credential.
 
     `is_credential` says that `value` itself is below such a key.
@@ -99,10 +99,10 @@ def json_secrets(value: Any, *, is_credential: bool = False) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
             below_credential = is_credential or bool(CREDENTIAL_NAME.search(name))
-            yield from json_secrets(item, is_credential=below_credential)
+            yield from find_json_secrets(item, is_credential=below_credential)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from json_secrets(item, is_credential=is_credential)
-    # Short numbers are no keys: `max_tokens: 2048`.
+            yield from find_json_secrets(item, is_credential=is_credential)
+    # Short numbers are not keys, e.g. `max_tokens: 2048`.
     elif is_credential and (isinstance(value, str) or len(str(value)) >= MIN_KEY_CHARS):
         yield str(value)

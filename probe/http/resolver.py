@@ -1,14 +1,14 @@
 """Name lookups under a deadline.
 
-`getaddrinfo` cannot be cancelled and knows no deadline. So each lookup has a thread, and one that
-hangs is left behind on it. The number of lookups is limited, for each host and in total: a dead
-name server does not collect threads, and a host that hangs does not delay the others.
+`getaddrinfo` cannot be cancelled and takes no timeout. So each lookup runs on its own thread, and a
+lookup that hangs only blocks that thread. The number of lookups is limited, for each host and in
+total: a name server that does not respond cannot cause an unlimited number of threads, and a host
+that hangs does not delay the others.
 
-A run never takes part in a lookup that started before the run asked: only a part of its duration
-would be measured. It gets a new lookup, or waits for one, and measures all of it. Waiting for a
-lookup to start is the client's time: it is in the correction and not in the phase `dns`. A lookup
-that does not start or end before the deadline is a failure for `dns`, because only slow lookups
-keep others from starting.
+A run never shares a lookup that is already running, because it would measure only the rest of it.
+It starts a lookup, or waits for a queued one, and measures all of it. Waiting for a lookup to start
+is the client's time: it is in the correction and not in the phase `dns`. If a lookup does not start
+or end before the deadline, the run fails with `dns`: only slow lookups delay the start of others.
 """
 
 import socket
@@ -24,8 +24,9 @@ from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.result import Phase
 from probe.threads import ThreadCache
 
-# Lookups that run at the same time, in total and for one host. Runs that need another lookup of
-# this host while they wait share it. It takes 32 hosts that hang to delay the others.
+# Lookups that run at the same time, in total and for one host. If a host is at its limit, its next
+# lookup is queued and shared by all runs that wait for it. With 64 in total, lookups of other hosts
+# wait only if 32 hosts hang.
 MAX_LOOKUPS = 64
 MAX_LOOKUPS_PER_HOST = 2
 
@@ -48,7 +49,10 @@ Getaddrinfo = Callable[..., list[tuple[Any, ...]]]
 
 @dataclass(slots=True, eq=False)
 class _Lookup:
-    """A lookup of host, port and family; `done` is set when it has ended (monotonic ns)."""
+    """One lookup of a host, port and family. `started` and `ended` are instants (monotonic, ns).
+
+    `done` is set at the end.
+    """
 
     key: LookupKey
     done: threading.Event = field(default_factory=threading.Event)
@@ -85,7 +89,7 @@ class Resolver:
         lookup = self._request_lookup((host, port, family))
         if not lookup.done.wait(stopwatch.deadline.seconds_left()):
             raise TimeoutError("the lookup has not ended")
-        # Without the wait for the lookup to start, and without waking up two threads.
+        # Exclude the wait before the lookup started, and the time to wake this thread.
         stopwatch.start_later(lookup.started)
         stopwatch.end_phase(Timestamp(stopwatch.now(), lookup.ended))
         if lookup.error:
@@ -127,7 +131,7 @@ class Resolver:
     def _start(self, lookup: _Lookup) -> None:
         try:
             self._threads.submit(partial(self._run, lookup))
-        except RuntimeError as error:  # there is no thread, for queued lookups neither
+        except RuntimeError as error:  # no thread can be started, so queued lookups fail, too
             failed: _Lookup | None = lookup
             while failed:
                 failed = self._finish(failed, error)
@@ -153,7 +157,7 @@ class Resolver:
         return self._finish(lookup, error and (_descriptor_error() or error))
 
     def _finish(self, lookup: _Lookup, error: Exception | None) -> _Lookup | None:
-        """Hand over the outcome, and return the queued lookup that may start now."""
+        """Set the error, wake the waiting runs, and return the queued lookup that may start now."""
         lookup.error = error
         with self._lock:
             self._running[lookup.key] -= 1

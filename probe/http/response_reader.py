@@ -2,8 +2,8 @@
 
 It is stricter than http.client: limits on headers and informational responses, no invalid header
 lines, lengths or chunk sizes. And it accepts responses that h11 rejects and other clients accept:
-`Transfer-Encoding: identity`, any coding where there is no body, chunk sizes before a space or a
-bare LF.
+`Transfer-Encoding: identity`, any Transfer-Encoding of a response without a body, and chunk sizes
+before a space or a bare LF.
 """
 
 import re
@@ -17,8 +17,8 @@ from probe.result import Phase
 
 # All headers of a response, including those of informational responses before it; trailers count
 # separately. Parsers and assertions process headers at once and hold the interpreter lock.
-MAX_HEADER_BYTES = 256 * 1024
-MAX_HEADERS = 100
+MAX_RESPONSE_HEADER_BYTES = 256 * 1024
+MAX_HEADER_LINES = 100
 
 # A status line, a header, or the line with the size of a chunk.
 MAX_LINE_BYTES = 64 * 1024
@@ -34,7 +34,7 @@ _HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r]*)")
 _FOLDED_LINE = re.compile(rb"[ \t][^\r]*")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?")
 
-# At most an exabyte. Python's int() rejects thousands of digits with a different error.
+# 18 digits, less than 1 EB. int() raises ValueError for more than 4300 digits.
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 
 # Values by name in lower case.
@@ -60,7 +60,7 @@ class ResponseHead:
 
 
 class ResponseReader:
-    """Reads one response from `stream`, whose bytes pass the socket `timed`.
+    """Reads one response from `stream`, which is the socket `sock` or TLS on top of it.
 
     The arrival of the first byte begins the phase `receive`. It is detected before parsing, so a
     server that sends its headers slowly is in `receive` and not in `wait`. If the bytes turn out to
@@ -70,10 +70,10 @@ class ResponseReader:
     will_close = True
     """True if the connection cannot be used for another request. Valid once the head is read."""
 
-    def __init__(self, stream: Stream, timed: TimedSocket, stopwatch: Stopwatch | None) -> None:
+    def __init__(self, stream: Stream, sock: TimedSocket, stopwatch: Stopwatch | None) -> None:
         """Without a stopwatch no phase begins: the response of a proxy is part of `connect`."""
         self._stream = stream
-        self._timed = timed
+        self._sock = sock
         self._stopwatch = stopwatch
         self._awaiting_first_byte = False
         self._receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
@@ -100,7 +100,7 @@ class ResponseReader:
         Raises ConnectionResetError if the connection ends without a response, ResponseError if the
         response is invalid, and the exceptions of the stream.
         """
-        self._header_bytes_left = MAX_HEADER_BYTES
+        self._header_bytes_left = MAX_RESPONSE_HEADER_BYTES
         for _ in range(MAX_INFORMATIONAL_RESPONSES + 1):
             self._expect_first_byte()
             minor_version, status, reason = self._read_status_line()
@@ -149,8 +149,8 @@ class ResponseReader:
     def _begin_receive_phase(self) -> None:
         self._awaiting_first_byte = False
         if self._stopwatch:
-            self._stopwatch.start_phase(Phase.RECEIVE, at=self._timed.last_received)
-            self._stopwatch.merged_reads += self._timed.merged
+            self._stopwatch.start_phase(Phase.RECEIVE, at=self._sock.last_received)
+            self._stopwatch.merged_reads += self._sock.merged
 
     def _discard_informational(self) -> None:
         """Count the time since the first byte as `wait`: it was not the final response."""
@@ -171,7 +171,7 @@ class ResponseReader:
         """Return the headers up to the empty line. Folded lines are joined (RFC 9112, 5.2)."""
         headers: _Headers = {}
         last: list[str] = []
-        for _ in range(MAX_HEADERS + 1):
+        for _ in range(MAX_HEADER_LINES + 1):
             line = self._read_line()
             if self._ended:
                 raise ResponseError("the connection was closed before the end of the headers")
@@ -184,7 +184,7 @@ class ResponseReader:
                 last[-1] = f"{last[-1]} {_decode_value(line)}"
             else:
                 raise ResponseError("a line of the headers is not a name, a colon and a value")
-        raise ResponseError(f"more than {MAX_HEADERS} lines of headers")
+        raise ResponseError(f"more than {MAX_HEADER_LINES} lines of headers")
 
     def _set_body_length(self, method: str, status: int, headers: _Headers) -> None:
         """Find out where the body ends (RFC 9112, 6.3)."""
@@ -223,16 +223,17 @@ class ResponseReader:
 
     def _skip_trailers(self) -> None:
         """Read up to the empty line. Some servers close the connection instead of sending it."""
-        self._header_bytes_left = MAX_HEADER_BYTES
+        self._header_bytes_left = MAX_RESPONSE_HEADER_BYTES
         while self._read_line():
             pass
 
     def _read_line(self) -> bytes:
         """Return the next line without its end. At the end of the connection `_ended` is set."""
-        searched = self._position
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer) - self._position
-            if searched > MAX_LINE_BYTES:
+        search_from = self._position
+        while (end := self._buffer.find(b"\n", search_from)) < 0:
+            # `_receive` moves the unread bytes to index 0.
+            search_from = len(self._buffer) - self._position
+            if search_from > MAX_LINE_BYTES:
                 end = len(self._buffer)
                 break
             if not self._receive():
@@ -250,7 +251,9 @@ class ResponseReader:
         buffer = self._receive_buffer
         if self._header_bytes_left is not None:
             if self._header_bytes_left == 0:
-                raise ResponseError(f"the headers are larger than {MAX_HEADER_BYTES // 1024} KiB")
+                raise ResponseError(
+                    f"the headers are larger than {MAX_RESPONSE_HEADER_BYTES // 1024} KiB"
+                )
             buffer = buffer[: self._header_bytes_left]
         count = self._stream.recv_into(buffer)
         if self._header_bytes_left is not None:
@@ -269,7 +272,7 @@ def _is_keep_alive(minor_version: int, headers: _Headers) -> bool:
     """Return True if the server keeps the connection open after the response."""
     connection = ", ".join(headers.get("connection", ())).lower()
     if minor_version > 0:
-        return "close" not in connection
+        return "close" not in map(str.strip, connection.split(","))
     proxy_connection = ", ".join(headers.get("proxy-connection", ())).lower()
     return "keep-alive" in headers or "keep-alive" in f"{connection}, {proxy_connection}"
 

@@ -8,14 +8,14 @@ timestamps of the process count.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.http.deadline import Deadline
-from probe.result import Phase
+from probe.result import ClockSource, Phase
 
-# How far the offset between wall clock and monotonic clock may change during a run before the wall
-# clock must have been set: the error of reading both clocks, and the fastest slew of NTP (500 ppm;
-# Mills, RFC 5905, 11.3).
-MAX_SAMPLING_NS = 200_000
+# If the offset between wall clock and monotonic clock changes by more than this during a run, the
+# wall clock was set. The sum of the error of reading both clocks and the fastest slew of NTP (500
+# ppm; Mills, RFC 5905, 11.3).
+MAX_OFFSET_ERROR_NS = 200_000
 MAX_CLOCK_SLEW_RATIO = 500e-6
 
 
@@ -39,8 +39,8 @@ class PhaseTimes:
 
     by_request: tuple[dict[Phase, float], ...]
     """Seconds by phase, for each request of a chain of redirects."""
-    clock: str
-    """Whose timestamps these are: `kernel` or `user`."""
+    clock: ClockSource
+    """Source of the timestamps."""
     correction: float
     """Wall time less latency (seconds): time that the client itself took."""
     merged_reads: int
@@ -56,7 +56,7 @@ class PhaseTimes:
 
 
 class Stopwatch:
-    """Measures the phases of one run, which end at its deadline at the latest. Not thread-safe.
+    """Measures the phases of one run. No phase ends after the deadline. Not thread-safe.
 
     Starting a phase ends the one before. A phase that was never started is absent. The durations of
     a phase that is started repeatedly, for further addresses, add up.
@@ -158,40 +158,41 @@ class Stopwatch:
         by_kernel = self._has_kernel_stamps and not self._wall_clock_was_set()
         by_request = tuple(
             {
-                phase: (elapsed.kernel if by_kernel else elapsed.user) / SECOND
+                phase: (elapsed.kernel if by_kernel else elapsed.user) / NS_PER_SECOND
                 for phase, elapsed in phases.items()
             }
             for phases in self._requests
         )
         latency = sum(sum(phases.values()) for phases in by_request)
-        wall = 0.0 if self._first_start is None else (self._last_end - self._first_start) / SECOND
+        wall_ns = 0 if self._first_start is None else self._last_end - self._first_start
         return PhaseTimes(
             by_request=by_request,
-            clock="kernel" if by_kernel else "user",
-            correction=max(0.0, wall - latency),
+            clock=ClockSource.KERNEL if by_kernel else ClockSource.USER,
+            correction=max(0.0, wall_ns / NS_PER_SECOND - latency),
             merged_reads=self.merged_reads,
         )
 
     def _clock_offset(self) -> int:
         """Return wall clock minus monotonic clock (ns).
 
-        The clocks cannot be read at one instant: the process may lose the CPU in between. Of three
-        readings, the one that took the shortest time is the most exact. The first is used if it
-        took at most a twentieth of the allowed error.
+        The clocks cannot be read at one instant: the process may lose the CPU in between. The best
+        of up to three readings is used, i.e. the one that took the shortest time. A reading that
+        took less than a twentieth of MAX_OFFSET_ERROR_NS ends the loop.
         """
-        shortest = MAX_SAMPLING_NS
-        offset = 0
+        shortest = MAX_OFFSET_ERROR_NS
+        offset: int | None = None
         for _ in range(3):
             before = self.now()
             wall = self._clock.wall()
             elapsed = self.now() - before
-            if elapsed < shortest or not offset:
+            if offset is None or elapsed < shortest:
                 shortest, offset = elapsed, wall - before - elapsed // 2
-            if elapsed < MAX_SAMPLING_NS // 20:
+            if elapsed < MAX_OFFSET_ERROR_NS // 20:
                 break
+        assert offset is not None, "there is at least one reading"
         return offset
 
     def _wall_clock_was_set(self) -> bool:
         """Return True if the wall clock was set during the run, more than NTP can slew it."""
-        allowed = MAX_SAMPLING_NS + MAX_CLOCK_SLEW_RATIO * (self.now() - self._created)
+        allowed = MAX_OFFSET_ERROR_NS + MAX_CLOCK_SLEW_RATIO * (self.now() - self._created)
         return abs(self._clock_offset() - self._offset) > allowed

@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import Any, NamedTuple
 
-from probe.clock import SECOND
+from probe.clock import NS_PER_SECOND
 from probe.http.stopwatch import Stopwatch, Timestamp
 
 # Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
@@ -31,7 +31,7 @@ _CONTROL_BYTES = 256
 # Offsets and size of <linux/tcp.h>, struct tcp_info (bytes).
 _RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET, _TCP_INFO_BYTES = 68, 100, 152, 160
 
-# What a new connection sends without waiting for an acknowledgement (RFC 6928: ten segments).
+# Bytes that a new connection sends before the first acknowledgement: ten segments (RFC 6928).
 INITIAL_WINDOW_BYTES = 10 * 1400
 
 AncillaryData = list[tuple[int, int, bytes]]
@@ -66,6 +66,7 @@ class TimedSocket(socket.socket):
     """
 
     stopwatch: Stopwatch
+    _poll: select.poll
     last_received: Timestamp
     """When the last bytes were received."""
     last_sent: Timestamp
@@ -109,8 +110,8 @@ class TimedSocket(socket.socket):
         try:
             info = self._tcp_info()
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
-            # Enabled last: received data has stamps from now on, and without those of sent data the
-            # phases between them would be wrong.
+            # Enabled last: it enables receive stamps, and phases between a receive stamp and a send
+            # time without stamp would be wrong.
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError:
             return connected
@@ -123,7 +124,7 @@ class TimedSocket(socket.socket):
         return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES))
 
     def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # bytes do
-        """Send all of `data`; `last_sent` is when its last byte left, as far as known by then.
+        """Send all of `data` and set `last_sent`, from the transmit stamp if there is one already.
 
         A transmit stamp often is in the error queue before `sendmsg` returns. One that comes later
         is taken by `_wait`, which corrects the end of the phase `send`.
@@ -131,7 +132,7 @@ class TimedSocket(socket.socket):
         ancillary = _REQUEST_TX_STAMP if self._has_stamps else ()
         rest = memoryview(data)  # may be empty: a TLS layer flushes even without data
         while rest:
-            self._check_deadline()
+            self._begin_client_action()
             try:
                 count = self.sendmsg((rest,), ancillary)
             except BlockingIOError:
@@ -146,12 +147,15 @@ class TimedSocket(socket.socket):
                     pass
             self.first_sent = self.first_sent or self.last_sent
 
-    def _check_deadline(self) -> None:
-        """Raise if the deadline has passed: TimeoutError if the server caused the delay."""
+    def _begin_client_action(self) -> None:
+        """Raise if the deadline has passed, otherwise record that the client has acted.
+
+        Raises MissedOwnDeadline if the client was late, TimeoutError if the server was.
+        """
         if self.client_turn:
             self.stopwatch.deadline.require_seconds_left()
         elif not self.stopwatch.deadline.seconds_left():
-            raise TimeoutError("the server is slow to read")
+            raise TimeoutError("the server did not read the request in time")
         self.client_turn = False
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
@@ -211,8 +215,9 @@ class TimedSocket(socket.socket):
                 self._poll.modify(self, select.POLLIN)
 
     def _drain_tx_stamps(self, events: int) -> bool:
-        """Take out all transmit stamps; return True if the socket was ready for nothing else.
+        """Take all transmit stamps out of the error queue.
 
+        Return True if they were the only reason why `poll` returned.
         There may be more stamps than expected: the kernel stamps a segment again when it is lost
         and retransmitted.
         """
@@ -240,7 +245,7 @@ def _find_stamp(ancillary: AncillaryData, kind: int) -> int | None:
     for _, data_kind, data in ancillary:
         if data_kind == kind:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * SECOND + int(nanoseconds)
+            return int(seconds) * NS_PER_SECOND + int(nanoseconds)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of a response against `expect`. Pure functions."""
+"""Evaluation of a response against `expect`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from probe.config.regex import TimedRegex
 from probe.config.schema import Condition, Expect
-from probe.prober import classify_failure
+from probe.prober.classify_failure import MAX_MESSAGE_CHARS, classify_status, to_one_line
 from probe.prober.response import (
     MAX_CPU_SECONDS,
     BodyDecodeError,
@@ -29,7 +29,7 @@ from probe.result import Failure, Reason
 # Characters of an actual value in a detail.
 MAX_VALUE_CHARS = 80
 
-_TOO_LONG = f"takes too long, more than {MAX_CPU_SECONDS:g} s"
+_TOO_LONG = f"takes more than {MAX_CPU_SECONDS:g} s of CPU time"
 
 
 class Assertions:
@@ -49,14 +49,14 @@ class Assertions:
         Details are public: `redactor` must hide the secrets of the request and of `expect`.
         """
         if not self._expect.allows(response.status):
-            reason = classify_failure.classify_status(response.status)
+            reason = classify_status(response.status)
             return Failure(reason=reason, detail=f"the response has the status {response.status}")
         try:
             self._evaluate(response, _Evaluation(redactor, CpuBudget()))
         except _AssertionFailed as failed:
-            return _failure(classify_failure.to_one_line(str(failed)))
+            return _failure(to_one_line(str(failed)))
         except BodyDecodeError as error:
-            return _failure(redactor.truncate(str(error), classify_failure.MAX_MESSAGE_CHARS))
+            return _failure(redactor.truncate(str(error), MAX_MESSAGE_CHARS))
         except RecursionError:
             return _failure("the body's JSON is nested too deeply")
         return None
@@ -111,7 +111,7 @@ class _Evaluation:
     def check_values(self, condition: Condition, values: list[Any], place: str) -> None:
         """Raise unless there is a value and every value meets the condition."""
         if condition.exists is not None and condition.exists is not bool(values):
-            raise _AssertionFailed(f"{place} is {'missing' if condition.exists else 'there'}")
+            raise _AssertionFailed(f"{place} is {'missing' if condition.exists else 'present'}")
         if condition.exists is False:
             return
         if not values:
@@ -151,8 +151,8 @@ class _Evaluation:
         return self.redactor.truncate(json.dumps(redact_json(value)), MAX_VALUE_CHARS)
 
     def _truncate(self, message: str) -> str:
-        """Return a message that quotes the config, in which a value may have a megabyte."""
-        return self.redactor.truncate(message, classify_failure.MAX_MESSAGE_CHARS)
+        """Return `message`, redacted and shortened: it quotes values of the config."""
+        return self.redactor.truncate(message, MAX_MESSAGE_CHARS)
 
 
 def _no_match_message(pattern: TimedRegex) -> str:

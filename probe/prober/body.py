@@ -13,7 +13,7 @@ class BodyConsumer(Protocol):
     """Receives the body of one response, as sent by the server, while it arrives."""
 
     def feed(self, data: bytes, received: Timestamp) -> None:
-        """Take the next bytes and the time of their arrival. Any exception ends the run."""
+        """Process the next bytes, which arrived at `received`. An exception ends the run."""
 
 
 class CompleteBody:

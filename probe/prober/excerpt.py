@@ -9,17 +9,17 @@ from probe.prober.response import ANY_ZLIB_FORMAT, content_encoding
 from probe.redaction import CREDENTIAL_NAME, MASK, Redactor, redact_location
 from probe.result import Excerpt
 
-# Characters of the body in an excerpt. No more bytes of the body are needed for them.
-MAX_BODY_CHARS = START_BYTES
+# Characters of the body in an excerpt.
+MAX_EXCERPT_BODY_CHARS = 1024
 
 # Characters of all headers of an excerpt together.
-MAX_HEADER_CHARS = 1024
+MAX_EXCERPT_HEADER_CHARS = 1024
 
 
 def make_excerpt(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> Excerpt:
     """Return the excerpt of a response with `headers` (names in any case).
 
-    `body_start` is the first `MAX_BODY_CHARS` bytes of the body as sent.
+    `body_start` is the first `START_BYTES` bytes of the body as sent.
     """
     return Excerpt(
         headers=_excerpt_headers(headers, redactor),
@@ -29,7 +29,7 @@ def make_excerpt(headers: Mapping[str, str], body_start: bytes, redactor: Redact
 
 def _excerpt_headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
     excerpt: dict[str, str] = {}
-    remaining_chars = MAX_HEADER_CHARS
+    remaining_chars = MAX_EXCERPT_HEADER_CHARS
     for name, value in headers.items():
         public = MASK if CREDENTIAL_NAME.search(name) else redact_location(name, value)
         remaining_chars -= len(name) + len(public)
@@ -43,8 +43,8 @@ def _excerpt_headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str
 def _excerpt_body(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> str:
     # An incremental decoder drops a character that is cut off at the end.
     decode = getincrementaldecoder("utf-8")("replace").decode
-    text = decode(_decompress_start(headers, body_start[:MAX_BODY_CHARS]))
-    return redactor.redact_prefix(text)[:MAX_BODY_CHARS]
+    text = decode(_decompress_start(headers, body_start[:START_BYTES]))
+    return redactor.redact_prefix(text)[:MAX_EXCERPT_BODY_CHARS]
 
 
 def _decompress_start(headers: Mapping[str, str], body_start: bytes) -> bytes:
@@ -52,6 +52,6 @@ def _decompress_start(headers: Mapping[str, str], body_start: bytes) -> bytes:
     if content_encoding(headers) == "identity":
         return body_start
     try:
-        return zlib.decompressobj(ANY_ZLIB_FORMAT).decompress(body_start, MAX_BODY_CHARS)
+        return zlib.decompressobj(ANY_ZLIB_FORMAT).decompress(body_start, START_BYTES)
     except zlib.error:
         return b""

@@ -1,6 +1,5 @@
-"""Runs one probe: builds the request, exchanges it, evaluates the response."""
+"""Runs one probe: builds and sends the request, and evaluates the response."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import SplitResult
@@ -12,7 +11,7 @@ from probe.config.schema import Probe
 from probe.config.secrets import Secrets
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
-from probe.http.request_secrets import request_secrets
+from probe.http.request_secrets import find_request_secrets
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.prober.assertions import Assertions
 from probe.prober.body import BodyConsumer, CompleteBody
@@ -21,13 +20,13 @@ from probe.prober.excerpt import make_excerpt
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimingParser
 from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
-from probe.result import Excerpt, Failure, Phase, RedirectHop, Result
+from probe.result import Excerpt, Failure, RedirectHop, Result
 
 READ_CHUNK_BYTES = 64 * 1024
 
 
 class HttpClient(Protocol):
-    """Sends the requests of one run: an adapter of requests with two more attributes."""
+    """Sends the requests of one run: an adapter of the library `requests` with more attributes."""
 
     certificate_not_after: float | None
 
@@ -35,7 +34,7 @@ class HttpClient(Protocol):
     def last_received(self) -> Timestamp:
         """When the last bytes of the current response arrived."""
 
-    def send(self, request: PreparedRequest, *, stream: bool) -> Response: ...
+    def send(self, request: PreparedRequest) -> Response: ...
 
     def close(self) -> None: ...
 
@@ -87,7 +86,8 @@ class Prober:
 
         A run on demand (`due` is None) opens its own connection, also with `connection: reuse`:
         if it took one from the pool, the next scheduled run would have to connect.
-        Every error of the exchange is a failed result. Only bugs in building it are raised.
+        Errors of the request and the response become a failed result. Only bugs while building the
+        result are raised.
         """
         started = self._clock.monotonic()
         stopwatch = Stopwatch(self._clock, self._probe.timeout)
@@ -137,7 +137,7 @@ class Prober:
     ) -> ProbeResponse:
         """Send `request` and follow its redirects. Return the final response."""
         while True:
-            response = client.send(request, stream=True)
+            response = client.send(request)
             exchange.status = response.status_code
             exchange.last_response = response
             exchange.body = CompleteBody(self._probe.max_bytes)
@@ -154,7 +154,7 @@ class Prober:
             exchange.hops.append((exchange.url, response.status_code))
             stopwatch.next_request()
             # The redirect's URL may be signed.
-            exchange.redactor = exchange.redactor.with_secrets(request_secrets(request))
+            exchange.redactor = exchange.redactor.with_secrets(find_request_secrets(request))
             exchange.url = exchange.redactor(redact_url(request.url or ""))
             exchange.status, exchange.last_response, exchange.body = None, None, None
 
@@ -180,15 +180,19 @@ class Prober:
         ]
         return Result(
             probe=self._probe.name,
-            started=self._clock.date(started),
-            due=None if due is None else self._clock.date(due),
+            started=self._clock.to_datetime(started),
+            due=None if due is None else self._clock.to_datetime(due),
             phases=phases,
             failure=failure,
             status=exchange.status,
             server=server.times,
             server_ignored=server.ignored,
             hops=tuple(hops),
-            final_hop=_final_hop(exchange, times.by_request[-1]) if hops else None,
+            final_hop=RedirectHop(
+                url=exchange.url, status=exchange.status, phases=times.by_request[-1]
+            )
+            if hops
+            else None,
             clock=times.clock,
             correction=times.correction,
             merged_reads=times.merged_reads,
@@ -202,10 +206,6 @@ def _read_body(client: HttpClient, response: Response, consumer: BodyConsumer) -
     """Pass the body to `consumer` while it arrives."""
     for data in response.iter_content(READ_CHUNK_BYTES):
         consumer.feed(data, client.last_received)
-
-
-def _final_hop(exchange: _Exchange, phases: Mapping[Phase, float]) -> RedirectHop:
-    return RedirectHop(url=exchange.url, status=exchange.status, phases=phases)
 
 
 def _excerpt(exchange: _Exchange) -> Excerpt | None:

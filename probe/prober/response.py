@@ -10,7 +10,7 @@ from typing import Any
 # that gives a thread a tenth of a core it takes ten times as long.
 MAX_CPU_SECONDS = 1.0
 
-# The smallest member costs as much time as a body.
+# Each member, even an empty one, needs its own decompressor, which takes time.
 MAX_GZIP_MEMBERS = 1000
 
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -1,4 +1,4 @@
-"""Server times: how long the server says it spent on a response. Pure functions.
+"""Server times: how long the server says it spent on a response.
 
 The header Server-Timing (https://www.w3.org/TR/server-timing/) is always read, in milliseconds; as
 a trailer it is ignored. In addition the config maps headers or JSON values to components.
@@ -54,7 +54,7 @@ COMPONENT_NAMES = {
 }
 
 # Characters of Server-Timing that are parsed: enough for hundreds of metrics.
-MAX_HEADER_CHARS = 8 * 1024
+MAX_PARSED_HEADER_CHARS = 8 * 1024
 
 # Servers that count whole milliseconds may round up.
 ROUNDING_SECONDS = 0.001
@@ -119,9 +119,9 @@ def parse_header(header: str) -> Iterator[ServerTime]:
 
 
 def _split_metrics(header: str) -> list[str]:
-    """Return the metrics that end within `MAX_HEADER_CHARS`."""
-    metrics: list[str] = _METRIC.findall(header[:MAX_HEADER_CHARS])
-    return metrics if len(header) <= MAX_HEADER_CHARS else metrics[:-1]
+    """Return the metrics that end within `MAX_PARSED_HEADER_CHARS`."""
+    metrics: list[str] = _METRIC.findall(header[:MAX_PARSED_HEADER_CHARS])
+    return metrics if len(header) <= MAX_PARSED_HEADER_CHARS else metrics[:-1]
 
 
 def _find_duration(parameters: Iterable[str]) -> str:

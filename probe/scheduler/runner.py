@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.config.schema import Probe
 from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
@@ -159,8 +159,8 @@ class ProbeRunner:
         self._record(
             Result(
                 probe=self.probe.name,
-                started=self._clock.date(self._clock.monotonic()),
-                due=self._clock.date(due),
+                started=self._clock.to_datetime(self._clock.monotonic()),
+                due=self._clock.to_datetime(due),
                 phases={},
                 failure=classify(None, error, timeout=self.probe.timeout),
             )
@@ -187,7 +187,7 @@ class ProbeRunner:
 
     def _lag(self, due: int) -> float:
         """Return the time since `due` in seconds."""
-        return (self._clock.monotonic() - due) / SECOND
+        return (self._clock.monotonic() - due) / NS_PER_SECOND
 
 
 def _schedule(probe: Probe) -> Schedule:

@@ -8,14 +8,14 @@ from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.scheduler.grid import Grid, GridTrigger, MonotonicZone
 from probe.scheduler.runner import ProbeRunner
 
-HEARTBEAT_INTERVAL_NS = SECOND
+HEARTBEAT_INTERVAL_NS = NS_PER_SECOND
 
 # Without a heartbeat for this long the scheduler counts as hung.
-MAX_HEARTBEAT_AGE_NS = 10 * SECOND
+MAX_HEARTBEAT_AGE_NS = 10 * NS_PER_SECOND
 
 # `ProbeRunner.on_due`: takes a due time (monotonic, ns) and the number of missed ones before it.
 OnDue = Callable[[int, int], None]

@@ -39,8 +39,8 @@ def create_app(
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> Starlette:
     """Return the application. `render` produces a scrape, `targets` the current probes by name."""
-    on_demand = OnDemandProbes(targets, clock.seconds, MAX_ON_DEMAND_PROBES)
-    scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.seconds)
+    on_demand = OnDemandProbes(targets, clock.monotonic_seconds, MAX_ON_DEMAND_PROBES)
+    scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.monotonic_seconds)
 
     async def metrics(request: Request) -> Response:
         accepted = negotiate_content_type(request.headers.get("accept", ""))

@@ -39,9 +39,9 @@ def page_routes(
     `names` returns the names of the current probes in the order of the pages. Pages are rendered on
     threads, so that they do not delay scrapes.
     """
-    pages = Pages(clock.unix, not_running_reason)
+    pages = Pages(clock.unix_seconds, not_running_reason)
     renders = SingleFlight[CachedResponse](
-        RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.seconds
+        RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
     )
 
     def all_histories() -> Iterator[ProbeHistory]:

@@ -58,10 +58,12 @@ class Server:
         self._listener = listener
         self._config = web = config or WebConfig(clock)
         failures = RateLimiter(
-            size=MAX_WRONG_PASSWORDS, per_second=WRONG_PASSWORDS_PER_SECOND, now=clock.seconds
+            size=MAX_WRONG_PASSWORDS,
+            per_second=WRONG_PASSWORDS_PER_SECOND,
+            now=clock.monotonic_seconds,
         )
         # Limits come first: they cost less than a password.
-        self._limits = Limits(BasicAuthMiddleware(app, web, failures), clock.seconds)
+        self._limits = Limits(BasicAuthMiddleware(app, web, failures), clock.monotonic_seconds)
         with_headers = DefaultHeaders(self._limits, lambda: configured_headers(web))
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(

@@ -41,7 +41,7 @@ class WebConfig:
         check_interval_seconds: float = CHECK_INTERVAL_SECONDS,
     ) -> None:
         """Load `path`; raises ConfigError. Without a file there are no TLS and no users."""
-        self._now = clock.seconds
+        self._now = clock.monotonic_seconds
         self._path = path
         self._check_interval_seconds = check_interval_seconds
         self._settings, self._context = load_web_config(path) if path else (WebSettings(), None)

@@ -14,7 +14,7 @@ import pytest
 import requests
 import yaml
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.daemon.daemon import Daemon
 from probe.prober.prober import Prober
 from probe.result import Result
@@ -239,7 +239,7 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
         assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 200
         assert "Paused" in requests.get(f"{url}/api/v1/probes", timeout=10).json()["standstill"]
         requests.post(f"{url}/-/resume", timeout=10).raise_for_status()
-        ahead = 11 * SECOND
+        ahead = 11 * NS_PER_SECOND
         assert requests.get(f"{url}/-/healthy", timeout=10).status_code == 503
         body = requests.get(f"{url}/api/v1/probes/m/results", timeout=10).json()
         assert "scheduler has stopped" in body["standstill"]

@@ -85,7 +85,7 @@ class ReloadMachine(RuleBasedStateMachine):
         self.scheduler = ProbeScheduler(clock, scheduler=ManualScheduler)
         self.anchor = self.looked = self.time.monotonic
         self.recorder, self.info = Recorder(self.accounting), DaemonInfo(0.0)
-        self.history = History(clock.seconds)
+        self.history = History(clock.monotonic_seconds)
         self.manager = ProbeManager(
             MachineFactory(self),
             ProbeServices(

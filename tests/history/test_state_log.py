@@ -27,7 +27,7 @@ class LogHarness:
     def record(self, *reasons: Reason | None, every: float = 10.0) -> None:
         for reason in reasons:
             self.time.advance(every)
-            started = self.time.clock().date(self.time.monotonic)
+            started = self.time.clock().to_datetime(self.time.monotonic)
             self.log.record(replace(result_of(reason=reason), started=started))
 
     def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:

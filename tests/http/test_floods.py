@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from probe.http.response_reader import MAX_HEADER_BYTES, MAX_INFORMATIONAL_RESPONSES
+from probe.http.response_reader import MAX_INFORMATIONAL_RESPONSES, MAX_RESPONSE_HEADER_BYTES
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, reason, run
@@ -59,10 +59,10 @@ def test_endless_headers_are_protocol(
     result = run(server.url(), timeout="20s", tls=authority.tls)
 
     assert reason(result) is Reason.PROTOCOL
-    assert f"the headers are larger than {MAX_HEADER_BYTES // 1024} KiB" in detail(result)
+    assert f"the headers are larger than {MAX_RESPONSE_HEADER_BYTES // 1024} KiB" in detail(result)
 
 
-@pytest.mark.parametrize("body", [b"", b"x" * MAX_HEADER_BYTES * 2])
+@pytest.mark.parametrize("body", [b"", b"x" * MAX_RESPONSE_HEADER_BYTES * 2])
 def test_large_headers_are_accepted(serve: Serve, body: bytes) -> None:
     """Headers below the limit are accepted; the body has another limit."""
     server = serve(

@@ -342,15 +342,15 @@ def connect() -> Iterator[Connect]:
 
         def open_connection() -> Connection:
             client, _ = map(stack.enter_context, socket.socketpair())
-            timed = stack.enter_context(TimedSocket(fileno=client.detach()))
-            timed.setblocking(False)
-            return Connection(timed, timed)
+            sock = stack.enter_context(TimedSocket(fileno=client.detach()))
+            sock.setblocking(False)
+            return Connection(sock, sock)
 
         yield open_connection
 
 
 def is_closed(connection: Connection) -> bool:
-    return connection.timed.fileno() == -1
+    return connection.sock.fileno() == -1
 
 
 def stopwatch() -> Stopwatch:
@@ -420,7 +420,7 @@ def test_connections_that_the_server_closed_are_closed_at_the_next_use(
     """No run needs to want them."""
     connection = connect()
     pool.release(URL, connection)
-    connection.timed.shutdown(socket.SHUT_RD)  # reads as the end of the stream
+    connection.sock.shutdown(socket.SHUT_RD)  # reads as the end of the stream
 
     if release:
         pool.release(OTHER_URL, connect())

@@ -2,13 +2,13 @@
 
 import pytest
 
-from probe.clock import SECOND
+from probe.clock import NS_PER_SECOND
 from probe.http.errors import MissedOwnDeadline
 from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.result import Phase
 from tests.fakes import FakeTime
 
-MILLISECOND_NS = SECOND // 1000
+MILLISECOND_NS = NS_PER_SECOND // 1000
 
 
 def phases(stopwatch: Stopwatch) -> dict[Phase, float]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from probe.prober.excerpt import MAX_BODY_CHARS, MAX_HEADER_CHARS, make_excerpt
+from probe.prober.excerpt import MAX_EXCERPT_BODY_CHARS, MAX_EXCERPT_HEADER_CHARS, make_excerpt
 from probe.redaction import Redactor
 from probe.result import Excerpt
 from tests.probing import run
@@ -50,14 +50,14 @@ def test_the_excerpt_of_a_body_that_is_too_large() -> None:
     """The first characters, although the body was not read completely."""
     excerpt = excerpt_of(answer(b"x" * 200_000, status="200 OK"), max_bytes="100kB")
     assert excerpt
-    assert excerpt.body == "x" * MAX_BODY_CHARS
+    assert excerpt.body == "x" * MAX_EXCERPT_BODY_CHARS
 
 
 def test_a_compressed_body_is_decompressed() -> None:
     """Only its beginning: a decompression bomb has no effect."""
     excerpt = excerpt_of(answer(gzip.compress(b"busy " * 10**6), "Content-Encoding: gzip"))
     assert excerpt
-    assert excerpt.body == ("busy " * MAX_BODY_CHARS)[:MAX_BODY_CHARS]
+    assert excerpt.body == ("busy " * MAX_EXCERPT_BODY_CHARS)[:MAX_EXCERPT_BODY_CHARS]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_only_the_excerpt_is_searched_for_secrets(name: str) -> None:
     headers = CaseInsensitiveDict({"X-A": "s3cret", name: "http://" + "s3cret" * 10_000})
 
     assert make_excerpt(headers, b"", redactor).headers == {"X-A": "***"}
-    assert redactor.longest <= MAX_HEADER_CHARS
+    assert redactor.longest <= MAX_EXCERPT_HEADER_CHARS
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ SPELLINGS = {"plain": 'abc"DEF', "URL": "abc%22DEF", "JSON": 'abc\\"DEF', "HTML"
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
 @settings(deadline=None)  # the machine may be busy
-@given(before=st.integers(0, MAX_BODY_CHARS + 20))
+@given(before=st.integers(0, MAX_EXCERPT_BODY_CHARS + 20))
 def test_a_secret_at_the_end_of_the_excerpt_is_masked(spelling: str, before: int) -> None:
     """At most three characters remain of a secret that is cut off by the end of the excerpt."""
-    beginning = ("." * before + spelling + "." * 2000).encode()[:MAX_BODY_CHARS]
+    beginning = ("." * before + spelling + "." * 2000).encode()[:MAX_EXCERPT_BODY_CHARS]
     redactor = Redactor(['abc"DEF'])
     assert spelling[:4] not in make_excerpt(CaseInsensitiveDict(), beginning, redactor).body
 
@@ -152,7 +152,8 @@ def test_a_secret_at_the_end_of_the_excerpt_is_masked(spelling: str, before: int
 def test_an_excerpt_is_small(headers: dict[str, str], body: bytes) -> None:
     """Whatever headers and body are."""
     excerpt = make_excerpt(CaseInsensitiveDict(headers), body, Redactor([SECRET]))
-    assert len(excerpt.body) <= MAX_BODY_CHARS
+    assert len(excerpt.body) <= MAX_EXCERPT_BODY_CHARS
     assert (
-        sum(len(name) + len(value) for name, value in excerpt.headers.items()) <= MAX_HEADER_CHARS
+        sum(len(name) + len(value) for name, value in excerpt.headers.items())
+        <= MAX_EXCERPT_HEADER_CHARS
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.http import timed_socket
 from probe.result import Reason
 from tests.http.conftest import Serve
@@ -40,7 +40,7 @@ def test_a_response_that_arrived_in_time_is_a_success(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         paused.append(peer.pause(0.05))
-        clock.skipped = 10 * SECOND
+        clock.skipped = 10 * NS_PER_SECOND
         peer.send(http_response(b"x" * 100_000))
 
     result = run(serve(script).url(), clock=clock.clock(), timeout="1s")
@@ -56,7 +56,7 @@ def test_a_missed_step_is_internal(serve: Serve) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        clock.skipped = 10 * SECOND
+        clock.skipped = 10 * NS_PER_SECOND
         peer.send(http_response(b"", "Location: /next", status="302 Found"))
 
     result = run(serve(script).url(), clock=clock.clock(), timeout="1s", redirects=1)

@@ -17,7 +17,7 @@ from probe.config.schema import ServerTiming
 from probe.prober.response import CpuBudget, ProbeResponse
 from probe.prober.server_timing import (
     COMPONENT_NAMES,
-    MAX_HEADER_CHARS,
+    MAX_PARSED_HEADER_CHARS,
     ServerTimes,
     ServerTimingParser,
 )
@@ -128,7 +128,7 @@ def test_unknown_metrics_are_skipped(metric: str) -> None:
 
 def test_a_long_header_is_truncated() -> None:
     """A metric that is cut off is not read as a shorter time."""
-    padding = "x" * (MAX_HEADER_CHARS - len("queue;dur=1,") - len(",total;dur=12"))
+    padding = "x" * (MAX_PARSED_HEADER_CHARS - len("queue;dur=1,") - len(",total;dur=12"))
 
     for more in ("34", "34,load;dur=5,compute;dur=6"):
         assert parse_milliseconds(f"queue;dur=1,{padding},total;dur=12{more}") == ({"queue": 1}, 0)

@@ -5,7 +5,7 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.clock import SECOND
+from probe.clock import NS_PER_SECOND
 from probe.scheduler.grid import Grid, GridTrigger, MonotonicZone
 from tests.fakes import FakeTime
 
@@ -44,7 +44,7 @@ def test_period_never_drifts() -> None:
 def test_probes_spread_over_the_interval() -> None:
     """Of 200 probes with one interval, no tenth of it gets more than twice its share."""
     firsts = [Grid.for_probe(f"model-{n}", 1.0, anchor=0).first for n in range(200)]
-    tenths = [first * 10 // SECOND for first in firsts]
+    tenths = [first * 10 // NS_PER_SECOND for first in firsts]
     assert max(tenths.count(tenth) for tenth in range(10)) <= 40
 
 
@@ -60,7 +60,7 @@ def test_zone_follows_the_monotonic_clock_only() -> None:
     zone = MonotonicZone(time.clock().monotonic)
     before = datetime.now(zone)
     time.step_wall(-86_400)
-    time.monotonic += 3 * SECOND
+    time.monotonic += 3 * NS_PER_SECOND
     assert (datetime.now(zone) - before).total_seconds() == 3
 
 
@@ -74,13 +74,13 @@ def test_dates_of_the_zone_are_instants(instant: int) -> None:
 def test_trigger_reports_the_next_and_the_last_due_time() -> None:
     """A late look gets the last due time until now, and `due` counts the ones before it."""
     zone = MonotonicZone(lambda: 0)
-    trigger = GridTrigger(Grid(first=0, interval=SECOND), zone)
-    now = zone.to_date(100 * SECOND)
-    assert trigger.get_next_fire_time(None, now) == zone.to_date(101 * SECOND)
-    assert trigger.get_next_fire_time(zone.to_date(3 * SECOND), now) == now
-    assert trigger.get_next_fire_time(now, now) == zone.to_date(101 * SECOND)
-    assert trigger.due([zone.to_date(4 * SECOND), now]) == (100 * SECOND, 96)
-    assert trigger.due([now]) == (100 * SECOND, 0)
+    trigger = GridTrigger(Grid(first=0, interval=NS_PER_SECOND), zone)
+    now = zone.to_date(100 * NS_PER_SECOND)
+    assert trigger.get_next_fire_time(None, now) == zone.to_date(101 * NS_PER_SECOND)
+    assert trigger.get_next_fire_time(zone.to_date(3 * NS_PER_SECOND), now) == now
+    assert trigger.get_next_fire_time(now, now) == zone.to_date(101 * NS_PER_SECOND)
+    assert trigger.due([zone.to_date(4 * NS_PER_SECOND), now]) == (100 * NS_PER_SECOND, 96)
+    assert trigger.due([now]) == (100 * NS_PER_SECOND, 0)
 
 
 @given(name=st.text(), interval=INTERVALS, anchor=INSTANTS, earlier=INSTANTS, later=INSTANTS)

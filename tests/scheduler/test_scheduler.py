@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.clock import SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock
 from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.grid import GridTrigger
@@ -90,7 +90,7 @@ def test_a_hung_scheduler_is_noticed_and_can_be_stopped(tmp_path: Path) -> None:
     try:
         assert hung.wait(5)
         assert scheduler.alive
-        ahead = 11 * SECOND
+        ahead = 11 * NS_PER_SECOND
         assert not scheduler.alive
         began = time.monotonic()
         scheduler.stop()
