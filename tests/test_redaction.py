@@ -29,12 +29,12 @@ def escape_with(characters: str, form: str) -> Callable[[str], str]:
 def chain(*steps: Callable[[str], str]) -> Callable[[str], str]:
     """Return a function that applies `steps` one after the other."""
 
-    def spell(text: str) -> str:
+    def encode(text: str) -> str:
         for step in steps:
             text = step(text)
         return text
 
-    return spell
+    return encode
 
 
 def php(text: str) -> str:
@@ -50,7 +50,7 @@ def tags(text: str) -> str:
     return escape(text, quote=False)
 
 
-SPELLINGS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "Python's JSON": in_json,
     "PHP's JSON": php,
@@ -72,10 +72,10 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_secret_is_masked_in_each_encoding(spell: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
+def test_a_secret_is_masked_in_each_encoding(encode: Callable[[str], str]) -> None:
     """Nothing of it remains."""
-    assert Redactor([SECRET])(f"<{spell(SECRET)}>") == "<***>"
+    assert Redactor([SECRET])(f"<{encode(SECRET)}>") == "<***>"
 
 
 def test_a_large_secret_is_masked_fast() -> None:
@@ -86,9 +86,9 @@ def test_a_large_secret_is_masked_fast() -> None:
     assert redact(f"<{secret}>") == "<***>"
     assert time.thread_time() - began < 1
 
-    for spell in SPELLINGS.values():
+    for encode in ENCODINGS.values():
         assert redact.redact_prefix(
-            f"<{spell(secret[: 2 * MAX_SECRET_CHARS])}"[:MAX_SECRET_CHARS]
+            f"<{encode(secret[: 2 * MAX_SECRET_CHARS])}"[:MAX_SECRET_CHARS]
         ) in ("<", "<***")
 
 

@@ -5,7 +5,7 @@ gets views of the document's objects and arrays, which check the budget for each
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -13,18 +13,15 @@ import regex
 from jsonpath import JSONPathEnvironment
 from jsonpath.function_extensions import ExpressionType, FilterFunction
 
-from probe.prober.response import MAX_CPU_SECONDS, CpuBudget
+from probe.prober.json_query import MAX_CPU_SECONDS, CpuBudget, JsonQuery
 
 # What `.` means outside of brackets in I-Regexp (RFC 9485, 5.3), as the library has it.
 _ANY_CHAR = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"
 _PATTERN_PART = regex.compile(r"\\.|\[(?:\\.|[^\]\\])*\]?|\.", regex.DOTALL)
 
 
-def compile_query(path: str) -> Callable[[Any, CpuBudget], list[Any]]:
-    """Return a function that finds the values at `path`.
-
-    It raises TimeoutError, and RecursionError for deeply nested JSON.
-    """
+def compile_jsonpath(path: str) -> JsonQuery:
+    """Return a function that finds the values at `path`."""
     query = _Environment(strict=True).compile(path)
 
     def find(document: Any, budget: CpuBudget) -> list[Any]:

@@ -1,14 +1,9 @@
 """Complete response of an endpoint: status, headers, decoded body and parsed JSON."""
 
 import json
-import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-# CPU time for evaluating one response. A simple pattern takes about 0.01 s for 1 MiB; on a host
-# that gives a thread a tenth of a core it takes ten times as long.
-MAX_CPU_SECONDS = 1.0
 
 # Each member, even an empty one, needs its own decompressor, which takes time.
 MAX_GZIP_MEMBERS = 1000
@@ -21,29 +16,6 @@ _DECOMPRESS_CHUNK_BYTES = 8 * 1024
 # zlib's flag for "gzip or zlib, detected by the header".
 ANY_ZLIB_FORMAT = zlib.MAX_WBITS | 32
 
-
-class CpuBudget:
-    """CPU time that the evaluation of one response may take on the current thread.
-
-    Wall time would depend on the load of the host.
-    """
-
-    def __init__(
-        self, seconds: float = MAX_CPU_SECONDS, cpu_time: Callable[[], float] = time.thread_time
-    ) -> None:
-        self._cpu_time = cpu_time
-        self._end = cpu_time() + seconds
-
-    def remaining(self) -> float:
-        """Return the remaining seconds, more than 0. Raises TimeoutError when there are none."""
-        remaining = self._end - self._cpu_time()
-        if remaining <= 0:
-            raise TimeoutError
-        return remaining
-
-
-# Finds values in JSON. Raises TimeoutError, and RecursionError for deeply nested JSON.
-JsonQuery = Callable[[Any, CpuBudget], list[Any]]
 
 # Marks a document that was not parsed yet: None is a JSON value.
 _NOT_PARSED: Any = object()
@@ -138,11 +110,3 @@ def _decompress_member(body: bytes, offset: int, content: bytearray, max_bytes: 
 
 def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON value (RFC 8259)")
-
-
-def compile_query(path: str) -> JsonQuery:
-    """Return a function that finds the values at a JSONPath (RFC 9535)."""
-    # Imported here to save memory: few probes need it.
-    from probe.prober.jsonpath import compile_query  # noqa: PLC0415
-
-    return compile_query(path)

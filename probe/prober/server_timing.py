@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.config.schema import ServerTiming, TimingSource, TimingUnit
-from probe.prober.response import BodyDecodeError, CpuBudget, ProbeResponse, compile_query
+from probe.prober.json_query import CpuBudget, compile_query
+from probe.prober.response import BodyDecodeError, ProbeResponse
 from probe.result import Component
 
 HEADER_NAME = "server-timing"

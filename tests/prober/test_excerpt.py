@@ -134,17 +134,22 @@ def test_a_long_location_has_no_query_and_no_user(location: str, shown: str) -> 
     assert make_excerpt(headers, b"", Redactor()).headers.get("Location") == shown
 
 
-SPELLINGS = {"plain": 'abc"DEF', "URL": "abc%22DEF", "JSON": 'abc\\"DEF', "HTML": "abc&quot;DEF"}
+ENCODED_SECRETS = {
+    "plain": 'abc"DEF',
+    "URL": "abc%22DEF",
+    "JSON": 'abc\\"DEF',
+    "HTML": "abc&quot;DEF",
+}
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("encoded", ENCODED_SECRETS.values(), ids=ENCODED_SECRETS)
 @settings(deadline=None)  # the machine may be busy
 @given(before=st.integers(0, MAX_EXCERPT_BODY_CHARS + 20))
-def test_a_secret_at_the_end_of_the_excerpt_is_masked(spelling: str, before: int) -> None:
+def test_a_secret_at_the_end_of_the_excerpt_is_masked(encoded: str, before: int) -> None:
     """At most three characters remain of a secret that is cut off by the end of the excerpt."""
-    beginning = ("." * before + spelling + "." * 2000).encode()[:MAX_EXCERPT_BODY_CHARS]
+    beginning = ("." * before + encoded + "." * 2000).encode()[:MAX_EXCERPT_BODY_CHARS]
     redactor = Redactor(['abc"DEF'])
-    assert spelling[:4] not in make_excerpt(CaseInsensitiveDict(), beginning, redactor).body
+    assert encoded[:4] not in make_excerpt(CaseInsensitiveDict(), beginning, redactor).body
 
 
 @settings(deadline=None)  # the machine may be busy

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import ServerTiming
-from probe.prober.response import CpuBudget, ProbeResponse
+from probe.prober.json_query import CpuBudget
+from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import (
     COMPONENT_NAMES,
     MAX_PARSED_HEADER_CHARS,
