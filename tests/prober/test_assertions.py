@@ -93,7 +93,7 @@ def test_exists_false() -> None:
     failure = evaluate({"json": {"$.error": {"exists": False}}}, {"error": None})
 
     assert failure
-    assert failure.detail == "$.error is there"
+    assert failure.detail == "$.error is present"
 
 
 @pytest.mark.parametrize(("values", "good"), [([0.5, 0.9], True), ([0.5, 1.1], False), ([], False)])

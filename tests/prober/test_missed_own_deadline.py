@@ -62,4 +62,4 @@ def test_a_missed_step_is_internal(serve: Serve) -> None:
     result = run(serve(script).url(), clock=clock.clock(), timeout="1s", redirects=1)
 
     assert reason(result) is Reason.INTERNAL
-    assert "before the next step" in detail(result)
+    assert "while the daemon had to act" in detail(result)
