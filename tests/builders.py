@@ -1,4 +1,4 @@
-"""Short ways to the values that many tests need."""
+"""Settings, probes and results with defaults for what a test does not care about."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,20 +11,20 @@ from probe.config.schema import Probe, Settings
 from probe.result import Failure, Phase, Reason, Result
 
 
-def settings_of(directory: Path, *probes: dict[str, Any], **top: Any) -> Settings:
+def make_settings(directory: Path, *probes: dict[str, Any], **top: Any) -> Settings:
     """Write a config with these probes to a file, load it and return the settings."""
     path = directory / "probe.yml"
     path.write_text(yaml.safe_dump({**top, "probes": list(probes)}))
     return load(path, environ={})
 
 
-def probe_of(directory: Path, **keys: Any) -> Probe:
-    """One probe, called `model` unless it is said otherwise."""
-    said = {"name": "model", "url": "http://127.0.0.1:1/", **keys}
-    return settings_of(directory, said).probes[0]
+def make_probe(directory: Path, **keys: Any) -> Probe:
+    """Return a probe with these config keys, by default named `model`."""
+    defaults = {"name": "model", "url": "http://127.0.0.1:1/"}
+    return make_settings(directory, {**defaults, **keys}).probes[0]
 
 
-def result_of(
+def make_result(
     *, latency: float = 0.1, reason: Reason | None = None, probe: str = "model", **more: Any
 ) -> Result:
     """Return a result whose latency is all `wait`, unless `more` has other phases."""

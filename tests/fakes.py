@@ -44,7 +44,7 @@ class ManualExecutor:
 
 
 class ManualScheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
-    """APScheduler without its thread: it processes due jobs when the test calls `look`."""
+    """APScheduler without its thread: it processes due jobs when the test calls `run_due_jobs`."""
 
     def shutdown(self, wait: bool = True) -> None:
         super().shutdown(wait)
@@ -52,7 +52,7 @@ class ManualScheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler ships
     def wakeup(self) -> None:
         pass
 
-    def look(self) -> None:
+    def run_due_jobs(self) -> None:
         self._process_jobs()
 
 

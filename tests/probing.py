@@ -88,7 +88,7 @@ def run_scheduled(prober: Prober) -> Result:
     return prober.run(due=Clock().monotonic())
 
 
-def usual(url: str, **options: Any) -> Result:
+def run_median(url: str, **options: Any) -> Result:
     """Return the result with the median latency of several runs of a new prober.
 
     The latency of a single run can be high because of other processes on the machine.
@@ -108,8 +108,11 @@ def detail(result: Result) -> str:
     return result.failure.detail
 
 
-def names(**addresses: str) -> Getaddrinfo:
-    """Return a getaddrinfo that knows names: `names(model="127.0.0.1")`; `_` stands for a dot."""
+def fake_getaddrinfo(**addresses: str) -> Getaddrinfo:
+    """Return a `getaddrinfo` that resolves these names to these addresses.
+
+    In `model_test="127.0.0.1"`, the underscore stands for a dot.
+    """
     addresses = {name.replace("_", "."): address for name, address in addresses.items()}
 
     def getaddrinfo(host: str, *rest: Any) -> list[tuple[Any, ...]]:

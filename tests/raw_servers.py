@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -78,13 +78,13 @@ class Peer:
     def pause(self, seconds: float) -> float:
         """Wait, and return how long it really took; end the script if the test is over."""
         started = time.monotonic()
-        if self.server.over.wait(seconds):
+        if self.server.closing.wait(seconds):
             raise ConnectionAbortedError("the test is over")
         return time.monotonic() - started
 
     def silence(self) -> None:
         """Keep the connection open without reading or writing, until the test is over."""
-        self.server.over.wait(60)
+        self.server.closing.wait(60)
 
     def reset(self) -> None:
         """Close with an RST."""
@@ -108,7 +108,7 @@ class Server:
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
-        self.over = threading.Event()
+        self.closing = threading.Event()
         self._script = script
         self._context = context
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -136,7 +136,7 @@ class Server:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def _accept(self) -> None:
-        while not self.over.is_set():
+        while not self.closing.is_set():
             try:
                 connection, _ = self._listener.accept()
             except TimeoutError:
@@ -163,7 +163,7 @@ class Server:
 
     def close(self) -> None:
         """End all scripts. On Linux, the shutdown ends a pending `accept` at once."""
-        self.over.set()
+        self.closing.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         for connection in self._open:
@@ -229,3 +229,15 @@ def free_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])
+
+
+@contextlib.contextmanager
+def full_accept_queue() -> Iterator[tuple[Any, ...]]:
+    """Yield the address of a listener whose accept queue is full: the kernel drops further SYNs."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()

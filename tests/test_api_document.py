@@ -12,7 +12,7 @@ import pytest
 from probe.result import Component, Phase, RedirectHop, Result
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.docs.markdown import blocks, tables
 from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success
 
@@ -43,7 +43,7 @@ def complete_result() -> Result:
     """Return a failure in which each field has a value."""
     redirect = RedirectHop(url="http://model/", status=307, phases={Phase.WAIT: 0.1})
     return replace(
-        result_of(**overloaded()),
+        make_result(**overloaded()),
         due=datetime.now(UTC),
         server={Component.QUEUE: 0.01},
         hops=(redirect,),

@@ -16,7 +16,7 @@ from probe.cli.main import build_parser
 from probe.cli.once import run_concurrently
 from probe.daemon import log, malloc
 from probe.result import Result
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.commands import COMMAND, environment, invoke
 from tests.servers import OK, respond_with, serve
 
@@ -107,7 +107,7 @@ def test_once_raises_a_bug() -> None:
 
     def once() -> None:
         try:
-            run_concurrently([result_of, broken])
+            run_concurrently([make_result, broken])
         except ValueError as error:
             raised.append(error)
 
@@ -123,7 +123,7 @@ def test_once_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def probe() -> Result:
         threads.append(threading.current_thread().name)
-        return result_of()
+        return make_result()
 
     def start(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

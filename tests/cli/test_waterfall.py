@@ -7,7 +7,7 @@ import pytest
 
 from probe.cli.waterfall import render_waterfall
 from probe.result import Component, Phase, Reason, RedirectHop, Result
-from tests.builders import result_of
+from tests.builders import make_result
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86_400
@@ -29,7 +29,7 @@ def success(**more: Any) -> Result:
         "clock": "kernel",
         "correction": 0.001234,
     }
-    return result_of(**{**defaults, **more})
+    return make_result(**{**defaults, **more})
 
 
 def test_success() -> None:
@@ -62,7 +62,7 @@ model: succeeded after 100.0 ms, status 200
 
 def test_failure() -> None:
     """A failure has its reason, its detail and the phases that it reached."""
-    result = result_of(
+    result = make_result(
         reason=Reason.CONNECT_TIMEOUT, phases=phases(dns=100, connect=4900), correction=0.0
     )
 
@@ -80,7 +80,7 @@ model: failed (connect_timeout) after 5000.0 ms
 
 def test_failure_before_the_first_phase() -> None:
     """Without phases there are no bars, no correction and no clock."""
-    result = result_of(reason=Reason.INTERNAL, phases={})
+    result = make_result(reason=Reason.INTERNAL, phases={})
 
     assert (
         rendered(result)
@@ -117,7 +117,7 @@ model: succeeded after 100.0 ms, status 200
 
 def test_redirect_without_response() -> None:
     """A request without a response says so."""
-    result = result_of(
+    result = make_result(
         reason=Reason.REFUSED,
         phases=phases(connect=1, wait=3),
         hops=(RedirectHop(url="http://a/", status=302, phases=phases(wait=3)),),

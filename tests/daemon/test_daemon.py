@@ -20,7 +20,7 @@ from probe.prober.prober import Prober
 from probe.result import Result
 from probe.server.server import listen
 from probe.threads import ThreadCache
-from tests.builders import result_of, settings_of
+from tests.builders import make_result, make_settings
 from tests.commands import environment, running
 from tests.servers import OK, never_respond, respond_with, serve
 
@@ -192,12 +192,12 @@ def test_the_drain_is_no_longer_than_the_longest_timeout(
     def run(*_: object) -> Result:
         running.set()
         released.wait(30)
-        return result_of()
+        return make_result()
 
     monkeypatch.setattr(Prober, "run", run)
     probe = {"name": "model", "url": "http://127.0.0.1:1/", "interval": "200ms", "timeout": "1s"}
     daemon = Daemon(
-        settings_of(tmp_path, probe),
+        make_settings(tmp_path, probe),
         listen("127.0.0.1:0"),
         environ={},
         base=tmp_path,
@@ -225,7 +225,7 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
     listener = listen("127.0.0.1:0")
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     daemon = Daemon(
-        settings_of(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/", "interval": "200ms"}),
+        make_settings(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/", "interval": "200ms"}),
         listener,
         environ={},
         base=tmp_path,

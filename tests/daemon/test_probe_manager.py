@@ -33,7 +33,7 @@ from probe.scheduler.grid import Grid
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.scheduler import ProbeScheduler
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
 PROBES = st.fixed_dictionaries(
@@ -164,7 +164,7 @@ class ReloadMachine(RuleBasedStateMachine):
     @rule(milliseconds=st.integers(0, 12_000))
     def time_passes_and_the_scheduler_looks(self, milliseconds: int) -> None:
         self.time.advance(milliseconds / 1000)
-        self.scheduler.scheduler.look()
+        self.scheduler.scheduler.run_due_jobs()
         self.looked = self.time.monotonic
 
     @rule(milliseconds=st.integers(0, 600))
@@ -190,7 +190,7 @@ class ReloadMachine(RuleBasedStateMachine):
         if self.expected.get(name) is expected:
             expected.runs += 1
         reason = Reason.REFUSED if self.time.monotonic // 1_000_000 % 3 == 0 else None
-        return result_of(probe=name, reason=reason)
+        return make_result(probe=name, reason=reason)
 
     # Invariants
 

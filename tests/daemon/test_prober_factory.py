@@ -7,7 +7,7 @@ import pytest
 
 from probe.clock import Clock
 from probe.daemon.prober_factory import ProberFactory
-from tests.builders import settings_of
+from tests.builders import make_settings
 
 HTTPS = {"name": "model", "url": "https://127.0.0.1:1/"}
 HTTP = {"name": "model", "url": "http://127.0.0.1:1/"}
@@ -19,7 +19,7 @@ def fingerprint(
     """Return the fingerprint of `probe`; `bundle` is the CA file named by the environment."""
     environ = {"SSL_CERT_FILE": str(bundle)} if bundle else {}
     factory = ProberFactory(environ=environ, base=directory, clock=Clock())
-    return factory.fingerprints(settings_of(directory, probe, **top))["model"]
+    return factory.fingerprints(make_settings(directory, probe, **top))["model"]
 
 
 def test_an_equal_config_is_no_change(tmp_path: Path) -> None:

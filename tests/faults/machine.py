@@ -15,8 +15,7 @@ from tests.commands import Running
 from tests.faults.endpoints import in_turn
 from tests.faults.fault import FakeHost, FaultSetup, OpenSetup
 from tests.faults.scrape import Scrape
-from tests.prober.test_reasons_connect import full_queue
-from tests.raw_servers import Peer, Script, Server, delayed, http_response
+from tests.raw_servers import Peer, Script, Server, delayed, full_accept_queue, http_response
 
 HEALTHY_ENDPOINT = delayed(0.02, http_response())
 
@@ -72,8 +71,8 @@ def ipv6_refuses(_: Path) -> Iterator[FaultSetup]:
 @contextmanager
 def first_address_drops(_: Path) -> Iterator[FaultSetup]:
     """Return an address that drops SYNs before the address of the endpoint."""
-    with Server(HEALTHY_ENDPOINT) as server, full_queue() as full:
-        addresses = (full.getsockname(), server.address)
+    with Server(HEALTHY_ENDPOINT) as server, full_accept_queue() as full_address:
+        addresses = (full_address, server.address)
         yield _with_host(server, "first-address-drops.test", "normal", *addresses)
 
 

@@ -23,7 +23,7 @@ from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCoun
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import pack, read_summary, unpack
 from probe.result import Component, Excerpt, Failure, Phase, Reason, RedirectHop, Result
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 
 FAST = {"name": "fast", "target": "90%", "latency": "200ms"}
 UP = {"name": "up", "target": "50%"}
@@ -39,7 +39,7 @@ class HistoryHarness:
         self.set_objectives(FAST, UP)
 
     def set_objectives(self, *objectives: dict[str, str]) -> None:
-        self.history.set_probe(probe_of(self.directory, objectives=list(objectives)))
+        self.history.set_probe(make_probe(self.directory, objectives=list(objectives)))
 
     def snapshot(self) -> ProbeHistory:
         snapshot = self.history.snapshot("model")
@@ -54,7 +54,7 @@ class HistoryHarness:
     def fail(self, number: int) -> None:
         """Record a failure whose response has `number` as its status and in a header."""
         excerpt = Excerpt(headers={"N": str(number)}, body="no")
-        failure = result_of(reason=Reason.OVERLOADED, excerpt=excerpt)
+        failure = make_result(reason=Reason.OVERLOADED, excerpt=excerpt)
         self.history.record(replace(failure, status=number))
 
 
@@ -66,11 +66,11 @@ def harness(tmp_path: Path) -> HistoryHarness:
 def test_objective_by_window(harness: HistoryHarness) -> None:
     """Each window counts the good and bad events of its time."""
     for _ in range(8):
-        harness.history.record(result_of(latency=0.1))
+        harness.history.record(make_result(latency=0.1))
     harness.now += 600
-    harness.history.record(result_of(latency=0.3))
+    harness.history.record(make_result(latency=0.3))
     harness.now += 3400
-    harness.history.record(result_of(latency=0.2))
+    harness.history.record(make_result(latency=0.2))
     assert harness.status().counts == {
         StatusWindow.FIVE_MINUTES: GoodBad(good=1, bad=0),
         StatusWindow.HOUR: GoodBad(good=1, bad=1),
@@ -84,11 +84,11 @@ def test_budget(harness: HistoryHarness) -> None:
     """With a target of 90 %, one bad result of 10 spends the whole budget."""
     assert harness.status().budget_left is None
     for _ in range(9):
-        harness.history.record(result_of(latency=0.1))
+        harness.history.record(make_result(latency=0.1))
     assert harness.status().budget_left == 1
-    harness.history.record(result_of(latency=0.3))
+    harness.history.record(make_result(latency=0.3))
     assert harness.status().budget_left == pytest.approx(0)
-    harness.history.record(result_of(reason=Reason.RESET))
+    harness.history.record(make_result(reason=Reason.RESET))
     assert harness.status().budget_left == pytest.approx(1 - (2 / 11) / 0.1)
     assert harness.status("up").budget_left == pytest.approx(1 - (1 / 11) / 0.5)
 
@@ -98,7 +98,7 @@ def test_uncharged_failures_are_kept_and_not_counted(
     harness: HistoryHarness, reason: Reason
 ) -> None:
     """`internal` and `startup` are among the failures but spend no budget."""
-    harness.history.record(result_of(reason=reason))
+    harness.history.record(make_result(reason=reason))
     assert harness.status().counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
     assert harness.status().met(StatusWindow.BUDGET_PERIOD) is None
     assert [
@@ -108,9 +108,9 @@ def test_uncharged_failures_are_kept_and_not_counted(
 
 def test_failures_outlive_successes(harness: HistoryHarness) -> None:
     """A failure is kept when all successes of its time have been dropped."""
-    harness.history.record(result_of(reason=Reason.TLS))
+    harness.history.record(make_result(reason=Reason.TLS))
     for _ in range(MAX_RESULTS):
-        harness.history.record(result_of())
+        harness.history.record(make_result())
     assert {result.failure for result in harness.snapshot().recent()} == {None}
     assert len(harness.snapshot().recent()) == MAX_RESULTS
     assert len(harness.snapshot().failures()) == 1
@@ -132,7 +132,7 @@ def test_the_latest_failures_keep_their_responses(harness: HistoryHarness) -> No
 def test_outages_keep_their_first_failure(harness: HistoryHarness) -> None:
     """The first failure of each of the latest outages is kept, however long the outages are."""
     for outage in range(MAX_OUTAGES + 2):
-        harness.history.record(result_of())
+        harness.history.record(make_result())
         for n in range(2 * MAX_EXCERPTS):
             harness.fail(100 * outage + n)
     kept = {
@@ -147,7 +147,7 @@ def test_outages_keep_their_first_failure(harness: HistoryHarness) -> None:
 def test_no_failure_is_forgotten_before_an_older_success(harness: HistoryHarness) -> None:
     """The failures include all failures among the recent results, at any ratio of failures."""
     for n in range(2 * MAX_RESULTS):
-        harness.history.record(result_of()) if n % 3 == 0 else harness.fail(n)
+        harness.history.record(make_result()) if n % 3 == 0 else harness.fail(n)
     failed = [result.status for result in harness.snapshot().recent() if result.failure]
     kept = [result.status for result in harness.snapshot().failures()]
     assert set(failed) <= set(kept)
@@ -156,11 +156,11 @@ def test_no_failure_is_forgotten_before_an_older_success(harness: HistoryHarness
 def test_slowest_of_the_last_hour(harness: HistoryHarness) -> None:
     """The slowest success of each five minutes is kept for an hour."""
     for latency in (0.2, 0.9, 0.1):
-        harness.history.record(result_of(latency=latency))
-    harness.history.record(result_of(latency=5.0, reason=Reason.BODY_TIMEOUT))
+        harness.history.record(make_result(latency=latency))
+    harness.history.record(make_result(latency=5.0, reason=Reason.BODY_TIMEOUT))
     harness.now += 1800
     for _ in range(MAX_RESULTS):
-        harness.history.record(result_of(latency=0.3))
+        harness.history.record(make_result(latency=0.3))
     assert [result.latency for result in harness.snapshot().slowest()] == [0.9, 0.3]
     harness.now += 2100
     assert [result.latency for result in harness.snapshot().slowest()] == [0.3]
@@ -170,7 +170,7 @@ def test_slowest_of_the_last_hour(harness: HistoryHarness) -> None:
 
 def test_a_probe_that_is_set_again_keeps_its_results(harness: HistoryHarness) -> None:
     """A reload resets only an objective whose threshold changed."""
-    harness.history.record(result_of(latency=0.1))
+    harness.history.record(make_result(latency=0.1))
     harness.now += 60
     harness.set_objectives(FAST | {"target": "80%"}, UP | {"latency": "1s"})
     assert harness.status("fast").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(good=1, bad=0)
@@ -183,14 +183,14 @@ def test_a_probe_that_is_set_again_keeps_its_results(harness: HistoryHarness) ->
 def test_removed_probe(harness: HistoryHarness) -> None:
     """A late result of a removed probe is ignored."""
     harness.history.remove_probe("model")
-    harness.history.record(result_of())
+    harness.history.record(make_result())
     assert harness.history.snapshot("model") is None
 
 
 def test_snapshots_do_not_change(harness: HistoryHarness) -> None:
     """A later result is not in an earlier snapshot."""
     before = harness.snapshot()
-    harness.history.record(result_of())
+    harness.history.record(make_result())
     assert (before.recent(), before.objectives[0].counts[StatusWindow.BUDGET_PERIOD]) == (
         [],
         GoodBad(0, 0),
@@ -204,7 +204,7 @@ def test_memory_is_bounded(harness: HistoryHarness) -> None:
     def fill(results: int) -> None:
         for n in range(results):
             body = f"{n}{excerpt.body[4:]}"
-            result = result_of(reason=Reason.OVERLOADED, excerpt=replace(excerpt, body=body))
+            result = make_result(reason=Reason.OVERLOADED, excerpt=replace(excerpt, body=body))
             harness.history.record(result)
 
     def held() -> int:
@@ -277,9 +277,9 @@ def test_quantiles() -> None:
     assert quantiles(n / 100 for n in range(100, 0, -1)) == {0.5: 0.5, 0.95: 0.95, 0.99: 0.99}
     by_phase = phase_quantiles(
         [
-            result_of(latency=0.1),
-            result_of(latency=0.2, phases={Phase.TLS: 0.3}),
-            result_of(latency=9.0, reason=Reason.RESET),
+            make_result(latency=0.1),
+            make_result(latency=0.2, phases={Phase.TLS: 0.3}),
+            make_result(latency=9.0, reason=Reason.RESET),
         ]
     )
     assert by_phase == {
@@ -292,14 +292,14 @@ def test_recent_results_are_in_order(harness: HistoryHarness) -> None:
     """Recent results have the times of their start, in order."""
     start = datetime(2026, 1, 2, tzinfo=UTC)
     for n in range(3):
-        harness.history.record(replace(result_of(), started=start + timedelta(seconds=n)))
+        harness.history.record(replace(make_result(), started=start + timedelta(seconds=n)))
     assert [result.started.second for result in harness.snapshot().recent()] == [0, 1, 2]
 
 
 def test_the_slowest_is_kept_for_an_hour(harness: HistoryHarness) -> None:
     """The hour is the twelve periods of five minutes that end with the current one."""
     harness.now = 300.0 * 1000
-    harness.history.record(result_of(latency=0.9))
+    harness.history.record(make_result(latency=0.9))
     harness.now += 300 * 12 - 1
     assert [result.latency for result in harness.snapshot().slowest()] == [0.9]
     harness.now += 1

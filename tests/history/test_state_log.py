@@ -10,7 +10,7 @@ import pytest
 from probe.history import state_log
 from probe.history.state_log import StateChangeLog
 from probe.result import Reason
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.fakes import FakeTime
 
 OK, REFUSED, RESET = None, Reason.REFUSED, Reason.RESET
@@ -28,7 +28,7 @@ class LogHarness:
         for reason in reasons:
             self.time.advance(every)
             started = self.time.clock().to_datetime(self.time.monotonic)
-            self.log.record(replace(result_of(reason=reason), started=started))
+            self.log.record(replace(make_result(reason=reason), started=started))
 
     def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:
         records = [record for record in self._caplog.records if record.levelno == level]
@@ -126,5 +126,5 @@ def test_a_thousand_flapping_probes(caplog: pytest.LogCaptureFixture) -> None:
         for turn in range(30):
             time.advance(1)
             for log in logs:
-                log.record(result_of(reason=REFUSED if turn % 2 else OK))
+                log.record(make_result(reason=REFUSED if turn % 2 else OK))
     assert len(caplog.records) == 1000

@@ -7,8 +7,7 @@ tighter bounds.
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from statistics import median
 from typing import Any
@@ -19,7 +18,7 @@ from probe.prober.prober import Prober
 from probe.result import Phase, Reason, Result
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason
-from tests.raw_servers import Peer, http_response
+from tests.raw_servers import Peer, full_accept_queue, http_response
 
 DELAY_SECONDS = 0.15
 TIMEOUT_SECONDS = 0.2
@@ -133,28 +132,11 @@ def test_a_timeout_is_the_latency_of_the_failure(
         assert median(other_phases(result, phase) for result in results) < TOLERANCE_SECONDS
 
 
-@contextmanager
-def full_queue() -> Iterator[int]:
-    """Yield the port of a listener whose queue is full: the kernel drops further SYNs."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        clients = [socket.socket() for _ in range(3)]
-        for client in clients:
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        time.sleep(0.1)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            for client in clients:
-                client.close()
-
-
 def test_a_full_listen_queue_is_connect() -> None:
     """The server does not accept: the timeout occurs in the phase `connect`."""
-    with full_queue() as port:
-        prober = make_prober(f"http://127.0.0.1:{port}/", timeout=f"{TIMEOUT_SECONDS * 1000:.0f}ms")
+    with full_accept_queue() as address:
+        url = f"http://127.0.0.1:{address[1]}/"
+        prober = make_prober(url, timeout=f"{TIMEOUT_SECONDS * 1000:.0f}ms")
         results = [prober.run() for _ in range(RUNS)]
     exact = pytest.approx(TIMEOUT_SECONDS, abs=TOLERANCE_SECONDS)
     assert [reason(result) for result in results] == [Reason.CONNECT_TIMEOUT] * RUNS

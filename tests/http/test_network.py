@@ -15,7 +15,7 @@ from probe.http import timed_socket
 from probe.result import Phase
 from tests.commands import COMMAND, environment
 from tests.http.conftest import Serve
-from tests.probing import run, usual
+from tests.probing import run, run_median
 from tests.raw_servers import always, delayed, http_response
 
 ROUND_TRIP_SECONDS = 0.2
@@ -25,7 +25,7 @@ REFERENCE_SERVER = Path(__file__).parents[1] / "reference_times.py"
 def test_without_kernel_timestamps(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the process's clock measures the same phases, and the result says so."""
     monkeypatch.setattr(timed_socket, "HAS_KERNEL_TIMESTAMPS", False)
-    result = usual(serve(delayed(0.1, http_response())).url())
+    result = run_median(serve(delayed(0.1, http_response())).url())
     assert result.failure is None
     assert result.clock == "user"
     assert set(result.phases) == {Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.RECEIVE}

@@ -12,7 +12,7 @@ from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Getaddrinfo
 from probe.result import Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, names, reason, run
+from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run
 from tests.raw_servers import Server, always, http_response, once
 
 DENY_LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
@@ -134,7 +134,9 @@ def test_every_notation_of_an_address_is_denied(serve: Serve, host: str) -> None
     """The policy applies to the address that the host resolves to."""
     server = serve(always(http_response()))
 
-    result = run(server.url(host=host), networks=DENY_LOOPBACK, getaddrinfo=names(me="127.0.0.1"))
+    result = run(
+        server.url(host=host), networks=DENY_LOOPBACK, getaddrinfo=fake_getaddrinfo(me="127.0.0.1")
+    )
 
     assert reason(result) is Reason.DENIED
     assert server.connections == 0

@@ -9,7 +9,7 @@ from probe.clock import Clock
 from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import make_prober, names, reason, run, run_scheduled, usual
+from tests.probing import fake_getaddrinfo, make_prober, reason, run, run_median, run_scheduled
 from tests.raw_servers import Peer, always, delayed, http_response, once
 
 DELAY_SECONDS = 0.1
@@ -42,7 +42,7 @@ def test_https_with_a_host_name_has_all_phases(serve: Serve, authority: Authorit
     result = run(
         server.url(host="model.test"),
         tls=authority.tls,
-        getaddrinfo=names(model_test="127.0.0.1"),
+        getaddrinfo=fake_getaddrinfo(model_test="127.0.0.1"),
     )
 
     assert list(result.phases) == list(Phase)
@@ -67,7 +67,7 @@ def test_the_time_of_the_model_is_wait(serve: Serve, authority: Authority) -> No
     """The session tickets of TLS 1.3 come before the response, and are not its first byte."""
     server = serve(delayed(DELAY_SECONDS, http_response()), context=authority.context())
 
-    result = usual(server.url(), tls=authority.tls)
+    result = run_median(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.phases[Phase.WAIT] == ONE_DELAY
@@ -99,7 +99,7 @@ def test_slow_headers_are_receive(serve: Serve) -> None:
         peer.send(http_response()[1:])
         peer.silence()
 
-    result = usual(serve(script).url())
+    result = run_median(serve(script).url())
 
     assert result.phases[Phase.WAIT] < TOLERANCE_SECONDS
     assert result.phases[Phase.RECEIVE] == ONE_DELAY
@@ -115,7 +115,7 @@ def test_a_slow_body_is_receive(serve: Serve) -> None:
         peer.send(b"x")
         peer.pause(DELAY_SECONDS)
 
-    result = usual(serve(script).url())
+    result = run_median(serve(script).url())
 
     assert result.phases[Phase.WAIT] < TOLERANCE_SECONDS
     assert result.phases[Phase.RECEIVE] == ONE_DELAY
@@ -147,7 +147,7 @@ def test_informational_responses_do_not_end_wait(
 
     server = serve(script, context=authority.context() if tls else None)
 
-    result = usual(server.url(), tls=authority.tls)
+    result = run_median(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.status == 200
@@ -166,7 +166,7 @@ def test_a_response_in_one_segment_with_an_informational_one_ends_wait(serve: Se
         peer.send(b"ok")
         peer.silence()
 
-    result = usual(serve(script).url())
+    result = run_median(serve(script).url())
 
     assert result.phases[Phase.WAIT] == ONE_DELAY
     assert result.phases[Phase.RECEIVE] == ONE_DELAY
@@ -186,7 +186,7 @@ def test_a_server_that_reads_slowly_is_send(serve: Serve) -> None:
 
     server = serve(script, receive_buffer=64 * 1024)
 
-    result = usual(server.url(), body="x" * 5_000_000, timeout="20s")
+    result = run_median(server.url(), body="x" * 5_000_000, timeout="20s")
 
     assert reason(result) is None
     assert result.phases[Phase.SEND] > DELAY_SECONDS - TOLERANCE_SECONDS
@@ -201,7 +201,7 @@ def test_a_slow_tunnel_is_connect(serve: Serve) -> None:
         peer.pause(DELAY_SECONDS)
         peer.send(http_response(b"", status="502 Bad Gateway"))
 
-    result = usual("https://model.test/", proxy=serve(script).url())
+    result = run_median("https://model.test/", proxy=serve(script).url())
 
     assert reason(result) is Reason.PROXY
     assert set(result.phases) == {Phase.CONNECT}
@@ -216,7 +216,7 @@ def test_a_failure_has_the_phases_until_then(serve: Serve) -> None:
         peer.pause(DELAY_SECONDS)
         peer.reset()
 
-    result = usual(serve(script).url())
+    result = run_median(serve(script).url())
 
     assert reason(result) is Reason.RESET
     assert result.phases[Phase.WAIT] == ONE_DELAY

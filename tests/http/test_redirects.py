@@ -12,10 +12,10 @@ import pytest
 from probe.http.pool import MAX_ORIGINS, ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import detail, make_prober, names, reason, run, run_scheduled
+from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run, run_scheduled
 from tests.raw_servers import Peer, Script, Server, free_port, http_response, once
 
-TWO_HOSTS = names(one_test="127.0.0.1", two_test="127.0.0.1")
+TWO_HOSTS = fake_getaddrinfo(one_test="127.0.0.1", two_test="127.0.0.1")
 
 
 def redirect_to(location: str, status: int = 302) -> bytes:

@@ -18,7 +18,15 @@ from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, names, read_probe, reason, run, run_scheduled
+from tests.probing import (
+    detail,
+    fake_getaddrinfo,
+    make_prober,
+    read_probe,
+    reason,
+    run,
+    run_scheduled,
+)
 from tests.raw_servers import Peer, Received, always, http_response
 
 
@@ -144,7 +152,7 @@ def test_the_host_header_is_host_and_port(
     """With brackets for IPv6, and without user and password."""
     server = serve(always(http_response()), host=listen)
 
-    result = run(server.url(host=host), getaddrinfo=names(model_test="127.0.0.1"))
+    result = run(server.url(host=host), getaddrinfo=fake_getaddrinfo(model_test="127.0.0.1"))
 
     assert reason(result) is None
     assert server.requests[0].header("host") == wanted.format(port=server.port)

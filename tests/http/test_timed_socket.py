@@ -15,7 +15,7 @@ from probe.http import timed_socket
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
 from tests.http.conftest import Authority, Serve
-from tests.probing import make_prober, reason, usual
+from tests.probing import make_prober, reason, run_median
 from tests.raw_servers import Peer, Server, always, delayed, http_response
 
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:
@@ -101,7 +101,7 @@ def test_a_kernel_without_timestamps(
     server = serve(delayed(0.1, http_response()), context=authority.context() if tls else None)
 
     with refuse_options(monkeypatch, option):
-        result = usual(server.url(), tls=authority.tls)
+        result = run_median(server.url(), tls=authority.tls)
 
     assert reason(result) is None
     assert result.clock == "user"
@@ -116,6 +116,6 @@ def test_a_kernel_without_tcp_info(serve: Serve, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(TimedSocket, "getsockopt", getsockopt)
 
-    result = usual(serve(always(http_response())).url())
+    result = run_median(serve(always(http_response())).url())
 
     assert (reason(result), result.clock) == (None, "user")

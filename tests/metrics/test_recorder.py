@@ -21,7 +21,7 @@ from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
 from probe.metrics.recorder import Recorder
 from probe.result import Component, Outcome, Phase, Reason, SkipReason
 from probe.scheduler.accounting import TickAccounting
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 
 NOW = 1_800_000_000.5
 
@@ -35,7 +35,7 @@ class Exporter:
         self.now = NOW
         self.recorder = Recorder(self.accounting, lambda: self.now)
         self.starting = True
-        self.recorder.add_probe(probe_of(directory, **keys), {"startup": lambda: self.starting})
+        self.recorder.add_probe(make_probe(directory, **keys), {"startup": lambda: self.starting})
 
     def page(self, accept: str = "text/plain") -> str:
         page, _ = render(accept, (self.recorder, DaemonInfo(NOW)), CollectorRegistry())
@@ -78,10 +78,10 @@ def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
     """The last run and the last success are absent before the first one."""
     exporter = Exporter(tmp_path)
     assert exporter.value("inference_probe_last_run_timestamp_seconds") is None
-    exporter.recorder.record(result_of(reason=Reason.REFUSED))
+    exporter.recorder.record(make_result(reason=Reason.REFUSED))
     assert exporter.value("inference_probe_last_run_timestamp_seconds") == NOW
     assert exporter.value("inference_probe_last_success_timestamp_seconds") is None
-    exporter.recorder.record(result_of())
+    exporter.recorder.record(make_result())
     assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW
 
 
@@ -109,9 +109,9 @@ def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
         tmp_path, objectives=[{"name": "fast", "target": "99%", "latency": "500ms"}]
     )
     for result in (
-        result_of(latency=0.5),
-        result_of(latency=0.5001),
-        result_of(latency=0.02, reason=Reason.HTTP_5XX),
+        make_result(latency=0.5),
+        make_result(latency=0.5001),
+        make_result(latency=0.02, reason=Reason.HTTP_5XX),
     ):
         exporter.recorder.record(result)
     bucket = "inference_probe_latency_seconds_bucket"
@@ -125,7 +125,7 @@ def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
 def test_uncharged_failures_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
     """`internal` and `startup` are counted as failures but not charged to the target."""
     exporter = Exporter(tmp_path)
-    exporter.recorder.record(result_of(reason=reason))
+    exporter.recorder.record(make_result(reason=reason))
     assert exporter.value("inference_probe_failures_total", reason=reason) == 1
     assert exporter.value("inference_probe_latency_seconds_count", outcome="failure") == 0
 
@@ -147,7 +147,7 @@ def test_corrections_of_observed_latencies(
 ) -> None:
     """A correction is observed if and only if a latency is observed."""
     exporter = Exporter(tmp_path)
-    exporter.recorder.record(result_of(reason=reason, correction=0.25))
+    exporter.recorder.record(make_result(reason=reason, correction=0.25))
     assert _total(exporter, "inference_probe_clock_correction_seconds_count") == observed
     assert _total(exporter, "inference_probe_clock_correction_seconds_sum") == observed * 0.25
 
@@ -164,17 +164,17 @@ def test_lag_is_observed(tmp_path: Path) -> None:
 def test_merged_reads_are_counted(tmp_path: Path) -> None:
     """Merged reads of successes and failures add up."""
     exporter = Exporter(tmp_path)
-    exporter.recorder.record(result_of(merged_reads=2))
-    exporter.recorder.record(result_of(merged_reads=1, reason=Reason.HTTP_5XX))
+    exporter.recorder.record(make_result(merged_reads=2))
+    exporter.recorder.record(make_result(merged_reads=1, reason=Reason.HTTP_5XX))
     assert exporter.value("inference_probe_merged_reads_total") == 3
 
 
 def test_phases_of_successes_only(tmp_path: Path) -> None:
     """The phases of a failure are not observed."""
     exporter = Exporter(tmp_path)
-    exporter.recorder.record(result_of(reason=Reason.FIRST_BYTE_TIMEOUT))
+    exporter.recorder.record(make_result(reason=Reason.FIRST_BYTE_TIMEOUT))
     assert exporter.value("inference_probe_phase_seconds_count", phase="wait") == 0
-    exporter.recorder.record(result_of(latency=0.25))
+    exporter.recorder.record(make_result(latency=0.25))
     assert exporter.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
     assert exporter.value("inference_probe_phase_seconds_count", phase="connect") == 0
 
@@ -183,10 +183,10 @@ def test_server_times_of_successes_only(tmp_path: Path) -> None:
     """Server times of a failure are not observed; invalid ones are always counted."""
     exporter = Exporter(tmp_path)
     times: dict[str, Any] = {"server": {Component.QUEUE: 0.02}, "server_ignored": 2}
-    exporter.recorder.record(result_of(reason=Reason.OVERLOADED, **times))
+    exporter.recorder.record(make_result(reason=Reason.OVERLOADED, **times))
     assert exporter.value("inference_probe_server_seconds_count", component="queue") is None
-    exporter.recorder.record(result_of(**times))
-    exporter.recorder.record(result_of())
+    exporter.recorder.record(make_result(**times))
+    exporter.recorder.record(make_result())
     assert exporter.value("inference_probe_server_seconds_count", component="queue") == 1
     assert exporter.value("inference_probe_server_seconds_sum", component="queue") == 0.02
     assert exporter.value("inference_probe_server_timing_ignored_total") == 4
@@ -201,7 +201,7 @@ def test_server_times_that_are_mapped_start_at_zero(tmp_path: Path) -> None:
     assert exporter.value("inference_probe_server_seconds_count", component="total") == 0
     assert exporter.value("inference_probe_server_seconds_count", component="queue") is None
     assert exporter.value("inference_probe_server_timing_ignored_total") == 0
-    exporter.recorder.record(result_of(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(server={Component.QUEUE: 0.03, Component.TOTAL: 0.05}))
     for component in ("queue", "total"):
         counts = {
             le: exporter.value("inference_probe_server_seconds_bucket", component=component, le=le)
@@ -240,7 +240,7 @@ def test_default_buckets() -> None:
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    exporter.recorder.record(result_of(server={Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
         for sample in exporter.samples()
@@ -254,7 +254,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 def test_promtool_check_metrics(tmp_path: Path) -> None:
     """`promtool check metrics` finds no problem."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    exporter.recorder.record(result_of(server={Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"
     process = subprocess.run(
@@ -270,7 +270,7 @@ def test_promtool_check_metrics(tmp_path: Path) -> None:
 def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
     """The strict parser reads the OpenMetrics text, which has no `_created` samples."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    exporter.recorder.record(result_of())
+    exporter.recorder.record(make_result())
     page = exporter.page("application/openmetrics-text; version=1.0.0")
     families = openmetrics.text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
     strict = {(s.name, *sorted(s.labels.items()), s.value) for f in families for s in f.samples}
@@ -291,9 +291,9 @@ def test_label_values_are_escaped(tmp_path: Path) -> None:
 def _reloaded(directory: Path, before: dict[str, Any], after: dict[str, Any]) -> Exporter:
     """Record a success and a failure under `before`, then change the settings to `after`."""
     exporter = Exporter(directory, **before)
-    exporter.recorder.record(result_of(certificate_not_after=NOW))
-    exporter.recorder.record(result_of(reason=Reason.REFUSED))
-    exporter.recorder.update_probe(probe_of(directory, **after))
+    exporter.recorder.record(make_result(certificate_not_after=NOW))
+    exporter.recorder.record(make_result(reason=Reason.REFUSED))
+    exporter.recorder.update_probe(make_probe(directory, **after))
     return exporter
 
 
@@ -343,13 +343,15 @@ def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:
 def test_a_server_time_that_is_mapped_later_starts_at_zero(tmp_path: Path) -> None:
     """A new mapping starts at 0; the histograms of known components are kept."""
     exporter = Exporter(tmp_path)
-    exporter.recorder.record(result_of(server={Component.QUEUE: 0.02}))
+    exporter.recorder.record(make_result(server={Component.QUEUE: 0.02}))
     timing = {"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}
-    exporter.recorder.update_probe(probe_of(tmp_path, server_timing=[timing]))
+    exporter.recorder.update_probe(make_probe(tmp_path, server_timing=[timing]))
     assert exporter.value("inference_probe_server_seconds_count", component="queue") == 1
     assert exporter.value("inference_probe_server_seconds_count", component="total") == 0
-    exporter.recorder.record(result_of(server={Component.TOTAL: 0.02}))
-    exporter.recorder.update_probe(probe_of(tmp_path, server_timing=[timing | {"key": "X-Other"}]))
+    exporter.recorder.record(make_result(server={Component.TOTAL: 0.02}))
+    exporter.recorder.update_probe(
+        make_probe(tmp_path, server_timing=[timing | {"key": "X-Other"}])
+    )
     assert exporter.value("inference_probe_server_seconds_count", component="total") == 1
 
 
@@ -369,9 +371,9 @@ def test_certificate_of_a_run_in_flight(
     An http probe would never overwrite it, and ModelCertificateExpires would fire months later.
     """
     exporter = Exporter(tmp_path, url="https://127.0.0.1:1/")
-    exporter.recorder.update_probe(probe_of(tmp_path, url="http://127.0.0.1:1/"))
+    exporter.recorder.update_probe(make_probe(tmp_path, url="http://127.0.0.1:1/"))
     exporter.now += 2
-    result = result_of(certificate_not_after=NOW)
+    result = make_result(certificate_not_after=NOW)
     started_at = datetime.fromtimestamp(NOW + started, UTC)
     exporter.recorder.record(replace(result, started=started_at))
     name = "inference_probe_tls_certificate_not_after_timestamp_seconds"
@@ -409,5 +411,5 @@ def test_probe_that_is_removed(tmp_path: Path) -> None:
     """Its series disappear, and a late result does not bring them back."""
     exporter = Exporter(tmp_path)
     exporter.recorder.remove_probe("model")
-    exporter.recorder.record(result_of())
+    exporter.recorder.record(make_result())
     assert [sample for sample in exporter.samples() if "probe" in sample.labels] == []

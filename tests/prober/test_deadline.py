@@ -8,7 +8,7 @@ import pytest
 from probe.prober.prober import Prober
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import make_prober, reason, usual
+from tests.probing import make_prober, reason, run_median
 from tests.raw_servers import Peer, Script, http_response
 
 TIMEOUT = 0.2
@@ -147,7 +147,7 @@ def test_a_slow_response_before_the_deadline_is_a_success(serve: Serve) -> None:
     """The response takes 200 ms, and the phase `receive` is right."""
     server = serve(send_then_drip(http_response(b"xxxx")[:-4], b"xxxx"))
 
-    result = usual(server.url(), timeout="400ms")
+    result = run_median(server.url(), timeout="400ms")
 
     assert reason(result) is None
     assert result.phases[Phase.RECEIVE] == pytest.approx(0.15, abs=0.05)

@@ -11,8 +11,8 @@ import pytest
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase, Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, names, reason, run, usual
-from tests.raw_servers import always, free_port, http_response
+from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run, run_median
+from tests.raw_servers import always, free_port, full_accept_queue, http_response
 
 
 def unknown_name(host: str, *_: Any) -> list[tuple[Any, ...]]:
@@ -45,7 +45,7 @@ def test_an_unknown_name_is_dns() -> None:
 
 def test_a_hanging_lookup_is_dns(hanging_lookup: Callable[..., list[tuple[Any, ...]]]) -> None:
     """The lookup takes until the deadline."""
-    result = usual("http://model.test/", getaddrinfo=hanging_lookup, timeout="150ms")
+    result = run_median("http://model.test/", getaddrinfo=hanging_lookup, timeout="150ms")
 
     assert reason(result) is Reason.DNS
     assert result.latency == pytest.approx(0.15, abs=0.02)
@@ -141,41 +141,24 @@ def test_the_next_address_is_tried(serve: Serve) -> None:
 def test_an_address_that_drops_packets_leaves_time_for_the_next(serve: Serve) -> None:
     """Half of the time goes to the first of two addresses. The second one accepts."""
     server = serve(always(http_response()))
-    with full_queue() as full:
+    with full_accept_queue() as full_address:
 
         def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
             return [
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
-                for address in (full.getsockname(), ("127.0.0.1", server.port))
+                for address in (full_address, ("127.0.0.1", server.port))
             ]
 
-        result = usual(server.url(host="model"), getaddrinfo=getaddrinfo, timeout="300ms")
+        result = run_median(server.url(host="model"), getaddrinfo=getaddrinfo, timeout="300ms")
 
     assert reason(result) is None
     assert result.phases[Phase.CONNECT] == pytest.approx(0.15, abs=0.05)
 
 
-class full_queue:  # noqa: N801  (a context manager reads as a function)
-    """A listener whose queue is full, so that it drops SYNs."""
-
-    def __enter__(self) -> socket.socket:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self._waiting = [socket.socket() for _ in range(4)]
-        for client in self._waiting:
-            client.setblocking(False)
-            client.connect_ex(self._listener.getsockname())
-        return self._listener
-
-    def __exit__(self, *_: object) -> None:
-        for open_socket in (*self._waiting, self._listener):
-            open_socket.close()
-
-
 def test_a_full_listen_queue_is_a_connect_timeout() -> None:
     """A server that is too busy to accept connections."""
-    with full_queue() as full:
-        port = full.getsockname()[1]
-        result = usual(f"http://127.0.0.1:{port}/", timeout="150ms")
+    with full_accept_queue() as address:
+        result = run_median(f"http://127.0.0.1:{address[1]}/", timeout="150ms")
 
     assert reason(result) is Reason.CONNECT_TIMEOUT
     assert set(result.phases) == {Phase.CONNECT}
@@ -203,7 +186,7 @@ def test_a_denied_address(networks: dict[str, Any], host: str, serve: Serve) -> 
     result = run(
         f"http://{host}:{server.port}/",
         networks=networks,
-        getaddrinfo=names(model_test="127.0.0.1"),
+        getaddrinfo=fake_getaddrinfo(model_test="127.0.0.1"),
     )
 
     assert reason(result) is Reason.DENIED

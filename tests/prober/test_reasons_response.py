@@ -8,7 +8,7 @@ import pytest
 from probe.http.pool import ConnectionPool
 from probe.result import Phase, Reason
 from tests.http.conftest import Serve
-from tests.probing import detail, make_prober, reason, run, run_scheduled, usual
+from tests.probing import detail, make_prober, reason, run, run_median, run_scheduled
 from tests.raw_servers import Peer, Script, always, http_response, never_respond, once
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -237,7 +237,7 @@ def endless_body(head: bytes) -> Script:
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(head)
-        while not peer.server.over.is_set():
+        while not peer.server.closing.is_set():
             peer.send(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
 
     return script
@@ -292,7 +292,7 @@ def test_a_server_that_does_not_read_is_a_send_timeout(
 
     server = serve(script, receive_buffer=4096, context=authority.context() if tls else None)
 
-    result = usual(server.url(), body="x" * 6_000_000, timeout="300ms", tls=authority.tls)
+    result = run_median(server.url(), body="x" * 6_000_000, timeout="300ms", tls=authority.tls)
 
     assert reason(result) is Reason.SEND_TIMEOUT
     assert result.latency == pytest.approx(0.3, abs=0.1)
@@ -301,7 +301,7 @@ def test_a_server_that_does_not_read_is_a_send_timeout(
 
 def test_no_response_is_a_first_byte_timeout(serve: Serve) -> None:
     """As of a hanging model."""
-    result = usual(serve(never_respond).url(), timeout="150ms")
+    result = run_median(serve(never_respond).url(), timeout="150ms")
 
     assert reason(result) is Reason.FIRST_BYTE_TIMEOUT
     assert "0.15 s" in detail(result)
@@ -332,7 +332,7 @@ def test_a_slow_response_is_a_body_timeout(serve: Serve, head: bytes) -> None:
         peer.send(head)
         peer.drip(http_response(b"x" * 1000))
 
-    result = usual(serve(script).url(), timeout="150ms")
+    result = run_median(serve(script).url(), timeout="150ms")
 
     assert reason(result) is Reason.BODY_TIMEOUT
     assert result.latency == pytest.approx(0.15, abs=0.02)

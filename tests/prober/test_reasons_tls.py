@@ -10,7 +10,7 @@ import trustme
 
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import detail, names, reason, run, usual
+from tests.probing import detail, fake_getaddrinfo, reason, run, run_median
 from tests.raw_servers import Peer, always, http_response, never_respond
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
@@ -47,7 +47,7 @@ def test_a_wrong_host_name_is_tls(serve: Serve, authority: Authority) -> None:
     result = run(
         server.url(host="model.test"),
         tls=authority.tls,
-        getaddrinfo=names(model_test="127.0.0.1"),
+        getaddrinfo=fake_getaddrinfo(model_test="127.0.0.1"),
     )
 
     assert reason(result) is Reason.TLS
@@ -150,7 +150,7 @@ def test_a_hanging_handshake_is_a_tls_timeout(serve: Serve, authority: Authority
     """A server that accepts the connection and sends nothing."""
     url = serve(never_respond).url().replace("http", "https")
 
-    result = usual(url, tls=authority.tls, timeout="150ms")
+    result = run_median(url, tls=authority.tls, timeout="150ms")
 
     assert reason(result) is Reason.TLS_TIMEOUT
     assert result.latency == pytest.approx(0.15, abs=0.02)

@@ -9,7 +9,7 @@ from probe.scheduler.accounting import TickAccounting, TickCounts
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, ResultSink
 from probe.scheduler.scheduler import ProbeScheduler
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
 
@@ -31,7 +31,7 @@ class RunnerHarness:
         self.time, self.executor, self.run_state = FakeTime(), ManualExecutor(), RunState()
         self.accounting, self.sink, self.lags = TickAccounting(), ListSink(), list[float]()
         self.sinks: list[ResultSink] = [self.sink]
-        self.outcome: Result | Exception = result_of()
+        self.outcome: Result | Exception = make_result()
         self.runs = 0
         self.closed = list[Probe]()
         self.runner = ProbeRunner(
@@ -49,7 +49,7 @@ class RunnerHarness:
 
     def compiled(self, **keys: Any) -> CompiledProbe:
         timing = {"interval": "1s", "timeout": "500ms", "startup_grace": "0s"}
-        probe = probe_of(self.directory, **timing | keys)
+        probe = make_probe(self.directory, **timing | keys)
         return CompiledProbe(
             probe=probe, prober=FakeProber(self._run), close=lambda: self.closed.append(probe)
         )
@@ -74,7 +74,7 @@ class RunnerHarness:
 
     def look_after(self, seconds: float) -> None:
         self.time.advance(seconds)
-        self.scheduler.scheduler.look()
+        self.scheduler.scheduler.run_due_jobs()
 
     @property
     def counts(self) -> TickCounts:

@@ -21,14 +21,14 @@ from probe.scheduler.grid import Grid
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
 from probe.scheduler.scheduler import ProbeScheduler
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
 
 @cache
 def any_probe() -> Probe:
     with tempfile.TemporaryDirectory() as directory:
-        return probe_of(Path(directory), startup_grace="0s")
+        return make_probe(Path(directory), startup_grace="0s")
 
 
 @dataclass
@@ -93,7 +93,7 @@ class TickMachine(RuleBasedStateMachine):
         released = threading.Event()
         self.started.put(released)
         released.wait()
-        return result_of(probe=name)
+        return make_result(probe=name)
 
     def record(self, result: Result) -> None:
         self.recorded[result.probe] += 1
@@ -108,7 +108,7 @@ class TickMachine(RuleBasedStateMachine):
         # The look may be late: the machine was suspended, or the process was stopped.
         self.time.advance(seconds)
         if not self.stopped:
-            self.scheduler.scheduler.look()
+            self.scheduler.scheduler.run_due_jobs()
             self.looked = self.time.monotonic
 
     @rule(seconds=st.floats(min_value=-1e6, max_value=1e6))

@@ -15,7 +15,7 @@ from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
 from probe.threads import Task
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 from tests.fakes import FakeProber, FakeTime, ManualExecutor
 from tests.scheduler.harness import ListSink, RunnerHarness
 
@@ -42,7 +42,7 @@ def test_each_sink_gets_each_result(tmp_path: Path) -> None:
     """Success or failure: the sinks record the result of each run."""
     harness = RunnerHarness(tmp_path)
     harness.tick()
-    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.outcome = make_result(reason=Reason.REFUSED)
     harness.tick()
     assert harness.sink.reasons() == [None, Reason.REFUSED]
 
@@ -138,7 +138,7 @@ def test_a_changed_startup_grace(tmp_path: Path, before: str, after: str, reason
     """The new length applies at once, counted from when the probe was added."""
     harness = RunnerHarness(tmp_path, startup_grace=before)
     harness.runner.update(harness.compiled(startup_grace=after))
-    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.outcome = make_result(reason=Reason.REFUSED)
     harness.tick()
     assert harness.failure()[0] is reason
 
@@ -148,7 +148,7 @@ def test_another_url_does_not_begin_the_startup_grace_again(tmp_path: Path) -> N
     harness = RunnerHarness(tmp_path, startup_grace="1m", url="http://127.0.0.1:1/")
     harness.tick()
     harness.runner.update(harness.compiled(startup_grace="1m", url="http://127.0.0.1:2/"))
-    harness.outcome = result_of(reason=Reason.REFUSED)
+    harness.outcome = make_result(reason=Reason.REFUSED)
     harness.tick()
     assert harness.failure()[0] is Reason.REFUSED
     assert not harness.runner.starting
@@ -173,7 +173,7 @@ class RecordedRunner:
         self.time, self.executor, self.accounting = FakeTime(), ManualExecutor(), TickAccounting()
         self.running, self.released = threading.Event(), threading.Event()
         self.recorder = Recorder(self.accounting)
-        probe = probe_of(directory)
+        probe = make_probe(directory)
         self.runner = ProbeRunner(
             CompiledProbe(probe=probe, prober=FakeProber(self._run), close=lambda: None),
             ticks=self.accounting.add_probe("model"),
@@ -188,7 +188,7 @@ class RecordedRunner:
     def _run(self) -> Result:
         self.running.set()
         self.released.wait(10)
-        return result_of()
+        return make_result()
 
     def start_run(self) -> threading.Thread:
         self.runner.on_due(self.time.monotonic, 0)

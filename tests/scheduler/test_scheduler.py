@@ -14,7 +14,7 @@ from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.threads import Task
-from tests.builders import probe_of, result_of
+from tests.builders import make_probe, make_result
 from tests.fakes import FakeProber
 from tests.scheduler.harness import RunnerHarness
 
@@ -74,9 +74,9 @@ def test_a_hung_scheduler_is_noticed_and_can_be_stopped(tmp_path: Path) -> None:
             release.wait(10)
 
     clock = Clock(monotonic=lambda: time.monotonic_ns() + ahead)
-    probe = probe_of(tmp_path, interval="100ms")
+    probe = make_probe(tmp_path, interval="100ms")
     runner = ProbeRunner(
-        CompiledProbe(probe=probe, prober=FakeProber(result_of), close=lambda: None),
+        CompiledProbe(probe=probe, prober=FakeProber(make_result), close=lambda: None),
         ticks=TickAccounting().add_probe("model"),
         sinks=[],
         observe_lag=lambda _lag: None,

@@ -19,7 +19,7 @@ from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, listen
-from tests.builders import result_of, settings_of
+from tests.builders import make_result, make_settings
 
 FAST = {"name": "fast", "target": "90%", "latency": "500ms"}
 UP = {"name": "up", "target": "99%"}
@@ -32,7 +32,7 @@ class Site:
         self.now = 1000.0
         self.history = History(lambda: self.now)
         keys = {"url": "http://model:5000/predict", "objectives": [FAST, UP], **keys}
-        self.probes: Sequence[Probe] = settings_of(
+        self.probes: Sequence[Probe] = make_settings(
             directory, *({"name": name, **keys} for name in names)
         ).probes
         for probe in self.probes:
@@ -42,7 +42,7 @@ class Site:
     def add(self, probe: str = "model", *, seconds_ago: float = 0.0, **fields: Any) -> None:
         """Record a result with `fields` that started `seconds_ago` (wall clock)."""
         started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-        self.history.record(replace(result_of(probe=probe, **fields), started=started))
+        self.history.record(replace(make_result(probe=probe, **fields), started=started))
 
     def add_history(
         self, probe: str = "model", *, failing: bool = False, results: int = 120
@@ -124,7 +124,7 @@ def site_of(
 ) -> Iterator[Site]:
     """Serve the pages of probes with these names (by default `model`) and config `keys`."""
     site = Site(directory, names or ("model",), keys)
-    targets = {probe.name: OnDemandTarget(run=result_of, interval=60) for probe in site.probes}
+    targets = {probe.name: OnDemandTarget(run=make_result, interval=60) for probe in site.probes}
     app: ASGIApp = create_app(
         lambda _: (b"# nothing\n" * 200, "text/plain"),
         lambda: targets,

@@ -19,7 +19,7 @@ from probe.result import Reason, Result
 from probe.server.app import MAX_ON_DEMAND_PROBES, create_app
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, listen
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.server.page_fixtures import Site, lifecycle_of, site_of, wait_until
 
 
@@ -29,7 +29,7 @@ class App:
     def __init__(self) -> None:
         self.runs = 0
         self.release = threading.Event()
-        self.results = iter([result_of(), result_of(reason=Reason.REFUSED, latency=0.5)])
+        self.results = iter([make_result(), make_result(reason=Reason.REFUSED, latency=0.5)])
         registry = CollectorRegistry()
         counter = Counter("words", "Some words that compress well.", ["n"], registry=registry)
         for n in range(100):
@@ -65,7 +65,7 @@ class App:
     def _stuck(self) -> Result:
         self.runs += 1
         self.release.wait(10)
-        return result_of()
+        return make_result()
 
     def get(self, path: str, **options: object) -> requests.Response:
         return requests.get(self.url + path, timeout=10, **options)  # type: ignore[arg-type]

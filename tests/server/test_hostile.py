@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
-from tests.builders import result_of
+from tests.builders import make_result
 from tests.server.page_fixtures import Site, site_of
 
 HOSTILE = (
@@ -46,7 +46,7 @@ def failure(text: str) -> Result:
     """Return a failure in which each field that others control is `text`."""
     hop = RedirectHop(url=text, status=302, phases={Phase.WAIT: 0.1})
     return replace(
-        result_of(status=200, hops=(hop,), final_hop=hop),
+        make_result(status=200, hops=(hop,), final_hop=hop),
         failure=Failure(reason=Reason.ASSERTION, detail=text),
         excerpt=Excerpt(headers={text: text}, body=text),
     )
