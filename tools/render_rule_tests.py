@@ -31,6 +31,9 @@ from tests.rules.scenario import EVALUATION_SECONDS, MINUTE, Scenario
 
 RULE_FILE = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
 
+# libyaml writes these files ten times as fast as Python.
+Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 
 @dataclass(frozen=True, slots=True)
 class ScenarioFile:
@@ -57,9 +60,9 @@ FILES = {
     "inference-probe-skipped-ticks.yml": ScenarioFile(scenarios_maintenance.SKIPPED_TICKS),
     "model-down.yml": ScenarioFile(scenarios_outage.SCENARIOS),
     "model-error-budget-burn.yml": ScenarioFile(scenarios_budget.PAGES),
-    "model-error-budget-burn-hours.yml": ScenarioFile(scenarios_budget.HOURS, 2 * MINUTE),
-    "model-error-budget-burn-days.yml": ScenarioFile(scenarios_budget.DAYS, 10 * MINUTE),
-    "model-latency-regression.yml": ScenarioFile(scenarios_regression.SCENARIOS, 5 * MINUTE),
+    "model-error-budget-burn-hours.yml": ScenarioFile(scenarios_budget.HOURS, 5 * MINUTE),
+    "model-error-budget-burn-days.yml": ScenarioFile(scenarios_budget.DAYS, 30 * MINUTE),
+    "model-latency-regression.yml": ScenarioFile(scenarios_regression.SCENARIOS, 10 * MINUTE),
     "model-objective-missed.yml": ScenarioFile(scenarios_objective.SCENARIOS),
     "model-replica-down.yml": ScenarioFile(scenarios_replica.SCENARIOS),
     "quantiles.yml": ScenarioFile(scenarios_quantiles.SCENARIOS),
@@ -80,11 +83,7 @@ def render(file: ScenarioFile, scrape_seconds: list[int], directory: Path) -> st
             if seconds in scenario.scrape_seconds
         ],
     }
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000)
-
-
-# libyaml writes these files ten times as fast as Python.
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=10_000)
 
 
 def _promtool_test(scenario: Scenario, scrape_seconds: int) -> dict[str, Any]:
