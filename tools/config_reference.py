@@ -38,7 +38,7 @@ SECTIONS = {
     "Settings": ("The file", ""),
     "Probe": ("probes", "An entry of `probes`."),
     "Expect": ("expect", "The key `expect` of a probe."),
-    "Condition": ("Conditions", "A condition on a header or on a value in the JSON."),
+    "Condition": ("Conditions", ""),
     "Objective": ("objectives", "An entry of the key `objectives` of a probe."),
     "ServerTiming": ("server_timing", "An entry of the key `server_timing` of a probe."),
     "Tls": ("tls", "The key `tls` of a probe."),

@@ -10,7 +10,7 @@ from probe.check import output
 from probe.check.plan import plan
 from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
 from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
-from probe.config.loader import ConfigError
+from probe.config.errors import ConfigError
 
 
 def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:

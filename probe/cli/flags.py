@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 ENVIRONMENT_PREFIX = "INFERENCE_PROBE_"
 
 RunCommand = Callable[[argparse.Namespace, Mapping[str, str]], int]
-Commands = Any  # argparse._SubParsersAction, which is private and generic only in typeshed
+# Private and generic only in typeshed, hence the quotes.
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 
 
 def add_command(
@@ -26,7 +27,7 @@ def add_command(
     return parser
 
 
-class Flags:
+class FlagAdder:
     """Adds flags to `parser`, each with an environment variable for its default."""
 
     def __init__(
@@ -68,15 +69,15 @@ class Flags:
         )
 
 
-def add_output_flag(flags: Flags) -> None:
+def add_output_flag(flags: FlagAdder) -> None:
     flags.add("--output", "output format", default="text", choices=("text", "json"))
 
 
-def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> Flags:
+def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> FlagAdder:
     """Add the flags that say what to probe: a config file, or one endpoint."""
-    flags = Flags(parser, environ)
+    flags = FlagAdder(parser, environ)
     flags.add("--config.file", "the config file; default config/probe.yml, else the packaged one")
-    endpoint = Flags(parser.add_argument_group("one endpoint, without a config file"), environ)
+    endpoint = FlagAdder(parser.add_argument_group("one endpoint, without a config file"), environ)
     endpoint.add("--url", "probe this URL")
     endpoint.add("--name", "name of the probe; default made from the URL")
     endpoint.add("--slo", 'objective, such as "99%% < 500ms", or "99.9%%" for availability')
@@ -105,7 +106,7 @@ def _value_type(choices: Sequence[str], variable: str) -> Callable[[str], str]:
         if not value:
             raise argparse.ArgumentTypeError(f"empty; give it a value, or unset {variable}")
         if choices and value not in choices:
-            raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(choices)}")
+            raise argparse.ArgumentTypeError(f"{value!r} is not one of {', '.join(choices)}")
         return value
 
     return read

@@ -13,7 +13,7 @@ from probe.cli import waterfall
 from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
 from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
 from probe.clock import Clock
-from probe.config.loader import ConfigError
+from probe.config.errors import ConfigError
 from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon.prober_factory import ProberFactory
@@ -90,7 +90,7 @@ def _build_probes(
         quoted = ", ".join(map(repr, unknown))
         raise UsageError(
             f"no probe {quoted} in {source or 'the flags'}; there are: {', '.join(known)}"
-            " (a file is --config.file=FILE)"
+            " (to use another config: --config.file=FILE)"
         )
     base = source.parent if source else Path()
     factory = ProberFactory(environ=environ, base=base, clock=Clock())

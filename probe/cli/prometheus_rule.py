@@ -22,7 +22,9 @@ def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> s
     Raises ValueError if `namespace` is not a valid name of a Kubernetes namespace.
     """
     if namespace is not None and not _DNS_LABEL.fullmatch(namespace):
-        raise ValueError(f"{namespace!r} is no namespace of Kubernetes: write {_DNS_LABEL_RULE}")
+        raise ValueError(
+            f"{namespace!r} is not a valid Kubernetes namespace: write {_DNS_LABEL_RULE}"
+        )
     metadata = {"name": "inference-probe", "namespace": namespace, "labels": dict(labels)}
     resource = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -38,18 +40,20 @@ def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> s
 def parse_labels(text: str) -> dict[str, str]:
     """Return the Kubernetes labels in `text`, KEY=VALUE pairs separated by commas.
 
-    Raises ValueError for pairs that Kubernetes would refuse.
+    Raises ValueError for pairs that Kubernetes would reject.
     """
     labels: dict[str, str] = {}
     for pair in text.split(","):
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"{pair!r} is no label: write KEY=VALUE, as in team=ml")
+            raise ValueError(f"{pair!r} is not a label: write KEY=VALUE, e.g. team=ml")
         _check_key(key)
         if value and not _NAME.fullmatch(value):
-            raise ValueError(f"{value!r} is no value for the label {key}: write {_NAME_RULE}")
+            raise ValueError(
+                f"{value!r} is not a valid value for the label {key}: write {_NAME_RULE}"
+            )
         if key in labels:
-            raise ValueError(f"the label {key} is there twice: write it once")
+            raise ValueError(f"the label {key} is given twice")
         labels[key] = value
     return labels
 
@@ -57,9 +61,9 @@ def parse_labels(text: str) -> dict[str, str]:
 def _check_key(key: str) -> None:
     domain, slash, name = key.rpartition("/")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{key!r} is no key of a label: write {_NAME_RULE}")
+        raise ValueError(f"{key!r} is not a valid label key: write {_NAME_RULE}")
     if slash and not _is_domain(domain):
-        raise ValueError(f"{key!r} is no key of a label: write a domain before /{name}")
+        raise ValueError(f"{key!r} is not a valid label key: write a domain before /{name}")
 
 
 def _is_domain(text: str) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 
 from probe.cli import prometheus_rule
-from probe.cli.flags import Commands, Flags, add_command
+from probe.cli.flags import Commands, FlagAdder, add_command
 from probe.cli.settings import EXIT_OK, UsageError, usage_error
 from probe.resources import resource_path
 
@@ -14,12 +14,12 @@ def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
         commands,
         "rules",
         run,
-        "print the bundled Prometheus rules, to be loaded unchanged",
+        "print the bundled Prometheus rules",
         "Examples:\n"
         "  inference-probe rules > /etc/prometheus/rules/inference-probe.rules.yml\n"
         "  inference-probe rules --format=kubernetes --label=release=mine | kubectl apply -f -",
     )
-    flags = Flags(parser, environ)
+    flags = FlagAdder(parser, environ)
     flags.add(
         "--format",
         "a rule file, or a PrometheusRule for the Prometheus operator (without the comments)",

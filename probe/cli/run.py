@@ -18,8 +18,8 @@ from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon import log, malloc
 from probe.daemon.daemon import Daemon
-from probe.daemon.reload import reload_worker
-from probe.daemon.signals import ENDING, Signals
+from probe.daemon.reload import start_reload_thread
+from probe.daemon.signals import STOP_SIGNALS, Signals
 from probe.server.server import listen
 from probe.server.web_config_watch import WebConfig
 
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     signals = Signals()
     daemon.start()
     _log_start(settings, source, listener)
-    reload = reload_worker(daemon.reload)
-    while not (received := signals.wait()) & ENDING:
+    reload = start_reload_thread(daemon.reload)
+    while not (received := signals.wait()) & STOP_SIGNALS:
         if signal.SIGHUP in received:
             reload()
     logger.info("stopping: waiting for the probes in flight")
@@ -87,7 +87,7 @@ def _build_daemon(
         environ=environ,
         base=source.parent if source else Path(),
         clock=clock,
-        read=None if source is None else lambda: load(source, environ=environ),
+        load_config=None if source is None else lambda: load(source, environ=environ),
         enable_lifecycle=args.web_enable_lifecycle == "true",
         web=web,
     )

@@ -37,17 +37,18 @@ def load_settings(
         return _settings_from_flags(args, environ), None
     for flag in ("name", "slo", "interval", "json"):
         if getattr(args, flag) is not None:
-            raise UsageError(f"--{flag} needs --url; in a config file it stands with its probe")
+            raise UsageError(f"--{flag} needs --url; in a config file, set it in the probe")
     path = _config_path(args)
     settings = load(path, environ=environ)
     if path == resource_path(DEFAULT_CONFIG_PATH):
-        logger.warning("no config was given: this is the packaged example")
+        logger.warning("no config file given: using the packaged example")
     return settings, path
 
 
 def _settings_from_flags(args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
     if args.config_file:
-        raise UsageError(f"--url beside the config {args.config_file}: write one of the two")
+        message = f"--url and --config.file={args.config_file} cannot be combined; give one of them"
+        raise UsageError(message)
     return from_flags(
         url=args.url,
         slo=args.slo,
@@ -59,7 +60,11 @@ def _settings_from_flags(args: argparse.Namespace, environ: Mapping[str, str]) -
 
 
 def _config_path(args: argparse.Namespace) -> Path:
-    """Return the file of the flag or variable, else of the working directory, else the package."""
+    """Return the path of the config file.
+
+    It is the one of the flag or variable, else `config/probe.yml` in the working directory, else
+    the packaged one.
+    """
     if args.config_file:
         return Path(args.config_file)
     local = Path(DEFAULT_CONFIG_PATH)

@@ -96,8 +96,8 @@ def _expiry(expiry: datetime, now: datetime) -> str:
     return f"expires {expiry:%Y-%m-%d}, in {_days(expiry - now)}"
 
 
-def _days(time: timedelta) -> str:
-    return _count(time.days, "day")
+def _days(age: timedelta) -> str:
+    return _count(age.days, "day")
 
 
 def _count(number: int, noun: str) -> str:

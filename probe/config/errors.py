@@ -46,7 +46,7 @@ class ConfigError(Exception):
 
 
 class UnlocatedError(NamedTuple):
-    """A problem without line and column: it is about the value at `path`, or about its key."""
+    """A problem of the value at `path` (or of its key, with `at_key`), without line and column."""
 
     path: ConfigPath
     message: str
@@ -66,13 +66,13 @@ class ConfigSource(Protocol):
 
     @property
     def invalid_paths(self) -> AbstractSet[ConfigPath]:
-        """Paths of values that `problems` are about. Further errors of these values are ignored."""
+        """Paths of the values with syntax problems. Their validation errors are not reported."""
 
     def locate(self, error: UnlocatedError) -> ConfigProblem:
         """Return `error` with its location."""
 
     def source_text(self, path: ConfigPath) -> str | None:
-        """Return the text of the scalar at `path`, as written."""
+        """Return the text of the scalar at `path`, as written; None if there is no scalar."""
 
 
 def is_confidential(path: ConfigPath) -> bool:
@@ -118,9 +118,9 @@ def quote_url(text: str | ResolvedText) -> str:
 
 
 def truncate_key(key: str) -> str:
-    """Return `key` up to its first colon or blank.
+    """Return `key` up to its first colon or space.
 
-    If the blank after a colon is missing, the rest of the key is a value, which may be a secret.
+    If the space after a colon is missing, the rest of the key is a value, which may be a secret.
     """
     name = re.split(r"[:\s]", key, maxsplit=1)[0]
     return key if name == key else f"{name}…"

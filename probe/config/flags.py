@@ -14,7 +14,7 @@ _SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
-class Flags:
+class EndpointFlags:
     """A ConfigSource whose locations are flags."""
 
     def __init__(
@@ -46,9 +46,8 @@ class Flags:
         flag = {"objectives": "slo", "name": "name" if self._has_name else "url"}.get(key, key)
         return ConfigProblem(path=f"--{flag}", message=error.message)
 
-    def source_text(self, path: ConfigPath) -> str | None:
+    def source_text(self, _path: ConfigPath) -> str | None:
         """Return None: no flag gives a number where text is required."""
-        del path
         return None
 
     def _slo(self, slo: str | None) -> list[dict[str, str]] | None:
@@ -68,9 +67,9 @@ class Flags:
             return None
         try:
             value = json_format.loads(text, parse_constant=_reject_constant)
-            if not _is_deeper(value, MAX_JSON_DEPTH):
-                return value
-            message = f"nested more than {MAX_JSON_DEPTH} levels deep"
+            if _is_deeper(value, MAX_JSON_DEPTH):
+                raise RecursionError
+            return value
         except RecursionError:
             message = f"nested more than {MAX_JSON_DEPTH} levels deep"
         except ValueError as error:

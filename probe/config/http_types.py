@@ -24,8 +24,8 @@ TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
 _RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
-_LABEL_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
-LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_LABELS)})$){_LABEL_PATTERN}"
+_PROMETHEUS_LABEL_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
+LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_LABELS)})$){_PROMETHEUS_LABEL_PATTERN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,22 @@ def split_url(value: Any) -> SplitResult:
     """Return the parts of an http or https URL; raise ValueError that says what is wrong."""
     url = require_text(value)
     if any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError(f"not a URL: {quote_url(value)}; it has blanks or control characters")
+        raise ValueError(
+            f"not a URL: {quote_url(value)}; it must not contain spaces or control characters"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"not a URL: {quote_url(value)}; host or port make no sense") from None
+        raise ValueError(
+            f"not a URL: {quote_url(value)}; the host or the port is invalid"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"not a URL: {quote_url(value)}; write http://HOST:PORT/PATH, or https://")
     if not _is_host(parts.hostname or ""):
-        raise ValueError(f"not a URL: {quote_url(value)}; the host is missing or no host's name")
+        raise ValueError(
+            f"not a URL: {quote_url(value)}; the host is missing or not a valid host name"
+        )
     if port == 0:
         raise ValueError(f"not a URL: {quote_url(value)}; a port is a number from 1 to 65535")
     return parts
@@ -91,7 +97,7 @@ def _requests_accepts(host: str) -> bool:
 def _server_name(value: Any) -> str:
     name = require_text(value)
     if not _is_host(name):
-        raise ValueError(f"not a host's name: {quote(value)}")
+        raise ValueError(f"not a host name: {quote(value)}")
     return name
 
 
@@ -119,18 +125,18 @@ def _method(value: Any) -> str:
 def _header_name(value: Any) -> str:
     name = require_text(value)
     if not re.fullmatch(TOKEN_PATTERN, name):
-        raise ValueError("not a header's name; it is of letters, digits and -")
+        raise ValueError("not a header name; use letters, digits and -")
     return name
 
 
 def _header_value(value: Any) -> Template:
     text = require_text(value)
     if any((character < " " and character != "\t") or character == "\x7f" for character in text):
-        raise ValueError("a header's value has no line breaks or control characters")
+        raise ValueError("a header value must not contain line breaks or control characters")
     if text != text.strip():
-        raise ValueError("a header's value has no blanks at its ends")
+        raise ValueError("a header value must not begin or end with a space")
     if not all(ord(character) < 256 for character in text):
-        raise ValueError("a header's value is of Latin-1 characters only")
+        raise ValueError("a header value must contain only Latin-1 characters")
     return to_template(value)
 
 
@@ -177,8 +183,10 @@ def _timing_key(value: Any, info: ValidationInfo) -> str:
 
 def _label_name(value: Any) -> str:
     name = require_text(value)
-    if not re.fullmatch(_LABEL_PATTERN, name):
-        raise ValueError("not a label's name; use letters, digits and _, no digit or __ first")
+    if not re.fullmatch(_PROMETHEUS_LABEL_PATTERN, name):
+        raise ValueError(
+            "not a label name; use letters, digits and _, and do not begin with a digit or __"
+        )
     if name in _RESERVED_LABELS:
         raise ValueError(f"{name} is a label that the metrics use; choose another name")
     return name
@@ -197,15 +205,19 @@ _STATUS_SCHEMA = {
     ]
 }
 
-Url = Annotated[Template, *scalar(_url, _URL_SCHEMA, reference=False)]
-Proxy = Annotated[Template, *scalar(_proxy, _PROXY_SCHEMA, reference=False)]
-Host = Annotated[str, *scalar(_server_name, _HOST_SCHEMA, reference=False)]
+Url = Annotated[Template, *scalar(_url, _URL_SCHEMA, allow_reference=False)]
+Proxy = Annotated[Template, *scalar(_proxy, _PROXY_SCHEMA, allow_reference=False)]
+Host = Annotated[str, *scalar(_server_name, _HOST_SCHEMA, allow_reference=False)]
 Method = Annotated[str, *scalar(_method, _METHOD_SCHEMA)]
-HeaderName = Annotated[str, *scalar(_header_name, pattern_schema(TOKEN_PATTERN), reference=False)]
-HeaderValue = Annotated[Template, *scalar(_header_value, _TEXT_SCHEMA, reference=False)]
-Body = Annotated[Template, *scalar(to_template, _TEXT_SCHEMA, reference=False)]
-JsonBody = Annotated[Any, *scalar(_json_body, {}, reference=False)]
+HeaderName = Annotated[
+    str, *scalar(_header_name, pattern_schema(TOKEN_PATTERN), allow_reference=False)
+]
+HeaderValue = Annotated[Template, *scalar(_header_value, _TEXT_SCHEMA, allow_reference=False)]
+Body = Annotated[Template, *scalar(to_template, _TEXT_SCHEMA, allow_reference=False)]
+JsonBody = Annotated[Any, *scalar(_json_body, {}, allow_reference=False)]
 Status = Annotated[StatusPattern, *scalar(_status, _STATUS_SCHEMA)]
-JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, reference=False)]
-TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, reference=False)]
-LabelName = Annotated[str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), reference=False)]
+JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, allow_reference=False)]
+TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, allow_reference=False)]
+LabelName = Annotated[
+    str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), allow_reference=False)
+]

@@ -1,4 +1,4 @@
-"""JSON Schema of a config, with which editors complete and check it.
+"""JSON Schema of the config, for completion and checks in editors.
 
 `python -m probe.config.json_schema > config/probe.schema.json` writes the file.
 """

@@ -17,7 +17,7 @@ from probe.config.errors import (
     quote,
     source_of,
 )
-from probe.config.flags import Flags
+from probe.config.flags import EndpointFlags
 from probe.config.http_types import may_need_tls
 from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
 from probe.config.schema import Settings, Tls
@@ -26,8 +26,6 @@ from probe.config.tls import TlsError, client_ssl_context
 from probe.config.types import describe_type
 from probe.config.validation import find_conflicts, find_defaults_conflicts, translate_errors
 from probe.config.yaml import YamlDocument
-
-__all__ = ["ConfigError", "ConfigProblem", "from_flags", "load"]
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
@@ -50,7 +48,7 @@ def read_config_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)
         if len(content) > MAX_CONFIG_BYTES:
-            raise OSError(None, "larger than 4 MiB")
+            raise OSError(None, f"larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
         return content
     except OSError as error:
         reason = error.strerror or str(error)
@@ -69,7 +67,7 @@ def from_flags(
     environ: Mapping[str, str],
 ) -> Settings:
     """Return settings with one probe; raise ConfigError whose problems name the flags."""
-    flags = Flags(url=url, slo=slo, interval=interval, json=json, name=name)
+    flags = EndpointFlags(url=url, slo=slo, interval=interval, json=json, name=name)
     return _settings(flags, environ=environ, base=Path())
 
 

@@ -77,7 +77,10 @@ def config_key(default: Any, description: str, **keywords: Any) -> Any:
 
 
 def condition_key(default: Any, description: str, **keywords: Any) -> Any:
-    """Return the field of an optional key that has no default and must not be null."""
+    """Return the field of an optional key of a condition.
+
+    `default` stands for an absent key and is not validated.
+    """
     return config_key(default, description, validate_default=False, **keywords)
 
 
@@ -127,8 +130,10 @@ class Tls(ConfigModel):
 
 
 class Condition(ConfigModel):
-    """All keys that are present must hold, for every value that is found. If no value is found, the
-    probe fails, unless `exists` is false.
+    """Condition on a header or on a value in the JSON of the response.
+
+    All keys that are given must hold, for each value that is found. If none is found, the probe
+    fails unless `exists` is false.
     """
 
     equals: types.Json = config_key(None, "The value equals this one, of any type.")
@@ -159,7 +164,7 @@ class Condition(ConfigModel):
     def _require_at_least_min(cls, value: float | None, info: ValidationInfo) -> float | None:
         minimum = info.data.get("min")
         if value is not None and minimum is not None and value < minimum:
-            raise ValueError("max is smaller than min; nothing can be both")
+            raise ValueError("max is smaller than min; no value can satisfy both")
         return value
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """References to secrets in a config: `${env:NAME}`, `${file:PATH}`, and `$${` for a literal `${`.
 
-`Template` is text with references, `Secrets` looks them up, `ResolvedText` is both text and value.
+`Template` is text with references, `Secrets` looks up their values, and `ResolvedText` is a
+template with its value at load time.
 """
 
 import os
@@ -86,7 +87,7 @@ def _parse_reference(match: re.Match[str]) -> str | Reference:
     if reference is None:
         # Quote only the start: the rest may be part of a password, or all of the remaining text.
         start = _REFERENCE_START.match(match[1])
-        problem = "is no reference" if match[2] else "has no closing brace"
+        problem = "is not a reference" if match[2] else "has no closing brace"
         raise ValueError(
             f'"${{{start[0] if start else ""}…" {problem}; '
             "write ${env:NAME}, ${file:PATH}, or $${ for a literal ${"
@@ -94,7 +95,7 @@ def _parse_reference(match: re.Match[str]) -> str | Reference:
     return Reference(reference[1] or reference[3], reference[2] or reference[4])
 
 
-class RecordingResolver:
+class RecordingSecretSource:
     """A SecretSource that remembers the values that it has returned."""
 
     def __init__(self, secrets: SecretSource) -> None:
@@ -122,7 +123,7 @@ class ResolvedText:
     @classmethod
     def resolve(cls, template: Template, secrets: SecretSource) -> Self:
         """Resolve `template`; raise SecretError if a reference has no value."""
-        resolver = RecordingResolver(secrets)
+        resolver = RecordingSecretSource(secrets)
         text = template.resolve(resolver)
         return cls(template, text, frozenset(resolver.values))
 
@@ -131,7 +132,7 @@ class ResolvedText:
 
 
 class Secrets:
-    """Looks references up. Files are read again when they change; relative ones are in `base`.
+    """Looks up references. Files are read again when they change. Relative paths start at `base`.
 
     One newline at the end of a file is not part of the value. Safe to share between threads.
     """
@@ -251,7 +252,7 @@ def _read(path: Path) -> tuple[_FileVersion, str]:
         version = _version(os.fstat(file.fileno()))
         content = file.read(MAX_SECRET_FILE_BYTES + 1)
     if len(content) > MAX_SECRET_FILE_BYTES:
-        raise OSError(None, "larger than 1 MiB")
+        raise OSError(None, f"larger than {MAX_SECRET_FILE_BYTES // 1024**2} MiB")
     text = content.decode()
     return version, text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
 

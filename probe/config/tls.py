@@ -16,7 +16,7 @@ CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class TlsError(Exception):
-    """Files that make no TLS context. `key` is the config key of the file at fault, if any."""
+    """No TLS context can be created. `key` is the config key of the invalid file, if known."""
 
     def __init__(self, key: str | None, message: str) -> None:
         super().__init__(message)
@@ -45,14 +45,16 @@ def _load_trusted_certificates(
 ) -> None:
     """Load the configured CA certificates, else those of the environment, else those of certifi."""
     if tls.ca_file:
-        return load_ca_certificates(context, tls.ca_file, key="ca_file")
+        load_ca_certificates(context, tls.ca_file, key="ca_file")
+        return
     for name in CA_BUNDLE_VARIABLES:
         if environ.get(name):
-            return load_ca_certificates(context, Path(environ[name]), what=f"${name}")
+            load_ca_certificates(context, Path(environ[name]), what=f"${name}")
+            return
     # requests names the bundle that it would use itself. Imported here because it is slow.
     from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415
 
-    return load_ca_certificates(context, Path(DEFAULT_CA_BUNDLE_PATH), what="certifi's bundle")
+    load_ca_certificates(context, Path(DEFAULT_CA_BUNDLE_PATH), what="certifi's bundle")
 
 
 def load_ca_certificates(
@@ -83,14 +85,14 @@ def _refuse_passphrase() -> str:
 
 def load_cert_chain(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     """Load a certificate and its private key; raise TlsError that names the file at fault."""
-    # The certificate first, into a context of no use: load_cert_chain() raises the same error for
-    # a bad certificate as for a bad key.
+    # Load the certificate into a temporary context first: load_cert_chain() raises the same error
+    # for an invalid certificate and an invalid key.
     load_ca_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key="cert_file")
     key_holder = "key_file" if key else "cert_file"
     try:
         context.load_cert_chain(cert, key, password=_refuse_passphrase)
     except _PassphraseError:
-        message = "the private key needs a passphrase; give one without"
+        message = "the private key has a passphrase; use a key without one"
         raise TlsError(key_holder, message) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":

@@ -30,20 +30,20 @@ JsonSchema = dict[str, Any]
 
 
 class NotTextError(ValueError):
-    """A scalar that YAML did not read as text. The message says how to quote it."""
+    """A scalar that is not text in YAML. The message is the scalar, e.g. `true`."""
 
 
 def scalar(
-    validate: Callable[..., Any], schema: JsonSchema, *, reference: bool = True
+    validate: Callable[..., Any], schema: JsonSchema, *, allow_reference: bool = True
 ) -> Annotation:
     """Return the annotation of a type: `Annotated[float, *scalar(...)]`.
 
-    `validate` takes the value, and optionally pydantic's ValidationInfo. With `reference`, the
-    schema also allows a reference.
+    `validate` takes the value, and optionally pydantic's ValidationInfo. With
+    `allow_reference`, the schema also allows a reference.
     """
     return (
         PlainValidator(validate),
-        WithJsonSchema({"anyOf": [schema, REFERENCE_SCHEMA]} if reference else schema),
+        WithJsonSchema({"anyOf": [schema, REFERENCE_SCHEMA]} if allow_reference else schema),
     )
 
 
@@ -268,9 +268,9 @@ def file(max_mib: int) -> Annotation:
             raise ValueError(f"{problem}: {quote(written)}")
         return path
 
-    about = f"The name of a file of {max_mib} MiB at most."
-    schema = {"type": "string", "minLength": 1, "description": about}
-    return scalar(validate, schema, reference=False)
+    description = f"The name of a file of {max_mib} MiB at most."
+    schema = {"type": "string", "minLength": 1, "description": description}
+    return scalar(validate, schema, allow_reference=False)
 
 
 def _file_problem(path: Path, max_mib: int) -> str | None:
@@ -297,13 +297,15 @@ _NETWORK_SCHEMA = {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}
 _REGEX_SCHEMA = {"type": "string", "format": "regex"}
 
 Name = Annotated[str, *scalar(_name, _NAME_SCHEMA)]
-Text = Annotated[str, *scalar(require_text, {"type": "string"}, reference=False)]
+Text = Annotated[str, *scalar(require_text, {"type": "string"}, allow_reference=False)]
 Boolean = Annotated[bool, *scalar(_boolean, {"type": "boolean"})]
 Number = Annotated[float, *scalar(_number, {"type": "number"})]
 Size = Annotated[int, *scalar(_size, _SIZE_SCHEMA)]
 Percentage = Annotated[float, *scalar(_percentage, _PERCENTAGE_SCHEMA)]
-Network = Annotated[IPv4Network | IPv6Network, *scalar(_network, _NETWORK_SCHEMA, reference=False)]
-Regex = Annotated[TimedRegex, *scalar(_regex, _REGEX_SCHEMA, reference=False)]
-Json = Annotated[Any, *scalar(to_plain, {}, reference=False)]
+Network = Annotated[
+    IPv4Network | IPv6Network, *scalar(_network, _NETWORK_SCHEMA, allow_reference=False)
+]
+Regex = Annotated[TimedRegex, *scalar(_regex, _REGEX_SCHEMA, allow_reference=False)]
+Json = Annotated[Any, *scalar(to_plain, {}, allow_reference=False)]
 PemFile = Annotated[Path, *file(max_mib=4)]
 BodyFile = Annotated[Path, *file(max_mib=64)]

@@ -35,7 +35,7 @@ SIZE_PATTERN = rf"({NUMBER_PATTERN})({'|'.join(_BYTES)})"
 
 PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN})%"
 
-# Longer text is refused: decimals overflow with very many digits.
+# Longer text is rejected: Decimal overflows with very many digits.
 MAX_QUANTITY_CHARS = 1000
 
 

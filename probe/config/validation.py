@@ -32,7 +32,7 @@ _EXPECTED_TYPES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-_MESSAGES = {"missing": "this key is missing", "too_short": "expected one at least"}
+_MESSAGES = {"missing": "this key is missing", "too_short": "expected at least one item"}
 
 
 def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
@@ -62,7 +62,7 @@ def find_defaults_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
 def _several_bodies(probe: dict[str, Any], path: ConfigPath) -> Iterator[UnlocatedError]:
     first, *others = [key for key in BODY_KEYS if probe.get(key) is not None] or [""]
     for key in others:
-        message = f"there is `{first}` already; a request has one body"
+        message = f"`{first}` is given as well; a request has only one body"
         yield UnlocatedError((*path, key), message, at_key=True)
 
 
@@ -73,7 +73,7 @@ def _duplicate_names(items: Any, path: ConfigPath) -> Iterator[UnlocatedError]:
         if isinstance(item, dict) and isinstance(item.get("name"), (str, ResolvedText))
     }
     for index, first in _duplicates({index: require_text(name) for index, name in names.items()}):
-        message = f"{quote(names[index])} is the name of {format_path((path[-1], first))} already"
+        message = f"{quote(names[index])} is already the name of {format_path((path[-1], first))}"
         yield UnlocatedError((*path, index, "name"), message)
 
 
@@ -123,7 +123,7 @@ def translate_errors(
         else:
             message = _MESSAGES.get(detail["type"]) or str(reason or detail["msg"])
         if (is_key or is_unknown) and ":" in str(path[-1]):
-            message += " (a blank may be missing after the colon)"
+            message += " (a space may be missing after the colon)"
         yield UnlocatedError(path, message, at_key=is_key or is_unknown)
 
 
@@ -151,7 +151,7 @@ def _unknown_key(key: str, known: list[str]) -> str:
         return f"unknown key, did you mean `{similar[0]}`?"
     known_are = f"known are {', '.join(sorted(known))}"
     if "probes" in known and key in known_keys(("probes", 0)):
-        return f"unknown key; it is one of a probe, indent it under one; {known_are}"
+        return f"unknown key; it belongs to a probe, so indent it under one; {known_are}"
     return f"unknown key; {known_are}"
 
 
@@ -173,5 +173,7 @@ def _inner_model(annotation: Any) -> tuple[type[BaseModel], bool]:
     """Return the model of a field, and whether the field is a list or a mapping of it."""
     is_container = get_origin(annotation) in (tuple, Mapping)
     options = get_args(annotation) or (annotation,)
-    model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    model = next(
+        option for option in options if isinstance(option, type) and issubclass(option, BaseModel)
+    )
     return model, is_container

@@ -26,14 +26,14 @@ MAX_NUMBER_CHARS = 3000
 _SYNTAX_MESSAGES = {
     "but found another document": "a second document starts here; put everything into one,"
     " without `---`",
-    "<block end>": "this line does not fit the indentation of those above",
-    "alias": "an alias (`*`) of nothing; put text that begins with * into quotes",
+    "<block end>": "the indentation of this line does not match the lines above",
+    "alias": "an alias (`*`) without an anchor; quote text that begins with *",
     "anchor": "no anchor (`&`), or one that is there already; put text that begins with & into"
     " quotes",
     "tag": "a tag (`!`) that YAML does not know; put text that begins with ! into quotes",
     "\\t": "a tab; YAML is indented with spaces",
-    "mapping values are not allowed here": "a colon that cannot be here; is there no blank after"
-    " one above, or no quotes?",
+    "mapping values are not allowed here": "unexpected colon; a space after a colon or quotes"
+    " may be missing here or above",
 }
 
 
@@ -182,7 +182,7 @@ def _compose(text: str) -> tuple[yaml.Node, set[int]]:
         # PyYAML calls chr() with an escape such as "\UFFFFFFFF", which is no character.
         assert composer is not None
         mark = composer.get_mark()
-        raise _SyntaxError(mark.line, mark.column, "an escape that is no character") from None
+        raise _SyntaxError(mark.line, mark.column, "this escape is not a character") from None
     if node is None:
         raise _SyntaxError(0, 0, "the file is empty; write at least one probe under `probes`")
     return node, composer.tagged
@@ -209,21 +209,24 @@ class _NodeReader:
         self.problems: list[tuple[yaml.Mark, ConfigPath, str]] = []
         self.invalid_paths: set[ConfigPath] = set()
         self._tagged = tagged
-        self._open: list[int] = []
+        # ids of the collections that contain the current node
+        self._ancestor_ids: list[int] = []
         self._seen: set[int] = set()
         self._alias_copies = 0
 
     def read(self, node: yaml.Node, path: ConfigPath) -> Any:
-        if id(node) in self._open:
-            return self._reject(node, path, "an alias to what it is part of; write it out")
+        if id(node) in self._ancestor_ids:
+            return self._reject(
+                node, path, "this alias refers to a value that contains it; write the value instead"
+            )
         self._count_copies(node)
         if id(node) in self._tagged:
             self._reject(node, path, "tags such as !!str mean nothing here; quote text instead")
         elif isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        self._open.append(id(node))
+        self._ancestor_ids.append(id(node))
         value = self._collection(node, path)
-        self._open.pop()
+        self._ancestor_ids.pop()
         return value
 
     def _reject(self, node: yaml.Node, path: ConfigPath, message: str) -> None:
@@ -234,9 +237,13 @@ class _NodeReader:
         self._alias_copies += id(node) in self._seen
         self._seen.add(id(node))
         # An alias deep in its own nesting can also exceed the depth that the composer has checked.
-        if self._alias_copies > MAX_ALIAS_COPIES or len(self._open) > MAX_DEPTH:
+        if self._alias_copies > MAX_ALIAS_COPIES or len(self._ancestor_ids) > MAX_DEPTH:
             mark = node.start_mark
-            raise _SyntaxError(mark.line, mark.column, "aliases repeat this too often; use fewer")
+            raise _SyntaxError(
+                mark.line,
+                mark.column,
+                "aliases expand this value too many times; use fewer aliases",
+            )
 
     def _collection(self, node: yaml.Node, path: ConfigPath) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -297,7 +304,7 @@ def _number(text: str, *, is_float: bool) -> int | float:
 def _surrogate_problem(text: str) -> str | None:
     has_surrogate = any("\ud800" <= character <= "\udfff" for character in text)
     return (
-        "half of a character (a lone surrogate); write the whole of it" if has_surrogate else None
+        "a lone surrogate is not a character; write the character itself" if has_surrogate else None
     )
 
 

@@ -21,7 +21,6 @@ from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
-from probe.result import SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
@@ -31,8 +30,8 @@ from probe.server.server import Server
 from probe.server.web_config_watch import WebConfig
 from probe.threads import ThreadCache
 
-# Time that `stop` waits for runs in flight. With the responses that are being sent then and the end
-# of the interpreter, a stop takes at most 10 s; the default grace period of Kubernetes is 30 s.
+# Time that `stop` waits for runs in flight. Finishing HTTP responses and exiting take up to 2.5 s
+# more, so a stop takes at most 10 s. The default grace period of Kubernetes is 30 s.
 MAX_DRAIN_SECONDS = 7.5
 
 _DRAIN_POLL_SECONDS = 0.05
@@ -49,13 +48,13 @@ class Daemon:
         environ: Mapping[str, str],
         base: Path,
         clock: Clock,
-        read: Callable[[], Settings] | None = None,
+        load_config: Callable[[], Settings] | None = None,
         enable_lifecycle: bool = False,
         web: WebConfig | None = None,
     ) -> None:
         """Build all parts. Raises OSError and TlsError for files that the settings name.
 
-        `read` returns the config again or raises ConfigError; None if it is not from a file.
+        `load_config` returns the config again or raises ConfigError; None if it is not from a file.
         `enable_lifecycle` permits reload and pause over HTTP.
         """
         self._clock = clock
@@ -78,7 +77,7 @@ class Daemon:
             ),
         )
         manager.apply_config(settings)
-        self.reload = Reloader(read, settings, manager=manager, info=info, clock=clock)
+        self.reload = Reloader(load_config, settings, manager=manager, info=info, clock=clock)
         app = create_app(
             _renderer(recorder, info),
             lambda: manager.targets,
@@ -96,7 +95,7 @@ class Daemon:
             pause=self._run_state.pause,
             resume=self._run_state.resume,
             paused=lambda: self._run_state.paused,
-            stopping=lambda: self._run_state.skip_reason is SkipReason.SHUTDOWN,
+            stopping=lambda: self._run_state.stopped,
         )
 
     def start(self) -> None:
@@ -106,8 +105,8 @@ class Daemon:
     def stop(self) -> None:
         """Stop the schedule at once, wait for runs in flight, then stop serving.
 
-        A run or a reload that takes longer than the longest timeout, or than 7.5 s if that is
-        shorter, is given up. Scrapes are served meanwhile.
+        Waits for runs and a reload up to the longest timeout of all probes, at most
+        MAX_DRAIN_SECONDS; then they are abandoned. Scrapes are served during the wait.
         """
         self._run_state.stop()
         drain_seconds = min(self._manager.longest_timeout, MAX_DRAIN_SECONDS)

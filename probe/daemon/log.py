@@ -12,39 +12,39 @@ from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from types import TracebackType
 
-from probe.server.limits import RateLimiter
+from probe.rate_limiter import RateLimiter
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
-# A logger may write this many lines at once: one for each of many probes that fail together.
-BURST_RECORDS = 1000
+# Lines that one logger may write at once, e.g. when many probes fail together.
+MAX_BURST_RECORDS = 1000
 
 # Sustained rate of one logger after the burst.
-RECORDS_PER_SECOND = 10.0
+MAX_RECORDS_PER_SECOND = 10.0
 
 # Lines that wait for a slow reader of stderr, about 1 MB: the bursts of several loggers.
 MAX_QUEUED_RECORDS = 5000
 
-# Time that the end of the process waits for the reader of the last lines.
+# Maximum time that the exit waits until the last lines are written.
 FLUSH_TIMEOUT_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
 
-def configure(level: str, form: str) -> None:
+def configure(level: str, log_format: str) -> None:
     """Send the log of the whole process to stderr, and nothing else.
 
-    `level` is one of LEVELS, `form` one of FORMATS. Raises RuntimeError if the system has no
+    `level` is one of LEVELS, `log_format` one of FORMATS. Raises RuntimeError if the system has no
     thread left.
     """
     handler = NonBlockingHandler(_stderr())
-    handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else LogfmtFormatter())
     handler.addFilter(RateLimitFilter(lambda: handler.full))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # It logs two lines for each run at INFO.
+    # APScheduler logs two lines per run at INFO.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    # It warns of each malformed request, for example from port scanners.
+    # uvicorn warns of each malformed request, for example from port scanners.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     # Otherwise a record that cannot be formatted is printed as a traceback.
     logging.raiseExceptions = False
@@ -122,12 +122,12 @@ class JsonFormatter(_FieldFormatter):
 def _logfmt_value(value: object) -> str:
     """Return `value` as text, quoted unless it is one plain word."""
     text = str(value)
-    plain = text.isprintable() and not any(sign in text for sign in ' ="\\')
+    plain = text.isprintable() and not any(char in text for char in ' ="\\')
     return text if text and plain else json.dumps(text)
 
 
 class RateLimitFilter(logging.Filter):
-    """Token bucket for each logger, so that no fault floods the log.
+    """Limits the rate of each logger with a token bucket, so that no failure floods the log.
 
     The next line of a logger says how many were left out (`left_out`). Records of level DEBUG are
     left out only while there is no room in the queue.
@@ -139,7 +139,9 @@ class RateLimitFilter(logging.Filter):
         self._full = full
         # Reentrant, because a finalizer may log while its thread holds the lock.
         self._lock = threading.RLock()
-        self._limiter = RateLimiter(size=BURST_RECORDS, per_second=RECORDS_PER_SECOND, now=now)
+        self._limiter = RateLimiter(
+            size=MAX_BURST_RECORDS, per_second=MAX_RECORDS_PER_SECOND, now=now
+        )
         self._left_out: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -157,7 +159,7 @@ class RateLimitFilter(logging.Filter):
 
 
 class NonBlockingHandler(QueueHandler):
-    """Writes finished lines on a separate thread, so a blocked stderr never blocks a caller.
+    """Writes formatted lines on a separate thread, so a blocked stderr never blocks a caller.
 
     The QueueListener of the standard library is not used: it waits for its thread without limit.
     """
@@ -196,7 +198,7 @@ class NonBlockingHandler(QueueHandler):
 
     def _write(self, line: bytes) -> None:
         # Not through sys.stderr: the interpreter cannot exit while the stream's lock is held.
-        # An error has no place where it could be reported.
+        # An error of writing the log cannot be reported anywhere.
         with suppress(OSError):
             while line:
                 line = line[os.write(self._descriptor, line) :]

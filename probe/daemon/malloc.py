@@ -1,8 +1,8 @@
 """Settings of the C library's memory allocator that keep the daemon small.
 
-`MALLOC_ARENA_MAX=2` in the environment is not enough: with it alone 90 MB stay with the process in
-the test of this module, with these settings 5 MB. A daemon that is not run from the image would
-not have the variable either.
+`MALLOC_ARENA_MAX=2` in the environment is not enough: in the test of this module, the process keeps
+90 MB with the variable alone and 5 MB with these settings. A daemon that is not run from the image
+would not have the variable either.
 """
 
 import ctypes

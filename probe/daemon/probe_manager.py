@@ -11,7 +11,7 @@ from probe.history.state_log import StateChangeLog
 from probe.metrics.recorder import Recorder
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
-from probe.scheduler.runner import CompiledProbe, Executor, ProbeRunner
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, TaskExecutor
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.on_demand import OnDemandTarget
 
@@ -34,7 +34,7 @@ class ProbeServices:
     run_state: RunState
     accounting: TickAccounting
     scheduler: ProbeScheduler
-    executor: Executor
+    executor: TaskExecutor
     recorder: Recorder
     history: History
 
@@ -42,8 +42,8 @@ class ProbeServices:
 class ProbeManager:
     """Runs the probes of the current config.
 
-    The name of a probe is its identity: its counts continue, whatever else changes. One caller at
-    a time.
+    The name of a probe is its identity: its counts continue when other keys change. Not
+    thread-safe, except `targets` and `longest_timeout`.
     """
 
     def __init__(self, factory: ProberFactory, services: ProbeServices) -> None:
@@ -62,7 +62,7 @@ class ProbeManager:
         return max((runner.probe.timeout for runner in runners), default=0.0)
 
     def apply_config(self, settings: Settings) -> ConfigDiff:
-        """Probe according to `settings` from now on, and return what changed.
+        """Apply `settings` and return the difference to the previous config.
 
         Raises OSError and TlsError for files that cannot be read. In this case nothing changes.
         """

@@ -1,4 +1,4 @@
-"""Builds the probers of a config, and tells which of them a new config changes."""
+"""Builds the probers of a config, and computes fingerprints by which changes are detected."""
 
 import hashlib
 import socket
@@ -45,10 +45,10 @@ class ProberFactory:
         self._resolver = Resolver(ThreadCache("resolver"), clock)
 
     def fingerprints(self, settings: Settings) -> dict[str, object]:
-        """Return by name a value that is equal as long as the prober need not be built again.
+        """Return a fingerprint for each probe by name.
 
-        It covers the config of the probe and the contents of the files that are read once. Raises
-        OSError if a file cannot be read.
+        If it is unchanged, the prober need not be rebuilt. It covers the config of the probe and
+        the contents of the files that are read once. Raises OSError if a file cannot be read.
         """
 
         @cache
@@ -58,8 +58,8 @@ class ProberFactory:
 
         return {
             probe.name: (
-                _exact(probe),
-                _exact(settings.networks),
+                _comparable(probe),
+                _comparable(settings.networks),
                 tuple(map(content, self._files(probe))),
             )
             for probe in settings.probes
@@ -87,7 +87,7 @@ class ProberFactory:
         def compile_probe(probe: Probe) -> CompiledProbe:
             tls, other_host_tls = probe.tls, probe.tls.other_host_tls
             if probe.may_need_tls:
-                # Now, so that the first run does not pay for it.
+                # Create the contexts now, so that they do not delay the first run.
                 context(tls)
                 context(other_host_tls if probe.redirects else tls)
             dialer = Dialer(
@@ -121,17 +121,20 @@ def _client_factory(dialer: Dialer, pool: ConnectionPool | None) -> ClientFactor
 
 
 def _no_connections() -> None:
-    """Close nothing: without a pool no connection outlives its run."""
+    """Do nothing: without a pool each run closes its connections."""
 
 
-def _exact(value: Any) -> object:
-    """Return a value that is equal for equal settings only, although `1 == True` in Python."""
+def _comparable(value: Any) -> object:
+    """Return `value` with its types.
+
+    Settings compare equal only if their types are equal, too: in Python `1 == True`.
+    """
     if isinstance(value, Condition):
-        return _exact(value.operators)
+        return _comparable(value.operators)
     if isinstance(value, BaseModel):
-        return tuple(_exact(item) for _, item in value)
+        return tuple(_comparable(item) for _, item in value)
     if isinstance(value, Mapping):
-        return tuple((key, _exact(item)) for key, item in value.items())
+        return tuple((key, _comparable(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return tuple(map(_exact, value))
+        return tuple(map(_comparable, value))
     return type(value), value

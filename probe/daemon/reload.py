@@ -1,19 +1,18 @@
-"""Reloads the config while the daemon runs: all of it takes effect, or nothing."""
+"""Reloads the config while the daemon runs: either all changes take effect, or none."""
 
 import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 
 from probe.check.advice import lint
 from probe.clock import Clock
-from probe.config.loader import ConfigError
+from probe.config.errors import ConfigError
 from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon.probe_manager import ConfigDiff, ProbeManager
-from probe.errors import ReloadRejected
 from probe.metrics.daemon_info import DaemonInfo
+from probe.server.lifecycle import ReloadRejected
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +25,18 @@ class Reloader:
 
     def __init__(
         self,
-        read: Callable[[], Settings] | None,
+        load_config: Callable[[], Settings] | None,
         settings: Settings,
         *,
         manager: ProbeManager,
         info: DaemonInfo,
         clock: Clock,
     ) -> None:
-        """`read` returns the config or raises ConfigError; it is None if no file was read.
+        """`load_config` returns the config or raises ConfigError; it is None if no file was read.
 
         `settings` is the config in effect.
         """
-        self._read = read
+        self._load_config = load_config
         self._advice = frozenset(lint(settings))
         self._manager = manager
         self._info = info
@@ -49,12 +48,12 @@ class Reloader:
         """Reload; return a summary of the changes for users. Raises ReloadRejected."""
         with self._lock:
             self._reject_if_closed()
-            if self._read is None:
+            if self._load_config is None:
                 logger.warning("nothing to reload: the config comes from flags")
                 raise ReloadRejected(
                     "there is no config file: the config comes from flags; restart"
                 )
-            return self._reload(self._read)
+            return self._reload(self._load_config)
 
     def close(self, timeout_seconds: float) -> None:
         """Reject further reloads, and wait for a running one, but not longer than the timeout.
@@ -65,29 +64,29 @@ class Reloader:
         if self._lock.acquire(timeout=timeout_seconds):
             self._lock.release()
         else:
-            logger.warning("a reload hangs and is given up")
+            logger.warning("a reload did not finish in time and is abandoned")
 
     def _reject_if_closed(self) -> None:
         if self._closed:
             raise ReloadRejected("inference-probe is stopping")
 
-    def _reload(self, read: Callable[[], Settings]) -> str:
+    def _reload(self, load_config: Callable[[], Settings]) -> str:
         try:
-            settings = read()
+            settings = load_config()
             self._reject_if_closed()
             diff = self._manager.apply_config(settings)
         except (ConfigError, TlsError, OSError) as error:
-            logger.error("config not reloaded, the last good one is in force")
+            logger.error("config reload failed: the previous config stays in effect")
             for problem in str(error).splitlines():
                 logger.error(problem)
             self._info.reload_failed()
             raise ReloadRejected(str(error)) from None
-        except ReloadRejected:  # the daemon was stopped meanwhile: the config is not at fault
+        except ReloadRejected:  # the daemon is stopping: this is not an error of the config
             raise
         except Exception as bug:
             logger.exception("config not reloaded: this is a bug of inference-probe")
             self._info.reload_failed()
-            raise ReloadRejected("a bug of inference-probe; its log says more") from bug
+            raise ReloadRejected("a bug of inference-probe; see its log") from bug
         self._info.reload_succeeded(self._clock.unix_seconds())
         summary = _summary(diff)
         logger.info("config reloaded", extra={"fields": summary})
@@ -95,7 +94,7 @@ class Reloader:
         return "reloaded: " + ", ".join(f"{kind} {names}" for kind, names in summary.items())
 
     def _log_new_advice(self, settings: Settings) -> None:
-        """Log the advice that did not apply to the previous config."""
+        """Log the advice that is new since the previous config."""
         previous, advice = self._advice, list(lint(settings))
         self._advice = frozenset(advice)
         for message in advice:
@@ -103,11 +102,11 @@ class Reloader:
                 logger.warning(message)
 
 
-def reload_worker(reload: Callable[[], str]) -> Callable[[], None]:
-    """Return a non-blocking trigger. Requests that arrive before the reload starts are coalesced.
+def start_reload_thread(reload: Callable[[], str]) -> Callable[[], None]:
+    """Start the thread that reloads, and return a function that triggers it without waiting.
 
-    The thread of the reloads starts now, because the system may have none left later. It is
-    daemonic: it does not delay the end of the process.
+    Requests that arrive before the reload starts are coalesced. The thread starts now, because the
+    system may have none left later. It is daemonic: it does not delay the end of the process.
     """
     requested = threading.Event()
 
@@ -123,12 +122,11 @@ def reload_worker(reload: Callable[[], str]) -> Callable[[], None]:
 
 def _summary(diff: ConfigDiff) -> dict[str, str]:
     """Return by kind of change the number of probes and, except for `unchanged`, their names."""
-    summary = {}
-    for field in fields(diff):
-        names = getattr(diff, field.name)
-        shown = ", ".join(
-            [*names[:MAX_NAMES_SHOWN], *(["..."] if len(names) > MAX_NAMES_SHOWN else [])]
-        )
-        summary[field.name] = f"{len(names)} ({shown})" if names else "0"
-    summary["unchanged"] = str(len(diff.unchanged))
-    return summary
+    changes = {"added": diff.added, "changed": diff.changed, "removed": diff.removed}
+    summary = {kind: _count_and_names(names) for kind, names in changes.items()}
+    return summary | {"unchanged": str(len(diff.unchanged))}
+
+
+def _count_and_names(names: tuple[str, ...]) -> str:
+    more = ["..."] if len(names) > MAX_NAMES_SHOWN else []
+    return f"{len(names)} ({', '.join([*names[:MAX_NAMES_SHOWN], *more])})" if names else "0"

@@ -3,13 +3,13 @@
 import signal
 import socket
 
-ENDING = frozenset((signal.SIGTERM, signal.SIGINT))
+STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
 
 MAX_READ_BYTES = 4096
 
 
 class Signals:
-    """Receives signals; to be used by the main thread.
+    """Receives signals. Create and use it in the main thread only.
 
     A second SIGTERM or SIGINT has its default effect, so it ends the process at once.
 
@@ -23,7 +23,7 @@ class Signals:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             signal.signal(number, lambda number, _: signal.signal(number, signal.SIG_DFL))
         signal.signal(signal.SIGHUP, lambda *_: None)
 

@@ -12,7 +12,7 @@ _DISTINGUISHING_LABELS = ("instance", "probe", "slo", "short", "long", "quantile
 
 
 class Stage(StrEnum):
-    """How far an alert has come."""
+    """State of an alert on its way to Alertmanager."""
 
     PENDING = "pending"
     FIRING = "firing"

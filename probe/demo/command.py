@@ -9,7 +9,7 @@ from probe.demo.fault import Fault
 # --fast divides durations by this factor. The daemon then probes twice a second.
 FAST_FACTOR = 20
 
-# HighModelLatency fires after ten minutes, later than all other alerts of the faults.
+# Long enough for HighModelLatency, the last alert, which fires after ten minutes.
 DEFAULT_FAULT_SECONDS = 1200.0
 
 

@@ -18,7 +18,7 @@ from probe.demo.fault import Fault
 from probe.demo.scenario import AlertWatcher, Scenario
 from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedError, Stack
 
-# The latencies that are printed cover the shortest window of the rules.
+# Window of the printed latencies: the shortest window of the rules.
 WINDOW_SECONDS = 300.0
 
 
@@ -28,7 +28,7 @@ def run(*, fault: Fault | None, fault_seconds: float, factor: int) -> int:
     with _stop_on_signals() as stop:
         try:
             with Stack(directory, factor=factor, stop=stop) as stack:
-                code = _run_in(stack, fault, fault_seconds)
+                code = _run_scenario(stack, fault, fault_seconds)
         except (ProcessFailedError, requests.RequestException) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1  # the directory with the logs stays
@@ -39,7 +39,7 @@ def run(*, fault: Fault | None, fault_seconds: float, factor: int) -> int:
     return code
 
 
-def _run_in(stack: Stack, fault: Fault | None, fault_seconds: float) -> int:
+def _run_scenario(stack: Stack, fault: Fault | None, fault_seconds: float) -> int:
     model = stack.start_model()
     daemon = stack.start_daemon(files.probe(stack.factor, url=model.url))
     binaries = Binaries.find()

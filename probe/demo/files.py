@@ -16,7 +16,6 @@ from probe.resources import resource_path
 
 # Time between two probes, before the division.
 PROBE_INTERVAL_SECONDS = 10.0
-JOB_NAME = "inference-probe"
 
 
 def rules(factor: int) -> str:
@@ -78,7 +77,7 @@ _TEXT_KEYS = {"annotations", "labels"}
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 
-# The tokens of PromQL, as far as they matter to find the durations.
+# Tokens of PromQL, enough to find the durations.
 _TOKEN = re.compile(
     r"""
     "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*`            # strings

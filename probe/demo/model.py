@@ -29,7 +29,7 @@ from probe.demo.command import duration_argument
 from probe.demo.fault import Fault
 
 
-class Server(uvicorn.Server):
+class RouteServer(uvicorn.Server):
     """Serves `routes`. Several servers may run in one process."""
 
     @classmethod
@@ -80,7 +80,7 @@ class ToyModel:
         self.host, self.port = host, port
         self.fault: Fault | None = None
         self._rng = rng
-        self._server: Server | None = None
+        self._server: RouteServer | None = None
         self._lock = asyncio.Lock()
 
     async def set_fault(self, fault: Fault | None) -> None:
@@ -95,7 +95,7 @@ class ToyModel:
 
     async def _open(self) -> None:
         route = Route("/predict", self._predict, methods=["POST"])
-        self._server = await Server.open([route], self.host, self.port)
+        self._server = await RouteServer.open([route], self.host, self.port)
         self.port = self._server.port
 
     async def _predict(self, request: Request) -> Response:
@@ -161,7 +161,7 @@ async def serve(args: argparse.Namespace) -> None:
     await model.set_fault(None)
     print(f"model on http://{args.host}:{model.port}/predict", flush=True)
     if args.admin_port is not None:
-        admin = await Server.open(admin_routes(model), args.host, args.admin_port)
+        admin = await RouteServer.open(admin_routes(model), args.host, args.admin_port)
         print(f"admin on http://{args.host}:{admin.port}/fault", flush=True)
     async with asyncio.TaskGroup() as tasks:
         fault_task = tasks.create_task(schedule_fault(model, args))

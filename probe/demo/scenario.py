@@ -53,6 +53,7 @@ class AlertWatcher:
         self._stack = stack
         self._daemon = daemon
         self._alerts = alerts
+        # One entry per poll, about one per second.
         self._counts = deque([ProbeCounts()], maxlen=max(round(window_seconds), 2))
         self._last_progress = time.monotonic()
 

@@ -11,7 +11,7 @@ import requests
 from probe import __version__
 from probe.config.schema import ConnectionMode, Probe
 from probe.config.secrets import (
-    RecordingResolver,
+    RecordingSecretSource,
     SecretError,
     Secrets,
     SecretSource,
@@ -83,8 +83,8 @@ class RequestBuilder:
 
     def _resolve(self, secrets: SecretSource) -> _ResolvedConfig:
         probe = self._probe
-        url_source = RecordingResolver(secrets)
-        body_source = RecordingResolver(secrets)
+        url_source = RecordingSecretSource(secrets)
+        body_source = RecordingSecretSource(secrets)
         return _ResolvedConfig(
             url=probe.url.resolve(url_source),
             proxy=probe.proxy.resolve(url_source) if probe.proxy else None,

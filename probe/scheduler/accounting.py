@@ -1,4 +1,7 @@
-"""Accounting of due times: each tick is a finished run, skipped for a reason, or in flight."""
+"""Accounting of due times.
+
+A tick is one due time of a probe: a finished run, skipped for a reason, or in flight.
+"""
 
 import threading
 from collections import Counter
@@ -41,23 +44,29 @@ class ProbeTicks:
             self._skipped[reason] += count
 
     def start(self, *, max_in_flight: int) -> bool:
-        """Count one tick; return False if it is skipped because `max_in_flight` runs are active."""
+        """Count one tick as in flight and return True, or count it as skipped and return False.
+
+        The reason is `overlap` if `max_in_flight` runs are active, and `shutdown` after `close`.
+        """
         with self._lock:
             self._ticks += 1
-            reason = self._refusal(max_in_flight)
+            reason = self._skip_reason(max_in_flight)
             if reason:
                 self._skipped[reason] += 1
             else:
                 self._in_flight += 1
             return reason is None
 
-    def _refusal(self, max_in_flight: int) -> SkipReason | None:
+    def _skip_reason(self, max_in_flight: int) -> SkipReason | None:
         if self._closed:
             return SkipReason.SHUTDOWN
         return SkipReason.OVERLAP if self._in_flight >= max_in_flight else None
 
     def finish(self) -> bool:
-        """Count one run that returned, or return False if it was given up before."""
+        """Count one run as finished and return True.
+
+        After `close`, return False: the run was counted as skipped.
+        """
         with self._lock:
             if self._closed:
                 return False
@@ -66,7 +75,7 @@ class ProbeTicks:
             return True
 
     def abandon(self, reason: SkipReason) -> None:
-        """Count one tick in flight as skipped: it was given up before a request was sent."""
+        """Count one tick in flight as skipped, because its run will not send a request."""
         with self._lock:
             if not self._closed:
                 self._in_flight -= 1
@@ -109,7 +118,7 @@ class TickAccounting:
             self._probes.pop(name).close()
 
     def close(self) -> None:
-        """Give up everything in flight for good: `skipped{reason="shutdown"}`."""
+        """Count all ticks in flight of all probes as skipped with the reason `shutdown`."""
         with self._lock:
             for ticks in self._probes.values():
                 ticks.close()

@@ -31,7 +31,10 @@ class Grid:
         return cls(first=anchor + zlib.crc32(name.encode()) * interval // 2**32, interval=interval)
 
     def next_after(self, instant: int) -> int:
-        """Return the first due time later than `instant` (ns), which is not before the anchor."""
+        """Return the first due time after `instant` (ns).
+
+        `instant` must not be before the anchor.
+        """
         return instant + self.interval - (instant - self.first) % self.interval
 
     def index(self, instant: int) -> int:
@@ -47,8 +50,8 @@ class MonotonicZone(tzinfo):
     """Time zone whose current time is the monotonic clock.
 
     APScheduler reads the time with `datetime.now(zone)`. In this zone the result is the time since
-    zero of the monotonic clock, represented as a date. Setting the wall clock therefore neither
-    stops the grid nor makes it catch up.
+    zero of the monotonic clock, represented as a date. So setting the wall clock neither delays
+    due times nor makes several due at once.
     """
 
     def __init__(self, monotonic: Callable[[], int]) -> None:
@@ -77,11 +80,11 @@ class MonotonicZone(tzinfo):
 
 
 class GridTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
-    """Reports due times of a grid to APScheduler: at most two per look, however late it looks.
+    """Reports due times of a grid to APScheduler: at most two per call, even if it is late.
 
     APScheduler asks for the due time after `previous` until one lies in the future. After a
     suspension of hours there would be hundreds of thousands. The trigger reports the first one
-    (the job's next run time) and the last one; `due` counts those between them.
+    (the job's next run time) and the last one; `last_and_missed` counts those between.
     """
 
     def __init__(self, grid: Grid, zone: MonotonicZone) -> None:
@@ -97,8 +100,8 @@ class GridTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no ty
             )
         return due
 
-    def due(self, run_times: list[datetime]) -> tuple[int, int]:
-        """Return the last of `run_times` (ns) and the number of due times before it."""
+    def last_and_missed(self, run_times: list[datetime]) -> tuple[int, int]:
+        """Return the last of `run_times` (ns) and the number of due times missed before it."""
         last = self._zone.to_instant(run_times[-1])
         if len(run_times) == 1:
             return last, 0

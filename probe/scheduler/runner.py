@@ -1,7 +1,7 @@
 """Runs one probe at its due times and passes each result to the sinks.
 
 Decides whether a tick runs or is skipped: pause and stop, lateness, overlap limit. Failures during
-the startup grace are not charged to the target.
+the startup grace do not count against objectives.
 """
 
 import logging
@@ -36,12 +36,16 @@ class CompiledProbe:
 
 
 class ResultSink(Protocol):
-    """Receives each finished result of a scheduled run, on the thread of that run."""
+    """Receives each result of a scheduled run.
+
+    It is called on the thread of the run, or on the scheduler's thread if no thread could be
+    started.
+    """
 
     def record(self, result: Result) -> None: ...
 
 
-class Executor(Protocol):
+class TaskExecutor(Protocol):
     """Runs each task at once, on a separate thread: `ThreadCache`, except in tests."""
 
     def submit(self, task: Task) -> None: ...
@@ -53,6 +57,10 @@ class Schedule:
 
     interval: float
     timeout: float
+
+    @classmethod
+    def of(cls, probe: Probe) -> "Schedule":
+        return cls(interval=probe.interval, timeout=probe.timeout)
 
     @property
     def max_start_delay_seconds(self) -> float:
@@ -80,7 +88,7 @@ class ProbeRunner:
         sinks: Sequence[ResultSink],
         observe_lag: Callable[[float], None],
         run_state: RunState,
-        executor: Executor,
+        executor: TaskExecutor,
         clock: Clock,
     ) -> None:
         """Call `observe_lag` at the start of each run with its delay (s); it must not block."""
@@ -91,7 +99,7 @@ class ProbeRunner:
         self._run_state = run_state
         self._executor = executor
         self._clock = clock
-        self._schedule = _schedule(compiled.probe)
+        self._schedule = Schedule.of(compiled.probe)
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
         self._stopped = False
 
@@ -101,18 +109,18 @@ class ProbeRunner:
 
     @property
     def starting(self) -> bool:
-        """Whether the startup grace is active: no failure is charged to the target."""
+        """Whether the startup grace is active: failures do not count against objectives."""
         return self._startup_grace.active
 
     def update(self, compiled: CompiledProbe) -> None:
         """Use another config from now on. A run in flight ends with the config it started with."""
         previous, self._compiled = self._compiled, compiled
         self._startup_grace.update(compiled.probe.startup_grace)
-        self._schedule = _schedule(compiled.probe)
+        self._schedule = Schedule.of(compiled.probe)
         previous.close()
 
     def stop(self) -> None:
-        """Start no run any more, not even one that is due, and close idle connections."""
+        """Start no further runs, not even one that is due now, and close idle connections."""
         self._stopped = True
         self._compiled.close()
 
@@ -120,11 +128,11 @@ class ProbeRunner:
         """Start the run for a due time (monotonic, ns), or count it as skipped.
 
         `missed` due times have passed before `due` without a call, e.g. while the machine was
-        suspended. This is called on the scheduler's thread and must return quickly.
+        suspended. This is called on the scheduler's thread and must not block for long.
         """
         if missed:
             # Each is at least one interval old, which is more than the maximum start delay.
-            self._ticks.skip(self._halted() or SkipReason.LATE, missed)
+            self._ticks.skip(self._halt_reason() or SkipReason.LATE, missed)
         if reason := self._skip_reason(self._lag(due)):
             self._ticks.skip(reason)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
@@ -147,7 +155,7 @@ class ProbeRunner:
         try:
             result = self._compiled.prober.run(due)
         except Exception as bug:
-            logger.exception("bug: the run of the probe %s has no result", self.probe.name)
+            logger.exception("bug: running the probe %s raised an exception", self.probe.name)
             # Without the exception's text: pages show details, and the text may contain secrets.
             error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
             self._record_start_failure(due, error)
@@ -155,7 +163,7 @@ class ProbeRunner:
             self._record(result)
 
     def _record_start_failure(self, due: int, error: Exception) -> None:
-        """Record a run that sent no request or broke: no thread, or a bug."""
+        """Record a failed run without a response: no thread, or an exception of the prober."""
         self._record(
             Result(
                 probe=self.probe.name,
@@ -177,18 +185,14 @@ class ProbeRunner:
                     logger.exception("bug: a sink failed to record a result of the probe %s", name)
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
-        if reason := self._halted():
+        if reason := self._halt_reason():
             return reason
         return SkipReason.LATE if lag > self._schedule.max_start_delay_seconds else None
 
-    def _halted(self) -> SkipReason | None:
-        """Return the reason why no run may start now, whatever is due."""
+    def _halt_reason(self) -> SkipReason | None:
+        """Return why no run may start now: paused or stopped. None if runs may start."""
         return SkipReason.SHUTDOWN if self._stopped else self._run_state.skip_reason
 
     def _lag(self, due: int) -> float:
         """Return the time since `due` in seconds."""
         return (self._clock.monotonic() - due) / NS_PER_SECOND
-
-
-def _schedule(probe: Probe) -> Schedule:
-    return Schedule(interval=probe.interval, timeout=probe.timeout)

@@ -30,7 +30,7 @@ class TickExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler ships no 
 
     def submit_job(self, job: Job, run_times: list[datetime]) -> None:
         on_due: OnDue = job.func
-        on_due(*job.trigger.due(run_times))
+        on_due(*job.trigger.last_and_missed(run_times))
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
         raise NotImplementedError("submit_job is overridden")
@@ -39,18 +39,22 @@ class TickExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler ships no 
 class ProbeScheduler:
     """Calls the runners on their grids, from `start` until `stop`.
 
-    All grids have the same anchor, the creation of the scheduler. A probe that is added later is
-    on the same grid as if it had been there from the start.
+    All grids have the same anchor, the creation of the scheduler. A probe that is added later gets
+    the same due times as if it had been added at the start.
     """
 
-    def __init__(self, clock: Clock, scheduler: type[BaseScheduler] = BackgroundScheduler) -> None:
+    def __init__(
+        self, clock: Clock, scheduler_type: type[BaseScheduler] = BackgroundScheduler
+    ) -> None:
         self._clock = clock
         self._zone = MonotonicZone(clock.monotonic)
         self._anchor = clock.monotonic()
         self._jobs: dict[str, Job] = {}
         self._last_heartbeat = self._anchor
         self._running = False
-        self.scheduler = scheduler(timezone=self._zone, executors={"default": TickExecutor()})
+        self.apscheduler = scheduler_type(
+            timezone=self._zone, executors={"default": TickExecutor()}
+        )
         heartbeat = Grid(self._anchor, HEARTBEAT_INTERVAL_NS)
         self._add(self._heartbeat, GridTrigger(heartbeat, self._zone))
 
@@ -59,23 +63,23 @@ class ProbeScheduler:
         self._jobs[runner.probe.name] = self._add(runner.on_due, self._trigger(runner))
 
     def reschedule(self, runner: ProbeRunner) -> None:
-        """Follow a changed interval from now on."""
+        """Use the changed interval of the runner's probe from now on."""
         self._jobs[runner.probe.name].reschedule(self._trigger(runner))
 
     def remove(self, name: str) -> None:
-        """Call the runner of the probe `name` no more."""
+        """Stop calling the runner of the probe `name`."""
         self._jobs.pop(name).remove()
 
     def start(self) -> None:
         self._last_heartbeat = self._clock.monotonic()
         self._running = True
-        self.scheduler.start()
+        self.apscheduler.start()
 
     def stop(self) -> None:
-        """Stop for good: nothing comes due after this."""
+        """Stop. No runner is called after this, and it cannot be started again."""
         hung, self._running = not self.alive, False
         if not hung:  # APScheduler would wait for a hung thread
-            self.scheduler.shutdown(wait=False)
+            self.apscheduler.shutdown(wait=False)
 
     @property
     def alive(self) -> bool:
@@ -94,7 +98,7 @@ class ProbeScheduler:
         return GridTrigger(grid, self._zone)
 
     def _add(self, on_due: OnDue, trigger: GridTrigger) -> Job:
-        return self.scheduler.add_job(
+        return self.apscheduler.add_job(
             on_due,
             trigger,
             # APScheduler checks arguments against the signature; the executor passes the real ones.

@@ -1,4 +1,4 @@
-"""The grace in which a model that is still loading cannot fail."""
+"""Startup grace: failures of a model that is still loading get the reason `startup`."""
 
 import dataclasses
 
@@ -29,7 +29,10 @@ class StartupGrace:
         return not self._succeeded and self._monotonic() < self._end
 
     def apply(self, result: Result) -> Result:
-        """Return the result of a scheduled run as it counts."""
+        """Return `result`, with the reason `startup` if it is a failure within the grace.
+
+        A success ends the grace.
+        """
         if result.failure is None:
             self._succeeded = True
         elif self.active and result.failure.reason.counts_against_slo:

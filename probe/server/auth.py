@@ -22,7 +22,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from probe.server.limits import RateLimiter, client_address, error_response, too_many_requests
+from probe.rate_limiter import RateLimiter
+from probe.server.limits import client_key, error_response, too_many_requests
 from probe.server.web_config_watch import WebConfig
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="inference-probe", charset="UTF-8"'}
@@ -77,8 +78,8 @@ class BasicAuthMiddleware:
     ) -> BaseUser | Response:
         if self._pending >= MAX_PENDING_CHECKS:
             return too_many_requests(scope, "too many passwords are being verified", 1)
-        address = client_address(scope)
-        retry_seconds = self._failures.take(address)
+        client = client_key(scope)
+        retry_seconds = self._failures.take(client)
         if retry_seconds:
             return too_many_requests(scope, "too many wrong passwords", retry_seconds)
         self._pending += 1
@@ -88,7 +89,7 @@ class BasicAuthMiddleware:
             self._pending -= 1
         if not valid:
             return _unauthorized(scope, "wrong user or password")
-        self._failures.give_back(address)
+        self._failures.give_back(client)
         return SimpleUser(credentials[0])
 
 

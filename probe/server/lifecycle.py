@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from probe.errors import ReloadRejected
-
 # After SIGCONT the health check may run before the scheduler's first heartbeat.
 HEARTBEAT_WAIT_SECONDS = 1.0
 
 _METHODS = ["POST", "PUT"]  # as in Prometheus
+
+
+class ReloadRejected(Exception):
+    """A reload changed nothing. The message says why, for users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

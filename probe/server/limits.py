@@ -3,8 +3,6 @@
 Without them one client could exhaust memory or connections, and Prometheus could not scrape.
 """
 
-import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
@@ -12,6 +10,8 @@ from ipaddress import IPv6Address, ip_address
 import anyio
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from probe.rate_limiter import RateLimiter
 
 API_PREFIX = "/api/"
 ON_DEMAND_PATH = "/probe"
@@ -21,8 +21,6 @@ MAX_URL_CHARS = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 # Requests to `/probe` in progress. Fewer than the connections, so that a scrape still gets one.
 MAX_ON_DEMAND_REQUESTS = 100
-# Client addresses that a `RateLimiter` remembers, about 3 MB; then the least recent is dropped.
-MAX_CLIENTS = 10_000
 
 _STOPPING = PlainTextResponse("stopping\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -52,7 +50,7 @@ class Limits:
 
     async def _limit_on_demand(self, scope: Scope, receive: Receive, send: Send) -> None:
         full = len(self._pending) >= MAX_ON_DEMAND_REQUESTS
-        retry_seconds = 1 if full else self._on_demand.take(client_address(scope))
+        retry_seconds = 1 if full else self._on_demand.take(client_key(scope))
         if retry_seconds:
             response = too_many_requests(scope, "too many probes are requested", retry_seconds)
             return await response(scope, receive, send)
@@ -81,45 +79,13 @@ def _violation(scope: Scope) -> tuple[HTTPStatus, str] | None:
     return None
 
 
-class RateLimiter:
-    """A token bucket for each client address or other key, full at first. Not thread-safe."""
-
-    def __init__(self, *, size: int, per_second: float, now: Callable[[], float]) -> None:
-        """`now` is a monotonic clock in seconds."""
-        self._size = size
-        self._per_second = per_second
-        self._now = now
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, address: str) -> int:
-        """Take a token and return 0, or return the seconds until there is one (rounded up)."""
-        client, level = _client_key(address), self._level(address)
-        if level < 1:
-            return math.ceil((1 - level) / self._per_second)
-        self._set_level(client, level - 1)
-        return 0
-
-    def give_back(self, address: str) -> None:
-        """Return a token that was taken."""
-        self._set_level(_client_key(address), min(self._size, self._level(address) + 1))
-
-    def _level(self, address: str) -> float:
-        now = self._now()
-        level, updated = self._buckets.get(_client_key(address), (float(self._size), now))
-        return min(self._size, level + (now - updated) * self._per_second)
-
-    def _set_level(self, client: str, level: float) -> None:
-        self._buckets[client] = (level, self._now())
-        self._buckets.move_to_end(client)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
-
-
-def _client_key(address: str) -> str:
+def client_key(scope: Scope) -> str:
     """Return the identity of a client: an IPv4 address, or the /64 network of an IPv6 address.
 
-    One IPv6 client has at least a /64 of addresses.
+    One IPv6 client has at least a /64 of addresses. The key is empty if the client has already
+    disconnected.
     """
+    address = str(scope["client"][0]) if scope["client"] else ""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -127,11 +93,6 @@ def _client_key(address: str) -> str:
     if not isinstance(parsed, IPv6Address):
         return address
     return str(parsed.ipv4_mapped or int(parsed) >> 64)
-
-
-def client_address(scope: Scope) -> str:
-    """Return the client's address; empty if it has disconnected already."""
-    return str(scope["client"][0]) if scope["client"] else ""
 
 
 def too_many_requests(scope: Scope, reason: str, retry_seconds: int) -> Response:

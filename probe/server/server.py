@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.clock import Clock
+from probe.rate_limiter import RateLimiter
 from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
 from probe.server.client_protocol import State, report_end_of_request
 from probe.server.headers import DefaultHeaders, configured_headers
-from probe.server.limits import Limits, RateLimiter
+from probe.server.limits import Limits
 from probe.server.web_config_watch import WebConfig
 
 # For responses in progress when the server stops.

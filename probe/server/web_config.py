@@ -80,9 +80,9 @@ def _hash(value: Any) -> str:
     return str(text)
 
 
-Header = Annotated[str, *types.scalar(_header, {"type": "string"}, reference=False)]
-User = Annotated[str, *types.scalar(_user, {"type": "string"}, reference=False)]
-Hash = Annotated[str, *types.scalar(_hash, {"type": "string"}, reference=False)]
+Header = Annotated[str, *types.scalar(_header, {"type": "string"}, allow_reference=False)]
+User = Annotated[str, *types.scalar(_user, {"type": "string"}, allow_reference=False)]
+Hash = Annotated[str, *types.scalar(_hash, {"type": "string"}, allow_reference=False)]
 
 
 class TlsServer(ConfigModel):

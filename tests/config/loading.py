@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from probe.config.loader import ConfigError, load
+from probe.config.errors import ConfigError
+from probe.config.loader import load
 from probe.config.schema import Settings
 
 URL = "http://localhost:5000/predict"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.config.loader import ConfigError, load
+from probe.config.errors import ConfigError
+from probe.config.loader import load
 from tests.config.loading import URL, load_problems
 
 

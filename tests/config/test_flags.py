@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.config.loader import ConfigError, from_flags
+from probe.config.errors import ConfigError
+from probe.config.loader import from_flags
 from probe.config.schema import Objective
 from probe.config.secrets import Secrets
 

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probe.config.errors import ConfigError, ConfigProblem
 from probe.config.json_schema import json_schema
-from probe.config.loader import ConfigError, ConfigProblem, load
+from probe.config.loader import load
 from probe.server.web_config import WebSettings
 from probe.server.web_config_watch import load_web_config
 

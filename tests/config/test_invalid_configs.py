@@ -6,8 +6,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from probe.config.errors import ConfigError
 from probe.config.json_schema import json_schema
-from probe.config.loader import ConfigError, load
+from probe.config.loader import load
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 FILES = sorted(TESTDATA.glob("invalid-*.yml"))

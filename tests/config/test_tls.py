@@ -9,7 +9,8 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from probe.config.loader import ConfigError, load
+from probe.config.errors import ConfigError
+from probe.config.loader import load
 from probe.config.schema import Tls
 from probe.config.tls import TlsError, client_ssl_context
 
@@ -114,7 +115,7 @@ def test_min_version_and_insecure_skip_verify() -> None:
         ),
         (
             {"cert_file": "one.pem", "key_file": "locked.key"},
-            ("key_file", "the private key needs a passphrase; give one without"),
+            ("key_file", "the private key has a passphrase; use a key without one"),
         ),
     ],
 )

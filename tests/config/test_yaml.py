@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from probe.config.loader import ConfigError, load
+from probe.config.errors import ConfigError
+from probe.config.loader import load
 from probe.config.yaml import YamlDocument
 from tests.config.loading import URL, load_config, load_problems
 
@@ -31,9 +32,9 @@ probes:
         (b"a: \0", "probe.yml:1:4: a character that YAML does not allow; remove it"),
         (
             b'a: "\\ud800"',
-            "probe.yml:1:4: a: half of a character (a lone surrogate); write the whole of it",
+            "probe.yml:1:4: a: a lone surrogate is not a character; write the character itself",
         ),
-        (b'a: "\\UFFFFFFFF"', "probe.yml:1:7: an escape that is no character"),
+        (b'a: "\\UFFFFFFFF"', "probe.yml:1:7: this escape is not a character"),
         (b"", "probe.yml:1:1: the file is empty; write at least one probe under `probes`"),
         (b"a: " + b"[" * 60, "probe.yml:1:53: nested more than 50 levels deep"),
         (b"a: " + b"9" * 5000, "probe.yml:1:4: a: a number with too many digits"),
@@ -90,7 +91,7 @@ def test_an_alias_bomb_is_rejected(tmp_path: Path) -> None:
 
     (problem,) = load_problems(tmp_path, "\n".join(lines))
 
-    assert problem.endswith("aliases repeat this too often; use fewer")
+    assert problem.endswith("aliases expand this value too many times; use fewer aliases")
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:

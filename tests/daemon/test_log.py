@@ -125,7 +125,7 @@ class FilteredLoggers:
 def test_a_flood_is_limited_and_counted() -> None:
     """1000 lines at once, 10 per second after that. The next line has the number left out."""
     loggers = FilteredLoggers()
-    assert len(loggers.log(5000)) == log.BURST_RECORDS
+    assert len(loggers.log(5000)) == log.MAX_BURST_RECORDS
     loggers.now = 1
     first, *others = loggers.log(100)
     assert len(others) == 9

@@ -20,7 +20,6 @@ from probe.config.schema import Probe, Settings
 from probe.daemon.probe_manager import ProbeManager, ProbeServices
 from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader
-from probe.errors import ReloadRejected
 from probe.history.history import History
 from probe.metrics.catalogue import LATENCY, PHASE
 from probe.metrics.daemon_info import DaemonInfo
@@ -33,6 +32,7 @@ from probe.scheduler.grid import Grid
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.scheduler import ProbeScheduler
+from probe.server.lifecycle import ReloadRejected
 from tests.builders import make_result
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
@@ -82,7 +82,7 @@ class ReloadMachine(RuleBasedStateMachine):
         self.time, self.executor = FakeTime(), ManualExecutor()
         self.run_state, self.accounting = RunState(), TickAccounting()
         clock = self.time.clock()
-        self.scheduler = ProbeScheduler(clock, scheduler=ManualScheduler)
+        self.scheduler = ProbeScheduler(clock, scheduler_type=ManualScheduler)
         self.anchor = self.looked = self.time.monotonic
         self.recorder, self.info = Recorder(self.accounting), DaemonInfo(0.0)
         self.history = History(clock.monotonic_seconds)
@@ -164,7 +164,7 @@ class ReloadMachine(RuleBasedStateMachine):
     @rule(milliseconds=st.integers(0, 12_000))
     def time_passes_and_the_scheduler_looks(self, milliseconds: int) -> None:
         self.time.advance(milliseconds / 1000)
-        self.scheduler.scheduler.run_due_jobs()
+        self.scheduler.apscheduler.run_due_jobs()
         self.looked = self.time.monotonic
 
     @rule(milliseconds=st.integers(0, 600))
@@ -173,7 +173,7 @@ class ReloadMachine(RuleBasedStateMachine):
 
     @rule(paused=st.booleans())
     def the_daemon_is_paused_or_resumed(self, paused: bool) -> None:
-        self.run_state.paused = paused
+        (self.run_state.pause if paused else self.run_state.resume)()
 
     @rule(data=st.data(), configs=st.lists(CONFIGS, max_size=2))
     @precondition(lambda self: self.executor.tasks)
@@ -203,7 +203,7 @@ class ReloadMachine(RuleBasedStateMachine):
             assert counts.runs == self.expected[name].runs
             assert counts.in_flight >= 0
         heartbeat = 1
-        assert len(self.scheduler.scheduler.get_jobs()) == heartbeat + len(self.config)
+        assert len(self.scheduler.apscheduler.get_jobs()) == heartbeat + len(self.config)
 
     @invariant()
     def no_due_time_is_lost_or_doubled(self) -> None:

@@ -109,11 +109,11 @@ def test_variables() -> None:
     [
         (("--label=a=b",), "--label needs --format=kubernetes"),
         (("--namespace=default",), "--namespace needs --format=kubernetes"),
-        (("--format=json",), "'json' is none of prometheus, kubernetes"),
+        (("--format=json",), "'json' is not one of prometheus, kubernetes"),
         ((KUBERNETES, "--label="), f"unset {LABEL}"),
-        ((KUBERNETES, "--label=a=1", "--label=a=2"), "the label a is there twice: write it once"),
-        ((KUBERNETES, "--label=team"), "'team' is no label: write KEY=VALUE"),
-        ((KUBERNETES, "--namespace=Prod"), "'Prod' is no namespace of Kubernetes: write"),
+        ((KUBERNETES, "--label=a=1", "--label=a=2"), "the label a is given twice"),
+        ((KUBERNETES, "--label=team"), "'team' is not a label: write KEY=VALUE"),
+        ((KUBERNETES, "--namespace=Prod"), "'Prod' is not a valid Kubernetes namespace: write"),
     ],
 )
 def test_bad_usage(arguments: tuple[str, ...], message: str) -> None:

@@ -43,7 +43,7 @@ class RunnerHarness:
             executor=self.executor,
             clock=self.time.clock(),
         )
-        self.scheduler = ProbeScheduler(self.time.clock(), scheduler=ManualScheduler)
+        self.scheduler = ProbeScheduler(self.time.clock(), scheduler_type=ManualScheduler)
         self.scheduler.add(self.runner)
         self.scheduler.start()
 
@@ -74,7 +74,7 @@ class RunnerHarness:
 
     def look_after(self, seconds: float) -> None:
         self.time.advance(seconds)
-        self.scheduler.scheduler.run_due_jobs()
+        self.scheduler.apscheduler.run_due_jobs()
 
     @property
     def counts(self) -> TickCounts:

@@ -66,7 +66,7 @@ class TickMachine(RuleBasedStateMachine):
         self.lags: list[tuple[str, float]] = []
         self.recorded: Counter[str] = Counter()
         self.stopped = False
-        self.scheduler = ProbeScheduler(self.time.clock(), scheduler=ManualScheduler)
+        self.scheduler = ProbeScheduler(self.time.clock(), scheduler_type=ManualScheduler)
         for name in self.schedules:
             self.scheduler.add(self.runner(name))
         self.scheduler.start()
@@ -108,7 +108,7 @@ class TickMachine(RuleBasedStateMachine):
         # The look may be late: the machine was suspended, or the process was stopped.
         self.time.advance(seconds)
         if not self.stopped:
-            self.scheduler.scheduler.run_due_jobs()
+            self.scheduler.apscheduler.run_due_jobs()
             self.looked = self.time.monotonic
 
     @rule(seconds=st.floats(min_value=-1e6, max_value=1e6))
@@ -121,7 +121,7 @@ class TickMachine(RuleBasedStateMachine):
 
     @rule(paused=st.booleans())
     def the_daemon_is_paused_or_resumed(self, paused: bool) -> None:
-        self.run_state.paused = paused
+        (self.run_state.pause if paused else self.run_state.resume)()
 
     @rule(data=st.data())
     @precondition(lambda self: self.executor.tasks)

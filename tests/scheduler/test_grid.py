@@ -72,15 +72,16 @@ def test_dates_of_the_zone_are_instants(instant: int) -> None:
 
 
 def test_trigger_reports_the_next_and_the_last_due_time() -> None:
-    """A late look gets the last due time until now, and `due` counts the ones before it."""
+    """A late look gets the last due time until now, and `last_and_missed` the number before it."""
     zone = MonotonicZone(lambda: 0)
     trigger = GridTrigger(Grid(first=0, interval=NS_PER_SECOND), zone)
     now = zone.to_date(100 * NS_PER_SECOND)
     assert trigger.get_next_fire_time(None, now) == zone.to_date(101 * NS_PER_SECOND)
     assert trigger.get_next_fire_time(zone.to_date(3 * NS_PER_SECOND), now) == now
     assert trigger.get_next_fire_time(now, now) == zone.to_date(101 * NS_PER_SECOND)
-    assert trigger.due([zone.to_date(4 * NS_PER_SECOND), now]) == (100 * NS_PER_SECOND, 96)
-    assert trigger.due([now]) == (100 * NS_PER_SECOND, 0)
+    run_times = [zone.to_date(4 * NS_PER_SECOND), now]
+    assert trigger.last_and_missed(run_times) == (100 * NS_PER_SECOND, 96)
+    assert trigger.last_and_missed([now]) == (100 * NS_PER_SECOND, 0)
 
 
 @given(name=st.text(), interval=INTERVALS, anchor=INSTANTS, earlier=INSTANTS, later=INSTANTS)
@@ -102,7 +103,7 @@ def test_trigger_counts_every_due_time(
         run_time = trigger.get_next_fire_time(run_time, now)
     assert len(run_times) <= 2
     if run_times:
-        last, missed = trigger.due(run_times)
+        last, missed = trigger.last_and_missed(run_times)
         assert missed == grid.index(zone.to_instant(now)) - grid.index(first)
         assert zone.to_instant(run_time) - last > 0
         assert grid.index(zone.to_instant(run_time)) == grid.index(last) + 1

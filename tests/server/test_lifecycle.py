@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from probe.clock import Clock
-from probe.errors import ReloadRejected
 from probe.history.history import History
 from probe.server.app import create_app
+from probe.server.lifecycle import ReloadRejected
 from probe.server.server import Server, listen
 from tests.server.page_fixtures import lifecycle_of
 

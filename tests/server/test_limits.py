@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from probe.server.limits import MAX_CLIENTS, RateLimiter
+from probe.server.limits import client_key
 from tests.commands import running
 from tests.server.http_server_fixture import (
     LARGE_BYTES,
@@ -216,32 +216,16 @@ def test_stop_does_not_wait_for_probes(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.records
 
 
-def test_rate_limiter_returns_the_time_to_wait() -> None:
-    """After the returned time there is a token."""
-    now = 0.0
-    limiter = RateLimiter(size=2, per_second=0.25, now=lambda: now)
-    assert [limiter.take("192.0.2.1") for _ in range(3)] == [0, 0, 4]
-    assert limiter.take("192.0.2.2") == 0
-    now = 4.0
-    assert [limiter.take("192.0.2.1") for _ in range(2)] == [0, 4]
-    limiter.give_back("192.0.2.1")
-    assert limiter.take("192.0.2.1") == 0
-
-
-def test_addresses_of_one_client_share_a_limit() -> None:
+def test_addresses_of_one_client_have_one_key() -> None:
     """A client has a /64 of IPv6 addresses, and one IPv4 address in two notations."""
-    limiter = RateLimiter(size=1, per_second=1, now=lambda: 0.0)
-    assert [limiter.take(f"2001:db8::{n}") for n in (1, 2)] == [0, 1]
-    assert [limiter.take(address) for address in ("192.0.2.1", "::ffff:192.0.2.1")] == [0, 1]
-    assert [limiter.take(f"2001:db8:{n}::1") for n in (1, 2)] == [0, 0]
 
+    def key(address: str) -> str:
+        return client_key({"client": (address, 1234)})
 
-def test_rate_limiter_forgets_the_least_recent_clients() -> None:
-    """Many addresses take a bounded amount of memory."""
-    limiter = RateLimiter(size=1, per_second=1, now=lambda: 0.0)
-    for n in range(MAX_CLIENTS + 1):
-        limiter.take(f"{n}")
-    assert (limiter.take("0"), limiter.take(f"{MAX_CLIENTS}")) == (0, 1)
+    assert key("2001:db8::1") == key("2001:db8::2")
+    assert key("192.0.2.1") == key("::ffff:192.0.2.1")
+    assert key("2001:db8:1::1") != key("2001:db8:2::1")
+    assert key("192.0.2.1") != key("192.0.2.2")
 
 
 ENDPOINTS = (
