@@ -1,11 +1,18 @@
 """Advice about a valid config whose alerts would not work as intended."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
-from probe.slo.alerts import BUDGET_PERIOD_SECONDS, MODEL_DOWN, OBJECTIVE_MISSED, PAGE_BURNS
+from probe.slo.alerts import (
+    BUDGET_PERIOD_SECONDS,
+    MINUTE_SECONDS,
+    MODEL_DOWN,
+    OBJECTIVE_MISSED,
+    PAGE_BURNS,
+)
 from probe.slo.evidence import longest_interval
 from probe.slo.forecast import AlertTiming
 
@@ -14,6 +21,9 @@ MIN_BUDGET_PROBES = 20
 
 # The bad ratio that the shortest window should detect, unless the budget is nearly as large.
 DETECTABLE_BAD_RATIO = 0.5
+
+# The shortest interval that the config allows.
+MIN_INTERVAL_SECONDS = 0.01
 
 # In 30 days, of a model that just meets its objective.
 MAX_FALSE_PAGES = 0.1
@@ -59,9 +69,13 @@ def _small_budget(timing: AlertTiming) -> Iterator[str]:
     allowed = timing.budget * BUDGET_PERIOD_SECONDS / timing.interval
     if allowed < MIN_BUDGET_PROBES:
         interval = timing.budget * BUDGET_PERIOD_SECONDS / MIN_BUDGET_PROBES
+        number = f"{allowed:.1f}" if allowed >= 1 else f"{allowed:.2g}"
+        effect = "a few bad probes spend all of it"
+        if allowed < 1:
+            effect = "a single bad probe overspends it"
         yield (
-            f"its budget for 30 days is {allowed:.1f} bad probes, so a few bad probes spend all "
-            f"of it; probe every {_round_down(interval)} or more often, or lower the target"
+            f"its error budget is {number} bad probes in 30 days, so {effect}; "
+            + _remedy(interval, "lower the target")
         )
 
 
@@ -71,21 +85,27 @@ def _false_model_down(timing: AlertTiming) -> Iterator[str]:
     if pages > MAX_FALSE_PAGES:
         number = f"{pages:,.0f}" if pages >= 10 else f"{pages:.2g}"
         yield (
-            f"ModelDown pages falsely: {timing.failures_until_down()} failures in a row happen "
-            f"{number} times in 30 days by chance if the model just meets its objective and all of "
-            f"its bad requests fail; probe every {_round_down(_safe_down_interval(timing))} or "
-            "more often, so that more failures in a row are needed, or raise the target"
+            f"ModelDown would page falsely {number} times in 30 days: it fires after "
+            f"{timing.failures_until_down()} failures in a row, which happen by chance at this "
+            f"target; {_remedy(_safe_down_interval(timing), 'raise the target')}"
         )
 
 
 def _safe_down_interval(timing: AlertTiming) -> float:
-    """Return the longest interval (seconds) at which ModelDown has few false pages."""
-    failures = MODEL_DOWN.failures
-    while True:
-        interval = MODEL_DOWN.least / failures
-        if replace(timing, interval=interval).false_down_pages(timing.budget) <= MAX_FALSE_PAGES:
-            return interval
-        failures += 1
+    """Return the longest interval (seconds) at which ModelDown has few false pages.
+
+    If no allowed interval is short enough, the returned one is shorter.
+    """
+
+    def is_safe(failures: int) -> bool:
+        shorter = replace(timing, interval=MODEL_DOWN.least / failures)
+        return shorter.false_down_pages(timing.budget) <= MAX_FALSE_PAGES
+
+    # The longer the run of failures that ModelDown needs, the rarer it is by chance.
+    max_failures = round(MODEL_DOWN.least / MIN_INTERVAL_SECONDS)
+    candidates = range(MODEL_DOWN.failures, max_failures + 1)
+    index = bisect_left(candidates, True, key=is_safe)
+    return MODEL_DOWN.least / (MODEL_DOWN.failures + index)
 
 
 def _no_page(timing: AlertTiming) -> Iterator[str]:
@@ -93,26 +113,25 @@ def _no_page(timing: AlertTiming) -> Iterator[str]:
     if not timing.can_page():
         interval = _longest_interval(1, windows[-1], timing)
         yield (
-            "ModelObjectiveMissed can never fire: no window holds enough probes as evidence; "
-            f"probe every {_round_down(interval)} or more often"
+            "ModelObjectiveMissed can never fire: no window holds enough probes; "
+            + _remedy(interval, "raise the target")
         )
         return
     bad_ratio = _detectable_bad_ratio(timing.budget)
     interval = _longest_interval(bad_ratio, windows[0], timing)
     if timing.interval > interval:
         yield (
-            f"{format_duration(windows[0])} hold too few probes to detect that "
-            f"{100 * bad_ratio:.3g}% of them are bad; "
-            f"probe every {_round_down(interval)} or more often, or accept a later page"
+            f"{windows[0] // MINUTE_SECONDS} minutes hold too few probes to detect a bad ratio of "
+            f"{100 * bad_ratio:.3g}%; {_remedy(interval, 'accept a later page')}"
         )
 
 
 def _no_burn_page(timing: AlertTiming) -> Iterator[str]:
     if all(rule.factor * timing.budget >= 1 for rule in PAGE_BURNS):
+        rules = "ModelObjectiveMissed and ModelDown" if timing.can_page() else "ModelDown"
         yield (
             f"ModelErrorBudgetBurn can never page: {PAGE_BURNS[-1].factor:g} times the budget of "
-            f"{100 * timing.budget:.3g}% is more than 100%; "
-            "ModelObjectiveMissed and ModelDown do page"
+            f"{100 * timing.budget:.3g}% is more than 100%; only {rules} can page"
         )
 
 
@@ -125,7 +144,14 @@ def _longest_interval(bad_ratio: float, window: int, timing: AlertTiming) -> flo
     return longest_interval(window, bad_ratio, timing.budget, OBJECTIVE_MISSED.evidence)
 
 
+def _remedy(interval: float, alternative: str) -> str:
+    """Return the advice to probe at least every `interval` seconds, or to do `alternative`."""
+    if interval < MIN_INTERVAL_SECONDS:
+        return f"no allowed interval is short enough; {alternative}"
+    return f"probe at least every {_round_down(interval)}, or {alternative}"
+
+
 def _round_down(seconds: float) -> str:
     """Return a duration that people would write in a config, not above `seconds`."""
-    unit = 60 if seconds >= 120 else 1 if seconds >= 1 else 0.1
-    return format_duration(round(max(unit, seconds // unit * unit), 1))
+    unit = 60 if seconds >= 120 else 1 if seconds >= 2 else 0.1 if seconds >= 0.2 else 0.01
+    return format_duration(round(seconds // unit * unit, 2))

@@ -1,6 +1,6 @@
 """A plan as text and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan
@@ -10,11 +10,12 @@ from probe.metrics.recorder import shown_url
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold
 
 LEGEND = """\
-The forecast is for the bundled rules. It assumes that bad probes are independent of each other and
-that Prometheus scrapes every 15 s. Times are medians, from the first bad probe on. False pages of
-ModelDown are counted as if all bad probes failed; slow responses do not raise ModelDown. Series are
-the most that a probe can export as inference_probe_*: 15 of them for each of six server times that
-the server may report. The rules record up to 36 more for each probe, and 36 for each objective."""
+A bad probe failed or was slower than the threshold. Prometheus sees fewer probes than a window
+holds, because the rules sample every 30 s. Times are medians, from the first bad probe. The
+forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
+of each other. False pages include those of ModelDown, as if every bad probe had failed. Series: the
+maximum that a probe exports, with all six server times (15 series each). The rules record up to 36
+more per probe and 36 per objective. See docs/choosing.md."""
 
 # Units to which a duration is rounded, by its length (seconds).
 _ROUNDING = ((120, 1), (600, 10), (7200, 60), (86400, 600), (float("inf"), 3600))
@@ -50,41 +51,53 @@ def format_objective(objective: Objective) -> str:
 
 
 def _forecast_lines(forecast: AlertForecast) -> Iterator[str]:
-    yield f"{_number(forecast.budget_probes)} bad probes are allowed in 30 days"
-    if forecast.page_thresholds:
-        yield _row("pages at", ", ".join(map(_threshold, forecast.page_thresholds)))
-        pairs = (" with ".join(map(_threshold, pair)) for pair in forecast.burn_page_thresholds)
-        yield _row("burn pages at", ", ".join(pairs))
+    alert = forecast.objective.alert
+    yield f"error budget: {_number(forecast.budget_probes)} bad probes in 30 days"
+    if alert == "none":
+        yield "no alerts for this objective; ModelDown still pages"
+    if alert == "page":
+        windows = ((threshold,) for threshold in forecast.page_thresholds)
+        yield _row("ModelObjectiveMissed", _conditions(windows))
+        yield _row("ModelErrorBudgetBurn", _conditions(forecast.burn_page_thresholds))
     for detection in forecast.detection_times:
         ratio = detection.bad_ratio
         label = "all fail" if ratio == 1 else f"{_percent(ratio)} are bad"
-        yield _row(label, _detection(detection))
+        yield _row(label, _detection(detection, alert))
     for expected in forecast.false_alarms:
-        yield _row(f"{_percent(1 - expected.bad_ratio)} are good", _false_alarms(expected))
+        yield _row(f"at {_percent(1 - expected.bad_ratio)} good", _false_alarms(expected))
 
 
 def _row(label: str, text: str) -> str:
-    return f"{label:18}{text}"
+    return f"{label:23}{text}"
+
+
+def _conditions(alternatives: Iterable[tuple[PageThreshold, ...]]) -> str:
+    """Return when an alert fires: if all thresholds of one of the alternatives are reached."""
+    texts = [
+        " and ".join(map(_threshold, thresholds))
+        for thresholds in alternatives
+        if all(threshold.bad is not None for threshold in thresholds)
+    ]
+    return f"if bad: {', or '.join(texts)}" if texts else "never"
 
 
 def _threshold(threshold: PageThreshold) -> str:
-    bad = "never" if threshold.bad is None else threshold.bad
-    return f"{bad} of {threshold.probes} in {format_duration(threshold.window)}"
+    return f"{threshold.bad} of {threshold.probes} in {format_duration(threshold.window)}"
 
 
-def _detection(detection: DetectionTime) -> str:
-    alerts = (("page", detection.page), ("ticket", detection.ticket))
-    texts = [
-        f"{alert} after {format_approximate_duration(seconds)}"
-        for alert, seconds in alerts
-        if not isinf(seconds)
-    ]
+def _detection(detection: DetectionTime, alert: str) -> str:
+    texts = []
+    if not isinf(detection.page):
+        rule = "" if alert == "page" else " (ModelDown)"
+        texts.append(f"page after {format_approximate_duration(detection.page)}{rule}")
+    if not isinf(detection.ticket):
+        texts.append(f"ticket after {format_approximate_duration(detection.ticket)}")
     return ", ".join(texts) or "no alert"
 
 
 def _false_alarms(expected: FalseAlarms) -> str:
     pages, tickets = _number(expected.pages), _number(expected.tickets)
-    return f"{pages} false pages, {tickets} false tickets in 30 days"
+    return f"false alarms in 30 days: {pages} pages, {tickets} tickets"
 
 
 def format_approximate_duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Keeps recent results and the objective status of each probe in memory.
 
-A probe takes about 40 kB: 150 bytes per result, up to 2 kB for each stored response of a failure
-(40 kB at most), and 8 kB per objective. The size does not depend on the request rate.
+A probe takes up to 55 kB for 268 results (200 bytes each), up to 2 kB for each of at most 16 stored
+responses, and 8 kB per objective. The size does not depend on the request rate.
 """
 
 import dataclasses

@@ -74,7 +74,9 @@ class SlidingWindowCounter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveStatus:
-    """Good and bad events of one objective, by window. Uncharged failures are not counted."""
+    """Good and bad events of one objective, by window. Failures that do not
+    count against the SLO are left out.
+    """
 
     objective: Objective
     counts: Mapping[StatusWindow, GoodBad]
@@ -112,7 +114,7 @@ class ObjectiveCounter:
     )
 
     def record(self, result: Result, now: float) -> None:
-        """Count a charged result at `now`."""
+        """Count a result that counts against the SLO, at `now`."""
         limit = self.objective.latency
         good = result.failure is None and (limit is None or result.latency <= limit)
         self.last_hour.add(now, good=good)

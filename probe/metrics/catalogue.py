@@ -28,7 +28,7 @@ PHASE = MetricSpec(
 SERVER = MetricSpec(
     "inference_probe_server_seconds",
     "histogram",
-    "Server times that the responses to successful probes report.",
+    "Durations that the server reports in responses to successful probes, by component.",
     ("probe", "component"),
 )
 SERVER_IGNORED = MetricSpec(
@@ -40,7 +40,7 @@ SERVER_IGNORED = MetricSpec(
 TICKS = MetricSpec(
     "inference_probe_ticks_total",
     "counter",
-    "Due times that have passed: the sum of runs, skipped ticks and probes in flight.",
+    "Scheduled probes that came due. Equal to runs + skipped + in flight.",
     ("probe",),
 )
 RUNS = MetricSpec(
@@ -61,7 +61,8 @@ IN_FLIGHT = MetricSpec(
 SUSPENDED = MetricSpec(
     "inference_probe_suspended",
     "gauge",
-    "1 while failures do not count against the model: startup grace, or probes are paused.",
+    "1 during the startup grace (reason startup) or while probes are paused (reason paused), "
+    "otherwise 0. Failures do not count against the model then.",
     ("probe", "reason"),
 )
 INTERVAL = MetricSpec(
@@ -85,7 +86,8 @@ LAST_SUCCESS = MetricSpec(
 OBJECTIVE = MetricSpec(
     "inference_probe_slo_objective_ratio",
     "gauge",
-    "Target of an objective: the ratio of requests that must succeed within the threshold.",
+    "Target of an objective: the ratio of requests that must succeed within the threshold. "
+    'threshold="+Inf" is an availability objective.',
     ("probe", "slo", "signal", "threshold", "alert"),
 )
 INFO = MetricSpec(
@@ -101,7 +103,8 @@ CERTIFICATE = MetricSpec(
 MERGED = MetricSpec(
     "inference_probe_merged_reads_total",
     "counter",
-    "First reads of a response that found more than one segment, with the time of the last one.",
+    "Responses whose first TCP segments arrived together, so only the time of the last one is "
+    "known and `wait` may be slightly too long.",
     ("probe",),
 )
 LAG = MetricSpec(

@@ -1,6 +1,6 @@
 """Metrics about the daemon itself: its version and its last config reload.
 
-Apart from the recorder, which needs a lock and knows probes only.
+Separate from `Recorder`, which knows only probes and needs a lock.
 """
 
 import platform

@@ -115,7 +115,7 @@ class Recorder:
         """Start counting for `probe`, from 0.
 
         `suspended` has a function for each reason of inference_probe_suspended: it returns whether
-        failures are not charged to the model for this reason at present.
+        failures currently do not count against the SLO for this reason.
         """
         with self._lock:
             self._records[probe.name] = _new_record(probe, suspended)

@@ -64,7 +64,7 @@ class BasicAuthMiddleware:
         """Return the user of a request, or the response to reject it with."""
         hashes = self._config.settings.basic_auth_users
         if not hashes:
-            subject = scope["state"].get("certificate")
+            subject = scope["state"].get("certificate_subject")
             return SimpleUser(subject) if subject else UnauthenticatedUser()
         credentials = _parse_credentials(Headers(scope=scope).get("authorization", ""))
         if credentials is None:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.server.auth import certificate_names, certificate_subject
 from probe.server.client_transport import ClientTransport, Timeout
-from probe.server.limits import MAX_URL_CHARS
+from probe.server.limits import MAX_URL_BYTES
 from probe.server.tls import TlsSession
 
 # For the TLS handshake and the head of the first request together; then for each further head,
@@ -153,7 +153,7 @@ class ClientProtocol(asyncio.Protocol):
     def _start_http(self, transport: ClientTransport, certificate: Mapping[str, Any]) -> None:
         state: dict[str, Any] = {"connection": self}
         if certificate:
-            state["certificate"] = certificate_subject(certificate)
+            state["certificate_subject"] = certificate_subject(certificate)
         self._http = self._create_http(state)
         self._http.connection_made(transport)
 
@@ -215,7 +215,7 @@ class ClientProtocol(asyncio.Protocol):
             self.waiting_since = self._loop.time()
             self._http.data_received(head)
         elif len(self._buffer) > MAX_REQUEST_HEAD_BYTES:
-            if b"\n" not in self._buffer[:MAX_URL_CHARS]:
+            if b"\n" not in self._buffer[:MAX_URL_BYTES]:
                 self._reject(HTTPStatus.REQUEST_URI_TOO_LONG, "the URL is too long")
             else:
                 message = "the headers are too long"

@@ -40,7 +40,7 @@ class Lifecycle:
         if self.stopping():
             return "Stopping: no more probes are started."
         if self.paused():
-            return "Paused: no probes are started until POST /-/resume."
+            return "Paused: no scheduled probes are started until POST /-/resume."
         return None if self.scheduler_alive() else "The scheduler has stopped: no probes run."
 
 
@@ -65,11 +65,11 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
 
     async def pause() -> Response:
         lifecycle.pause()
-        return _text("paused: no probes are started until POST /-/resume")
+        return _text("paused: no scheduled probes are started until POST /-/resume")
 
     async def resume() -> Response:
         lifecycle.resume()
-        return _text("running")
+        return _text("resumed")
 
     def guarded(
         action: Callable[[], Awaitable[Response]],

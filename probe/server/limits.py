@@ -16,7 +16,7 @@ from probe.rate_limiter import RateLimiter
 API_PREFIX = "/api/"
 ON_DEMAND_PATH = "/probe"
 
-MAX_URL_CHARS = 8 * 1024
+MAX_URL_BYTES = 8 * 1024
 # All names and values together.
 MAX_HEADER_BYTES = 16 * 1024
 # Requests to `/probe` in progress. Fewer than the connections, so that a scrape still gets one.
@@ -68,8 +68,8 @@ def _violation(scope: Scope) -> tuple[HTTPStatus, str] | None:
     headers = scope["headers"]
     if not scope["http_version"].startswith("1."):
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is supported"
-    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_CHARS:
-        return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {MAX_URL_CHARS} bytes"
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_BYTES:
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {MAX_URL_BYTES} bytes"
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         message = f"the headers are longer than {MAX_HEADER_BYTES} bytes"
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message

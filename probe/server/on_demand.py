@@ -23,7 +23,10 @@ class OnDemandTarget:
 
 
 class OnDemandProbe:
-    """Runs one target, one run at a time, and caches its last result. Belongs to one event loop."""
+    """Runs one target and caches its last result. Belongs to one event loop.
+
+    There is one run at a time, unless a request is cancelled.
+    """
 
     def __init__(
         self, target: OnDemandTarget, now: Callable[[], float], limiter: anyio.CapacityLimiter

@@ -65,7 +65,7 @@ class ProbeSummary:
 
     @property
     def covered_seconds(self) -> float:
-        """Seconds since the objectives are counted."""
+        """Seconds since counting began, at most 30 days."""
         return max((status.covered_seconds for status in self.objectives), default=0.0)
 
 

@@ -44,8 +44,11 @@ class WebConfig:
         self._now = clock.monotonic_seconds
         self._path = path
         self._check_interval_seconds = check_interval_seconds
-        self._settings, self._context = load_web_config(path) if path else (WebSettings(), None)
-        self._loaded_versions = self._versions()
+        self._settings, self._context = WebSettings(), None
+        versions = self._versions()
+        if path:
+            self._settings, self._context = load_web_config(path)
+        self._loaded_versions = self._versions() | versions
         self._next_check = self._now() + check_interval_seconds
         self._last_problem = ""
 
@@ -75,7 +78,11 @@ class WebConfig:
         else:
             logger.info("web config reloaded", extra={"fields": {"file": self._path}})
             self._last_problem = ""
-            versions = self._versions()  # the new config may reference other files
+            # The new config may reference other files. For the known ones, the versions from before
+            # the load count: a file that changes during the load must be loaded again.
+            versions = {
+                file: versions.get(file, version) for file, version in self._versions().items()
+            }
         self._loaded_versions = versions
 
     def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
@@ -101,7 +108,9 @@ class WebConfig:
         """Log a problem once."""
         if problem != self._last_problem:
             fields = {"file": self._path, "problem": problem}
-            logger.error("web config not reloaded, it is invalid", extra={"fields": fields})
+            logger.error(
+                "web config rejected; the previous one stays in force", extra={"fields": fields}
+            )
         self._last_problem = problem
 
     def _versions(self) -> dict[Path, FileVersion]:

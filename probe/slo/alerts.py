@@ -61,9 +61,9 @@ class HighLatencyRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDownRule:
-    """ModelDown: `failures` failures in a row, and no success for a while.
+    """ModelDown: `failures` failures in a row, and no success for a long time.
 
-    The while is `least`, and `intervals` intervals of the probe and its timeout.
+    That time is at least `least` seconds, and `intervals` probe intervals plus the timeout.
     """
 
     failures: int = 5

@@ -5,6 +5,7 @@ import re
 import resource
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -47,23 +48,51 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
     ("objective", "probe", "advice"),
     [
         ("target: 99%, latency: 5s", {}, "the threshold 5s is not below the timeout 5s"),
-        ("target: 99.9%", {"interval": "10m"}, "its budget for 30 days is 4.3 bad probes"),
-        ("target: 95%", {"interval": "1m"}, "10m hold too few probes to detect that 50% of them"),
+        (
+            "target: 99.9%",
+            {"interval": "10m"},
+            "its error budget is 4.3 bad probes in 30 days, so a few",
+        ),
+        (
+            "target: 99.99%",
+            {"interval": "1h"},
+            "its error budget is 0.072 bad probes in 30 days, so a single bad probe overspends it",
+        ),
+        (
+            "target: 95%",
+            {"interval": "1m"},
+            "10 minutes hold too few probes to detect a bad ratio of 50%",
+        ),
         (
             "target: 99%",
             {"interval": "3h"},
             "ModelObjectiveMissed can never fire: no window holds enough probes",
         ),
-        ("target: 80%", {}, "ModelErrorBudgetBurn can never page: 6 times the budget of 20%"),
+        (
+            "target: 80%",
+            {},
+            (
+                "ModelErrorBudgetBurn can never page: 6 times the budget of 20% is more than 100%; "
+                "only ModelObjectiveMissed and ModelDown can page"
+            ),
+        ),
+        (
+            "target: 80%, latency: 30s",
+            {"interval": "1h"},
+            (
+                "ModelErrorBudgetBurn can never page: 6 times the budget of 20% is more than 100%; "
+                "only ModelDown can page"
+            ),
+        ),
         (
             "target: 50%",
             {},
-            "10m hold too few probes to detect that 75% of them are bad; probe every 5s",
+            "10 minutes hold too few probes to detect a bad ratio of 75%; probe at least every 5s",
         ),
         (
             "target: 80%, alert: ticket",
             {"interval": "1m"},
-            "ModelDown pages falsely: 5 failures in a row happen 11 times in 30 days by chance",
+            "ModelDown would page falsely 11 times in 30 days: it fires after 5 failures in a row",
         ),
     ],
 )
@@ -95,9 +124,11 @@ def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> Non
 def test_the_advised_interval_is_enough(tmp_path: Path, objective: str) -> None:
     """A config that follows the advice gets no more advice about its interval."""
     advice = lint(settings(tmp_path, objective, interval="1m"))
-    interval = min(map(parse_duration, re.findall(r"probe every (\S+)", " ".join(advice))))
+    interval = min(
+        map(parse_duration, re.findall(r"probe at least every ([^\s,]+)", " ".join(advice)))
+    )
     followed = lint(settings(tmp_path, objective, interval=format_duration(interval)))
-    assert not [text for text in followed if "probe every" in text]
+    assert not [text for text in followed if "probe at least every" in text]
 
 
 @pytest.mark.parametrize("target", ["50%", "60%", "70%", "80%", "99%"])
@@ -106,8 +137,25 @@ def test_every_target_has_a_possible_interval(tmp_path: Path, target: str) -> No
     assert not [
         text
         for text in lint(settings(tmp_path, f"target: {target}", interval="5s"))
-        if "probe every" in text
+        if "probe at least every" in text
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        ("0.1%", "probe at least every 10ms"),
+        ("99.9999999%", "no allowed interval is short enough; lower the target"),
+        ("0.001%", "no allowed interval is short enough; raise the target"),
+    ],
+)
+def test_very_short_intervals(tmp_path: Path, target: str, advice: str) -> None:
+    """Advised intervals are not above the exact ones, and no shorter than a config allows."""
+    started = time.process_time()
+    given = list(lint(settings(tmp_path, f"target: {target}")))
+    assert any(advice in text for text in given), given
+    assert "100ms" not in "".join(given)
+    assert time.process_time() - started < 2
 
 
 def exported(path: Path, url: str) -> int:
@@ -156,7 +204,9 @@ def test_recordings() -> None:
     names = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
     objective = sum(":slo_" in name for name in names)
     probe = sum(len(Phase) if ":phase_" in name else ":slo_" not in name for name in names)
-    assert f"up to {probe} more for each probe, and {objective} for" in output.LEGEND
+    assert f"up to {probe} more per probe and {objective} per objective" in " ".join(
+        output.LEGEND.split()
+    )
 
 
 def test_text(tmp_path: Path) -> None:
@@ -164,12 +214,16 @@ def test_text(tmp_path: Path) -> None:
     text = output.render_text(plan(settings(tmp_path, "target: 99%, latency: 500ms")), "probe.yml")
     for row in (
         "o: 99% under 500ms (page)",
-        "2,592 bad probes are allowed in 30 days",
-        "pages at          8 of 57 in 10m, 11 of 117 in 20m, 18 of 357 in 1h, 51 of 2157 in 6h",
-        "all fail          page after 3m, ticket after 10m",
-        "5% are bad        page after 56m, ticket after 19m",
-        "99% are good      under 0.01 false pages, 70 false tickets in 30 days",
-        "99.8% are good    under 0.01 false pages",
+        "error budget: 2,592 bad probes in 30 days",
+        (
+            "ModelObjectiveMissed   if bad: 8 of 57 in 10m, or 11 of 117 in 20m, "
+            "or 18 of 357 in 1h, or 51 of 2157 in 6h"
+        ),
+        "ModelErrorBudgetBurn   if bad: 4 of 27 in 5m and 52 of 357 in 1h, or 11 of 177 in 30m and",
+        "all fail               page after 3m, ticket after 10m",
+        "5% are bad             page after 56m, ticket after 19m",
+        "at 99% good            false alarms in 30 days: under 0.01 pages, 70 tickets",
+        "at 99.8% good          false alarms in 30 days: under 0.01 pages",
     ):
         assert row in text
 
@@ -177,11 +231,23 @@ def test_text(tmp_path: Path) -> None:
 def test_levels(tmp_path: Path) -> None:
     """An objective with `alert: ticket` has no page thresholds, one without alerts no forecast."""
     ticket = output.render_text(plan(settings(tmp_path, "target: 99%, alert: ticket")), "x")
-    assert "pages at" not in ticket
-    assert "50% are bad       ticket after" in ticket
+    assert "ModelObjectiveMissed  " not in ticket
+    assert "all fail               page after 3m (ModelDown), ticket after" in ticket
+    assert "50% are bad            ticket after" in ticket
     none = output.render_text(plan(settings(tmp_path, "target: 99%, alert: none")), "x")
-    assert "false" not in none
-    assert "bad probes are allowed" in none
+    assert "false alarms in" not in none
+    assert "no alerts for this objective; ModelDown still pages" in none
+    assert "error budget: " in none
+
+
+def test_windows_that_cannot_page(tmp_path: Path) -> None:
+    """Windows that cannot page are left out."""
+    rare = output.render_text(plan(settings(tmp_path, "target: 80%", interval="1h")), "x")
+    assert "ModelObjectiveMissed   never\n" in rare
+    assert "ModelErrorBudgetBurn   never\n" in rare
+    some = output.render_text(plan(settings(tmp_path, "target: 99%", interval="30m")), "x")
+    assert "never" not in some
+    assert re.search(r"ModelObjectiveMissed   if bad: \d+ of \d+ in \d+h", some)
 
 
 def test_json(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from probe.config.errors import ConfigError
+from probe.server import web_config_watch
 from probe.server.web_config import WebSettings
 from probe.server.web_config_watch import WebConfig, load_web_config
 from tests.fakes import FakeTime
@@ -167,4 +168,28 @@ def test_files_are_checked_once_per_interval(tmp_path: Path) -> None:
     time.advance(0.9)
     assert config.settings.http_server_config.headers.frame == "deny"
     time.advance(0.1)
+    assert config.settings.http_server_config.headers.frame == "sameorigin"
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_change_during_a_load_is_loaded_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_start: bool
+) -> None:
+    """A file that changes after it was read, and before the load ends, is loaded again."""
+    path = tmp_path / "web.yml"
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+    config = None if at_start else WebConfig(FakeTime().clock(), path, check_interval_seconds=0)
+    if config:
+        path.write_text("# changed\n" + path.read_text())
+
+    def load_and_change(path: Path) -> object:
+        loaded = load_web_config(path)
+        path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+        return loaded
+
+    with monkeypatch.context() as patch:
+        patch.setattr(web_config_watch, "load_web_config", load_and_change)
+        config = config or WebConfig(FakeTime().clock(), path, check_interval_seconds=0)
+        if not at_start:
+            assert config.settings.http_server_config.headers.frame == "deny"
     assert config.settings.http_server_config.headers.frame == "sameorigin"

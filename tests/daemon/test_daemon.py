@@ -248,7 +248,7 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
         daemon.stop()
 
 
-def test_a_starting_model_is_not_charged(tmp_path: Path) -> None:
+def test_failures_of_a_starting_model_do_not_count(tmp_path: Path) -> None:
     """Until the first success failures are `startup`, not in a histogram, and suspended."""
     probe = {"name": "m", "url": "http://127.0.0.1:1/", "interval": "100ms"}
     with running(_config(tmp_path, probe)) as daemon:

@@ -94,7 +94,7 @@ def test_budget(harness: HistoryHarness) -> None:
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.counts_against_slo])
-def test_uncharged_failures_are_kept_and_not_counted(
+def test_failures_outside_the_slo_are_kept_and_not_counted(
     harness: HistoryHarness, reason: Reason
 ) -> None:
     """`internal` and `startup` are among the failures but spend no budget."""

@@ -122,8 +122,8 @@ def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.INTERNAL, Reason.STARTUP])
-def test_uncharged_failures_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
-    """`internal` and `startup` are counted as failures but not charged to the target."""
+def test_failures_outside_the_slo_are_in_no_histogram(tmp_path: Path, reason: Reason) -> None:
+    """`internal` and `startup` are counted as failures but not against the SLO."""
     exporter = Exporter(tmp_path)
     exporter.recorder.record(make_result(reason=reason))
     assert exporter.value("inference_probe_failures_total", reason=reason) == 1
@@ -211,7 +211,7 @@ def test_server_times_that_are_mapped_start_at_zero(tmp_path: Path) -> None:
 
 
 def test_suspension(tmp_path: Path) -> None:
-    """The metric is 1 while failures are not charged to the model."""
+    """The metric is 1 while failures do not count against the SLO."""
     exporter = Exporter(tmp_path)
     assert exporter.value("inference_probe_suspended", reason="startup") == 1
     exporter.starting = False

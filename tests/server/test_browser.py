@@ -106,7 +106,7 @@ def test_without_results(site: Site, open_page: Open) -> None:
     """The pages of a daemon that has just started say when the first result is due."""
     for path in ("/", "/probes/model"):
         page = open_page(site.url + path)
-        expect(page.get_by_text("no data yet")).to_be_visible()
+        expect(page.get_by_text("no results yet", exact=True)).to_be_visible()
         expect(page.get_by_text("No results yet: the probe runs every 10 s.")).to_be_visible()
         assert page.locator(".plot").count() == 0
 

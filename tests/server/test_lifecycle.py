@@ -142,7 +142,7 @@ def test_health_check_waits_for_a_heartbeat() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"paused": lambda: True}, "Paused: no probes are started until POST /-/resume."),
+        ({"paused": lambda: True}, "Paused: no scheduled probes are started until POST /-/resume."),
         ({"stopping": lambda: True}, "Stopping: no more probes are started."),
         ({"scheduler_alive": lambda: False}, "The scheduler has stopped: no probes run."),
     ],
