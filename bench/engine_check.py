@@ -51,7 +51,7 @@ def compare(promtool: str) -> Agreement:
         full = evaluations[evaluations >= 6 * HOUR_SECONDS]
         missing = np.zeros(len(evaluations) - len(full), bool)
         holds = np.concatenate([missing, counters.high_latency(full, budget)])
-        fires = _fires_after(holds, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS)
+        fires = _fires_after(holds, HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS)
         high_latency += int((fires & compared).sum())
         holds = np.concatenate([missing, counters.objective_missed(full, budget)])
         fires = _keeps_firing(holds, KEEP_FIRING_SECONDS // EVALUATION_INTERVAL_SECONDS)

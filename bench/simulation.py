@@ -63,12 +63,14 @@ def simulate(
     pages = count_alerts(counters.objective_missed(evaluations, budget), 0, kept)
     for rule in PAGE_BURNS:
         holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
-        pages += count_alerts(holds, rule.hold // EVALUATION_INTERVAL_SECONDS, kept)
+        pages += count_alerts(holds, rule.hold_seconds // EVALUATION_INTERVAL_SECONDS, kept)
     high_latency = counters.high_latency(evaluations, budget)
-    tickets = count_alerts(high_latency, HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS, 0)
+    tickets = count_alerts(
+        high_latency, HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS, 0
+    )
     for rule in TICKET_BURNS:
         holds = counters.burns(seldom, rule, budget, needs_evidence=False)
-        tickets += count_alerts(holds, rule.hold // LONG_EVALUATION_INTERVAL_SECONDS, 0)
+        tickets += count_alerts(holds, rule.hold_seconds // LONG_EVALUATION_INTERVAL_SECONDS, 0)
     return AlertCounts(pages=pages + _model_down_pages(failed, interval), tickets=tickets)
 
 
@@ -86,12 +88,14 @@ def simulate_outages(
     They count from the evaluation that sees the first bad probe. All probes before are good. An
     alert that does not fire within `seconds` counts as infinite.
     """
-    start = max(OBJECTIVE_MISSED.windows) + OBJECTIVE_MISSED.before + HOUR_SECONDS
+    start = (
+        max(OBJECTIVE_MISSED.windows_seconds) + OBJECTIVE_MISSED.confirmation_seconds + HOUR_SECONDS
+    )
     first = int(start / interval)
     begin = (int(first * interval) // EVALUATION_INTERVAL_SECONDS + 1) * EVALUATION_INTERVAL_SECONDS
     end = begin + seconds
-    evaluations = np.arange(max(OBJECTIVE_MISSED.windows), end, EVALUATION_INTERVAL_SECONDS)
-    hold = HIGH_LATENCY.hold // EVALUATION_INTERVAL_SECONDS
+    evaluations = np.arange(max(OBJECTIVE_MISSED.windows_seconds), end, EVALUATION_INTERVAL_SECONDS)
+    hold = HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS
     pages, tickets = [], []
     for _ in range(outages):
         failed = random.random(int(end / interval) + 1) < bad_ratio
@@ -157,17 +161,20 @@ class Counters:
 
     def high_latency(self, evaluations: Array, budget: float) -> Array:
         """Return where HighModelLatency is pending."""
-        return self.bad_ratio(evaluations, HIGH_LATENCY.window) > budget + 1e-9
+        return self.bad_ratio(evaluations, HIGH_LATENCY.window_seconds) > budget + 1e-9
 
     def objective_missed(self, evaluations: Array, budget: float) -> Array:
         """Return where ModelObjectiveMissed fires."""
         evidence = np.max(
-            [self.evidence(evaluations, window, budget) for window in OBJECTIVE_MISSED.windows],
+            [
+                self.evidence(evaluations, window, budget)
+                for window in OBJECTIVE_MISSED.windows_seconds
+            ],
             axis=0,
         )
-        ago = OBJECTIVE_MISSED.before // EVALUATION_INTERVAL_SECONDS
+        ago = OBJECTIVE_MISSED.confirmation_seconds // EVALUATION_INTERVAL_SECONDS
         before = np.concatenate([np.zeros(ago), evidence[:-ago]])
-        lately, _ = self.increases(evaluations, OBJECTIVE_MISSED.lately)
+        lately, _ = self.increases(evaluations, OBJECTIVE_MISSED.recent_seconds)
         enough = (evidence > OBJECTIVE_MISSED.evidence) & (
             before > OBJECTIVE_MISSED.evidence_before
         )
@@ -179,17 +186,19 @@ class Counters:
     ) -> Array:
         """Return where ModelErrorBudgetBurn is pending."""
         limit = rule.factor * budget + 1e-9
-        holds: Array = (self.bad_ratio(evaluations, rule.short) > limit) & (
-            self.bad_ratio(evaluations, rule.long) > limit
+        holds: Array = (self.bad_ratio(evaluations, rule.short_seconds) > limit) & (
+            self.bad_ratio(evaluations, rule.long_seconds) > limit
         )
         if needs_evidence:
-            holds &= self.evidence(evaluations, rule.long, budget) > OBJECTIVE_MISSED.evidence
+            holds &= (
+                self.evidence(evaluations, rule.long_seconds, budget) > OBJECTIVE_MISSED.evidence
+            )
         return holds
 
 
 def _model_down_pages(failed: Array, interval: float) -> int:
     """Return the runs of failures that fire ModelDown."""
-    enough = max(MODEL_DOWN.failures, int(np.ceil(MODEL_DOWN.least / interval)))
+    enough = max(MODEL_DOWN.failures, int(np.ceil(MODEL_DOWN.min_silence_seconds / interval)))
     starts, ends = runs(failed)
     return int((ends - starts >= enough).sum())
 

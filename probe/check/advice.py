@@ -98,18 +98,18 @@ def _safe_down_interval(timing: AlertTiming) -> float:
     """
 
     def is_safe(failures: int) -> bool:
-        shorter = replace(timing, interval=MODEL_DOWN.least / failures)
+        shorter = replace(timing, interval=MODEL_DOWN.min_silence_seconds / failures)
         return shorter.false_down_pages(timing.budget) <= MAX_FALSE_PAGES
 
     # The longer the run of failures that ModelDown needs, the rarer it is by chance.
-    max_failures = round(MODEL_DOWN.least / MIN_INTERVAL_SECONDS)
+    max_failures = round(MODEL_DOWN.min_silence_seconds / MIN_INTERVAL_SECONDS)
     candidates = range(MODEL_DOWN.failures, max_failures + 1)
     index = bisect_left(candidates, True, key=is_safe)
-    return MODEL_DOWN.least / (MODEL_DOWN.failures + index)
+    return MODEL_DOWN.min_silence_seconds / (MODEL_DOWN.failures + index)
 
 
 def _no_page(timing: AlertTiming) -> Iterator[str]:
-    windows = OBJECTIVE_MISSED.windows
+    windows = OBJECTIVE_MISSED.windows_seconds
     if not timing.can_page():
         interval = _longest_interval(1, windows[-1], timing)
         yield (

@@ -23,62 +23,84 @@ class ObjectiveMissedRule:
     """ModelObjectiveMissed: one of the windows holds enough evidence.
 
     `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
-    needed `before` seconds ago. A probe of the last `lately` seconds must be bad.
+    needed `confirmation_seconds` ago. A probe of the last `recent_seconds` must be bad.
     """
 
-    windows: tuple[int, ...] = (
+    windows_seconds: tuple[int, ...] = (
         10 * MINUTE_SECONDS,
         20 * MINUTE_SECONDS,
         HOUR_SECONDS,
         6 * HOUR_SECONDS,
     )
     evidence: float = 6
-    before: int = 3 * MINUTE_SECONDS
+    confirmation_seconds: int = 3 * MINUTE_SECONDS
     evidence_before: float = 2
-    lately: int = 2 * MINUTE_SECONDS
+    recent_seconds: int = 2 * MINUTE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BurnRule:
-    """ModelErrorBudgetBurn: the bad ratio of both windows exceeds `factor` budgets for `hold`.
+    """ModelErrorBudgetBurn: the bad ratio of both windows exceeds `factor` budgets.
 
+    It must do so for `hold_seconds`.
     Windows and factors: Site Reliability Workbook, chapter 5, "Alerting on SLOs", table 5-8.
     """
 
-    short: int
-    long: int
+    short_seconds: int
+    long_seconds: int
     factor: float
-    hold: int
+    hold_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HighLatencyRule:
-    """HighModelLatency: the bad ratio of `window` exceeds the budget for `hold`."""
+    """HighModelLatency: the bad ratio in the window exceeds the budget for `hold_seconds`."""
 
-    window: int = 5 * MINUTE_SECONDS
-    hold: int = 10 * MINUTE_SECONDS
+    window_seconds: int = 5 * MINUTE_SECONDS
+    hold_seconds: int = 10 * MINUTE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDownRule:
     """ModelDown: `failures` failures in a row, and no success for a long time.
 
-    That time is at least `least` seconds, and `intervals` probe intervals plus the timeout.
+    That time is at least `min_silence_seconds`, and at least `intervals` probe intervals plus the
+    timeout.
     """
 
     failures: int = 5
     intervals: int = 5
-    least: int = 3 * MINUTE_SECONDS
+    min_silence_seconds: int = 3 * MINUTE_SECONDS
 
 
 OBJECTIVE_MISSED = ObjectiveMissedRule()
 HIGH_LATENCY = HighLatencyRule()
 MODEL_DOWN = ModelDownRule()
 PAGE_BURNS = (
-    BurnRule(short=5 * MINUTE_SECONDS, long=HOUR_SECONDS, factor=14.4, hold=2 * MINUTE_SECONDS),
-    BurnRule(short=30 * MINUTE_SECONDS, long=6 * HOUR_SECONDS, factor=6, hold=15 * MINUTE_SECONDS),
+    BurnRule(
+        short_seconds=5 * MINUTE_SECONDS,
+        long_seconds=HOUR_SECONDS,
+        factor=14.4,
+        hold_seconds=2 * MINUTE_SECONDS,
+    ),
+    BurnRule(
+        short_seconds=30 * MINUTE_SECONDS,
+        long_seconds=6 * HOUR_SECONDS,
+        factor=6,
+        hold_seconds=15 * MINUTE_SECONDS,
+    ),
 )
 TICKET_BURNS = (
-    BurnRule(short=2 * HOUR_SECONDS, long=DAY_SECONDS, factor=3, hold=HOUR_SECONDS),
-    BurnRule(short=6 * HOUR_SECONDS, long=3 * DAY_SECONDS, factor=1, hold=3 * HOUR_SECONDS),
+    BurnRule(
+        short_seconds=2 * HOUR_SECONDS,
+        long_seconds=DAY_SECONDS,
+        factor=3,
+        hold_seconds=HOUR_SECONDS,
+    ),
+    BurnRule(
+        short_seconds=6 * HOUR_SECONDS,
+        long_seconds=3 * DAY_SECONDS,
+        factor=1,
+        hold_seconds=3 * HOUR_SECONDS,
+    ),
 )

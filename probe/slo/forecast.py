@@ -78,13 +78,13 @@ class AlertTiming:
                 probes=probes_in(window, self.interval),
                 bad=min_bad_probes(window, self.interval, self.budget, OBJECTIVE_MISSED.evidence),
             )
-            for window in OBJECTIVE_MISSED.windows
+            for window in OBJECTIVE_MISSED.windows_seconds
         ]
 
     def burn_page_thresholds(self) -> list[tuple[PageThreshold, PageThreshold]]:
         """Return the thresholds of ModelErrorBudgetBurn. Both windows must reach theirs."""
         return [
-            (self._burn_threshold(rule.short, rule.factor), self._long_burn_threshold(rule))
+            (self._burn_threshold(rule.short_seconds, rule.factor), self._long_burn_threshold(rule))
             for rule in PAGE_BURNS
         ]
 
@@ -116,7 +116,7 @@ class AlertTiming:
 
     def failures_until_down(self) -> int:
         """Return how many failures in a row fire ModelDown."""
-        return max(MODEL_DOWN.failures, ceil(MODEL_DOWN.least / self.interval))
+        return max(MODEL_DOWN.failures, ceil(MODEL_DOWN.min_silence_seconds / self.interval))
 
     def high_latency_time(self, bad_ratio: float) -> float:
         """Return the median time from the first bad probe's due time to HighModelLatency."""
@@ -131,8 +131,10 @@ class AlertTiming:
 
     def _long_burn_threshold(self, rule: BurnRule) -> PageThreshold:
         """Return the threshold of the long window, which must hold enough evidence as well."""
-        burn = self._burn_threshold(rule.long, rule.factor)
-        evident = min_bad_probes(rule.long, self.interval, self.budget, OBJECTIVE_MISSED.evidence)
+        burn = self._burn_threshold(rule.long_seconds, rule.factor)
+        evident = min_bad_probes(
+            rule.long_seconds, self.interval, self.budget, OBJECTIVE_MISSED.evidence
+        )
         bad = None if burn.bad is None or evident is None else max(burn.bad, evident)
         return replace(burn, bad=bad)
 
@@ -151,7 +153,7 @@ class AlertTiming:
         """Return the median time to a page about the objective."""
         enough = self._evidence_time(bad_ratio, OBJECTIVE_MISSED.evidence)
         some = self._evidence_time(bad_ratio, OBJECTIVE_MISSED.evidence_before)
-        before = float(OBJECTIVE_MISSED.before)
+        before = float(OBJECTIVE_MISSED.confirmation_seconds)
         if self.interval > _SLOW_INTERVAL_SECONDS:
             # The alert needs a bad probe lately: it fires when one arrives.
             before = ceil(before / self.interval) * self.interval
@@ -161,7 +163,7 @@ class AlertTiming:
         """Return the median time until one of the windows holds evidence of `level`."""
         return min(
             self._passage_time(window, probes, bad_ratio, level)
-            for window in OBJECTIVE_MISSED.windows
+            for window in OBJECTIVE_MISSED.windows_seconds
             for probes in self._probes_in(window)
         )
 
@@ -169,7 +171,7 @@ class AlertTiming:
         """Return the numbers of probes in a window, when a bad one has arrived lately."""
         if self.interval <= _SLOW_INTERVAL_SECONDS:
             return (probes_in(window, self.interval),)
-        fewest = floor((window - OBJECTIVE_MISSED.lately) / self.interval) + 1
+        fewest = floor((window - OBJECTIVE_MISSED.recent_seconds) / self.interval) + 1
         most = floor((window - EVALUATION_INTERVAL_SECONDS) / self.interval) + 1
         return range(fewest, most + 1)
 
@@ -183,7 +185,7 @@ class AlertTiming:
         """Return the time to ModelDown. The last success was due one interval before."""
         failures = (MODEL_DOWN.failures - 1) * self.interval + self.timeout
         silence = (MODEL_DOWN.intervals - 1) * self.interval + self.timeout
-        unseen = MODEL_DOWN.least - self.interval - SCRAPE_INTERVAL_SECONDS / 2
+        unseen = MODEL_DOWN.min_silence_seconds - self.interval - SCRAPE_INTERVAL_SECONDS / 2
         return (
             max(failures + SCRAPE_INTERVAL_SECONDS / 2, silence, unseen)
             + EVALUATION_INTERVAL_SECONDS / 2
@@ -198,5 +200,5 @@ class AlertTiming:
         limit = rule.factor * self.budget
         if bad_ratio <= limit:
             return inf
-        hours = ceil(rule.long * limit / bad_ratio / 3600) * 3600
-        return max(hours, rule.short * limit / bad_ratio) + rule.hold
+        hours = ceil(rule.long_seconds * limit / bad_ratio / 3600) * 3600
+        return max(hours, rule.short_seconds * limit / bad_ratio) + rule.hold_seconds

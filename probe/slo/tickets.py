@@ -27,7 +27,7 @@ from probe.slo.alerts import (
 from probe.slo.binomial import binomial_sf, median_first_passage
 
 # Time from the first to the last sample of a window: `increase` sees the probes of this time.
-_SAMPLED_SECONDS = HIGH_LATENCY.window - EVALUATION_INTERVAL_SECONDS
+_SAMPLED_SECONDS = HIGH_LATENCY.window_seconds - EVALUATION_INTERVAL_SECONDS
 
 
 def expected_tickets(interval: float, budget: float, bad_ratio: float) -> float:
@@ -54,7 +54,7 @@ def median_time_to_high_latency(interval: float, budget: float, bad_ratio: float
         seconds = log(2 * (1 - chain.survival)) / chain.rate
     else:
         seconds = inf
-    return seconds + HIGH_LATENCY.hold if seconds < BUDGET_PERIOD_SECONDS else inf
+    return seconds + HIGH_LATENCY.hold_seconds if seconds < BUDGET_PERIOD_SECONDS else inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def _high_latency(interval: float, budget: float, bad_ratio: float) -> _Chain:
     step = max(EVALUATION_INTERVAL_SECONDS, interval)
     chain = _chain(_SAMPLED_SECONDS, interval, step, budget, bad_ratio)
     # The condition must hold at both ends of `hold`, and the last event counts for one window.
-    span = HIGH_LATENCY.hold + EVALUATION_INTERVAL_SECONDS - _SAMPLED_SECONDS
+    span = HIGH_LATENCY.hold_seconds + EVALUATION_INTERVAL_SECONDS - _SAMPLED_SECONDS
     return replace(chain, survival=_survival(chain.event, step, span))
 
 
@@ -150,14 +150,14 @@ def _burn_rate(rule: BurnRule, interval: float, budget: float, bad_ratio: float)
     The short window is longer than `hold`: a chain of one event holds for long enough.
     """
     limit = rule.factor * budget
-    seconds = rule.short - EVALUATION_INTERVAL_SECONDS
+    seconds = rule.short_seconds - EVALUATION_INTERVAL_SECONDS
     step = max(LONG_EVALUATION_INTERVAL_SECONDS, interval)
     rate = _chain(seconds, interval, step, limit, bad_ratio).rate
     if rate <= 0:
         return 0.0
     # The long window contains the short one, which holds more bad probes than usual.
     short = max(1, round(seconds / interval))
-    long = max(short, round(rule.long / interval))
+    long = max(short, round(rule.long_seconds / interval))
     missing = _allowed(limit, long) + 1 - _mean_bad_if_exceeded(short, limit, bad_ratio)
     return rate * binomial_sf(long - short, ceil(missing - 1e-9), bad_ratio)
 

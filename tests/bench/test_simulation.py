@@ -66,9 +66,9 @@ def times(step: int = 1) -> np.ndarray:
 def test_high_latency(interval: float, budget: float, bad_ratio: float) -> None:
     """HighModelLatency is pending in the same runs of evaluations."""
     model = Model(interval, bad_ratio)
-    expected = pending(lambda at: model.exceeds(at, 9, budget), 1, HIGH_LATENCY.hold)
+    expected = pending(lambda at: model.exceeds(at, 9, budget), 1, HIGH_LATENCY.hold_seconds)
     holds = model.counters.high_latency(times(), budget)
-    assert simulated(holds, 1, HIGH_LATENCY.hold) == expected
+    assert simulated(holds, 1, HIGH_LATENCY.hold_seconds) == expected
 
 
 @pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
@@ -81,11 +81,11 @@ def test_ticket_burns(interval: float, budget: float, bad_ratio: float) -> None:
 
         def burns(at: int) -> bool:
             complete = at // 60 * 60
-            long = model.exceeds(complete, rule.long // 30, limit)  # noqa: B023 (called within the turn)
-            return long and model.exceeds(at, rule.short // 30 - 1, limit)  # noqa: B023
+            long = model.exceeds(complete, rule.long_seconds // 30, limit)  # noqa: B023 (called within the turn)
+            return long and model.exceeds(at, rule.short_seconds // 30 - 1, limit)  # noqa: B023
 
         holds = model.counters.burns(times(step), rule, budget, needs_evidence=False)
-        assert simulated(holds, step, rule.hold) == pending(burns, step, rule.hold)
+        assert simulated(holds, step, rule.hold_seconds) == pending(burns, step, rule.hold_seconds)
 
 
 @pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
@@ -94,7 +94,9 @@ def test_pages(interval: float, budget: float, bad_ratio: float) -> None:
     model = Model(interval, 3 * bad_ratio)
 
     def most(at: int) -> float:
-        return max(model.evidence(at, window, budget) for window in OBJECTIVE_MISSED.windows)
+        return max(
+            model.evidence(at, window, budget) for window in OBJECTIVE_MISSED.windows_seconds
+        )
 
     def missed(at: int) -> bool:
         # The simulation knows no evidence from before its first evaluation.
@@ -109,7 +111,7 @@ def test_pages(interval: float, budget: float, bad_ratio: float) -> None:
     def burns(at: int) -> bool:
         limit = rule.factor * budget
         both = model.exceeds(at, 9, limit) and model.exceeds(at, 119, limit)
-        return both and model.evidence(at, rule.long, budget) > OBJECTIVE_MISSED.evidence
+        return both and model.evidence(at, rule.long_seconds, budget) > OBJECTIVE_MISSED.evidence
 
     holds = model.counters.burns(times(), rule, budget, needs_evidence=True)
-    assert simulated(holds, 1, rule.hold) == pending(burns, 1, rule.hold)
+    assert simulated(holds, 1, rule.hold_seconds) == pending(burns, 1, rule.hold_seconds)

@@ -42,19 +42,21 @@ def test_objective_missed() -> None:
         for rule in GROUPS[0]["rules"]
         if rule.get("record") == "inference_probe:slo_evidence:log10"
     ]
-    assert windows == list(OBJECTIVE_MISSED.windows)
+    assert windows == list(OBJECTIVE_MISSED.windows_seconds)
     (rule,) = alerts("ModelObjectiveMissed")
     assert re.findall(r"> ([\d.]+)", rule["expr"]) == ["6", "2", "0.5"]
     assert (OBJECTIVE_MISSED.evidence, OBJECTIVE_MISSED.evidence_before) == (6, 2)
-    assert f"offset {format_duration(OBJECTIVE_MISSED.before)}" in rule["expr"]
-    assert f"slo_bad:increase{format_duration(OBJECTIVE_MISSED.lately)} > 0.5" in rule["expr"]
+    assert f"offset {format_duration(OBJECTIVE_MISSED.confirmation_seconds)}" in rule["expr"]
+    assert (
+        f"slo_bad:increase{format_duration(OBJECTIVE_MISSED.recent_seconds)} > 0.5" in rule["expr"]
+    )
 
 
 def test_high_latency() -> None:
     """The window of HighModelLatency, and its `for` duration."""
     (rule,) = alerts("HighModelLatency")
-    assert f":ratio{format_duration(HIGH_LATENCY.window)}" in rule["expr"]
-    assert parse_duration(rule["for"]) == HIGH_LATENCY.hold
+    assert f":ratio{format_duration(HIGH_LATENCY.window_seconds)}" in rule["expr"]
+    assert parse_duration(rule["for"]) == HIGH_LATENCY.hold_seconds
 
 
 def test_model_down() -> None:
@@ -66,7 +68,7 @@ def test_model_down() -> None:
         for rule in GROUPS[0]["rules"]
         if rule.get("record") == "inference_probe:last_success:recent"
     )
-    assert f"[{format_duration(MODEL_DOWN.least)}]" in recent
+    assert f"[{format_duration(MODEL_DOWN.min_silence_seconds)}]" in recent
     assert f"<= {MODEL_DOWN.intervals} * inference_probe_interval_seconds" in recent
 
 
@@ -111,8 +113,8 @@ def burn(rule: dict[str, Any]) -> BurnRule:
     short, long = rule["labels"]["short"], rule["labels"]["long"]
     assert re.findall(r"slo_bad:ratio(\w+)", rule["expr"]) == [short, long]
     return BurnRule(
-        short=int(parse_duration(short)),
-        long=int(parse_duration(long)),
+        short_seconds=int(parse_duration(short)),
+        long_seconds=int(parse_duration(long)),
         factor=float(factors.pop()),
-        hold=int(parse_duration(rule["for"])),
+        hold_seconds=int(parse_duration(rule["for"])),
     )
