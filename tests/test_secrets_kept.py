@@ -88,8 +88,8 @@ def wait_for_rejections(fixture: SecretFixture, request: Any, *, web: bool) -> N
     while True:
         request("/-/healthy")  # a request checks the file of the web config
         log = (fixture.directory / "log").read_text()
-        rejections = log.count("config not reloaded, the last good one is in force")
-        if rejections == 2 and ("web config not reloaded" in log) is web:
+        rejections = log.count("config reload failed")
+        if rejections == 2 and ("web config rejected" in log) is web:
             return
         assert time.monotonic() < end, "a config was not rejected"
         time.sleep(0.1)

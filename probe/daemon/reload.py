@@ -84,7 +84,7 @@ class Reloader:
         except ReloadRejected:  # the daemon is stopping: this is not an error of the config
             raise
         except Exception as bug:
-            logger.exception("config not reloaded: this is a bug of inference-probe")
+            logger.exception("config reload failed: this is a bug of inference-probe")
             self._info.reload_failed()
             raise ReloadRejected("a bug of inference-probe; see its log") from bug
         self._info.reload_succeeded(self._clock.unix_seconds())
