@@ -5,6 +5,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import SplitResult, unquote
 
@@ -160,8 +161,18 @@ class Dialer:
         stopwatch.end_phase(sock.last_received)
         certificate = stream.getpeercert() or {}
         not_after = certificate.get("notAfter")
-        expiry = ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
+        expiry = _parse_expiry(not_after) if isinstance(not_after, str) else None
         return Connection(stream, sock, expiry)  # type: ignore[arg-type]  # urllib3's unions
+
+
+@lru_cache(maxsize=256)
+def _parse_expiry(not_after: str) -> float:
+    """Return the expiry of a certificate (Unix seconds).
+
+    The same few texts come back with each handshake. Parsing them takes a lock of the standard
+    library (`_strptime`), for which the threads of all probes would queue.
+    """
+    return ssl.cert_time_to_seconds(not_after)
 
 
 def host_port(url: SplitResult) -> tuple[str, int]:
