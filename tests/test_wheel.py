@@ -51,6 +51,7 @@ def bare() -> dict[str, str]:
     }
 
 
+@pytest.mark.full
 def test_wheel(tmp_path: Path) -> None:
     """The wheel, installed into an empty environment, has the rules, the config and the demo."""
     commands = install(tmp_path)
