@@ -125,12 +125,17 @@ class SlowNameServer(NameServer):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
+        self.measured_seconds: list[float] = []
         self.open.set()
 
     def __call__(self, host: str, *rest: Any) -> list[tuple[Any, ...]]:
-        if not rest[-1] & socket.AI_NUMERICHOST:
-            time.sleep(self.seconds)
-        return super().__call__(host, *rest)
+        if rest[-1] & socket.AI_NUMERICHOST:
+            return super().__call__(host, *rest)
+        start = time.monotonic()
+        time.sleep(self.seconds)
+        addresses = super().__call__(host, *rest)
+        self.measured_seconds.append(time.monotonic() - start)
+        return addresses
 
 
 @pytest.mark.parametrize("runs", [2, 4], ids=["below the limit", "above the limit"])
@@ -141,7 +146,8 @@ def test_dns_is_the_whole_lookup(runs: int) -> None:
     client needs. Above the limit of lookups, waiting for one to start is not counted.
     """
     seconds = 0.2
-    resolver = Resolver(ThreadCache("resolver"), Clock(), SlowNameServer(seconds))
+    name_server = SlowNameServer(seconds)
+    resolver = Resolver(ThreadCache("resolver"), Clock(), name_server)
     stopwatches = []
     threads = []
     for _ in range(runs):
@@ -157,7 +163,10 @@ def test_dns_is_the_whole_lookup(runs: int) -> None:
         stopwatch.start_phase(Phase.CONNECT, at=stopwatch.timestamp(time.time_ns()))
         times = stopwatch.times()
         assert times.clock == "kernel"
-        assert times.total()[Phase.DNS] == pytest.approx(seconds, abs=0.05)
+        dns = times.total()[Phase.DNS]
+        assert dns >= seconds
+        # A busy machine wakes the sleeping lookup late: compare with the time that it took.
+        assert any(dns == pytest.approx(took, abs=0.05) for took in name_server.measured_seconds)
 
 
 def test_waiting_for_a_thread_is_not_part_of_a_lookup() -> None:
