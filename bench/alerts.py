@@ -16,10 +16,10 @@ from math import inf, isinf
 import numpy as np
 
 from bench import engine_check, outages, simulation
+from bench.lorden import lorden_bound
 from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
 from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
-from probe.slo.evidence import lorden_bound
 from probe.slo.forecast import COMFORTABLE, AlertTiming
 
 TARGETS = (0.95, 0.99, 0.999)

@@ -1,8 +1,8 @@
 """Evidence that more probes are bad than the budget allows, as the rules compute it."""
 
-from math import inf, log
+from math import log
 
-from probe.slo.alerts import BUDGET_PERIOD_SECONDS, EVALUATION_INTERVAL_SECONDS
+from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS
 
 
 def divergence(bad_ratio: float, budget: float) -> float:
@@ -61,18 +61,3 @@ def longest_interval(window: float, bad_ratio: float, budget: float, level: floa
     """Return the longest interval (seconds) at which `window` can show evidence of `level`."""
     gain = divergence(bad_ratio, budget) / log(10)
     return (window - EVALUATION_INTERVAL_SECONDS) * gain / level if bad_ratio > budget else 0.0
-
-
-def lorden_bound(
-    bad_ratio: float, budget: float, interval: float, false_pages: float = 0.1
-) -> float:
-    """Return the mean detection time (seconds) that no rule can beat.
-
-    `false_pages` is the number of false pages that the rule has in 30 days.
-    interval * ln(probes between false pages) / KL(bad_ratio || budget): Lorden, "Procedures for
-    Reacting to a Change in Distribution", 1971, theorem 3.
-    """
-    if bad_ratio <= budget:
-        return inf
-    probes_between = BUDGET_PERIOD_SECONDS / interval / false_pages
-    return interval * log(probes_between) / divergence(bad_ratio, budget)

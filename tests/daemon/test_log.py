@@ -181,7 +181,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_a_blocked_reader_does_not_block_callers(pipe: Pipe) -> None:
-    """Lines for which there is no room are left out and counted in a later line."""
+    """A line that the full queue cannot take is dropped and counted in a later line."""
     pipe.log(10 * log.MAX_QUEUED_RECORDS)
     lines = pipe.read(log.MAX_QUEUED_RECORDS)
     pipe.log(1)

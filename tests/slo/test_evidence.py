@@ -5,11 +5,11 @@ from math import comb, inf, log10
 
 import pytest
 
+from bench.lorden import lorden_bound
 from probe.slo.evidence import (
     divergence,
     evidence,
     longest_interval,
-    lorden_bound,
     min_bad_probes,
     probes_in,
 )
