@@ -8,7 +8,7 @@ from typing import Any
 from probe.config.regex import TimedRegex
 from probe.config.schema import Condition, Expect
 from probe.prober.classify_failure import MAX_MESSAGE_CHARS, classify_status, to_one_line
-from probe.prober.json_query import MAX_CPU_SECONDS, CpuBudget, JsonQuery, compile_query
+from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse
 from probe.redaction import (
     CREDENTIAL_NAME,

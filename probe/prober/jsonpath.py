@@ -13,7 +13,7 @@ import regex
 from jsonpath import JSONPathEnvironment
 from jsonpath.function_extensions import ExpressionType, FilterFunction
 
-from probe.prober.json_query import MAX_CPU_SECONDS, CpuBudget, JsonQuery
+from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery
 
 # What `.` means outside of brackets in I-Regexp (RFC 9485, 5.3), as the library has it.
 _ANY_CHAR = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.config.schema import ServerTiming, TimingSource, TimingUnit
-from probe.prober.json_query import CpuBudget, compile_query
+from probe.prober.cpu_budget import CpuBudget, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse
 from probe.result import Component
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 
-from probe.server.client_protocol import ClientProtocol, HttpProtocolFactory
+from probe.server.connection_protocol import ConnectionProtocol, HttpProtocolFactory
 from probe.server.web_config_watch import WebConfig
 
 MAX_CONNECTIONS = 256
@@ -33,8 +33,8 @@ class Acceptor:
         self._config = config
         self._create_http = create_http
         # Both in the order in which they started.
-        self._clients: dict[ClientProtocol, None] = {}
-        self._handshakes: dict[ClientProtocol, None] = {}
+        self._clients: dict[ConnectionProtocol, None] = {}
+        self._handshakes: dict[ConnectionProtocol, None] = {}
         self._out_of_descriptors = False
 
     async def run(self) -> None:
@@ -83,10 +83,10 @@ class Acceptor:
             raise
 
     async def _serve(self, accepted: socket.socket) -> None:
-        """Attach a ClientProtocol to an accepted connection."""
+        """Attach a ConnectionProtocol to an accepted connection."""
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # saves 40 ms a response
         tls = self._config.settings.tls_server_config
-        client = ClientProtocol(
+        client = ConnectionProtocol(
             self._create_http,
             self._config.context,
             frozenset(tls.client_allowed_sans if tls else ()),
@@ -100,7 +100,7 @@ class Acceptor:
             self._forget(client)
             raise
 
-    def _handshake(self, client: ClientProtocol) -> None:
+    def _handshake(self, client: ConnectionProtocol) -> None:
         """Count a handshake that starts. At the limit, the one that started first is aborted."""
         for other in [other for other in self._handshakes if not other.in_handshake]:
             del self._handshakes[other]
@@ -120,6 +120,6 @@ class Acceptor:
         client.abort()
         return True
 
-    def _forget(self, client: ClientProtocol) -> None:
+    def _forget(self, client: ConnectionProtocol) -> None:
         self._clients.pop(client, None)
         self._handshakes.pop(client, None)

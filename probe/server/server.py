@@ -16,7 +16,7 @@ from probe.clock import Clock
 from probe.rate_limiter import RateLimiter
 from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
-from probe.server.client_protocol import State, report_end_of_request
+from probe.server.connection_protocol import State, report_end_of_request
 from probe.server.headers import DefaultHeaders, configured_headers
 from probe.server.limits import Limits
 from probe.server.web_config_watch import WebConfig

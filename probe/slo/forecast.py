@@ -15,7 +15,7 @@ from probe.slo.alerts import (
 )
 from probe.slo.binomial import excursions, median_first_passage
 from probe.slo.evidence import min_bad_of, min_bad_probes, probes_in
-from probe.slo.tickets import expected_tickets, median_time_to_high_latency
+from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
 
 # Mean time from the end of a probe to the evaluation that sees it.
 DELAY_SECONDS = SCRAPE_INTERVAL_SECONDS / 2 + EVALUATION_INTERVAL_SECONDS / 2

@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import Expect
 from probe.prober.assertions import Assertions
-from probe.prober.json_query import CpuBudget, compile_query
+from probe.prober.cpu_budget import CpuBudget, compile_query
 from probe.prober.response import MAX_GZIP_MEMBERS, ProbeResponse
 from probe.result import Failure, Reason
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import ServerTiming
-from probe.prober.json_query import CpuBudget
+from probe.prober.cpu_budget import CpuBudget
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import (
     COMPONENT_NAMES,

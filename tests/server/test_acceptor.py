@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from probe.server.client_protocol import ClientProtocol
+from probe.server.connection_protocol import ConnectionProtocol
 from probe.server.web_config_watch import WebConfig
 from tests.server.http_server_fixture import http_server, read_until_closed
 from tests.server.page_fixtures import wait_until
@@ -67,9 +67,9 @@ def test_a_client_that_disconnects_frees_its_connection() -> None:
     with http_server() as site:
         with closing(site.connect()) as connection:
             connection.sendall(b"GET /probe?wait HTTP/1.1\r\nHost: x\r\n\r\n")
-            wait_until(lambda: _count(ClientProtocol) == 1)
+            wait_until(lambda: _count(ConnectionProtocol) == 1)
         site.release.set()
-        wait_until(lambda: _count(ClientProtocol) == 0)
+        wait_until(lambda: _count(ConnectionProtocol) == 0)
 
 
 def _count(kind: type) -> int:

@@ -40,8 +40,8 @@ def shared_site() -> Iterator[HttpServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
     """Return a server whose timeouts are 0.2 s."""
-    monkeypatch.setattr("probe.server.client_protocol.REQUEST_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr("probe.server.client_transport.WRITE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("probe.server.connection_protocol.REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("probe.server.connection_transport.WRITE_TIMEOUT_SECONDS", 0.2)
     with http_server() as server:
         yield server
 

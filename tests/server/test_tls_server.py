@@ -15,7 +15,7 @@ import trustme
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.server.acceptor import MAX_HANDSHAKES
-from probe.server.client_protocol import ClientProtocol
+from probe.server.connection_protocol import ConnectionProtocol
 from tests.commands import running
 from tests.server.http_server_fixture import HttpServer, bcrypt_hash, http_server
 from tests.server.page_fixtures import wait_until
@@ -291,7 +291,7 @@ def test_a_connection_leaves_nothing_behind(
     tmp_path: Path, visit: Callable[[HttpServer], object]
 ) -> None:
     """Its objects are freed when it ends, without the garbage collector."""
-    kinds = (ssl.SSLObject, ClientProtocol, H11Protocol)
+    kinds = (ssl.SSLObject, ConnectionProtocol, H11Protocol)
     with http_server(config(tmp_path)) as site:
         gc.collect()
         gc.disable()
@@ -337,7 +337,7 @@ def test_silent_connections_do_not_delay_others(tmp_path: Path) -> None:
 
 def test_a_stalled_handshake_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection whose handshake does not start, or does not continue, is closed."""
-    monkeypatch.setattr("probe.server.client_protocol.REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("probe.server.connection_protocol.REQUEST_TIMEOUT_SECONDS", 0.2)
     with http_server(config(tmp_path)) as site, site.connect() as silent, site.connect() as stalled:
         stalled.sendall(HELLO)
         assert silent.recv(1) == b""

@@ -1,4 +1,4 @@
-"""Queries of JSON values within a budget of CPU time."""
+"""The CPU budget of evaluating one response, and JSON queries within it."""
 
 import time
 from collections.abc import Callable

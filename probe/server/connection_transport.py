@@ -16,11 +16,11 @@ LINGER_SECONDS = 1.0
 MAX_LINGER_BYTES = 1024**2
 
 
-class ClientTransport(asyncio.Transport):
+class ConnectionTransport(asyncio.Transport):
     """The transport that uvicorn sees. It ends with `lost`.
 
-    uvicorn's requests to pause reading have no effect: `ClientProtocol` passes on complete request
-    heads only, one at a time.
+    uvicorn's requests to pause reading have no effect: `ConnectionProtocol` passes on complete
+    request heads only, one at a time.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ClientTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         pass
 
-    # Called by ClientProtocol
+    # Called by ConnectionProtocol
 
     def send_tls(self) -> None:
         """Send what the TLS session has to send: a part of the handshake, or an alert."""

@@ -1,8 +1,8 @@
 """One client's connection: timeouts, size limits and TLS around uvicorn's HTTP protocol.
 
 uvicorn waits without limit for the rest of a request, and for a client to read a response. A few
-hundred slow clients could therefore keep Prometheus from scraping. `ClientProtocol` hands a request
-to uvicorn only after its head is complete, and closes connections of slow clients.
+hundred slow clients could therefore keep Prometheus from scraping. `ConnectionProtocol` hands a
+request to uvicorn only after its head is complete, and closes connections of slow clients.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.server.auth import certificate_names, certificate_subject
-from probe.server.client_transport import ClientTransport, Timeout
+from probe.server.connection_transport import ConnectionTransport, Timeout
 from probe.server.limits import MAX_URL_BYTES
 from probe.server.tls import TlsSession
 
@@ -36,7 +36,7 @@ State = Mapping[str, Any]
 HttpProtocolFactory = Callable[[State], H11Protocol]
 
 
-class ClientProtocol(asyncio.Protocol):
+class ConnectionProtocol(asyncio.Protocol):
     """Receives the bytes of one connection, and passes complete request heads to uvicorn.
 
     Later bytes, such as a pipelined request, wait until the response is complete. Requests have no
@@ -49,8 +49,8 @@ class ClientProtocol(asyncio.Protocol):
         context: ssl.SSLContext | None,
         allowed_names: frozenset[str],
         *,
-        on_handshake: Callable[["ClientProtocol"], None],
-        on_lost: Callable[["ClientProtocol"], None],
+        on_handshake: Callable[["ConnectionProtocol"], None],
+        on_lost: Callable[["ConnectionProtocol"], None],
     ) -> None:
         """With `allowed_names`, a client needs a certificate with one of them.
 
@@ -62,7 +62,7 @@ class ClientProtocol(asyncio.Protocol):
         self._allowed_names = allowed_names
         self._on_handshake = on_handshake
         self._on_lost = on_lost
-        self._transport: ClientTransport | None = None
+        self._transport: ConnectionTransport | None = None
         self._http: H11Protocol | None = None
         self._buffer = bytearray()
         self._in_request = False
@@ -90,7 +90,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = ClientTransport(transport, self._context, on_sent=self._end_request)
+        self._transport = ConnectionTransport(transport, self._context, on_sent=self._end_request)
         self._request_timeout.start(self._request_timed_out)
         if not self._context:
             self._start_http(self._transport, {})
@@ -150,7 +150,7 @@ class ClientProtocol(asyncio.Protocol):
         self._buffer.clear()
         self._loop.call_soon(self._end_http)
 
-    def _start_http(self, transport: ClientTransport, certificate: Mapping[str, Any]) -> None:
+    def _start_http(self, transport: ConnectionTransport, certificate: Mapping[str, Any]) -> None:
         state: dict[str, Any] = {"connection": self}
         if certificate:
             state["certificate_subject"] = certificate_subject(certificate)
@@ -168,7 +168,7 @@ class ClientProtocol(asyncio.Protocol):
             self._http = None
 
     def _receive_tls(
-        self, transport: ClientTransport, data: bytes, context: ssl.SSLContext
+        self, transport: ConnectionTransport, data: bytes, context: ssl.SSLContext
     ) -> None:
         """Continue the handshake, or decrypt `data`."""
         if not transport.tls:
@@ -187,7 +187,7 @@ class ClientProtocol(asyncio.Protocol):
         self._process_buffer()
         return transport.close() if ended else None
 
-    def _admit(self, transport: ClientTransport, certificate: Mapping[str, Any]) -> None:
+    def _admit(self, transport: ConnectionTransport, certificate: Mapping[str, Any]) -> None:
         """Serve a client after its handshake if its certificate has an allowed name."""
         if self._allowed_names and not self._allowed_names & certificate_names(certificate):
             message = "no name in the client's certificate is one of `client_allowed_sans`"
@@ -244,7 +244,7 @@ class ClientProtocol(asyncio.Protocol):
 
 
 def report_end_of_request(app: ASGIApp) -> ASGIApp:
-    """Return an ASGI application that tells the ClientProtocol in its scope when `app` returns."""
+    """Return an ASGI application that reports the end of `app` to its `ConnectionProtocol`."""
 
     async def reporting(scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.simulation import simulate, simulate_outages
 from probe.slo.forecast import AlertTiming
-from probe.slo.tickets import expected_tickets, median_time_to_high_latency
+from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
 
 # The delay and the timeout that `AlertTiming` adds to the time of the first bad probe.
 KNOWN_SECONDS = 5 + 22.5
