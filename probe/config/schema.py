@@ -4,7 +4,6 @@ The docstrings and descriptions are the text of docs/config.md and of the JSON S
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
@@ -21,54 +20,16 @@ from pydantic import (
 )
 
 from probe.config import http_types, types
+from probe.config.choices import (
+    AlertLevel,
+    ConnectionMode,
+    IpFamily,
+    TimingSource,
+    TimingUnit,
+    TlsVersion,
+)
 from probe.config.secrets import find_secret_values
 from probe.result import Component
-
-
-class ConnectionMode(StrEnum):
-    """Whether each request opens a new connection or reuses one."""
-
-    NEW = "new"
-    REUSE = "reuse"
-
-
-class IpFamily(StrEnum):
-    """IP version of the addresses to connect to."""
-
-    ANY = "any"
-    V4 = "4"
-    V6 = "6"
-
-
-class TlsVersion(StrEnum):
-    """Version of TLS."""
-
-    TLS12 = "TLS12"
-    TLS13 = "TLS13"
-
-
-class AlertLevel(StrEnum):
-    """Most severe alert for a missed objective."""
-
-    PAGE = "page"
-    TICKET = "ticket"
-    NONE = "none"
-
-
-class TimingSource(StrEnum):
-    """Part of the response that contains a time reported by the server."""
-
-    HEADER = "header"
-    JSON = "json"
-
-
-class TimingUnit(StrEnum):
-    """Unit of a time reported by the server."""
-
-    S = "s"
-    MS = "ms"
-    US = "us"
-    NS = "ns"
 
 
 def config_key(default: Any, description: str, **keywords: Any) -> Any:

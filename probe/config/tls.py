@@ -4,7 +4,8 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from probe.config.schema import Tls, TlsVersion
+from probe.config.choices import TlsVersion
+from probe.config.schema import Tls
 
 SSL_VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,

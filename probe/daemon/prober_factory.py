@@ -12,7 +12,8 @@ from urllib.parse import SplitResult
 from pydantic import BaseModel
 
 from probe.clock import Clock
-from probe.config.schema import Condition, ConnectionMode, IpFamily, Probe, Settings, Tls
+from probe.config.choices import ConnectionMode, IpFamily
+from probe.config.schema import Condition, Probe, Settings, Tls
 from probe.config.secrets import Secrets
 from probe.config.tls import CA_BUNDLE_VARIABLES, client_ssl_context
 from probe.http.client import Transport

@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 
 from probe import __version__
-from probe.config.schema import ConnectionMode, Probe
+from probe.config.choices import ConnectionMode
+from probe.config.schema import Probe
 from probe.config.secrets import (
     RecordingSecretSource,
     SecretError,

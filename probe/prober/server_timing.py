@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from probe.config.schema import ServerTiming, TimingSource, TimingUnit
+from probe.config.choices import TimingSource, TimingUnit
+from probe.config.schema import ServerTiming
 from probe.prober.cpu_budget import CpuBudget, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse
 from probe.result import Component

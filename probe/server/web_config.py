@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import ValidationInfo, field_validator
 
 from probe.config import types
-from probe.config.schema import ConfigModel, TlsVersion, config_key
+from probe.config.choices import TlsVersion
+from probe.config.schema import ConfigModel, config_key
 
 # Each step doubles the time of a bcrypt hash; a cost of 12 takes a quarter of a second.
 MAX_BCRYPT_COST = 16

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import regex
 
-from probe.config.schema import AlertLevel, ConnectionMode, IpFamily, TlsVersion
+from probe.config.choices import AlertLevel, ConnectionMode, IpFamily, TlsVersion
 from probe.result import Component
 from tests.config.loading import URL, load_config, load_problems
 

@@ -1,0 +1,49 @@
+"""Values of the keys that accept one of a few words."""
+
+from enum import StrEnum
+
+
+class ConnectionMode(StrEnum):
+    """Whether each request opens a new connection or reuses one."""
+
+    NEW = "new"
+    REUSE = "reuse"
+
+
+class IpFamily(StrEnum):
+    """IP version of the addresses to connect to."""
+
+    ANY = "any"
+    V4 = "4"
+    V6 = "6"
+
+
+class TlsVersion(StrEnum):
+    """Version of TLS."""
+
+    TLS12 = "TLS12"
+    TLS13 = "TLS13"
+
+
+class AlertLevel(StrEnum):
+    """Most severe alert for a missed objective."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+    NONE = "none"
+
+
+class TimingSource(StrEnum):
+    """Part of the response that contains a time reported by the server."""
+
+    HEADER = "header"
+    JSON = "json"
+
+
+class TimingUnit(StrEnum):
+    """Unit of a time reported by the server."""
+
+    S = "s"
+    MS = "ms"
+    US = "us"
+    NS = "ns"
