@@ -1,6 +1,6 @@
 # Image of inference-probe, without compiler and shell scripts, for a non-root user.
 #   docker build -t inference-probe .
-#   docker run --rm --read-only -p 10115:10115 -v ./probe.yml:/etc/inference-probe/probe.yml inference-probe
+#   docker run --rm --read-only -p 127.0.0.1:10115:10115 -v ./probe.yml:/etc/inference-probe/probe.yml inference-probe
 # The lock files pin all packages with hashes, for every architecture; CONTRIBUTING.md explains how to
 # update them. To pin the base image as well: --build-arg PYTHON=python:3.13-slim@sha256:...
 ARG PYTHON=python:3.13-slim
@@ -47,4 +47,5 @@ EXPOSE 10115
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
   CMD ["python3", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:10115/-/healthy', timeout=2)"]
 ENTRYPOINT ["inference-probe"]
-CMD ["run", "--config.file=/etc/inference-probe/probe.yml"]
+# Reads /etc/inference-probe/probe.yml, unless variables name one endpoint.
+CMD ["run"]

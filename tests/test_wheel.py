@@ -57,7 +57,8 @@ def test_wheel(tmp_path: Path) -> None:
     commands = install(tmp_path)
     command = str(commands / "inference-probe")
     assert call(command, "--version", cwd=tmp_path) == f"inference-probe {__version__}\n"
-    assert "is valid: 1 probe" in call(command, "check", cwd=tmp_path)
+    (example,) = tmp_path.glob("environment/lib/*/site-packages/probe/_shipped/config/probe.yml")
+    assert "is valid: 1 probe" in call(command, "check", str(example))
     shipped = (ROOT / "rules/inference-probe.rules.yml").read_text()
     assert call(command, "rules", cwd=tmp_path) == shipped
     once(commands, tmp_path)

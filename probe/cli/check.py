@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from probe.check import output
 from probe.check.plan import plan
+from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
+from probe.cli.config_file import load_config_argument
 from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
-from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
 from probe.config.errors import ConfigError
 
 
@@ -19,18 +20,24 @@ def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
         "check",
         run,
         "validate a config and show what it would do",
+        "Examples:\n"
+        "  inference-probe check probe.yml\n"
+        "  sed 's/interval: 10s/interval: 30s/' probe.yml | inference-probe check -\n"
         "Exit code: 0 valid, 1 invalid, or with --strict valid but with advice, 2 bad usage.",
     )
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)
     parser.add_argument("--strict", action="store_true", help="treat advice as an error")
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="the config file, as --config.file; - is stdin"
+    )
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the plan of a valid config, or the problems of an invalid one."""
     try:
-        settings, source = load_settings(args, environ)
-        config_plan = plan(settings)
+        config = load_config_argument(args, environ)
+        config_plan = plan(config.settings)
     except UsageError as error:
         return usage_error(error)
     except ConfigError as error:
@@ -43,5 +50,5 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.output == "json":
         print(json.dumps(output.render_json(config_plan), indent=2))
     else:
-        print(output.render_text(config_plan, str(source or "the config of these flags")))
+        print(output.render_text(config_plan, config.name))
     return EXIT_FAILED if args.strict and config_plan.advice else EXIT_OK

@@ -76,7 +76,11 @@ def add_output_flag(flags: FlagAdder) -> None:
 def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> FlagAdder:
     """Add the flags that say what to probe: a config file, or one endpoint."""
     flags = FlagAdder(parser, environ)
-    flags.add("--config.file", "the config file; default config/probe.yml, else the packaged one")
+    flags.add(
+        "--config.file",
+        "the config file; default ./probe.yml, or else ./config/probe.yml, "
+        "or else /etc/inference-probe/probe.yml",
+    )
     endpoint = FlagAdder(parser.add_argument_group("one endpoint, without a config file"), environ)
     endpoint.add("--url", "probe this URL")
     endpoint.add("--name", "name of the probe; default made from the URL")

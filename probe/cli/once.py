@@ -7,14 +7,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from pathlib import Path
 
 from probe.cli import waterfall
+from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
+from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
-from probe.cli.settings import EXIT_FAILED, EXIT_OK, UsageError, load_settings, usage_error
 from probe.clock import Clock
 from probe.config.errors import ConfigError
-from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon.prober_factory import ProberFactory
 from probe.result import Result
@@ -40,8 +39,7 @@ def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the probes that `args` names, or all, and print their results."""
     try:
-        settings, source = load_settings(args, environ)
-        probes = _build_probes(settings, args.names, source, environ)
+        probes = _build_probes(load_config(args, environ), args.names, environ)
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
     results = run_concurrently(probes)
@@ -82,17 +80,16 @@ def run_concurrently(probes: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def _build_probes(
-    settings: Settings, names: list[str], source: Path | None, environ: Mapping[str, str]
+    config: LoadedConfig, names: list[str], environ: Mapping[str, str]
 ) -> list[Callable[[], Result]]:
-    known = [probe.name for probe in settings.probes]
+    known = [probe.name for probe in config.settings.probes]
     unknown = [name for name in names if name not in known]
     if unknown:
         quoted = ", ".join(map(repr, unknown))
         raise UsageError(
-            f"no probe {quoted} in {source or 'the flags'}; there are: {', '.join(known)}"
+            f"no probe {quoted} in {config.name}; there are: {', '.join(known)}"
             " (to use another config: --config.file=FILE)"
         )
-    base = source.parent if source else Path()
-    factory = ProberFactory(environ=environ, base=base, clock=Clock())
-    compiled = factory.build(settings, names or known)
+    factory = ProberFactory(environ=environ, base=config.base, clock=Clock())
+    compiled = factory.build(config.settings, names or known)
     return [compiled[name].prober.run for name in names or known]

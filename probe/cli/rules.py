@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Mapping
 
 from probe.cli import prometheus_rule
+from probe.cli.command import EXIT_OK, UsageError, usage_error
 from probe.cli.flags import Commands, FlagAdder, add_command
-from probe.cli.settings import EXIT_OK, UsageError, usage_error
 from probe.resources import resource_path
 
 

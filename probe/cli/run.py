@@ -9,12 +9,12 @@ from pathlib import Path
 
 from probe import __version__
 from probe.check.advice import lint
+from probe.cli.command import EXIT_OK, UsageError, usage_error
+from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import Commands, add_command, add_config_flags
-from probe.cli.settings import EXIT_OK, UsageError, load_settings, usage_error
 from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.config.loader import load
-from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon import log, malloc
 from probe.daemon.daemon import Daemon
@@ -53,14 +53,14 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     malloc.configure_malloc()
     log.configure(args.log_level, args.log_format)
     try:
-        settings, source = load_settings(args, environ)
-        daemon, listener = _build_daemon(args, environ, settings, source)
+        config = load_config(args, environ)
+        daemon, listener = _build_daemon(args, environ, config)
     # TlsError: the file could be read while the config was validated.
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
     signals = Signals()
     daemon.start()
-    _log_start(settings, source, listener)
+    _log_start(config, listener)
     reload = start_reload_thread(daemon.reload)
     while not (received := signals.wait()) & STOP_SIGNALS:
         if signal.SIGHUP in received:
@@ -72,22 +72,20 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _build_daemon(
-    args: argparse.Namespace,
-    environ: Mapping[str, str],
-    settings: Settings,
-    source: Path | None,
+    args: argparse.Namespace, environ: Mapping[str, str], config: LoadedConfig
 ) -> tuple[Daemon, socket.socket]:
     """Return the daemon and the socket on which it will serve."""
     clock = Clock()
+    file = config.file
     web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
     listener = _listen(args.web_listen_address)
     daemon = Daemon(
-        settings,
+        config.settings,
         listener,
         environ=environ,
-        base=source.parent if source else Path(),
+        base=config.base,
         clock=clock,
-        load_config=None if source is None else lambda: load(source, environ=environ),
+        load_config=None if file is None else lambda: load(file, environ=environ),
         enable_lifecycle=args.web_enable_lifecycle == "true",
         web=web,
     )
@@ -103,14 +101,14 @@ def _listen(address: str) -> socket.socket:
         raise UsageError(f"cannot listen on {address}: {error.strerror or error}") from None
 
 
-def _log_start(settings: Settings, source: Path | None, listener: socket.socket) -> None:
+def _log_start(config: LoadedConfig, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,
         "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "config": source or "flags",
-        "probes": len(settings.probes),
+        "config": config.file or "flags",
+        "probes": len(config.settings.probes),
     }
     logger.info("inference-probe is running", extra={"fields": fields})
-    for advice in lint(settings):
+    for advice in lint(config.settings):
         logger.warning(advice)

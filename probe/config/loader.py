@@ -30,13 +30,25 @@ from probe.config.yaml import YamlDocument
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
-def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a YAML file; raise ConfigError with all problems."""
-    document = YamlDocument(read_config_file(path), file=str(path))
-    return _settings(document, environ=environ, base=path.parent)
+def load(path: Path, *, environ: Mapping[str, str], name: str | None = None) -> Settings:
+    """Return the settings of a YAML file; raise ConfigError with all problems.
+
+    `name` is the file in the positions of problems; default `path`.
+    """
+    name = name or str(path)
+    content = read_config_file(path, name)
+    return parse(content, name=name, base=path.parent, environ=environ)
 
 
-def read_config_file(path: Path) -> bytes:
+def parse(content: bytes, *, name: str, base: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a YAML text; raise ConfigError with all problems.
+
+    `name` is the file in the positions of problems, `base` the directory of relative paths.
+    """
+    return _settings(YamlDocument(content, file=name), environ=environ, base=base)
+
+
+def read_config_file(path: Path, name: str | None = None) -> bytes:
     """Return the content of a config; raise ConfigError if it cannot be read.
 
     Pipes and devices are refused, because reading them may block.
@@ -53,7 +65,7 @@ def read_config_file(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or str(error)
         message = f"cannot read the config: {reason[0].lower()}{reason[1:]}"
-        problem = ConfigProblem(file=str(path), path="", message=message)
+        problem = ConfigProblem(file=name or str(path), path="", message=message)
         raise ConfigError((problem,)) from None
 
 

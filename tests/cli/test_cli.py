@@ -1,6 +1,5 @@
 """The commands: their output and exit codes."""
 
-import errno
 import json
 import re
 import subprocess
@@ -11,10 +10,7 @@ import pytest
 import yaml
 
 from probe import __version__
-from probe.cli import run
-from probe.cli.main import build_parser
 from probe.cli.once import run_concurrently
-from probe.daemon import log, malloc
 from probe.result import Result
 from tests.builders import make_result
 from tests.commands import COMMAND, environment, invoke
@@ -83,7 +79,7 @@ def test_endpoint_from_flags() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["run", "check", "once"])
+@pytest.mark.parametrize("command", ["run", "once"])
 def test_config_file_without_flag(command: str) -> None:
     """A config file as a positional argument gives an error that names the flag."""
     done = invoke(command, "probe.yml")
@@ -184,22 +180,6 @@ def test_check_strict(tmp_path: Path) -> None:
     assert invoke("check", f"--config.file={path}", "--strict").returncode == 1
 
 
-def test_config_search_order(tmp_path: Path) -> None:
-    """The config is that of the flag, the variable, the working directory or the package."""
-    packaged = invoke("check", cwd=tmp_path)
-    assert "sentiment:" in packaged.stdout
-    assert "using the packaged example" in packaged.stderr
-    (tmp_path / "config").mkdir()
-    _config(tmp_path / "config", REFUSING)
-    (tmp_path / "config/probes.yml").rename(tmp_path / "config/probe.yml")
-    assert "config/probe.yml is valid" in invoke("check", cwd=tmp_path).stdout
-    flag = _config(tmp_path, REFUSING, REFUSING)
-    variable = {"INFERENCE_PROBE_CONFIG_FILE": flag.removeprefix("--config.file=")}
-    assert "2 probes" in invoke("check", cwd=tmp_path, environ=variable).stdout
-    missing = invoke("check", "--config.file=nowhere.yml", cwd=tmp_path, environ=variable)
-    assert (missing.returncode, "nowhere.yml" in missing.stderr) == (1, True)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -223,22 +203,6 @@ def test_bad_usage_of_run(arguments: tuple[str, ...], message: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_unreadable_directory_of_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An error while the config is looked for is not reported as one of the listen address."""
-
-    def exists(path: Path) -> bool:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(malloc, "configure_malloc", lambda: None)
-    monkeypatch.setattr(log, "configure", lambda _level, _format: None)
-    monkeypatch.setattr(Path, "exists", exists)
-    args = build_parser({}).parse_args(["run", "--web.listen-address=127.0.0.1:0"])
-    assert run.run(args, {}) == 2
-    assert capsys.readouterr().err == "[Errno 13] Permission denied: 'config/probe.yml'\n"
 
 
 def test_bad_variable() -> None:

@@ -82,7 +82,7 @@ class PageSession:
             assert (ROOT / path).exists(), f"{block}: {path} does not exist"
         if line.startswith(tuple(NOT_RUN)):
             return
-        if line.startswith("inference-probe run "):
+        if re.match(r"inference-probe run\b", line):
             arguments = shlex.split(self.substitute(line).rstrip("& "), comments=True)[2:]
             daemon = running(*arguments, cwd=self.directory, environ=self._environment())
             self.daemon = self.daemons.enter_context(daemon)
@@ -117,7 +117,7 @@ class PageSession:
     def _compare(self, block: Block) -> None:
         """Compare the text of the page with the output, except measured values."""
         expected, output = self.substitute(block.text), self.output
-        if " once " in self.command:
+        if re.search(r"inference-probe once\b", self.command):
             expected, output = _without_values(expected), _without_values(output)
         assert expected in output, f"{block}: output of {self.command}:\n{self.output}"
 
