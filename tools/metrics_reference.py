@@ -10,7 +10,12 @@ import yaml
 
 from probe.config.units import format_duration, parse_duration
 from probe.metrics.catalogue import ALL_METRICS, MetricSpec
-from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS
+from probe.metrics.histogram import (
+    COARSE_BUCKETS,
+    DELAY_BUCKETS,
+    LATENCY_BUCKETS,
+    NETWORK_BUCKETS,
+)
 from probe.resources import resource_path
 from probe.result import Component, Outcome, Phase, Reason, SkipReason
 from tools.markdown import table
@@ -104,14 +109,30 @@ def _buckets() -> str:
     return f"""\
 ## Buckets
 
-Default buckets of the latency of successes (`buckets`). The thresholds of the objectives are always
-added, so that good requests are counted exactly:
+Default buckets of the latency of successes (`buckets`), and of the phases `wait` and `receive`. To
+the latency, the thresholds of the objectives are always added, so that good requests are counted
+exactly:
 
 {_bounds(LATENCY_BUCKETS)}
 
-Default buckets of all other histograms of a probe (`phase_buckets`):
+`histogram_quantile` interpolates between two bounds. For log-normal latencies with sigma 0.3 and
+medians from 1 ms to 30 s, the p95 from these buckets is at most 13.5 % too high.
+
+Default buckets of the phases `dns`, `connect`, `tls` and `send`:
+
+{_bounds(NETWORK_BUCKETS)}
+
+Default buckets of the latency of failures and of server times. Use their means, or set
+`phase_buckets`:
 
 {_bounds(COARSE_BUCKETS)}
+
+`phase_buckets` replaces the default buckets of all phases, of server times, and of the latency of
+failures.
+
+Buckets of `inference_probe_schedule_lag_seconds` and `inference_probe_clock_correction_seconds`:
+
+{_bounds(DELAY_BUCKETS)}
 """
 
 

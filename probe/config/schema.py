@@ -265,7 +265,8 @@ class Probe(ConfigModel):
     )
     phase_buckets: BucketBounds = config_key(
         None,
-        "Buckets of the histograms of phases and server times, by default 12 from 100us to 30s.",
+        "Buckets of all phases and server times. By default `wait` and `receive` have those of the "
+        "latency, and the others have 8.",
     )
     server_timing: tuple[ServerTiming, ...] = config_key(
         (), "Times that the server reports in the response."

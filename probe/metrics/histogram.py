@@ -12,8 +12,11 @@ from itertools import accumulate
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import format_value
 
-# Seconds. The series E6 of IEC 60063: six steps per decade, no step above factor 1.5, from 1 ms to
-# 2 minutes.
+# Seconds. For the latency of successes and the phases in which the model works, `wait` and
+# `receive`. The series E6 of IEC 60063: six steps per decade, from 1 ms to 2 minutes. No step is
+# above factor 1.5: interpolation then overstates the p95 of a log-normal latency with sigma 0.3 by
+# at most 13.5 %. A factor of 2 would give 39 %. Latency and phases have the same bounds, so that a
+# phase does not appear longer than the request.
 LATENCY_BUCKETS = (
     *(0.001, 0.0015, 0.0022, 0.0033, 0.0047, 0.0068),
     *(0.01, 0.015, 0.022, 0.033, 0.047, 0.068),
@@ -23,8 +26,17 @@ LATENCY_BUCKETS = (
     *(100.0, 120.0),
 )
 
-# Seconds. Coarser, for histograms that help to find the cause of a latency.
-COARSE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+# Seconds. For the phases of the network: `dns`, `connect`, `tls` and `send`. They separate the same
+# host, zone, region and continent, and retries: TCP repeats its SYN after 1 s, resolvers after 5 s.
+NETWORK_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
+
+# Seconds. For the latency of failures and for the times that servers report. Rules, runbook and
+# dashboard use the means of the latter, and six components with the bounds of the latency would
+# cost 210 series per probe.
+COARSE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+
+# Seconds. For the delays of this process, which exist once per daemon.
+DELAY_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
 class Histogram:

@@ -11,7 +11,13 @@ from probe.config.schema import Objective, Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import Exposition, format_labels, format_sample, format_value
-from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, Histogram
+from probe.metrics.histogram import (
+    COARSE_BUCKETS,
+    DELAY_BUCKETS,
+    LATENCY_BUCKETS,
+    NETWORK_BUCKETS,
+    Histogram,
+)
 from probe.redaction import redact_config_url
 from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting, TickCounts
@@ -30,7 +36,7 @@ class _Record:
     latency: Mapping[Outcome, Histogram]
     phases: Mapping[Phase, Histogram]
     server: dict[Component, Histogram]
-    # Bucket bounds of all histograms but the latency of successes.
+    # Bucket bounds of the times that the server reports, and of the latency of failures.
     coarse_bounds: Sequence[float]
     suspended: Mapping[str, Callable[[], bool]]
     failures: Counter[Reason] = field(default_factory=Counter)
@@ -55,14 +61,19 @@ def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _R
             Outcome.SUCCESS: Histogram((*(probe.buckets or LATENCY_BUCKETS), *thresholds)),
             Outcome.FAILURE: Histogram(coarse_bounds),
         },
-        phases={phase: Histogram(coarse_bounds) for phase in Phase},
+        phases={phase: Histogram(probe.phase_buckets or _phase_buckets(phase)) for phase in Phase},
         # Only components that the config maps are known in advance. The others are added by the
-        # first Server-Timing: six components preset to 0 would be 90 series per probe, mostly
+        # first Server-Timing: six components preset to 0 would be 66 series per probe, mostly
         # unused.
         server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
         coarse_bounds=coarse_bounds,
         suspended=suspended,
     )
+
+
+def _phase_buckets(phase: Phase) -> Sequence[float]:
+    """Return the default bounds of a phase: fine ones if the model works in it."""
+    return LATENCY_BUCKETS if phase in (Phase.WAIT, Phase.RECEIVE) else NETWORK_BUCKETS
 
 
 def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
@@ -72,10 +83,12 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     URL the certificate is unknown until the next run.
     """
     new = _new_record(probe, old.suspended)
-    if _bounds(new.latency) == _bounds(old.latency):
+    if _bounds(new.latency.values()) == _bounds(old.latency.values()):
         new.latency = old.latency
+    if _bounds(new.phases.values()) == _bounds(old.phases.values()):
+        new.phases = old.phases
     if new.coarse_bounds == old.coarse_bounds:
-        new.phases, new.server = old.phases, new.server | old.server
+        new.server |= old.server
     same_url = probe.url == old.probe.url
     return dataclasses.replace(
         new,
@@ -89,8 +102,8 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     )
 
 
-def _bounds(histograms: Mapping[Outcome, Histogram]) -> list[tuple[float, ...]]:
-    return [histogram.bounds for histogram in histograms.values()]
+def _bounds(histograms: Iterable[Histogram]) -> list[tuple[float, ...]]:
+    return [histogram.bounds for histogram in histograms]
 
 
 class Recorder:
@@ -106,10 +119,10 @@ class Recorder:
         self._now = now
         self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
-        self._lag = Histogram(COARSE_BUCKETS)
+        self._lag = Histogram(DELAY_BUCKETS)
         # Observations of lag that are not in the histogram yet.
         self._new_lags = deque[float]()
-        self._correction = Histogram(COARSE_BUCKETS)
+        self._correction = Histogram(DELAY_BUCKETS)
 
     def add_probe(self, probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> None:
         """Start counting for `probe`, from 0.
