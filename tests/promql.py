@@ -12,7 +12,13 @@ import promql_parser as promql
 import yaml
 from promql_parser import LabelModifierType, VectorMatchCardinality
 
-from probe.metrics.catalogue import ALL_METRICS, INFO, MetricSpec
+from probe.metrics.catalogue import (
+    ALERT_INFO,
+    ALL_METRICS,
+    INFO,
+    SLO_ALERT_INFO,
+    MetricSpec,
+)
 
 Labels = frozenset[str]
 
@@ -70,7 +76,8 @@ class Catalogue:
 
 
 def _exposed(metric: MetricSpec) -> Iterator[tuple[str, Labels]]:
-    labels = ANY if metric is INFO else TARGET | set(metric.labels)
+    has_config_labels = metric in (INFO, ALERT_INFO, SLO_ALERT_INFO)
+    labels = ANY if has_config_labels else TARGET | set(metric.labels)
     if metric.kind == "histogram":
         yield f"{metric.name}_bucket", labels | {"le"}
         yield f"{metric.name}_count", labels

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from probe.config.units import format_duration, parse_duration
-from probe.metrics.catalogue import ALL_METRICS, MetricSpec
+from probe.metrics.catalogue import ALERT_INFO, ALL_METRICS, INFO, SLO_ALERT_INFO
 from probe.metrics.histogram import (
     COARSE_BUCKETS,
     DELAY_BUCKETS,
@@ -50,13 +50,11 @@ def _metrics() -> str:
         )
         for metric in ALL_METRICS
     ]
-    note = f"`{_info().name}` also has the `labels` of the config as labels.\n"
+    note = (
+        f"`{INFO.name}` also has the `labels` of the config as labels, `{ALERT_INFO.name}` and\n"
+        f"`{SLO_ALERT_INFO.name}` those of them that `alert_labels` names.\n"
+    )
     return f"## Metrics\n\n{table(('name', 'type', 'labels', 'meaning'), rows)}\n{note}"
-
-
-def _info() -> MetricSpec:
-    (info,) = (metric for metric in ALL_METRICS if metric.name.endswith("probe_info"))
-    return info
 
 
 def _labels() -> str:

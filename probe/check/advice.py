@@ -32,7 +32,9 @@ MAX_FALSE_PAGES = 0.1
 def lint(settings: Settings) -> Iterator[str]:
     """Yield advice, each text beginning with the names of probe and objective."""
     for probe in settings.probes:
-        if not probe.objectives:
+        if not probe.objectives and probe.down == "none":
+            yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
+        elif not probe.objectives:
             yield f"{probe.name}: no objectives, so only ModelDown can fire for it"
         for objective in probe.objectives:
             for advice in _objective_advice(objective, probe):
@@ -46,6 +48,7 @@ def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:
         interval=probe.interval,
         timeout=probe.timeout,
         pages=objective.alert == "page",
+        down=probe.down,
     )
 
 
@@ -59,7 +62,8 @@ def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
         return
     timing = alert_timing(objective, probe)
     yield from _small_budget(timing)
-    yield from _false_model_down(timing)
+    if timing.down == "page":
+        yield from _false_model_down(timing)
     if objective.alert == "page":
         yield from _no_page(timing)
         yield from _no_burn_page(timing)
@@ -128,10 +132,13 @@ def _no_page(timing: AlertTiming) -> Iterator[str]:
 
 def _no_burn_page(timing: AlertTiming) -> Iterator[str]:
     if all(rule.factor * timing.budget >= 1 for rule in PAGE_BURNS):
-        rules = "ModelObjectiveMissed and ModelDown" if timing.can_page() else "ModelDown"
+        rules = ["ModelObjectiveMissed"] * timing.can_page() + ["ModelDown"] * (
+            timing.down == "page"
+        )
         yield (
             f"ModelErrorBudgetBurn can never page: {PAGE_BURNS[-1].factor:g} times the budget of "
-            f"{100 * timing.budget:.3g}% is more than 100%; only {rules} can page"
+            f"{100 * timing.budget:.3g}% is more than 100%; "
+            + (f"only {' and '.join(rules)} can page" if rules else "no alert can page")
         )
 
 

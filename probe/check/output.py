@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan
+from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
 from probe.metrics.recorder import shown_url
@@ -16,6 +17,13 @@ forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes th
 of each other. False pages include those of ModelDown, as if every bad probe had failed. Series: the
 maximum that a probe exports, with all six server times (11 series each). The rules record up to 36
 more per probe and 36 per objective. See docs/choosing.md."""
+
+# What ModelDown does, by its level.
+_DOWN_TEXTS = {
+    AlertLevel.PAGE: "ModelDown still pages",
+    AlertLevel.TICKET: "ModelDown still raises a ticket",
+    AlertLevel.NONE: "ModelDown raises none either",
+}
 
 # Units to which a duration is rounded, by its length (seconds).
 _ROUNDING = ((120, 1), (600, 10), (7200, 60), (86400, 600), (float("inf"), 3600))
@@ -39,7 +47,7 @@ def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     yield f"{probe.name}: {request} {schedule}, up to {planned.series} series"
     for forecast in planned.forecasts:
         yield f"    {forecast.objective.name}: {format_objective(forecast.objective)}"
-        for line in _forecast_lines(forecast):
+        for line in _forecast_lines(forecast, planned.probe.down):
             yield f"        {line}"
 
 
@@ -50,11 +58,12 @@ def format_objective(objective: Objective) -> str:
     return f"{target} {condition} ({objective.alert})"
 
 
-def _forecast_lines(forecast: AlertForecast) -> Iterator[str]:
+def _forecast_lines(forecast: AlertForecast, down: AlertLevel) -> Iterator[str]:
+    """Yield the forecast of an objective. `down` is the level of ModelDown."""
     alert = forecast.objective.alert
     yield f"error budget: {_number(forecast.budget_probes)} bad probes in 30 days"
     if alert == "none":
-        yield "no alerts for this objective; ModelDown still pages"
+        yield f"no alerts for this objective; {_DOWN_TEXTS[down]}"
     if alert == "page":
         windows = ((threshold,) for threshold in forecast.page_thresholds)
         yield _row("ModelObjectiveMissed", _conditions(windows))

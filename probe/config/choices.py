@@ -26,7 +26,7 @@ class TlsVersion(StrEnum):
 
 
 class AlertLevel(StrEnum):
-    """Most severe alert for a missed objective."""
+    """Level of an alert, the highest first."""
 
     PAGE = "page"
     TICKET = "ticket"

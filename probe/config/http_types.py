@@ -24,8 +24,18 @@ TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
 _RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
+# Labels that alerts get from Prometheus, from the rules, or from the instance that probes.
+_RESERVED_ALERT_LABELS = (
+    *_RESERVED_LABELS,
+    *("alertname", "alertstate", "severity", "slo_severity", "down"),
+    *("slo", "signal", "threshold", "alert", "short", "long", "window"),
+    *("outcome", "phase", "component", "reason"),
+    *("cluster", "namespace", "pod", "container", "endpoint", "node"),
+    *("pod_template_hash", "controller_revision_hash"),
+)
 _PROMETHEUS_LABEL_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
 LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_LABELS)})$){_PROMETHEUS_LABEL_PATTERN}"
+ALERT_LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_ALERT_LABELS)})$){_PROMETHEUS_LABEL_PATTERN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,15 @@ def _label_name(value: Any) -> str:
     return name
 
 
+def _alert_label_name(value: Any) -> str:
+    name = require_text(value)
+    if name in _RESERVED_ALERT_LABELS:
+        raise ValueError(
+            f"{quote(value)} is a label that alerts already have; give the label another name"
+        )
+    return _label_name(value)
+
+
 _TEXT_SCHEMA = {"type": "string"}
 _URL_SCHEMA = {"type": "string", "examples": ["http://model:5000/predict"]}
 _PROXY_SCHEMA = {"type": "string", "examples": ["http://proxy:3128"]}
@@ -220,4 +239,8 @@ JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, allow_reference
 TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, allow_reference=False)]
 LabelName = Annotated[
     str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), allow_reference=False)
+]
+_ALERT_LABEL_SCHEMA = pattern_schema(ALERT_LABEL_PATTERN, description="The name of a label")
+AlertLabelName = Annotated[
+    str, *scalar(_alert_label_name, _ALERT_LABEL_SCHEMA, allow_reference=False)
 ]

@@ -1,7 +1,7 @@
 """Loading of a config from a file or from flags. All problems are reported at once."""
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,12 @@ from probe.config.schema import Settings, Tls
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
 from probe.config.tls import TlsError, client_ssl_context
 from probe.config.types import describe_type
-from probe.config.validation import find_conflicts, find_defaults_conflicts, translate_errors
+from probe.config.validation import (
+    find_alert_label_errors,
+    find_conflicts,
+    find_defaults_conflicts,
+    translate_errors,
+)
 from probe.config.yaml import YamlDocument
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -145,13 +150,19 @@ class _Validator:
             return None
         self.errors += find_defaults_conflicts(config)
         self._validate(defaults_only_config(config))
-        return self._validate(merge_defaults(config))
+        merged = merge_defaults(config)
+        self._add(merged, find_alert_label_errors(merged.value))
+        return self._validate(merged)
 
     def _validate(self, merged: MergedConfig) -> Settings | None:
         settings, model_errors = self._validate_model(merged)
-        errors = [*model_errors, *find_conflicts(merged.value), *self._tls_errors(merged.value)]
-        self.errors += [error._replace(path=merged.origin(error.path)) for error in errors]
+        self._add(merged, model_errors)
+        self._add(merged, find_conflicts(merged.value))
+        self._add(merged, self._tls_errors(merged.value))
         return settings
+
+    def _add(self, merged: MergedConfig, errors: Iterable[UnlocatedError]) -> None:
+        self.errors += [error._replace(path=merged.origin(error.path)) for error in errors]
 
     def _validate_model(self, merged: MergedConfig) -> tuple[Settings | None, list[UnlocatedError]]:
         def source_text(path: ConfigPath) -> str | None:

@@ -213,6 +213,12 @@ def _default_method(data: Mapping[str, Any]) -> str:
     return "GET" if all(data.get(body) is None for body in bodies) else "POST"
 
 
+def _default_down(data: Mapping[str, Any]) -> AlertLevel:
+    """Return the highest level of the objectives; `page` without objectives."""
+    levels = {objective.alert for objective in data["objectives"]}
+    return next((level for level in AlertLevel if level in levels), AlertLevel.PAGE)
+
+
 class Probe(ConfigModel):
     """A request that is sent at regular intervals, and the conditions on its response."""
 
@@ -274,7 +280,18 @@ class Probe(ConfigModel):
     labels: Mapping[http_types.LabelName, types.Text] = config_key(
         {}, "Labels of `inference_probe_info`, such as model and version."
     )
+    alert_labels: tuple[http_types.AlertLabelName, ...] = config_key(
+        (),
+        "Names of `labels` that the alerts about this probe have, so that Alertmanager can route "
+        "them, for example by team.",
+    )
     objectives: tuple[Objective, ...] = config_key((), "Service level objectives of the endpoint.")
+    down: Annotated[AlertLevel, *types.choice(AlertLevel)] = Field(
+        default_factory=_default_down,
+        description="Level of `ModelDown`, the alert that no request succeeds. `none` also "
+        "disables `ModelReplicaDown`. By default the highest `alert` of the objectives, and `page` "
+        "without objectives.",
+    )
 
     @property
     def may_need_tls(self) -> bool:

@@ -4,6 +4,7 @@ pydantic compares keys only after each of them is valid. `find_conflicts` works 
 be invalid, so that users see all problems at once.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
@@ -18,6 +19,7 @@ from probe.config.errors import (
     quote,
     truncate_key,
 )
+from probe.config.http_types import ALERT_LABEL_PATTERN
 from probe.config.merge_defaults import BODY_KEYS
 from probe.config.schema import Settings
 from probe.config.secrets import ResolvedText
@@ -47,6 +49,44 @@ def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
             yield from _several_bodies(probe, path)
             yield from _duplicate_names(probe.get("objectives"), (*path, "objectives"))
             yield from _duplicate_headers(probe.get("headers"), (*path, "headers"))
+
+
+def find_alert_label_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
+    """Yield the `alert_labels` that are not in `labels`, or repeated.
+
+    Separate from `find_conflicts`, because `alert_labels` in `defaults` may name labels that only
+    the probes have.
+    """
+    probes = config.get("probes")
+    for index, probe in enumerate(probes if isinstance(probes, list) else []):
+        if not isinstance(probe, dict) or not isinstance(probe.get("alert_labels"), list):
+            continue
+        labels = probe.get("labels")
+        known = [name for name in labels if _is_label(name)] if isinstance(labels, dict) else []
+        names = {
+            position: require_text(name)
+            for position, name in enumerate(probe["alert_labels"])
+            if _is_label(name)
+        }
+        path = ("probes", index, "alert_labels")
+        for position, name in names.items():
+            if name not in known:
+                yield UnlocatedError((*path, position), _unknown_label(probe, position, known))
+        for position, first in _duplicates(names):
+            yield UnlocatedError((*path, position), f"the same label as item {first + 1}")
+
+
+def _is_label(name: Any) -> bool:
+    """Return whether `name` is text that can be the name of a label of alerts."""
+    is_text = isinstance(name, (str, ResolvedText))
+    return is_text and bool(re.fullmatch(ALERT_LABEL_PATTERN, require_text(name)))
+
+
+def _unknown_label(probe: dict[str, Any], position: int, known: list[str]) -> str:
+    name, owner = quote(probe["alert_labels"][position]), probe.get("name")
+    whose = f"probe {quote(owner)}" if isinstance(owner, (str, ResolvedText)) else "the probe"
+    advice = f"add it there, or write one of {', '.join(known)}" if known else "write them as well"
+    return f"{name} is not one of the `labels` of {whose}; {advice}"
 
 
 def find_defaults_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:

@@ -94,6 +94,18 @@ INFO = MetricSpec(
     "inference_probe_info", "gauge", "URL of the endpoint and the labels of the config. Always 1.",
     ("probe", "url"),
 )  # fmt: skip
+ALERT_INFO = MetricSpec(
+    "inference_probe_alert_info",
+    "gauge",
+    "Level of ModelDown (label down), and the labels that alerts about the probe have. Always 1.",
+    ("probe", "down"),
+)
+SLO_ALERT_INFO = MetricSpec(
+    "inference_probe_slo_alert_info",
+    "gauge",
+    "The labels that alerts about an objective have. Always 1. Absent without alert_labels.",
+    ("probe", "slo"),
+)
 CERTIFICATE = MetricSpec(
     "inference_probe_tls_certificate_not_after_timestamp_seconds",
     "gauge",
@@ -151,6 +163,8 @@ ALL_METRICS = (
     LAST_SUCCESS,
     OBJECTIVE,
     INFO,
+    ALERT_INFO,
+    SLO_ALERT_INFO,
     CERTIFICATE,
     MERGED,
     LAG,

@@ -255,6 +255,8 @@ class Recorder:
         add_value(catalogue.CERTIFICATE, lambda record: record.certificate)
         add(catalogue.OBJECTIVE, _objective_lines)
         add(catalogue.INFO, _info_lines)
+        add(catalogue.ALERT_INFO, _alert_info_lines)
+        add(catalogue.SLO_ALERT_INFO, _slo_alert_info_lines)
 
 
 def _value_line(spec: MetricSpec, record: _Record, value: float | None) -> list[str]:
@@ -301,6 +303,26 @@ def _threshold(objective: Objective) -> float:
 def _info_lines(record: _Record) -> Iterator[str]:
     labels = format_labels({"url": shown_url(record.probe), **record.probe.labels})
     yield format_sample(catalogue.INFO, f"{record.labels},{labels}", 1)
+
+
+def _alert_info_lines(record: _Record) -> Iterator[str]:
+    labels = format_labels({"down": record.probe.down, **_alert_labels(record.probe)})
+    yield format_sample(catalogue.ALERT_INFO, f"{record.labels},{labels}", 1)
+
+
+def _slo_alert_info_lines(record: _Record) -> Iterator[str]:
+    """Yield the series of each objective.
+
+    In PromQL a join can add labels of unknown names only if each objective has its own series.
+    """
+    if alert_labels := _alert_labels(record.probe):
+        for objective in record.probe.objectives:
+            labels = format_labels({"slo": objective.name, **alert_labels})
+            yield format_sample(catalogue.SLO_ALERT_INFO, f"{record.labels},{labels}", 1)
+
+
+def _alert_labels(probe: Probe) -> dict[str, str]:
+    return {name: probe.labels[name] for name in probe.alert_labels}
 
 
 def shown_url(probe: Probe) -> str:

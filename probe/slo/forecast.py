@@ -61,14 +61,15 @@ class DetectionTime:
 class AlertTiming:
     """Everything that the alerts of an objective depend on. Times are seconds.
 
-    `budget` is the allowed bad ratio. `pages` is whether the objective pages or opens tickets only;
-    ModelDown always pages.
+    `budget` is the allowed bad ratio. `pages` is whether the objective pages or opens tickets only.
+    `down` is the level of ModelDown: page, ticket or none.
     """
 
     budget: float
     interval: float
     timeout: float
     pages: bool = True
+    down: str = "page"
 
     def page_thresholds(self) -> list[PageThreshold]:
         """Return the thresholds of ModelObjectiveMissed by window."""
@@ -101,9 +102,12 @@ class AlertTiming:
         if bad_ratio <= self.budget:
             return DetectionTime(bad_ratio=bad_ratio, page=inf, ticket=inf)
         page = self._objective_missed_time(bad_ratio) if self.pages else inf
-        if bad_ratio == 1:
+        ticket = self._ticket_time(bad_ratio)
+        if bad_ratio == 1 and self.down == "page":
             page = min(page, self._model_down_time())
-        return DetectionTime(bad_ratio=bad_ratio, page=page, ticket=self._ticket_time(bad_ratio))
+        if bad_ratio == 1 and self.down == "ticket":
+            ticket = min(ticket, self._model_down_time())
+        return DetectionTime(bad_ratio=bad_ratio, page=page, ticket=ticket)
 
     def can_page(self) -> bool:
         """Return whether ModelObjectiveMissed can ever fire."""
@@ -147,7 +151,7 @@ class AlertTiming:
             for threshold in self.page_thresholds()
             if self.pages and threshold.bad is not None
         )
-        return probes * missed + self.false_down_pages(bad_ratio)
+        return probes * missed + (self.down == "page") * self.false_down_pages(bad_ratio)
 
     def _objective_missed_time(self, bad_ratio: float) -> float:
         """Return the median time to a page about the objective."""

@@ -19,6 +19,7 @@ from probe.config.loader import load
 from probe.config.schema import Settings
 from probe.config.units import format_duration, parse_duration
 from probe.result import Component, Phase
+from tests.builders import make_probe
 from tests.commands import COMMAND, environment, invoke, running
 from tests.servers import Handler, respond_with, serve
 
@@ -91,7 +92,7 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
         ),
         (
             "target: 80%, alert: ticket",
-            {"interval": "1m"},
+            {"interval": "1m", "down": "page"},
             "ModelDown would page falsely 11 times in 30 days: it fires after 5 failures in a row",
         ),
     ],
@@ -123,11 +124,11 @@ def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> Non
 )
 def test_the_advised_interval_is_enough(tmp_path: Path, objective: str) -> None:
     """A config that follows the advice gets no more advice about its interval."""
-    advice = lint(settings(tmp_path, objective, interval="1m"))
+    advice = lint(settings(tmp_path, objective, interval="1m", down="page"))
     interval = min(
         map(parse_duration, re.findall(r"probe at least every ([^\s,]+)", " ".join(advice)))
     )
-    followed = lint(settings(tmp_path, objective, interval=format_duration(interval)))
+    followed = lint(settings(tmp_path, objective, interval=format_duration(interval), down="page"))
     assert not [text for text in followed if "probe at least every" in text]
 
 
@@ -183,6 +184,8 @@ def test_series(tmp_path: Path, probe: dict[str, object]) -> None:
     with serve(respond_with(TIMED), tls) as https, serve(_plain(https, probe)) as http:
         urls = {"http": http, "https": https, "reference": "${env:MODEL_URL}"}
         objectives = [{"name": "o", "target": "99%", "latency": "123ms"}]
+        if "redirects" in probe:
+            probe = {**probe, "labels": {"team": "a"}, "alert_labels": ["team"]}
         keys = {**probe, "url": urls[str(probe["url"])], "objectives": objectives}
         if probe != {"url": "http"}:
             keys["tls"] = {"ca_file": "ca.pem"}
@@ -228,16 +231,42 @@ def test_text(tmp_path: Path) -> None:
         assert row in text
 
 
+def text_of(directory: Path, objective: str, **keys: str) -> str:
+    return output.render_text(plan(settings(directory, objective, **keys)), "x")
+
+
 def test_levels(tmp_path: Path) -> None:
     """An objective with `alert: ticket` has no page thresholds, one without alerts no forecast."""
-    ticket = output.render_text(plan(settings(tmp_path, "target: 99%, alert: ticket")), "x")
+    ticket = text_of(tmp_path, "target: 99%, alert: ticket", down="page")
     assert "ModelObjectiveMissed  " not in ticket
-    assert "all fail               page after 3m (ModelDown), ticket after" in ticket
+    assert "all fail               page after 3m (ModelDown), ticket after 10m" in ticket
     assert "50% are bad            ticket after" in ticket
-    none = output.render_text(plan(settings(tmp_path, "target: 99%, alert: none")), "x")
+    none = text_of(tmp_path, "target: 99%, alert: none", down="page")
     assert "false alarms in" not in none
     assert "no alerts for this objective; ModelDown still pages" in none
     assert "error budget: " in none
+
+
+def test_level_of_model_down(tmp_path: Path) -> None:
+    """`down` decides whether ModelDown pages. By default it has the level of the objectives."""
+    ticket = text_of(tmp_path, "target: 99%, alert: ticket")
+    assert "all fail               ticket after 3m\n" in ticket
+    none = text_of(tmp_path, "target: 99%, alert: none")
+    assert "no alerts for this objective; ModelDown raises none either" in none
+    silent = text_of(tmp_path, "target: 99%", interval="60s", down="none")
+    assert "all fail               page after 5m30s, ticket after" in silent
+    often = text_of(tmp_path, "target: 50%, alert: ticket", interval="1m", down="ticket")
+    assert "ModelDown would page falsely" not in often
+
+
+def test_no_objectives(tmp_path: Path) -> None:
+    """A probe without objectives only has ModelDown, unless `down` is none."""
+    for down, advice in (
+        ("page", "m: no objectives, so only ModelDown can fire for it"),
+        ("none", "m: no objectives and `down: none`, so no outage raises an alert"),
+    ):
+        probe = make_probe(tmp_path, name="m", down=down)
+        assert list(lint(Settings(probes=(probe,)))) == [advice]
 
 
 def test_windows_that_cannot_page(tmp_path: Path) -> None:

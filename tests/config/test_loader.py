@@ -11,6 +11,7 @@ import regex
 
 from probe.config.choices import AlertLevel, ConnectionMode, IpFamily, TlsVersion
 from probe.result import Component
+from tests.builders import make_probe, make_settings
 from tests.config.loading import URL, load_config, load_problems
 
 
@@ -63,7 +64,9 @@ def test_all_keys(tmp_path: Path) -> None:
             buckets: [100ms, 1s]
             phase_buckets: [1ms]
             server_timing: [{{from: json, key: $.took, unit: us, component: queue}}]
-            labels: {{model: sentiment}}
+            labels: {{model: sentiment, team: fraud}}
+            alert_labels: [team]
+            down: none
             objectives:
               - {{name: fast, target: 99.95%, latency: 500ms, alert: ticket}}
               - {{name: up, target: 99.9%}}
@@ -86,10 +89,39 @@ def test_all_keys(tmp_path: Path) -> None:
     }
     assert (probe.buckets, probe.phase_buckets) == ((0.1, 1.0), (0.001,))
     assert [timing.component for timing in probe.server_timing] == [Component.QUEUE]
+    assert (probe.alert_labels, probe.down) == (("team",), AlertLevel.NONE)
     assert [(o.target, o.latency, o.alert) for o in probe.objectives] == [
         (0.9995, 0.5, AlertLevel.TICKET),
         (0.999, None, AlertLevel.PAGE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "down"),
+    [
+        ((), "page"),
+        (("page", "none"), "page"),
+        (("none", "ticket"), "ticket"),
+        (("none",), "none"),
+    ],
+)
+def test_default_level_of_model_down(tmp_path: Path, alerts: tuple[str, ...], down: str) -> None:
+    """It is the highest level of the objectives, and `page` without objectives."""
+    objectives = [
+        {"name": f"o{index}", "target": "99%", "alert": alert} for index, alert in enumerate(alerts)
+    ]
+    assert make_probe(tmp_path, objectives=objectives).down == down
+
+
+def test_alert_labels_in_defaults(tmp_path: Path) -> None:
+    """They may name labels that only the probes have."""
+    settings = make_settings(
+        tmp_path,
+        {"name": "a", "url": URL, "labels": {"team": "fraud"}},
+        {"name": "b", "url": URL, "labels": {"team": "search"}, "alert_labels": []},
+        defaults={"alert_labels": ["team"]},
+    )
+    assert [probe.alert_labels for probe in settings.probes] == [("team",), ()]
 
 
 def test_default_method(tmp_path: Path) -> None:

@@ -226,6 +226,44 @@ def test_url_is_shown_without_secrets(tmp_path: Path) -> None:
     assert "hunter2" not in exporter.page()
 
 
+def test_labels_of_alerts(tmp_path: Path) -> None:
+    """The info metrics have the labels in `alert_labels`, and only those."""
+    exporter = Exporter(
+        tmp_path,
+        labels={"team": 'fraud "A"', "model": "m", "note": "n"},
+        alert_labels=["team", "model"],
+        objectives=[{"name": "fast", "target": "99%", "latency": "1s", "alert": "ticket"}],
+    )
+    labels = {"team": 'fraud "A"', "model": "m"}
+    assert exporter.value("inference_probe_alert_info", down="ticket", **labels) == 1
+    assert exporter.value("inference_probe_slo_alert_info", slo="fast", **labels) == 1
+
+
+def test_no_labels_of_alerts(tmp_path: Path) -> None:
+    """Without `alert_labels` only the level of ModelDown is exported."""
+    exporter = Exporter(
+        tmp_path, labels={"team": "fraud"}, objectives=[{"name": "up", "target": "99%"}]
+    )
+    assert exporter.value("inference_probe_alert_info", down="page") == 1
+    assert "inference_probe_slo_alert_info" not in exporter.page()
+
+
+def test_changed_labels_of_alerts(tmp_path: Path) -> None:
+    """After a reload only the series with the new labels exist."""
+    before = {
+        "labels": {"team": "fraud"},
+        "alert_labels": ["team"],
+        "objectives": [{"name": "up", "target": "99%"}],
+    }
+    after = {**before, "labels": {"team": "search"}, "down": "none"}
+    exporter = _reloaded(tmp_path, before, after)
+    infos = [s for s in exporter.samples() if s.name.endswith("alert_info")]
+    assert [sample.labels for sample in infos] == [
+        {"probe": "model", "down": "none", "team": "search"},
+        {"probe": "model", "slo": "up", "team": "search"},
+    ]
+
+
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
@@ -237,6 +275,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
     }
     declared = {spec.name: set(spec.labels) for spec in catalogue.ALL_METRICS}
     del declared[catalogue.CERTIFICATE.name]  # absent without TLS
+    del declared[catalogue.SLO_ALERT_INFO.name]  # absent without alert_labels
     assert seen == declared
 
 
