@@ -103,11 +103,12 @@ def _max_series(*probes: Probe) -> int:
 
 
 def _complete_result(probe: Probe) -> Result:
-    """Return a success with all server times, and with a certificate if the probe may use TLS."""
+    """Return a response with all server times, and a certificate if the probe may use TLS."""
     return Result(
         probe=probe.name,
         started=datetime.fromtimestamp(0, UTC),
         phases={},
+        status=200,
         server=dict.fromkeys(Component, 0.0),
         certificate_not_after=0.0 if probe.may_need_tls else None,
     )

@@ -1,4 +1,7 @@
-"""Logs results: every failure at level DEBUG, changes of state at level INFO."""
+"""Logs results: every failure at level DEBUG, and changes of state.
+
+A change to `failing` has level WARNING, any other change level INFO.
+"""
 
 import logging
 import threading
@@ -54,7 +57,8 @@ class StateChangeLog:
             fields = self._take_news(result) if self._is_due() else None
             self._counts[failure.reason if failure else _State.OK] += 1
         if fields:  # outside the lock, so that a slow log delays no other result
-            logger.info("probe is %s", state, extra={"fields": fields})
+            level = logging.WARNING if state is _State.FAILING else logging.INFO
+            logger.log(level, "probe is %s", state, extra={"fields": fields})
 
     def _change(self, state: _State, result: Result) -> None:
         now = self._now()

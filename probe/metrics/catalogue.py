@@ -83,6 +83,19 @@ LAST_SUCCESS = MetricSpec(
     "Unix time at which the last successful probe finished. Absent before the first.",
     ("probe",),
 )
+LAST_SUCCEEDED = MetricSpec(
+    "inference_probe_success",
+    "gauge",
+    "1 if the last probe succeeded, 0 if it failed for any reason. Absent before the first result.",
+    ("probe",),
+)
+LAST_STATUS_CODE = MetricSpec(
+    "inference_probe_last_status_code",
+    "gauge",
+    "Status code of the response to the last probe. Absent before the first result, and if there "
+    "was no response.",
+    ("probe",),
+)
 OBJECTIVE = MetricSpec(
     "inference_probe_slo_objective_ratio",
     "gauge",
@@ -161,6 +174,8 @@ ALL_METRICS = (
     TIMEOUT,
     LAST_RUN,
     LAST_SUCCESS,
+    LAST_SUCCEEDED,
+    LAST_STATUS_CODE,
     OBJECTIVE,
     INFO,
     ALERT_INFO,

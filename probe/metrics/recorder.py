@@ -44,6 +44,9 @@ class _Record:
     merged_reads: int = 0
     last_run: float | None = None
     last_success: float | None = None
+    # Whether the last result is a success, and its status code. None before the first result.
+    succeeded: bool | None = None
+    status: int | None = None
     certificate: float | None = None
     # Unix seconds. Results of earlier runs belong to another URL: their certificate is not used.
     url_since: float = 0.0
@@ -97,6 +100,8 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
         merged_reads=old.merged_reads,
         last_run=old.last_run,
         last_success=old.last_success,
+        succeeded=old.succeeded,
+        status=old.status,
         certificate=old.certificate if same_url else None,
         url_since=old.url_since if same_url else now,
     )
@@ -166,6 +171,8 @@ class Recorder:
             if record is None:
                 return
             record.last_run = self._now()
+            record.succeeded = result.failure is None
+            record.status = result.status
             record.merged_reads += result.merged_reads
             record.server_ignored += result.server_ignored
             expiry = result.certificate_not_after
@@ -252,6 +259,8 @@ class Recorder:
         add_value(catalogue.TIMEOUT, lambda record: record.probe.timeout)
         add_value(catalogue.LAST_RUN, lambda record: record.last_run)
         add_value(catalogue.LAST_SUCCESS, lambda record: record.last_success)
+        add_value(catalogue.LAST_SUCCEEDED, lambda record: record.succeeded)
+        add_value(catalogue.LAST_STATUS_CODE, lambda record: record.status)
         add_value(catalogue.CERTIFICATE, lambda record: record.certificate)
         add(catalogue.OBJECTIVE, _objective_lines)
         add(catalogue.INFO, _info_lines)

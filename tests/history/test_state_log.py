@@ -30,8 +30,10 @@ class LogHarness:
             started = self.time.clock().to_datetime(self.time.monotonic)
             self.log.record(replace(make_result(reason=reason), started=started))
 
-    def lines(self, level: int = logging.INFO) -> list[tuple[str, dict[str, Any]]]:
-        records = [record for record in self._caplog.records if record.levelno == level]
+    def lines(self, *levels: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return messages and fields of the lines with `levels`, by default INFO and WARNING."""
+        levels = levels or (logging.INFO, logging.WARNING)
+        records = [record for record in self._caplog.records if record.levelno in levels]
         return [(record.getMessage(), vars(record)["fields"]) for record in records]
 
 
@@ -55,6 +57,14 @@ def test_down_and_up_again(harness: LogHarness) -> None:
     assert (down, of_down) == ("probe is failing", fields | {"since": "2023-11-14T22:14:00.000Z"})
     fields = {"probe": "model", "after": "9 refused, 1 reset"}
     assert (up, of_up) == ("probe is ok", fields | {"since": "2023-11-14T22:15:40.000Z"})
+
+
+def test_levels(harness: LogHarness) -> None:
+    """A model that starts to fail is a warning; its start and its recovery are not."""
+    harness.record(*[Reason.STARTUP] * 2, *[REFUSED] * 9, OK)
+    assert [message for message, _ in harness.lines(logging.WARNING)] == ["probe is failing"]
+    messages = [message for message, _ in harness.lines(logging.INFO)]
+    assert messages == ["probe is starting", "probe is ok"]
 
 
 def test_debug_lines(harness: LogHarness) -> None:

@@ -83,6 +83,33 @@ def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
     assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW
 
 
+def test_the_last_result(tmp_path: Path) -> None:
+    """Success and status code are those of the last result, and absent before the first."""
+    exporter = Exporter(tmp_path)
+    success, status = "inference_probe_success", "inference_probe_last_status_code"
+    assert (exporter.value(success), exporter.value(status)) == (None, None)
+    for result, expected in (
+        (make_result(status=200), (1, 200)),
+        (make_result(reason=Reason.HTTP_5XX, status=503), (0, 503)),
+        (make_result(reason=Reason.REFUSED), (0, None)),
+        (make_result(reason=Reason.STARTUP, status=503), (0, 503)),
+        (make_result(status=204), (1, 204)),
+    ):
+        exporter.recorder.record(result)
+        assert (exporter.value(success), exporter.value(status)) == expected
+
+
+def test_the_last_result_of_a_changed_and_of_a_removed_probe(tmp_path: Path) -> None:
+    """A change of settings keeps the last result; with the probe its series disappear."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result(reason=Reason.HTTP_5XX, status=503))
+    exporter.recorder.update_probe(make_probe(tmp_path, interval="1m"))
+    assert exporter.value("inference_probe_success") == 0
+    assert exporter.value("inference_probe_last_status_code") == 503
+    exporter.recorder.remove_probe("model")
+    assert 'probe="model"' not in exporter.page()
+
+
 def test_thresholds_are_buckets(tmp_path: Path) -> None:
     """The label `threshold` is exactly the `le` of a bucket, for any configured buckets."""
     objectives = [
@@ -267,7 +294,7 @@ def test_changed_labels_of_alerts(tmp_path: Path) -> None:
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    exporter.recorder.record(make_result(server={Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
         for sample in exporter.samples()
@@ -282,7 +309,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 def test_promtool_check_metrics(tmp_path: Path) -> None:
     """`promtool check metrics` finds no problem."""
     exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
-    exporter.recorder.record(make_result(server={Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"
     process = subprocess.run(
