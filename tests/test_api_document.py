@@ -14,10 +14,11 @@ from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
 from tests.builders import make_result
 from tests.docs.markdown import blocks, tables
-from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success
+from tests.server.page_fixtures import FAST, Site, lifecycle_of, overloaded, site_of, success
 
 PAGE = Path(__file__).parents[1] / "docs/api.md"
 FIELDS = ["field", "type"]
+PAUSED = lifecycle_of(paused=lambda: True)
 TYPES: Mapping[type, str] = {
     str: "string",
     bool: "boolean",
@@ -95,8 +96,8 @@ def test_every_field_is_documented(site: Site) -> None:
     history = site.history.snapshot("model")
     assert history
     documents = (
-        all_probes_json([history], "Paused."),
-        one_probe_json(history, "Paused.", excerpts=True),
+        all_probes_json([history], PAUSED),
+        one_probe_json(history, PAUSED, excerpts=True),
         site.get("/probe?name=model").json(),
         [result_json(complete_result())],
     )

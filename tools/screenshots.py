@@ -6,17 +6,18 @@ With `--docs`, take those in docs/images (needs Pillow: `pip install --group ben
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.sync_api import Browser
 
+from probe.result import Reason
 from tests.server import chromium
-from tests.server.page_fixtures import Site, site_of
+from tests.server.page_fixtures import Site, site_of, success
 from tools.png import save_with_palette
 
 DOCS_DIRECTORY = Path(__file__).parents[1] / "docs" / "images"
@@ -24,6 +25,7 @@ SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 MODELS = ("sentiment", "translation", "ranking")
+TEAMS = ("search", "ads", "support", "fraud")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,13 @@ class Scene:
     probes: tuple[str, ...]
     paths: tuple[str, ...]
     failing: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
+    starting: tuple[str, ...] = ()
+    """Probes that have never succeeded."""
     results: int = 120
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """Config keys of all probes; a value may be a function of the name."""
+    full_page: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +53,42 @@ class Screenshot:
     url: str
     size: str
     scheme: Scheme
+    full_page: bool
 
 
+def _labels(name: str) -> dict[str, str]:
+    return {"team": TEAMS[len(name) % 4], "version": f"v{len(name) % 3 + 1}"}
+
+
+def _team_labels(name: str) -> dict[str, str]:
+    return {"team": name.partition("-")[0]}
+
+
+FLEET = tuple(f"{TEAMS[n % 4]}-{MODELS[n % 3]}-{n:03}" for n in range(200))
 LIST_AND_PROBE = ("/", "/probes/sentiment")
 SCENES = (
-    Scene("one", MODELS[:1], LIST_AND_PROBE),
-    Scene("three", MODELS, ("/",), failing=MODELS[2:]),
-    Scene("200", tuple(f"model-{n}" for n in range(200)), ("/",)),
+    Scene("one", MODELS[:1], LIST_AND_PROBE, keys={"labels": _labels}),
+    Scene("three", MODELS, ("/",), failing=MODELS[2:], keys={"labels": _labels}),
+    Scene(
+        "200",
+        FLEET,
+        ("/", "/?group_by=team"),
+        failing=FLEET[3:200:29],
+        slow=FLEET[7:100:41],
+        starting=FLEET[20:22],
+        keys={"labels": _team_labels},
+        full_page=False,
+    ),
     Scene("empty", MODELS[:1], LIST_AND_PROBE, results=0),
     Scene("failing", MODELS[:1], LIST_AND_PROBE, failing=MODELS[:1]),
 )
 # Screenshots in docs/images.
-DOCS_SCREENSHOTS = ("one-probe-desktop-dark", "three-list-desktop-light")
+DOCS_SCREENSHOTS = (
+    "one-probe-desktop-dark",
+    "three-list-desktop-light",
+    "200-list-desktop-light",
+    "200-list-phone-light",
+)
 
 
 def main() -> int:
@@ -82,16 +114,23 @@ def main() -> int:
 
 @contextmanager
 def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
-    with site_of(directory, *scene.probes) as site:
+    with site_of(directory, *scene.probes, **scene.keys) as site:
+        site.startup_seconds_left = 180.0
         for probe in scene.probes:
+            if probe in scene.starting:
+                site.add(probe, seconds_ago=4, reason=Reason.STARTUP, latency=0.001)
+                continue
             site.add_history(probe, failing=probe in scene.failing, results=scene.results)
+            if probe in scene.slow:
+                site.add(probe, seconds_ago=2, **success(0.9))
         yield site
 
 
 def _screenshots(scene: Scene, site: Site) -> Iterator[Screenshot]:
     for path, size, scheme in product(scene.paths, SIZES, SCHEMES):
-        page = "list" if path == "/" else "probe"
-        yield Screenshot(f"{scene.name}-{page}-{size}-{scheme}", site.url + path, size, scheme)
+        page = {"/": "list", "/?group_by=team": "groups"}.get(path, "probe")
+        name = f"{scene.name}-{page}-{size}-{scheme}"
+        yield Screenshot(name, site.url + path, size, scheme, full_page=scene.full_page)
 
 
 def _take(browser: Browser, screenshot: Screenshot, directory: Path, *, palette: bool) -> None:
@@ -100,10 +139,8 @@ def _take(browser: Browser, screenshot: Screenshot, directory: Path, *, palette:
         viewport={"width": width, "height": height}, color_scheme=screenshot.scheme
     )
     page.goto(screenshot.url)
-    # A list of 200 probes is too long to be of use.
-    full_page = not screenshot.name.startswith("200")
     path = directory / f"{screenshot.name}.png"
-    png = page.screenshot(path=None if palette else path, full_page=full_page)
+    png = page.screenshot(path=None if palette else path, full_page=screenshot.full_page)
     if palette:
         save_with_palette(png, path)
     page.close()

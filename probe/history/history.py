@@ -79,20 +79,32 @@ class ProbeHistory:
         *,
         probe: Probe,
         objectives: Sequence[ObjectiveStatus],
+        startup_seconds_left: float,
+        certificate_not_after: float | None,
         recent: Sequence[bytes],
         slowest: Sequence[bytes],
         failures: Sequence[FailedResult],
     ) -> None:
-        """`recent`, `slowest` and `failures` are packed results in the order of their arrival."""
+        """`recent`, `slowest` and `failures` are packed results in the order of their arrival.
+
+        `startup_seconds_left` is the time until failures count. `certificate_not_after` is the
+        expiry of the server's certificate (Unix seconds), if it is known.
+        """
         self.probe = probe
         self.objectives = objectives
+        self.startup_seconds_left = startup_seconds_left
+        self.certificate_not_after = certificate_not_after
         self._recent = recent
         self._slowest = slowest
         self._failures = failures
 
-    def summaries(self) -> list[ResultSummary]:
-        """Return summaries of the recent results in the order of their arrival."""
-        return list(map(read_summary, self._recent))
+    def summaries(self, max_results: int = MAX_RESULTS) -> list[ResultSummary]:
+        """Return summaries of the last `max_results` results in the order of their arrival."""
+        return list(map(read_summary, self._recent[-max_results:]))
+
+    def last(self) -> Result | None:
+        """Return the last result; None before the first one."""
+        return unpack(self.probe.name, self._recent[-1]) if self._recent else None
 
     def recent(self) -> list[Result]:
         """Return the recent results in the order of their arrival."""
@@ -122,12 +134,17 @@ class _ProbeState:
 
     probe: Probe
     objectives: Sequence[ObjectiveCounter]
+    startup_seconds_left: Callable[[], float]
+    certificate_not_after: float | None = None
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_SLOWEST))
     failures: FailureLog = field(default_factory=FailureLog)
 
     def record(self, result: Result, packed: bytes, now: float) -> None:
         self.recent.append(packed)
+        # A failure may have no connection. A success without a certificate has no TLS any more.
+        if result.certificate_not_after is not None or result.failure is None:
+            self.certificate_not_after = result.certificate_not_after
         if result.failure is None:
             self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
             self.failures.record_success()
@@ -149,6 +166,8 @@ class _ProbeState:
         return ProbeHistory(
             probe=self.probe,
             objectives=tuple(objective.status(now) for objective in self.objectives),
+            startup_seconds_left=self.startup_seconds_left(),
+            certificate_not_after=self.certificate_not_after,
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
             failures=self.failures.snapshot(),
@@ -164,8 +183,12 @@ class History:
         self._lock = threading.Lock()
         self._probes: dict[str, _ProbeState] = {}
 
-    def set_probe(self, probe: Probe) -> None:
+    def set_probe(
+        self, probe: Probe, startup_seconds_left: Callable[[], float] = lambda: 0.0
+    ) -> None:
         """Add `probe`, or continue a known one with these settings.
+
+        `startup_seconds_left` returns the time until failures count (seconds).
 
         A known probe keeps its results. An objective whose threshold changed is reset, as is its
         histogram.
@@ -176,10 +199,13 @@ class History:
                 _continued(objective, state.objectives if state else (), self._now())
                 for objective in probe.objectives
             ]
-            if state:
-                state.probe, state.objectives = probe, objectives
-            else:
-                self._probes[probe.name] = _ProbeState(probe, objectives)
+            if not state:
+                self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left)
+                return
+            if probe.url != state.probe.url:
+                state.certificate_not_after = None
+            state.probe, state.objectives = probe, objectives
+            state.startup_seconds_left = startup_seconds_left
 
     def remove_probe(self, name: str) -> None:
         """Drop a probe with all of its results. Later results of it are ignored."""

@@ -112,6 +112,11 @@ class ProbeRunner:
         """Whether the startup grace is active: failures do not count against objectives."""
         return self._startup_grace.active
 
+    @property
+    def startup_seconds_left(self) -> float:
+        """Time until failures count against objectives (seconds); 0 if they do."""
+        return self._startup_grace.seconds_left
+
     def update(self, compiled: CompiledProbe) -> None:
         """Use another config from now on. A run in flight ends with the config it started with."""
         previous, self._compiled = self._compiled, compiled

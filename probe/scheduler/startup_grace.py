@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from probe.clock import Clock, nanoseconds
+from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.result import Failure, Reason, Result
 
 
@@ -26,7 +26,14 @@ class StartupGrace:
 
     @property
     def active(self) -> bool:
-        return not self._succeeded and self._monotonic() < self._end
+        return self.seconds_left > 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until failures count against objectives (seconds); 0 if they do."""
+        if self._succeeded:
+            return 0.0
+        return max(0, self._end - self._monotonic()) / NS_PER_SECOND
 
     def apply(self, result: Result) -> Result:
         """Return `result`, with the reason `startup` if it is a failure within the grace.

@@ -12,26 +12,26 @@ from probe.history.objectives import ObjectiveStatus
 from probe.metrics.recorder import shown_url
 from probe.result import Result
 from probe.serialization import result_json, rounded, to_json
-from probe.server.pages import ProbeSummary, read_details, summarise
+from probe.server.lifecycle import Lifecycle
+from probe.server.summary import ProbeSummary, read_details, summarise
 
 
-def all_probes_json(
-    histories: Iterable[ProbeHistory], not_running_reason: str | None
-) -> dict[str, Any]:
-    """Return the document of all probes; `not_running_reason` is None while probes run."""
+def all_probes_json(histories: Iterable[ProbeHistory], lifecycle: Lifecycle) -> dict[str, Any]:
+    """Return the document of all probes."""
+    paused = lifecycle.paused()
     return {
-        "standstill": not_running_reason,
-        "probes": [_summary_json(summarise(history)) for history in histories],
+        "standstill": lifecycle.not_running_reason(),
+        "probes": [_summary_json(summarise(history, paused=paused)) for history in histories],
     }
 
 
 def one_probe_json(
-    history: ProbeHistory, not_running_reason: str | None, *, excerpts: bool
+    history: ProbeHistory, lifecycle: Lifecycle, *, excerpts: bool
 ) -> dict[str, Any]:
     """Return the document of one probe, with excerpts of responses if `excerpts`."""
-    details = read_details(history)
+    details = read_details(history, paused=lifecycle.paused())
     return {
-        "standstill": not_running_reason,
+        "standstill": lifecycle.not_running_reason(),
         **_summary_json(details.summary),
         "phases": {phase: _quantiles_json(times) for phase, times in details.phases.items()},
         "recent": [_result_json(result) for result in reversed(details.recent)],
@@ -41,23 +41,31 @@ def one_probe_json(
 
 
 def _summary_json(summary: ProbeSummary) -> dict[str, Any]:
-    probe = summary.history.probe
-    last = summary.last
+    probe = summary.probe
+    expiry = summary.history.certificate_not_after
     return {
         "probe": probe.name,
         "url": shown_url(probe),
         "labels": dict(probe.labels),
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
-        "last": last
-        and {
-            "started": rfc3339(last.started),
-            "latency_seconds": rounded(last.latency),
-            "reason": last.reason,
-        },
+        "state": summary.state,
+        "startup_seconds_left": round(summary.history.startup_seconds_left, 3),
+        "certificate_not_after": None if expiry is None else rfc3339(expiry),
+        "last": summary.last and _last_json(summary.last),
         "objectives": [_objective_json(status) for status in summary.objectives],
         "successes": summary.successes,
         "latency_seconds": _quantiles_json(summary.quantiles),
+    }
+
+
+def _last_json(last: Result) -> dict[str, Any]:
+    return {
+        "started": rfc3339(last.started),
+        "latency_seconds": rounded(last.latency),
+        "reason": last.failure.reason if last.failure else None,
+        "detail": last.failure.detail if last.failure else None,
+        "status": last.status,
     }
 
 

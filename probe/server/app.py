@@ -71,7 +71,7 @@ def create_app(
             *page_routes(
                 history,
                 targets,
-                lifecycle.not_running_reason,
+                lifecycle,
                 clock,
                 max_page_age_seconds=max_page_age_seconds,
             ),

@@ -1,30 +1,33 @@
-"""Coordinates of the charts on the pages: latency over time, and the waterfall of a result.
+"""Coordinates of the charts on the pages: latency over time, states, and waterfall of a result.
 
 The templates draw them as SVG.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from probe.history.history import ProbeHistory
 from probe.history.result_codec import ResultSummary
 from probe.result import RedirectHop, Result
 from probe.serialization import Span, request_spans
+from probe.server.summary import ProbeSummary, strictest_latency
 
 # Coordinates run from 0 to these; the template stretches them to the size of the chart.
 WIDTH, HEIGHT = 1000, 100
 # The failure marks take this part of HEIGHT, at the top.
 FAILURE_LANE_HEIGHT = 14
-# Height of a label in a small chart, including the distance from its line.
-LABEL_HEIGHT = 15
+# Height of a label, including the distance from its line.
+LABEL_HEIGHT = 8
 # The logarithmic latency axis covers at least this ratio of its longest to its shortest latency.
 MIN_LATENCY_RANGE = 10.0
 MIN_LATENCY_SECONDS = 1e-6
 
 MIN_BAR_PERCENT = 0.5
+
+# Results in the status bars of a probe.
+MAX_STATUS_BARS = 60
 
 
 class LabelPosition(StrEnum):
@@ -32,6 +35,68 @@ class LabelPosition(StrEnum):
 
     ABOVE = "above"
     BELOW = "below"
+
+
+class ResultKind(StrEnum):
+    """How a result is drawn. The values are names of CSS classes."""
+
+    GOOD = "good"
+    SLOW = "slow"
+    """A success that was slower than the strictest objective."""
+    FAILED = "failed"
+    NOT_COUNTED = "not_counted"
+    """A failure that does not count against the SLO."""
+
+
+def by_kind(
+    results: Sequence[ResultSummary], strictest: float
+) -> dict[ResultKind, list[ResultSummary]]:
+    """Return the results of each kind. `strictest` is the shortest latency of all objectives."""
+    kinds: dict[ResultKind, list[ResultSummary]] = {kind: [] for kind in ResultKind}
+    for result in results:
+        kinds[_kind(result, strictest)].append(result)
+    return kinds
+
+
+def _kind(result: ResultSummary, strictest: float) -> ResultKind:
+    if result.reason is None:
+        return ResultKind.SLOW if result.latency > strictest else ResultKind.GOOD
+    return ResultKind.FAILED if result.reason.counts_against_slo else ResultKind.NOT_COUNTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusBars:
+    """One bar for each of the last results, oldest first; `paths` are SVG paths by kind.
+
+    The last bar is at the right end, at the coordinate MAX_STATUS_BARS.
+    """
+
+    paths: Mapping[ResultKind, str]
+    counts: Mapping[ResultKind, int]
+    """Number of results by kind, only of kinds that occur."""
+    results: int
+    seconds: float
+    """Time from the start of the first to that of the last result."""
+
+
+def status_bars(summary: ProbeSummary) -> StatusBars | None:
+    """Return the status bars of a probe; None if there are no results."""
+    results = summary.history.summaries(MAX_STATUS_BARS)
+    if not results:
+        return None
+    strictest = strictest_latency(summary.probe)
+    paths: dict[ResultKind, str] = {}
+    counts = dict.fromkeys(ResultKind, 0)
+    for index, result in enumerate(results, MAX_STATUS_BARS - len(results)):
+        kind = _kind(result, strictest)
+        paths[kind] = f"{paths.get(kind, '')}M{index}.5 0v1"
+        counts[kind] += 1
+    return StatusBars(
+        paths=paths,
+        counts={kind: count for kind, count in counts.items() if count},
+        results=len(results),
+        seconds=max(0.0, results[-1].started - results[0].started),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +115,7 @@ class Line:
 class LatencyChart:
     """A chart of the last results: SVG paths of dots and marks, and horizontal lines."""
 
-    good: str
-    slow: str
-    """Successes that were slower than the strictest objective."""
-    failed: str
-    not_counted: str
-    """Failures that do not count against the SLO."""
+    paths: Mapping[ResultKind, str]
     objectives: tuple[Line, ...]
     grid: tuple[Line, ...]
     first: float
@@ -65,41 +125,32 @@ class LatencyChart:
     failures: int
 
 
-def latency_chart(history: ProbeHistory, *, max_results: int) -> LatencyChart | None:
-    """Return the chart of the last `max_results` results; None if there are no results."""
-    results = history.summaries()[-max_results:]
+def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
+    """Return the chart of the recent results; None if there are no results."""
+    results = summary.history.summaries()
     if not results:
         return None
-    thresholds = sorted(
-        {
-            objective.latency
-            for objective in history.probe.objectives
-            if objective.latency is not None
-        }
-    )
-    strictest = thresholds[0] if thresholds else math.inf
+    objectives = summary.probe.objectives
+    thresholds = sorted({item.latency for item in objectives if item.latency is not None})
     successes = [result for result in results if result.reason is None]
-    counted = [result for result in results if result.reason and result.reason.counts_against_slo]
-    not_counted = [
-        result for result in results if result.reason and not result.reason.counts_against_slo
-    ]
+    kinds = by_kind(results, strictest_latency(summary.probe))
     time_axis = _TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )
     latency_axis = _latency_axis([result.latency for result in successes], thresholds)
-    good = [result for result in successes if result.latency <= strictest]
-    slow = [result for result in successes if result.latency > strictest]
     return LatencyChart(
-        good=_dots(good, time_axis, latency_axis),
-        slow=_dots(slow, time_axis, latency_axis),
-        failed=_marks(counted, time_axis),
-        not_counted=_marks(not_counted, time_axis),
+        paths={
+            ResultKind.GOOD: _dots(kinds[ResultKind.GOOD], time_axis, latency_axis),
+            ResultKind.SLOW: _dots(kinds[ResultKind.SLOW], time_axis, latency_axis),
+            ResultKind.FAILED: _marks(kinds[ResultKind.FAILED], time_axis),
+            ResultKind.NOT_COUNTED: _marks(kinds[ResultKind.NOT_COUNTED], time_axis),
+        },
         objectives=tuple(_objective_lines(thresholds, latency_axis)),
         grid=tuple(_grid_lines(thresholds, latency_axis)),
         first=time_axis.first,
         last=time_axis.last,
         results=len(results),
-        failures=len(counted) + len(not_counted),
+        failures=len(results) - len(successes),
     )
 
 

@@ -63,6 +63,13 @@ def format_elapsed(seconds: float, max_units: int = 2) -> str:
     return " ".join(parts[:max_units]) or "0 s"
 
 
+def format_expiry(seconds_left: float) -> str:
+    """Return when a certificate expires: `expires in 63 d`, `expires in 5 h`, `has expired`."""
+    if seconds_left <= 0:
+        return "has expired"
+    return f"expires in {format_elapsed(seconds_left, max_units=1)}"
+
+
 def format_time(time: datetime | float) -> str:
     """Return a time (Unix seconds if it is a number) in UTC, to the second."""
     if not isinstance(time, datetime):

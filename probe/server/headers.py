@@ -16,7 +16,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "connect-src 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
     )
 )
 

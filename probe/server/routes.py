@@ -1,6 +1,6 @@
 """Routes of the pages and of the API."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +15,9 @@ from probe.history.history import History, ProbeHistory
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.auth import is_authenticated
 from probe.server.compression import CachedResponse, accepts_gzip, encode
+from probe.server.lifecycle import Lifecycle
 from probe.server.pages import PACKAGE_DIR, Pages, yield_gil
+from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
 
 # A page is rendered at most once in this time, however many clients request it.
@@ -29,7 +31,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 def page_routes(
     history: History,
     names: Callable[[], Iterable[str]],
-    not_running_reason: Callable[[], str | None],
+    lifecycle: Lifecycle,
     clock: Clock,
     *,
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
@@ -39,7 +41,7 @@ def page_routes(
     `names` returns the names of the current probes in the order of the pages. Pages are rendered on
     threads, so that they do not delay scrapes.
     """
-    pages = Pages(clock.unix_seconds, not_running_reason)
+    pages = Pages(clock.unix_seconds, lifecycle)
     renders = SingleFlight[CachedResponse](
         RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
     )
@@ -54,28 +56,32 @@ def page_routes(
         known = ", ".join(sorted(names()))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
 
-    async def respond(request: Request, render: Callable[[], Response]) -> Response:
+    async def respond(
+        request: Request, render: Callable[[], Response], variant: Hashable = None
+    ) -> Response:
+        """Return the rendered page. Requests with the same path and `variant` share it."""
         use_gzip = accepts_gzip(request.headers)
-        key = request.scope["path"], is_authenticated(request), use_gzip
+        key = request.scope["path"], variant, is_authenticated(request), use_gzip
         cached = await renders.run(key, lambda: encode(render(), use_gzip=use_gzip))
         return cached.response()
 
     async def home_page(request: Request) -> Response:
-        return await respond(request, lambda: _html(pages.all_probes(all_histories())))
+        query = _list_query(request)
+        return await respond(
+            request, lambda: _html(pages.all_probes(all_histories(), query)), query
+        )
 
     async def probe_page(request: Request) -> Response:
         probe, excerpts = requested_history(request), is_authenticated(request)
         return await respond(request, lambda: _html(pages.one_probe(probe, excerpts=excerpts)))
 
     async def api_probes(request: Request) -> Response:
-        return await respond(
-            request, lambda: _json(all_probes_json(all_histories(), not_running_reason()))
-        )
+        return await respond(request, lambda: _json(all_probes_json(all_histories(), lifecycle)))
 
     async def api_results(request: Request) -> Response:
         probe, excerpts = requested_history(request), is_authenticated(request)
         return await respond(
-            request, lambda: _json(one_probe_json(probe, not_running_reason(), excerpts=excerpts))
+            request, lambda: _json(one_probe_json(probe, lifecycle, excerpts=excerpts))
         )
 
     return [
@@ -85,6 +91,14 @@ def page_routes(
         Route("/api/v1/probes/{name:path}/results", api_results),
         Mount("/static", StaticFiles(directory=PACKAGE_DIR / "static")),
     ]
+
+
+def _list_query(request: Request) -> ListQuery:
+    """Return the query of the page of all probes. Raises HTTPException for a wrong one."""
+    try:
+        return ListQuery.parse(request.query_params)
+    except ValueError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
 
 
 def _html(page: str) -> Response:

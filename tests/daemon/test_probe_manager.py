@@ -344,6 +344,20 @@ def test_changed_objectives_are_shown(machine: ReloadMachine) -> None:
     assert objectives() == ["fast"]
 
 
+def test_the_history_knows_the_startup_grace(machine: ReloadMachine) -> None:
+    """The pages show the time until failures count, also after a change of the config."""
+
+    def seconds_left() -> float:
+        snapshot = machine.history.snapshot("a")
+        assert snapshot
+        return snapshot.startup_seconds_left
+
+    machine.a_config_is_loaded({"a": _keys(startup_grace="1m")})
+    assert 59 < seconds_left() <= 60
+    machine.a_config_is_loaded({"a": _keys(startup_grace="0s")})
+    assert seconds_left() == 0
+
+
 def test_an_unchanged_probe_keeps_its_target(machine: ReloadMachine) -> None:
     """Its last on-demand result stays valid; that of a changed probe does not."""
     machine.a_config_is_loaded({"a": _keys(), "b": _keys()})

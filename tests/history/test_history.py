@@ -288,6 +288,18 @@ def test_quantiles() -> None:
     }
 
 
+def test_certificate_of_another_url(harness: HistoryHarness) -> None:
+    """The expiry outlasts a failure without a connection, but not another URL or HTTP."""
+    harness.history.record(replace(make_result(), certificate_not_after=2e9))
+    harness.history.record(make_result(reason=Reason.REFUSED))
+    assert harness.snapshot().certificate_not_after == 2e9
+    harness.history.set_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
+    assert harness.snapshot().certificate_not_after is None
+    harness.history.record(replace(make_result(), certificate_not_after=2e9))
+    harness.history.record(make_result())
+    assert harness.snapshot().certificate_not_after is None
+
+
 def test_recent_results_are_in_order(harness: HistoryHarness) -> None:
     """Recent results have the times of their start, in order."""
     start = datetime(2026, 1, 2, tzinfo=UTC)

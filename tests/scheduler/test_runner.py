@@ -143,6 +143,18 @@ def test_a_changed_startup_grace(tmp_path: Path, before: str, after: str, reason
     assert harness.failure()[0] is reason
 
 
+def test_startup_seconds_left(tmp_path: Path) -> None:
+    """The time until failures count passes, and ends with the first success."""
+    harness = RunnerHarness(tmp_path, startup_grace="1m")
+    harness.time.advance(20)
+    assert harness.runner.startup_seconds_left == 40
+    harness.tick()
+    assert harness.runner.startup_seconds_left == 0
+    late = RunnerHarness(tmp_path, startup_grace="1m")
+    late.time.advance(100)
+    assert late.runner.startup_seconds_left == 0
+
+
 def test_another_url_does_not_begin_the_startup_grace_again(tmp_path: Path) -> None:
     """A probe that succeeded once can fail after any change: the name is its identity."""
     harness = RunnerHarness(tmp_path, startup_grace="1m", url="http://127.0.0.1:1/")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -30,13 +31,19 @@ class Site:
 
     def __init__(self, directory: Path, names: Sequence[str], keys: Mapping[str, Any]) -> None:
         self.now = 1000.0
+        self.startup_seconds_left = 0.0
         self.history = History(lambda: self.now)
         keys = {"url": "http://model:5000/predict", "objectives": [FAST, UP], **keys}
         self.probes: Sequence[Probe] = make_settings(
-            directory, *({"name": name, **keys} for name in names)
+            directory,
+            *(
+                {"name": name}
+                | {key: value(name) if callable(value) else value for key, value in keys.items()}
+                for name in names
+            ),
         ).probes
         for probe in self.probes:
-            self.history.set_probe(probe)
+            self.history.set_probe(probe, lambda: self.startup_seconds_left)
         self.url = ""
 
     def add(self, probe: str = "model", *, seconds_ago: float = 0.0, **fields: Any) -> None:
@@ -120,16 +127,20 @@ def site_of(
     *names: str,
     authenticated: bool = False,
     max_page_age_seconds: float = 0.0,
+    lifecycle: Mapping[str, Any] = MappingProxyType({}),
     **keys: Any,
 ) -> Iterator[Site]:
-    """Serve the pages of probes with these names (by default `model`) and config `keys`."""
+    """Serve the pages of probes with these names (by default `model`) and config `keys`.
+
+    A value of `keys` may be a function of the name. `lifecycle` are fields of Lifecycle.
+    """
     site = Site(directory, names or ("model",), keys)
     targets = {probe.name: OnDemandTarget(run=make_result, interval=60) for probe in site.probes}
     app: ASGIApp = create_app(
         lambda _: (b"# nothing\n" * 200, "text/plain"),
         lambda: targets,
         site.history,
-        lifecycle_of(),
+        lifecycle_of(**lifecycle),
         Clock(),
         max_page_age_seconds=max_page_age_seconds,
     )

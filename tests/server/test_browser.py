@@ -99,30 +99,57 @@ def box(locator: Locator) -> FloatRect:
 def drawn(page: Page, kind: str) -> int:
     """Return the number of dots or marks of a kind in the chart."""
     path = page.locator(f".plot path.{kind}")
-    return (path.get_attribute("d") or "").count("M") if path.count() else 0
+    return drawn_in(path) if path.count() else 0
+
+
+def drawn_in(path: Locator) -> int:
+    return (path.get_attribute("d") or "").count("M")
 
 
 def test_without_results(site: Site, open_page: Open) -> None:
     """The pages of a daemon that has just started say when the first result is due."""
-    for path in ("/", "/probes/model"):
-        page = open_page(site.url + path)
-        expect(page.get_by_text("no results yet", exact=True)).to_be_visible()
-        expect(page.get_by_text("No results yet: the probe runs every 10 s.")).to_be_visible()
-        assert page.locator(".plot").count() == 0
+    page = open_page(site.url)
+    expect(page.get_by_role("article")).to_contain_text("no results yet")
+    expect(page.get_by_role("article")).to_contain_text("every 10 s")
+    page = open_page(site.url + "/probes/model")
+    expect(page.locator(".state")).to_contain_text("no results yet")
+    expect(page.get_by_text("No results yet: the probe runs every 10 s.")).to_be_visible()
+    assert page.locator(".plot, .bars").count() == 0
 
 
 def test_objectives_that_are_met(site: Site, open_page: Open) -> None:
-    """The page shows the verdict, the quantiles and the error budget left."""
+    """The pages show the verdict, the quantiles and the error budget left."""
     site.add_history()
     page = open_page(site.url)
     expect(page.get_by_role("heading", name="1 probe")).to_be_visible()
     expect(page.get_by_text("Every objective with results")).to_be_visible()
+    expect(page.get_by_role("article")).to_contain_text("fast 98.33 % budget 83 %")
+    expect(page.get_by_role("article")).to_contain_text("p95")
+    page = open_page(site.url + "/probes/model")
     fast = page.get_by_role("row", name="fast")
     expect(fast).to_contain_text("90 % under 500 ms")
     expect(fast.get_by_text("✓ met")).to_have_count(3)
     expect(fast).to_contain_text("98.33 %")
     expect(fast).to_contain_text("83 %")
-    expect(page.locator(".quantiles")).to_contain_text("p95")
+
+
+def test_status_bars(site: Site, open_page: Open) -> None:
+    """Each of the last 60 results is a bar, the newest at the right end; a text describes them."""
+    site.add_history()
+    site.add(reason=Reason.STARTUP, phases={})
+    page = open_page(site.url)
+    bars = page.locator(".bars path")
+    assert {path.get_attribute("class"): drawn_in(path) for path in bars.all()} == {
+        "good": 58,
+        "failed": 1,
+        "not_counted": 1,
+    }
+    description = "Last 60 results, over 9 min 50 s: 58 ok, 1 failed, 1 failed, not counted"
+    chart = page.get_by_role("img", name=description)
+    newest, all_bars = box(page.locator(".bars path.not_counted")), box(chart)
+    assert newest["x"] + newest["width"] == pytest.approx(
+        all_bars["x"] + all_bars["width"], abs=all_bars["width"] / 60
+    )
 
 
 def test_latency_chart(site: Site, open_page: Open) -> None:
@@ -154,18 +181,20 @@ def test_all_results_failing(site: Site, open_page: Open) -> None:
     expect(
         page.get_by_text("1 probe misses an objective over the last 5 minutes: model")
     ).to_be_visible()
-    expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
+    article = page.get_by_role("article")
+    expect(article).to_contain_text("✗ failed")
+    expect(article).to_contain_text("overloaded: as the test says")
+    page.get_by_role("heading").get_by_role("link", name="model").click()
     row = page.get_by_role("row", name="up 99 %")
     expect(row.get_by_text("✗ missed")).to_have_count(3)
     expect(row).to_contain_text("spent 100×")
     assert (drawn(page, "failed"), drawn(page, "good")) == (120, 0)
-    page.get_by_role("heading").get_by_role("link", name="model").click()
     expect(page.locator("details[id^=failure]")).to_have_count(120)
     expect(page.get_by_text("No success in the last hour.")).to_be_visible()
 
 
-def test_failing_probes_are_listed(tmp_path: Path, open_page: Open) -> None:
-    """The headline counts failing probes, with or without objectives; starting ones do not fail."""
+def test_states_are_counted(tmp_path: Path, open_page: Open) -> None:
+    """The headline counts each state, with or without objectives, and a count is a filter."""
     names = ("model", "other", "starting", "third")
     with site_of(tmp_path, *names, objectives=[]) as site:
         site.add_history("model", failing=True)
@@ -173,7 +202,15 @@ def test_failing_probes_are_listed(tmp_path: Path, open_page: Open) -> None:
         site.add_history("third")
         site.add("starting", reason=Reason.STARTUP, phases={})
         page = open_page(site.url)
-        expect(page.locator(".verdict")).to_have_text("✗ 2 of 4 probes fail: model, other")
+        counts = page.get_by_role("list", name="Probes by state")
+        expect(counts.get_by_role("listitem")).to_contain_text(
+            ["✗ 2 failed", "? 1 never answered (counts from now on)", "✓ 1 ok"]
+        )
+        counts.get_by_role("link", name="2 failed").click()
+        expect(page.get_by_role("article")).to_contain_text(["model", "other"])
+        expect(page.get_by_text("2 of 4 probes.")).to_be_visible()
+        page.get_by_role("link", name="Show all").click()
+        expect(page.get_by_role("article")).to_have_count(4)
 
 
 def test_a_failing_probe_whose_objectives_are_met(tmp_path: Path, open_page: Open) -> None:
@@ -182,8 +219,9 @@ def test_a_failing_probe_whose_objectives_are_met(tmp_path: Path, open_page: Ope
         site.add_history()
         site.add(**overloaded())
         page = open_page(site.url)
-        expect(page.get_by_text("✗ missed")).to_have_count(0)
-        expect(page.locator(".verdict")).to_have_text("✗ 1 of 1 probe fails: model")
+        expect(page.get_by_text("1 failed")).to_be_visible()
+        expect(page.get_by_role("article")).to_contain_text("fast 97.52 %")
+        expect(page.locator(".verdict")).to_have_count(0)
 
 
 def test_waterfall(site: Site, open_page: Open) -> None:
@@ -202,13 +240,14 @@ def test_waterfall(site: Site, open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("path", ["/", "/probes/model"])
+@pytest.mark.parametrize("path", ["/?group_by=team", "/probes/model"])
 def test_no_horizontal_scrolling(
     tmp_path: Path, open_page: Open, path: str, size: tuple[int, int]
 ) -> None:
     """The page fits the screen, also with all details open and a long name."""
     long = "h" * 60 + "/" + "p" * 130
-    with site_of(tmp_path, "model", long, authenticated=True) as site:
+    labels = {"team": "t" * 80, "version": "1"}
+    with site_of(tmp_path, "model", long, authenticated=True, labels=labels) as site:
         site.add_history()
         site.add_history(long, failing=True)
         page = open_page(site.url + path, size=size)
@@ -224,16 +263,15 @@ CLIPPED_CELLS = """() => {
     text.selectNodeContents(cell);
     return text.getBoundingClientRect().right;
   };
-  return [...document.querySelectorAll(".card")].flatMap((card) => {
-    card.scrollIntoView();
-    const edge = card.getBoundingClientRect().right - parseInt(getComputedStyle(card).paddingRight);
-    return [...card.querySelectorAll("th, td, dd")].filter((cell) => end(cell) > edge + 1);
+  return [...document.querySelectorAll(".row")].flatMap((row) => {
+    row.scrollIntoView();
+    return [...row.children].filter((cell) => end(cell) > cell.getBoundingClientRect().right + 1);
   }).map((cell) => cell.innerText);
 }"""
 
 
-def test_no_text_in_a_card_is_clipped(tmp_path: Path, open_page: Open) -> None:
-    """Cards hide text that is wider than they are; no text is, at any window width."""
+def test_no_text_in_a_row_is_clipped(tmp_path: Path, open_page: Open) -> None:
+    """No text is wider than its cell, at any window width."""
     objectives = [FAST, {"name": "answered_within_the_time_promised", "target": "99.95%"}]
     with site_of(tmp_path, "model", "failing", "new", objectives=objectives) as site:
         site.add_history()
@@ -246,7 +284,7 @@ def test_no_text_in_a_card_is_clipped(tmp_path: Path, open_page: Open) -> None:
 
 
 def test_two_hundred_probes(tmp_path: Path, open_page: Open) -> None:
-    """The headline links to the card of the failing probe, and the card to its page."""
+    """The failing probe is the first row, which links to its page; the filter finds another."""
     names = [f"team-{n % 7}/model-{n}" for n in range(200)]
     with site_of(tmp_path, *names) as site:
         for name in names:
@@ -254,11 +292,14 @@ def test_two_hundred_probes(tmp_path: Path, open_page: Open) -> None:
         page = open_page(site.url, size=PHONE)
         expect(page.get_by_role("article")).to_have_count(200)
         assert fits(page)
-        page.get_by_role("link", name="team-3/model-150").first.click()
-        card = page.get_by_role("article").filter(has_text="team-3/model-150")
-        expect(card).to_be_in_viewport()
-        expect(card).to_contain_text("✗ failed: overloaded")
-        card.get_by_role("link", name="team-3/model-150").click()
+        first = page.get_by_role("article").first
+        expect(first).to_contain_text("✗ failed")
+        expect(first).to_contain_text("overloaded")
+        page.get_by_label("Text").fill("Model-151")
+        expect(page.get_by_role("article")).to_contain_text(["team-4/model-151"])
+        page.get_by_label("Text").fill("")
+        expect(page.get_by_role("article")).to_have_count(200)
+        first.get_by_role("link").click()
         expect(page.get_by_role("heading", name="team-3/model-150")).to_be_visible()
 
 
@@ -345,7 +386,7 @@ def test_page_updates_in_place(site: Site, open_page: Open) -> None:
     page.keyboard.press("Enter")
     site.add(seconds_ago=-1, **overloaded())
     update(page)
-    expect(page.get_by_text("✗ failed: overloaded")).to_be_visible()
+    expect(page.get_by_text("✗ failed")).to_be_visible()
     expect(page.locator("details[id^=failure]")).to_have_count(2)
     older = page.locator("details[id^=failure]").nth(1)
     expect(older.locator(".waterfall")).to_be_visible()
@@ -384,8 +425,8 @@ def test_an_open_failure_is_kept(tmp_path: Path, open_page: Open) -> None:
         expect(failure).to_have_count(0)
 
 
-def test_visible_cards_do_not_move(tmp_path: Path, open_page: Open) -> None:
-    """A visible card far down the page does not move when the cards above it grow."""
+def test_visible_rows_do_not_move(tmp_path: Path, open_page: Open) -> None:
+    """A visible row far down the page does not move when the rows above it grow."""
     names = [f"model-{n}" for n in range(40)]
     with site_of(tmp_path, *names) as site:
         page = open_page(site.url, size=PHONE, stop_clock=True)
@@ -393,15 +434,51 @@ def test_visible_cards_do_not_move(tmp_path: Path, open_page: Open) -> None:
             page.mouse.wheel(0, 700)
             page.wait_for_timeout(100)
         topmost = page.evaluate("findAnchor().id")
-        card = page.locator(f"#{topmost}")
-        before = top(card)
+        row = page.locator(f"#{topmost}")
+        before = top(row)
         for name in names:
             site.add_history(name, results=20)
         update(page)
-        expect(card).to_contain_text("✓ ok")
+        expect(row).to_contain_text("✓ ok")
         assert topmost != "probe-model-0"
         page.wait_for_timeout(300)  # the browser itself may scroll with the next frame
-        assert top(card) == pytest.approx(before, abs=1)
+        assert top(row) == pytest.approx(before, abs=1)
+
+
+def test_a_row_that_moves_keeps_the_focus(tmp_path: Path, open_page: Open) -> None:
+    """When the last probe fails, its row becomes the first, and its link stays focused."""
+    with site_of(tmp_path, "one", "two", "three") as site:
+        for name in ("one", "two", "three"):
+            site.add_history(name, results=20)
+        page = open_page(site.url, stop_clock=True)
+        page.get_by_role("link", name="three").focus()
+        site.add("three", **overloaded())
+        update(page)
+        expect(page.get_by_role("article").locator("h2")).to_have_text(["three", "one", "two"])
+        expect(page.get_by_role("article").first.get_by_role("link")).to_be_focused()
+
+
+def test_filter(tmp_path: Path, open_page: Open) -> None:
+    """Typing filters at once and stays focused; updates, reloads and groups keep the filter."""
+    names = [f"{team}-{n}" for team in ("ads", "search") for n in range(10)]
+    with site_of(tmp_path, *names, labels=lambda name: {"team": name[:-2]}) as site:
+        page = open_page(site.url, stop_clock=True)
+        text = page.get_by_label("Text")
+        text.press_sequentially("search")
+        expect(page.get_by_role("article")).to_have_count(10)
+        expect(text).to_be_focused()
+        assert page.url.endswith("/?q=search")
+        site.add("search-3", **overloaded())
+        update(page)
+        expect(page.get_by_role("article").first).to_contain_text("search-3")
+        expect(page.get_by_role("article")).to_have_count(10)
+        expect(text).to_have_value("search")
+        page.reload()
+        page.get_by_label("Group by").select_option("team")
+        expect(page.get_by_role("heading", name="team = search")).to_be_visible()
+        page.get_by_role("combobox", name="State").select_option("failed")
+        expect(page.get_by_role("article")).to_have_count(1)
+        assert page.url.endswith("/?q=search&state=failed&group_by=team")
 
 
 def test_an_update_keeps_the_keyboard_position(site: Site, open_page: Open) -> None:
@@ -539,11 +616,14 @@ def test_the_page_of_a_proxy_is_not_shown(site: Site, open_page: Open) -> None:
 
 
 def test_without_scripts(site: Site, open_page: Open) -> None:
-    """The page is complete without scripts, and lets the browser reload it."""
+    """The page is complete without scripts, can be filtered, and lets the browser reload it."""
     site.add_history()
-    page = open_page(site.url, scripts=False)
-    expect(page.get_by_text("✓ met").first).to_be_visible()
+    page = open_page(site.url + "/?group_by=team", scripts=False)
+    expect(page.get_by_text("✓ ok")).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').get_attribute("content") == "15"
+    page.get_by_label("Text").fill("other")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("No probe matches the filter.")).to_be_visible()
 
 
 def test_markup_in_a_response_is_text(tmp_path: Path, open_page: Open) -> None:

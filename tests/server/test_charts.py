@@ -15,7 +15,7 @@ def labels(site: Site, kind: str) -> list[str]:
     site.add_history()  # latencies of 50 to 110 ms and one of 1.9 s
     return [
         f"{text} {'above' if minus else 'below'}"
-        for label_kind, minus, text in LABEL.findall(site.get("/").text)
+        for label_kind, minus, text in LABEL.findall(site.get("/probes/model").text)
         if label_kind == kind
     ]
 

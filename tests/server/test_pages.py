@@ -1,6 +1,7 @@
 """The pages and the API, without a browser."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def test_all_probes_as_json(site: Site) -> None:
     model = probes[0]
     assert model["url"] == "http://model:5000/predict"
     assert model["last"]["latency_seconds"] == pytest.approx(0.9062)
+    assert (model["last"]["status"], model["last"]["detail"]) == (200, None)
+    assert (model["state"], probes[1]["state"]) == ("slow", "pending")
     assert model["latency_seconds"]["p50"] == pytest.approx(0.3062)
     counted = {"good": 1, "bad": 1, "met": False}
     fast = model["objectives"][0]
@@ -155,7 +158,7 @@ def test_results_that_are_not_counted(tmp_path: Path) -> None:
     with site_of(tmp_path, objectives=[UP]) as site:
         site.add(reason=Reason.STARTUP, phases={})
         page = site.get("/").text
-        assert "not counted: startup" in page
+        assert "never answered" in page
         assert "missed" not in page
         assert site.get("/probes/model").status_code == 200
 
@@ -163,18 +166,22 @@ def test_results_that_are_not_counted(tmp_path: Path) -> None:
 def test_a_long_interval_is_in_hours(tmp_path: Path) -> None:
     """An interval of 6 hours is not shown in seconds."""
     with site_of(tmp_path, interval="6h") as site:
-        assert "the probe runs every 6 h." in site.get("/").text
+        assert "every 6 h<" in site.get("/").text
         assert ", every 6 h, timeout " in site.get("/probes/model").text
 
 
-def test_many_probes_are_rendered_within_a_second(tmp_path: Path) -> None:
-    """The page of 200 probes with full histories takes a second at most; its JSON is small."""
+def test_many_probes_are_rendered_quickly(tmp_path: Path) -> None:
+    """The page of 200 probes with full histories takes 0.3 s of CPU at most; its JSON is small."""
     names = [f"model-{n}" for n in range(200)]
     with site_of(tmp_path, *names) as site:
         for name in names:
             site.add_history(name, results=130)
-        elapsed = [site.get("/").elapsed.total_seconds() for _ in range(3)]
-        assert min(elapsed) < 1
+        seconds = []
+        for _ in range(3):
+            before = time.process_time()
+            assert site.get("/").ok
+            seconds.append(time.process_time() - before)
+        assert min(seconds) < 0.3
         assert len(json.dumps(site.get("/api/v1/probes").json())) < 300_000
 
 

@@ -1,6 +1,6 @@
 // Fetches the page every few seconds and updates its main part in place. Only nodes that differ are
 // changed, so that open details, the focus, scroll positions and the reader's place on the screen
-// are kept. While text is selected nothing changes.
+// are kept. While text is selected nothing changes. A change of the filter updates the page at once.
 "use strict";
 
 const INTERVAL_MS = 5000;
@@ -20,21 +20,29 @@ function isBeingRead(node) {
   return node.open && node.id.startsWith("failure-");
 }
 
-// Returns the node at `start` or after it that can become `wanted`. Nodes without an id must not
-// make the search skip a node with an id.
-function findCounterpart(start, wanted) {
-  for (let node = start; node; node = node.nextSibling) {
-    if (node.nodeName === wanted.nodeName && node.id === wanted.id) return node;
-    if (!wanted.id && (node.id || !wanted.tagName)) return null;
+// Returns the child of `parent` that can become `wanted`: the one with the same id, or else the
+// next one at `start` or after it, without skipping a node that has an id.
+function findCounterpart(parent, start, wanted) {
+  if (wanted.id) {
+    const node = document.getElementById(wanted.id);
+    return node?.parentNode === parent && node.nodeName === wanted.nodeName ? node : null;
+  }
+  for (let node = start; node && !node.id; node = node.nextSibling) {
+    if (node.nodeName === wanted.nodeName) return node;
+    if (!wanted.tagName) break;
   }
   return null;
 }
 
-function removeUntil(start, end) {
-  for (let node = start, next; node !== end; node = next) {
-    next = node.nextSibling;
+// Removes nodes from `start` on, up to `end` or to a node that is needed later. Returns that node.
+function removeUntil(start, end, neededIds) {
+  let node = start;
+  while (node !== end && !(node.id && neededIds.has(node.id))) {
+    const next = node.nextSibling;
     if (!isBeingRead(node)) node.remove();
+    node = next;
   }
+  return node;
 }
 
 function updateAttributes(old, wanted) {
@@ -45,16 +53,18 @@ function updateAttributes(old, wanted) {
 }
 
 function updateChildren(old, wanted) {
+  const neededIds = new Set([...wanted.children].map((child) => child.id).filter(Boolean));
   let next = old.firstChild;
   for (const child of [...wanted.childNodes]) {
-    const counterpart = findCounterpart(next, child);
+    const counterpart = findCounterpart(old, next, child);
     if (counterpart) {
-      removeUntil(next, counterpart);
+      next = removeUntil(next, counterpart, neededIds);
+      if (next === counterpart) next = counterpart.nextSibling;
+      else old.insertBefore(counterpart, next); // the order has changed
       updateNode(counterpart, child);
-      next = counterpart.nextSibling;
     } else old.insertBefore(child, next);
   }
-  removeUntil(next, null);
+  removeUntil(next, null, new Set());
 }
 
 function updateNode(old, wanted) {
@@ -71,7 +81,7 @@ function updateNode(old, wanted) {
 // failure or, further down the page, the topmost one.
 function findAnchor() {
   const open = content.querySelectorAll("details[open][id^=failure]");
-  const visible = scrollY > 0 ? content.querySelectorAll("[id]") : [];
+  const visible = scrollY > 0 ? content.querySelectorAll("[id]:not(.group)") : [];
   return [document.activeElement, ...open, ...visible].find((element) => {
     const { top, bottom } = element.getBoundingClientRect();
     return element !== content && content.contains(element) && bottom > 0 && top < innerHeight;
@@ -79,9 +89,14 @@ function findAnchor() {
 }
 
 function show(main) {
+  const focused = document.activeElement;
   const anchor = findAnchor();
   const top = anchor?.getBoundingClientRect().top;
   updateNode(content, main);
+  // A node that moves loses the focus.
+  if (focused !== document.activeElement && focused.isConnected) {
+    focused.focus({ preventScroll: true });
+  }
   if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - top);
 }
 
@@ -94,10 +109,19 @@ async function errorMessage(response) {
   return text ? text.slice(0, MAX_MESSAGE_CHARS) : `status ${response.status}`;
 }
 
+// Puts the values of the filter into the URL, which the next update fetches.
+function applyFilter(form) {
+  const values = [...new FormData(form)].filter(([, value]) => value);
+  const query = new URLSearchParams(values).toString();
+  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  update();
+}
+
 // The timeout reveals a daemon that hangs; the check for `main` a proxy that wants a login.
 async function fetchMain() {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  const response = await fetch(location.pathname, { cache: "no-store", signal });
+  const url = location.pathname + location.search;
+  const response = await fetch(url, { cache: "no-store", signal });
   const prefix = `Not updated since ${formatUtc(lastUpdate)}:`;
   if (!response.ok) throw new UnexpectedResponse(`${prefix} ${await errorMessage(response)}`);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -118,7 +142,9 @@ function showStatus(message, { alarm }) {
 async function update() {
   if (document.hidden) return;
   try {
+    const query = location.search;
     const main = await fetchMain();
+    if (query !== location.search) return; // the filter has changed meanwhile
     if (isSelecting()) return showStatus("Not updated while text is selected.", { alarm: false });
     show(main);
     lastUpdate = new Date();
@@ -138,3 +164,8 @@ async function updateForever() {
 
 setTimeout(updateForever, INTERVAL_MS);
 document.addEventListener("visibilitychange", update);
+content.addEventListener("input", ({ target }) => target.form && applyFilter(target.form));
+content.addEventListener("submit", (event) => {
+  event.preventDefault();
+  applyFilter(event.target);
+});

@@ -1,0 +1,191 @@
+"""The page of all probes: states, order, filter and groups, without a browser."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.result import Failure, Reason
+from probe.server.probe_list import ListQuery
+from tests.builders import make_result
+from tests.server.page_fixtures import Site, overloaded, site_of, success
+
+NAMES = ("ads-ok", "ads-new", "search-slow", "search-starting", "search-failed", "alone-internal")
+
+
+def labels(name: str) -> dict[str, str]:
+    """Return the label `team` by the first word of the name; the probe `alone` has none."""
+    team = name.partition("-")[0]
+    return {} if team == "alone" else {"team": team}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Serve one probe in each state but `paused`."""
+    with site_of(tmp_path, *NAMES, labels=labels) as site:
+        site.startup_seconds_left = 200.0
+        site.add("ads-ok", **success(0.1))
+        site.add("search-slow", **success(0.9))
+        site.add("search-starting", reason=Reason.STARTUP, phases={})
+        site.add("search-failed", **overloaded())
+        site.add("alone-internal", reason=Reason.INTERNAL, phases={})
+        yield site
+
+
+def rows(site: Site, path: str = "/") -> list[str]:
+    """Return the names of the probes on the page, in its order."""
+    return re.findall(r'<article .*? id="probe-(.+?)">', site.get(path).text)
+
+
+def headline(site: Site) -> str:
+    """Return the text of the counts by state."""
+    html = re.search(r'(?s)<ul class="counts".*?</ul>', site.get("/").text)
+    assert html
+    return " ".join(re.sub("<[^>]+>|\N{EN DASH}", " ", html[0]).split())
+
+
+def test_rows_are_sorted_by_severity(site: Site) -> None:
+    """The order is failed, never answered, not measured, slow, no results, ok."""
+    assert rows(site) == [
+        "search-failed",
+        "search-starting",
+        "alone-internal",
+        "search-slow",
+        "ads-new",
+        "ads-ok",
+    ]
+
+
+def test_a_missed_objective_comes_first_in_its_state(site: Site) -> None:
+    """Of two probes whose last result is ok, the one that misses an objective is first."""
+    site.add("ads-new", **overloaded())
+    site.add("ads-new", **success(0.1))
+    assert rows(site)[-2:] == ["ads-new", "ads-ok"]
+    site.add("ads-ok", **overloaded())
+    site.add("ads-ok", **overloaded())
+    assert rows(site)[:2] == ["ads-ok", "search-failed"]
+
+
+def test_headline_counts_each_state(site: Site) -> None:
+    """Every probe is in one count, and a probe that never answered says when failures count."""
+    assert headline(site) == (
+        "✗ 1 failed ? 1 never answered (counts in 3 min) 1 not measured ! 1 slow "
+        "1 no results yet ✓ 1 ok"
+    )
+
+
+def test_states_in_the_api(site: Site) -> None:
+    """The API has the same states, in the order of the config."""
+    probes = site.get("/api/v1/probes").json()["probes"]
+    states = ["ok", "pending", "slow", "never_answered", "failed", "not_measured"]
+    assert [probe["state"] for probe in probes] == states
+    assert probes[0]["startup_seconds_left"] == 200
+
+
+def test_a_failure_after_the_grace_counts(site: Site) -> None:
+    """Once the grace is over, the page says that failures count."""
+    site.startup_seconds_left = 0.0
+    assert "(counts from now on)" in headline(site)
+
+
+def test_paused_probes(tmp_path: Path) -> None:
+    """While the daemon is paused, all probes are `paused`, and the last failure is still shown."""
+    with site_of(tmp_path, "model", lifecycle={"paused": lambda: True}) as site:
+        site.add(reason=Reason.REFUSED)
+        assert headline(site) == "‖ 1 paused"
+        assert "refused" in site.get("/").text
+        assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "paused"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("q=SLOW", ["search-slow"]),
+        ("q=team%3Dsearch+failed", ["search-failed"]),
+        ("q=overloaded", ["search-failed"]),
+        ("q=as+the+test", ["search-failed", "search-starting", "alone-internal"]),
+        ("q=model:5000", [*NAMES]),
+        ("q=nothing", []),
+        ("state=slow", ["search-slow"]),
+        ("state=slow&q=ads", []),
+        ("state=&q=&group_by=", [*NAMES]),
+        ("q=%3Cb%3E", []),
+    ],
+)
+def test_filter(site: Site, query: str, expected: list[str]) -> None:
+    """Each word of `q` occurs in a text of the probe, in any case; `state` selects one state."""
+    found = rows(site, f"/?{query}")
+    assert sorted(found) == sorted(expected)
+    assert ("No probe matches the filter." in site.get(f"/?{query}").text) is not bool(expected)
+
+
+def test_an_unknown_state_is_an_error(site: Site) -> None:
+    """The response names the valid states."""
+    response = site.get("/?state=broken")
+    assert response.status_code == 400
+    assert response.text.startswith("no state 'broken'; there are: failed, never_answered, ")
+
+
+def test_groups(site: Site) -> None:
+    """Groups are sorted by their worst probe, and probes without the label are last."""
+    page = site.get("/?group_by=team").text
+    headings = re.findall(r"<h2>(.+?) <span", page)
+    assert headings == ["team = search", "team = ads", "no label team"]
+    assert "1 failed, 1 never answered, 1 slow" in page
+    assert rows(site, "/?group_by=team")[-1] == "alone-internal"
+
+
+def test_a_cached_page_is_not_that_of_another_query(tmp_path: Path) -> None:
+    """Pages with different queries are cached separately."""
+    with site_of(tmp_path, "one", "two", max_page_age_seconds=60) as site:
+        assert rows(site) == ["one", "two"]
+        assert rows(site, "/?q=two") == ["two"]
+        assert rows(site, "/?q=one") == ["one"]
+        assert rows(site, "/?q=two") == ["two"]
+
+
+def test_the_filter_is_shown_for_many_probes(tmp_path: Path, site: Site) -> None:
+    """A few probes need no filter, unless the URL has one. Its values are escaped."""
+    assert "<form" not in site.get("/").text
+    assert '<form id="filter"' in site.get("/?q=ads").text
+    assert "&#34;&gt;&lt;b&gt;" in site.get('/?q="><b>').text
+    directory = tmp_path / "many"
+    directory.mkdir()
+    with site_of(directory, *(f"model-{n}" for n in range(30))) as many:
+        assert '<form id="filter"' in many.get("/").text
+
+
+def test_links_keep_the_other_parameters() -> None:
+    """A link to a state keeps text and grouping."""
+    query = ListQuery.parse({"q": " a  b ", "group_by": "team"})
+    assert query.link(state="slow") == "/?q=a+b&state=slow&group_by=team"
+    assert query.link(text="", group_by="") == "/"
+
+
+def certificate(site: Site, days: float | None, **fields: Any) -> str:
+    """Record a result whose certificate expires in `days`, and return what the page says."""
+    expiry = None if days is None else time.time() + days * 86400
+    site.history.record(make_result(probe="ads-ok", certificate_not_after=expiry, **fields))
+    found = re.search(r"certificate ([\w ]+)<", site.get("/").text)
+    return found[1] if found else ""
+
+
+def test_certificate_expiry(site: Site) -> None:
+    """The row says when the certificate expires, also after a failure without a connection."""
+    assert certificate(site, 63.5) == "expires in 63 d"
+    assert certificate(site, None, reason=Reason.REFUSED) == "expires in 63 d"
+    assert certificate(site, -1) == "has expired"
+    assert certificate(site, None) == ""
+
+
+def test_failure_detail_and_labels_are_on_the_list(site: Site) -> None:
+    """A row has the reason with its detail, which is escaped, and the labels."""
+    failure = Failure(reason=Reason.REFUSED, detail="nothing listens on <model>")
+    site.history.record(replace(make_result(probe="ads-ok"), failure=failure))
+    page = site.get("/").text
+    assert ">refused</span>: nothing listens on &lt;model&gt;" in page
+    assert '<span class="label">team=search</span>' in page
