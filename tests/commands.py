@@ -16,13 +16,17 @@ from typing import IO
 
 import requests
 
+from probe.cli.main import COMMANDS
+
 COMMAND = (sys.executable, "-m", "probe")
 ROOT = Path(__file__).parent.parent
 
 # Most of a short command's time is the start of the interpreter and its imports. The fork server
 # has done both; each command runs in a process forked from it.
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["probe.cli.main", "probe.demo.demonstration"])
+_FORKSERVER.set_forkserver_preload(
+    [*{module for _, module, _ in COMMANDS}, "probe.demo.demonstration"]
+)
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -33,11 +33,12 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from probe.cli import main
 from tests.commands import running
 from tests.contract import ROOT, USER, Setup, started
 
 GOLDEN = Path(__file__).parent / "testdata" / "contract"
-COMMANDS = ("run", "check", "once", "rules", "demo")
+COMMANDS = tuple(name for name, _, _ in main.COMMANDS)
 
 # Labels with a fixed set of values, which are pinned, too. Other values depend on the machine.
 ENUM_LABELS = {"reason", "outcome", "phase", "component", "signal", "alert", "slo", "threshold"}
@@ -176,6 +177,9 @@ def exit_codes(setup: Setup) -> Any:
     lines += [["rules", "--label=a=b"], ["demo", "--fault-for=2m"], ["demo", "--fault=no"]]
     lines += [["run", ok, "--web.listen-address=nowhere"], ["run", ok, "--log.level=loud"]]
     lines += [["run", ok, f"--web.config.file={setup.config}"], ["once", ok, "unknown"]]
+    for command in ("pause", "resume", "reload", "healthy"):
+        urls = (setup.plain.url, setup.guarded.url, "http://127.0.0.1:1", "nowhere")
+        lines += [[command, f"--daemon.url={url}"] for url in urls]
     for command in COMMANDS:
         lines += [[command, "--help"], [command, "--unknown"]]
     for command in ("run", "check", "once"):
@@ -186,6 +190,7 @@ def exit_codes(setup: Setup) -> Any:
         code, out, err = setup.invoke(*line)
         name = " ".join(line).replace(broken, "INVALID").replace(setup.url, "URL")
         name = name.replace(str(setup.config), "INVALID")
+        name = name.replace(setup.plain.url, "PLAIN").replace(setup.guarded.url, "GUARDED")
         codes[name] = f"{code}{' stdout' * bool(out)}{' stderr' * bool(err)}"
     with running(f"--config.file={setup.config}") as daemon:
         codes["run, until SIGTERM"] = str(daemon.terminate())

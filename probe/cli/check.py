@@ -10,20 +10,17 @@ from probe.check import output
 from probe.check.plan import plan
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import load_config_argument
-from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
+from probe.cli.flags import add_config_flags, add_output_flag
 from probe.config.errors import ConfigError
 
 
-def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
-    parser = add_command(
-        commands,
-        "check",
-        run,
-        "validate a config and show what it would do",
+def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags, whose variables are in `environ`."""
+    parser.epilog = (
         "Examples:\n"
         "  inference-probe check probe.yml\n"
         "  sed 's/interval: 10s/interval: 30s/' probe.yml | inference-probe check -\n"
-        "Exit code: 0 valid, 1 invalid, or with --strict valid but with advice, 2 bad usage.",
+        "Exit code: 0 valid, 1 invalid, or with --strict valid but with advice, 2 bad usage."
     )
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)

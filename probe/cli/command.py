@@ -1,6 +1,14 @@
-"""What all commands share: their registration, exit codes and usage errors."""
+"""What all commands share: their parser, exit codes and usage errors.
 
+This module and `flags` import only small modules, because each command pays for their import.
+"""
+
+import argparse
+import re
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -13,3 +21,39 @@ def usage_error(error: Exception | str) -> int:
     """Print `error` to stderr and return the exit code for bad usage."""
     print(error, file=sys.stderr)
     return EXIT_USAGE
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser of the command line, and of one command.
+
+    The module of a command is imported when the command is used: `healthy` runs every few seconds
+    in a container, and the imports of `run` take ten times the CPU time that it may use.
+    """
+
+    _module_name: str | None = None
+    _environ: Mapping[str, str] = {}
+
+    def set_command(self, name: str, module_name: str, environ: Mapping[str, str]) -> None:
+        """Make this the parser of the command `name`.
+
+        Its module has `add_arguments(parser, environ)`, which adds flags whose variables are in
+        `environ`, and `run(args, environ)`, which returns the exit code.
+        """
+        self.set_defaults(command=name)
+        self._module_name, self._environ = module_name, environ
+
+    def parse_known_args(  # type: ignore[override]  # the overloads of typeshed
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse `args`, after the import of the command's module."""
+        if self._module_name:
+            module = import_module(self._module_name)
+            self._module_name = None
+            module.add_arguments(self, self._environ)
+            self.set_defaults(run=module.run)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        if re.search(r"unrecognized arguments: .*\.ya?ml\b", message):
+            message += "; write --config.file=FILE"
+        super().error(message)

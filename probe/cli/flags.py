@@ -2,29 +2,8 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
 
 ENVIRONMENT_PREFIX = "INFERENCE_PROBE_"
-
-RunCommand = Callable[[argparse.Namespace, Mapping[str, str]], int]
-# Private and generic only in typeshed, hence the quotes.
-Commands: TypeAlias = "argparse._SubParsersAction[Any]"
-
-
-def add_command(
-    commands: Commands, name: str, run: RunCommand, summary: str, epilog: str = ""
-) -> argparse.ArgumentParser:
-    """Add the command `name` and return its parser. `run` returns the exit code."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps examples on their lines
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=run)
-    return parser
 
 
 class FlagAdder:

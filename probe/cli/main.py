@@ -1,27 +1,41 @@
-"""Entry point of `inference-probe`: the parser, the commands and the exit codes."""
+"""Entry point of `inference-probe`: the list of commands, and the end of the process."""
 
 import argparse
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from probe import __version__
-from probe.cli import check, once, rules, run
-from probe.cli.flags import add_command
-from probe.demo import command as demo
+from probe.cli.command import Parser
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+# Each command with its module and its summary.
+COMMANDS = (
+    ("run", "probe.cli.run", "run the daemon: probe on schedule and serve /metrics"),
+    ("check", "probe.cli.check", "validate a config and show what it would do"),
+    ("once", "probe.cli.once", "run each probe once and print its phases"),
+    ("rules", "probe.cli.rules", "print the bundled Prometheus rules"),
+    ("pause", "probe.cli.lifecycle", "let the running daemon start no more probes"),
+    ("resume", "probe.cli.lifecycle", "end the pause of the running daemon"),
+    ("reload", "probe.cli.lifecycle", "let the running daemon read its config again"),
+    ("healthy", "probe.cli.lifecycle", "check the health of the running daemon"),
+    (
+        "demo",
+        "probe.demo.command",
+        "run a toy model, the daemon, Prometheus and Alertmanager on this machine",
+    ),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command in `arguments` (default `sys.argv`) and exit with its code."""
     args = build_parser(os.environ).parse_args(arguments)
     try:
-        code = args.command(args, os.environ)
+        code = args.run(args, os.environ)
         sys.stdout.flush()
         sys.exit(code)
     except KeyboardInterrupt:
@@ -37,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     """Return the parser of the command line; flags default to the variables in `environ`."""
-    parser = _Parser(
+    parser = Parser(
         prog="inference-probe",
         description="Probe model endpoints on a schedule and export their latency to Prometheus.",
         epilog="Run `inference-probe COMMAND --help` for the flags of a command.",
@@ -45,21 +59,13 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"inference-probe {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (run, check, once, rules):
-        module.add_parser(commands, environ)
-    demo.add_arguments(
-        add_command(
-            commands,
-            "demo",
-            lambda args, _environ: demo.run(args),
-            "run a toy model, the daemon, Prometheus and Alertmanager on this machine",
+    for name, module_name, summary in COMMANDS:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps examples on their lines
+            allow_abbrev=False,
         )
-    )
+        command.set_command(name, module_name, environ)
     return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        if re.search(r"unrecognized arguments: .*\.ya?ml\b", message):
-            message += "; write --config.file=FILE"
-        super().error(message)

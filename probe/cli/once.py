@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from probe.cli import waterfall
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import LoadedConfig, load_config
-from probe.cli.flags import Commands, add_command, add_config_flags, add_output_flag
+from probe.cli.flags import add_config_flags, add_output_flag
 from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.config.tls import TlsError
@@ -23,14 +23,9 @@ from probe.threads import ThreadCache
 MAX_CONCURRENT_PROBES = 16
 
 
-def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
-    parser = add_command(
-        commands,
-        "once",
-        run,
-        "run each probe once and print its phases",
-        "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config.",
-    )
+def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags, whose variables are in `environ`."""
+    parser.epilog = "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config."
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these probes")

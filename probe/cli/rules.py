@@ -5,19 +5,16 @@ from collections.abc import Mapping
 
 from probe.cli import prometheus_rule
 from probe.cli.command import EXIT_OK, UsageError, usage_error
-from probe.cli.flags import Commands, FlagAdder, add_command
+from probe.cli.flags import FlagAdder
 from probe.resources import resource_path
 
 
-def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
-    parser = add_command(
-        commands,
-        "rules",
-        run,
-        "print the bundled Prometheus rules",
+def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags, whose variables are in `environ`."""
+    parser.epilog = (
         "Examples:\n"
         "  inference-probe rules > /etc/prometheus/rules/inference-probe.rules.yml\n"
-        "  inference-probe rules --format=kubernetes --label=release=mine | kubectl apply -f -",
+        "  inference-probe rules --format=kubernetes --label=release=mine | kubectl apply -f -"
     )
     flags = FlagAdder(parser, environ)
     flags.add(

@@ -11,7 +11,7 @@ from probe import __version__
 from probe.check.advice import lint
 from probe.cli.command import EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import LoadedConfig, load_config
-from probe.cli.flags import Commands, add_command, add_config_flags
+from probe.cli.flags import add_config_flags
 from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.config.loader import load
@@ -26,13 +26,10 @@ from probe.server.web_config_watch import WebConfig
 logger = logging.getLogger(__name__)
 
 
-def add_parser(commands: Commands, environ: Mapping[str, str]) -> None:
-    parser = add_command(
-        commands,
-        "run",
-        run,
-        "run the daemon: probe on schedule and serve /metrics",
-        'Without a file: inference-probe run --url http://localhost:8080/ --slo "99% < 500ms"',
+def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags, whose variables are in `environ`."""
+    parser.epilog = (
+        'Without a file: inference-probe run --url http://localhost:8080/ --slo "99% < 500ms"'
     )
     flags = add_config_flags(parser, environ)
     flags.add("--web.listen-address", "HOST:PORT to serve on", default=":10115")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from probe.config.units import format_duration, parse_duration
 from probe.demo.fault import Fault
@@ -13,7 +14,8 @@ FAST_FACTOR = 20
 DEFAULT_FAULT_SECONDS = 1200.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) -> None:
+    """Add the flags. None of them has a variable."""
     parser.add_argument(
         "--fault",
         choices=[fault.value for fault in Fault],
@@ -39,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     """Run the demo: 0 if the expected alerts fired and resolved, 1 if not, 2 for bad usage."""
-    # Imported here because all commands share the parser, and these imports are slow.
+    # Imported here because the help needs none of it, and these imports are slow.
     from probe.demo import demonstration  # noqa: PLC0415
 
     factor = FAST_FACTOR if args.fast else 1

@@ -9,7 +9,7 @@ from probe.demo import command
 
 def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo")
-    command.add_arguments(parser)
+    command.add_arguments(parser, {})
     return parser.parse_args(arguments)
 
 
@@ -45,7 +45,7 @@ def test_fault_that_is_too_short(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fault too short for its alerts exits with 2 before any process starts."""
-    assert command.run(parse(*arguments)) == 2
+    assert command.run(parse(*arguments), {}) == 2
     assert message in capsys.readouterr().err
 
 
