@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from probe.cli.prometheus_rule import render as prometheus_rule
+from probe.cli.rule_links import set_links
 from probe.config.json_schema import json_schema
 from tools.config_reference import config_reference
 from tools.fault_table import readme_with_fault_table
@@ -23,7 +24,7 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     README: lambda: readme_with_fault_table(README.read_text()),
     ROOT / "config/probe.schema.json": lambda: json.dumps(json_schema(), indent=2) + "\n",
     ROOT / "deploy/kubernetes/prometheus/prometheus-rule.yml": lambda: prometheus_rule(
-        RULES.read_text(), namespace=None, labels={}
+        set_links(RULES.read_text()), namespace=None, labels={}
     ),
     ROOT / "docs/config.md": config_reference,
     ROOT / "docs/metrics.md": metrics_reference,

@@ -18,7 +18,11 @@ COMMANDS = (
     ("run", "probe.cli.run", "run the daemon: probe on schedule and serve /metrics"),
     ("check", "probe.cli.check", "validate a config and show what it would do"),
     ("once", "probe.cli.once", "run each probe once and print its phases"),
-    ("rules", "probe.cli.rules", "print the bundled Prometheus rules"),
+    (
+        "rules",
+        "probe.cli.rules",
+        "print the bundled Prometheus rules, or the Alertmanager routes for their alerts",
+    ),
     ("pause", "probe.cli.lifecycle", "let the running daemon start no more probes"),
     ("resume", "probe.cli.lifecycle", "end the pause of the running daemon"),
     ("reload", "probe.cli.lifecycle", "let the running daemon read its config again"),

@@ -233,7 +233,8 @@ def test_full_disk() -> None:
     assert (process.returncode, "Traceback" in process.stderr) == (1, False)
 
 
-def test_rules_are_printed_unchanged() -> None:
-    """`rules` prints the bundled file, byte for byte."""
+def test_rules_are_printed_with_links_of_the_version() -> None:
+    """`rules` prints the bundled file, and its links lead to the installed version."""
     path = Path(__file__).parents[2] / "rules/inference-probe.rules.yml"
-    assert invoke("rules").stdout == path.read_text()
+    text = path.read_text().replace("/blob/main/", f"/blob/v{__version__}/")
+    assert invoke("rules").stdout == text

@@ -1,14 +1,17 @@
 """promtool and amtool accept the bundled configs."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from probe.demo import files
 from probe.resources import resource_path
+from tests.commands import invoke
 from tests.e2e.observer import FACTOR
 
 
@@ -41,20 +44,60 @@ def test_alertmanager_config(tmp_path: Path, search_path: str) -> None:
     check("amtool", "check-config", str(shortened), search_path=search_path)
 
 
+def merged_config() -> str:
+    """Return a config of the printed routes and inhibition rules, and of two receivers."""
+    printed = invoke("rules", "--format=alertmanager").stdout
+    return f"{printed}\nreceivers:\n  - name: page\n  - name: ticket\n"
+
+
+def test_printed_routes(tmp_path: Path, search_path: str) -> None:
+    """Amtool accepts the output of `rules --format=alertmanager` with receivers."""
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(merged_config())
+    check("amtool", "check-config", str(config), search_path=search_path)
+
+
+def test_printed_routes_are_those_of_the_bundled_config() -> None:
+    """`rules --format=alertmanager` prints the bundled config without receivers."""
+    bundled = yaml.safe_load(resource_path("config/alertmanager.yml").read_text())
+    assert yaml.safe_load(merged_config()) == bundled
+    printed = invoke("rules", "--format=alertmanager").stdout
+    assert yaml.safe_load(printed).keys() == {"route", "inhibit_rules"}
+    assert "docker-compose" not in printed
+
+
+MODEL = ("cluster", "namespace", "job", "probe")
+INSTANCE = ("cluster", "job", "instance")
+
+
 @pytest.mark.parametrize(
-    ("labels", "receiver"),
+    ("labels", "receiver", "group_by"),
     [
-        (("alertname=ModelDown", "severity=critical", "slo_severity=page"), "page"),
-        (("alertname=HighModelLatency", "severity=warning", "slo_severity=ticket"), "ticket"),
-        (("alertname=OtherAlert", "severity=critical"), "ticket"),
+        (("alertname=ModelDown", "slo_severity=page"), "page", MODEL),
+        (("alertname=InferenceProbeNoData", "slo_severity=page"), "page", INSTANCE),
+        (("alertname=InferenceProbeAbsent", "slo_severity=page"), "page", INSTANCE),
+        (("alertname=HighModelLatency", "slo_severity=ticket"), "ticket", MODEL),
+        (("alertname=InferenceProbeLate", "slo_severity=ticket"), "ticket", INSTANCE),
+        (("alertname=OtherAlert", "severity=critical"), "ticket", ()),
     ],
-    ids=lambda value: value if isinstance(value, str) else value[0].partition("=")[2],
+    ids=lambda value: value if isinstance(value, str) else (value or ("",))[0].partition("=")[2],
 )
-def test_routes(search_path: str, labels: tuple[str, ...], receiver: str) -> None:
-    """Pages go to `page`. All other alerts, also those of other rules, go to `ticket`."""
-    config = f"--config.file={resource_path('config/alertmanager.yml')}"
-    output = check("amtool", "config", "routes", "test", config, *labels, search_path=search_path)
-    assert output.split() == [receiver]
+def test_routes(
+    search_path: str, labels: tuple[str, ...], receiver: str, group_by: tuple[str, ...]
+) -> None:
+    """Pages go to `page`, all other alerts to `ticket`. Those about the prober have own groups."""
+    path = resource_path("config/alertmanager.yml")
+    command = ("amtool", "config", "routes", "test", f"--config.file={path}", *labels)
+    assert check(*command, search_path=search_path).split() == [receiver]
+    tree = yaml.safe_load(path.read_text())["route"]
+    matched = next((route for route in tree["routes"] if _matches(route, labels)), tree)
+    assert (matched["receiver"], tuple(matched.get("group_by", ()))) == (receiver, group_by)
+
+
+def _matches(route: dict[str, Any], labels: tuple[str, ...]) -> bool:
+    values = dict(label.split("=") for label in labels)
+    matchers = (re.fullmatch(r'(\w+)=~?"(.*)"', text) for text in route["matchers"])
+    return all(m and re.fullmatch(m[2], values.get(m[1], "")) for m in matchers)
 
 
 def test_inhibitions_name_existing_alerts() -> None:

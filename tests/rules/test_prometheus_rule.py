@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from probe.cli.prometheus_rule import parse_labels, render
+from probe.cli.rule_links import set_links
 from tests.commands import invoke
 from tools.render_rule_tests import RULE_FILE
 
@@ -29,7 +30,7 @@ def test_spec_is_the_rule_file() -> None:
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "inference-probe"},
-        "spec": yaml.safe_load(RULE_FILE.read_text()),
+        "spec": yaml.safe_load(set_links(RULE_FILE.read_text())),
     }
 
 
@@ -109,7 +110,7 @@ def test_variables() -> None:
     [
         (("--label=a=b",), "--label needs --format=kubernetes"),
         (("--namespace=default",), "--namespace needs --format=kubernetes"),
-        (("--format=json",), "'json' is not one of prometheus, kubernetes"),
+        (("--format=json",), "'json' is not one of prometheus, kubernetes, alertmanager"),
         ((KUBERNETES, "--label="), f"unset {LABEL}"),
         ((KUBERNETES, "--label=a=1", "--label=a=2"), "the label a is given twice"),
         ((KUBERNETES, "--label=team"), "'team' is not a label: write KEY=VALUE"),

@@ -1,0 +1,59 @@
+"""Links in the annotations of the bundled rules: to the runbook, and to a dashboard."""
+
+import re
+
+from probe import __version__
+from probe.config.http_types import split_url
+
+# The runbook that the bundled rules link to, at the newest version.
+_RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/README.md"
+
+# An annotation in the text of a rule file. Its fragment is the heading of the alert.
+_ANNOTATION = re.compile(rf"^( *)runbook_url: {re.escape(_RUNBOOK)}(#\w+)$", re.MULTILINE)
+
+
+def set_links(
+    rules: str, *, runbook_url: str | None = None, dashboard_url: str | None = None
+) -> str:
+    """Return `rules`, the text of a rule file, with other links in the annotations.
+
+    `runbook_url` is a page with a heading for each alert, by default the runbook of the installed
+    version. `dashboard_url` is added to each alert; None adds nothing. Raises ValueError for an
+    invalid URL.
+    """
+    runbook = runbook_url or _RUNBOOK.replace("/main/", f"/v{__version__}/")
+    if runbook_url is not None:
+        _check_runbook_url(runbook_url)
+    if dashboard_url is not None:
+        _check_url("--dashboard-url", dashboard_url)
+
+    def replace(annotation: re.Match[str]) -> str:
+        indent, fragment = annotation.groups()
+        lines = f"{indent}runbook_url: {_quote(runbook + fragment)}"
+        return (
+            f"{lines}\n{indent}dashboard_url: {_quote(dashboard_url)}" if dashboard_url else lines
+        )
+
+    return _ANNOTATION.sub(replace, rules)
+
+
+def _check_runbook_url(url: str) -> None:
+    if "#" in url:
+        raise ValueError(
+            f"--runbook-url: {url!r} has a fragment; write the URL without it, because each link "
+            "ends with the name of its alert, such as #modeldown"
+        )
+    _check_url("--runbook-url", url)
+
+
+def _check_url(flag: str, url: str) -> None:
+    try:
+        split_url(url)
+    except ValueError as error:
+        message = str(error).replace("http://HOST:PORT/PATH, or https://", "https://HOST/PATH")
+        raise ValueError(f"{flag}: {message}") from None
+
+
+def _quote(url: str) -> str:
+    """Return `url` as a YAML scalar. A template such as `{{$labels.probe}}` needs quotes."""
+    return url if re.fullmatch(r"[\w:/.#-]+", url) else "'" + url.replace("'", "''") + "'"
