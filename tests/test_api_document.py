@@ -12,6 +12,7 @@ import pytest
 from probe.result import Component, Phase, RedirectHop, Result
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
+from probe.server.lifecycle import status_json
 from tests.builders import make_result
 from tests.docs.markdown import blocks, tables
 from tests.server.page_fixtures import FAST, Site, lifecycle_of, overloaded, site_of, success
@@ -54,12 +55,16 @@ def complete_result() -> Result:
 
 
 def by_heading(
-    all_probes: Object, one_probe: Object, on_demand: Object, once: Sequence[Object]
+    all_probes: Object,
+    one_probe: Object,
+    on_demand: Object,
+    once: Sequence[Object],
+    status: Object,
 ) -> dict[str, Object | None]:
     """Return the object that each heading of the document describes.
 
-    The arguments are the responses of `/api/v1/probes`, `/results` and `/probe`, and the output of
-    `once`.
+    The arguments are the responses of `/api/v1/probes`, `/results` and `/probe`, the output of
+    `once`, and the response of `/api/v1/status`.
     """
     (probe,), (failure, *_), (result,) = all_probes["probes"], one_probe["failures"], once
     (objective,) = probe["objectives"]
@@ -75,6 +80,8 @@ def by_heading(
         "A result": result,
         "More of a result": without(result, {**failure, **on_demand}),
         "A request": failure["landing"],
+        "The daemon": status,
+        "The config": status["config"],
     }
 
 
@@ -100,6 +107,7 @@ def test_every_field_is_documented(site: Site) -> None:
         one_probe_json(history, PAUSED, excerpts=True),
         site.get("/probe?name=model").json(),
         [result_json(complete_result())],
+        status_json(lifecycle_of(paused=lambda: True)),
     )
     objects = by_heading(*json.loads(json.dumps(documents)))
     assert documented() == {
@@ -110,9 +118,7 @@ def test_every_field_is_documented(site: Site) -> None:
 
 def test_examples_have_the_documented_fields() -> None:
     """The examples of the document have the fields of its tables."""
-    all_probes, one_probe, on_demand, once = (
-        json.loads(block.text) for block in blocks(PAGE) if block.language == "json"
-    )
+    examples = [json.loads(block.text) for block in blocks(PAGE) if block.language == "json"]
     types = documented()
-    for heading, fields in by_heading(all_probes, one_probe, on_demand, once).items():
+    for heading, fields in by_heading(*examples).items():
         assert fields is None or fields.keys() == types[heading].keys(), heading

@@ -134,11 +134,18 @@ def documents(setup: Setup) -> Any:
         "once, successes": ["once", config, "redirect", "tls"],
         "once, a failure": ["once", config, "fail"],
         "check, valid, with advice": ["check", url, slo, "--interval=1h"],
+        "status": ["status", "fail", f"--daemon.url={setup.plain.url}"],
         "check, invalid": ["check", f"--config.file={invalid}"],
     }
     variables = {"INFERENCE_PROBE_OUTPUT": "json"}  # has the effect of --output=json
     pages = {name: json.loads(setup.invoke(*line, **variables)[1]) for name, line in lines.items()}
-    paths = ["/api/v1/probes", "/api/v1/none", "/probe?name=ok", "/probe?name=fail"]
+    paths = [
+        "/api/v1/probes",
+        "/api/v1/status",
+        "/api/v1/none",
+        "/probe?name=ok",
+        "/probe?name=fail",
+    ]
     paths += [f"/api/v1/probes/{name}/results" for name in ("fail", "redirect", "tls")]
     pages |= {path: setup.plain.get(path).json() for path in paths}
     requests.post(f"{setup.guarded.url}/-/pause", auth=USER, timeout=10)
@@ -177,7 +184,7 @@ def exit_codes(setup: Setup) -> Any:
     lines += [["rules", "--label=a=b"], ["demo", "--fault-for=2m"], ["demo", "--fault=no"]]
     lines += [["run", ok, "--web.listen-address=nowhere"], ["run", ok, "--log.level=loud"]]
     lines += [["run", ok, f"--web.config.file={setup.config}"], ["once", ok, "unknown"]]
-    for command in ("pause", "resume", "reload", "healthy"):
+    for command in ("status", "pause", "resume", "reload", "healthy"):
         urls = (setup.plain.url, setup.guarded.url, "http://127.0.0.1:1", "nowhere")
         lines += [[command, f"--daemon.url={url}"] for url in urls]
     for command in COMMANDS:
@@ -206,6 +213,7 @@ def _file(setup: Setup, text: str) -> Path:
 def http(setup: Setup) -> Any:
     lifecycle = ["/-/pause", "/-/resume", "/-/reload"]
     paths = ["/", "/metrics", "/probe?name=ok", "/api/v1/probes", "/api/v1/probes/ok/results"]
+    paths += ["/api/v1/status"]
     paths += ["/probes/ok", "/-/healthy", "/-/ready", *lifecycle]
     missing = ["/probe", "/probe?name=none", "/probes/none", "/api/v1/probes/none/results"]
     missing += ["/none", "/api/none", "/-/none", "/metrics/"]

@@ -23,6 +23,7 @@ COMMANDS = (
         "probe.cli.rules",
         "print the bundled Prometheus rules, or the Alertmanager routes for their alerts",
     ),
+    ("status", "probe.cli.status", "show the probes and objectives of the running daemon"),
     ("pause", "probe.cli.lifecycle", "let the running daemon start no more probes"),
     ("resume", "probe.cli.lifecycle", "end the pause of the running daemon"),
     ("reload", "probe.cli.lifecycle", "let the running daemon read its config again"),

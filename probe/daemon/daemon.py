@@ -82,12 +82,12 @@ class Daemon:
             _renderer(recorder, info),
             lambda: manager.targets,
             history,
-            self._lifecycle(enable_lifecycle),
+            self._lifecycle(enable_lifecycle, info),
             clock,
         )
         self._server = Server(app, listener, clock, web)
 
-    def _lifecycle(self, enabled: bool) -> Lifecycle:
+    def _lifecycle(self, enabled: bool, info: DaemonInfo) -> Lifecycle:
         return Lifecycle(
             enabled=enabled,
             scheduler_alive=lambda: self._scheduler.alive,
@@ -96,6 +96,7 @@ class Daemon:
             resume=self._run_state.resume,
             paused=lambda: self._run_state.paused,
             stopping=lambda: self._run_state.stopped,
+            config=lambda: info.config,
         )
 
     def start(self) -> None:

@@ -1,15 +1,20 @@
-"""Endpoints for orchestrators: health, readiness, reload, pause and resume."""
+"""Endpoints for operators and orchestrators: state, health, reload, pause and resume."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from probe import __version__
+from probe.clock import rfc3339
+from probe.metrics.daemon_info import ConfigState
 
 # After SIGCONT the health check may run before the scheduler's first heartbeat.
 HEARTBEAT_WAIT_SECONDS = 1.0
@@ -34,6 +39,7 @@ class Lifecycle:
     resume: Callable[[], None]
     paused: Callable[[], bool]
     stopping: Callable[[], bool]
+    config: Callable[[], ConfigState]
 
     def not_running_reason(self) -> str | None:
         """Return why no probes are started at present; None if they are."""
@@ -45,8 +51,11 @@ class Lifecycle:
 
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
-    """Return the routes under `/-/`."""
+    """Return the routes under `/-/`, and the one with the state of the daemon."""
     reload_limiter = anyio.CapacityLimiter(1)
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(status_json(lifecycle), headers={"Cache-Control": "no-store"})
 
     async def healthy(_: Request) -> Response:
         """Report whether the scheduler runs. Failing probes do not make the daemon unhealthy."""
@@ -86,6 +95,7 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         return handle
 
     return [
+        Route("/api/v1/status", status),
         Route("/-/healthy", healthy),
         Route("/-/ready", _ready),
         *(
@@ -93,6 +103,19 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
             for action in (reload, pause, resume)
         ),
     ]
+
+
+def status_json(lifecycle: Lifecycle) -> dict[str, Any]:
+    """Return the state of the daemon. The fields are a contract with users, see docs/api.md."""
+    config = lifecycle.config()
+    return {
+        "version": __version__,
+        "standstill": lifecycle.not_running_reason(),
+        "config": {
+            "loaded": rfc3339(config.loaded_at),
+            "last_reload_successful": config.reload_successful,
+        },
+    }
 
 
 async def _ready(_: Request) -> Response:

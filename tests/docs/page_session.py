@@ -112,6 +112,7 @@ class PageSession:
             **inherited,
             "PATH": os.pathsep.join(map(str, programs)),
             "CURL_HOME": str(self.directory),
+            **({"INFERENCE_PROBE_DAEMON_URL": self.daemon.url} if self.daemon else {}),
         }
 
     def _compare(self, block: Block) -> None:

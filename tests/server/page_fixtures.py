@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from probe.clock import Clock
 from probe.config.schema import Probe
 from probe.history.history import History
+from probe.metrics.daemon_info import ConfigState
 from probe.result import Component, Excerpt, Phase, Reason
 from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
@@ -106,6 +107,7 @@ def lifecycle_of(**fields: Any) -> Lifecycle:
         "resume": lambda: None,
         "paused": lambda: False,
         "stopping": lambda: False,
+        "config": lambda: ConfigState(1.8e9, reload_successful=True),
     }
     return Lifecycle(**{**defaults, **fields})
 

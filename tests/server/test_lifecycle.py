@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import requests
 
+from probe import __version__
 from probe.clock import Clock
 from probe.history.history import History
+from probe.metrics.daemon_info import ConfigState
 from probe.server.app import create_app
 from probe.server.lifecycle import ReloadRejected
 from probe.server.server import Server, listen
@@ -157,3 +159,14 @@ def test_pages_show_why_no_probes_run(fields: dict[str, Any], reason: str) -> No
         root = url.removesuffix("/-/")
         assert "✗" not in requests.get(f"{root}/", timeout=10).text
         assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] is None
+
+
+def test_status() -> None:
+    """The status has the version, why no probes run, and the state of the config."""
+    failed = ConfigState(1.5e9, reload_successful=False)
+    with site(paused=lambda: True, config=lambda: failed) as url:
+        status = requests.get(f"{url.removesuffix('-/')}api/v1/status", timeout=10).json()
+    assert status["version"] == __version__
+    assert status["standstill"].startswith("Paused")
+    config = {"loaded": "2017-07-14T02:40:00.000Z", "last_reload_successful": False}
+    assert status["config"] == config

@@ -1,0 +1,121 @@
+"""`status`: a table of the running daemon's probes, objectives and failures."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from probe.cli.status import STATES
+from probe.server.summary import ProbeState
+from tests.commands import Running, invoke, running
+from tests.servers import respond_with, serve
+
+REFUSING = "http://127.0.0.1:1/"
+UP = {"name": "up", "target": "99.9%"}
+FAST = {"name": "fast", "target": "99%", "latency": "20ms"}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run a daemon with a good, a slow, a dead and a new probe, until each has results."""
+    directory = tmp_path_factory.mktemp("status")
+    with serve(respond_with()) as good, serve(respond_with(delay=0.05)) as slow:
+        probes = [
+            {"name": "new", "url": good, "interval": "1h", "startup_grace": "1m"},
+            {"name": "good", "url": good, "objectives": [{**FAST, "latency": "4s"}, UP]},
+            {"name": "slow/one", "url": slow, "objectives": [FAST]},
+            {"name": "dead", "url": REFUSING, "objectives": [UP]},
+        ]
+        defaults = {"interval": "200ms", "startup_grace": "0s"}
+        (directory / "probe.yml").write_text(
+            yaml.safe_dump({"defaults": defaults, "probes": probes})
+        )
+        with running("--web.enable-lifecycle", cwd=directory) as daemon:
+            end = time.monotonic() + 30
+            while '"last":null' in daemon.get("/api/v1/probes").text.partition('"good"')[2]:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            yield daemon
+
+
+def status(daemon: Running, *arguments: str) -> str:
+    done = invoke("status", f"--daemon.url={daemon.url}", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_table(daemon: Running) -> None:
+    """Probes with a problem come first, columns are aligned, and each objective has a row."""
+    lines = status(daemon).splitlines()
+    assert re.fullmatch(rf"inference-probe \S+ at {daemon.url}", lines[0])
+    assert re.fullmatch(r"config: loaded \S+ \S+ UTC", lines[1])
+    head, dead, slow, new, good, good_up = lines[3:9]
+    assert re.match(r"dead +failed \(refused\) +\d+ s ago .* up: 99.9 % +missed +spent", dead)
+    assert re.match(r"slow/one +slow .* fast: 99 % < 20 ms +missed +spent", slow)
+    assert re.match(r"new +pending \(counts in \d+ s\)", new)
+    assert re.match(r"good +ok .* fast: 99 % < 4 s +met +100 %", good)
+    assert re.match(r" +up: 99.9 % +met +100 %", good_up)
+    for row in (dead, slow, good, good_up):
+        for column in ("OBJECTIVE", "5M", "BUDGET"):
+            assert row[head.index(column) - 2 : head.index(column)] == "  "
+            assert row[head.index(column)] != " "
+
+
+def test_states() -> None:
+    """The states are sorted as in the pages."""
+    assert tuple(ProbeState) == STATES
+
+
+def test_failures(daemon: Running) -> None:
+    """Without names the last failure of each probe is shown, with a name its latest ones."""
+    every = status(daemon).partition("LATEST FAILURES")[2].splitlines()[1:]
+    assert [re.split(" {2,}", line)[1:3] for line in every] == [["dead", "refused"]]
+    daemon.wait_for('inference_probe_failures_total{probe="dead",reason="refused"}', 3)
+    one = status(daemon, "dead").partition("LATEST FAILURES")[2].splitlines()[1:]
+    assert len(one) >= 3
+    assert "good" not in status(daemon, "dead")
+
+
+def test_json(daemon: Running) -> None:
+    """`--output=json` has the objects of the API."""
+    document = json.loads(status(daemon, "slow/one", "--output=json"))
+    assert list(document) == ["version", "standstill", "config", "probes", "failures"]
+    (probe,) = document["probes"]
+    api = daemon.get("/api/v1/probes").json()["probes"]
+    assert probe.keys() == api[0].keys()
+    assert (probe["probe"], document["failures"]) == ("slow/one", [])
+
+
+def test_a_pause_and_a_failed_reload(tmp_path: Path) -> None:
+    """Both are shown above the table."""
+    path = tmp_path / "probe.yml"
+    path.write_text(f"probes: [{{name: a, url: '{REFUSING}'}}]")
+    with running("--web.enable-lifecycle", f"--config.file={path}") as other:
+        path.write_text("probes: 7")
+        for action in ("pause", "reload"):
+            requests.post(f"{other.url}/-/{action}", timeout=10)
+        text = status(other)
+    assert "THE LAST RELOAD FAILED" in text
+    assert "Paused: no scheduled probes are started" in text
+
+
+def test_unknown_name(daemon: Running) -> None:
+    """The message lists the probes."""
+    done = invoke("status", f"--daemon.url={daemon.url}", "god")
+    assert done.returncode == 2
+    assert done.stderr == "no probe 'god'; there are: new, good, slow/one, dead\n"
+
+
+def test_not_the_api() -> None:
+    """JSON of another server, and no JSON, are exit code 1."""
+    for body in (b"[]", b"hello", b'{"probes": [{}]}'):
+        reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        with serve(respond_with(reply)) as url:
+            done = invoke("status", f"--daemon.url={url}")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "does not respond like inference-probe" in done.stderr
