@@ -116,6 +116,7 @@ def main() -> int:
 def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
     with site_of(directory, *scene.probes, **scene.keys) as site:
         site.startup_seconds_left = 180.0
+        site.now += 1200
         for probe in scene.probes:
             if probe in scene.starting:
                 site.add(probe, seconds_ago=4, reason=Reason.STARTUP, latency=0.001)

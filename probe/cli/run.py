@@ -20,6 +20,7 @@ from probe.daemon import log, malloc
 from probe.daemon.daemon import Daemon
 from probe.daemon.reload import start_reload_thread
 from probe.daemon.signals import STOP_SIGNALS, Signals
+from probe.server.links import PageLink, page_links
 from probe.server.server import listen
 from probe.server.web_config_watch import WebConfig
 
@@ -41,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
         choices=("true", "false"),
         bare_value="true",
     )
+    flags.add("--web.runbook-url", "runbook that the pages link to; {probe} is the probe's name")
+    flags.add("--web.dashboard-url", "dashboard that the pages link to, with {probe} as above")
+    flags.add("--web.prometheus-url", "Prometheus that the pages link to, with {probe} as above")
     flags.add("--log.level", "lowest level that is logged", default="info", choices=log.LEVELS)
     flags.add("--log.format", "format of the log", default="logfmt", choices=log.FORMATS)
 
@@ -75,6 +79,7 @@ def _build_daemon(
     clock = Clock()
     file = config.file
     web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
+    links = _links(args)
     listener = _listen(args.web_listen_address)
     daemon = Daemon(
         config.settings,
@@ -85,8 +90,21 @@ def _build_daemon(
         load_config=None if file is None else lambda: load(file, environ=environ),
         enable_lifecycle=args.web_enable_lifecycle == "true",
         web=web,
+        links=links,
     )
     return daemon, listener
+
+
+def _links(args: argparse.Namespace) -> tuple[PageLink, ...]:
+    urls = {
+        "runbook": args.web_runbook_url,
+        "dashboard": args.web_dashboard_url,
+        "prometheus": args.web_prometheus_url,
+    }
+    try:
+        return page_links(urls)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _listen(address: str) -> socket.socket:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -26,6 +26,7 @@ from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.app import Render, create_app
 from probe.server.lifecycle import Lifecycle
+from probe.server.links import PageLink
 from probe.server.server import Server
 from probe.server.web_config_watch import WebConfig
 from probe.threads import ThreadCache
@@ -51,11 +52,12 @@ class Daemon:
         load_config: Callable[[], Settings] | None = None,
         enable_lifecycle: bool = False,
         web: WebConfig | None = None,
+        links: Sequence[PageLink] = (),
     ) -> None:
         """Build all parts. Raises OSError and TlsError for files that the settings name.
 
         `load_config` returns the config again or raises ConfigError; None if it is not from a file.
-        `enable_lifecycle` permits reload and pause over HTTP.
+        `enable_lifecycle` permits reload and pause over HTTP. The pages have `links`.
         """
         self._clock = clock
         self._run_state = RunState()
@@ -84,6 +86,7 @@ class Daemon:
             history,
             self._lifecycle(enable_lifecycle, info),
             clock,
+            links=links,
         )
         self._server = Server(app, listener, clock, web)
 

@@ -1,6 +1,6 @@
 """The ASGI application: metrics, on-demand probes, pages, API and lifecycle endpoints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -18,6 +18,7 @@ from probe.server.compression import CachedResponse, Compression, accepts_gzip, 
 from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
 from probe.server.limits import error_response
+from probe.server.links import PageLink
 from probe.server.on_demand import OnDemandProbes, OnDemandTarget
 from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
@@ -36,9 +37,13 @@ def create_app(
     lifecycle: Lifecycle,
     clock: Clock,
     *,
+    links: Sequence[PageLink] = (),
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> Starlette:
-    """Return the application. `render` produces a scrape, `targets` the current probes by name."""
+    """Return the application. `render` produces a scrape, `targets` the current probes by name.
+
+    The pages have `links`.
+    """
     on_demand = OnDemandProbes(targets, clock.monotonic_seconds, MAX_ON_DEMAND_PROBES)
     scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.monotonic_seconds)
 
@@ -73,6 +78,7 @@ def create_app(
                 targets,
                 lifecycle,
                 clock,
+                links=links,
                 max_page_age_seconds=max_page_age_seconds,
             ),
             *lifecycle_routes(lifecycle),

@@ -1,7 +1,7 @@
 """The HTML pages: all probes, and one probe in detail."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,8 +15,9 @@ from probe.metrics.recorder import shown_url
 from probe.server import formatting
 from probe.server.charts import latency_chart, request_bars, status_bars
 from probe.server.lifecycle import Lifecycle
+from probe.server.links import PageLink, links_for_list
 from probe.server.probe_list import ListQuery, arrange, count_states, label_names
-from probe.server.summary import ProbeState, read_details, summarise
+from probe.server.summary import ProbeState, min_results, read_details, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,10 +36,13 @@ GIL_YIELD_SECONDS = 0.0001
 class Pages:
     """Renders the pages."""
 
-    def __init__(self, now: Callable[[], float], lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, now: Callable[[], float], lifecycle: Lifecycle, links: Sequence[PageLink]
+    ) -> None:
         """`now` is the wall clock (Unix seconds)."""
         self._now = now
         self._lifecycle = lifecycle
+        self._links = links
 
     @cached_property
     def _templates(self) -> "Environment":
@@ -56,6 +60,7 @@ class Pages:
             groups=arrange(summaries, query),
             query=query,
             labels=label_names(summaries),
+            links={link.title: link.url("") for link in links_for_list(self._links)},
             has_filter=len(summaries) >= MIN_FILTERED_PROBES or query != ListQuery(),
         )
 
@@ -67,6 +72,7 @@ class Pages:
             details=details,
             chart=latency_chart(details.summary),
             excerpts=excerpts,
+            links={link.title: link.url(details.summary.name) for link in self._links},
         )
 
     def _render(self, name: str, **variables: object) -> str:
@@ -113,5 +119,6 @@ def _environment() -> "Environment":
         "version": __version__,
         "windows": tuple(StatusWindow),
         "states": tuple(ProbeState),
+        "min_results": min_results,
     }
     return environment

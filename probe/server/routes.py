@@ -1,6 +1,6 @@
 """Routes of the pages and of the API."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,7 @@ from probe.server.api import all_probes_json, one_probe_json
 from probe.server.auth import is_authenticated
 from probe.server.compression import CachedResponse, accepts_gzip, encode
 from probe.server.lifecycle import Lifecycle
+from probe.server.links import PageLink
 from probe.server.pages import PACKAGE_DIR, Pages, yield_gil
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
@@ -34,6 +35,7 @@ def page_routes(
     lifecycle: Lifecycle,
     clock: Clock,
     *,
+    links: Sequence[PageLink] = (),
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> list[BaseRoute]:
     """Return the routes of the pages and of the API.
@@ -41,7 +43,7 @@ def page_routes(
     `names` returns the names of the current probes in the order of the pages. Pages are rendered on
     threads, so that they do not delay scrapes.
     """
-    pages = Pages(clock.unix_seconds, lifecycle)
+    pages = Pages(clock.unix_seconds, lifecycle, links)
     renders = SingleFlight[CachedResponse](
         RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
     )

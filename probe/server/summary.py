@@ -12,6 +12,9 @@ from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
 from probe.result import Phase, Reason, Result
 
+# Fewer results are too few for any statistic.
+MIN_RESULTS = 10
+
 
 class ProbeState(StrEnum):
     """State of a probe by its last result, the most severe first. The values are in the API."""
@@ -92,6 +95,15 @@ def _state(results: Sequence[ResultSummary], probe: Probe) -> ProbeState:
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
     return ProbeState.FAILED if last.reason.counts_against_slo else ProbeState.NOT_MEASURED
+
+
+def min_results(ratio: float) -> int:
+    """Return the number of results from which on a statistic about `ratio` of them means much.
+
+    `ratio` is the rank of a quantile or the target of an objective. With fewer results, less than
+    one result is expected beyond it: a single one decides.
+    """
+    return max(MIN_RESULTS, round(1 / (1 - ratio)))
 
 
 def strictest_latency(probe: Probe) -> float:

@@ -19,6 +19,7 @@ from probe.metrics.daemon_info import ConfigState
 from probe.result import Component, Excerpt, Phase, Reason
 from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
+from probe.server.links import PageLink
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, listen
 from tests.builders import make_result, make_settings
@@ -130,6 +131,7 @@ def site_of(
     authenticated: bool = False,
     max_page_age_seconds: float = 0.0,
     lifecycle: Mapping[str, Any] = MappingProxyType({}),
+    links: Sequence[PageLink] = (),
     **keys: Any,
 ) -> Iterator[Site]:
     """Serve the pages of probes with these names (by default `model`) and config `keys`.
@@ -144,6 +146,7 @@ def site_of(
         site.history,
         lifecycle_of(**lifecycle),
         Clock(),
+        links=links,
         max_page_age_seconds=max_page_age_seconds,
     )
     listener = listen("127.0.0.1:0")

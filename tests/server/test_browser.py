@@ -263,6 +263,7 @@ CLIPPED_CELLS = """() => {
     text.selectNodeContents(cell);
     return text.getBoundingClientRect().right;
   };
+  document.querySelectorAll(".hidden").forEach((hidden) => hidden.remove());
   return [...document.querySelectorAll(".row")].flatMap((row) => {
     row.scrollIntoView();
     return [...row.children].filter((cell) => end(cell) > cell.getBoundingClientRect().right + 1);
@@ -374,6 +375,27 @@ def test_keyboard_navigation(site: Site, open_page: Open) -> None:
     expect(failure.locator(".waterfall")).to_be_hidden()
     page.keyboard.press("Enter")
     expect(failure.locator(".waterfall")).to_be_visible()
+
+
+def test_local_time(site: Site, browser: Browser) -> None:
+    """A browser elsewhere shows its local time next to UTC, also after an update."""
+    with browser.new_context(timezone_id="Asia/Kolkata", locale="en-GB") as context:
+        page = context.new_page()
+        page.clock.install()
+        page.goto(site.url)
+        pattern = re.compile(
+            r"^\d{4}-\d\d-\d\d (\d\d):(\d\d):(\d\d) UTC \(.*?(\d\d):(\d\d):\3 local\)$"
+        )
+        expect(page.locator("time")).to_have_text(pattern)
+        text = page.locator("time").inner_text()
+        match = pattern.match(text)
+        assert match
+        hour, minute, _, local_hour, local_minute = map(int, match.groups())
+        assert (hour * 60 + minute + 330 - local_hour * 60 - local_minute) % 1440 == 0
+        site.add()
+        update(page)
+        expect(page.get_by_text("✓ ok")).to_be_visible()
+        expect(page.locator("time")).to_have_text(pattern)
 
 
 def test_page_updates_in_place(site: Site, open_page: Open) -> None:

@@ -170,6 +170,40 @@ def test_a_long_interval_is_in_hours(tmp_path: Path) -> None:
         assert ", every 6 h, timeout " in site.get("/probes/model").text
 
 
+FEW = '<span class="few number" title="only {}">{}<'
+
+
+def test_statistics_of_few_results_are_grey(site: Site) -> None:
+    """Their title has the number of results; 10 are enough for a ratio, 20 for p95."""
+    for _ in range(9):
+        site.add(**success(0.1))
+    for path in ("/", "/probes/model"):
+        page = site.get(path).text
+        assert FEW.format("9 results", "100 %") in page
+        assert FEW.format("9 results", "106 ms") in page
+    site.add(**success(0.1))
+    page = site.get("/probes/model").text
+    assert '<span class="number">100 %</span>' in page
+    assert page.count(FEW.format("10 results", "106 ms")) == 2  # p95 and p99
+    for _ in range(90):
+        site.add(**success(0.1))
+    assert "few" not in site.get("/probes/model").text
+
+
+def test_one_result_is_not_plural(site: Site) -> None:
+    """A statistic of one result says `1 result`."""
+    site.add(**success(0.1))
+    assert FEW.format("1 result", "100 %") in site.get("/").text
+
+
+def test_counts_since_the_start(site: Site) -> None:
+    """The page says how long it has counted, and that a restart resets the counts."""
+    site.now += 1200
+    page = site.get("/probes/model").text
+    assert '<th scope="col">since start</th>' in page
+    assert "Since start: 20 min, at most the 30 d of the budget period." in page
+
+
 def test_many_probes_are_rendered_quickly(tmp_path: Path) -> None:
     """The page of 200 probes with full histories takes 0.3 s of CPU at most; its JSON is small."""
     names = [f"model-{n}" for n in range(200)]

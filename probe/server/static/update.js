@@ -127,11 +127,24 @@ async function fetchMain() {
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const main = page.querySelector("main#content");
   if (!main) throw new UnexpectedResponse(`${prefix} the response is another page.`);
+  addLocalTimes(main);
   return main;
 }
 
 function formatUtc(date) {
   return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+// Adds the local time to all times in `root`, unless the local time is UTC.
+function addLocalTimes(root) {
+  for (const element of root.querySelectorAll("time:not([data-local])")) {
+    const date = new Date(element.dateTime);
+    if (date.getTimezoneOffset() === 0) continue;
+    const isSameDay = date.getDate() === date.getUTCDate();
+    const options = { timeStyle: "medium", ...(isSameDay ? {} : { dateStyle: "short" }) };
+    element.dataset.local = "";
+    element.append(` (${date.toLocaleString(undefined, options)} local)`);
+  }
 }
 
 function showStatus(message, { alarm }) {
@@ -162,6 +175,7 @@ async function updateForever() {
   setTimeout(updateForever, INTERVAL_MS);
 }
 
+addLocalTimes(content);
 setTimeout(updateForever, INTERVAL_MS);
 document.addEventListener("visibilitychange", update);
 content.addEventListener("input", ({ target }) => target.form && applyFilter(target.form));
