@@ -20,7 +20,9 @@ and [config/examples](../config/examples/README.md) has configs for real model s
 Editors use [config/probe.schema.json](../config/probe.schema.json). `inference-probe check` reports
 every error with its line, and says what to write instead.
 
-- Durations and sizes have units: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`, `1MiB`.
+- Durations and sizes have units: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`, `1MiB`. A
+  duration may have a space before the unit: `250 ms`.
+- A list of one scalar needs no brackets: `status: 200` is `status: [200]`.
 - Text may contain references: `${env:NAME}` is the value of an environment variable, `${file:PATH}`
   the content of a file. `$${` is a literal `${`. In `url`, `headers`, `proxy`, `body` and `json`,
   references are resolved for each request, and their values are never shown. Elsewhere they are
@@ -83,7 +85,9 @@ def _types(value: Schema) -> Iterator[str]:
     if "$ref" in value:
         yield _link(value["$ref"].rpartition("/")[2])
     elif "anyOf" in value:
-        for alternative in value["anyOf"]:
+        # The scalar that may replace a list of one item is explained at the top of the page.
+        lists = [option for option in value["anyOf"] if option.get("type") == "array"]
+        for alternative in lists or value["anyOf"]:
             if alternative not in (REFERENCE_SCHEMA, {"type": "null"}):
                 yield from _types(alternative)
     elif "enum" in value:

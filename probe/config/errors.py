@@ -46,11 +46,16 @@ class ConfigError(Exception):
 
 
 class UnlocatedError(NamedTuple):
-    """A problem of the value at `path` (or of its key, with `at_key`), without line and column."""
+    """A problem of the value at `path` (or of its key, with `at_key`), without line and column.
+
+    `explanation` is the end of the message. Of several problems with the same explanation, only
+    the first one in the file has it, and the others refer to its line.
+    """
 
     path: ConfigPath
     message: str
     at_key: bool = False
+    explanation: str = ""
 
 
 class ConfigSource(Protocol):

@@ -10,7 +10,7 @@ from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, quote
 
 MAX_JSON_DEPTH = 50
 
-_SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+)\s*)?")
+_SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+(?: \S+)*)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 

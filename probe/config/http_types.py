@@ -12,6 +12,7 @@ from pydantic import ValidationInfo
 from probe.config.errors import quote, quote_url
 from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
+    SCALAR_OR_LIST,
     describe_type,
     pattern_schema,
     require_text,
@@ -244,3 +245,4 @@ _ALERT_LABEL_SCHEMA = pattern_schema(ALERT_LABEL_PATTERN, description="The name 
 AlertLabelName = Annotated[
     str, *scalar(_alert_label_name, _ALERT_LABEL_SCHEMA, allow_reference=False)
 ]
+AlertLabelNames = Annotated[tuple[AlertLabelName, ...], SCALAR_OR_LIST]

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from probe.config.errors import (
     source_of,
 )
 from probe.config.flags import EndpointFlags
+from probe.config.foreign_keys import blackbox_config_error
 from probe.config.http_types import may_need_tls
 from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
 from probe.config.schema import Settings, Tls
@@ -148,6 +150,9 @@ class _Validator:
             message = f"expected a mapping with the key `probes`, not {describe_type(config)}"
             self.errors.append(UnlocatedError((), message))
             return None
+        if blackbox := blackbox_config_error(config):
+            self.errors.append(blackbox)
+            return None
         self.errors += find_defaults_conflicts(config)
         self._validate(defaults_only_config(config))
         merged = merge_defaults(config)
@@ -220,8 +225,23 @@ def sorted_problems(
     """
     invalid = source.invalid_paths | {error.path for error in unresolved}
     relevant = [error for error in errors if not _is_inside(error.path, invalid)]
-    problems = dict.fromkeys([*source.problems, *map(source.locate, [*unresolved, *relevant])])
-    return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+    located = [(problem, "") for problem in source.problems]
+    located += [(source.locate(error), error.explanation) for error in [*unresolved, *relevant]]
+    located.sort(key=lambda pair: (pair[0].line or 0, pair[0].column or 0))
+    return tuple(_explain_once(dict.fromkeys(located)))
+
+
+def _explain_once(problems: Iterable[tuple[ConfigProblem, str]]) -> Iterator[ConfigProblem]:
+    """Yield the problems, each explanation at the end of the first message that has it."""
+    lines: dict[str, int | None] = {}
+    for problem, explanation in problems:
+        if not explanation:
+            yield problem
+        elif explanation in lines:
+            yield replace(problem, message=f"{problem.message}; see line {lines[explanation]}")
+        else:
+            yield replace(problem, message=f"{problem.message}; {explanation}")
+        lines.setdefault(explanation, problem.line)
 
 
 def _is_inside(path: ConfigPath, parents: AbstractSet[ConfigPath]) -> bool:

@@ -98,7 +98,7 @@ class Condition(ConfigModel):
     """
 
     equals: types.Json = config_key(None, "The value equals this one, of any type.")
-    in_: tuple[types.Json, ...] = condition_key(
+    in_: Annotated[tuple[types.Json, ...], types.SCALAR_OR_LIST] = condition_key(
         (), "The value is one of these.", alias="in", min_length=1
     )
     matches: types.Regex | None = condition_key(
@@ -138,7 +138,7 @@ class Condition(ConfigModel):
 class Expect(ConfigModel):
     """Conditions on the response. The probe succeeds if all of them hold."""
 
-    status: tuple[http_types.Status, ...] = config_key(
+    status: Annotated[tuple[http_types.Status, ...], types.SCALAR_OR_LIST] = config_key(
         ["2xx"], "Status codes that count as success, such as `200` or `2xx`.", min_length=1
     )
     body_matches: types.Regex | None = config_key(
@@ -203,7 +203,8 @@ def _require_increasing(buckets: tuple[float, ...] | None) -> tuple[float, ...] 
 
 
 BucketBounds = Annotated[
-    tuple[Annotated[float, *types.duration("1us", "1d")], ...] | None,
+    Annotated[tuple[Annotated[float, *types.duration("1us", "1d")], ...], types.SCALAR_OR_LIST]
+    | None,
     AfterValidator(_require_increasing),
 ]
 
@@ -280,7 +281,7 @@ class Probe(ConfigModel):
     labels: Mapping[http_types.LabelName, types.Text] = config_key(
         {}, "Labels of `inference_probe_info`, such as model and version."
     )
-    alert_labels: tuple[http_types.AlertLabelName, ...] = config_key(
+    alert_labels: http_types.AlertLabelNames = config_key(
         (),
         "Names of `labels` that the alerts about this probe have, so that Alertmanager can route "
         "them, for example by team.",
@@ -301,10 +302,10 @@ class Probe(ConfigModel):
 class Networks(ConfigModel):
     """Addresses that may be probed. `deny` takes precedence; an empty `allow` allows all others."""
 
-    deny: tuple[types.Network, ...] = config_key(
+    deny: Annotated[tuple[types.Network, ...], types.SCALAR_OR_LIST] = config_key(
         ["169.254.0.0/16", "fe80::/10"], "Networks that are never probed."
     )
-    allow: tuple[types.Network, ...] = config_key(
+    allow: Annotated[tuple[types.Network, ...], types.SCALAR_OR_LIST] = config_key(
         (), "If not empty, only these networks are probed."
     )
 

@@ -14,7 +14,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from probe.config import units
 from probe.config.errors import quote
@@ -45,6 +52,32 @@ def scalar(
         PlainValidator(validate),
         WithJsonSchema({"anyOf": [schema, REFERENCE_SCHEMA]} if allow_reference else schema),
     )
+
+
+class _ScalarOrList:
+    """Annotation of a list that also accepts a scalar, as a list of one item."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_to_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        array = handler(schema)
+        # A mapping is never an item, even in a list of any values.
+        item = array["items"] or {"type": ["string", "number", "boolean"]}
+        return {"anyOf": [item, array]}
+
+
+SCALAR_OR_LIST = _ScalarOrList()
+
+
+def _to_list(value: Any) -> Any:
+    """Return a list of the scalar `value`, and any other value as it is."""
+    is_scalar = isinstance(value, (str, bool, int, float, ResolvedText))
+    return [value] if is_scalar else value
 
 
 def pattern_schema(pattern: str, **keywords: Any) -> JsonSchema:

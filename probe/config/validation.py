@@ -19,6 +19,7 @@ from probe.config.errors import (
     quote,
     truncate_key,
 )
+from probe.config.foreign_keys import INSTEAD_OF, MIGRATION, MODULE_KEYS
 from probe.config.http_types import ALERT_LABEL_PATTERN
 from probe.config.merge_defaults import BODY_KEYS
 from probe.config.schema import Settings
@@ -59,19 +60,20 @@ def find_alert_label_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
     """
     probes = config.get("probes")
     for index, probe in enumerate(probes if isinstance(probes, list) else []):
-        if not isinstance(probe, dict) or not isinstance(probe.get("alert_labels"), list):
+        if not isinstance(probe, dict):
             continue
+        written = probe.get("alert_labels")
+        items: list[Any] = written if isinstance(written, list) else [written]
         labels = probe.get("labels")
         known = [name for name in labels if _is_label(name)] if isinstance(labels, dict) else []
         names = {
-            position: require_text(name)
-            for position, name in enumerate(probe["alert_labels"])
-            if _is_label(name)
+            position: require_text(name) for position, name in enumerate(items) if _is_label(name)
         }
         path = ("probes", index, "alert_labels")
         for position, name in names.items():
             if name not in known:
-                yield UnlocatedError((*path, position), _unknown_label(probe, position, known))
+                message = _unknown_label(probe, items[position], known)
+                yield UnlocatedError((*path, position), message)
         for position, first in _duplicates(names):
             yield UnlocatedError((*path, position), f"the same label as item {first + 1}")
 
@@ -82,8 +84,8 @@ def _is_label(name: Any) -> bool:
     return is_text and bool(re.fullmatch(ALERT_LABEL_PATTERN, require_text(name)))
 
 
-def _unknown_label(probe: dict[str, Any], position: int, known: list[str]) -> str:
-    name, owner = quote(probe["alert_labels"][position]), probe.get("name")
+def _unknown_label(probe: dict[str, Any], label: str | ResolvedText, known: list[str]) -> str:
+    name, owner = quote(label), probe.get("name")
     whose = f"probe {quote(owner)}" if isinstance(owner, (str, ResolvedText)) else "the probe"
     advice = f"add it there, or write one of {', '.join(known)}" if known else "write them as well"
     return f"{name} is not one of the `labels` of {whose}; {advice}"
@@ -153,9 +155,10 @@ def translate_errors(
         path, is_unknown = detail["loc"], detail["type"] == "extra_forbidden"
         is_key = path[-1] == "[key]" and not is_unknown
         path = path[:-1] if is_key else path
-        reason = detail.get("ctx", {}).get("error")
+        reason, explanation = detail.get("ctx", {}).get("error"), ""
         if is_unknown:
-            message = _unknown_key(str(path[-1]).partition(":")[0], known_keys(path[:-1], model))
+            name = str(path[-1]).partition(":")[0]
+            message, explanation = _unknown_key(name, known_keys(path[:-1], model))
         elif isinstance(reason, NotTextError):
             message = _not_text(path, source_text(path) or str(reason))
         elif detail["type"] in _EXPECTED_TYPES:
@@ -164,7 +167,7 @@ def translate_errors(
             message = _MESSAGES.get(detail["type"]) or str(reason or detail["msg"])
         if (is_key or is_unknown) and ":" in str(path[-1]):
             message += " (a space may be missing after the colon)"
-        yield UnlocatedError(path, message, at_key=is_key or is_unknown)
+        yield UnlocatedError(path, message, is_key or is_unknown, explanation)
 
 
 def _not_text(path: ConfigPath, text: str) -> str:
@@ -185,14 +188,20 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
     return f"expected {expected}, not {describe_type(value)}{advice}"
 
 
-def _unknown_key(key: str, known: list[str]) -> str:
+def _unknown_key(key: str, known: list[str]) -> tuple[str, str]:
+    """Return the message and the explanation of an error about `key`."""
+    of_probe = known_keys(("probes", 0))
+    if known == of_probe and key in INSTEAD_OF:
+        return f"unknown key; {INSTEAD_OF[key]}", ""
+    if known == of_probe and key in MODULE_KEYS:
+        return "unknown key", MIGRATION
     similar = get_close_matches(key.lower(), known, n=1)
     if similar:
-        return f"unknown key, did you mean `{similar[0]}`?"
+        return f"unknown key, did you mean `{similar[0]}`?", ""
     known_are = f"known are {', '.join(sorted(known))}"
-    if "probes" in known and key in known_keys(("probes", 0)):
-        return f"unknown key; it belongs to a probe, so indent it under one; {known_are}"
-    return f"unknown key; {known_are}"
+    if "probes" in known and key in of_probe:
+        return "unknown key; it belongs to a probe, so indent it under one", known_are
+    return "unknown key", known_are
 
 
 def known_keys(path: ConfigPath, model: type[BaseModel] = Settings) -> list[str]:

@@ -62,12 +62,19 @@ class YamlDocument:
         self.invalid_paths = reader.invalid_paths
 
     def locate(self, error: UnlocatedError) -> ConfigProblem:
-        mark = self._mark(error.path, at_key=error.at_key)
-        return self._problem(mark.line, mark.column, format_path(error.path), error.message)
+        path = self._written_path(error.path)
+        mark = self._mark(path, at_key=error.at_key)
+        return self._problem(mark.line, mark.column, format_path(path), error.message)
 
     def source_text(self, path: ConfigPath) -> str | None:
-        node, _, missing = self._find(path)
+        node, _, missing = self._find(self._written_path(path))
         return node.value if isinstance(node, yaml.ScalarNode) and not missing else None
+
+    def _written_path(self, path: ConfigPath) -> ConfigPath:
+        """Return `path` without the index of a scalar that stands for a list of one item."""
+        parent = self._find(path[:-1])[0]
+        is_item = bool(path) and isinstance(path[-1], int)
+        return path[:-1] if is_item and isinstance(parent, yaml.ScalarNode) else path
 
     def _mark(self, path: ConfigPath, *, at_key: bool) -> yaml.Mark:
         """Return the start of a value or of its key; if it is missing, of the nearest parent."""

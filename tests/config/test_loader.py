@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import regex
+from jsonschema import Draft202012Validator
 
 from probe.config.choices import AlertLevel, ConnectionMode, IpFamily, TlsVersion
+from probe.config.json_schema import json_schema
 from probe.result import Component
 from tests.builders import make_probe, make_settings
 from tests.config.loading import URL, load_config, load_problems
@@ -30,6 +32,33 @@ def test_default_values(tmp_path: Path) -> None:
     assert [status for status in (199, 200, 299, 300) if probe.expect.allows(status)] == [200, 299]
     assert settings.networks.deny == (ip_network("169.254.0.0/16"), ip_network("fe80::/10"))
     assert settings.networks.allow == ()
+
+
+def test_a_scalar_is_a_list_of_one_item(tmp_path: Path) -> None:
+    """Every list of scalars may be written without brackets, also in the JSON Schema."""
+    keys = {
+        "name": "a",
+        "url": URL,
+        "labels": {"team": "fraud"},
+        "alert_labels": ["team"],
+        "buckets": ["1s"],
+        "phase_buckets": ["10ms"],
+        "expect": {"status": [200], "json": {"$.a": {"in": ["x"]}, "$.b": {"in": [False]}}},
+    }
+    networks = {"deny": ["10.0.0.0/8"], "allow": ["127.0.0.0/8"]}
+    lists = {"probes": [keys], "networks": networks}
+    scalars = _without_brackets(lists)
+    assert load_config(tmp_path, scalars) == load_config(tmp_path, lists)
+    assert Draft202012Validator(json_schema()).is_valid(scalars)
+
+
+def _without_brackets(value: Any) -> Any:
+    """Return `value` with each list of one scalar replaced by the scalar."""
+    if isinstance(value, dict):
+        return {key: _without_brackets(item) for key, item in value.items()}
+    if isinstance(value, list) and not isinstance(value[0], dict):
+        return value[0]
+    return [_without_brackets(item) for item in value] if isinstance(value, list) else value
 
 
 def test_all_keys(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from probe.config.units import format_duration, parse_duration, parse_percentage
         ("2.5s", 2.5),
         ("1d1h1m1s1ms1us", 90061.001001),
         ("1h", 3600),
+        ("500 ms", 0.5),
+        ("1 m30 s", 90),
         ("0s", 0),
     ],
 )
@@ -26,7 +28,9 @@ def test_parse_duration(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "5sec", "1s1m", "-5s", "1e3s", "s", "5S", "\u0665s"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "5sec", "1s1m", "-5s", "1e3s", "s", "5S", "\u0665s", "5  s", "5s ", " 5s"]
+)
 def test_invalid_durations(text: str) -> None:
     """The whole text must match. The message quotes it and says what to write."""
     with pytest.raises(ValueError, match=r"not a duration.*such as 250ms, 5s or 1m30s"):
