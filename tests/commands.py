@@ -30,8 +30,15 @@ _FORKSERVER.set_forkserver_preload(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment without the variables of inference-probe, plus `extra`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("INFERENCE_PROBE_")}
+    """Return this process's environment plus `extra`.
+
+    Variables of inference-probe and of proxies are left out.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("INFERENCE_PROBE_") and not name.lower().endswith("_proxy")
+    }
     return {**inherited, "PYTHONPATH": str(ROOT), **(extra or {})}
 
 

@@ -23,6 +23,13 @@ def usage_error(error: Exception | str) -> int:
     return EXIT_USAGE
 
 
+def printable(text: str) -> str:
+    """Return `text` with escapes for the characters that could control the terminal."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """Parser of the command line, and of one command.
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from probe.cli.command import EXIT_FAILED, UsageError
+from probe.cli.command import EXIT_FAILED, UsageError, printable
 from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder
 
 if TYPE_CHECKING:
@@ -168,13 +168,6 @@ def _refusal(response: DaemonResponse, url: DaemonUrl) -> str:
         case 404:
             return f"{url.text} has no such page (status 404): {message}; is it inference-probe?"
     return message or f"the daemon at {url.text} responds with the status {response.status}"
-
-
-def printable(text: str) -> str:
-    """Return `text` with escapes for the characters that could control the terminal."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
-    )
 
 
 def _parse_url(text: str) -> DaemonUrl:

@@ -3,13 +3,12 @@
 import argparse
 from collections.abc import Mapping
 
-from probe.cli.command import EXIT_OK, UsageError, usage_error
+from probe.cli.command import EXIT_OK, UsageError, printable, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
     add_daemon_flags,
     daemon_error,
-    printable,
 )
 
 # Below the timeout of the image's HEALTHCHECK (3 s), so that the reason is printed. The daemon

@@ -4,9 +4,12 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from requests.utils import should_bypass_proxies
 
 from probe.cli import waterfall
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
@@ -14,6 +17,7 @@ from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags, add_output_flag
 from probe.clock import Clock
 from probe.config.errors import ConfigError
+from probe.config.schema import Settings
 from probe.config.tls import TlsError
 from probe.daemon.prober_factory import ProberFactory
 from probe.result import Result
@@ -25,7 +29,14 @@ MAX_CONCURRENT_PROBES = 16
 
 def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     """Add the flags, whose variables are in `environ`."""
-    parser.epilog = "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config."
+    parser.epilog = (
+        "For a failure, the beginning of the response's body is shown. Secrets are masked.\n"
+        "Examples:\n"
+        "  inference-probe once\n"
+        "  inference-probe once sentiment --config.file=probe.yml\n"
+        "  inference-probe once --url=http://localhost:8080/ --slo='99% < 500ms'\n"
+        "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config."
+    )
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these probes")
@@ -34,15 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the probes that `args` names, or all, and print their results."""
     try:
-        probes = _build_probes(load_config(args, environ), args.names, environ)
+        config = load_config(args, environ)
+        probes = _build_probes(config, args.names, environ)
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
+    for note in unused_proxies(config.settings, args.names, environ):
+        print(note, file=sys.stderr)
     results = run_concurrently(probes)
     if args.output == "json":
         print(json.dumps([result_json(result) for result in results], indent=2))
     else:
         now, encoding = datetime.now(UTC), sys.stdout.encoding
-        print(waterfall.render_waterfall(results, now=now, encoding=encoding))
+        objectives = {probe.name: probe.objectives for probe in config.settings.probes}
+        print(
+            waterfall.render_waterfall(results, objectives=objectives, now=now, encoding=encoding)
+        )
     return EXIT_FAILED if any(result.failure for result in results) else EXIT_OK
 
 
@@ -72,6 +89,35 @@ def run_concurrently(probes: Sequence[Callable[[], Result]]) -> list[Result]:
     except RuntimeError:  # the system has no thread left, so this thread runs probes, too
         work()
     return [future.result() for future in futures]
+
+
+def unused_proxies(
+    settings: Settings, names: Sequence[str], environ: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a note for each variable of a proxy that other clients would use, and probes do not.
+
+    `names` are the probes that run, none for all.
+    """
+    unused: dict[str, str] = {}
+    for probe in settings.probes:
+        if not probe.proxy and probe.name in (names or [probe.name]):
+            for name in _proxy_variables(probe.url.source):
+                if environ.get(name):
+                    unused.setdefault(name, probe.name)
+    for name, probe_name in unused.items():
+        yield f"{name} is set but not used; to use it, write proxy: in the probe {probe_name}"
+
+
+def _proxy_variables(url: str) -> list[str]:
+    """Return the variables with the proxy of a URL, which may have references (`${env:NAME}`)."""
+    if "${" in url:
+        schemes = ["http", "https"]
+    elif should_bypass_proxies(url, no_proxy=None):  # by the variable NO_PROXY
+        return []
+    else:
+        schemes = [urlsplit(url).scheme]
+    variables = [f"{scheme}_proxy" for scheme in (*schemes, "all")]
+    return [name for variable in variables for name in (variable.upper(), variable)]
 
 
 def _build_probes(

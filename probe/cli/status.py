@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from probe.cli.command import EXIT_OK, UsageError, usage_error
+from probe.cli.command import EXIT_OK, UsageError, printable, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
     add_daemon_flags,
     daemon_error,
-    printable,
 )
 from probe.cli.flags import add_output_flag
 from probe.server.formatting import (

@@ -1,25 +1,41 @@
-"""Render results as text: the phases of each request as bars on one time axis."""
+"""Render results as text: the phases of each request as bars on one time axis, and its response."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from probe.result import ClockSource, Result
+from probe.cli.command import printable
+from probe.config.schema import Objective
+from probe.prober.excerpt import MAX_EXCERPT_BODY_CHARS
+from probe.result import ClockSource, Excerpt, Result
 from probe.serialization import request_spans
 
 # Width of the bar of a whole probe.
 BAR_WIDTH_CHARS = 40
 
+# A body with a larger share of unprintable characters is binary: an image, or a wrong encoding.
+MAX_UNPRINTABLE_RATIO = 0.1
+
 BLOCK, ASCII_BLOCK = "█", "#"
 
 
-def render_waterfall(results: Iterable[Result], *, now: datetime, encoding: str) -> str:
+def render_waterfall(
+    results: Iterable[Result],
+    *,
+    objectives: Mapping[str, Sequence[Objective]],
+    now: datetime,
+    encoding: str,
+) -> str:
     """Return the text of `results`, in characters that `encoding` has.
 
-    `now` is compared with the expiry of certificates.
+    `objectives` are those of each probe by its name. `now` is compared with the expiry of
+    certificates.
     """
     block = _block_in(encoding)
-    text = "\n\n".join("\n".join(_lines(result, now, block)) for result in results)
+    text = "\n\n".join(
+        "\n".join([*_lines(result, now, block), *_verdict_lines(result, objectives[result.probe])])
+        for result in results
+    )
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
@@ -80,6 +96,54 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
             else:
                 bar = scale.bar(span.start, span.seconds)
                 yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
+
+
+def _verdict_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:
+    """Yield whether the result meets each objective and, for a failure, the response's body."""
+    for objective in objectives:
+        yield _note("objective", f"{objective.name}: {_verdict(result, objective.latency)}")
+    if result.failure and result.excerpt:
+        yield from _body_lines(result.excerpt, result.size)
+
+
+def _verdict(result: Result, threshold: float | None) -> str:
+    """Return whether a result is good for an objective with this latency (seconds)."""
+    if result.failure and not result.failure.reason.counts_against_slo:
+        return "not counted"
+    if result.failure:
+        return "missed, the request failed"
+    if threshold is None:
+        return "met"
+    # One decimal, unless it would make the latency look equal to the threshold.
+    latency = f"{result.latency * 1000:.1f}"
+    if float(latency) == threshold * 1000:
+        latency = f"{result.latency * 1000:.6f}"
+    is_good = result.latency <= threshold
+    verdict, sign = ("met", "<=") if is_good else ("missed", ">")
+    return f"{verdict}, {latency} ms {sign} {threshold * 1000:.10g} ms"
+
+
+def _body_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
+    """Yield the beginning of a body, or what is known about one that is not text."""
+    headers = {name.lower(): value for name, value in excerpt.headers.items()}
+    media_type = printable(headers.get("content-type", "no Content-Type"))
+    summary = f"{_count(size, 'byte')}, {media_type}"
+    text = excerpt.body
+    if size and not text:
+        yield _note("body", f"{summary}, cannot be decoded")
+    elif _unprintable_ratio(text) > MAX_UNPRINTABLE_RATIO:
+        yield _note("body", f"{summary}, not text")
+    else:
+        beginning = ", the beginning:" if len(text) >= MAX_EXCERPT_BODY_CHARS else ""
+        yield _note("body", f"{summary}{beginning}")
+        for line in text.splitlines():
+            yield f"      {printable(line)}".rstrip()
+
+
+def _unprintable_ratio(text: str) -> float:
+    """Return the share of characters that are not text. U+FFFD replaces invalid UTF-8."""
+    unprintable = (not (char.isprintable() or char.isspace()) or char == "\ufffd" for char in text)
+    return sum(unprintable) / max(1, len(text))
 
 
 def _row(name: str, seconds: float) -> str:

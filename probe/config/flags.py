@@ -10,7 +10,8 @@ from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, quote
 
 MAX_JSON_DEPTH = 50
 
-_SLO = re.compile(r"\s*(\S*%)\s*(?:<\s*(\S+(?: \S+)*)\s*)?")
+# As in "99% < 500ms", and as `check` prints it: "99% under 500ms".
+_SLO = re.compile(r"\s*(\S*%)\s*(?:(?:<\s*|under\s+)(\S+(?: \S+)*)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 

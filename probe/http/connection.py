@@ -11,7 +11,13 @@ from urllib.parse import SplitResult, unquote
 
 from urllib3.util.ssltransport import SSLTransport
 
-from probe.http.errors import AddressDenied, ProxyError, ResponseError, is_unreachable
+from probe.http.errors import (
+    AddressDenied,
+    ProxyError,
+    ResponseError,
+    describe_error,
+    is_unreachable,
+)
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Address, Resolver
 from probe.http.response_reader import ResponseReader, Stream
@@ -130,7 +136,8 @@ class Dialer:
         except OSError as error:
             if not (isinstance(error, (ConnectionError, socket.gaierror)) or is_unreachable(error)):
                 raise
-            raise ProxyError(f"the proxy {proxy.hostname} cannot be reached: {error}") from error
+            reason = describe_error(error)
+            raise ProxyError(f"the proxy {proxy.hostname} cannot be reached: {reason}") from error
         if url.scheme != "https":
             return sock
         try:
@@ -230,8 +237,10 @@ def _connect_address(
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, sock.connect_within(address.sockaddr, share)
-    except BaseException:
+    except BaseException as error:
         sock.close()
+        if isinstance(error, OSError) and _error_rank(error) < 2:
+            error.filename = f"{_format_host(address.host)}:{address.sockaddr[1]}"
         raise
 
 

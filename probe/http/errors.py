@@ -1,6 +1,8 @@
-"""Exceptions of a run, in addition to those of the standard library."""
+"""Exceptions of a run, in addition to those of the standard library, and their explanation."""
 
 import errno
+import socket
+import ssl
 
 _UNREACHABLE = {
     errno.ENETUNREACH,
@@ -45,3 +47,76 @@ class ResponseError(ProbeError):
 
 class NotHttp(ResponseError):
     """The response does not begin with a status line of HTTP/1. The message is its first line."""
+
+
+# Remedies by OpenSSL's code of a failed verification (`X509_V_ERR_*`).
+_CERTIFICATE_ERRORS = {
+    9: "the certificate is not valid yet; check the clocks of both machines",
+    10: "the certificate has expired; renew it",
+    18: "the certificate is not trusted: self-signed; set tls.ca_file",
+    19: "the certificate is not trusted: its CA is unknown; set tls.ca_file",
+    20: "the certificate is not trusted: its CA is unknown, or the server does not send its"
+    " intermediate certificate; set tls.ca_file",
+    62: "the certificate is for another host; correct the URL, or set tls.server_name",
+    64: "the certificate is for another address; correct the URL, or set tls.server_name",
+}
+
+# Remedies by the reason of another TLS error. OpenSSL has several for a peer without TLS.
+_NO_TLS = "the server did not answer in TLS: is this an http port?"
+_CLIENT_CERTIFICATE = "the server requires a client certificate; set tls.cert_file and tls.key_file"
+_TLS_ERRORS = {
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "HTTP_REQUEST": _NO_TLS,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _CLIENT_CERTIFICATE,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server rejects the handshake: it may require a client"
+    " certificate (tls.cert_file), or have no cipher in common",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "no TLS version in common; see tls.min_version",
+    "UNSUPPORTED_PROTOCOL": "no TLS version in common; see tls.min_version",
+    "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection during the handshake:"
+    " does it use TLS on this port?",
+}
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, in words and with a remedy if the error is known.
+
+    The original text follows in parentheses. The name or address that the error is about is in
+    `error.filename`.
+    """
+    explanation = _explain(error)
+    if explanation is None:
+        return str(error)
+    if isinstance(error, ssl.SSLError):
+        return f"{explanation} ({error})"
+    assert isinstance(error, OSError)
+    original = f" {error.strerror}" if isinstance(error, socket.gaierror) else ""
+    return f"{explanation} ([Errno {error.errno}]{original})"
+
+
+def _explain(error: Exception) -> str | None:
+    about = getattr(error, "filename", None) or "the address"
+    match error:
+        case socket.gaierror():
+            return _explain_lookup(error)
+        case ssl.SSLCertVerificationError():
+            text = _CERTIFICATE_ERRORS.get(error.verify_code, "the certificate is not accepted")
+        case ssl.SSLError():
+            return _TLS_ERRORS.get(error.reason or "")
+        case ConnectionRefusedError():
+            text = f"connection refused: nothing listens on {about}"
+        case ConnectionResetError(errno=int()):  # without a number, the message is for users
+            text = "the server or a proxy before it reset the connection"
+        case OSError() if is_unreachable(error):
+            text = f"no route to {about}: check networks and firewalls"
+        case _:
+            return None
+    return text
+
+
+def _explain_lookup(error: socket.gaierror) -> str:
+    name = f"the name {error.filename}" if error.filename else "the name"
+    if error.errno == socket.EAI_AGAIN:
+        return f"{name} could not be looked up: the name server does not respond"
+    return f"{name} is unknown; check its spelling, and the name server of this machine"

@@ -93,7 +93,7 @@ class Resolver:
         stopwatch.start_later(lookup.started)
         stopwatch.end_phase(Timestamp(stopwatch.now(), lookup.ended))
         if lookup.error:
-            raise type(lookup.error)(*lookup.error.args)  # a copy: several threads may raise it
+            raise _copy(lookup.error, host)  # several threads may raise it
         return lookup.addresses
 
     def parse_address(self, host: str, port: int, family: int) -> tuple[Address, ...]:
@@ -172,6 +172,14 @@ class Resolver:
     ) -> tuple[Address, ...]:
         entries = self._getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, flags)
         return tuple(Address(entry[0], entry[4]) for entry in entries)
+
+
+def _copy(error: Exception, host: str) -> Exception:
+    """Return a copy of the error of a lookup, which names `host`."""
+    copy = type(error)(*error.args)
+    if isinstance(copy, socket.gaierror):
+        copy.filename = host
+    return copy
 
 
 def _descriptor_error() -> OSError | None:

@@ -1,5 +1,6 @@
 """Classification of exceptions and status codes as reasons of failures."""
 
+import re
 import socket
 import ssl
 
@@ -10,13 +11,14 @@ from probe.http.errors import (
     ProxyError,
     RedirectError,
     ResponseError,
+    describe_error,
     is_unreachable,
 )
 from probe.redaction import NO_REDACTION, Redactor
 from probe.result import Failure, Phase, Reason
 
 # Characters of an exception's message in a detail.
-MAX_MESSAGE_CHARS = 200
+MAX_MESSAGE_CHARS = 300
 
 # Characters of an invalid response in a detail. It may be part of a body, and details are public.
 MAX_GARBAGE_CHARS = 16
@@ -69,12 +71,23 @@ _ACTIVITIES = {
 }
 
 
+# First bytes of a record of TLS: an alert of any version.
+_TLS_ALERT = re.compile("\x15\x03[\x00-\x04]")
+
+_MAY_NEED_TLS = "; does this port speak TLS? Then write https://"
+
+
 def classify(
-    phase: Phase | None, error: Exception, *, timeout: float, redactor: Redactor = NO_REDACTION
+    phase: Phase | None,
+    error: Exception,
+    *,
+    timeout: float,
+    redactor: Redactor = NO_REDACTION,
+    scheme: str | None = None,
 ) -> Failure:
     """Return the failure for an exception in `phase`; None is before the first phase.
 
-    `timeout` (seconds) is the probe's, for the detail.
+    `timeout` (seconds) is the probe's, for the detail. So is `scheme`, that of the current URL.
     """
     reason = _error_reason(phase, error)
     activity = _ACTIVITIES[phase] if phase else "preparing the request"
@@ -82,6 +95,8 @@ def classify(
         detail = f"the deadline of {timeout:g} s passed while {activity}"
         return Failure(reason=reason, detail=detail)
     message = _message(reason, error, redactor)
+    if scheme == "http" and _may_need_tls(phase, error):
+        message += _MAY_NEED_TLS
     return Failure(reason=reason, detail=f"{message} (while {activity})" if phase else message)
 
 
@@ -97,13 +112,20 @@ def _error_reason(phase: Phase | None, error: Exception) -> Reason:
 def _message(reason: Reason, error: Exception, redactor: Redactor) -> str:
     """Return the message of an exception, on one line. It may quote an invalid response."""
     max_chars = MAX_GARBAGE_CHARS if isinstance(error, NotHttp) else MAX_MESSAGE_CHARS
-    message = to_one_line(redactor.truncate(str(error), max_chars)).strip()
+    message = to_one_line(redactor.truncate(describe_error(error), max_chars)).strip()
     name = type(error).__name__
     if reason is Reason.INTERNAL:
         return f"{name}: {message} (a fault of this daemon or its host)"
     if reason is Reason.PROTOCOL:
         return f"invalid HTTP response: {message or name}"
     return message or name
+
+
+def _may_need_tls(phase: Phase | None, error: Exception) -> bool:
+    """Return whether a server that expects TLS could have caused `error` of an http request."""
+    if isinstance(error, NotHttp):
+        return _TLS_ALERT.match(str(error)) is not None
+    return phase in (Phase.SEND, Phase.WAIT) and isinstance(error, ConnectionError)
 
 
 def to_one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 from requests import PreparedRequest, Response
 
@@ -53,6 +53,8 @@ class _Exchange:
 
     url: str
     """The current URL, without secrets."""
+    scheme: str | None = None
+    """The scheme of the current URL, once the request is built."""
     redactor: Redactor = NO_REDACTION
     status: int | None = None
     hops: list[tuple[str, int]] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Prober:
                 error,
                 timeout=self._probe.timeout,
                 redactor=exchange.redactor,
+                scheme=exchange.scheme,
             )
         try:
             return self._result(exchange, stopwatch.times(), failure, started=started, due=due)
@@ -137,6 +140,7 @@ class Prober:
     ) -> ProbeResponse:
         """Send `request` and follow its redirects. Return the final response."""
         while True:
+            exchange.scheme = urlsplit(request.url or "").scheme
             response = client.send(request)
             exchange.status = response.status_code
             exchange.last_response = response

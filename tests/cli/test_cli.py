@@ -97,6 +97,56 @@ def test_once_text(tmp_path: Path, encoding: str, bar: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_once_shows_objectives_and_the_body() -> None:
+    """Also with --slo. The exit code depends on failures only."""
+    with serve(respond_with(delay=0.02)) as url:
+        slow = invoke("once", f"--url={url}", "--slo=99% under 1ms")
+    assert slow.returncode == 0
+    assert re.search(r"objective +fast: missed, \d+\.\d ms > 1 ms\n", slow.stdout)
+    body = b'{"detail": "Field required"}'
+    reply = b"HTTP/1.1 422 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with serve(respond_with(reply)) as url:
+        failed = invoke("once", f"--url={url}", "--slo=99.9%")
+    assert failed.returncode == 1
+    assert "objective     up: missed, the request failed\n" in failed.stdout
+    assert failed.stdout.endswith(
+        f"    body          28 bytes, no Content-Type\n      {body.decode()}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "noted"),
+    [
+        ("http://model.invalid/", {"http_proxy": "http://p:1"}, ["http_proxy"]),
+        ("http://model.invalid/", {"HTTPS_PROXY": "http://p:1"}, []),
+        ("https://model.invalid/", {"HTTPS_PROXY": "http://p:1"}, ["HTTPS_PROXY"]),
+        ("https://model.invalid/", {"ALL_PROXY": "http://p:1"}, ["ALL_PROXY"]),
+        ("${env:HOST}/", {"HOST": "http://model.invalid", "HTTP_PROXY": "p"}, ["HTTP_PROXY"]),
+        ("http://model.invalid/", {"http_proxy": "http://p:1", "NO_PROXY": "invalid"}, []),
+        ("http://model.invalid/", {}, []),
+    ],
+)
+def test_once_notes_unused_proxies(url: str, variables: dict[str, str], noted: list[str]) -> None:
+    """A variable that other clients use for the URL is named on stderr."""
+    done = invoke("once", f"--url={url}", "--name=m", environ=variables)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{name} is set but not used; to use it, write proxy: in the probe m" for name in noted
+    ]
+
+
+def test_once_with_a_proxy(tmp_path: Path) -> None:
+    """There is no note for a probe with a proxy of its own, nor for probes that do not run."""
+    probes = [
+        {"name": "a", "url": "http://model.invalid/", "proxy": "http://127.0.0.1:1"},
+        {"name": "b", "url": "http://model.invalid/"},
+    ]
+    (tmp_path / "probe.yml").write_text(yaml.safe_dump({"probes": probes}))
+    environ = {"HTTP_PROXY": "http://p:1"}
+    assert invoke("once", "a", cwd=tmp_path, environ=environ).stderr == ""
+    assert "the probe b\n" in invoke("once", cwd=tmp_path, environ=environ).stderr
+
+
 def test_once_raises_a_bug() -> None:
     """An exception in a probe is raised instead of waiting for its result."""
     raised: list[Exception] = []

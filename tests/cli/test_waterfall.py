@@ -1,20 +1,25 @@
 """The text that `once` prints."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from probe.cli.waterfall import render_waterfall
-from probe.result import Component, Phase, Reason, RedirectHop, Result
-from tests.builders import make_result
+from probe.config.schema import Objective
+from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result
+from tests.builders import make_probe, make_result
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86_400
 
 
-def rendered(*results: Result, encoding: str = "utf-8") -> str:
-    return render_waterfall(results, now=NOW, encoding=encoding)
+def rendered(
+    *results: Result, encoding: str = "utf-8", objectives: Sequence[Objective] = ()
+) -> str:
+    return render_waterfall(results, objectives={"model": objectives}, now=NOW, encoding=encoding)
 
 
 def phases(**milliseconds: float) -> dict[Phase, float]:
@@ -189,3 +194,79 @@ def test_characters_outside_the_encoding() -> None:
 
     assert "http://é\\u20ac/" in rendered(result, encoding="latin-1")
     assert rendered(result, encoding="ascii").isascii()
+
+
+@pytest.fixture(scope="module")
+def objectives(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Objective]:
+    fast = {"name": "fast", "target": "99%", "latency": "100ms"}
+    up = {"name": "up", "target": "99.9%"}
+    directory: Path = tmp_path_factory.mktemp("objectives")
+    return make_probe(directory, objectives=[fast, up]).objectives
+
+
+@pytest.mark.parametrize(
+    ("result", "fast", "up"),
+    [
+        (make_result(latency=0.0213), "met, 21.3 ms <= 100 ms", "met"),
+        (make_result(latency=0.1), "met, 100.000000 ms <= 100 ms", "met"),
+        (make_result(latency=0.10000001), "missed, 100.000010 ms > 100 ms", "met"),
+        (make_result(latency=0.231), "missed, 231.0 ms > 100 ms", "met"),
+        (
+            make_result(reason=Reason.HTTP_5XX),
+            "missed, the request failed",
+            "missed, the request failed",
+        ),
+        (make_result(reason=Reason.INTERNAL), "not counted", "not counted"),
+    ],
+)
+def test_objectives(result: Result, fast: str, up: str, objectives: Sequence[Objective]) -> None:
+    """Each objective is met or missed, with both latencies; failures of the daemon do not count."""
+    lines = rendered(result, objectives=objectives).splitlines()[-2:]
+    assert lines == [f"    objective     fast: {fast}", f"    objective     up: {up}"]
+
+
+def failure(body: str, size: int | None = None, media_type: str | None = None) -> Result:
+    """Return a failed result with the beginning of a body of `size` bytes."""
+    excerpt = Excerpt(headers={"Content-Type": media_type} if media_type else {}, body=body)
+    size = len(body.encode()) if size is None else size
+    return make_result(reason=Reason.HTTP_4XX, excerpt=excerpt, size=size)
+
+
+def body_lines(result: Result, encoding: str = "utf-8") -> list[str]:
+    return rendered(result, encoding=encoding).partition("    body          ")[2].splitlines()
+
+
+def test_body() -> None:
+    """The body of a failed response is below its size and type, with escaped characters."""
+    result = failure('{"detail":\r\n "Feld \x1b[2Jfehlt: ä\u202e"}', media_type="a/b\t")
+    assert body_lines(result) == [
+        "37 bytes, a/b\\t",
+        '      {"detail":',
+        '       "Feld \\x1b[2Jfehlt: ä\\u202e"}',
+    ]
+    assert body_lines(result, "ascii")[2].endswith('fehlt: \\xe4\\u202e"}')
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        (failure("\x89PNG\ufffd\x00\x00", 7000), "7000 bytes, no Content-Type, not text"),
+        (failure("", 20), "20 bytes, no Content-Type, cannot be decoded"),
+        (failure(""), "0 bytes, no Content-Type"),
+    ],
+)
+def test_body_that_is_not_text(result: Result, line: str) -> None:
+    """A binary body is summarised in one line."""
+    assert body_lines(result) == [line]
+
+
+def test_long_body() -> None:
+    """The first line says that it is only the beginning."""
+    first, *rest = body_lines(failure("x" * 1024, 5000))
+    assert first == "5000 bytes, no Content-Type, the beginning:"
+    assert rest == ["      " + "x" * 1024]
+
+
+def test_body_of_a_success() -> None:
+    """It is not printed."""
+    assert "body" not in rendered(make_result(excerpt=Excerpt(headers={}, body="x")))

@@ -29,7 +29,8 @@ def test_a_close_without_a_response_is_a_reset(serve: Serve) -> None:
     result = run(serve(once(b"")).url())
 
     assert reason(result) is Reason.RESET
-    assert "closed the connection without a response (while waiting" in detail(result)
+    assert "closed the connection without a response; " in detail(result)
+    assert "(while waiting" in detail(result)
     assert result.status is None
 
 
