@@ -177,7 +177,7 @@ class Result:
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
     excerpt: Excerpt | None = None
-    """Excerpt of the response to a failed probe. Only for authenticated users."""
+    """Excerpt of the response to a failed probe. Only for authenticated users and local clients."""
 
     @property
     def latency(self) -> float:

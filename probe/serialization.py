@@ -13,7 +13,7 @@ from probe.clock import rfc3339
 from probe.result import Component, Phase, RedirectHop, Result
 
 # Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
-# only for authenticated users.
+# only for authenticated users and local clients.
 _NOT_IN_JSON = {"server_ignored", "merged_reads", "excerpt", "final_hop"}
 _JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}
 

@@ -25,12 +25,17 @@ def make_probe(directory: Path, **keys: Any) -> Probe:
 
 
 def make_result(
-    *, latency: float = 0.1, reason: Reason | None = None, probe: str = "model", **more: Any
+    *,
+    latency: float = 0.1,
+    reason: Reason | None = None,
+    detail: str = "as the test says",
+    probe: str = "model",
+    **more: Any,
 ) -> Result:
     """Return a result whose latency is all `wait`, unless `more` has other phases."""
     return Result(
         probe=probe,
         started=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        failure=Failure(reason=reason, detail="as the test says") if reason else None,
+        failure=Failure(reason=reason, detail=detail) if reason else None,
         **{"phases": {Phase.WAIT: latency}, **more},
     )

@@ -156,8 +156,8 @@ class Running:
         """Return its log so far."""
         return self._log.read_text()
 
-    def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=10)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+        return requests.get(self.url + path, headers=headers, timeout=10)
 
     def total(self, metric: str) -> float:
         """Return the sum over all series of `metric`."""

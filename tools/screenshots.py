@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser
 
-from probe.result import Reason
+from probe.result import Excerpt, Reason
 from tests.server import chromium
-from tests.server.page_fixtures import Site, site_of, success
+from tests.server.page_fixtures import Site, site_of, success, typical_result
 from tools.png import save_with_palette
 
 DOCS_DIRECTORY = Path(__file__).parents[1] / "docs" / "images"
@@ -64,6 +64,25 @@ def _team_labels(name: str) -> dict[str, str]:
     return {"team": name.partition("-")[0]}
 
 
+REFUSED = "connection refused (while connecting)"
+FAILURES: tuple[Mapping[str, Any], ...] = (
+    {
+        "reason": Reason.FIRST_BYTE_TIMEOUT,
+        "detail": "the deadline of 5 s passed while waiting for the first byte of the response",
+        "latency": 5.0,
+    },
+    {
+        "reason": Reason.HTTP_5XX,
+        "detail": "the response has the status 500",
+        "status": 500,
+        "latency": 0.02,
+        "excerpt": Excerpt(
+            headers={"content-type": "application/json", "server": "uvicorn"},
+            body='{"error": "CUDA out of memory"}',
+        ),
+    },
+    {"reason": Reason.REFUSED, "detail": REFUSED, "latency": 0.001},
+)
 FLEET = tuple(f"{TEAMS[n % 4]}-{MODELS[n % 3]}-{n:03}" for n in range(200))
 LIST_AND_PROBE = ("/", "/probes/sentiment")
 SCENES = (
@@ -116,15 +135,29 @@ def main() -> int:
 def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
     with site_of(directory, *scene.probes, **scene.keys) as site:
         site.startup_seconds_left = 180.0
-        site.now += 1200
-        for probe in scene.probes:
+        for index, probe in enumerate(scene.probes):
             if probe in scene.starting:
-                site.add(probe, seconds_ago=4, reason=Reason.STARTUP, latency=0.001)
-                continue
-            site.add_history(probe, failing=probe in scene.failing, results=scene.results)
-            if probe in scene.slow:
-                site.add(probe, seconds_ago=2, **success(0.9))
+                detail = f"not up yet (refused: {REFUSED})"
+                site.add(probe, seconds_ago=4, reason=Reason.STARTUP, detail=detail, latency=0.001)
+            else:
+                _add_results(site, scene, probe, index)
+        site.now += 10 * scene.results
         yield site
+
+
+def _add_results(site: Site, scene: Scene, probe: str, index: int) -> None:
+    """Record a result each 10 s, the last one 2 s ago. Each failing probe has another failure."""
+    start = site.now
+    first_failure = scene.results - 10 - index % 50
+    for step in range(scene.results):
+        site.now = start + 10 * step
+        fields = typical_result(step)
+        if probe in scene.failing and step >= first_failure:
+            fields = dict(FAILURES[index % len(FAILURES)])
+        elif probe in scene.slow and step == scene.results - 1:
+            fields = success(0.9)
+        site.add(probe, seconds_ago=2 + 10 * (scene.results - 1 - step), **fields)
+    site.now = start
 
 
 def _screenshots(scene: Scene, site: Site) -> Iterator[Screenshot]:

@@ -1,8 +1,7 @@
 """Authentication: passwords of the web config, and names in clients' certificates.
 
-`BasicAuthMiddleware` sets `scope["user"]`. Responses of models are shown to authenticated users
-only: users with the right password or, if no users are configured, clients with a verified
-certificate.
+`BasicAuthMiddleware` sets `scope["user"]`. Authenticated are users with the right password or, if
+no users are configured, clients with a verified certificate.
 """
 
 import asyncio

@@ -13,10 +13,10 @@ from starlette.staticfiles import StaticFiles
 from probe.clock import Clock
 from probe.history.history import History, ProbeHistory
 from probe.server.api import all_probes_json, one_probe_json
-from probe.server.auth import is_authenticated
 from probe.server.compression import CachedResponse, accepts_gzip, encode
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
+from probe.server.local_client import may_see_responses
 from probe.server.pages import PACKAGE_DIR, Pages, yield_gil
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
@@ -63,7 +63,7 @@ def page_routes(
     ) -> Response:
         """Return the rendered page. Requests with the same path and `variant` share it."""
         use_gzip = accepts_gzip(request.headers)
-        key = request.scope["path"], variant, is_authenticated(request), use_gzip
+        key = request.scope["path"], variant, may_see_responses(request), use_gzip
         cached = await renders.run(key, lambda: encode(render(), use_gzip=use_gzip))
         return cached.response()
 
@@ -74,14 +74,14 @@ def page_routes(
         )
 
     async def probe_page(request: Request) -> Response:
-        probe, excerpts = requested_history(request), is_authenticated(request)
+        probe, excerpts = requested_history(request), may_see_responses(request)
         return await respond(request, lambda: _html(pages.one_probe(probe, excerpts=excerpts)))
 
     async def api_probes(request: Request) -> Response:
         return await respond(request, lambda: _json(all_probes_json(all_histories(), lifecycle)))
 
     async def api_results(request: Request) -> Response:
-        probe, excerpts = requested_history(request), is_authenticated(request)
+        probe, excerpts = requested_history(request), may_see_responses(request)
         return await respond(
             request, lambda: _json(one_probe_json(probe, lifecycle, excerpts=excerpts))
         )

@@ -58,12 +58,8 @@ class Site:
     ) -> None:
         """Record a result each 10 s: failures, or successes with one slow and one failed result."""
         for step in range(results):
-            seconds_ago = 10.0 * (results - step)
-            if failing or step == 90:
-                self.add(probe, seconds_ago=seconds_ago, **overloaded())
-            else:
-                wait = 1.9 if step == 60 else 0.05 + step % 7 / 100
-                self.add(probe, seconds_ago=seconds_ago, **success(wait))
+            fields = overloaded() if failing else typical_result(step)
+            self.add(probe, seconds_ago=10.0 * (results - step), **fields)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=10, **options)
@@ -85,10 +81,18 @@ def success(wait: float) -> dict[str, Any]:
     }
 
 
+def typical_result(step: int) -> dict[str, Any]:
+    """Return the fields of the result number `step`: successes, one of them slow, one failure."""
+    if step == 90:
+        return overloaded()
+    return success(1.9 if step == 60 else 0.05 + step % 7 / 100)
+
+
 def overloaded() -> dict[str, Any]:
     """Return the fields of a failure. The response would do harm if a page did not escape it."""
     return {
         "reason": Reason.OVERLOADED,
+        "detail": "the response has the status 503",
         "status": 503,
         "latency": 0.02,
         "excerpt": Excerpt(

@@ -183,7 +183,7 @@ def test_all_results_failing(site: Site, open_page: Open) -> None:
     ).to_be_visible()
     article = page.get_by_role("article")
     expect(article).to_contain_text("✗ failed")
-    expect(article).to_contain_text("overloaded: as the test says")
+    expect(article).to_contain_text("overloaded: the response has the status 503")
     page.get_by_role("heading").get_by_role("link", name="model").click()
     row = page.get_by_role("row", name="up 99 %")
     expect(row.get_by_text("✗ missed")).to_have_count(3)

@@ -1,4 +1,4 @@
-"""Responses of a failing model are not visible without authentication."""
+"""Responses of a failing model are not visible to remote clients without authentication."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +42,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     ["/metrics", "/probe?name=model", "/", "/probes/model", "/api/v1/probes/model/results"],
 )
 def test_responses_need_authentication(daemon: Running, path: str) -> None:
-    """An unauthenticated client sees the reason of a failure, and nothing of the response."""
-    page = daemon.get(path).text
+    """A remote client without a user sees the reason of a failure, and nothing of the response."""
+    page = daemon.get(path, headers={"Host": "probe.example"}).text
     assert "overloaded" in page
     assert BODY not in page
     assert "overheated" not in page

@@ -44,7 +44,8 @@ def test_one_probe_as_json(site: Site) -> None:
     """`/results` has results as `once` prints them, the newest first; names may contain slashes."""
     site.add(NAME, seconds_ago=5, **success(0.3))
     site.add(NAME, **overloaded())
-    probe = site.get("/api/v1/probes/127.0.0.1:5000%2Fpredict%2Fresults/results").json()
+    path = "/api/v1/probes/127.0.0.1:5000%2Fpredict%2Fresults/results"
+    probe = site.get(path, headers={"Host": "probe.example"}).json()
     assert [result["reason"] for result in probe["recent"]] == ["overloaded", None]
     assert probe["slowest"] == probe["recent"][1:]
     assert probe["failures"] == probe["recent"][:1]
@@ -65,20 +66,22 @@ def test_redirects_as_json(site: Site) -> None:
 
 
 def test_responses_need_authentication(site: Site, tmp_path: Path) -> None:
-    """Only authenticated users see response headers and bodies, on the page and in JSON."""
+    """Remote clients without a user see no response headers and bodies, in the page and in JSON."""
     paths = ("/probes/model", "/api/v1/probes/model/results", "/", "/api/v1/probes")
     site.add(**overloaded())
     for path in paths:
-        assert "capacity" not in site.get(path).text
-        assert "Retry-After" not in site.get(path).text
+        page = site.get(path, headers={"Host": "probe.example"}).text
+        assert "capacity" not in page
+        assert "Retry-After" not in page
     directory = tmp_path / "users"
     directory.mkdir()
     with site_of(directory, authenticated=True) as users:
         users.add(**overloaded())
-        failure = users.get(paths[1]).json()["failures"][0]
+        remote = {"headers": {"Host": "probe.example"}}
+        failure = users.get(paths[1], **remote).json()["failures"][0]
         assert failure["headers"] == {"Server": "<i>toy</i>", "Retry-After": "3"}
         assert failure["body_excerpt"].endswith("no capacity")
-        assert "no capacity" in users.get(paths[0]).text
+        assert "no capacity" in users.get(paths[0], **remote).text
 
 
 def test_unknown_probes(site: Site) -> None:

@@ -107,7 +107,7 @@ def test_paused_probes(tmp_path: Path) -> None:
         ("q=SLOW", ["search-slow"]),
         ("q=team%3Dsearch+failed", ["search-failed"]),
         ("q=overloaded", ["search-failed"]),
-        ("q=as+the+test", ["search-failed", "search-starting", "alone-internal"]),
+        ("q=as+the+test", ["search-starting", "alone-internal"]),
         ("q=model:5000", [*NAMES]),
         ("q=nothing", []),
         ("state=slow", ["search-slow"]),
