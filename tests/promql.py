@@ -30,7 +30,11 @@ ANY: Labels = frozenset({"*"})
 
 NONE: Labels = frozenset()
 
-FOREIGN: Mapping[str, Labels] = {"up": TARGET, "ALERTS": ANY}
+FOREIGN: Mapping[str, Labels] = {
+    "up": TARGET,
+    "process_start_time_seconds": TARGET,
+    "ALERTS": ANY,
+}
 
 # Aggregations that select series instead of combining them.
 KEEPS = {"topk", "bottomk"}
@@ -78,6 +82,9 @@ class Catalogue:
 def _exposed(metric: MetricSpec) -> Iterator[tuple[str, Labels]]:
     has_config_labels = metric in (INFO, ALERT_INFO, SLO_ALERT_INFO)
     labels = ANY if has_config_labels else TARGET | set(metric.labels)
+    if "reason" in labels:
+        # The name of the label if the target has a label `reason`, too.
+        labels |= {"exported_reason"}
     if metric.kind == "histogram":
         yield f"{metric.name}_bucket", labels | {"le"}
         yield f"{metric.name}_count", labels

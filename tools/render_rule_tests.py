@@ -19,6 +19,7 @@ import yaml
 from tests.rules import (
     scenarios_absent,
     scenarios_budget,
+    scenarios_isolated,
     scenarios_latency,
     scenarios_maintenance,
     scenarios_objective,
@@ -30,6 +31,9 @@ from tests.rules import (
 from tests.rules.scenario import EVALUATION_SECONDS, MINUTE, Scenario
 
 RULE_FILE = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
+
+# How far back an instant query of Prometheus looks for a sample.
+LOOKBACK_SECONDS = 5 * MINUTE
 
 # libyaml writes these files ten times as fast as Python.
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -55,8 +59,12 @@ FILES = {
     "inference-probe-absent-day.yml": ScenarioFile(scenarios_absent.ABSENT_DAY, 2 * MINUTE),
     "inference-probe-no-data.yml": ScenarioFile(scenarios_absent.NO_DATA),
     "inference-probe-instance-down.yml": ScenarioFile(scenarios_maintenance.INSTANCES),
+    "inference-probe-histogram-missing.yml": ScenarioFile(scenarios_absent.HISTOGRAMS),
+    "inference-probe-isolated.yml": ScenarioFile(scenarios_isolated.SCENARIOS),
     "inference-probe-late.yml": ScenarioFile(scenarios_maintenance.LATE_RUNS),
+    "inference-probe-paused.yml": ScenarioFile(scenarios_maintenance.PAUSES, 2 * MINUTE),
     "inference-probe-reload-failed.yml": ScenarioFile(scenarios_maintenance.RELOADS),
+    "inference-probe-restarts.yml": ScenarioFile(scenarios_maintenance.RESTART_LOOPS),
     "inference-probe-skipped-ticks.yml": ScenarioFile(scenarios_maintenance.SKIPPED_TICKS),
     "model-down.yml": ScenarioFile(scenarios_outage.SCENARIOS),
     "model-error-budget-burn.yml": ScenarioFile(scenarios_budget.PAGES),
@@ -69,13 +77,33 @@ FILES = {
 }
 
 
-def render(file: ScenarioFile, scrape_seconds: list[int], directory: Path) -> str:
-    """Return the text of `file` at these scrape intervals, to be written into `directory`."""
+def group_names() -> list[str]:
+    """Return the names of the rule groups, in the order of the rules file."""
+    return [group["name"] for group in yaml.safe_load(RULE_FILE.read_text())["groups"]]
+
+
+def render(
+    file: ScenarioFile,
+    scrape_seconds: list[int],
+    directory: Path,
+    *,
+    worst_order: bool = True,
+    rule_file: Path = RULE_FILE,
+) -> str:
+    """Return the text of `file` at these scrape intervals, to be written into `directory`.
+
+    With `worst_order`, groups are evaluated in the reverse order of the rules file: each reads the
+    previous evaluation of those that it depends on. A query sees samples of the last 5 minutes, so
+    this is not possible if there are more between two evaluations.
+    """
+    order = group_names()
+    if worst_order and file.evaluation_seconds < LOOKBACK_SECONDS:
+        order.reverse()
     document = {
-        "rule_files": [os.path.relpath(RULE_FILE, directory)],
+        "rule_files": [os.path.relpath(rule_file, directory)],
         "evaluation_interval": f"{file.evaluation_seconds}s",
         # Without this promtool evaluates the groups in a random order.
-        "group_eval_order": ["inference-probe", "inference-probe-long"],
+        "group_eval_order": order,
         "tests": [
             _promtool_test(scenario, seconds)
             for scenario in file.scenarios

@@ -74,6 +74,10 @@ def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _R
     )
 
 
+def _thresholds(probe: Probe) -> set[tuple[str, float | None]]:
+    return {(objective.name, objective.latency) for objective in probe.objectives}
+
+
 def _phase_buckets(phase: Phase) -> Sequence[float]:
     """Return the default bounds of a phase: fine ones if the model works in it."""
     return LATENCY_BUCKETS if phase in (Phase.WAIT, Phase.RECEIVE) else NETWORK_BUCKETS
@@ -82,11 +86,14 @@ def _phase_buckets(phase: Phase) -> Sequence[float]:
 def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     """Return the record for the new settings `probe`, with all counts that keep their meaning.
 
-    A histogram whose buckets changed is reset, in all of its series at once. After a change of the
-    URL the certificate is unknown until the next run.
+    A histogram whose buckets changed is reset, in all of its series at once. A new objective or
+    threshold also resets the latency. Otherwise the rules would count requests twice if Prometheus
+    knows the threshold from an earlier time: those since then were counted by another threshold.
+    After a change of the URL the certificate is unknown until the next run.
     """
     new = _new_record(probe, old.suspended)
-    if _bounds(new.latency.values()) == _bounds(old.latency.values()):
+    same_buckets = _bounds(new.latency.values()) == _bounds(old.latency.values())
+    if same_buckets and _thresholds(probe) <= _thresholds(old.probe):
         new.latency = old.latency
     if _bounds(new.phases.values()) == _bounds(old.phases.values()):
         new.phases = old.phases

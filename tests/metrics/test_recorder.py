@@ -367,7 +367,8 @@ def _counts(exporter: Exporter) -> tuple[float | None, ...]:
     [
         ({"interval": "3s", "url": "http://other/"}, (1, 1, 1, 1)),
         ({"objectives": [{"name": "up", "target": "90%"}]}, (1, 1, 1, 1)),
-        ({"objectives": [{"name": "fast", "target": "99%", "latency": "100ms"}]}, (1, 1, 1, 1)),
+        ({"objectives": []}, (1, 1, 1, 1)),
+        ({"objectives": [{"name": "fast", "target": "99%", "latency": "100ms"}]}, (0, 0, 1, 1)),
         ({"objectives": [{"name": "fast", "target": "99%", "latency": "123ms"}]}, (0, 0, 1, 1)),
         ({"buckets": ["1s"]}, (0, 0, 1, 1)),
         ({"phase_buckets": ["1s"]}, (0, 0, 0, 1)),
@@ -375,6 +376,7 @@ def _counts(exporter: Exporter) -> tuple[float | None, ...]:
     ids=[
         "interval and URL",
         "target",
+        "no objective",
         "to a bucket",
         "to a new bucket",
         "buckets",
@@ -384,8 +386,9 @@ def _counts(exporter: Exporter) -> tuple[float | None, ...]:
 def test_settings_that_change(
     tmp_path: Path, keys: dict[str, Any], counts: tuple[int, ...]
 ) -> None:
-    """A histogram whose buckets change is reset in all its series; other counts are kept."""
-    assert _counts(_reloaded(tmp_path, {}, keys)) == counts
+    """A changed bucket or threshold resets a histogram in all its series; other counts are kept."""
+    before = {"objectives": [{"name": "up", "target": "99%"}]}
+    assert _counts(_reloaded(tmp_path, before, before | keys)) == counts
 
 
 def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:

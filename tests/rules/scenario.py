@@ -13,7 +13,13 @@ DAY = 24 * HOUR
 # A change reaches the alerts with the next scrape (60 s at most) and the next evaluation (30 s).
 DELAY = 90
 DEFAULT_LABELS = {"job": "inference-probe", "instance": "probe:10115"}
-PAGES = ("ModelDown", "ModelObjectiveMissed", "InferenceProbeAbsent", "InferenceProbeNoData")
+PAGES = (
+    "ModelDown",
+    "ModelObjectiveMissed",
+    "InferenceProbeAbsent",
+    "InferenceProbeIsolated",
+    "InferenceProbeNoData",
+)
 PAGE = {"severity": "critical", "slo_severity": "page"}
 TICKET = {"severity": "warning", "slo_severity": "ticket"}
 
@@ -79,6 +85,18 @@ def missed(**labels: str) -> str:
 
 def no_data(**labels: str) -> str:
     return alert("InferenceProbeNoData", **{"slo": "fast", "instance": "probe:10115", **labels})
+
+
+def histogram_missing(**labels: str) -> str:
+    return alert("InferenceProbeHistogramMissing", **{"probe": "", **labels})
+
+
+def episodes(end: float, name: str, maximum: int) -> Check:
+    """Check that the alerts with this name begin to fire at most `maximum` times up to `end`."""
+    alerts = f'ALERTS{{alertname=~"{name}", alertstate="firing"}}'
+    starts = f"({alerts} unless {alerts} offset {EVALUATION_SECONDS}s)"
+    count = f"sum(count_over_time({starts}[{end:.0f}s:{EVALUATION_SECONDS}s])) or vector(0)"
+    return Check(at=end, expr=f"({count}) <= bool {maximum}", samples={"{}": 1})
 
 
 def instance_alert(name: str, **labels: str) -> str:

@@ -2,12 +2,15 @@
 
 from tests.rules.scenario import (
     DAY,
+    DEFAULT_LABELS,
     DELAY,
     HOUR,
     MINUTE,
     absent,
     firing,
+    histogram_missing,
     instance_alert,
+    missed,
     no_data,
     scenario,
     silent,
@@ -21,6 +24,7 @@ from tests.rules.scripted_probe import (
     REFUSED,
     TIMEOUT,
     Objective,
+    Outcome,
     Probe,
     Script,
 )
@@ -34,6 +38,7 @@ NAME = "InferenceProbeAbsent"
 DEFAULT_ALERT = absent()
 HANGING: Script = {0: (GOOD,), STOPS: (HUNG,)}
 HEALTHY: Script = {0: (GOOD,)}
+SLOWER = Outcome(latency=1.5, success=True)
 
 
 def target(script: Script, *objectives: Objective, interval: float = 5) -> Target:
@@ -50,6 +55,45 @@ def sidecar(namespace: str, stops: float = 1e9) -> Target:
     labels = {"job": "inference-probe", "instance": "pod:10115", "namespace": namespace}
     return Target((Probe(script=HEALTHY),), labels, stops=stops, deleted=True)
 
+
+TWO_OBJECTIVES = (Objective(threshold="1.0"), Objective(slo="up", threshold="+Inf"))
+HISTOGRAMS = (
+    scenario(
+        "native histograms without classic ones: one ticket, and no page",
+        Target(
+            (
+                Probe(script=HEALTHY, objectives=TWO_OBJECTIVES),
+                Probe(script=HEALTHY, name="other", objectives=TWO_OBJECTIVES),
+                Probe(script=HEALTHY, name="third", objectives=()),
+            ),
+            native_histograms=True,
+        ),
+        checks=(silent(0, 4 * MINUTE), firing(8 * MINUTE, histogram_missing())),
+    ),
+    scenario(
+        "a target label `outcome`, which the rules do not support: one ticket, and no page",
+        Target(
+            (Probe(script=HEALTHY, objectives=TWO_OBJECTIVES),), {**DEFAULT_LABELS, "outcome": "x"}
+        ),
+        checks=(firing(8 * MINUTE, histogram_missing()),),
+    ),
+    scenario(
+        "buckets from OTLP, where a second is 1 and not 1.0",
+        Target(
+            (
+                Probe(
+                    script={0: (GOOD,), STOPS: (SLOWER,)},
+                    objectives=TWO_OBJECTIVES,
+                    buckets=("0.25", "0.5", "1", "+Inf"),
+                ),
+            ),
+        ),
+        checks=(
+            silent(0, STOPS),
+            firing(STOPS + 10 * MINUTE, missed(), name="ModelObjectiveMissed|InferenceProbe.+"),
+        ),
+    ),
+)
 
 NO_DATA = (
     scenario(
@@ -96,7 +140,7 @@ NO_DATA = (
     scenario(
         "an objective whose threshold is not a bucket has no data; the other objective has",
         target(HEALTHY, Objective(slo="typo", threshold="0.3"), Objective()),
-        checks=(firing(7 * MINUTE, no_data(slo="typo")),),
+        checks=(firing(7 * MINUTE, histogram_missing()),),
     ),
     scenario(
         "internal failures are not data",
@@ -116,7 +160,7 @@ NO_DATA = (
     scenario(
         "a paused probe needs no data, even if its threshold is not a bucket",
         target({0: (GOOD,), 65: (PAUSED,)}, Objective(threshold="0.3")),
-        checks=(silent(0, 20 * MINUTE),),
+        checks=(silent(0, 20 * MINUTE, "InferenceProbeNoData"),),
     ),
     scenario(
         "a deleted target causes no alert",
@@ -183,7 +227,7 @@ ABSENT = (
         checks=(
             firing(
                 ABSENT_FIRES,
-                absent(job="a/sidecar"),
+                absent(job="a/sidecar", severity="warning", slo_severity="ticket"),
                 absent(job="b", cluster="c"),
                 name=NAME,
             ),
@@ -228,7 +272,7 @@ ABSENT_DAY = (
             throughout(ABSENT_FIRES, DAY, NAME),
             firing(
                 DAY,
-                absent(job="old"),
+                absent(job="old", severity="warning", slo_severity="ticket"),
                 instance_alert("InferenceProbeInstanceDown", job="old", instance="i"),
             ),
             firing(STOPS + DAY + KEEP_FIRING + DELAY),

@@ -36,7 +36,7 @@ PAGES = (
             firing(BREAKS + 13 * MINUTE, FAST_BURN, name=NAME),
             firing(BREAKS + 20 * MINUTE, FAST_BURN, SLOW_BURN, name=NAME),
             firing(BREAKS + 40 * MINUTE, SLOW_BURN, name=NAME),
-            firing(BREAKS + 65 * MINUTE, name=NAME),
+            firing(BREAKS + 60 * MINUTE, name=NAME),
         ),
     ),
     scenario(
@@ -99,6 +99,39 @@ PAGES = (
         checks=(silent(0, 2 * HOUR),),
     ),
     scenario(
+        "a threshold that changes for 12 minutes of slow responses, and back",
+        Target(
+            (
+                Probe(
+                    script={0: (GOOD,), BREAKS: (SLOW,), BREAKS + 12 * MINUTE: (GOOD,)},
+                    objectives=(
+                        Objective(until=BREAKS),
+                        Objective(threshold="1.0", since=BREAKS, until=BREAKS + 12 * MINUTE),
+                        Objective(since=BREAKS + 12 * MINUTE),
+                    ),
+                    histogram_resets=(BREAKS, BREAKS + 12 * MINUTE),
+                ),
+            )
+        ),
+        checks=(silent(0, HOUR),),
+    ),
+    scenario(
+        "an objective that is removed for 12 minutes of slow responses, and restored",
+        Target(
+            (
+                Probe(
+                    script={0: (GOOD,), BREAKS: (SLOW,), BREAKS + 12 * MINUTE: (GOOD,)},
+                    objectives=(
+                        Objective(until=BREAKS),
+                        Objective(since=BREAKS + 12 * MINUTE),
+                    ),
+                    histogram_resets=(BREAKS + 12 * MINUTE,),
+                ),
+            )
+        ),
+        checks=(silent(0, HOUR),),
+    ),
+    scenario(
         "a threshold that moves below the latency for a minute",
         target(
             {0: (Outcome(latency=0.4, success=True),)},
@@ -148,11 +181,14 @@ def recorded(at: float, name: str, value: float) -> Check:
     return Check(at=at, expr=f"round(inference_probe:{name}, 0.05)", samples={labels: value})
 
 
-def history(at: float, seconds: float) -> Check:
-    """Check how much history the remaining budget is computed from."""
+def history(at: float, seconds: float, evaluation_seconds: float) -> Check:
+    """Check how much history the remaining budget is computed from.
+
+    promtool evaluates all groups every `evaluation_seconds`, and so records as many half hours.
+    """
     labels = '{job="inference-probe", probe="sentiment", slo="fast"}'
-    name = "inference_probe:slo_history:seconds30d"
-    return Check(at=at, expr=name, samples={f"{name}{labels}": seconds})
+    half_hours = f"inference_probe:slo_history:seconds30d * {evaluation_seconds} / 1800"
+    return Check(at=at, expr=f"round({half_hours}, 1800)", samples={labels: seconds})
 
 
 LENIENT = Objective(target=0.9)
@@ -164,7 +200,7 @@ REMAINING = (
         checks=(
             recorded(4 * HOUR, "slo_burn:rate1h", 0.5),
             recorded(4 * HOUR, "slo_budget_left:ratio30d", 0.5),
-            history(4 * HOUR, 4 * HOUR),
+            history(4 * HOUR, 4 * HOUR, 120),
         ),
     ),
 )
@@ -181,7 +217,7 @@ DAYS = (
             recorded(3.5 * DAY, "slo_bad:ratio3d", 0.1),  # half of a sixth
             recorded(5 * DAY, "slo_budget_left:ratio30d", 0),
             recorded(5 * DAY, "slo_burn:rate1h", 0),
-            history(5 * DAY, 5 * DAY),
+            history(5 * DAY, 5 * DAY, 600),
         ),
         scrape_seconds=(120,),
     ),

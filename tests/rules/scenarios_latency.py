@@ -1,7 +1,6 @@
 """Scenarios of the SLI recordings and of HighModelLatency."""
 
 from dataclasses import replace
-from math import inf
 
 from tests.rules.scenario import (
     HOUR,
@@ -9,7 +8,7 @@ from tests.rules.scenario import (
     Check,
     firing,
     high_latency,
-    no_data,
+    histogram_missing,
     scenario,
     silent,
     throughout,
@@ -29,7 +28,8 @@ from tests.rules.scripted_target import Target
 TURNS_SLOW = 6 * MINUTE
 FIRES = TURNS_SLOW + 13 * MINUTE  # 10m of `for`, a scrape and an evaluation
 TURNS_GOOD = TURNS_SLOW + 22 * MINUTE
-RESOLVED = TURNS_GOOD + 7 * MINUTE  # the window of 5m, a scrape and an evaluation
+KEEP_FIRING = 15 * MINUTE
+RESOLVED = TURNS_GOOD + 12 * MINUTE + KEEP_FIRING  # the window of 10m, a scrape and an evaluation
 ONE_IN_THREE_SLOW = (SLOW, GOOD, GOOD)
 NAME = "HighModelLatency"
 AVAILABLE = Objective(slo="up", target=0.999, threshold="+Inf")
@@ -49,7 +49,7 @@ def fires_and_resolves(*alerts: str) -> tuple[Check, ...]:
     return (
         silent(0, TURNS_SLOW + 9 * MINUTE, NAME),
         firing(FIRES, *alerts, name=NAME),
-        throughout(FIRES, TURNS_GOOD, NAME),
+        throughout(FIRES, TURNS_GOOD + KEEP_FIRING, NAME),
         firing(RESOLVED, name=NAME),
     )
 
@@ -107,9 +107,32 @@ BASICS = (
         checks=fires_and_resolves(high_latency(), high_latency(slo="up")),
     ),
     scenario(
-        "a probe every 10 minutes is too infrequent for a window of 5 minutes: silent",
+        "a probe every 10 minutes is too infrequent for a window of 5 minutes, but not for 10",
         target(Probe(interval=600, script={0: (GOOD,), HOUR: (SLOW,)})),
-        checks=(silent(0, 3 * HOUR, NAME),),
+        checks=(silent(0, HOUR, NAME), firing(3 * HOUR, high_latency(), name=NAME)),
+    ),
+    scenario(
+        "one response in 36 of a probe every 10 s is slow: 10 minutes often have a single slow one",
+        target(Probe(interval=10, script={0: (SLOW, *[GOOD] * 35)})),
+        checks=(
+            silent(0, 20 * MINUTE, NAME),
+            firing(2 * HOUR, high_latency(), name=NAME),
+            throughout(2 * HOUR, 4 * HOUR, NAME),
+        ),
+    ),
+    scenario(
+        "an outage of 45 s is in every window of 10 minutes for 10 minutes",
+        target(
+            Probe(
+                interval=1,
+                script={
+                    0: (*[GOOD] * 479, SLOW),
+                    20 * MINUTE: (REFUSED,),
+                    20 * MINUTE + 45: (*[GOOD] * 479, SLOW),
+                },
+            )
+        ),
+        checks=(silent(0, HOUR),),
     ),
     scenario(
         "restarts within the window",
@@ -152,10 +175,10 @@ TARGETS = (
 
 
 def with_objectives(
-    *objectives: Objective, script: Script | None = None, histogram_reset: float = inf
+    *objectives: Objective, script: Script | None = None, histogram_resets: tuple[float, ...] = ()
 ) -> Target:
     script = script or incident(*ONE_IN_THREE_SLOW)
-    return target(Probe(script=script, objectives=objectives, histogram_reset=histogram_reset))
+    return target(Probe(script=script, objectives=objectives, histogram_resets=histogram_resets))
 
 
 LEVELS = (
@@ -199,7 +222,7 @@ THRESHOLDS = (
             Objective(until=THRESHOLD_CHANGES),
             Objective(threshold="0.25", since=THRESHOLD_CHANGES),
             script={0: (GOOD,)},
-            histogram_reset=THRESHOLD_CHANGES,
+            histogram_resets=(THRESHOLD_CHANGES,),
         ),
         checks=no_bad_events(30 * MINUTE),
     ),
@@ -224,7 +247,7 @@ THRESHOLDS = (
         ),
         checks=(
             throughout(13 * MINUTE, FIRES, NAME),
-            firing(FIRES + 7 * MINUTE, name=NAME),
+            firing(FIRES + 12 * MINUTE + KEEP_FIRING, name=NAME),
         ),
     ),
     scenario(
@@ -236,7 +259,7 @@ THRESHOLDS = (
                 expr='{__name__=~"inference_probe:slo_(good|bad):count", slo="typo"}',
                 samples={},
             ),
-            firing(FIRES, high_latency(), no_data(slo="typo"), name=f"{NAME}|InferenceProbeNoData"),
+            firing(FIRES, high_latency(), histogram_missing(), name=f"{NAME}|InferenceProbe.+"),
         ),
     ),
 )

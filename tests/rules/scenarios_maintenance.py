@@ -20,6 +20,7 @@ from tests.rules.scripted_probe import (
     LATE_START,
     OVERLAP,
     PAUSED,
+    REFUSED,
     Outcome,
     Probe,
     Script,
@@ -94,6 +95,15 @@ INSTANCES = (
         checks=fires(7 * MINUTE, DELAY, instance_alert(INSTANCE_DOWN, instance="b")),
     ),
     scenario(
+        "a target with labels that the build info has, too",
+        Target(
+            (),
+            {**DEFAULT_LABELS, "version": "7", "python_version": "3"},
+            stops=BREAKS,
+        ),
+        checks=(firing(BREAKS + 7 * MINUTE, instance_alert(INSTANCE_DOWN), name=INSTANCE_DOWN),),
+    ),
+    scenario(
         "silent: one failed scrape, a deleted pod, and a target that never was a probe",
         Target((Probe(script=HEALTHY, objectives=()),), failed_scrapes=(BREAKS,)),
         Target((), {"job": "inference-probe", "instance": "b"}, stops=BREAKS, deleted=True),
@@ -131,6 +141,11 @@ SKIPPED_TICKS = (
         checks=fires(11 * MINUTE, 30 * MINUTE + DELAY, skips("overlap")),
     ),
     scenario(
+        "a target label `reason`",
+        target(ONE_IN_TEN_SKIPPED, reason="canary"),
+        checks=(firing(BREAKS + 11 * MINUTE, skips("overlap")),),
+    ),
+    scenario(
         "ticks skipped for being late, with a failed scrape and a restart",
         Target(
             (Probe(script=incident(LATE_SKIP, *[GOOD] * 9), objectives=()),),
@@ -148,6 +163,72 @@ SKIPPED_TICKS = (
         target({0: (GOOD, GOOD, GOOD, OVERLAP), 1600: (GOOD,)}, interval=200, name="slow"),
         target({0: (GOOD,), BREAKS: (PAUSED,)}, name="paused"),
         checks=(silent(0, HOUR),),
+    ),
+)
+
+RESTARTS = "InferenceProbeRestarts"
+
+RESTART_LOOPS = (
+    scenario(
+        "three restarts in 12 minutes fire for an hour, also with a model that was never up",
+        Target(
+            (Probe(script={0: (REFUSED,)}, objectives=()),),
+            starts=(0, 4 * MINUTE + 5, 8 * MINUTE + 5, 12 * MINUTE + 5),
+        ),
+        target(HEALTHY, instance="b"),
+        checks=(
+            silent(0, 12 * MINUTE),
+            firing(15 * MINUTE, instance_alert(RESTARTS), name=RESTARTS),
+            throughout(15 * MINUTE, HOUR, RESTARTS),
+            firing(75 * MINUTE, name=RESTARTS),
+        ),
+    ),
+    scenario(
+        "an instance that is up for 3 minutes and down for 3 minutes",
+        Target(
+            (Probe(script=HEALTHY, objectives=()),),
+            failed_scrapes=tuple(
+                second
+                for start in range(BREAKS, HOUR, 6 * MINUTE)
+                for second in range(start, start + 3 * MINUTE, 15)
+            ),
+        ),
+        checks=(
+            silent(0, BREAKS + 3 * MINUTE),
+            throughout(BREAKS + 14 * MINUTE, HOUR, RESTARTS),
+        ),
+    ),
+    scenario(
+        "silent: two restarts, and one restart of 4 minutes",
+        Target(
+            (Probe(script=HEALTHY, objectives=()),),
+            starts=(0, BREAKS + 5, BREAKS + 5 * MINUTE + 5),
+        ),
+        Target(
+            (Probe(script=HEALTHY, objectives=()),),
+            {**DEFAULT_LABELS, "instance": "b"},
+            starts=(0, BREAKS + 4 * MINUTE - 5),
+            failed_scrapes=tuple(range(BREAKS, BREAKS + 4 * MINUTE, 15)),
+        ),
+        checks=(silent(0, HOUR),),
+    ),
+)
+
+PAUSES = (
+    scenario(
+        "a pause that lasts 4 hours, in an outage",
+        target({0: (GOOD,), BREAKS: (REFUSED,), BREAKS + 100: (PAUSED,), 5 * HOUR: (GOOD,)}),
+        target({0: (GOOD,), HOUR: (PAUSED,), 4.5 * HOUR: (GOOD,)}, instance="b"),
+        target({0: (GOOD,), BREAKS: (PAUSED,)}, instance="c", reason="canary"),
+        checks=(
+            silent(0, BREAKS + 4 * HOUR),
+            firing(
+                BREAKS + 4 * HOUR + 10 * MINUTE,
+                instance_alert("InferenceProbePaused"),
+                instance_alert("InferenceProbePaused", instance="c"),
+            ),
+            firing(5 * HOUR + DELAY, instance_alert("InferenceProbePaused", instance="c")),
+        ),
     ),
 )
 

@@ -7,6 +7,7 @@ from tests.rules.scenario import (
     HOUR,
     MINUTE,
     Check,
+    episodes,
     firing,
     missed,
     scenario,
@@ -101,6 +102,11 @@ FIRING = (
         ),
     ),
     scenario(
+        "one response in 15 of a probe every minute is slow: few pages",
+        target({0: (*[GOOD] * 14, SLOW)}, interval=60),
+        checks=(firing(5.5 * HOUR, missed(), name=NAME), episodes(5.5 * HOUR, NAME, 2)),
+    ),
+    scenario(
         "errors and timeouts miss both objectives, slow responses the latency objective only",
         target(incident(TIMEOUT, REFUSED, GOOD), Objective(), AVAILABLE),
         target(incident(SLOW), Objective(), AVAILABLE, cluster="slow"),
@@ -162,6 +168,18 @@ SILENT = (
             interval=1,
         ),
         checks=(silent(0, 40 * MINUTE, NAME),),
+    ),
+    scenario(
+        "the same outage, and one response in 480 is slow at all times",
+        target(
+            {
+                0: (*[GOOD] * 479, SLOW),
+                20 * MINUTE: (REFUSED,),
+                20 * MINUTE + 45: (*[GOOD] * 100, SLOW, *[GOOD] * 379),
+            },
+            interval=1,
+        ),
+        checks=(silent(0, HOUR, NAME),),
     ),
     scenario(
         "one response in a hundred is slow, as the objective allows",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.rules.scenario import (
+    DEFAULT_LABELS,
     DELAY,
     HOUR,
     MINUTE,
@@ -11,6 +12,7 @@ from tests.rules.scenario import (
     burn,
     firing,
     high_latency,
+    instance_alert,
     missed,
     scenario,
     silent,
@@ -32,6 +34,7 @@ from tests.rules.scripted_target import Target
 BREAKS = 6 * MINUTE
 KEEP_FIRING = 12 * MINUTE
 DOWN = alert("ModelDown")
+RESTARTS = instance_alert("InferenceProbeRestarts")
 
 
 def page_deadline(probe: Probe) -> float:
@@ -111,6 +114,42 @@ OUTAGES = (
         "the daemon restarts during an outage: down again after the startup grace",
         Target((down(REFUSED),), starts=(0, PAGES + 65)),
         checks=(firing(PAGES, DOWN), firing(PAGES + 65 + 9 * MINUTE, DOWN)),
+    ),
+    scenario(
+        "the daemon restarts during an outage, with a startup grace of 10 minutes",
+        Target((down(REFUSED),), starts=(0, PAGES + 65), startup_grace=600),
+        checks=(
+            throughout(PAGES, PAGES + 35 * MINUTE, "ModelDown"),
+            firing(BREAKS + HOUR + 16 * MINUTE),
+        ),
+    ),
+    scenario(
+        "the daemon restarts every 4 minutes during an outage: down, and a ticket for the restarts",
+        Target((down(REFUSED),), starts=(0, *range(PAGES + 65, HOUR, 4 * MINUTE))),
+        checks=(
+            throughout(PAGES, HOUR, "ModelDown"),
+            firing(PAGES + 65 + 10 * MINUTE + DELAY, DOWN, RESTARTS),
+        ),
+    ),
+    scenario(
+        "the clock of the daemon is an hour ahead",
+        Target((down(REFUSED),), clock_ahead=HOUR),
+        checks=(silent(0, BREAKS), firing(PAGES, DOWN)),
+    ),
+    scenario(
+        "the clock of the daemon is an hour ahead, and a probe every 10 minutes has successes",
+        replace(without_objectives({0: (GOOD,)}, interval=600), clock_ahead=HOUR),
+        checks=(silent(0, 2 * HOUR),),
+    ),
+    scenario(
+        "target labels with the names of labels of the metrics",
+        Target(
+            (down(REFUSED),),
+            {**DEFAULT_LABELS, "version": "1", "reason": "canary", "team": "ml"},
+            starts=(0, PAGES + 65),
+            startup_grace=600,
+        ),
+        checks=(silent(0, BREAKS), throughout(PAGES, PAGES + 35 * MINUTE, "ModelDown")),
     ),
     scenario(
         "a scrape job with another name",

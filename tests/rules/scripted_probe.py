@@ -57,8 +57,9 @@ class Probe:
     buckets: tuple[str, ...] = ("0.25", "0.5", "1.0", "+Inf")
     phases: tuple[str, ...] = ()
     """Phases of a success; each takes as long as the whole request."""
-    histogram_reset: float = inf
+    histogram_resets: tuple[float, ...] = ()
     """When a reload resets the histograms."""
+    url: str = "http://model:8080/predict"
     certificates: Mapping[float, float] = field(default_factory=dict)
     """From each time on, when the certificate expires."""
 

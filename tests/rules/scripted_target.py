@@ -19,7 +19,8 @@ class Target:
 
     It starts at each of `starts` and stops at `stops`. From then on its `up` is 0, or absent if the
     target was `deleted`. The scrapes at `failed_scrapes` fail. From each time in `reloads` on, the
-    last reload was successful (1) or not (0).
+    last reload was successful (1) or not (0). Its clock is `clock_ahead` seconds ahead. With
+    `native_histograms`, Prometheus has no classic series of the latency.
     """
 
     probes: tuple[Probe, ...]
@@ -32,6 +33,8 @@ class Target:
     failed_scrapes: tuple[float, ...] = ()
     startup_grace: float = 300
     reloads: Mapping[float, float] = field(default_factory=lambda: {-inf: 1})
+    clock_ahead: float = 0
+    native_histograms: bool = False
 
     def scrapes(self, times: Sequence[float]) -> list[Exposition]:
         """Return the samples of the scrape at each of `times`; an absent target has none."""
@@ -47,6 +50,10 @@ class Target:
         return {
             self._series("up"): 1,
             self._series("inference_probe_build_info", version="1"): 1,
+            self._series("process_start_time_seconds"): max(
+                start for start in self.starts if start <= time
+            )
+            + self.clock_ahead,
             self._series("inference_probe_config_last_reload_successful"): _value_at(
                 self.reloads, time
             ),
@@ -59,16 +66,30 @@ class Target:
             **{
                 self._series(f"inference_probe_{name}", probe=lifetime.probe.name, **labels): value
                 for lifetime in current
-                for name, labels, value in _probe_samples(lifetime, time)
+                for name, labels, value in self._probe_samples(lifetime, time)
             },
         }
 
     def _lifetimes(self, horizon: float) -> Iterator[CounterLifetime]:
         for probe in self.probes:
-            resets = sorted({*self.starts, probe.histogram_reset, horizon} - {inf})
+            resets = sorted({*self.starts, *probe.histogram_resets, horizon})
             for start, end in pairwise(resets):
-                grace = 0 if start == probe.histogram_reset else self.startup_grace
+                grace = 0 if start in probe.histogram_resets else self.startup_grace
                 yield CounterLifetime(probe, start, end, grace)
+
+    def _probe_samples(self, lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+        yield "info", {"url": lifetime.probe.url}, 1
+        yield "interval_seconds", {}, lifetime.probe.interval
+        yield "timeout_seconds", {}, lifetime.probe.timeout
+        yield from _tick_samples(lifetime, time)
+        yield from _state_samples(lifetime, time)
+        last_success = lifetime.last_success(time)
+        if last_success is not None:
+            yield "last_success_timestamp_seconds", {}, last_success + self.clock_ahead
+        yield from _objective_samples(lifetime.probe, time)
+        if not self.native_histograms:
+            yield from _latency_samples(lifetime, time)
+        yield from _phase_samples(lifetime, time)
 
     def _series(self, name: str, **labels: str) -> str:
         return _series(name, tuple(self.labels.items()), **labels)
@@ -76,17 +97,10 @@ class Target:
 
 @cache  # most of the time of rendering, otherwise
 def _series(name: str, target: tuple[tuple[str, str], ...], **labels: str) -> str:
-    pairs = sorted({**dict(target), **labels}.items())
+    """Return a series; Prometheus renames a label that the target has, too."""
+    renamed = {f"exported_{key}" if key in dict(target) else key: labels[key] for key in labels}
+    pairs = sorted({**dict(target), **renamed}.items())
     return name + "{" + ", ".join(f'{key}="{value}"' for key, value in pairs) + "}"
-
-
-def _probe_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
-    yield "interval_seconds", {}, lifetime.probe.interval
-    yield "timeout_seconds", {}, lifetime.probe.timeout
-    yield from _tick_samples(lifetime, time)
-    yield from _state_samples(lifetime, time)
-    yield from _objective_samples(lifetime.probe, time)
-    yield from _histogram_samples(lifetime, time)
 
 
 def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
@@ -99,9 +113,6 @@ def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     paused = lifetime.probe.outcome(time) is PAUSED
     yield "suspended", {"reason": "startup"}, float(time < lifetime.suspended_until)
     yield "suspended", {"reason": "paused"}, float(paused)
-    last_success = lifetime.last_success(time)
-    if last_success is not None:
-        yield "last_success_timestamp_seconds", {}, last_success
     if lifetime.probe.certificates:
         expires = _value_at(lifetime.probe.certificates, time)
         yield "tls_certificate_not_after_timestamp_seconds", {}, expires
@@ -119,14 +130,17 @@ def _objective_samples(probe: Probe, time: float) -> Iterator[Sample]:
             yield "slo_objective_ratio", labels, objective.target
 
 
-def _histogram_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+def _latency_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     buckets = lifetime.probe.buckets
     for outcome, success in (("success", True), ("failure", False)):
         for le in buckets:
             labels = {"outcome": outcome, "le": le}
             yield "latency_seconds_bucket", labels, lifetime.results(time, success, le)
         yield "latency_seconds_count", {"outcome": outcome}, lifetime.results(time, success)
-    for phase, le in product(lifetime.probe.phases, buckets):
+
+
+def _phase_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+    for phase, le in product(lifetime.probe.phases, lifetime.probe.buckets):
         labels = {"phase": phase, "le": le}
         yield "phase_seconds_bucket", labels, lifetime.results(time, True, le)
 

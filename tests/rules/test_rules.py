@@ -54,20 +54,58 @@ def run(promtool: Path, *arguments: str | Path) -> None:
 def variants() -> Iterator[Any]:
     """Yield each file with its scrape intervals for one test."""
     for name, file in FILES.items():
-        scrapes = file.scrape_seconds
-        default = DEFAULT_SCRAPE_SECONDS if DEFAULT_SCRAPE_SECONDS in scrapes else scrapes[0]
-        for scrape in scrapes:
+        default = default_scrape(name)
+        for scrape in file.scrape_seconds:
             marks = () if scrape == default else pytest.mark.full
             yield pytest.param(
                 name, scrape, id=f"{name.removesuffix('.yml')}-{scrape}s", marks=marks
             )
 
 
+def default_scrape(name: str) -> int:
+    scrapes = FILES[name].scrape_seconds
+    return DEFAULT_SCRAPE_SECONDS if DEFAULT_SCRAPE_SECONDS in scrapes else scrapes[0]
+
+
 @pytest.mark.parametrize(("name", "scrape"), list(variants()))
 def test_scenarios(promtool: Path, name: str, scrape: int, tmp_path: Path) -> None:
-    """The alerts fire and resolve as the scenarios of the file expect."""
+    """The alerts fire and resolve as the scenarios of the file expect, in the worst order."""
     (tmp_path / name).write_text(render(FILES[name], [scrape], tmp_path))
     run(promtool, "test", "rules", tmp_path / name)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", list(FILES))
+def test_scenarios_in_order(promtool: Path, name: str, tmp_path: Path) -> None:
+    """The same if each group reads the current evaluation of those that it depends on."""
+    text = render(FILES[name], [default_scrape(name)], tmp_path, worst_order=False)
+    (tmp_path / name).write_text(text)
+    run(promtool, "test", "rules", tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["inference-probe-isolated.yml", "inference-probe-paused.yml"])
+def test_labels_of_a_group_or_ruler(promtool: Path, name: str, tmp_path: Path) -> None:
+    """Recordings with an additional label, of the group or the ruler, work the same."""
+    labelled_scenarios(promtool, name, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["model-down.yml", "inference-probe-no-data.yml"])
+def test_labels_of_a_group_or_ruler_full(promtool: Path, name: str, tmp_path: Path) -> None:
+    """The same for the alerts that keep a state in recordings."""
+    labelled_scenarios(promtool, name, tmp_path)
+
+
+def labelled_scenarios(promtool: Path, name: str, directory: Path) -> None:
+    """Run scenarios with a label `ruler` on each recording."""
+    rules = yaml.safe_load(RULE_FILE.read_text())
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "record" in rule):
+        rule["labels"] = {**rule.get("labels", {}), "ruler": "a"}
+    rule_file = directory / "rules.yml"
+    rule_file.write_text(yaml.safe_dump(rules))
+    text = render(FILES[name], [default_scrape(name)], directory, rule_file=rule_file)
+    (directory / name).write_text(text)
+    run(promtool, "test", "rules", directory / name)
 
 
 def test_readable_example(promtool: Path) -> None:
@@ -86,10 +124,17 @@ def test_group_has_an_interval(group: dict[str, Any]) -> None:
     assert re.fullmatch(r"\d+[sm]", group["interval"])
 
 
+@pytest.mark.parametrize("group", GROUPS, ids=[group["name"] for group in GROUPS])
+def test_group_is_small(group: dict[str, Any]) -> None:
+    """A group has at most 20 rules, the default limit of Mimir and Grafana Cloud."""
+    assert len(group["rules"]) <= 20
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=NAMES)
 def test_alert_has_for_or_keep_firing_for(rule: dict[str, Any]) -> None:
-    """Each alert has `for`, except two whose expressions already look back and that are held."""
-    assert "for" in rule or rule["alert"] in ("ModelDown", "ModelObjectiveMissed")
+    """Each alert has `for`, except some whose expressions already look back and that are held."""
+    held = ("ModelDown", "ModelObjectiveMissed", "InferenceProbeIsolated")
+    assert "for" in rule or rule["alert"] in held
     assert "for" in rule or rule["keep_firing_for"]
 
 
