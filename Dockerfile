@@ -44,8 +44,8 @@ ENV PATH=/opt/inference-probe/bin:$PATH \
 USER 65532:65532
 WORKDIR /etc/inference-probe
 EXPOSE 10115
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
-  CMD ["python3", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:10115/-/healthy', timeout=2)"]
+# For another port, TLS or users: set INFERENCE_PROBE_DAEMON_URL and the other variables of this command.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["inference-probe", "healthy"]
 ENTRYPOINT ["inference-probe"]
 # Reads /etc/inference-probe/probe.yml, unless variables name one endpoint.
 CMD ["run"]

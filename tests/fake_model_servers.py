@@ -64,11 +64,11 @@ def json_model(request: Request) -> Response:
     """Imitate FastAPI with a pydantic model as its input."""
     if not request.is_post("/predict"):
         return Response(404, {"detail": "Not Found"})
-    if not isinstance(request.json.get("text"), str):
-        missing = {"type": "missing", "loc": ["body", "text"], "msg": "Field required"}
+    if not isinstance(request.json.get("data"), str):
+        missing = {"type": "missing", "loc": ["body", "data"], "msg": "Field required"}
         return Response(422, {"detail": [missing]})
     timing = {"Server-Timing": "queue;dur=1.5, infer;dur=8.5"}
-    return Response(200, {"label": "positive", "score": 0.98}, timing)
+    return Response(200, {"result": "positive", "confidence": 0.98}, timing)
 
 
 def kserve_v1(request: Request) -> Response:

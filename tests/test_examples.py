@@ -47,7 +47,7 @@ CASES = (
         server=fake_model_servers.json_model,
         mistakes=(
             ("/predict", "/classify", Reason.HTTP_4XX),
-            ("{text:", "{texts:", Reason.HTTP_4XX),
+            ("{data:", "{datas:", Reason.HTTP_4XX),
         ),
         faults=(
             (Response(500, "Internal Server Error"), Reason.HTTP_5XX),
@@ -55,9 +55,9 @@ CASES = (
         ),
         wrong_bodies=(
             {"error": "CUDA out of memory"},
-            {"label": "negative", "score": 0.9},
-            {"label": "positive", "score": 0.2},
-            {"label": "positive", "score": NAN},
+            {"result": "negative", "confidence": 0.9},
+            {"result": "positive", "confidence": 0.2},
+            {"result": "positive", "confidence": NAN},
             "",
         ),
         times={"queue": 0.0015, "compute": 0.0085},

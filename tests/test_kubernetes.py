@@ -1,10 +1,10 @@
 """Tests of deploy/kubernetes against the published schemas and the program."""
 
 import copy
+import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from probe import __version__
+from probe.cli.daemon_client import DEFAULT_URL
 from probe.config.loader import load
 from probe.daemon.daemon import MAX_DRAIN_SECONDS
 from tests.commands import invoke, running
-from tests.queries import DEPLOY
+from tests.queries import DEPLOY, ROOT
 
 KUBERNETES = DEPLOY / "kubernetes"
 DIRECTORIES = ("prometheus", "central", "sidecar")
@@ -226,12 +227,13 @@ def test_sidecar_config() -> None:
 
 def test_prestop_hooks() -> None:
     """The hook of the prober pauses it; the hook of the model keeps the model serving."""
-    python, *arguments = prober("sidecar")["lifecycle"]["preStop"]["exec"]["command"]
-    assert python == "python3"
+    program, *arguments = prober("sidecar")["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "inference-probe"
     config = f"--config.file={KUBERNETES / 'sidecar/probe.yml'}"
     with running(config, "--web.enable-lifecycle") as daemon:
         assert daemon.total("inference_probe_suspended{[^}]*paused[^}]*}") == 0
-        subprocess.run(with_port(daemon.url, [sys.executable, *arguments]), check=True, timeout=20)
+        done = invoke(*arguments, environ={"INFERENCE_PROBE_DAEMON_URL": daemon.url})
+        assert done.returncode == 0, done.stderr
         assert daemon.total("inference_probe_suspended{[^}]*paused[^}]*}") == 1
     (model,) = pod("sidecar")["spec"]["containers"]
     assert model["lifecycle"]["preStop"]["sleep"]["seconds"] >= 1
@@ -239,17 +241,38 @@ def test_prestop_hooks() -> None:
 
 def test_reload_command_of_the_readme(tmp_path: Path) -> None:
     """The command in the README reloads the config, and prints the errors of an invalid one."""
-    (code,) = re.findall(r"python3 -c '(from http[^']+)'", (KUBERNETES / "README.md").read_text())
+    readme = (KUBERNETES / "README.md").read_text()
+    (command,) = re.findall(r"-c inference-probe -- inference-probe (\w+)\n", readme)
     config = tmp_path / "probe.yml"
     config.write_text((KUBERNETES / "sidecar/probe.yml").read_text())
     with running(f"--config.file={config}", "--web.enable-lifecycle") as daemon:
-        command = with_port(daemon.url, [sys.executable, "-c", code])
-        assert "reloaded" in subprocess.check_output(command, text=True, timeout=20)
+        variable = {"INFERENCE_PROBE_DAEMON_URL": daemon.url}
+        assert "reloaded" in invoke(command, environ=variable).stdout
         config.write_text("probes: []\n")
-        assert "nothing has changed" in subprocess.check_output(command, text=True, timeout=20)
+        assert "nothing has changed" in invoke(command, environ=variable).stderr
 
 
-def with_port(url: str, command: list[str]) -> list[str]:
-    """Replace the default port in a command by the port of `url`."""
-    assert any(f"{PORT}" in word for word in command)
-    return [word.replace(str(PORT), url.rpartition(":")[2]) for word in command]
+def test_health_check_of_the_image() -> None:
+    """It runs without a shell, and the variable for the URL applies to it."""
+    text = (ROOT / "Dockerfile").read_text()
+    (command,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])\n", text)
+    program, *arguments = json.loads(command)
+    assert program == "inference-probe"
+    with running(f"--config.file={KUBERNETES / 'sidecar/probe.yml'}") as daemon:
+        variable = {"INFERENCE_PROBE_DAEMON_URL": daemon.url}
+        assert invoke(*arguments, environ=variable).returncode == 0
+    assert invoke(*arguments, environ=variable).returncode == 1
+
+
+def test_default_url_of_the_commands() -> None:
+    """The hook and the health check have no flags: their default is the port of the containers."""
+    assert f"http://127.0.0.1:{PORT}" == DEFAULT_URL
+
+
+def test_placeholder_of_the_image() -> None:
+    """The README says to replace the placeholder before the first command."""
+    readme = (KUBERNETES / "README.md").read_text()
+    assert readme.index("YOUR-REGISTRY") < readme.index("\nkubectl apply")
+    for directory in ("central", "sidecar"):
+        (image,) = read(f"{directory}/kustomization.yaml")["images"]
+        assert image["newName"] == "YOUR-REGISTRY/inference-probe"

@@ -31,7 +31,6 @@ STAND_INS = {
 
 # Prefixes of command lines that are not run, and the reasons.
 NOT_RUN = {
-    "MODEL_URL=http://localhost:5000 inference-probe once": "tests/test_examples.py has its server",
     "python3 -m venv": "needs a package index; tests/test_wheel.py installs the wheel",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
