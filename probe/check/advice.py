@@ -1,9 +1,10 @@
-"""Advice about a valid config whose alerts would not work as intended."""
+"""Advice about a valid config with likely mistakes, or whose alerts would not work as intended."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 
+from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.slo.alerts import (
@@ -30,13 +31,17 @@ MAX_FALSE_PAGES = 0.1
 
 
 def lint(settings: Settings) -> Iterator[str]:
-    """Yield advice, each text beginning with the names of probe and objective."""
+    """Yield advice, each text beginning with a position, or with names of probe and objective."""
+    yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
         if not probe.objectives and probe.down == "none":
             yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
         elif not probe.objectives:
-            yield f"{probe.name}: no objectives, so only ModelDown can fire for it"
+            alerts = "outages, latency regressions and expiring certificates"
+            yield f"{probe.name}: no objectives, so only {alerts} raise alerts"
         for objective in probe.objectives:
+            if objective.target <= MAX_BUDGET_AS_TARGET:
+                continue  # one of the likely mistakes
             for advice in _objective_advice(objective, probe):
                 yield f"{probe.name}, {objective.name}: {advice}"
 
@@ -66,7 +71,6 @@ def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
         yield from _false_model_down(timing)
     if objective.alert == "page":
         yield from _no_page(timing)
-        yield from _no_burn_page(timing)
 
 
 def _small_budget(timing: AlertTiming) -> Iterator[str]:
@@ -116,10 +120,7 @@ def _no_page(timing: AlertTiming) -> Iterator[str]:
     windows = OBJECTIVE_MISSED.windows_seconds
     if not timing.can_page():
         interval = _longest_interval(1, windows[-1], timing)
-        yield (
-            "ModelObjectiveMissed can never fire: no window holds enough probes; "
-            + _remedy(interval, "raise the target")
-        )
+        yield f"{_impossible_pages(timing)}; {_remedy(interval, 'raise the target')}"
         return
     bad_ratio = _detectable_bad_ratio(timing.budget)
     interval = _longest_interval(bad_ratio, windows[0], timing)
@@ -128,18 +129,28 @@ def _no_page(timing: AlertTiming) -> Iterator[str]:
             f"{windows[0] // MINUTE_SECONDS} minutes hold too few probes to detect a bad ratio of "
             f"{100 * bad_ratio:.3g}%; {_remedy(interval, 'accept a later page')}"
         )
+    if not _can_burn_page(timing):
+        yield _impossible_pages(timing)
 
 
-def _no_burn_page(timing: AlertTiming) -> Iterator[str]:
-    if all(rule.factor * timing.budget >= 1 for rule in PAGE_BURNS):
-        rules = ["ModelObjectiveMissed"] * timing.can_page() + ["ModelDown"] * (
-            timing.down == "page"
-        )
-        yield (
+def _can_burn_page(timing: AlertTiming) -> bool:
+    return any(rule.factor * timing.budget < 1 for rule in PAGE_BURNS)
+
+
+def _impossible_pages(timing: AlertTiming) -> str:
+    """Return which alerts can never page, why, and which can."""
+    reasons = []
+    pages = ["ModelDown"] if timing.down == "page" else []
+    if not timing.can_page():
+        reasons.append("ModelObjectiveMissed can never fire: no window holds enough probes")
+    if not _can_burn_page(timing):
+        reasons.append(
             f"ModelErrorBudgetBurn can never page: {PAGE_BURNS[-1].factor:g} times the budget of "
-            f"{100 * timing.budget:.3g}% is more than 100%; "
-            + (f"only {' and '.join(rules)} can page" if rules else "no alert can page")
+            f"{100 * timing.budget:.3g}% is more than 100%"
         )
+        pages = ["ModelObjectiveMissed"] * timing.can_page() + pages
+        reasons.append(f"only {' and '.join(pages)} can page" if pages else "no alert can page")
+    return "; ".join(reasons)
 
 
 def _detectable_bad_ratio(budget: float) -> float:

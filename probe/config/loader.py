@@ -21,6 +21,7 @@ from probe.config.errors import (
 from probe.config.flags import EndpointFlags
 from probe.config.foreign_keys import blackbox_config_error
 from probe.config.http_types import may_need_tls
+from probe.config.likely_mistakes import find_likely_mistakes
 from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
 from probe.config.schema import Settings, Tls
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
@@ -100,7 +101,7 @@ def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -
     problems = sorted_problems(source, validator.errors, resolver.errors)
     if problems or settings is None:
         raise ConfigError(problems)
-    return settings
+    return settings.with_likely_mistakes(sorted_problems(source, validator.likely_mistakes, ()))
 
 
 class ReferenceResolver:
@@ -139,6 +140,7 @@ class _Validator:
         self._environ = environ
         self._context = {"base": base}
         self.errors: list[UnlocatedError] = []
+        self.likely_mistakes: list[UnlocatedError] = []
 
     def validate(self, config: Any) -> Settings | None:
         """Return the settings, or None if pydantic rejects them. `errors` may have others."""
@@ -157,7 +159,10 @@ class _Validator:
         self._validate(defaults_only_config(config))
         merged = merge_defaults(config)
         self._add(merged, find_alert_label_errors(merged.value))
-        return self._validate(merged)
+        settings = self._validate(merged)
+        if settings:
+            self.likely_mistakes += find_likely_mistakes(merged, settings)
+        return settings
 
     def _validate(self, merged: MergedConfig) -> Settings | None:
         settings, model_errors = self._validate_model(merged)

@@ -28,6 +28,7 @@ from probe.config.choices import (
     TimingUnit,
     TlsVersion,
 )
+from probe.config.errors import ConfigProblem
 from probe.config.secrets import find_secret_values
 from probe.result import Component
 
@@ -315,3 +316,16 @@ class Settings(ConfigModel):
 
     probes: tuple[Probe, ...] = Field(description="Endpoints to probe.")
     networks: Networks = config_key({}, "Addresses that may be probed.")
+
+    _likely_mistakes: tuple[ConfigProblem, ...] = PrivateAttr(())
+
+    @property
+    def likely_mistakes(self) -> tuple[ConfigProblem, ...]:
+        """Values that are valid, but probably not intended."""
+        return self._likely_mistakes
+
+    def with_likely_mistakes(self, problems: tuple[ConfigProblem, ...]) -> Self:
+        """Return a copy with these `likely_mistakes`."""
+        settings = self.model_copy()
+        settings._likely_mistakes = problems
+        return settings

@@ -81,8 +81,9 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
             "target: 80%, latency: 30s",
             {"interval": "1h"},
             (
+                "ModelObjectiveMissed can never fire: no window holds enough probes; "
                 "ModelErrorBudgetBurn can never page: 6 times the budget of 20% is more than 100%; "
-                "only ModelDown can page"
+                "only ModelDown can page; probe at least every 41m, or raise the target"
             ),
         ),
         (
@@ -120,7 +121,7 @@ def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> Non
 
 @pytest.mark.parametrize(
     "objective",
-    ["target: 95%", "target: 80%, alert: ticket", "target: 50%, alert: ticket", "target: 10%"],
+    ["target: 95%", "target: 80%, alert: ticket", "target: 50%, alert: ticket", "target: 11%"],
 )
 def test_the_advised_interval_is_enough(tmp_path: Path, objective: str) -> None:
     """A config that follows the advice gets no more advice about its interval."""
@@ -145,9 +146,8 @@ def test_every_target_has_a_possible_interval(tmp_path: Path, target: str) -> No
 @pytest.mark.parametrize(
     ("target", "advice"),
     [
-        ("0.1%", "probe at least every 10ms"),
+        ("11%", "probe at least every 700ms"),
         ("99.9999999%", "no allowed interval is short enough; lower the target"),
-        ("0.001%", "no allowed interval is short enough; raise the target"),
     ],
 )
 def test_very_short_intervals(tmp_path: Path, target: str, advice: str) -> None:
@@ -259,10 +259,18 @@ def test_level_of_model_down(tmp_path: Path) -> None:
     assert "ModelDown would page falsely" not in often
 
 
+def test_a_budget_instead_of_a_target(tmp_path: Path) -> None:
+    """A target of 0.5% has one advice, which proposes 99.5%, and none about its alerts."""
+    (advice,) = lint(settings(tmp_path, "target: 0.5%", interval="1h"))
+    assert advice.startswith(f"{tmp_path / 'probe.yml'}:6:27: probes[0].objectives[0].target: ")
+    assert advice.endswith("did you mean 99.5%?")
+
+
 def test_no_objectives(tmp_path: Path) -> None:
-    """A probe without objectives only has ModelDown, unless `down` is none."""
+    """A probe without objectives has few alerts, and with `down: none` none for an outage."""
+    alerts = "outages, latency regressions and expiring certificates"
     for down, advice in (
-        ("page", "m: no objectives, so only ModelDown can fire for it"),
+        ("page", f"m: no objectives, so only {alerts} raise alerts"),
         ("none", "m: no objectives and `down: none`, so no outage raises an alert"),
     ):
         probe = make_probe(tmp_path, name="m", down=down)

@@ -1,0 +1,123 @@
+"""Values of a valid config that are probably mistakes. `check` reports them as advice."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from probe.config.errors import ConfigPath, UnlocatedError, quote, source_of
+from probe.config.merge_defaults import MergedConfig
+from probe.config.schema import Networks, Probe, Settings
+from probe.config.secrets import ResolvedText
+
+# The methods of RFC 9110, and PATCH.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+
+# A target up to this one is probably the error budget: 0.5% instead of 99.5%.
+MAX_BUDGET_AS_TARGET = 0.1
+
+# The name of an environment variable after `$`, as a word of a header or as a part of a URL.
+_UNBRACED_WORD = re.compile(r"(?:^|(?<=[\s=:/]))\$([A-Z][A-Z0-9_]{2,})(?=$|[\s/&])")
+
+
+def find_likely_mistakes(merged: MergedConfig, settings: Settings) -> Iterator[UnlocatedError]:
+    """Yield the likely mistakes in `settings`, which come from `merged`, where they are written."""
+    written_probes = merged.value["probes"]
+    for index, (written, probe) in enumerate(zip(written_probes, settings.probes, strict=True)):
+        mistakes = (
+            *_unknown_method(written, probe),
+            *_denied_address(probe, settings.networks),
+            *_budget_as_target(probe),
+            *_json_in_text(written, probe),
+            *_unbraced_references(written),
+        )
+        for path, message in mistakes:
+            yield UnlocatedError(merged.origin(("probes", index, *path)), message)
+
+
+# The following functions yield paths from the probe, and messages.
+_Mistakes = Iterator[tuple[ConfigPath, str]]
+
+
+def _unknown_method(written: Mapping[str, Any], probe: Probe) -> _Mistakes:
+    if probe.method in METHODS:
+        return
+    similar = get_close_matches(probe.method, METHODS, n=1)
+    advice = f"did you mean {similar[0]}?" if similar else f"usual are {', '.join(METHODS)}"
+    yield ("method",), f"not a standard method of HTTP: {quote(written['method'])}; {advice}"
+
+
+def _denied_address(probe: Probe, networks: Networks) -> _Mistakes:
+    address = _literal_address(probe.url.source)
+    if address is None:
+        return
+    denied = [str(network) for network in networks.deny if address in network]
+    if denied:
+        place = f"in {denied[0]} of `networks.deny`"
+    elif networks.allow and not any(address in network for network in networks.allow):
+        place = "in no network of `networks.allow`"
+    else:
+        return
+    yield ("url",), f"{address} is {place}; every probe will fail with the reason `denied`"
+
+
+def _literal_address(url: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in `url`, as written in the config; None for a name or a reference."""
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _budget_as_target(probe: Probe) -> _Mistakes:
+    for index, objective in enumerate(probe.objectives):
+        if objective.target <= MAX_BUDGET_AS_TARGET:
+            rest = f"{100 * (1 - objective.target):.10g}%"
+            message = f"with this target {rest} of the requests may be bad; did you mean {rest}?"
+            yield ("objectives", index, "target"), message
+
+
+def _json_in_text(written: Mapping[str, Any], probe: Probe) -> _Mistakes:
+    if _is_json_text(written.get("json")):
+        yield ("json",), "this is sent as text, because it is in quotes; remove the quotes"
+    has_type = any(name.lower() == "content-type" for name in probe.headers)
+    if _is_json_text(written.get("body")) and not has_type:
+        advice = "write it under `json`, or add headers: {Content-Type: application/json}"
+        yield ("body",), f"JSON that is sent without Content-Type; {advice}"
+
+
+def _is_json_text(value: Any) -> bool:
+    """Return whether `value` is text that contains a JSON object or array."""
+    if not isinstance(value, (str, ResolvedText)):
+        return False
+    try:
+        return isinstance(json.loads(source_of(value)), (dict, list))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _unbraced_references(written: Mapping[str, Any]) -> _Mistakes:
+    """Yield the words such as `$TOKEN`; in a JSON body only values that are nothing else."""
+    for key in ("url", "proxy", "headers", "json"):
+        for path, text in _texts(written.get(key), (key,)):
+            match = _UNBRACED_WORD.search(text)
+            if match and (key != "json" or match[0] == text):
+                advice = f"write ${{env:{match[1]}}} for the value of the environment variable"
+                yield path, f"${match[1]} is sent as it is; {advice}"
+
+
+def _texts(value: Any, path: ConfigPath) -> Iterator[tuple[ConfigPath, str]]:
+    """Yield all texts in `value`, as written, with their paths."""
+    if isinstance(value, (str, ResolvedText)):
+        yield path, source_of(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
