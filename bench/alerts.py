@@ -20,6 +20,7 @@ from bench.lorden import lorden_bound
 from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
 from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
+from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.forecast import COMFORTABLE, AlertTiming
 
 TARGETS = (0.95, 0.99, 0.999)
@@ -34,6 +35,12 @@ MIN_ALERTS = 20
 
 # In 30 days, of a model that just meets its objective.
 MAX_FALSE_PAGES = 0.1
+
+# Bad ratios of lasting brown-outs, in budgets.
+BROWN_OUT_BUDGETS = (2, 3, 5, 10)
+
+# Per day, if 3 % of the requests of a probe every 10 s are bad, with a target of 99 %.
+MAX_BROWN_OUT_PAGES = 3
 
 # Longest simulated time after the start of an outage.
 MAX_OUTAGE_SECONDS = 15 * HOUR_SECONDS
@@ -59,17 +66,20 @@ def main() -> int:
     alarms = list(_false_alarm_rows(years=0.25 if args.quick else args.years))
     print("outages", file=sys.stderr, flush=True)
     detections = list(_detection_rows(promtool, runs=3 if args.quick else args.runs))
+    print("brown-outs", file=sys.stderr, flush=True)
+    brown_outs = list(_brown_out_rows(days=30 if args.quick else 180))
     text = "\n\n".join(
         (
             _agreement_text(agreement),
             _table(DETECTION_HEAD, detections),
             _table(FALSE_ALARM_HEAD, alarms),
+            _table(BROWN_OUT_HEAD, brown_outs),
         )
     )
     print(text)
     if not args.quick:
         publish("alerts", text)
-    met = agreement.met and all(row.met for row in (*detections, *alarms))
+    met = agreement.met and all(row.met for row in (*detections, *alarms, *brown_outs))
     print("every bound is met" if met else "a bound is missed: see the tables", file=sys.stderr)
     return 0 if met else 1
 
@@ -81,6 +91,9 @@ DETECTION_HEAD = (
 FALSE_ALARM_HEAD = (
     "target", "every", "good", "days", "pages", "pages predicted",
     "tickets", "tickets predicted", "met",
+)  # fmt: skip
+BROWN_OUT_HEAD = (
+    "bad", "target", "every", "days", "pages per day", "predicted", "met",
 )  # fmt: skip
 
 
@@ -189,6 +202,38 @@ def _false_alarm_row(
         f"{predicted.pages:.3f}",
         f"{tickets / months:.2f}",
         f"{predicted.tickets:.2f}",
+        "yes" if met else "**no**",
+    )
+    return Row(cells=cells, met=met)
+
+
+def _brown_out_rows(*, days: int) -> Iterator[Row]:
+    random = np.random.default_rng(20260103)
+    for target in TARGETS:
+        for interval in INTERVALS:
+            for budgets in BROWN_OUT_BUDGETS:
+                yield _brown_out_row(target, interval, budgets, days, random)
+
+
+def _brown_out_row(
+    target: float, interval: float, budgets: float, days: int, random: np.random.Generator
+) -> Row:
+    budget = round(1 - target, 9)
+    bad_ratio = budget * budgets
+    predicted = pages_per_day(interval, budget, bad_ratio)
+    pages = simulation.simulate_brown_out(
+        interval=interval, budget=budget, bad_ratio=bad_ratio, random=random, days=days
+    )
+    met = _is_as_expected(pages, predicted * days)
+    if (target, interval, budgets) == (0.99, 10, 3):
+        met &= pages / days <= MAX_BROWN_OUT_PAGES
+    cells = (
+        f"{bad_ratio:.4g}",
+        f"{target:.1%}",
+        f"{interval:g} s",
+        f"{days}",
+        f"{pages / days:.2f}",
+        f"{predicted:.2f}",
         "yes" if met else "**no**",
     )
     return Row(cells=cells, met=met)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.outages import Labels, exposed_series, rule_test, run_promtool
-from bench.simulation import KEEP_FIRING_SECONDS, Array, Counters, runs
+from bench.simulation import Counters, fires_after, keeps_firing
 from probe.slo.alerts import (
     EVALUATION_INTERVAL_SECONDS,
     HIGH_LATENCY,
     HOUR_SECONDS,
+    OBJECTIVE_MISSED,
     SCRAPE_INTERVAL_SECONDS,
 )
 
@@ -51,10 +52,11 @@ def compare(promtool: str) -> Agreement:
         full = evaluations[evaluations >= 6 * HOUR_SECONDS]
         missing = np.zeros(len(evaluations) - len(full), bool)
         holds = np.concatenate([missing, counters.high_latency(full, budget)])
-        fires = _fires_after(holds, HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS)
+        fires = fires_after(holds, HIGH_LATENCY.hold_seconds)
+        fires = keeps_firing(fires, HIGH_LATENCY.keep_firing_seconds)
         high_latency += int((fires & compared).sum())
         holds = np.concatenate([missing, counters.objective_missed(full, budget)])
-        fires = _keeps_firing(holds, KEEP_FIRING_SECONDS // EVALUATION_INTERVAL_SECONDS)
+        fires = keeps_firing(holds, OBJECTIVE_MISSED.keep_firing_seconds)
         objective_missed += int((fires & compared).sum())
         tests.append(_rule_test(counters, target, interval))
     counts = re.findall(r'alertname="(\w+)"\} ([\d.E+]+)', run_promtool(promtool, tests))
@@ -75,22 +77,6 @@ def _rule_test(counters: Counters, target: float, interval: float) -> dict[str, 
     firing = f"count by (alertname) ({alerts})"
     subquery = f"[{END_SECONDS - START_SECONDS}s:{EVALUATION_INTERVAL_SECONDS}s]"
     return rule_test(series, {f"sum_over_time({firing}{subquery})": END_SECONDS})
-
-
-def _fires_after(holds: Array, hold: int) -> Array:
-    """Return where the condition has held for `hold` evaluations."""
-    fires = np.zeros(len(holds), bool)
-    for start, end in zip(*runs(holds), strict=True):
-        fires[start + hold : end] = True
-    return fires
-
-
-def _keeps_firing(holds: Array, kept: int) -> Array:
-    """Return where the condition holds, or has held in the last `kept` evaluations."""
-    fires = holds.copy()
-    for _, end in zip(*runs(holds), strict=True):
-        fires[end : end + kept] = True
-    return fires
 
 
 def _total(counts: list[tuple[str, str]], name: str) -> int:

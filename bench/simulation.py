@@ -9,6 +9,7 @@ Conditions are boolean arrays with one value per evaluation, whose times (second
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 from math import inf
 from statistics import median
 from typing import Any
@@ -21,7 +22,6 @@ from probe.slo.alerts import (
     HIGH_LATENCY,
     HOUR_SECONDS,
     LONG_EVALUATION_INTERVAL_SECONDS,
-    MINUTE_SECONDS,
     MODEL_DOWN,
     OBJECTIVE_MISSED,
     PAGE_BURNS,
@@ -30,9 +30,6 @@ from probe.slo.alerts import (
 )
 
 WARM_UP_SECONDS = 3 * DAY_SECONDS
-
-# keep_firing_for of ModelObjectiveMissed: an alert that returns sooner is the same page.
-KEEP_FIRING_SECONDS = 10 * MINUTE_SECONDS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,14 +56,16 @@ def simulate(
     counters = Counters(failed, interval, end)
     evaluations = np.arange(WARM_UP_SECONDS, end, EVALUATION_INTERVAL_SECONDS)
     seldom = evaluations[:: LONG_EVALUATION_INTERVAL_SECONDS // EVALUATION_INTERVAL_SECONDS]
-    kept = KEEP_FIRING_SECONDS // EVALUATION_INTERVAL_SECONDS
+    kept = OBJECTIVE_MISSED.keep_firing_seconds // EVALUATION_INTERVAL_SECONDS
     pages = count_alerts(counters.objective_missed(evaluations, budget), 0, kept)
     for rule in PAGE_BURNS:
         holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
         pages += count_alerts(holds, rule.hold_seconds // EVALUATION_INTERVAL_SECONDS, kept)
     high_latency = counters.high_latency(evaluations, budget)
     tickets = count_alerts(
-        high_latency, HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS, 0
+        high_latency,
+        HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS,
+        HIGH_LATENCY.keep_firing_seconds // EVALUATION_INTERVAL_SECONDS,
     )
     for rule in TICKET_BURNS:
         holds = counters.burns(seldom, rule, budget, needs_evidence=False)
@@ -89,12 +88,12 @@ def simulate_outages(
     alert that does not fire within `seconds` counts as infinite.
     """
     start = (
-        max(OBJECTIVE_MISSED.windows_seconds) + OBJECTIVE_MISSED.confirmation_seconds + HOUR_SECONDS
+        OBJECTIVE_MISSED.windows[-1].seconds + OBJECTIVE_MISSED.confirmation_seconds + HOUR_SECONDS
     )
     first = int(start / interval)
     begin = (int(first * interval) // EVALUATION_INTERVAL_SECONDS + 1) * EVALUATION_INTERVAL_SECONDS
     end = begin + seconds
-    evaluations = np.arange(max(OBJECTIVE_MISSED.windows_seconds), end, EVALUATION_INTERVAL_SECONDS)
+    evaluations = np.arange(OBJECTIVE_MISSED.windows[-1].seconds, end, EVALUATION_INTERVAL_SECONDS)
     hold = HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS
     pages, tickets = [], []
     for _ in range(outages):
@@ -161,25 +160,33 @@ class Counters:
 
     def high_latency(self, evaluations: Array, budget: float) -> Array:
         """Return where HighModelLatency is pending."""
-        return self.bad_ratio(evaluations, HIGH_LATENCY.window_seconds) > budget + 1e-9
+        limit = budget + 1e-9
+        short = self.bad_ratio(evaluations, HIGH_LATENCY.short_seconds) > limit
+        medium = self.bad_ratio(evaluations, HIGH_LATENCY.medium_seconds) > limit
+        ago = HIGH_LATENCY.medium_seconds // EVALUATION_INTERVAL_SECONDS
+        before = np.concatenate([np.zeros(ago, bool), medium[:-ago]])
+        evidence = self.evidence(evaluations, HIGH_LATENCY.long_seconds, budget)
+        holds: Array = short | (medium & before & (evidence > HIGH_LATENCY.evidence))
+        return holds
 
     def objective_missed(self, evaluations: Array, budget: float) -> Array:
-        """Return where ModelObjectiveMissed fires."""
-        evidence = np.max(
-            [
-                self.evidence(evaluations, window, budget)
-                for window in OBJECTIVE_MISSED.windows_seconds
-            ],
-            axis=0,
-        )
+        """Return where the condition of ModelObjectiveMissed holds."""
+        strongest = np.zeros(len(evaluations))
+        enough = np.zeros(len(evaluations), bool)
+        holds = np.zeros(len(evaluations), bool)
+        for _, group in groupby(OBJECTIVE_MISSED.windows, lambda window: window.current_seconds):
+            windows = list(group)
+            evidence = np.max(
+                [self.evidence(evaluations, window.seconds, budget) for window in windows], axis=0
+            )
+            limit = windows[0].current_factor * (budget + 1e-9)
+            current = self.bad_ratio(evaluations, windows[0].current_seconds) > limit
+            holds |= (evidence > OBJECTIVE_MISSED.evidence) & current & ~enough
+            enough |= evidence > OBJECTIVE_MISSED.evidence
+            strongest = np.maximum(strongest, evidence)
         ago = OBJECTIVE_MISSED.confirmation_seconds // EVALUATION_INTERVAL_SECONDS
-        before = np.concatenate([np.zeros(ago), evidence[:-ago]])
-        lately, _ = self.increases(evaluations, OBJECTIVE_MISSED.recent_seconds)
-        enough = (evidence > OBJECTIVE_MISSED.evidence) & (
-            before > OBJECTIVE_MISSED.evidence_before
-        )
-        holds: Array = enough & (lately > 0.5)
-        return holds
+        before = np.concatenate([np.zeros(ago), strongest[:-ago]])
+        return holds & (before > OBJECTIVE_MISSED.evidence_before)
 
     def burns(
         self, evaluations: Array, rule: BurnRule, budget: float, *, needs_evidence: bool
@@ -194,6 +201,26 @@ class Counters:
                 self.evidence(evaluations, rule.long_seconds, budget) > OBJECTIVE_MISSED.evidence
             )
         return holds
+
+
+def simulate_brown_out(
+    *, interval: float, budget: float, bad_ratio: float, random: np.random.Generator, days: int
+) -> int:
+    """Return the pages in `days`, if `bad_ratio` of the probes are bad all the time.
+
+    The alerts about one objective are one page as long as one of them fires.
+    """
+    end = WARM_UP_SECONDS + days * DAY_SECONDS
+    failed = random.random(int(end / interval)) < bad_ratio
+    counters = Counters(failed, interval, end)
+    evaluations = np.arange(WARM_UP_SECONDS, end, EVALUATION_INTERVAL_SECONDS)
+    missed = counters.objective_missed(evaluations, budget)
+    fires = keeps_firing(missed, OBJECTIVE_MISSED.keep_firing_seconds)
+    for rule in PAGE_BURNS:
+        holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
+        fires |= keeps_firing(fires_after(holds, rule.hold_seconds), rule.keep_firing_seconds)
+    # A page that fires at the start began before.
+    return len(runs(fires)[0]) - int(fires[0])
 
 
 def _model_down_pages(failed: Array, interval: float) -> int:
@@ -220,6 +247,22 @@ def count_alerts(holds: Array, hold: int, kept: int) -> int:
     if not len(starts):
         return 0
     return 1 + int((starts[1:] - ends[:-1] > kept).sum())
+
+
+def fires_after(holds: Array, hold_seconds: int) -> Array:
+    """Return where the condition has held for `hold_seconds`."""
+    fires = np.zeros(len(holds), bool)
+    for start, end in zip(*runs(holds), strict=True):
+        fires[start + hold_seconds // EVALUATION_INTERVAL_SECONDS : end] = True
+    return fires
+
+
+def keeps_firing(holds: Array, keep_firing_seconds: int) -> Array:
+    """Return where the condition holds, or has held in the last `keep_firing_seconds`."""
+    fires = holds.copy()
+    for _, end in zip(*runs(holds), strict=True):
+        fires[end : end + keep_firing_seconds // EVALUATION_INTERVAL_SECONDS] = True
+    return fires
 
 
 def _first_alert(holds: Array, hold: int) -> float:

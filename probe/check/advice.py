@@ -117,7 +117,7 @@ def _safe_down_interval(timing: AlertTiming) -> float:
 
 
 def _no_page(timing: AlertTiming) -> Iterator[str]:
-    windows = OBJECTIVE_MISSED.windows_seconds
+    windows = [window.seconds for window in OBJECTIVE_MISSED.windows]
     if not timing.can_page():
         interval = _longest_interval(1, windows[-1], timing)
         yield f"{_impossible_pages(timing)}; {_remedy(interval, 'raise the target')}"

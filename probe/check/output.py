@@ -1,6 +1,7 @@
 """A plan as text and as JSON."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan
@@ -72,6 +73,9 @@ def _forecast_lines(forecast: AlertForecast, down: AlertLevel) -> Iterator[str]:
         ratio = detection.bad_ratio
         label = "all fail" if ratio == 1 else f"{_percent(ratio)} are bad"
         yield _row(label, _detection(detection, alert))
+    if forecast.brown_out:
+        label = f"{_percent(forecast.brown_out.bad_ratio)} stay bad"
+        yield _row(label, f"new pages per day: {_number(forecast.brown_out.pages_per_day)}")
     for expected in forecast.false_alarms:
         yield _row(f"at {_percent(1 - expected.bad_ratio)} good", _false_alarms(expected))
 
@@ -179,6 +183,7 @@ def _objective_json(forecast: AlertForecast) -> dict[str, object]:
             }
             for detection in forecast.detection_times
         ],
+        "brown_out": forecast.brown_out and asdict(forecast.brown_out),
     }
 
 

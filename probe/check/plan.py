@@ -11,7 +11,7 @@ from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
-from probe.slo.forecast import COMFORTABLE, DetectionTime, FalseAlarms, PageThreshold
+from probe.slo.forecast import COMFORTABLE, BrownOut, DetectionTime, FalseAlarms, PageThreshold
 
 # Bad ratios whose detection time is forecast.
 FORECAST_BAD_RATIOS = (1.0, 0.5, 0.05)
@@ -31,6 +31,8 @@ class AlertForecast:
     burn_page_thresholds: tuple[tuple[PageThreshold, PageThreshold], ...]
     false_alarms: tuple[FalseAlarms, ...]
     detection_times: tuple[DetectionTime, ...]
+    brown_out: BrownOut | None
+    """None for an objective that does not page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
         detection_times=tuple(
             timing.detection_time(ratio) for ratio in FORECAST_BAD_RATIOS if alerts
         ),
+        brown_out=timing.brown_out(),
     )
 
 

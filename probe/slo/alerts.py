@@ -19,30 +19,49 @@ SCRAPE_INTERVAL_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveMissedRule:
-    """ModelObjectiveMissed: one of the windows holds enough evidence.
+class EvidenceWindow:
+    """A window of ModelObjectiveMissed, and the shorter window that shows that it still goes on.
 
-    `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
-    needed `confirmation_seconds` ago. A probe of the last `recent_seconds` must be bad.
+    In the last `current_seconds`, the bad ratio must exceed `current_factor` budgets.
     """
 
-    windows_seconds: tuple[int, ...] = (
-        10 * MINUTE_SECONDS,
-        20 * MINUTE_SECONDS,
-        HOUR_SECONDS,
-        6 * HOUR_SECONDS,
+    seconds: int
+    current_seconds: int
+    current_factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveMissedRule:
+    """ModelObjectiveMissed: one of the windows holds enough evidence, and the problem goes on.
+
+    `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
+    needed `confirmation_seconds` ago, in any window. Windows are checked from the shortest to the
+    longest. A window is ignored if a window with a shorter current one has enough evidence.
+    """
+
+    windows: tuple[EvidenceWindow, ...] = (
+        EvidenceWindow(
+            seconds=10 * MINUTE_SECONDS, current_seconds=2 * MINUTE_SECONDS, current_factor=3
+        ),
+        EvidenceWindow(
+            seconds=20 * MINUTE_SECONDS, current_seconds=2 * MINUTE_SECONDS, current_factor=3
+        ),
+        EvidenceWindow(seconds=HOUR_SECONDS, current_seconds=10 * MINUTE_SECONDS, current_factor=1),
+        EvidenceWindow(
+            seconds=6 * HOUR_SECONDS, current_seconds=30 * MINUTE_SECONDS, current_factor=1
+        ),
     )
     evidence: float = 6
     confirmation_seconds: int = 3 * MINUTE_SECONDS
     evidence_before: float = 2
-    recent_seconds: int = 2 * MINUTE_SECONDS
+    keep_firing_seconds: int = 10 * MINUTE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BurnRule:
     """ModelErrorBudgetBurn: the bad ratio of both windows exceeds `factor` budgets.
 
-    It must do so for `hold_seconds`.
+    It must do so for `hold_seconds`. The alert fires for `keep_firing_seconds` longer.
     Windows and factors: Site Reliability Workbook, chapter 5, "Alerting on SLOs", table 5-8.
     """
 
@@ -50,14 +69,25 @@ class BurnRule:
     long_seconds: int
     factor: float
     hold_seconds: int
+    keep_firing_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HighLatencyRule:
-    """HighModelLatency: the bad ratio in the window exceeds the budget for `hold_seconds`."""
+    """HighModelLatency: one of two conditions holds for `hold_seconds`.
 
-    window_seconds: int = 5 * MINUTE_SECONDS
+    Either the bad ratio in the short window exceeds the budget. Or it exceeds the budget in the
+    last medium window and in the medium window before, and the long window holds `evidence` (a
+    power of ten). The second condition finds a bad ratio that is so small that short windows
+    without a bad probe are common. A single burst does not fire it.
+    """
+
+    short_seconds: int = 5 * MINUTE_SECONDS
+    medium_seconds: int = 10 * MINUTE_SECONDS
+    long_seconds: int = HOUR_SECONDS
+    evidence: float = 1
     hold_seconds: int = 10 * MINUTE_SECONDS
+    keep_firing_seconds: int = 15 * MINUTE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +112,14 @@ PAGE_BURNS = (
         long_seconds=HOUR_SECONDS,
         factor=14.4,
         hold_seconds=2 * MINUTE_SECONDS,
+        keep_firing_seconds=5 * MINUTE_SECONDS,
     ),
     BurnRule(
         short_seconds=30 * MINUTE_SECONDS,
         long_seconds=6 * HOUR_SECONDS,
         factor=6,
         hold_seconds=15 * MINUTE_SECONDS,
+        keep_firing_seconds=5 * MINUTE_SECONDS,
     ),
 )
 TICKET_BURNS = (
@@ -96,11 +128,13 @@ TICKET_BURNS = (
         long_seconds=DAY_SECONDS,
         factor=3,
         hold_seconds=HOUR_SECONDS,
+        keep_firing_seconds=0,
     ),
     BurnRule(
         short_seconds=6 * HOUR_SECONDS,
         long_seconds=3 * DAY_SECONDS,
         factor=1,
         hold_seconds=3 * HOUR_SECONDS,
+        keep_firing_seconds=0,
     ),
 )

@@ -4,10 +4,17 @@
 """
 
 from math import ceil, exp, floor, inf, lgamma, log, log1p, sqrt
+from operator import mul
 
 # Probabilities of exactly 0.5 occur. The later of the two medians is reported, whatever the last
 # bit of the float is.
 _HALF = 0.5 + 1e-9
+
+# Steps of a birth and death process: enough for an error below 2 %.
+_MIN_STEPS = 40
+
+# Changes of a birth and death process before it is computed in larger steps.
+_MAX_CHANGES = 100
 
 
 def binomial_pmf(bad: int, probes: int, bad_ratio: float) -> float:
@@ -94,6 +101,63 @@ def _seen_between(probes: int, count: int, bad_ratio: float, step: int) -> float
         chance += binomial_pmf(count - missing, probes - step, bad_ratio) * more * (1 - more)
         more = max(0.0, more - binomial_pmf(missing, step, bad_ratio))
     return chance / step
+
+
+def stays_below(probes: int, count: int, bad_ratio: float, duration: float) -> float:
+    """Return the chance that the last `probes` hold less than `count` bad ones for `duration`.
+
+    They hold `count - 1` now. `duration` is a number of further probes.
+    """
+    return _stays(probes, count - 1, -1, bad_ratio, duration)
+
+
+def stays_above(probes: int, count: int, bad_ratio: float, duration: float) -> float:
+    """Return the chance that the last `probes` hold at least `count` bad ones for `duration`.
+
+    They hold `count` now. `duration` is a number of further probes.
+    """
+    return _stays(probes, count, 1, bad_ratio, duration)
+
+
+def _stays(probes: int, count: int, direction: int, bad_ratio: float, duration: float) -> float:
+    """Return the chance that the bad ones of the last `probes` stay on one side of `count`.
+
+    They are `count` now, and may rise (`direction` 1) or fall (-1) from there. The count of a
+    moving window is approximated by a birth and death process: a bad probe enters with probability
+    `bad_ratio`, and a probe that leaves is bad in proportion to the count.
+    """
+    share = count / probes
+    changes = duration * (bad_ratio * (1 - share) + (1 - bad_ratio) * share)
+    # Many changes are a diffusion: a walk with larger, rarer steps has the same variance and drift.
+    # To stay from a distance of one is then as much less likely than from the first larger step.
+    size = max(1, floor(sqrt(changes / _MAX_CHANGES)))
+    # Time steps in which the count changes with a probability below one half.
+    steps = max(_MIN_STEPS, ceil(2.5 * changes / size**2))
+    step = duration / steps
+    # A random walk does not get farther than six standard deviations.
+    limit = probes if direction > 0 else 0
+    states = min(abs(limit - count), ceil(6 * sqrt(changes)) + 8) // size + 1
+    counts = [count + direction * size * state for state in range(states)]
+    enters = [bad_ratio * (1 - bad / probes) for bad in counts]
+    leaves = [(1 - bad_ratio) * bad / probes for bad in counts]
+    rising, falling = (
+        [
+            max(0.0, (enter + leave) / size + sign * (enter - leave)) / (2 * size) * step
+            for enter, leave in zip(enters, leaves, strict=True)
+        ]
+        for sign in (1, -1)
+    )
+    away, back = (rising, falling) if direction > 0 else (falling, rising)
+    away[-1] = 0.0
+    chances = [1.0] + [0.0] * (states - 1)
+    for _ in range(steps):
+        left = [0.0, *map(mul, chances, away)]
+        returned = [*map(mul, chances, back), 0.0]
+        chances = [
+            chance * (1 - away[state] - back[state]) + left[state] + returned[state + 1]
+            for state, chance in enumerate(chances)
+        ]
+    return sum(chances) / size
 
 
 def median_first_passage(probes: int, count: int, bad_ratio: float) -> float:

@@ -12,16 +12,23 @@ from probe.slo.alerts import (
     SCRAPE_INTERVAL_SECONDS,
     TICKET_BURNS,
     BurnRule,
+    EvidenceWindow,
 )
 from probe.slo.binomial import excursions, median_first_passage
+from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.evidence import min_bad_of, min_bad_probes, probes_in
 from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
 
 # Mean time from the end of a probe to the evaluation that sees it.
 DELAY_SECONDS = SCRAPE_INTERVAL_SECONDS / 2 + EVALUATION_INTERVAL_SECONDS / 2
 
+_WINDOWS_SECONDS = tuple(window.seconds for window in OBJECTIVE_MISSED.windows)
+
 # With a longer interval the number of probes in a window depends on when the window is evaluated.
 _SLOW_INTERVAL_SECONDS = 60
+
+# Bad ratio of a lasting problem, in budgets: small enough for its pages to come and go.
+BROWN_OUT_BUDGETS = 3
 
 # Share of its budget that a model spends if it is comfortably better than its objective.
 COMFORTABLE = 0.2
@@ -58,6 +65,14 @@ class DetectionTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrownOut:
+    """Expected new pages per day while `bad_ratio` of the probes stay bad, after the first page."""
+
+    bad_ratio: float
+    pages_per_day: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTiming:
     """Everything that the alerts of an objective depend on. Times are seconds.
 
@@ -79,7 +94,7 @@ class AlertTiming:
                 probes=probes_in(window, self.interval),
                 bad=min_bad_probes(window, self.interval, self.budget, OBJECTIVE_MISSED.evidence),
             )
-            for window in OBJECTIVE_MISSED.windows_seconds
+            for window in _WINDOWS_SECONDS
         ]
 
     def burn_page_thresholds(self) -> list[tuple[PageThreshold, PageThreshold]]:
@@ -108,6 +123,14 @@ class AlertTiming:
         if bad_ratio == 1 and self.down == "ticket":
             ticket = min(ticket, self._model_down_time())
         return DetectionTime(bad_ratio=bad_ratio, page=page, ticket=ticket)
+
+    def brown_out(self) -> BrownOut | None:
+        """Return the forecast of a lasting brown-out; None if the budget is too large for one."""
+        bad_ratio = round(BROWN_OUT_BUDGETS * self.budget, 12)
+        if not self.pages or bad_ratio >= 1:
+            return None
+        pages = pages_per_day(self.interval, self.budget, bad_ratio)
+        return BrownOut(bad_ratio=bad_ratio, pages_per_day=pages)
 
     def can_page(self) -> bool:
         """Return whether ModelObjectiveMissed can ever fire."""
@@ -166,17 +189,17 @@ class AlertTiming:
     def _evidence_time(self, bad_ratio: float, level: float) -> float:
         """Return the median time until one of the windows holds evidence of `level`."""
         return min(
-            self._passage_time(window, probes, bad_ratio, level)
-            for window in OBJECTIVE_MISSED.windows_seconds
+            self._passage_time(window.seconds, probes, bad_ratio, level)
+            for window in OBJECTIVE_MISSED.windows
             for probes in self._probes_in(window)
         )
 
-    def _probes_in(self, window: int) -> range | tuple[int]:
-        """Return the numbers of probes in a window, when a bad one has arrived lately."""
+    def _probes_in(self, window: EvidenceWindow) -> range | tuple[int]:
+        """Return the numbers of probes in a window, when a bad one is in the current window."""
         if self.interval <= _SLOW_INTERVAL_SECONDS:
-            return (probes_in(window, self.interval),)
-        fewest = floor((window - OBJECTIVE_MISSED.recent_seconds) / self.interval) + 1
-        most = floor((window - EVALUATION_INTERVAL_SECONDS) / self.interval) + 1
+            return (probes_in(window.seconds, self.interval),)
+        fewest = floor((window.seconds - window.current_seconds) / self.interval) + 1
+        most = floor((window.seconds - EVALUATION_INTERVAL_SECONDS) / self.interval) + 1
         return range(fewest, most + 1)
 
     def _passage_time(self, window: int, probes: int, bad_ratio: float, level: float) -> float:

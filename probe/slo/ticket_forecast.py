@@ -13,6 +13,7 @@ windows share as many probes as they overlap.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, floor, inf, log
 from operator import mul
 
@@ -24,37 +25,66 @@ from probe.slo.alerts import (
     TICKET_BURNS,
     BurnRule,
 )
-from probe.slo.binomial import binomial_sf, median_first_passage
+from probe.slo.binomial import (
+    binomial_sf,
+    median_first_passage,
+    stays_above,
+    upcrossing_rate,
+)
+from probe.slo.evidence import min_bad_of
 
-# Time from the first to the last sample of a window: `increase` sees the probes of this time.
-_SAMPLED_SECONDS = HIGH_LATENCY.window_seconds - EVALUATION_INTERVAL_SECONDS
+# A median is the time at which this share has fired.
+_HALF = 0.5
 
 
+@lru_cache
 def expected_tickets(interval: float, budget: float, bad_ratio: float) -> float:
     """Return the expected number of tickets in 30 days about one objective.
 
     One probe each `interval` (seconds) is bad with probability `bad_ratio`.
     """
-    chain = _high_latency(interval, budget, bad_ratio)
-    rates = [chain.rate, *(_burn_rate(rule, interval, budget, bad_ratio) for rule in TICKET_BURNS)]
+    rates = (
+        _short_chain(interval, budget, bad_ratio).rate,
+        _high_latency_evidence_rate(interval, budget, bad_ratio),
+        *(_burn_rate(rule, interval, budget, bad_ratio) for rule in TICKET_BURNS),
+    )
     return BUDGET_PERIOD_SECONDS * sum(rates)
 
 
+@lru_cache
 def median_time_to_high_latency(interval: float, budget: float, bad_ratio: float) -> float:
     """Return the median time from the first bad probe to HighModelLatency (seconds).
 
     All probes before were good. Infinite if it is longer than 30 days.
     """
-    chain = _high_latency(interval, budget, bad_ratio)
-    if chain.survival >= 0.5:
-        probes = max(1, round(_SAMPLED_SECONDS / interval))
-        count = _allowed(budget, probes) + 1
-        seconds = interval * median_first_passage(probes, count, bad_ratio)
-    elif chain.rate > 0:
-        seconds = log(2 * (1 - chain.survival)) / chain.rate
-    else:
-        seconds = inf
+    chain = _short_chain(interval, budget, bad_ratio)
+    seconds = min(
+        _median_time_to_short(chain, interval, budget, bad_ratio),
+        _median_time_to_evidence(interval, budget, bad_ratio),
+    )
     return seconds + HIGH_LATENCY.hold_seconds if seconds < BUDGET_PERIOD_SECONDS else inf
+
+
+def _median_time_to_short(
+    chain: "_Chain", interval: float, budget: float, bad_ratio: float
+) -> float:
+    """Return the time until the short window exceeds the budget for long enough."""
+    if chain.survival < _HALF:
+        return chain.median_wait
+    probes = max(1, round(_sampled_seconds(HIGH_LATENCY.short_seconds) / interval))
+    return interval * median_first_passage(probes, _allowed(budget, probes) + 1, bad_ratio)
+
+
+def _median_time_to_evidence(interval: float, budget: float, bad_ratio: float) -> float:
+    """Return the time until the long window holds its evidence, and the medium window lasts."""
+    probes, count = _evidence_threshold(interval, budget)
+    if count is None:
+        return inf
+    if binomial_sf(probes, count, bad_ratio) < _HALF:
+        rate = _high_latency_evidence_rate(interval, budget, bad_ratio)
+        return log(2) / rate if rate > 0 else inf
+    medium = _medium_chain(interval, budget, bad_ratio)
+    return max(interval * median_first_passage(probes, count, bad_ratio), medium.median_wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +104,13 @@ class _Chain:
     def rate(self) -> float:
         """Alerts per second."""
         return (1 - self.exceedance) * self.event * self.survival / self.step
+
+    @property
+    def median_wait(self) -> float:
+        """Median time from the first event to an alert (seconds)."""
+        if self.survival >= _HALF:
+            return 0.0
+        return log(2 * (1 - self.survival)) / self.rate if self.rate > 0 else inf
 
 
 def _chain(seconds: float, interval: float, step: float, limit: float, bad_ratio: float) -> _Chain:
@@ -101,33 +138,78 @@ def _allowed(limit: float, probes: int) -> int:
     return floor(limit * probes + 1e-9)
 
 
-def _high_latency(interval: float, budget: float, bad_ratio: float) -> _Chain:
-    step = max(EVALUATION_INTERVAL_SECONDS, interval)
-    chain = _chain(_SAMPLED_SECONDS, interval, step, budget, bad_ratio)
-    # The condition must hold at both ends of `hold`, and the last event counts for one window.
-    span = HIGH_LATENCY.hold_seconds + EVALUATION_INTERVAL_SECONDS - _SAMPLED_SECONDS
-    return replace(chain, survival=_survival(chain.event, step, span))
+def _sampled_seconds(window: float) -> float:
+    """Return the time from the first to the last sample of `window` (seconds).
 
-
-def _survival(event: float, step: float, span: float) -> float:
-    """Return the probability that a chain of events lasts for at least `span` seconds.
-
-    Evaluations round the times of events. The number of steps that lasts for `span` is therefore
-    `steps` with the probability `enough`, otherwise one more.
+    `increase` sees the probes of this time.
     """
+    return window - EVALUATION_INTERVAL_SECONDS
+
+
+def _short_chain(interval: float, budget: float, bad_ratio: float) -> _Chain:
+    """Return the chain of the first condition of HighModelLatency."""
+    return _high_latency(
+        HIGH_LATENCY.short_seconds, HIGH_LATENCY.hold_seconds, interval, budget, bad_ratio
+    )
+
+
+def _medium_chain(interval: float, budget: float, bad_ratio: float) -> _Chain:
+    """Return the chain of the second condition: two medium windows, one after the other."""
+    hold = HIGH_LATENCY.hold_seconds + HIGH_LATENCY.medium_seconds
+    return _high_latency(HIGH_LATENCY.medium_seconds, hold, interval, budget, bad_ratio)
+
+
+def _high_latency(
+    window: int, hold: int, interval: float, budget: float, bad_ratio: float
+) -> _Chain:
+    """Return the chain of events by which `window` exceeds the budget for `hold` (seconds)."""
+    seconds = _sampled_seconds(window)
+    step = max(EVALUATION_INTERVAL_SECONDS, interval)
+    chain = _chain(seconds, interval, step, budget, bad_ratio)
+    return replace(chain, survival=_survival(chain.event, step, seconds, hold))
+
+
+def _high_latency_evidence_rate(interval: float, budget: float, bad_ratio: float) -> float:
+    """Return how often the long window of HighModelLatency fires it, per second.
+
+    The long window must reach its evidence and keep it for the whole `hold_seconds`. Two medium
+    windows must exceed the budget as long. The bad ratio in them is then that of the long window.
+    """
+    probes, count = _evidence_threshold(interval, budget)
+    if count is None:
+        return 0.0
+    held = stays_above(probes, count, bad_ratio, HIGH_LATENCY.hold_seconds / interval)
+    medium = _medium_chain(interval, budget, count / probes)
+    return upcrossing_rate(probes, count, bad_ratio) * held * medium.survival / interval
+
+
+def _evidence_threshold(interval: float, budget: float) -> tuple[int, int | None]:
+    """Return the probes of the long window, and how many of them must be bad; None if too few."""
+    probes = max(1, round(_sampled_seconds(HIGH_LATENCY.long_seconds) / interval))
+    return probes, min_bad_of(probes, HIGH_LATENCY.long_seconds, budget, HIGH_LATENCY.evidence)
+
+
+def _survival(event: float, step: float, seconds: float, hold: float) -> float:
+    """Return the probability that a chain of events keeps a condition true for `hold` seconds.
+
+    Each event keeps it true for `seconds`. It must be true at both ends of `hold`. Evaluations
+    round the times of events. The number of steps that last for long enough is therefore `steps`
+    with the probability `enough`, otherwise one more.
+    """
+    span = hold + EVALUATION_INTERVAL_SECONDS - seconds
     steps = floor((span - EVALUATION_INTERVAL_SECONDS) / step) + 1
     enough = min(1.0, (steps * step - span) / EVALUATION_INTERVAL_SECONDS + 1)
-    gaps = _gaps(event, step)
+    gaps = _gaps(event, step, seconds)
     return enough * _reaches(steps, gaps) + (1 - enough) * _reaches(steps + 1, gaps)
 
 
-def _gaps(event: float, step: float) -> list[float]:
+def _gaps(event: float, step: float, seconds: float) -> list[float]:
     """Return, by number of steps from 0, the probability that this is the gap to the next event.
 
-    A gap counts only if the previous event is still in the window, at evaluations as they fall.
+    A gap counts only if the previous event is less than `seconds` old, at evaluations as they fall.
     """
     gaps = [0.0]
-    while (left := _SAMPLED_SECONDS - len(gaps) * step) > -EVALUATION_INTERVAL_SECONDS:
+    while (left := seconds - len(gaps) * step) > -EVALUATION_INTERVAL_SECONDS:
         in_window = min(1.0, left / EVALUATION_INTERVAL_SECONDS + 1)
         gaps.append(event * (1 - event) ** (len(gaps) - 1) * in_window)
     return gaps

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from bench.simulation import Counters, runs
+from bench.simulation import Counters, fires_after, keeps_firing, runs
 from probe.slo.alerts import (
     HIGH_LATENCY,
     LONG_EVALUATION_INTERVAL_SECONDS,
@@ -66,7 +66,15 @@ def times(step: int = 1) -> np.ndarray:
 def test_high_latency(interval: float, budget: float, bad_ratio: float) -> None:
     """HighModelLatency is pending in the same runs of evaluations."""
     model = Model(interval, bad_ratio)
-    expected = pending(lambda at: model.exceeds(at, 9, budget), 1, HIGH_LATENCY.hold_seconds)
+
+    def high(at: int) -> bool:
+        # The simulation knows no ratio from before its first evaluation.
+        before = at - 20 >= START and model.exceeds(at - 20, 19, budget)
+        evident = model.evidence(at, HIGH_LATENCY.long_seconds, budget) > HIGH_LATENCY.evidence
+        second = before and model.exceeds(at, 19, budget) and evident
+        return second or model.exceeds(at, 9, budget)
+
+    expected = pending(high, 1, HIGH_LATENCY.hold_seconds)
     holds = model.counters.high_latency(times(), budget)
     assert simulated(holds, 1, HIGH_LATENCY.hold_seconds) == expected
 
@@ -90,19 +98,25 @@ def test_ticket_burns(interval: float, budget: float, bad_ratio: float) -> None:
 
 @pytest.mark.parametrize(("interval", "budget", "bad_ratio"), CASES)
 def test_pages(interval: float, budget: float, bad_ratio: float) -> None:
-    """ModelObjectiveMissed, and the pages of ModelErrorBudgetBurn, which need evidence."""
+    """ModelObjectiveMissed and the pages of ModelErrorBudgetBurn, which need evidence."""
     model = Model(interval, 3 * bad_ratio)
 
-    def most(at: int) -> float:
-        return max(
-            model.evidence(at, window, budget) for window in OBJECTIVE_MISSED.windows_seconds
-        )
+    def evident(at: int, *windows: int) -> bool:
+        return strongest(at, *windows) > OBJECTIVE_MISSED.evidence
+
+    def strongest(at: int, *windows: int) -> float:
+        return max(model.evidence(at, window, budget) for window in windows)
 
     def missed(at: int) -> bool:
         # The simulation knows no evidence from before its first evaluation.
-        before = most(at - 6) if at - 6 >= START else 0
-        lately = bool(model.bad[at] > model.bad[at - 3])
-        return lately and most(at) > OBJECTIVE_MISSED.evidence and before > 2
+        if at - 6 < START or strongest(at - 6, 600, 1200, 3600, 21600) <= 2:
+            return False
+        # 2, 10 and 30 minutes hold 3, 19 and 59 steps between evaluations.
+        if evident(at, 600, 1200):
+            return model.exceeds(at, 3, 3 * budget)
+        if evident(at, 3600):
+            return model.exceeds(at, 19, budget)
+        return evident(at, 21600) and model.exceeds(at, 59, budget)
 
     holds = model.counters.objective_missed(times(), budget)
     assert simulated(holds, 1, 0) == pending(missed, 1, 0)
@@ -115,3 +129,11 @@ def test_pages(interval: float, budget: float, bad_ratio: float) -> None:
 
     holds = model.counters.burns(times(), rule, budget, needs_evidence=True)
     assert simulated(holds, 1, rule.hold_seconds) == pending(burns, 1, rule.hold_seconds)
+
+
+def test_fires_after_and_keeps_firing() -> None:
+    """An alert fires after its hold time, and for a while after the condition has ended."""
+    holds = np.array([0, 1, 1, 1, 0, 0, 0, 1, 0], bool)
+    fires = fires_after(holds, 60)
+    assert fires.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert keeps_firing(fires, 60).tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]

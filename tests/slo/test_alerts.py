@@ -18,48 +18,75 @@ from probe.slo.alerts import (
     BurnRule,
 )
 
-RULES = Path(__file__).parents[2] / "rules" / "inference-probe.rules.yml"
-GROUPS = yaml.safe_load(RULES.read_text())["groups"]
-RECORDINGS = [rule for group in GROUPS for rule in group["rules"] if "record" in rule]
+FILE = Path(__file__).parents[2] / "rules" / "inference-probe.rules.yml"
+GROUPS = yaml.safe_load(FILE.read_text())["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
 
 
 def alerts(name: str, **labels: str) -> list[dict[str, Any]]:
-    rules = [rule for group in GROUPS for rule in group["rules"] if rule.get("alert") == name]
+    rules = [rule for rule in RULES if rule.get("alert") == name]
     return [rule for rule in rules if labels.items() <= rule["labels"].items()]
 
 
+def evaluation_interval(rule: dict[str, Any]) -> float:
+    (group,) = (group for group in GROUPS if rule in group["rules"])
+    return parse_duration(group["interval"])
+
+
 def test_intervals() -> None:
-    """The rule groups with alerts have these evaluation intervals."""
-    intervals = [
-        parse_duration(group["interval"])
-        for group in GROUPS
-        if any("alert" in rule for rule in group["rules"])
-    ]
-    assert intervals == [
-        *[EVALUATION_INTERVAL_SECONDS] * 3,
-        LONG_EVALUATION_INTERVAL_SECONDS,
-    ]
+    """The alerts have these evaluation intervals."""
+    for name in ("ModelObjectiveMissed", "HighModelLatency", "ModelDown"):
+        (rule,) = alerts(name)
+        assert evaluation_interval(rule) == EVALUATION_INTERVAL_SECONDS
+    for level, seconds in (
+        ("page", EVALUATION_INTERVAL_SECONDS),
+        ("ticket", LONG_EVALUATION_INTERVAL_SECONDS),
+    ):
+        for rule in alerts("ModelErrorBudgetBurn", slo_severity=level):
+            assert evaluation_interval(rule) == seconds
 
 
 def test_objective_missed() -> None:
     """The windows of ModelObjectiveMissed, and the evidence that it needs now and before."""
     windows = [
         parse_duration(rule["labels"]["window"])
-        for rule in RECORDINGS
-        if rule["record"] == "inference_probe:slo_evidence:log10"
+        for rule in RULES
+        if rule.get("record") == "inference_probe:slo_evidence:log10"
     ]
-    assert windows == list(OBJECTIVE_MISSED.windows_seconds)
+    assert windows == [window.seconds for window in OBJECTIVE_MISSED.windows]
     (rule,) = alerts("ModelObjectiveMissed")
-    assert re.findall(r"> ([\d.]+)", rule["expr"]) == [*["6"] * 5, "2"]
-    assert (OBJECTIVE_MISSED.evidence, OBJECTIVE_MISSED.evidence_before) == (6, 2)
-    assert f"offset {format_duration(OBJECTIVE_MISSED.confirmation_seconds)}" in rule["expr"]
+    # Each current window, with its limit in budgets, follows the windows that it belongs to.
+    found = re.findall(
+        r'window=~?"([^"]+)"}\) > (\d+).*?:ratio(\w+)\s*>.*?(3 \*)? min', rule["expr"], re.DOTALL
+    )
+    seen = [
+        (parse_duration(window), parse_duration(current), 3 if factor else 1)
+        for names, evidence, current, factor in found
+        for window in names.split("|")
+        if float(evidence) == OBJECTIVE_MISSED.evidence
+    ]
+    assert seen == [
+        (window.seconds, window.current_seconds, window.current_factor)
+        for window in OBJECTIVE_MISSED.windows
+    ]
+    before = f"offset {format_duration(OBJECTIVE_MISSED.confirmation_seconds)}) > "
+    assert f"{before}{OBJECTIVE_MISSED.evidence_before}" in rule["expr"]
+    assert parse_duration(rule["keep_firing_for"]) == OBJECTIVE_MISSED.keep_firing_seconds
 
 
 def test_high_latency() -> None:
-    """The window of HighModelLatency, and its `for` duration."""
+    """The windows and the evidence of HighModelLatency, and its durations."""
     (rule,) = alerts("HighModelLatency")
-    assert f":ratio{format_duration(HIGH_LATENCY.window_seconds)}" in rule["expr"]
+    medium = format_duration(HIGH_LATENCY.medium_seconds)
+    for part in (
+        f":ratio{format_duration(HIGH_LATENCY.short_seconds)}\n",
+        f":ratio{medium}\n",
+        f":ratio{medium} offset {medium}\n",
+        f'window="{format_duration(HIGH_LATENCY.long_seconds)}"}}) > {HIGH_LATENCY.evidence}',
+    ):
+        assert part in rule["expr"]
     assert parse_duration(rule["for"]) == HIGH_LATENCY.hold_seconds
+    assert parse_duration(rule["keep_firing_for"]) == HIGH_LATENCY.keep_firing_seconds
 
 
 def test_model_down() -> None:
@@ -68,8 +95,8 @@ def test_model_down() -> None:
     assert f"> {MODEL_DOWN.failures} - 0.5" in rule["expr"]
     (recent,) = (
         rule["expr"]
-        for rule in RECORDINGS
-        if rule["record"] == "inference_probe:last_success:recent"
+        for rule in RULES
+        if rule.get("record") == "inference_probe:last_success:recent"
     )
     assert f"[{format_duration(MODEL_DOWN.min_silence_seconds)}]" in recent
     assert f"<= {MODEL_DOWN.intervals} * inference_probe_interval_seconds" in recent
@@ -103,8 +130,8 @@ def test_usual_latency() -> None:
     for name in ("quantile30m", "quantile1h"):
         (expression,) = (
             rule["expr"]
-            for rule in RECORDINGS
-            if rule["record"] == f"inference_probe:latency_seconds_usual:{name}"
+            for rule in RULES
+            if rule.get("record") == f"inference_probe:latency_seconds_usual:{name}"
         )
         assert re.findall(rf":{name} offset (\w+)", expression) == ["1d", "2d", "3d"]
 
@@ -120,4 +147,5 @@ def burn(rule: dict[str, Any]) -> BurnRule:
         long_seconds=int(parse_duration(long)),
         factor=float(factors.pop()),
         hold_seconds=int(parse_duration(rule["for"])),
+        keep_firing_seconds=int(parse_duration(rule.get("keep_firing_for", "0s"))),
     )

@@ -5,7 +5,9 @@ from math import inf
 
 import pytest
 
+from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.forecast import AlertTiming
+from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
 
 TIMING = AlertTiming(budget=0.01, interval=10, timeout=5)
 
@@ -70,12 +72,15 @@ def work(interval: float) -> int:
         calls += event.endswith("call")
 
     timing = AlertTiming(budget=0.01, interval=interval, timeout=5)
+    for cached in (expected_tickets, median_time_to_high_latency, pages_per_day):
+        cached.cache_clear()
     sys.setprofile(count)
     try:
         for ratio in (0.01, 0.002):
             timing.false_alarms(ratio)
         for ratio in (1, 0.5, 0.05):
             timing.detection_time(ratio)
+        timing.brown_out()
     finally:
         sys.setprofile(None)
     return calls

@@ -1,0 +1,121 @@
+"""Forecast of the pages about a model that misses its objective for a long time.
+
+The alerts about an objective are one page as long as one of them fires. A page ends when all
+conditions have been false for as long as the alerts keep firing. The forecast counts such gaps: how
+often a moving window falls below its limit, and the chance that it stays there for long enough.
+
+`python -m bench.alerts` compares the forecast with a simulation.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from math import floor
+
+from probe.slo.alerts import (
+    DAY_SECONDS,
+    EVALUATION_INTERVAL_SECONDS,
+    OBJECTIVE_MISSED,
+    PAGE_BURNS,
+)
+from probe.slo.binomial import binomial_sf, stays_below, upcrossing_rate
+from probe.slo.evidence import min_bad_of
+
+# Per probe. A rarer gap does not matter, and its chance would be costly to compute.
+_MIN_RATE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limit:
+    """A number of bad ones among the last `probes`."""
+
+    probes: int
+    bad: int
+
+    def reached(self, bad_ratio: float, gap: int = 0) -> float:
+        """Return the chance that the limit is reached, if the last `gap` probes are good."""
+        return binomial_sf(max(0, self.probes - gap), self.bad, bad_ratio)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tier:
+    """Windows of ModelObjectiveMissed with the same current window."""
+
+    evidence: _Limit
+    current: _Limit
+
+
+@lru_cache
+def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
+    """Return the expected number of new pages per day, after the first one.
+
+    One probe each `interval` (seconds) is bad with probability `bad_ratio`.
+    """
+    kept = OBJECTIVE_MISSED.keep_firing_seconds / interval
+    rate = fires = 0.0
+    for tier in reversed(list(_tiers(interval, budget, bad_ratio))):
+        evident = tier.evidence.reached(bad_ratio)
+        current = tier.current.reached(bad_ratio)
+        # If the tier loses its evidence, the longer ones take over.
+        lost = _gap_rate(tier.evidence, bad_ratio, kept) * current * (1 - fires)
+        # So they do in the middle of a gap of the current window, unless the evidence is larger
+        # than that of the bad probes before the gap.
+        gap = tier.current.probes + round(kept / 2)
+        stays = tier.evidence.reached(bad_ratio, gap) / evident if evident > 0 else 1.0
+        paused = _gap_rate(tier.current, bad_ratio, kept) * evident * (1 - fires * (1 - stays))
+        rate = (
+            (1 - evident) * rate
+            + lost * _burns_silent(interval, budget, bad_ratio, 0)
+            + paused * _burns_silent(interval, budget, bad_ratio, gap)
+        )
+        fires = evident * current + (1 - evident) * fires
+    return rate * DAY_SECONDS / interval
+
+
+def _tiers(interval: float, budget: float, bad_ratio: float) -> Iterator[_Tier]:
+    """Yield the tiers that can fire, each with the window that is most likely to be evident."""
+    for _, windows in groupby(OBJECTIVE_MISSED.windows, lambda window: window.current_seconds):
+        limits = []
+        for window in windows:
+            probes = _probes(window.seconds, interval)
+            bad = min_bad_of(probes, window.seconds, budget, OBJECTIVE_MISSED.evidence)
+            if bad is not None:
+                limits.append(_Limit(probes=probes, bad=bad))
+        if limits:
+            yield _Tier(
+                evidence=max(limits, key=lambda limit: limit.reached(bad_ratio)),
+                current=_burn(window.current_seconds, window.current_factor, interval, budget),
+            )
+
+
+def _gap_rate(limit: _Limit, bad_ratio: float, kept: float) -> float:
+    """Return how often, per probe, the limit is missed for longer than `kept` probes."""
+    if limit.bad > limit.probes:
+        return 0.0
+    # As often as from below, the count reaches the limit from above.
+    rate = upcrossing_rate(limit.probes, limit.bad, bad_ratio)
+    if rate < _MIN_RATE:
+        return 0.0
+    return rate * stays_below(limit.probes, limit.bad, bad_ratio, kept)
+
+
+def _burns_silent(interval: float, budget: float, bad_ratio: float, gap: int) -> float:
+    """Return the chance that ModelErrorBudgetBurn does not page, after `gap` good probes."""
+    silent = 1.0
+    for rule in PAGE_BURNS:
+        short = _burn(rule.short_seconds, rule.factor, interval, budget)
+        long = _burn(rule.long_seconds, rule.factor, interval, budget)
+        silent *= 1 - short.reached(bad_ratio, gap) * long.reached(bad_ratio, gap)
+    return silent
+
+
+def _burn(window: int, factor: float, interval: float, budget: float) -> _Limit:
+    """Return the smallest count above `factor` budgets."""
+    probes = _probes(window, interval)
+    return _Limit(probes=probes, bad=floor(factor * budget * probes + 1e-9) + 1)
+
+
+def _probes(window: int, interval: float) -> int:
+    """Return how many probes `increase` sees: those between the first and the last sample."""
+    return max(1, round((window - EVALUATION_INTERVAL_SECONDS) / interval))
