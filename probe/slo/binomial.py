@@ -10,11 +10,11 @@ from operator import mul
 # bit of the float is.
 _HALF = 0.5 + 1e-9
 
-# Steps of a birth and death process: enough for an error below 2 %.
-_MIN_STEPS = 40
+# Steps of a birth and death process: enough for an error of a few percent.
+_MIN_STEPS = 20
 
 # Changes of a birth and death process before it is computed in larger steps.
-_MAX_CHANGES = 100
+_MAX_CHANGES = 25
 
 
 def binomial_pmf(bad: int, probes: int, bad_ratio: float) -> float:
