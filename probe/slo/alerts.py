@@ -78,8 +78,8 @@ class HighLatencyRule:
 
     Either the bad ratio in the short window exceeds the budget. Or it exceeds the budget in the
     last medium window and in the medium window before, and the long window holds `evidence` (a
-    power of ten). The second condition finds a bad ratio that is so small that short windows
-    without a bad probe are common. A single burst does not fire it.
+    power of ten). The second condition finds a small bad ratio, at which short windows without
+    a bad probe are common. A single burst does not fire it.
     """
 
     short_seconds: int = 5 * MINUTE_SECONDS

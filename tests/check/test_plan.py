@@ -225,7 +225,7 @@ def test_text(tmp_path: Path) -> None:
         "ModelErrorBudgetBurn   if bad: 4 of 27 in 5m and 52 of 357 in 1h, or 11 of 177 in 30m and",
         "all fail               page after 3m, ticket after 10m",
         "5% are bad             page after 56m, ticket after 19m",
-        "3% stay bad            new pages per day: 2.2",
+        "3% stay bad            new pages per day: 2.1",
         "at 99% good            false alarms in 30 days: under 0.01 pages, 76 tickets",
         "at 99.8% good          false alarms in 30 days: under 0.01 pages",
     ):
