@@ -1,8 +1,10 @@
 """Advice about a valid config with likely mistakes, or whose alerts would not work as intended."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import inf
+from typing import NamedTuple
 
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.schema import Objective, Probe, Settings
@@ -66,14 +68,42 @@ def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
     if objective.alert == "none":
         return
     timing = alert_timing(objective, probe)
-    yield from _small_budget(timing)
-    if timing.down == "page":
-        yield from _false_model_down(timing)
-    if objective.alert == "page":
-        yield from _no_page(timing)
+    budget = list(_small_budget(timing))
+    if any(obstacle.interval < MIN_INTERVAL_SECONDS for obstacle in budget):
+        yield from map(str, budget)  # the target is out of reach, with any alert
+        return
+    down = list(_false_model_down(timing)) if timing.down == "page" else []
+    pages = list(_no_page(timing)) if objective.alert == "page" else []
+    if objective.alert == "page" and not timing.can_page():
+        yield _join([*pages, *budget, *down])
+    else:
+        yield from map(str, [*budget, *down, *pages])
 
 
-def _small_budget(timing: AlertTiming) -> Iterator[str]:
+class _Obstacle(NamedTuple):
+    """A reason why alerts do not work as intended.
+
+    A remedy is to probe at least every `interval` seconds, another one is `alternative`. Without
+    an alternative there is no remedy.
+    """
+
+    text: str
+    interval: float = inf
+    alternative: str = ""
+
+    def __str__(self) -> str:
+        remedy = f"; {_remedy(self.interval, self.alternative)}" if self.alternative else ""
+        return self.text + remedy
+
+
+def _join(obstacles: Sequence[_Obstacle]) -> str:
+    """Return one advice, because the remedies of the obstacles may contradict each other."""
+    texts = "; ".join(obstacle.text for obstacle in obstacles)
+    interval = min(obstacle.interval for obstacle in obstacles)
+    return f"{texts}; {_remedy(interval, 'choose another target')}"
+
+
+def _small_budget(timing: AlertTiming) -> Iterator[_Obstacle]:
     allowed = timing.budget * BUDGET_PERIOD_SECONDS / timing.interval
     if allowed < MIN_BUDGET_PROBES:
         interval = timing.budget * BUDGET_PERIOD_SECONDS / MIN_BUDGET_PROBES
@@ -81,22 +111,21 @@ def _small_budget(timing: AlertTiming) -> Iterator[str]:
         effect = "a few bad probes spend all of it"
         if allowed < 1:
             effect = "a single bad probe overspends it"
-        yield (
-            f"its error budget is {number} bad probes in 30 days, so {effect}; "
-            + _remedy(interval, "lower the target")
-        )
+        text = f"its error budget is {number} bad probes in 30 days, so {effect}"
+        yield _Obstacle(text, interval, "lower the target")
 
 
-def _false_model_down(timing: AlertTiming) -> Iterator[str]:
+def _false_model_down(timing: AlertTiming) -> Iterator[_Obstacle]:
     """Check that ModelDown, which pages for every objective, needs more failures than chance."""
     pages = timing.false_down_pages(timing.budget)
     if pages > MAX_FALSE_PAGES:
         number = f"{pages:,.0f}" if pages >= 10 else f"{pages:.2g}"
-        yield (
+        text = (
             f"ModelDown would page falsely {number} times in 30 days: it fires after "
             f"{timing.failures_until_down()} failures in a row, which happen by chance at this "
-            f"target; {_remedy(_safe_down_interval(timing), 'raise the target')}"
+            "target"
         )
+        yield _Obstacle(text, _safe_down_interval(timing), "raise the target")
 
 
 def _safe_down_interval(timing: AlertTiming) -> float:
@@ -116,21 +145,22 @@ def _safe_down_interval(timing: AlertTiming) -> float:
     return MODEL_DOWN.min_silence_seconds / (MODEL_DOWN.failures + index)
 
 
-def _no_page(timing: AlertTiming) -> Iterator[str]:
+def _no_page(timing: AlertTiming) -> Iterator[_Obstacle]:
     windows = [window.seconds for window in OBJECTIVE_MISSED.windows]
     if not timing.can_page():
         interval = _longest_interval(1, windows[-1], timing)
-        yield f"{_impossible_pages(timing)}; {_remedy(interval, 'raise the target')}"
+        yield _Obstacle(_impossible_pages(timing), interval, "raise the target")
         return
     bad_ratio = _detectable_bad_ratio(timing.budget)
     interval = _longest_interval(bad_ratio, windows[0], timing)
     if timing.interval > interval:
-        yield (
+        text = (
             f"{windows[0] // MINUTE_SECONDS} minutes hold too few probes to detect a bad ratio of "
-            f"{100 * bad_ratio:.3g}%; {_remedy(interval, 'accept a later page')}"
+            f"{100 * bad_ratio:.3g}%"
         )
+        yield _Obstacle(text, interval, "accept a later page")
     if not _can_burn_page(timing):
-        yield _impossible_pages(timing)
+        yield _Obstacle(_impossible_pages(timing))
 
 
 def _can_burn_page(timing: AlertTiming) -> bool:

@@ -83,7 +83,9 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
             (
                 "ModelObjectiveMissed can never fire: no window holds enough probes; "
                 "ModelErrorBudgetBurn can never page: 6 times the budget of 20% is more than 100%; "
-                "only ModelDown can page; probe at least every 41m, or raise the target"
+                "only ModelDown can page; ModelDown would page falsely 0.18 times in 30 days: it "
+                "fires after 5 failures in a row, which happen by chance at this target; "
+                "probe at least every 20s, or choose another target"
             ),
         ),
         (
@@ -258,6 +260,23 @@ def test_level_of_model_down(tmp_path: Path) -> None:
     assert "all fail               page after 5m30s, ticket after" in silent
     often = text_of(tmp_path, "target: 50%, alert: ticket", interval="1m", down="ticket")
     assert "ModelDown would page falsely" not in often
+
+
+@pytest.mark.parametrize(
+    ("target", "interval", "end"),
+    [
+        ("15%", "1h", "; probe at least every 2s, or choose another target"),
+        ("80%", "1h", "; probe at least every 20s, or choose another target"),
+        ("99%", "3h", "; probe at least every 21m, or choose another target"),
+        ("99.9999999%", "1h", "; no allowed interval is short enough; lower the target"),
+    ],
+)
+def test_one_advice_if_no_page_is_possible(
+    tmp_path: Path, target: str, interval: str, end: str
+) -> None:
+    """Advice to raise a target and to lower it, or with two intervals, is not given together."""
+    (advice,) = lint(settings(tmp_path, f"target: {target}", interval=interval))
+    assert advice.endswith(end)
 
 
 def test_a_budget_instead_of_a_target(tmp_path: Path) -> None:
