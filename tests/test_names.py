@@ -50,7 +50,8 @@ def _unknown_labels(name: str, braces: str) -> Iterator[str]:
     """Yield the unknown labels in the braces after a name, which are PromQL or a list."""
     series = catalogue().series
     labels = series.get(name) or series[f"{name}_bucket"]
-    bare = re.sub(r'"[^"]*"', "", braces)
+    # In the texts of alerts, templates fill in %s and %q.
+    bare = re.sub(r'"[^"]*"|%[qs]', "", braces)
     for label in re.findall(r"(?<![\w.])([a-z]\w*)(?=\s*(?:[=!,|\\]|$))", bare):
         if label not in labels and "*" not in labels:
             yield f"{name}{{{label}}}"

@@ -121,7 +121,7 @@ def _promtool_test(scenario: Scenario, scrape_seconds: int) -> dict[str, Any]:
         "interval": f"{scrape_seconds}s",
         "input_series": [
             {"series": series, "values": values}
-            for series, values in _input_series(scenario, scrape_seconds)
+            for series, values in input_series(scenario, scrape_seconds)
         ],
         "promql_expr_test": [
             {
@@ -134,7 +134,8 @@ def _promtool_test(scenario: Scenario, scrape_seconds: int) -> dict[str, Any]:
     }
 
 
-def _input_series(scenario: Scenario, scrape_seconds: int) -> Iterator[tuple[str, str]]:
+def input_series(scenario: Scenario, scrape_seconds: int) -> Iterator[tuple[str, str]]:
+    """Yield each series of the targets, and its values in promtool's notation."""
     end = max(check.at for check in scenario.checks)
     times = range(0, int(end) + 1, scrape_seconds)
     for target in scenario.targets:

@@ -11,6 +11,7 @@ from tests.rules.scripted_probe import Outcome, Probe
 
 LAG_BUCKETS = ("0.1", "0.25", "0.5", "+Inf")
 SKIP_REASONS = ("late", "overlap", "paused")
+FAILURE_REASONS = ("first_byte_timeout", "internal", "refused")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class CounterLifetime:
     def skipped(self, time: float, reason: str) -> int:
         return bisect_right(self._skip_times[reason], time)
 
+    def failures(self, time: float, reason: str) -> int:
+        """Return the number of failures with `reason` up to `time`."""
+        return bisect_right(self._failure_times[reason], time)
+
     def started(self, time: float, le: str) -> int:
         """Return the number of runs up to `time` that started with a lag of at most `le`."""
         return bisect_right(self._start_times[le], time)
@@ -54,6 +59,13 @@ class CounterLifetime:
                 for le in {*self.probe.buckets, "+Inf"}:
                     if outcome.latency <= float(le):
                         times[outcome.success, le].append(time)
+        return times
+
+    @cached_property
+    def _failure_times(self) -> dict[str, list[float]]:
+        times = defaultdict(list)
+        for time, outcome in self._runs:
+            times[outcome.reason].append(time)
         return times
 
     @cached_property

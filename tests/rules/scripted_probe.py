@@ -16,13 +16,15 @@ class Outcome:
     """Seconds from the due time to the start of the run."""
     skip_reason: str = ""
     """Why the tick has no run; empty if it has one."""
+    reason: str = ""
+    """Why the run failed; empty if it succeeded."""
 
 
 GOOD = Outcome(latency=0.1, success=True)
 SLOW = Outcome(latency=0.8, success=True)
-REFUSED = Outcome(latency=0.001)
-TIMEOUT = Outcome(latency=5)
-INTERNAL = Outcome(latency=0, counts_against_slo=False)
+REFUSED = Outcome(latency=0.001, reason="refused")
+TIMEOUT = Outcome(latency=5, reason="first_byte_timeout")
+INTERNAL = Outcome(latency=0, counts_against_slo=False, reason="internal")
 PAUSED = Outcome(latency=inf, counts_against_slo=False, skip_reason="paused")
 OVERLAP = Outcome(latency=inf, counts_against_slo=False, skip_reason="overlap")
 LATE_START = Outcome(latency=0.1, success=True, lag=0.15)

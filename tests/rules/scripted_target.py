@@ -6,7 +6,12 @@ from functools import cache
 from itertools import pairwise, product
 from math import inf
 
-from tests.rules.scripted_counters import LAG_BUCKETS, SKIP_REASONS, CounterLifetime
+from tests.rules.scripted_counters import (
+    FAILURE_REASONS,
+    LAG_BUCKETS,
+    SKIP_REASONS,
+    CounterLifetime,
+)
 from tests.rules.scripted_probe import PAUSED, Probe
 
 Exposition = dict[str, float]  # series in promtool's notation, to their values
@@ -107,6 +112,8 @@ def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     yield "ticks_total", {}, lifetime.ticks(time)
     for reason in SKIP_REASONS:
         yield "skipped_total", {"reason": reason}, lifetime.skipped(time, reason)
+    for reason in FAILURE_REASONS:
+        yield "failures_total", {"reason": reason}, lifetime.failures(time, reason)
 
 
 def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:

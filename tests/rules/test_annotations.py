@@ -1,60 +1,239 @@
-"""Texts of alerts, as Prometheus renders their templates."""
+"""Texts of alerts, as Prometheus renders their templates: true when they are read, also later."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.rules.scenario import DAY, TICKET
+from tests.rules.scenario import DAY, HOUR, MINUTE, PAGE, TICKET, Check, scenario
+from tests.rules.scripted_probe import (
+    GOOD,
+    INTERNAL,
+    REFUSED,
+    SLOW,
+    TIMEOUT,
+    Objective,
+    Outcome,
+    Probe,
+    Script,
+)
+from tests.rules.scripted_target import Target
 from tests.rules.test_rules import RUNBOOK, run
-from tools.render_rule_tests import RULE_FILE
+from tools.render_rule_tests import RULE_FILE, group_names, input_series
 
-AT_SECONDS = 600
-SERIES = "inference_probe_tls_certificate_not_after_timestamp_seconds"
+BREAKS = 6 * MINUTE
+AVAILABLE = Objective(slo="up", target=0.999, threshold="+Inf")
+JOB = {"job": "inference-probe"}
+PROBE = {**JOB, "probe": "sentiment"}
+INSTANCE = {**JOB, "instance": "probe:10115"}
+OTHER_JOB = {"job": "other", "instance": "other:10115"}
 
 
-def certificate(valid_seconds: float, summary: str, description: str) -> dict[str, Any]:
-    """Return a promtool test for a certificate that expires in `valid_seconds`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An alert that fires at `at` (seconds), and its texts."""
+
+    alert: str
+    targets: tuple[Target, ...]
+    labels: dict[str, str]
+    summary: str
+    description: str
+    at: float = 20 * MINUTE
+
+
+def target(*scripts: Script, objective: Objective | None = None) -> Target:
+    """Return a target with a probe for each script; the second and later go to other hosts."""
+    names = ("sentiment", "b", "c")
+    return Target(
+        tuple(
+            Probe(
+                script=script,
+                name=name,
+                url=f"http://{name}/",
+                phases=("wait",),
+                objectives=(objective or Objective(),),
+            )
+            for script, name in zip(scripts, names, strict=False)
+        )
+    )
+
+
+def certificate(expires: float) -> tuple[Target, ...]:
+    probe = Probe(script={0: (GOOD,)}, objectives=(), certificates={0: expires})
+    return (Target((probe,)),)
+
+
+def breaks(*outcomes: Outcome, heals: float = HOUR) -> Script:
+    return {0: (GOOD,), BREAKS: outcomes, heals: (GOOD,)}
+
+
+CASES = {
+    "down, and held after the recovery": Case(
+        alert="ModelDown",
+        at=22 * MINUTE,
+        targets=(target(breaks(REFUSED, heals=15 * MINUTE)),),
+        labels={**PROBE, **PAGE},
+        summary="sentiment down: no request succeeded from 00:05 to 00:15 UTC",
+        description=(
+            "At 00:15 UTC, no instance of inference-probe had a successful request to sentiment"
+            " for at least 3 minutes (last success at 00:05:55 UTC). 108 requests in a row failed."
+            " Most frequent failure: refused. URL: http://sentiment/. Next: check whether other"
+            " models are down, too. If all are, check the prober first. The alert stays active for"
+            " 12 minutes after the first success."
+        ),
+    ),
+    "objective missed by slow responses": Case(
+        alert="ModelObjectiveMissed",
+        targets=(target(breaks(SLOW, GOOD)),),
+        labels={**PROBE, "slo": "fast", **PAGE},
+        summary='sentiment: objective "fast" was missed, and chance does not explain it',
+        description=(
+            'At 00:20 UTC, more requests to sentiment were bad than objective "fast" (99% of'
+            " requests must succeed within 500ms) allows, for at least 3 minutes: 50% in the last"
+            " 10 minutes, 35% in the last hour. At the rate of that hour, the error budget of 30"
+            " days lasts 20h 34m 17s. Slowest phase: wait (95th percentile 950ms). Next: compare"
+            " the time at which it began with rollouts and load. The alert stays active for 10"
+            " minutes after the problem ends."
+        ),
+    ),
+    "budget burn": Case(
+        alert="ModelErrorBudgetBurn",
+        at=12 * MINUTE,
+        targets=(target(breaks(SLOW, GOOD)),),
+        labels={**PROBE, "slo": "fast", "short": "5m", "long": "1h", **PAGE},
+        summary=(
+            "sentiment: 50% of requests were bad in 5 minutes, the error budget of objective"
+            ' "fast" burns'
+        ),
+        description=(
+            "At 00:12 UTC, 50% of the requests to sentiment in the last 5 minutes were bad for"
+            ' objective "fast" (99% of requests must succeed within 500ms). The average over 1'
+            " hour was above 14.4 times the allowed share, too; the problem may be younger than"
+            " that. At this rate, the error budget of 30 days lasts 14h 24m 0s. Slowest phase:"
+            " wait (95th percentile 950ms). Next: compare the time at which it began with rollouts"
+            " and load. The alert stays active for 5 minutes after the problem ends."
+        ),
+    ),
+    "an objective without a threshold": Case(
+        alert="HighModelLatency",
+        at=25 * MINUTE,
+        targets=(target(breaks(REFUSED), objective=AVAILABLE),),
+        labels={**PROBE, "slo": "up", **TICKET},
+        summary=('sentiment: objective "up" was missed for 10 minutes, 100% of requests were bad'),
+        description=(
+            "At 00:25 UTC, 100% of the requests to sentiment in the last 10 minutes were bad for"
+            ' objective "up" (99.9% of requests must succeed). At this rate, the error budget of'
+            " 30 days lasts 43m 12s. Most frequent failure: refused. Next: find out whether"
+            " requests fail or are slow, and since which change. The alert stays active for 15"
+            " minutes after the problem ends."
+        ),
+    ),
+    "no data": Case(
+        alert="InferenceProbeNoData",
+        targets=(target(breaks(INTERNAL)),),
+        labels={**PROBE, **INSTANCE, "slo": "fast", **PAGE},
+        summary='sentiment was not monitored by probe:10115: no results for objective "fast"',
+        description=(
+            "At 00:20 UTC, probe:10115 responded to scrapes, but had had no good or bad request to"
+            " sentiment for at least 5 minutes and three intervals. While this lasts, alerts about"
+            ' objective "fast" cannot fire from this instance. Most frequent failure: internal.'
+            " Next: check the log of the daemon, and restart it."
+        ),
+    ),
+    "isolated": Case(
+        alert="InferenceProbeIsolated",
+        targets=(target(breaks(TIMEOUT), breaks(TIMEOUT), breaks(TIMEOUT)),),
+        labels={**INSTANCE, **PAGE},
+        summary=(
+            "probe:10115 was probably cut off: its probes of several hosts began to fail together"
+        ),
+        description=(
+            "At 00:20 UTC, 3 probes of probe:10115, to at least two hosts, were failing. They had"
+            " begun to fail within 5 minutes of each other, and no probe of probe:10115 had a"
+            " success in the last 2 minutes. The common cause is probably the network of"
+            " probe:10115, and not the models. Most frequent failure: first_byte_timeout. Next:"
+            " request a model from another machine. While this alert is active, ModelDown of the"
+            " same job is muted. It stays active for 15 minutes after the first success."
+        ),
+    ),
+    "restarts": Case(
+        alert="InferenceProbeRestarts",
+        targets=(Target((), starts=(0, 245, 485, 725)),),
+        labels={**INSTANCE, **TICKET},
+        summary="probe:10115 of inference-probe restarted, or could not be scraped, several times",
+        description=(
+            "At 00:20 UTC, probe:10115 was restarting, or could not be scraped, again and again."
+            " Restarts in the last hour: 3. After each start, failures do not count until the"
+            " first success or the end of the startup grace, so an outage of a model may not be"
+            " reported. Next: look at the log and the exit code of the previous run."
+        ),
+    ),
+    "a renamed job": Case(
+        alert="InferenceProbeAbsent",
+        targets=(Target((), stops=BREAKS), Target((), OTHER_JOB)),
+        labels={**JOB, **TICKET},
+        summary=("No inference-probe was running in job inference-probe, but one in another job"),
+        description=(
+            "At 00:20 UTC, Prometheus had no metrics of any inference-probe in job"
+            " inference-probe, in any namespace, although there was one in the last day. Another"
+            " job had one. If the job was renamed or removed on purpose, silence this alert."
+            " Otherwise no alert about its models can fire, and alerts that were firing resolve"
+            " without a recovery. Next: check the targets of Prometheus, then the daemon."
+        ),
+    ),
+    "a certificate that expires": Case(
+        alert="ModelCertificateExpires",
+        targets=certificate(5 * DAY),
+        labels={**PROBE, **TICKET},
+        summary="sentiment: the certificate expires soon",
+        description=(
+            "The certificate that sentiment served expires at 1970-01-06 00:00 UTC. After that"
+            " time, clients that verify it refuse the connection. Next: renew it, and check that"
+            " the server uses the new one."
+        ),
+    ),
+    "a certificate that has expired": Case(
+        alert="ModelCertificateExpires",
+        targets=certificate(60),
+        labels={**PROBE, **TICKET},
+        summary="sentiment: the certificate has expired",
+        description=(
+            "The certificate that sentiment served expired at 1970-01-01 00:01 UTC. After that"
+            " time, clients that verify it refuse the connection. Next: renew it, and check that"
+            " the server uses the new one."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_texts(promtool: Path, tmp_path: Path, case: Case) -> None:
+    """The alert has these texts."""
+    end = Check(at=case.at, expr="", samples={})
+    inputs = input_series(scenario(case.alert, *case.targets, checks=(end,)), 30)
     annotations = {
-        "summary": summary,
-        "description": description,
-        "runbook_url": f"{RUNBOOK}#modelcertificateexpires",
+        "summary": case.summary,
+        "description": case.description,
+        "runbook_url": f"{RUNBOOK}#{case.alert.lower()}",
     }
-    expected = {"exp_labels": {"probe": "m", **TICKET}, "exp_annotations": annotations}
-    return {
-        "interval": "15s",
-        "input_series": [
-            {"series": f'{SERIES}{{probe="m"}}', "values": f"{AT_SECONDS + valid_seconds}x40"}
-        ],
+    test = {
+        "interval": "30s",
+        "input_series": [{"series": series, "values": values} for series, values in inputs],
         "alert_rule_test": [
             {
-                "eval_time": f"{AT_SECONDS}s",
-                "alertname": "ModelCertificateExpires",
-                "exp_alerts": [expected],
+                "eval_time": f"{case.at:.0f}s",
+                "alertname": case.alert,
+                "exp_alerts": [{"exp_labels": case.labels, "exp_annotations": annotations}],
             }
         ],
     }
-
-
-CERTIFICATES = [
-    certificate(
-        2 * DAY,
-        "The certificate of m expires soon",
-        "The certificate of m is valid for another 2d 0h 0m 0s. After that, clients that verify"
-        " it will refuse the connection.",
-    ),
-    certificate(
-        -60,
-        "The certificate of m has expired",
-        "The certificate of m has expired. Clients that verify it refuse the connection.",
-    ),
-]
-
-
-@pytest.mark.parametrize("case", CERTIFICATES, ids=["expires soon", "has expired"])
-def test_certificate(promtool: Path, tmp_path: Path, case: dict[str, Any]) -> None:
-    """The text gives the remaining validity, or says that the certificate has expired."""
     path = tmp_path / "annotations.yml"
-    path.write_text(yaml.safe_dump({"rule_files": [str(RULE_FILE)], "tests": [case]}))
+    document = {
+        "rule_files": [str(RULE_FILE)],
+        "evaluation_interval": "30s",
+        "group_eval_order": group_names(),
+        "tests": [test],
+    }
+    path.write_text(yaml.safe_dump(document))
     run(promtool, "test", "rules", path)
