@@ -27,6 +27,8 @@ PASSWORD_VARIABLE = f"{ENVIRONMENT_PREFIX}DAEMON_PASSWORD"
 
 # A larger response is not from the daemon: a result has 2 KiB, and 1,000 probes have 1.5 MB.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+# Status line and headers. The daemon sends less than 1 KiB.
+MAX_HEAD_BYTES = 64 * 1024
 # Characters of an unexpected response in an error message.
 MAX_MESSAGE_CHARS = 2000
 
@@ -137,7 +139,7 @@ def _receive(sock: socket.socket, request: bytes, deadline: float) -> DaemonResp
         received += data
         if len(received) > MAX_RESPONSE_BYTES:
             raise ValueError("the response is too large for one of inference-probe")
-    head = _HEAD.match(received)
+    head = _HEAD.match(received[:MAX_HEAD_BYTES])
     if not head:
         message = "the connection was closed" if not received else "the response is not HTTP"
         raise ValueError(message)
@@ -162,6 +164,8 @@ def _refusal(response: DaemonResponse, url: DaemonUrl) -> str:
         case 401:
             advice = f"write --daemon.username, and --daemon.password-file or {PASSWORD_VARIABLE}"
             return f"the daemon at {url.text} refuses: {message}; {advice}"
+        case 403:
+            return f"the daemon at {url.text} refuses: {message}"
         case status if 300 <= status < 400:
             advice = "redirects are not followed; write the final address as --daemon.url"
             return f"{url.text} redirects (status {status}); {advice}"

@@ -24,9 +24,9 @@ COMMANDS = (
         "print the bundled Prometheus rules, or the Alertmanager routes for their alerts",
     ),
     ("status", "probe.cli.status", "show the probes and objectives of the running daemon"),
-    ("pause", "probe.cli.lifecycle", "let the running daemon start no more probes"),
+    ("pause", "probe.cli.lifecycle", "pause the running daemon: it starts no more probes"),
     ("resume", "probe.cli.lifecycle", "end the pause of the running daemon"),
-    ("reload", "probe.cli.lifecycle", "let the running daemon read its config again"),
+    ("reload", "probe.cli.lifecycle", "reload the config of the running daemon"),
     ("healthy", "probe.cli.lifecycle", "check the health of the running daemon"),
     (
         "demo",

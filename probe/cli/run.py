@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
     flags.add("--web.config.file", "TLS and users, in the format of exporter-toolkit")
     flags.add(
         "--web.enable-lifecycle",
-        "accept POST /-/reload, /-/pause and /-/resume",
+        "accept the commands reload, pause and resume: POST /-/reload, /-/pause and /-/resume",
         default="false",
         choices=("true", "false"),
         bare_value="true",
