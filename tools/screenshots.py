@@ -25,6 +25,7 @@ SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 MODELS = ("sentiment", "translation", "ranking")
+DAY_SECONDS = 86400
 TEAMS = ("search", "ads", "support", "fraud")
 
 
@@ -43,6 +44,8 @@ class Scene:
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Config keys of all probes; a value may be a function of the name."""
     full_page: bool = True
+    whole_day: bool = False
+    """Whether the probes have results of the day before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ FAILURES: tuple[Mapping[str, Any], ...] = (
 FLEET = tuple(f"{TEAMS[n % 4]}-{MODELS[n % 3]}-{n:03}" for n in range(200))
 LIST_AND_PROBE = ("/", "/probes/sentiment")
 SCENES = (
-    Scene("one", MODELS[:1], LIST_AND_PROBE, keys={"labels": _labels}),
+    Scene("one", MODELS[:1], LIST_AND_PROBE, keys={"labels": _labels}, whole_day=True, results=128),
     Scene("three", MODELS, ("/",), failing=MODELS[2:], keys={"labels": _labels}),
     Scene(
         "200",
@@ -135,6 +138,7 @@ def main() -> int:
 def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
     with site_of(directory, *scene.probes, **scene.keys) as site:
         site.startup_seconds_left = 180.0
+        site.now += DAY_SECONDS
         for index, probe in enumerate(scene.probes):
             if probe in scene.starting:
                 detail = f"not up yet (refused: {REFUSED})"
@@ -148,6 +152,8 @@ def _serve(scene: Scene, directory: Path) -> Iterator[Site]:
 def _add_results(site: Site, scene: Scene, probe: str, index: int) -> None:
     """Record a result each 10 s, the last one 2 s ago. Each failing probe has another failure."""
     start = site.now
+    if scene.whole_day:
+        _add_earlier_results(site, probe)
     first_failure = scene.results - 10 - index % 50
     for step in range(scene.results):
         site.now = start + 10 * step
@@ -158,6 +164,19 @@ def _add_results(site: Site, scene: Scene, probe: str, index: int) -> None:
             fields = success(0.9)
         site.add(probe, seconds_ago=2 + 10 * (scene.results - 1 - step), **fields)
     site.now = start
+
+
+def _add_earlier_results(site: Site, probe: str) -> None:
+    """Record a result each 5 minutes of the day before, two failures and four slow ones."""
+    site.now -= DAY_SECONDS
+    for step in range(280):
+        fields = success(0.07)
+        if step in {101, 102}:
+            fields = dict(FAILURES[0])
+        elif step in {99, 100, 103, 105}:
+            fields = success(0.8)
+        site.add(probe, seconds_ago=DAY_SECONDS - step * 300, **fields)
+        site.now += 300
 
 
 def _screenshots(scene: Scene, site: Site) -> Iterator[Screenshot]:

@@ -1,7 +1,8 @@
 """Keeps recent results and the objective status of each probe in memory.
 
 A probe takes up to 55 kB for 268 results (200 bytes each), up to 2 kB for each of at most 16 stored
-responses, and 8 kB per objective. The size does not depend on the request rate.
+responses, 8 kB per objective, and 1 kB for the last 24 hours. The size does not depend on the
+request rate.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from probe.config.schema import Objective, Probe
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
+from probe.history.status_slots import StatusCounter, StatusSlot, strictest_latency
 from probe.result import Excerpt, Result
 
 MAX_RESULTS = 128
@@ -139,6 +141,7 @@ class _ProbeState:
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_SLOWEST))
     failures: FailureLog = field(default_factory=FailureLog)
+    status: StatusCounter = field(default_factory=StatusCounter)
 
     def record(self, result: Result, packed: bytes, now: float) -> None:
         self.recent.append(packed)
@@ -151,6 +154,7 @@ class _ProbeState:
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
         if result.failure is None or result.failure.reason.counts_against_slo:
+            self.status.record(result, strictest_latency(self.probe.objectives), now)
             for objective in self.objectives:
                 objective.record(result, now)
 
@@ -224,6 +228,12 @@ class History:
         with self._lock:
             state = self._probes.get(name)
             return state.snapshot(self._now()) if state else None
+
+    def status_slots(self, name: str) -> list[StatusSlot]:
+        """Return the results of probe `name` by half hour, oldest first; empty if unknown."""
+        with self._lock:
+            state = self._probes.get(name)
+            return state.status.slots(self._now()) if state else []
 
 
 def _continued(

@@ -10,9 +10,10 @@ from enum import StrEnum
 from itertools import pairwise
 
 from probe.history.result_codec import ResultSummary
+from probe.history.status_slots import StatusSlot, strictest_latency
 from probe.result import RedirectHop, Result
 from probe.serialization import Span, request_spans
-from probe.server.summary import ProbeSummary, strictest_latency
+from probe.server.summary import ProbeSummary
 
 # Coordinates run from 0 to these; the template stretches them to the size of the chart.
 WIDTH, HEIGHT = 1000, 100
@@ -26,6 +27,8 @@ MIN_LATENCY_SECONDS = 1e-6
 
 MIN_BAR_PERCENT = 0.5
 
+# Minimum height of the failures in a bar of HEIGHT.
+MIN_SLOT_PART_HEIGHT = 20
 # Results in the status bars of a probe.
 MAX_STATUS_BARS = 60
 
@@ -84,7 +87,7 @@ def status_bars(summary: ProbeSummary) -> StatusBars | None:
     results = summary.history.summaries(MAX_STATUS_BARS)
     if not results:
         return None
-    strictest = strictest_latency(summary.probe)
+    strictest = strictest_latency(summary.probe.objectives)
     paths: dict[ResultKind, str] = {}
     counts = dict.fromkeys(ResultKind, 0)
     for index, result in enumerate(results, MAX_STATUS_BARS - len(results)):
@@ -97,6 +100,28 @@ def status_bars(summary: ProbeSummary) -> StatusBars | None:
         results=len(results),
         seconds=max(0.0, results[-1].started - results[0].started),
     )
+
+
+def slot_bars(slots: Sequence[StatusSlot]) -> dict[ResultKind, str]:
+    """Return SVG paths of one stacked bar for each slot with results: failures at the top.
+
+    A slot is 1 wide, and the bars are HEIGHT high.
+    """
+    paths: dict[ResultKind, str] = {}
+    for index, slot in enumerate(slots):
+        top = 0.0
+        parts = ((ResultKind.FAILED, slot.failed), (ResultKind.SLOW, slot.slow))
+        for kind, count in parts:
+            if count:
+                # One failure of thousands must be visible.
+                height = max(MIN_SLOT_PART_HEIGHT, HEIGHT * count / slot.total)
+                height = min(height, HEIGHT - top)
+                paths[kind] = f"{paths.get(kind, '')}M{index}.5 {top:.0f}v{height:.0f}"
+                top += height
+        if slot.good and top < HEIGHT:
+            good = paths.get(ResultKind.GOOD, "")
+            paths[ResultKind.GOOD] = f"{good}M{index}.5 {top:.0f}v{HEIGHT - top:.0f}"
+    return paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +158,7 @@ def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     objectives = summary.probe.objectives
     thresholds = sorted({item.latency for item in objectives if item.latency is not None})
     successes = [result for result in results if result.reason is None]
-    kinds = by_kind(results, strictest_latency(summary.probe))
+    kinds = by_kind(results, strictest_latency(summary.probe.objectives))
     time_axis = _TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )

@@ -11,9 +11,10 @@ from probe import __version__
 from probe.clock import rfc3339
 from probe.history.history import ProbeHistory
 from probe.history.objectives import StatusWindow
+from probe.history.status_slots import StatusSlot
 from probe.metrics.recorder import shown_url
 from probe.server import formatting
-from probe.server.charts import latency_chart, request_bars, status_bars
+from probe.server.charts import latency_chart, request_bars, slot_bars, status_bars
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, links_for_list
 from probe.server.probe_list import ListQuery, arrange, count_states, label_names
@@ -64,13 +65,16 @@ class Pages:
             has_filter=len(summaries) >= MIN_FILTERED_PROBES or query != ListQuery(),
         )
 
-    def one_probe(self, history: ProbeHistory, *, excerpts: bool) -> str:
+    def one_probe(
+        self, history: ProbeHistory, slots: Sequence[StatusSlot], *, excerpts: bool
+    ) -> str:
         """Return the page of one probe, with excerpts of responses if `excerpts`."""
         details = read_details(history, paused=self._lifecycle.paused())
         return self._render(
             "probe.html",
             details=details,
             chart=latency_chart(details.summary),
+            slots=slots,
             excerpts=excerpts,
             links={link.title: link.url(details.summary.name) for link in self._links},
         )
@@ -110,6 +114,7 @@ def _environment() -> "Environment":
         formatting.format_time,
         request_bars,
         rfc3339,
+        slot_bars,
         status_bars,
         yield_gil,
     )

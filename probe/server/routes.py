@@ -75,7 +75,10 @@ def page_routes(
 
     async def probe_page(request: Request) -> Response:
         probe, excerpts = requested_history(request), may_see_responses(request)
-        return await respond(request, lambda: _html(pages.one_probe(probe, excerpts=excerpts)))
+        slots = history.status_slots(probe.probe.name)
+        return await respond(
+            request, lambda: _html(pages.one_probe(probe, slots, excerpts=excerpts))
+        )
 
     async def api_probes(request: Request) -> Response:
         return await respond(request, lambda: _json(all_probes_json(all_histories(), lifecycle)))

@@ -1,6 +1,5 @@
 """State of a probe, and what the pages and the API report about it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus, StatusWindow
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
+from probe.history.status_slots import strictest_latency
 from probe.result import Phase, Reason, Result
 
 # Fewer results are too few for any statistic.
@@ -90,7 +90,7 @@ def _state(results: Sequence[ResultSummary], probe: Probe) -> ProbeState:
         return ProbeState.PENDING
     last = results[-1]
     if last.reason is None:
-        is_slow = last.latency > strictest_latency(probe)
+        is_slow = last.latency > strictest_latency(probe.objectives)
         return ProbeState.SLOW if is_slow else ProbeState.OK
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
@@ -104,14 +104,6 @@ def min_results(ratio: float) -> int:
     one result is expected beyond it: a single one decides.
     """
     return max(MIN_RESULTS, round(1 / (1 - ratio)))
-
-
-def strictest_latency(probe: Probe) -> float:
-    """Return the shortest latency of all objectives (seconds); infinite without any."""
-    return min(
-        (objective.latency for objective in probe.objectives if objective.latency is not None),
-        default=math.inf,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -288,6 +288,27 @@ def test_quantiles() -> None:
     }
 
 
+def test_status_by_half_hour(harness: HistoryHarness) -> None:
+    """Results are counted by kind for 24 hours; failures that do not count are left out."""
+    harness.now = 1800.0 * 100 + 60
+    harness.history.record(make_result(latency=0.1))
+    harness.history.record(make_result(latency=0.3))
+    harness.history.record(make_result(reason=Reason.REFUSED))
+    harness.history.record(make_result(reason=Reason.STARTUP))
+    harness.now += 1800
+    harness.history.record(make_result(latency=0.1))
+    slots = harness.history.status_slots("model")
+    assert len(slots) == 48
+    assert slots[-2:] == [(1860.0, 1, 1, 1), (60.0, 1, 0, 0)]
+    assert {slot.total for slot in slots[:-2]} == {0}
+    harness.now += 1800 * 46
+    slots = harness.history.status_slots("model")
+    assert [slot.total for slot in slots[:2]] == [3, 1]
+    harness.now += 1800
+    assert [slot.total for slot in harness.history.status_slots("model")[:2]] == [1, 0]
+    assert harness.history.status_slots("unknown") == []
+
+
 def test_certificate_of_another_url(harness: HistoryHarness) -> None:
     """The expiry outlasts a failure without a connection, but not another URL or HTTP."""
     harness.history.record(replace(make_result(), certificate_not_after=2e9))

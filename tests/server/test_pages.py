@@ -209,6 +209,23 @@ def test_counts_since_the_start(site: Site) -> None:
     assert "Since start: 20 min, at most the 30 d of the budget period." in page
 
 
+def test_history_of_a_day(site: Site) -> None:
+    """The page has a bar for each half hour, and lists those with failures, the latest first."""
+    site.now = 1800.0 * 1000
+    for half_hour in range(3):
+        site.now += 1800
+        for _ in range(9):
+            site.add(**success(0.1))
+        site.add(**(overloaded() if half_hour < 2 else success(0.9)))
+    page = site.get("/probes/model").text
+    assert 'aria-label="Results by half hour: 2 of 30 failed"' in page
+    assert "2 of 30 results failed, 1 slower than an objective" in page
+    assert '<path class="failed" d="M45.5 0v20M46.5 0v20"/>' in page
+    assert '<path class="slow" d="M47.5 0v20"/>' in page
+    assert '<path class="good" d="M45.5 20v80M46.5 20v80M47.5 20v80"/>' in page
+    assert page.count(": 1 of 10 results failed</li>") == 2
+
+
 def test_many_probes_are_rendered_quickly(tmp_path: Path) -> None:
     """The page of 200 probes with full histories takes 0.3 s of CPU at most; its JSON is small."""
     names = [f"model-{n}" for n in range(200)]
