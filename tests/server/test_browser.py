@@ -363,14 +363,15 @@ def test_keyboard_navigation(site: Site, open_page: Open) -> None:
     site.add_history()
     page = open_page(site.url + "/probes/model")
     texts = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
         texts.append(focused["text"].split(",")[0][:15])
         assert focused["outlined"], focused
         assert focused["visible"], focused
     assert texts[:5] == ["Skip to content", "inference-probe", "metrics", "JSON", "Probe now"]
-    assert texts[6].startswith("✗ overloaded")
+    assert texts[5] == "1 half hour wit"
+    assert texts[7].startswith("✗ overloaded")
     failure = page.locator("details[id^=failure]")
     expect(failure.locator(".waterfall")).to_be_hidden()
     page.keyboard.press("Enter")
