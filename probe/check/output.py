@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from math import isinf
 
-from probe.check.plan import AlertForecast, Plan, ProbePlan
+from probe.check.plan import AlertForecast, Plan, ProbePlan, SeriesCount
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
@@ -15,8 +15,8 @@ LEGEND = """\
 A bad probe failed or was slower than the threshold. Prometheus sees fewer probes than a window
 holds, because the rules sample every 30 s. Times are medians, from the first bad probe. The
 forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
-of each other. False pages include those of ModelDown, as if every bad probe had failed. Series: the
-maximum that a probe exports, with all six server times (11 series each). The rules record up to 37
+of each other. False pages include those of ModelDown, as if every bad probe had failed. Series:
+without and with all six times that a server can report (11 series each). The rules record up to 37
 more per probe and 40 per objective. See docs/choosing.md."""
 
 # What ModelDown does, by its level.
@@ -38,18 +38,22 @@ def render_text(plan: Plan, source: str) -> str:
     lines += [f"advice: {advice}" for advice in plan.advice]
     count = len(plan.probes)
     probes = "1 probe" if count == 1 else f"{count} probes"
-    return "\n".join([*lines, f"{source} is valid: {probes}, up to {plan.series} series"])
+    return "\n".join([*lines, f"{source} is valid: {probes}, {_series(plan.series)}"])
 
 
 def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     probe = planned.probe
     schedule = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
     request = f"{probe.method} {shown_url(probe)}"
-    yield f"{probe.name}: {request} {schedule}, up to {planned.series} series"
+    yield f"{probe.name}: {request} {schedule}, {_series(planned.series)}"
     for forecast in planned.forecasts:
         yield f"    {forecast.objective.name}: {format_objective(forecast.objective)}"
         for line in _forecast_lines(forecast, planned.probe.down):
             yield f"        {line}"
+
+
+def _series(count: SeriesCount) -> str:
+    return f"{count.without_server_times} to {count.with_server_times} series"
 
 
 def format_objective(objective: Objective) -> str:
@@ -136,7 +140,7 @@ def render_json(plan: Plan) -> dict[str, object]:
         "valid": True,
         "problems": [],
         "probes": [_probe_json(planned) for planned in plan.probes],
-        "series": plan.series,
+        "series": plan.series.with_server_times,
         "advice": list(plan.advice),
     }
 
@@ -149,7 +153,7 @@ def _probe_json(planned: ProbePlan) -> dict[str, object]:
         "url": shown_url(probe),
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
-        "series": planned.series,
+        "series": planned.series.with_server_times,
         "objectives": [_objective_json(forecast) for forecast in planned.forecasts],
     }
 

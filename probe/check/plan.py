@@ -1,12 +1,13 @@
 """What a valid config does: which probes run, what they export, when their alerts fire."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from probe.check.advice import alert_timing, lint
 from probe.config.schema import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
-from probe.metrics.exposition import Exposition
+from probe.metrics.exposition import Exposition, MetricSource
 from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
@@ -35,12 +36,20 @@ class AlertForecast:
     """None for an objective that does not page."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesCount:
+    """Series after the first success: if servers report no times, and if they report all six."""
+
+    without_server_times: int
+    with_server_times: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePlan:
-    """A probe, the most series that it exports, and the forecasts of its objectives."""
+    """A probe, the numbers of series that it exports, and the forecasts of its objectives."""
 
     probe: Probe
-    series: int
+    series: SeriesCount
     forecasts: tuple[AlertForecast, ...]
 
 
@@ -49,7 +58,7 @@ class Plan:
     """A config as the daemon would run it. `series` includes those of the daemon itself."""
 
     probes: tuple[ProbePlan, ...]
-    series: int
+    series: SeriesCount
     advice: tuple[str, ...]
 
 
@@ -57,7 +66,7 @@ def plan(settings: Settings) -> Plan:
     """Return the plan for a valid config."""
     return Plan(
         probes=tuple(_probe_plan(probe) for probe in settings.probes),
-        series=_max_series(*settings.probes),
+        series=_count_series(*settings.probes),
         advice=tuple(lint(settings)),
     )
 
@@ -65,7 +74,7 @@ def plan(settings: Settings) -> Plan:
 def _probe_plan(probe: Probe) -> ProbePlan:
     return ProbePlan(
         probe=probe,
-        series=_max_series(probe) - _max_series(),
+        series=_series_of_probe(probe),
         forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
     )
 
@@ -88,30 +97,43 @@ def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
     )
 
 
-def _max_series(*probes: Probe) -> int:
-    """Return the most series that a daemon with these probes exports.
+def _series_of_probe(probe: Probe) -> SeriesCount:
+    all_series, of_daemon = _count_series(probe), _count_series()
+    return SeriesCount(
+        all_series.without_server_times - of_daemon.without_server_times,
+        all_series.with_server_times - of_daemon.with_server_times,
+    )
 
-    The recorder itself exports them here, after a result with every optional part.
-    """
+
+def _count_series(*probes: Probe) -> SeriesCount:
+    """Count the series of a daemon with these probes. The recorder itself exports them here."""
     accounting = TickAccounting()
     recorder = Recorder(accounting)
     for probe in probes:
         accounting.add_probe(probe.name)
         recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True))
-        recorder.record(_complete_result(probe))
+    counts = []
+    for components in ((), Component):
+        for probe in probes:
+            recorder.record(_success(probe, components))
+        counts.append(_count_samples(recorder, DaemonInfo(0)))
+    return SeriesCount(*counts)
+
+
+def _count_samples(*sources: MetricSource) -> int:
     exposition = Exposition(openmetrics=False)
-    for source in (recorder, DaemonInfo(0)):
+    for source in sources:
         source.write_to(exposition)
     return sum(not line.startswith("#") for line in exposition.text().splitlines())
 
 
-def _complete_result(probe: Probe) -> Result:
-    """Return a response with all server times, and a certificate if the probe may use TLS."""
+def _success(probe: Probe, components: Iterable[Component]) -> Result:
+    """Return a success with these server times, and a certificate if the probe may use TLS."""
     return Result(
         probe=probe.name,
         started=datetime.fromtimestamp(0, UTC),
         phases={},
         status=200,
-        server=dict.fromkeys(Component, 0.0),
+        server=dict.fromkeys(components, 0.0),
         certificate_not_after=0.0 if probe.may_need_tls else None,
     )

@@ -194,7 +194,19 @@ def test_series(tmp_path: Path, probe: dict[str, object]) -> None:
         path = tmp_path / "probe.yml"
         path.write_text(yaml.safe_dump({"probes": [{"name": "m", **keys}]}))
         count = plan(load(path, environ={"MODEL_URL": https})).series
-        assert count == exported(path, https)
+        assert count.with_server_times == exported(path, https)
+
+
+def test_series_without_server_times(tmp_path: Path) -> None:
+    """`check` also counts what a daemon exports if the server reports no times but a mapped one."""
+    timing = {"from": "header", "key": "x-took", "unit": "ms", "component": "total"}
+    with serve(respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as url:
+        path = tmp_path / "probe.yml"
+        keys = {"name": "m", "url": url, "server_timing": [timing]}
+        path.write_text(yaml.safe_dump({"probes": [keys]}))
+        count = plan(load(path, environ={})).series
+        assert count.without_server_times == exported(path, url)
+        assert count.with_server_times == count.without_server_times + 5 * 11
 
 
 def _plain(https: str, probe: dict[str, object]) -> Handler:
