@@ -16,9 +16,9 @@ PAGES = ("/probes/model", "/api/v1/probes/model/results")
 BODY = "no capacity"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_of(tmp_path) as site:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_of(tmp_path_factory.mktemp("site")) as site:
         site.add(**overloaded())
         yield site
 
