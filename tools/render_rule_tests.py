@@ -20,6 +20,7 @@ from tests.rules import (
     scenarios_absent,
     scenarios_budget,
     scenarios_isolated,
+    scenarios_labels,
     scenarios_latency,
     scenarios_maintenance,
     scenarios_objective,
@@ -54,6 +55,7 @@ class ScenarioFile:
 
 FILES = {
     "model-certificate-expires.yml": ScenarioFile(scenarios_maintenance.CERTIFICATES),
+    "alert-labels.yml": ScenarioFile(scenarios_labels.SCENARIOS),
     "high-model-latency.yml": ScenarioFile(scenarios_latency.SCENARIOS),
     "inference-probe-absent.yml": ScenarioFile(scenarios_absent.ABSENT),
     "inference-probe-absent-day.yml": ScenarioFile(scenarios_absent.ABSENT_DAY, 2 * MINUTE),

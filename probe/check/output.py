@@ -16,8 +16,8 @@ A bad probe failed or was slower than the threshold. Prometheus sees fewer probe
 holds, because the rules sample every 30 s. Times are medians, from the first bad probe. The
 forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
 of each other. False pages include those of ModelDown, as if every bad probe had failed. Series:
-without and with all six times that a server can report (11 series each). The rules record up to 37
-more per probe and 40 per objective. See docs/choosing.md."""
+without and with all six times that a server can report (11 series each). The rules record up to 39
+more per probe and 41 per objective. See docs/choosing.md."""
 
 # What ModelDown does, by its level.
 _DOWN_TEXTS = {

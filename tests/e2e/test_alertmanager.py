@@ -22,12 +22,14 @@ MISSED = {"alertname": "ModelObjectiveMissed"} | PAGE | FAST
 FAST_BURN = {"alertname": "ModelErrorBudgetBurn", "short": "5m", "long": "1h"} | PAGE | FAST
 SLOW_BURN = {"alertname": "ModelErrorBudgetBurn", "short": "6h", "long": "3d"} | TICKET | FAST
 HIGH = {"alertname": "HighModelLatency"} | TICKET | FAST
+DOWN_TICKET = {"alertname": "ModelDown"} | TICKET | PROBE
 REPLICA_DOWN = {"alertname": "ModelReplicaDown"} | TICKET | PROBE | INSTANCE
 REGRESSION = {"alertname": "ModelLatencyRegression"} | TICKET | PROBE
 CERTIFICATE = {"alertname": "ModelCertificateExpires"} | TICKET | PROBE
 ABSENT = {"alertname": "InferenceProbeAbsent", "cluster": "eu"} | PAGE  # of all namespaces
 INSTANCE_DOWN = {"alertname": "InferenceProbeInstanceDown"} | TICKET | INSTANCE
 NO_DATA = {"alertname": "InferenceProbeNoData"} | PAGE | FAST | INSTANCE
+ISOLATED = {"alertname": "InferenceProbeIsolated"} | PAGE | INSTANCE
 
 
 def without_place(alert: Labels) -> Labels:
@@ -47,6 +49,14 @@ INHIBITED = {
     "down, high latency": (DOWN, HIGH),
     "down, replica down": (DOWN, REPLICA_DOWN),
     "down, regression": (DOWN, REGRESSION),
+    "down ticket, high latency": (DOWN_TICKET, HIGH),
+    "down ticket, replica down": (DOWN_TICKET, REPLICA_DOWN),
+    "isolated, down": (ISOLATED, DOWN),
+    "isolated, objective missed": (ISOLATED, MISSED),
+    "isolated, burn page": (ISOLATED, FAST_BURN),
+    "isolated, high latency": (ISOLATED, HIGH),
+    "isolated, replica down": (ISOLATED, REPLICA_DOWN),
+    "absent, isolated": (ABSENT, ISOLATED),
     "absent, instance down": (ABSENT, INSTANCE_DOWN),
     "absent, no data": (ABSENT, NO_DATA),
     "no cluster, burn page, high latency": (without_place(FAST_BURN), without_place(HIGH)),
@@ -66,6 +76,12 @@ NOT_INHIBITED = {
     "down, another namespace": (DOWN, MISSED | {"namespace": "staging"}),
     "down, certificate": (DOWN, CERTIFICATE),
     "down, no data": (DOWN, NO_DATA),
+    "down ticket, objective missed": (DOWN_TICKET, MISSED),
+    "down ticket, burn page": (DOWN_TICKET, FAST_BURN),
+    "isolated, another namespace": (ISOLATED, DOWN | {"namespace": "staging"}),
+    "isolated, replica of another instance": (ISOLATED, REPLICA_DOWN | {"instance": "b:10115"}),
+    "isolated, certificate": (ISOLATED, CERTIFICATE),
+    "isolated, no data": (ISOLATED, NO_DATA),
     "replica down, objective missed": (REPLICA_DOWN, MISSED),
     "instance down, no data": (INSTANCE_DOWN, NO_DATA),
     "absent, another cluster": (ABSENT, NO_DATA | {"cluster": "us"}),

@@ -62,6 +62,9 @@ class Probe:
     histogram_resets: tuple[float, ...] = ()
     """When a reload resets the histograms."""
     url: str = "http://model:8080/predict"
+    down: str = ""
+    """Level of ModelDown; empty for a daemon that does not export it."""
+    alert_labels: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[float, float] = field(default_factory=dict)
     """From each time on, when the certificate expires."""
 

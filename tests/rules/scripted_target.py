@@ -1,6 +1,6 @@
 """The series that a scripted daemon exposes at each scrape. Times are seconds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise, product
@@ -43,8 +43,13 @@ class Target:
 
     def scrapes(self, times: Sequence[float]) -> list[Exposition]:
         """Return the samples of the scrape at each of `times`; an absent target has none."""
-        lifetimes = list(self._lifetimes(times[-1] + 1))
-        return [self._scrape(time, lifetimes) for time in times]
+        scrape = self.scraper(times[-1] + 1)
+        return [scrape(time) for time in times]
+
+    def scraper(self, horizon: float) -> Callable[[float], Exposition]:
+        """Return a function that takes a time before `horizon` and returns the samples."""
+        lifetimes = list(self._lifetimes(horizon))
+        return lambda time: self._scrape(time, lifetimes)
 
     def _scrape(self, time: float, lifetimes: list[CounterLifetime]) -> Exposition:
         if time < self.starts[0] or (self.deleted and time >= self.stops):
@@ -84,6 +89,7 @@ class Target:
 
     def _probe_samples(self, lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
         yield "info", {"url": lifetime.probe.url}, 1
+        yield from _alert_samples(lifetime.probe)
         yield "interval_seconds", {}, lifetime.probe.interval
         yield "timeout_seconds", {}, lifetime.probe.timeout
         yield from _tick_samples(lifetime, time)
@@ -106,6 +112,14 @@ def _series(name: str, target: tuple[tuple[str, str], ...], **labels: str) -> st
     renamed = {f"exported_{key}" if key in dict(target) else key: labels[key] for key in labels}
     pairs = sorted({**dict(target), **renamed}.items())
     return name + "{" + ", ".join(f'{key}="{value}"' for key, value in pairs) + "}"
+
+
+def _alert_samples(probe: Probe) -> Iterator[Sample]:
+    if probe.down:
+        yield "alert_info", {"down": probe.down, **probe.alert_labels}, 1
+    if probe.alert_labels:
+        for objective in probe.objectives:
+            yield "slo_alert_info", {"slo": objective.slo, **probe.alert_labels}, 1
 
 
 def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:

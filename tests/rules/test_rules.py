@@ -97,14 +97,14 @@ def test_labels_of_a_group_or_ruler_full(promtool: Path, name: str, tmp_path: Pa
 
 
 def labelled_scenarios(promtool: Path, name: str, directory: Path) -> None:
-    """Run scenarios with a label `ruler` on each recording."""
+    """Run scenarios with a label `ruler` on each recording and each alert."""
     rules = yaml.safe_load(RULE_FILE.read_text())
-    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "record" in rule):
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         rule["labels"] = {**rule.get("labels", {}), "ruler": "a"}
     rule_file = directory / "rules.yml"
     rule_file.write_text(yaml.safe_dump(rules))
     text = render(FILES[name], [default_scrape(name)], directory, rule_file=rule_file)
-    (directory / name).write_text(text)
+    (directory / name).write_text(text.replace("ALERTS{", 'ALERTS{ruler="a", '))
     run(promtool, "test", "rules", directory / name)
 
 
