@@ -154,7 +154,7 @@ def load_web_config(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
     if _is_blank(content):
         return WebSettings(), None
     document = YamlDocument(content, file=str(path))
-    if document.value is None:
+    if document.value is None and document.problems:
         raise ConfigError(document.problems)
     errors = list(_take_unsupported(document.value))
     settings = _validate(document, path.parent, errors)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probe.config.errors import ConfigError, ConfigProblem
@@ -134,6 +134,7 @@ def test_any_quantities(probe: Any) -> None:
 
 
 @settings(deadline=None)
+@example(text="NULL")
 @given(st.one_of(yaml_text, yaml_text.map(lambda text: "tls_server_config:\n  " + text)))
 def test_any_text_as_web_config(text: str) -> None:
     """Text that may be a web config."""
