@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from probe import __version__
@@ -18,7 +18,7 @@ from probe.server.charts import latency_chart, request_bars, slot_bars, status_b
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, links_for_list
 from probe.server.probe_list import ListQuery, arrange, count_states, label_names
-from probe.server.summary import ProbeState, min_results, read_details, summarise
+from probe.server.summary import ProbeState, ProbeSummary, min_results, read_details, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,6 +32,28 @@ MIN_FILTERED_PROBES = 10
 # for the GIL each time they need it, and start 25 to 45 ms late at the 99th percentile instead of
 # 5 ms (200 probes per second).
 GIL_YIELD_SECONDS = 0.0001
+
+
+class ProbeListing:
+    """State of all probes at one time, and the rows of the pages that show it.
+
+    Each row is rendered once, however many pages with different queries show it.
+    """
+
+    def __init__(
+        self, summaries: Sequence[ProbeSummary], render_row: Callable[[ProbeSummary], str]
+    ) -> None:
+        self.summaries = summaries
+        self._render_row = render_row
+        self._rows: dict[str, str] = {}
+
+    def row(self, summary: ProbeSummary) -> str:
+        """Return the HTML of the row of one of `summaries`."""
+        row = self._rows.get(summary.name)
+        if row is None:
+            time.sleep(GIL_YIELD_SECONDS)
+            row = self._rows[summary.name] = self._render_row(summary)
+        return row
 
 
 class Pages:
@@ -50,13 +72,22 @@ class Pages:
         # Loaded with the first page: a daemon that serves metrics only saves 2 MB.
         return _environment()
 
-    def all_probes(self, histories: Iterable[ProbeHistory], query: ListQuery) -> str:
+    def listing(self, histories: Iterable[ProbeHistory]) -> ProbeListing:
+        """Return the present state of all probes, for `all_probes`."""
+        paused, now = self._lifecycle.paused(), self._now()
+        macros: Any = self._templates.get_template("parts.html").module
+        return ProbeListing(
+            [summarise(history, paused=paused) for history in histories],
+            lambda summary: macros.row(summary, now),
+        )
+
+    def all_probes(self, listing: ProbeListing, query: ListQuery) -> str:
         """Return the page of all probes, with the rows that `query` selects."""
-        paused = self._lifecycle.paused()
-        summaries = [summarise(history, paused=paused) for history in histories]
+        summaries = listing.summaries
         return self._render(
             "home.html",
             summaries=summaries,
+            row=listing.row,
             counts=count_states(summaries),
             groups=arrange(summaries, query),
             query=query,
@@ -116,7 +147,6 @@ def _environment() -> "Environment":
         rfc3339,
         slot_bars,
         status_bars,
-        yield_gil,
     )
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters.update(in_path=lambda name: quote(name, safe=""), url=shown_url)

@@ -17,7 +17,7 @@ from probe.server.compression import CachedResponse, accepts_gzip, encode
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
 from probe.server.local_client import may_see_responses
-from probe.server.pages import PACKAGE_DIR, Pages, yield_gil
+from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing, yield_gil
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
 
@@ -48,6 +48,11 @@ def page_routes(
         RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
     )
 
+    # Shared by pages with different queries: a client can invent any number of them.
+    listings = SingleFlight[ProbeListing](
+        1, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
+    )
+
     def all_histories() -> Iterator[ProbeHistory]:
         return yield_gil([item for name in names() if (item := history.snapshot(name))])
 
@@ -69,9 +74,8 @@ def page_routes(
 
     async def home_page(request: Request) -> Response:
         query = _list_query(request)
-        return await respond(
-            request, lambda: _html(pages.all_probes(all_histories(), query)), query
-        )
+        listing = await listings.run("all", lambda: pages.listing(all_histories()))
+        return await respond(request, lambda: _html(pages.all_probes(listing, query)), query)
 
     async def probe_page(request: Request) -> Response:
         probe, excerpts = requested_history(request), may_see_responses(request)

@@ -335,10 +335,12 @@ CONTRASTS = """() => {
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_contrast(tmp_path: Path, open_page: Open, dark: bool) -> None:
     """All text has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in both color schemes."""
-    with site_of(tmp_path, authenticated=True) as site:
+    with site_of(tmp_path, "model", "new", "starting", authenticated=True) as site:
         site.add_history()
         site.add(**overloaded())
-        for path in ("/", "/probes/model"):
+        site.add("new", **success(0.9))  # slow, and its statistics are of few results
+        site.add("starting", reason=Reason.STARTUP, phases={})
+        for path in ("/?q=e", "/probes/model", "/probes/new"):
             page = open_page(site.url + path, dark=dark)
             contrasts = page.evaluate(CONTRASTS)
             assert len(contrasts) > 10
@@ -477,7 +479,7 @@ def test_a_row_that_moves_keeps_the_focus(tmp_path: Path, open_page: Open) -> No
         page.get_by_role("link", name="three").focus()
         site.add("three", **overloaded())
         update(page)
-        expect(page.get_by_role("article").locator("h2")).to_have_text(["three", "one", "two"])
+        expect(page.get_by_role("article").locator("h3")).to_have_text(["three", "one", "two"])
         expect(page.get_by_role("article").first.get_by_role("link")).to_be_focused()
 
 

@@ -148,6 +148,15 @@ def test_a_cached_page_is_not_that_of_another_query(tmp_path: Path) -> None:
         assert rows(site, "/?q=two") == ["two"]
 
 
+def test_pages_with_different_queries_share_rows(tmp_path: Path) -> None:
+    """A client that invents queries causes each row to be rendered once, not once per query."""
+    with site_of(tmp_path, "one", "two", max_page_age_seconds=60) as site:
+        assert "2 no results yet" in headline(site)
+        site.add("one", **overloaded())
+        assert rows(site, "/?state=failed") == []
+        assert rows(site, "/?state=pending") == ["one", "two"]
+
+
 def test_the_filter_is_shown_for_many_probes(tmp_path: Path, site: Site) -> None:
     """A few probes need no filter, unless the URL has one. Its values are escaped."""
     assert "<form" not in site.get("/").text
