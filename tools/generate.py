@@ -1,7 +1,7 @@
 """Write the generated files of the repository: `python -m tools.generate`.
 
 The tests compare these files with the code, so run this command after a change of the config, the
-metrics, the reasons of failures, the rules or the faults.
+metrics, the reasons of failures, the rules, the faults or the incidents of the notification test.
 """
 
 import argparse
@@ -15,9 +15,11 @@ from probe.config.json_schema import json_schema
 from tools.config_reference import config_reference
 from tools.fault_table import readme_with_fault_table
 from tools.metrics_reference import metrics_reference
+from tools.notification_table import alerts_with_notification_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+ALERTS = ROOT / "docs/alerts.md"
 RULES = ROOT / "rules/inference-probe.rules.yml"
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
@@ -26,6 +28,7 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     ROOT / "deploy/kubernetes/prometheus/prometheus-rule.yml": lambda: prometheus_rule(
         set_links(RULES.read_text()), namespace=None, labels={}
     ),
+    ALERTS: lambda: alerts_with_notification_table(ALERTS.read_text()),
     ROOT / "docs/config.md": config_reference,
     ROOT / "docs/metrics.md": metrics_reference,
 }

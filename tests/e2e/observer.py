@@ -9,6 +9,7 @@ import pytest
 
 from probe.demo.alerts import AlertApi, Stage
 from probe.demo.stack import Stack
+from tests.e2e import alert_texts
 
 # All durations of rules and configs are divided by this: 10 minutes become 30 s.
 FACTOR = 20
@@ -89,7 +90,9 @@ class Observer:
         return "\n".join(["alerts:", *alerts, "series:", *series])
 
     def _arrived(self, *names: str) -> list[Labels]:
-        labels = (alert["labels"] for alert in self.alerting.arrived())
+        alerts = self.alerting.arrived()
+        alert_texts.collect(alerts)
+        labels = (alert["labels"] for alert in alerts)
         return [alert for alert in labels if alert["alertname"] in names]
 
     def _wait(self, condition: Callable[[], bool], problem: str, seconds: float) -> None:
