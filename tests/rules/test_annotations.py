@@ -153,8 +153,9 @@ CASES = {
             " begun to fail within 5 minutes of each other, and no probe of probe:10115 had a"
             " success in the last 2 minutes. The common cause is probably the network of"
             " probe:10115, and not the models. Most frequent failure: first_byte_timeout. Next:"
-            " request a model from another machine. While this alert is active, ModelDown of the"
-            " same job is muted. It stays active for 15 minutes after the first success."
+            " request a model from another machine. While this alert is active, Alertmanager mutes"
+            " alerts about models of this job, if it has the bundled inhibition rules. The alert"
+            " stays active for 15 minutes after the first success."
         ),
     ),
     "restarts": Case(
