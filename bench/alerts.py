@@ -21,7 +21,7 @@ from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
 from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
 from probe.slo.brown_out_forecast import pages_per_day
-from probe.slo.forecast import COMFORTABLE, AlertTiming
+from probe.slo.forecast import HEALTHY_BUDGET_SHARE, AlertTiming
 
 TARGETS = (0.95, 0.99, 0.999)
 INTERVALS = (1, 5, 10, 30, 60)
@@ -172,7 +172,7 @@ def _false_alarm_rows(*, years: float) -> Iterator[Row]:
     random = np.random.default_rng(20260101)
     for target in TARGETS:
         for interval in INTERVALS:
-            for budget_share in (1.0, COMFORTABLE):
+            for budget_share in (1.0, HEALTHY_BUDGET_SHARE):
                 months = max(1, round(years * 12))
                 yield _false_alarm_row(target, interval, budget_share, months, random)
 

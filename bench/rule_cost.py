@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 
@@ -77,6 +78,7 @@ def main() -> int:
         _log(f"running Prometheus for {args.minutes:g} minutes")
         with _exporter(probes) as target, _prometheus(directory, str(programs[0]), target) as url:
             time.sleep(args.minutes * MINUTE_SECONDS)
+            _check_results(url, objectives=probes * len(SLOS))
             costs = _read_costs(url)
     text, met = _report(costs, probes)
     print(text)
@@ -102,27 +104,30 @@ def _history(now: int, probes: int) -> Iterator[str]:
     """Yield lines in OpenMetrics format. Every hundredth request is bad."""
     names = [f"probe-{number}" for number in range(probes)]
     objectives = [(name, slo, le) for name in names for slo, le in SLOS.items()]
-    days = range(now - 30 * DAY_SECONDS, now, HALF_HOUR_SECONDS)
+    month_times = range(now - 30 * DAY_SECONDS, now, HALF_HOUR_SECONDS)
     for kind, increase in (("good", 178), ("bad", 2)):
         for name, slo, _ in objectives:
             labels = f'job="bench",probe="{name}",slo="{slo}"'
             series = f"inference_probe:slo_{kind}_half_hours:increase30m{{{labels}}} {increase}"
-            yield from (f"{series} {instant}\n" for instant in days)
-    hours = range(now - 6 * HOUR_SECONDS, now, EVALUATION_INTERVAL_SECONDS)
+            yield from (f"{series} {instant}\n" for instant in month_times)
+    six_hour_times = range(now - 6 * HOUR_SECONDS, now, EVALUATION_INTERVAL_SECONDS)
     for kind, rate in (("good", 0.099), ("bad", 0.001)):
         for name, slo, le in objectives:
             signal = f'signal="latency",slo="{slo}",threshold="{le}"'
             labels = f'alert="page",{LABELS},le="{le}",probe="{name}",{signal}'
             series = f"inference_probe:slo_{kind}:count{{{labels}}}"
             yield from (
-                f"{series} {rate * (instant - hours[0]):.0f} {instant}\n" for instant in hours
+                f"{series} {rate * (instant - six_hour_times[0]):.0f} {instant}\n"
+                for instant in six_hour_times
             )
-    hour = range(now - HOUR_SECONDS, now, EVALUATION_INTERVAL_SECONDS)
+    hour_times = range(now - HOUR_SECONDS, now, EVALUATION_INTERVAL_SECONDS)
     for name in names:
         for bound in (*map(str, LATENCY_BUCKETS), "+Inf"):
             labels = f'{LABELS},le="{bound}",outcome="success",probe="{name}"'
             series = f"inference_probe_latency_seconds_bucket{{{labels}}}"
-            yield from (f"{series} {(instant - hour[0]) // 10} {instant}\n" for instant in hour)
+            yield from (
+                f"{series} {(instant - hour_times[0]) // 10} {instant}\n" for instant in hour_times
+            )
 
 
 @contextmanager
@@ -222,6 +227,20 @@ def _interval(group: dict[str, Any]) -> int:
     return number * {"s": 1, "m": MINUTE_SECONDS}[unit]
 
 
+def _check_results(url: str, *, objectives: int) -> None:
+    """Raise RuntimeError if recordings have no value for some of the objectives.
+
+    The rules would then be fast because they have nothing to do.
+    """
+    for recording in ("slo_bad:ratio5m", "slo_bad:ratio6h", "slo_bad:ratio30d"):
+        query = urlencode({"query": f"count(inference_probe:{recording})"})
+        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=60) as response:
+            results = json.load(response)["data"]["result"]
+        count = int(results[0]["value"][1]) if results else 0
+        if count != objectives:
+            raise RuntimeError(f"inference_probe:{recording} has {count} of {objectives} series")
+
+
 def _read_costs(url: str) -> list[GroupCost]:
     with urllib.request.urlopen(f"{url}/api/v1/rules", timeout=60) as response:
         groups = json.load(response)["data"]["groups"]
@@ -274,7 +293,9 @@ def _log(message: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m bench.rule_cost", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=6, help="that Prometheus runs (6)")
+    parser.add_argument(
+        "--minutes", type=float, default=6, help="time for which Prometheus runs (6)"
+    )
     parser.add_argument("--quick", action="store_true", help="50 probes; publish nothing")
     return parser
 

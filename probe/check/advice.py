@@ -116,7 +116,7 @@ def _small_budget(timing: AlertTiming) -> Iterator[_Obstacle]:
 
 
 def _false_model_down(timing: AlertTiming) -> Iterator[_Obstacle]:
-    """Check that ModelDown, which pages for every objective, needs more failures than chance."""
+    """Check that ModelDown, if it pages, needs more failures in a row than chance produces."""
     pages = timing.false_down_pages(timing.budget)
     if pages > MAX_FALSE_PAGES:
         number = f"{pages:,.0f}" if pages >= 10 else f"{pages:.2g}"

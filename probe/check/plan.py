@@ -12,13 +12,19 @@ from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
-from probe.slo.forecast import COMFORTABLE, BrownOut, DetectionTime, FalseAlarms, PageThreshold
+from probe.slo.forecast import (
+    HEALTHY_BUDGET_SHARE,
+    BrownOut,
+    DetectionTime,
+    FalseAlarms,
+    PageThreshold,
+)
 
 # Bad ratios whose detection time is forecast.
 FORECAST_BAD_RATIOS = (1.0, 0.5, 0.05)
 
 # Shares of the error budget that a model spends, whose false alarms are forecast.
-FORECAST_BUDGET_SHARES = (1.0, COMFORTABLE)
+FORECAST_BUDGET_SHARES = (1.0, HEALTHY_BUDGET_SHARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class AlertForecast:
     false_alarms: tuple[FalseAlarms, ...]
     detection_times: tuple[DetectionTime, ...]
     brown_out: BrownOut | None
-    """None for an objective that does not page."""
+    """None if the objective does not page, or three budgets are 100 % or more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ SCRAPE_INTERVAL_SECONDS = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceWindow:
-    """A window of ModelObjectiveMissed, and the shorter window that shows that it still goes on.
+    """A window of ModelObjectiveMissed, and a shorter one that confirms that the problem continues.
 
     In the last `current_seconds`, the bad ratio must exceed `current_factor` budgets.
     """
@@ -32,11 +32,11 @@ class EvidenceWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveMissedRule:
-    """ModelObjectiveMissed: one of the windows holds enough evidence, and the problem goes on.
+    """ModelObjectiveMissed: one of the windows holds enough evidence, and the problem continues.
 
     `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
-    needed `confirmation_seconds` ago, in any window. Windows are checked from the shortest to the
-    longest. A window is ignored if a window with a shorter current one has enough evidence.
+    needed `confirmation_seconds` ago, in any window. A window is ignored while a window with
+    a shorter current one has enough evidence.
     """
 
     windows: tuple[EvidenceWindow, ...] = (

@@ -8,7 +8,7 @@ from operator import mul
 
 # Probabilities of exactly 0.5 occur. The later of the two medians is reported, whatever the last
 # bit of the float is.
-_HALF = 0.5 + 1e-9
+_MEDIAN_CHANCE = 0.5 + 1e-9
 
 # Steps of a birth and death process: enough for an error of a few percent.
 _MIN_STEPS = 20
@@ -17,12 +17,12 @@ _MIN_STEPS = 20
 _MAX_CHANGES = 25
 
 
-def binomial_pmf(bad: int, probes: int, bad_ratio: float) -> float:
-    """Return P(Bin(probes, bad_ratio) = bad) for 0 < `bad_ratio` < 1."""
-    if not 0 <= bad <= probes:
+def binomial_pmf(probes: int, count: int, bad_ratio: float) -> float:
+    """Return P(Bin(probes, bad_ratio) = count) for 0 < `bad_ratio` < 1."""
+    if not 0 <= count <= probes:
         return 0.0
-    ways = lgamma(probes + 1) - lgamma(bad + 1) - lgamma(probes - bad + 1)
-    return exp(ways + bad * log(bad_ratio) + (probes - bad) * log1p(-bad_ratio))
+    ways = lgamma(probes + 1) - lgamma(count + 1) - lgamma(probes - count + 1)
+    return exp(ways + count * log(bad_ratio) + (probes - count) * log1p(-bad_ratio))
 
 
 def binomial_sf(probes: int, count: int, bad_ratio: float) -> float:
@@ -35,14 +35,14 @@ def binomial_sf(probes: int, count: int, bad_ratio: float) -> float:
         return float(probes >= count)
     odds = bad_ratio / (1 - bad_ratio)
     if count > probes * bad_ratio:
-        term = total = binomial_pmf(count, probes, bad_ratio)
+        term = total = binomial_pmf(probes, count, bad_ratio)
         for bad in range(count, probes):
             term *= (probes - bad) / (bad + 1) * odds
             total += term
             if term <= total * 1e-15:
                 break
         return min(1.0, total)
-    term = total = binomial_pmf(count - 1, probes, bad_ratio)
+    term = total = binomial_pmf(probes, count - 1, bad_ratio)
     for bad in range(count - 1, 0, -1):
         term *= bad / (probes - bad + 1) / odds
         total += term
@@ -60,7 +60,7 @@ def upcrossing_rate(probes: int, count: int, bad_ratio: float) -> float:
     """
     if not 0 < bad_ratio < 1:
         return 0.0
-    return bad_ratio * (1 - bad_ratio) * binomial_pmf(count - 1, probes - 1, bad_ratio)
+    return bad_ratio * (1 - bad_ratio) * binomial_pmf(probes - 1, count - 1, bad_ratio)
 
 
 def excursions(probes: int, count: int, bad_ratio: float, step: int) -> float:
@@ -75,17 +75,17 @@ def excursions(probes: int, count: int, bad_ratio: float, step: int) -> float:
     separate = upcrossing_rate(probes, count, bad_ratio) * _last_crossing(probes, count, bad_ratio)
     if step == 1:
         return separate
-    return min(separate, _seen_between(probes, count, bad_ratio, step))
+    return min(separate, _sampled_crossing_rate(probes, count, bad_ratio, step))
 
 
 def _last_crossing(probes: int, count: int, bad_ratio: float) -> float:
     """Return the chance that a crossing is the last one of its excursion; 1 without a drift."""
-    inside = count / probes
-    up, down = bad_ratio * (1 - inside), inside * (1 - bad_ratio)
+    bad_share = count / probes
+    up, down = bad_ratio * (1 - bad_share), bad_share * (1 - bad_ratio)
     return 1 - up / down if up < down else 1.0
 
 
-def _seen_between(probes: int, count: int, bad_ratio: float, step: int) -> float:
+def _sampled_crossing_rate(probes: int, count: int, bad_ratio: float, step: int) -> float:
     """Return the chance, per probe, that an evaluation sees `count` and the one before did not.
 
     The evaluations are `step` probes apart. The probes that both of them see are independent of
@@ -96,10 +96,14 @@ def _seen_between(probes: int, count: int, bad_ratio: float, step: int) -> float
     mean = step * bad_ratio
     spread = 8 * sqrt(mean) + 8
     counts = range(max(0, floor(mean - spread)), min(count, step, ceil(mean + spread)) + 1)
-    more, chance = binomial_sf(step, counts.start, bad_ratio), 0.0
-    for missing in counts:
-        chance += binomial_pmf(count - missing, probes - step, bad_ratio) * more * (1 - more)
-        more = max(0.0, more - binomial_pmf(missing, step, bad_ratio))
+    tail_chance, chance = binomial_sf(step, counts.start, bad_ratio), 0.0
+    for replaced_bad in counts:
+        chance += (
+            binomial_pmf(probes - step, count - replaced_bad, bad_ratio)
+            * tail_chance
+            * (1 - tail_chance)
+        )
+        tail_chance = max(0.0, tail_chance - binomial_pmf(step, replaced_bad, bad_ratio))
     return chance / step
 
 
@@ -108,7 +112,7 @@ def stays_below(probes: int, count: int, bad_ratio: float, duration: float) -> f
 
     They hold `count - 1` now. `duration` is a number of further probes.
     """
-    return _stays(probes, count - 1, -1, bad_ratio, duration)
+    return _chance_to_stay(probes, count - 1, -1, bad_ratio, duration)
 
 
 def stays_above(probes: int, count: int, bad_ratio: float, duration: float) -> float:
@@ -116,10 +120,12 @@ def stays_above(probes: int, count: int, bad_ratio: float, duration: float) -> f
 
     They hold `count` now. `duration` is a number of further probes.
     """
-    return _stays(probes, count, 1, bad_ratio, duration)
+    return _chance_to_stay(probes, count, 1, bad_ratio, duration)
 
 
-def _stays(probes: int, count: int, direction: int, bad_ratio: float, duration: float) -> float:
+def _chance_to_stay(
+    probes: int, count: int, direction: int, bad_ratio: float, duration: float
+) -> float:
     """Return the chance that the bad ones of the last `probes` stay on one side of `count`.
 
     They are `count` now, and may rise (`direction` 1) or fall (-1) from there. The count of a
@@ -129,7 +135,8 @@ def _stays(probes: int, count: int, direction: int, bad_ratio: float, duration: 
     share = count / probes
     changes = duration * (bad_ratio * (1 - share) + (1 - bad_ratio) * share)
     # Many changes are a diffusion: a walk with larger, rarer steps has the same variance and drift.
-    # To stay from a distance of one is then as much less likely than from the first larger step.
+    # It starts one large step from the limit instead of a distance of 1. Near the limit the chance
+    # to stay is proportional to the distance, so the result is divided by `size`.
     size = max(1, floor(sqrt(changes / _MAX_CHANGES)))
     # Time steps in which the count changes with a probability below one half.
     steps = max(_MIN_STEPS, ceil(2.5 * changes / size**2))
@@ -165,12 +172,12 @@ def median_first_passage(probes: int, count: int, bad_ratio: float) -> float:
 
     All probes before the first bad one were good. While the window still holds some of them, the
     bad ones only add up: a negative binomial wait. Once they have left, `count` is reached at the
-    rate of `excursions`, and after one more probe at the earliest.
+    rate of `excursions`, and after one tail_chance probe at the earliest.
     """
     if bad_ratio <= 0:
         return inf
     reached = binomial_sf(probes - 1, count - 1, bad_ratio)
-    if reached >= _HALF:
+    if reached >= _MEDIAN_CHANCE:
         return _median_wait(count, probes, bad_ratio) - 1
     below = max(1 - binomial_sf(probes, count, bad_ratio), 1e-300)
     rate = excursions(probes, count, bad_ratio, 1) / below
@@ -182,7 +189,7 @@ def _median_wait(count: int, probes: int, bad_ratio: float) -> int:
     low, high = count, probes
     while low < high:
         middle = (low + high) // 2
-        if binomial_sf(middle - 1, count - 1, bad_ratio) >= _HALF:
+        if binomial_sf(middle - 1, count - 1, bad_ratio) >= _MEDIAN_CHANCE:
             high = middle
         else:
             low = middle + 1

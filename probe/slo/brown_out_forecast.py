@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from math import floor
 
 from probe.slo.alerts import (
     DAY_SECONDS,
-    EVALUATION_INTERVAL_SECONDS,
     OBJECTIVE_MISSED,
     PAGE_BURNS,
 )
 from probe.slo.binomial import binomial_sf, stays_below, upcrossing_rate
-from probe.slo.evidence import min_bad_of
+from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
 
 # Per probe. A rarer gap does not matter, and its chance would be costly to compute.
 _MIN_RATE = 1e-9
@@ -52,24 +50,32 @@ def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
 
     One probe each `interval` (seconds) is bad with probability `bad_ratio`.
     """
-    kept = OBJECTIVE_MISSED.keep_firing_seconds / interval
-    rate = fires = 0.0
+    keep_firing_probes = OBJECTIVE_MISSED.keep_firing_seconds / interval
+    rate = firing_chance = 0.0
+    # From the longest window to the shortest: a tier leaves it to the longer ones to fire if it
+    # has no evidence itself.
     for tier in reversed(list(_tiers(interval, budget, bad_ratio))):
-        evident = tier.evidence.reached(bad_ratio)
-        current = tier.current.reached(bad_ratio)
-        # If the tier loses its evidence, the longer ones take over.
-        lost = _gap_rate(tier.evidence, bad_ratio, kept) * current * (1 - fires)
-        # So they do in the middle of a gap of the current window, unless the evidence is larger
-        # than that of the bad probes before the gap.
-        gap = tier.current.probes + round(kept / 2)
-        stays = tier.evidence.reached(bad_ratio, gap) / evident if evident > 0 else 1.0
-        paused = _gap_rate(tier.current, bad_ratio, kept) * evident * (1 - fires * (1 - stays))
-        rate = (
-            (1 - evident) * rate
-            + lost * _burns_silent(interval, budget, bad_ratio, 0)
-            + paused * _burns_silent(interval, budget, bad_ratio, gap)
+        evidence_chance = tier.evidence.reached(bad_ratio)
+        current_chance = tier.current.reached(bad_ratio)
+        lost_evidence_rate = (
+            _gap_rate(tier.evidence, bad_ratio, keep_firing_probes)
+            * current_chance
+            * (1 - firing_chance)
+            * _no_burn_chance(interval, budget, bad_ratio, 0)
         )
-        fires = evident * current + (1 - evident) * fires
+        # A gap in the current window ends the page unless the tier loses its evidence in the
+        # meantime and a longer tier fires. Evidence in the middle of the gap is from before it.
+        gap_probes = tier.current.probes + round(keep_firing_probes / 2)
+        evidence_in_gap = tier.evidence.reached(bad_ratio, gap_probes)
+        kept_chance = evidence_in_gap / evidence_chance if evidence_chance > 0 else 1.0
+        gap_rate = (
+            _gap_rate(tier.current, bad_ratio, keep_firing_probes)
+            * evidence_chance
+            * (1 - firing_chance * (1 - kept_chance))
+            * _no_burn_chance(interval, budget, bad_ratio, gap_probes)
+        )
+        rate = (1 - evidence_chance) * rate + lost_evidence_rate + gap_rate
+        firing_chance = evidence_chance * current_chance + (1 - evidence_chance) * firing_chance
     return rate * DAY_SECONDS / interval
 
 
@@ -78,7 +84,7 @@ def _tiers(interval: float, budget: float, bad_ratio: float) -> Iterator[_Tier]:
     for _, windows in groupby(OBJECTIVE_MISSED.windows, lambda window: window.current_seconds):
         limits = []
         for window in windows:
-            probes = _probes(window.seconds, interval)
+            probes = probes_in(window.seconds, interval)
             bad = min_bad_of(probes, window.seconds, budget, OBJECTIVE_MISSED.evidence)
             if bad is not None:
                 limits.append(_Limit(probes=probes, bad=bad))
@@ -89,33 +95,28 @@ def _tiers(interval: float, budget: float, bad_ratio: float) -> Iterator[_Tier]:
             )
 
 
-def _gap_rate(limit: _Limit, bad_ratio: float, kept: float) -> float:
-    """Return how often, per probe, the limit is missed for longer than `kept` probes."""
+def _gap_rate(limit: _Limit, bad_ratio: float, probes: float) -> float:
+    """Return how often, per probe, the limit is not reached for longer than `probes`."""
     if limit.bad > limit.probes:
         return 0.0
     # As often as from below, the count reaches the limit from above.
     rate = upcrossing_rate(limit.probes, limit.bad, bad_ratio)
     if rate < _MIN_RATE:
         return 0.0
-    return rate * stays_below(limit.probes, limit.bad, bad_ratio, kept)
+    return rate * stays_below(limit.probes, limit.bad, bad_ratio, probes)
 
 
-def _burns_silent(interval: float, budget: float, bad_ratio: float, gap: int) -> float:
+def _no_burn_chance(interval: float, budget: float, bad_ratio: float, gap: int) -> float:
     """Return the chance that ModelErrorBudgetBurn does not page, after `gap` good probes."""
-    silent = 1.0
+    chance = 1.0
     for rule in PAGE_BURNS:
         short = _burn(rule.short_seconds, rule.factor, interval, budget)
         long = _burn(rule.long_seconds, rule.factor, interval, budget)
-        silent *= 1 - short.reached(bad_ratio, gap) * long.reached(bad_ratio, gap)
-    return silent
+        chance *= 1 - short.reached(bad_ratio, gap) * long.reached(bad_ratio, gap)
+    return chance
 
 
 def _burn(window: int, factor: float, interval: float, budget: float) -> _Limit:
-    """Return the smallest count above `factor` budgets."""
-    probes = _probes(window, interval)
-    return _Limit(probes=probes, bad=floor(factor * budget * probes + 1e-9) + 1)
-
-
-def _probes(window: int, interval: float) -> int:
-    """Return how many probes `increase` sees: those between the first and the last sample."""
-    return max(1, round((window - EVALUATION_INTERVAL_SECONDS) / interval))
+    """Return the smallest count in `window` (seconds) above `factor` budgets."""
+    probes = probes_in(window, interval)
+    return _Limit(probes=probes, bad=min_bad_above(probes, factor * budget))

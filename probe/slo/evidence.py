@@ -1,6 +1,6 @@
 """Evidence that more probes are bad than the budget allows, as the rules compute it."""
 
-from math import log
+from math import floor, log
 
 from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS
 
@@ -31,6 +31,14 @@ def evidence(bad: float, probes: float, budget: float) -> float:
 def probes_in(window: float, interval: float) -> int:
     """Return how many probes Prometheus sees in `window` (seconds), from first to last sample."""
     return max(1, round((window - EVALUATION_INTERVAL_SECONDS) / interval))
+
+
+def min_bad_above(probes: int, ratio: float) -> int:
+    """Return the smallest number of bad ones of `probes` that is above the bad `ratio`.
+
+    It is `probes + 1` if no number is.
+    """
+    return min(probes, floor(ratio * probes + 1e-9)) + 1
 
 
 def min_bad_probes(window: float, interval: float, budget: float, level: float) -> int | None:

@@ -16,7 +16,7 @@ from probe.slo.alerts import (
 )
 from probe.slo.binomial import excursions, median_first_passage
 from probe.slo.brown_out_forecast import pages_per_day
-from probe.slo.evidence import min_bad_of, min_bad_probes, probes_in
+from probe.slo.evidence import min_bad_above, min_bad_of, min_bad_probes, probes_in
 from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
 
 # Mean time from the end of a probe to the evaluation that sees it.
@@ -30,8 +30,8 @@ _SLOW_INTERVAL_SECONDS = 60
 # Bad ratio of a lasting problem, in budgets: small enough for its pages to come and go.
 BROWN_OUT_BUDGETS = 3
 
-# Share of its budget that a model spends if it is comfortably better than its objective.
-COMFORTABLE = 0.2
+# Share of its error budget that a healthy model spends.
+HEALTHY_BUDGET_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class AlertTiming:
     def _burn_threshold(self, window: int, factor: float) -> PageThreshold:
         """Return the smallest count above `factor` budgets."""
         probes = probes_in(window, self.interval)
-        bad = floor(factor * self.budget * probes + 1e-9) + 1
+        bad = min_bad_above(probes, factor * self.budget)
         return PageThreshold(window=window, probes=probes, bad=bad if bad <= probes else None)
 
     def _long_burn_threshold(self, rule: BurnRule) -> PageThreshold:
@@ -182,7 +182,7 @@ class AlertTiming:
         some = self._evidence_time(bad_ratio, OBJECTIVE_MISSED.evidence_before)
         before = float(OBJECTIVE_MISSED.confirmation_seconds)
         if self.interval > _SLOW_INTERVAL_SECONDS:
-            # The alert needs a bad probe lately: it fires when one arrives.
+            # The alert needs a bad probe in its current window: it fires when one arrives.
             before = ceil(before / self.interval) * self.interval
         return max(enough, some + before) + self.timeout + DELAY_SECONDS
 

@@ -31,10 +31,10 @@ from probe.slo.binomial import (
     stays_above,
     upcrossing_rate,
 )
-from probe.slo.evidence import min_bad_of
+from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
 
-# A median is the time at which this share has fired.
-_HALF = 0.5
+# Share of cases in which an alert has fired at the median time.
+_MEDIAN_SHARE = 0.5
 
 
 @lru_cache
@@ -69,10 +69,10 @@ def _median_time_to_short(
     chain: "_Chain", interval: float, budget: float, bad_ratio: float
 ) -> float:
     """Return the time until the short window exceeds the budget for long enough."""
-    if chain.survival < _HALF:
+    if chain.survival < _MEDIAN_SHARE:
         return chain.median_wait
-    probes = max(1, round(_sampled_seconds(HIGH_LATENCY.short_seconds) / interval))
-    return interval * median_first_passage(probes, _allowed(budget, probes) + 1, bad_ratio)
+    probes = probes_in(HIGH_LATENCY.short_seconds, interval)
+    return interval * median_first_passage(probes, min_bad_above(probes, budget), bad_ratio)
 
 
 def _median_time_to_evidence(interval: float, budget: float, bad_ratio: float) -> float:
@@ -80,7 +80,7 @@ def _median_time_to_evidence(interval: float, budget: float, bad_ratio: float) -
     probes, count = _evidence_threshold(interval, budget)
     if count is None:
         return inf
-    if binomial_sf(probes, count, bad_ratio) < _HALF:
+    if binomial_sf(probes, count, bad_ratio) < _MEDIAN_SHARE:
         rate = _high_latency_evidence_rate(interval, budget, bad_ratio)
         return log(2) / rate if rate > 0 else inf
     medium = _medium_chain(interval, budget, bad_ratio)
@@ -108,7 +108,7 @@ class _Chain:
     @property
     def median_wait(self) -> float:
         """Median time from the first event to an alert (seconds)."""
-        if self.survival >= _HALF:
+        if self.survival >= _MEDIAN_SHARE:
             return 0.0
         return log(2 * (1 - self.survival)) / self.rate if self.rate > 0 else inf
 
@@ -127,15 +127,10 @@ def _exceedance(seconds: float, interval: float, limit: float, bad_ratio: float)
     fewer, part = divmod(seconds / interval, 1)
     sizes = ((int(fewer), 1 - part), (int(fewer) + 1, part))
     return sum(
-        share * binomial_sf(probes, _allowed(limit, probes) + 1, bad_ratio)
+        share * binomial_sf(probes, min_bad_above(probes, limit), bad_ratio)
         for probes, share in sizes
         if share > 0
     )
-
-
-def _allowed(limit: float, probes: int) -> int:
-    """Return how many of `probes` may be bad."""
-    return floor(limit * probes + 1e-9)
 
 
 def _sampled_seconds(window: float) -> float:
@@ -185,7 +180,7 @@ def _high_latency_evidence_rate(interval: float, budget: float, bad_ratio: float
 
 def _evidence_threshold(interval: float, budget: float) -> tuple[int, int | None]:
     """Return the probes of the long window, and how many of them must be bad; None if too few."""
-    probes = max(1, round(_sampled_seconds(HIGH_LATENCY.long_seconds) / interval))
+    probes = probes_in(HIGH_LATENCY.long_seconds, interval)
     return probes, min_bad_of(probes, HIGH_LATENCY.long_seconds, budget, HIGH_LATENCY.evidence)
 
 
@@ -240,14 +235,14 @@ def _burn_rate(rule: BurnRule, interval: float, budget: float, bad_ratio: float)
     # The long window contains the short one, which holds more bad probes than usual.
     short = max(1, round(seconds / interval))
     long = max(short, round(rule.long_seconds / interval))
-    missing = _allowed(limit, long) + 1 - _mean_bad_if_exceeded(short, limit, bad_ratio)
+    missing = min_bad_above(long, limit) - _mean_bad_if_exceeded(short, limit, bad_ratio)
     return rate * binomial_sf(long - short, ceil(missing - 1e-9), bad_ratio)
 
 
 def _mean_bad_if_exceeded(probes: int, limit: float, bad_ratio: float) -> float:
     """Return the mean number of bad ones of `probes`, given that more than `limit` are bad."""
-    allowed = _allowed(limit, probes)
-    exceeded = binomial_sf(probes, allowed + 1, bad_ratio)
+    least = min_bad_above(probes, limit)
+    exceeded = binomial_sf(probes, least, bad_ratio)
     if exceeded <= 0:
         return probes
-    return probes * bad_ratio * binomial_sf(probes - 1, allowed, bad_ratio) / exceeded
+    return probes * bad_ratio * binomial_sf(probes - 1, least - 1, bad_ratio) / exceeded
