@@ -17,7 +17,7 @@ holds, because the rules sample every 30 s. Times are medians, from the first ba
 forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
 of each other. False pages include those of ModelDown, as if every bad probe had failed. Series:
 without and with all six times that a server can report (11 series each). The rules record up to 39
-more per probe and 41 per objective. See docs/choosing.md."""
+more per probe and 44 per objective. See docs/choosing.md."""
 
 # What ModelDown does, by its level.
 _DOWN_TEXTS = {
