@@ -105,6 +105,24 @@ class Reason(_DescribedEnum):
         return self not in (Reason.INTERNAL, Reason.STARTUP)
 
 
+class ResultKind(StrEnum):
+    """Kind of a result with respect to the objectives of its probe."""
+
+    GOOD = "good"
+    SLOW = "slow"
+    """A success that is slower than the strictest objective."""
+    FAILED = "failed"
+    NOT_COUNTED = "not_counted"
+    """A failure that does not count against the SLO."""
+
+
+def classify_result(reason: Reason | None, latency: float, strictest_latency: float) -> ResultKind:
+    """Return the kind of a result; `reason` is None for a success. Latencies are in seconds."""
+    if reason is None:
+        return ResultKind.SLOW if latency > strictest_latency else ResultKind.GOOD
+    return ResultKind.FAILED if reason.counts_against_slo else ResultKind.NOT_COUNTED
+
+
 class SkipReason(_DescribedEnum):
     """Reason why a due time of the schedule caused no request."""
 

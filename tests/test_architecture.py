@@ -9,7 +9,16 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "probe"
 
 # Modules directly in `probe/` that every package may import.
-SHARED = {"__version__", "clock", "rate_limiter", "redaction", "resources", "result", "threads"}
+SHARED = {
+    "__version__",
+    "certificate",
+    "clock",
+    "rate_limiter",
+    "redaction",
+    "resources",
+    "result",
+    "threads",
+}
 
 # The allowed edges: a package (or a module directly in `probe/`) and the packages it may import
 # in addition to SHARED and itself. The tiers of docs/design.md, top to bottom.

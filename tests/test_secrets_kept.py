@@ -112,20 +112,20 @@ def wait_for_all_reasons(request: Any) -> None:
         time.sleep(0.2)
 
 
-def fetch_all_pages(fixture: SecretFixture, request: Any, client: str) -> None:
+def fetch_all_pages(fixture: SecretFixture, request: Any, client: str, **options: Any) -> None:
     names = [probe["probe"] for probe in request("/api/v1/probes").json()["probes"]]
     pages = ["/", "/metrics", "/api/v1/probes", "/-/healthy", "/probe", "/probe?name=no", "/no"]
     for name in names:
         quoted = quote(name, safe="")
         pages += [f"/probes/{quoted}", f"/api/v1/probes/{quoted}/results", f"/probe?name={quoted}"]
     for page in pages:
-        response = request(page)
+        response = request(page, **options)
         fixture.record(f"{client} {page}", f"{response.headers}\n{response.text}")
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
-    """They are neither in its log nor in its pages, for users and for local clients."""
+    """They are neither in its log nor in its pages, for users, local and remote clients."""
     flags = [f"--log.format={form}"]
     options: dict[str, Any] = {}
     if form == "json":
@@ -137,6 +137,8 @@ def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
         fixture.invalidate_secret_files()
         wait_for_all_reasons(request)
         fetch_all_pages(fixture, request, form)
+        if form == "logfmt":
+            fetch_all_pages(fixture, request, "remote", headers={"Host": "probe.example"})
         fixture.record("anonymous", request("/", auth=("ann", f"{MARKER}-wrong")).text)
         fixture.write_invalid_config()
         rejected = request("/-/reload", "POST")
@@ -148,9 +150,13 @@ def test_a_daemon_keeps_secrets(fixture: SecretFixture, form: str) -> None:
         wait_for_rejections(fixture, request, web=form == "json")
         fixture.record("after", request("/").text)
     assert not fixture.leaks()
-    failures = [text for source, text in fixture.outputs.items() if source.endswith("/results")]
-    assert sum("***" in text for text in failures) > 10
-    assert all("body_excerpt" in text for text in failures if '"status":5' in text)
+    failures = {
+        source: text for source, text in fixture.outputs.items() if source.endswith("/results")
+    }
+    assert sum("***" in text for text in failures.values()) > 10
+    for source, text in failures.items():
+        if '"status":5' in text:
+            assert ("body_excerpt" in text) is not source.startswith("remote "), source
     assert "probe failed" in fixture.outputs[f"log {tuple(flags)}"]
 
 

@@ -3,6 +3,7 @@
 The docstrings and descriptions are the text of docs/config.md and of the JSON Schema.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Self
@@ -298,6 +299,12 @@ class Probe(ConfigModel):
     @property
     def may_need_tls(self) -> bool:
         return http_types.may_need_tls(self.url.source, self.redirects)
+
+    @property
+    def strictest_latency(self) -> float:
+        """The shortest latency of the objectives (seconds); infinite without any."""
+        latencies = (item.latency for item in self.objectives if item.latency is not None)
+        return min(latencies, default=math.inf)
 
 
 class Networks(ConfigModel):

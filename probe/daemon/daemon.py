@@ -64,7 +64,7 @@ class Daemon:
         self._accounting = TickAccounting()
         self._scheduler = ProbeScheduler(clock)
         recorder = Recorder(self._accounting, clock.unix_seconds)
-        history = History(clock.monotonic_seconds)
+        history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
         self._manager = manager = ProbeManager(
             ProberFactory(environ=environ, base=base, clock=clock),

@@ -1,22 +1,24 @@
 """Keeps recent results and the objective status of each probe in memory.
 
 A probe takes up to 55 kB for 268 results (200 bytes each), up to 2 kB for each of at most 16 stored
-responses, 8 kB per objective, and 1 kB for the last 24 hours. The size does not depend on the
+responses, 8 kB per objective, and 3 kB for the last 24 hours. The size does not depend on the
 request rate.
 """
 
 import dataclasses
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from probe.certificate import CertificateExpiry
 from probe.config.schema import Objective, Probe
+from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
-from probe.history.status_slots import StatusCounter, StatusSlot, strictest_latency
-from probe.result import Excerpt, Result
+from probe.result import Excerpt, Result, ResultKind, classify_result
 
 MAX_RESULTS = 128
 
@@ -137,24 +139,25 @@ class _ProbeState:
     probe: Probe
     objectives: Sequence[ObjectiveCounter]
     startup_seconds_left: Callable[[], float]
-    certificate_not_after: float | None = None
+    certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_SLOWEST))
     failures: FailureLog = field(default_factory=FailureLog)
-    status: StatusCounter = field(default_factory=StatusCounter)
+    half_hours: HalfHourCounter = field(default_factory=HalfHourCounter)
 
-    def record(self, result: Result, packed: bytes, now: float) -> None:
+    def record(self, result: Result, packed: bytes, now: float, unix_now: float) -> None:
+        """Add a result at `now` (monotonic clock) and `unix_now` (Unix seconds)."""
         self.recent.append(packed)
-        # A failure may have no connection. A success without a certificate has no TLS any more.
-        if result.certificate_not_after is not None or result.failure is None:
-            self.certificate_not_after = result.certificate_not_after
+        self.certificate.record(result)
         if result.failure is None:
             self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
             self.failures.record_success()
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
-        if result.failure is None or result.failure.reason.counts_against_slo:
-            self.status.record(result, strictest_latency(self.probe.objectives), now)
+        reason = result.failure.reason if result.failure else None
+        kind = classify_result(reason, result.latency, self.probe.strictest_latency)
+        if kind is not ResultKind.NOT_COUNTED:
+            self.half_hours.record(kind, unix_now)
             for objective in self.objectives:
                 objective.record(result, now)
 
@@ -171,7 +174,7 @@ class _ProbeState:
             probe=self.probe,
             objectives=tuple(objective.status(now) for objective in self.objectives),
             startup_seconds_left=self.startup_seconds_left(),
-            certificate_not_after=self.certificate_not_after,
+            certificate_not_after=self.certificate.not_after,
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
             failures=self.failures.snapshot(),
@@ -181,9 +184,14 @@ class _ProbeState:
 class History:
     """Keeps results of all probes. A `ResultSink`; all methods are thread-safe."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        """`now` returns a monotonic clock (seconds)."""
+    def __init__(
+        self, now: Callable[[], float], unix_seconds: Callable[[], float] = time.time
+    ) -> None:
+        """`now` returns a monotonic clock (seconds), `unix_seconds` the wall clock."""
         self._now = now
+        self._unix_seconds = unix_seconds
+        # Half hours begin at those of the wall clock at the start. Setting it later moves none.
+        self._unix_offset = unix_seconds() - now()
         self._lock = threading.Lock()
         self._probes: dict[str, _ProbeState] = {}
 
@@ -207,7 +215,7 @@ class History:
                 self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left)
                 return
             if probe.url != state.probe.url:
-                state.certificate_not_after = None
+                state.certificate = CertificateExpiry(url_since=self._unix_seconds())
             state.probe, state.objectives = probe, objectives
             state.startup_seconds_left = startup_seconds_left
 
@@ -220,8 +228,9 @@ class History:
         """Keep the result of a scheduled probe."""
         packed = pack(result)
         with self._lock:
-            if result.probe in self._probes:
-                self._probes[result.probe].record(result, packed, self._now())
+            if state := self._probes.get(result.probe):
+                now = self._now()
+                state.record(result, packed, now, now + self._unix_offset)
 
     def snapshot(self, name: str) -> ProbeHistory | None:
         """Return what is kept about probe `name`; None if it is not known."""
@@ -229,11 +238,12 @@ class History:
             state = self._probes.get(name)
             return state.snapshot(self._now()) if state else None
 
-    def status_slots(self, name: str) -> list[StatusSlot]:
+    def half_hours(self, name: str) -> list[HalfHour]:
         """Return the results of probe `name` by half hour, oldest first; empty if unknown."""
         with self._lock:
             state = self._probes.get(name)
-            return state.status.slots(self._now()) if state else []
+            now = self._now() + self._unix_offset
+            return state.half_hours.half_hours(now) if state else []
 
 
 def _continued(

@@ -64,13 +64,6 @@ class SlidingWindowCounter:
             bad=sum(self._bad[head]) + sum(self._bad[tail]),
         )
 
-    def slots(self, now: float) -> list[GoodBad]:
-        """Return the events of each slot, oldest first; the last slot is in progress."""
-        self._advance(now)
-        slot_count, newest = len(self._good), self._current_slot
-        indexes = (slot % slot_count for slot in range(newest - slot_count + 1, newest + 1))
-        return [GoodBad(good=self._good[index], bad=self._bad[index]) for index in indexes]
-
     def _advance(self, now: float) -> None:
         """Empty the slots that have begun since the last call."""
         slot_count, slot = len(self._good), int(now / self._slot_seconds)

@@ -1,11 +1,19 @@
 """Quantiles of the latencies and phases in the history, for the pages and the API."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from probe.result import Phase, Result
 
 QUANTILES = (0.5, 0.95, 0.99)
+
+
+class PhaseTimes(NamedTuple):
+    """Number of successes in which a phase happened, and quantiles of its times (seconds)."""
+
+    successes: int
+    quantiles: Mapping[float, float]
 
 
 def quantiles(seconds: Iterable[float]) -> dict[float, float]:
@@ -16,11 +24,13 @@ def quantiles(seconds: Iterable[float]) -> dict[float, float]:
     return {q: ordered[math.ceil(q * len(ordered)) - 1] for q in QUANTILES}
 
 
-def phase_quantiles(results: Iterable[Result]) -> dict[Phase, dict[float, float]]:
-    """Return the quantiles of each phase over the successes in which it happened."""
+def phase_quantiles(results: Iterable[Result]) -> dict[Phase, PhaseTimes]:
+    """Return the times of each phase that happened in a success."""
     seconds: dict[Phase, list[float]] = {phase: [] for phase in Phase}
     for result in results:
         if result.failure is None:
             for phase, time in result.phases.items():
                 seconds[phase].append(time)
-    return {phase: quantiles(times) for phase, times in seconds.items() if times}
+    return {
+        phase: PhaseTimes(len(times), quantiles(times)) for phase, times in seconds.items() if times
+    }

@@ -62,7 +62,7 @@ SUSPENDED = MetricSpec(
     "inference_probe_suspended",
     "gauge",
     "1 during the startup grace (reason startup) or while probes are paused (reason paused), "
-    "otherwise 0. Failures do not count against the model then.",
+    "otherwise 0. Meanwhile failures do not count against objectives.",
     ("probe", "reason"),
 )
 INTERVAL = MetricSpec(

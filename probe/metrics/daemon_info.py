@@ -12,7 +12,10 @@ from probe.metrics.exposition import Exposition, format_labels, format_sample
 
 
 class ConfigState(NamedTuple):
-    """The time of the last successful load of the config (Unix seconds), and the last reload."""
+    """State of the config in effect: when it was loaded, and whether the last reload succeeded.
+
+    `loaded_at` is the time of the last successful load (Unix seconds).
+    """
 
     loaded_at: float
     reload_successful: bool
@@ -35,7 +38,7 @@ class DaemonInfo:
         self._config = ConfigState(now, reload_successful=True)
 
     def reload_failed(self) -> None:
-        """Record a failed reload; the previous config stays in force."""
+        """Record a failed reload; the previous config stays in effect."""
         self._config = self._config._replace(reload_successful=False)
 
     def write_to(self, exposition: Exposition) -> None:

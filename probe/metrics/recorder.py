@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from probe.certificate import CertificateExpiry
 from probe.config.schema import Objective, Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
@@ -47,9 +48,7 @@ class _Record:
     # Whether the last result is a success, and its status code. None before the first result.
     succeeded: bool | None = None
     status: int | None = None
-    certificate: float | None = None
-    # Unix seconds. Results of earlier runs belong to another URL: their certificate is not used.
-    url_since: float = 0.0
+    certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
 
 
 def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Record:
@@ -86,10 +85,10 @@ def _phase_buckets(phase: Phase) -> Sequence[float]:
 def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     """Return the record for the new settings `probe`, with all counts that keep their meaning.
 
-    A histogram whose buckets changed is reset, in all of its series at once. A new objective or
-    threshold also resets the latency. Otherwise the rules would count requests twice if Prometheus
-    knows the threshold from an earlier time: those since then were counted by another threshold.
-    After a change of the URL the certificate is unknown until the next run.
+    A histogram is reset in all of its series if one of its bounds changes. A new objective or
+    threshold also resets the latency: Prometheus may still have old samples of this threshold's
+    bucket, and would count the requests in between twice. After a change of the URL the certificate
+    is unknown until the next run.
     """
     new = _new_record(probe, old.suspended)
     same_buckets = _bounds(new.latency.values()) == _bounds(old.latency.values())
@@ -109,8 +108,7 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
         last_success=old.last_success,
         succeeded=old.succeeded,
         status=old.status,
-        certificate=old.certificate if same_url else None,
-        url_since=old.url_since if same_url else now,
+        certificate=old.certificate if same_url else CertificateExpiry(url_since=now),
     )
 
 
@@ -182,9 +180,7 @@ class Recorder:
             record.status = result.status
             record.merged_reads += result.merged_reads
             record.server_ignored += result.server_ignored
-            expiry = result.certificate_not_after
-            if expiry is not None and result.started.timestamp() >= record.url_since:
-                record.certificate = expiry
+            record.certificate.record(result)
             if result.failure:
                 record.failures[result.failure.reason] += 1
             else:
@@ -268,7 +264,7 @@ class Recorder:
         add_value(catalogue.LAST_SUCCESS, lambda record: record.last_success)
         add_value(catalogue.LAST_SUCCEEDED, lambda record: record.succeeded)
         add_value(catalogue.LAST_STATUS_CODE, lambda record: record.status)
-        add_value(catalogue.CERTIFICATE, lambda record: record.certificate)
+        add_value(catalogue.CERTIFICATE, lambda record: record.certificate.not_after)
         add(catalogue.OBJECTIVE, _objective_lines)
         add(catalogue.INFO, _info_lines)
         add(catalogue.ALERT_INFO, _alert_info_lines)

@@ -33,7 +33,9 @@ def one_probe_json(
     return {
         "standstill": lifecycle.not_running_reason(),
         **_summary_json(details.summary),
-        "phases": {phase: _quantiles_json(times) for phase, times in details.phases.items()},
+        "phases": {
+            phase: _quantiles_json(times.quantiles) for phase, times in details.phases.items()
+        },
         "recent": [_result_json(result) for result in reversed(details.recent)],
         "slowest": [_result_json(result) for result in details.slowest],
         "failures": [_failure_json(result, excerpts=excerpts) for result in details.failures],

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from probe.history.half_hours import HalfHour
 from probe.history.result_codec import ResultSummary
-from probe.history.status_slots import StatusSlot, strictest_latency
-from probe.result import RedirectHop, Result
+from probe.result import RedirectHop, Result, ResultKind, classify_result
 from probe.serialization import Span, request_spans
 from probe.server.summary import ProbeSummary
 
@@ -27,8 +27,8 @@ MIN_LATENCY_SECONDS = 1e-6
 
 MIN_BAR_PERCENT = 0.5
 
-# Minimum height of the failures in a bar of HEIGHT.
-MIN_SLOT_PART_HEIGHT = 20
+# Minimum height of the failures and of the slow successes in a bar of HEIGHT.
+MIN_BAR_PART_HEIGHT = 20
 # Results in the status bars of a probe.
 MAX_STATUS_BARS = 60
 
@@ -38,33 +38,6 @@ class LabelPosition(StrEnum):
 
     ABOVE = "above"
     BELOW = "below"
-
-
-class ResultKind(StrEnum):
-    """How a result is drawn. The values are names of CSS classes."""
-
-    GOOD = "good"
-    SLOW = "slow"
-    """A success that was slower than the strictest objective."""
-    FAILED = "failed"
-    NOT_COUNTED = "not_counted"
-    """A failure that does not count against the SLO."""
-
-
-def by_kind(
-    results: Sequence[ResultSummary], strictest: float
-) -> dict[ResultKind, list[ResultSummary]]:
-    """Return the results of each kind. `strictest` is the shortest latency of all objectives."""
-    kinds: dict[ResultKind, list[ResultSummary]] = {kind: [] for kind in ResultKind}
-    for result in results:
-        kinds[_kind(result, strictest)].append(result)
-    return kinds
-
-
-def _kind(result: ResultSummary, strictest: float) -> ResultKind:
-    if result.reason is None:
-        return ResultKind.SLOW if result.latency > strictest else ResultKind.GOOD
-    return ResultKind.FAILED if result.reason.counts_against_slo else ResultKind.NOT_COUNTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +60,11 @@ def status_bars(summary: ProbeSummary) -> StatusBars | None:
     results = summary.history.summaries(MAX_STATUS_BARS)
     if not results:
         return None
-    strictest = strictest_latency(summary.probe.objectives)
+    strictest = summary.probe.strictest_latency
     paths: dict[ResultKind, str] = {}
     counts = dict.fromkeys(ResultKind, 0)
     for index, result in enumerate(results, MAX_STATUS_BARS - len(results)):
-        kind = _kind(result, strictest)
+        kind = classify_result(result.reason, result.latency, strictest)
         paths[kind] = f"{paths.get(kind, '')}M{index}.5 0v1"
         counts[kind] += 1
     return StatusBars(
@@ -102,23 +75,23 @@ def status_bars(summary: ProbeSummary) -> StatusBars | None:
     )
 
 
-def slot_bars(slots: Sequence[StatusSlot]) -> dict[ResultKind, str]:
-    """Return SVG paths of one stacked bar for each slot with results: failures at the top.
+def half_hour_bars(half_hours: Sequence[HalfHour]) -> dict[ResultKind, str]:
+    """Return SVG paths of one stacked bar for each half hour with results: failures at the top.
 
-    A slot is 1 wide, and the bars are HEIGHT high.
+    A half hour is 1 wide, and the bars are HEIGHT high.
     """
     paths: dict[ResultKind, str] = {}
-    for index, slot in enumerate(slots):
+    for index, half_hour in enumerate(half_hours):
         top = 0.0
-        parts = ((ResultKind.FAILED, slot.failed), (ResultKind.SLOW, slot.slow))
+        parts = ((ResultKind.FAILED, half_hour.failed), (ResultKind.SLOW, half_hour.slow))
         for kind, count in parts:
             if count:
                 # One failure of thousands must be visible.
-                height = max(MIN_SLOT_PART_HEIGHT, HEIGHT * count / slot.total)
+                height = max(MIN_BAR_PART_HEIGHT, HEIGHT * count / half_hour.total)
                 height = min(height, HEIGHT - top)
                 paths[kind] = f"{paths.get(kind, '')}M{index}.5 {top:.0f}v{height:.0f}"
                 top += height
-        if slot.good and top < HEIGHT:
+        if half_hour.good and top < HEIGHT:
             good = paths.get(ResultKind.GOOD, "")
             paths[ResultKind.GOOD] = f"{good}M{index}.5 {top:.0f}v{HEIGHT - top:.0f}"
     return paths
@@ -158,7 +131,7 @@ def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     objectives = summary.probe.objectives
     thresholds = sorted({item.latency for item in objectives if item.latency is not None})
     successes = [result for result in results if result.reason is None]
-    kinds = by_kind(results, strictest_latency(summary.probe.objectives))
+    kinds = _by_kind(results, summary.probe.strictest_latency)
     time_axis = _TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )
@@ -177,6 +150,16 @@ def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
         results=len(results),
         failures=len(results) - len(successes),
     )
+
+
+def _by_kind(
+    results: Sequence[ResultSummary], strictest: float
+) -> dict[ResultKind, list[ResultSummary]]:
+    """Return the results of each kind. `strictest` is the shortest latency of all objectives."""
+    kinds: dict[ResultKind, list[ResultSummary]] = {kind: [] for kind in ResultKind}
+    for result in results:
+        kinds[classify_result(result.reason, result.latency, strictest)].append(result)
+    return kinds
 
 
 @dataclass(frozen=True, slots=True)

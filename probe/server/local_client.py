@@ -2,7 +2,8 @@
 
 The address of the client is not enough. With DNS rebinding, a page of another site lets its own
 name resolve to 127.0.0.1: the browser then sends that name in `Host`. A reverse proxy on this
-machine forwards requests of remote clients, usually with a header that says so.
+machine forwards requests of remote clients. It must say so in a header: nothing else distinguishes
+its requests from those of local clients.
 """
 
 import re
@@ -40,8 +41,8 @@ def is_local(connection: HTTPConnection) -> bool:
         and len(hosts) == 1
         and _LOOPBACK_HOST.fullmatch(hosts[0]) is not None
         and not any(map(_is_forwarding_header, connection.headers))
-        # Browsers and curl use 1.1. nginx uses 1.0 for its backends, by default without a
-        # forwarding header and with the backend's own address in `Host`.
+        # Browsers and curl use 1.1. nginx before 1.29.7 uses 1.0 for its backends, by default
+        # without a forwarding header and with the backend's own address in `Host`.
         and connection.scope["http_version"] != "1.0"
     )
 

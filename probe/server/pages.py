@@ -9,15 +9,15 @@ from urllib.parse import quote
 
 from probe import __version__
 from probe.clock import rfc3339
+from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import StatusWindow
-from probe.history.status_slots import StatusSlot
 from probe.metrics.recorder import shown_url
 from probe.server import formatting
-from probe.server.charts import latency_chart, request_bars, slot_bars, status_bars
+from probe.server.charts import half_hour_bars, latency_chart, request_bars, status_bars
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, links_for_list
-from probe.server.probe_list import ListQuery, arrange, count_states, label_names
+from probe.server.probe_list import ListQuery, count_states, group_probes, label_names
 from probe.server.summary import ProbeState, ProbeSummary, min_results, read_details, summarise
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Pages:
             summaries=summaries,
             row=listing.row,
             counts=count_states(summaries),
-            groups=arrange(summaries, query),
+            groups=group_probes(summaries, query),
             query=query,
             labels=label_names(summaries),
             links={link.title: link.url("") for link in links_for_list(self._links)},
@@ -97,7 +97,7 @@ class Pages:
         )
 
     def one_probe(
-        self, history: ProbeHistory, slots: Sequence[StatusSlot], *, excerpts: bool
+        self, history: ProbeHistory, half_hours: Sequence[HalfHour], *, excerpts: bool
     ) -> str:
         """Return the page of one probe, with excerpts of responses if `excerpts`."""
         details = read_details(history, paused=self._lifecycle.paused())
@@ -105,7 +105,7 @@ class Pages:
             "probe.html",
             details=details,
             chart=latency_chart(details.summary),
-            slots=slots,
+            half_hours=half_hours,
             excerpts=excerpts,
             links={link.title: link.url(details.summary.name) for link in self._links},
         )
@@ -143,9 +143,9 @@ def _environment() -> "Environment":
         formatting.format_target,
         formatting.format_threshold,
         formatting.format_time,
+        half_hour_bars,
         request_bars,
         rfc3339,
-        slot_bars,
         status_bars,
     )
     environment.filters |= {function.__name__: function for function in filters}

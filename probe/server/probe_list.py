@@ -13,6 +13,9 @@ from urllib.parse import urlencode
 from probe.metrics.recorder import shown_url
 from probe.server.summary import ProbeState, ProbeSummary
 
+# Each probe is compared with each word of the text.
+MAX_WORDS = 32
+
 _SEVERITY = {state: rank for rank, state in enumerate(ProbeState)}
 
 
@@ -26,12 +29,18 @@ class ListQuery:
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:
-        """Return the query in the parameters of a URL. Raises ValueError for an unknown state."""
+        """Return the query in the parameters of a URL.
+
+        Raises ValueError for an unknown state or too many words.
+        """
+        words = list(dict.fromkeys(parameters.get("q", "").split()))
+        if len(words) > MAX_WORDS:
+            raise ValueError(f"q has {len(words)} different words; write {MAX_WORDS} at most")
         state = parameters.get("state", "")
         if state and state not in {*ProbeState}:
             raise ValueError(f"no state {state!r}; there are: {', '.join(ProbeState)}")
         return cls(
-            text=" ".join(parameters.get("q", "").split()),
+            text=" ".join(words),
             state=ProbeState(state) if state else None,
             group_by=parameters.get("group_by", ""),
         )
@@ -80,7 +89,7 @@ def label_names(summaries: Iterable[ProbeSummary]) -> list[str]:
     return sorted({name for summary in summaries for name in summary.probe.labels})
 
 
-def arrange(summaries: Iterable[ProbeSummary], query: ListQuery) -> list[ProbeGroup]:
+def group_probes(summaries: Iterable[ProbeSummary], query: ListQuery) -> list[ProbeGroup]:
     """Return the probes that `query` selects, in groups: those with the worst probes first.
 
     Without `group_by` they are one group. Probes without the label are the last group.
@@ -91,7 +100,8 @@ def arrange(summaries: Iterable[ProbeSummary], query: ListQuery) -> list[ProbeGr
     groups: dict[str | None, list[ProbeSummary]] = {}
     # Inserted in the order of severity, so the order of the groups is that of their worst probes.
     for summary in selected:
-        groups.setdefault(summary.probe.labels.get(query.group_by), []).append(summary)
+        # As in Prometheus, an empty label is the same as none.
+        groups.setdefault(summary.probe.labels.get(query.group_by) or None, []).append(summary)
     without_label = groups.pop(None, None)
     if without_label:
         groups[None] = without_label

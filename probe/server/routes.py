@@ -79,9 +79,9 @@ def page_routes(
 
     async def probe_page(request: Request) -> Response:
         probe, excerpts = requested_history(request), may_see_responses(request)
-        slots = history.status_slots(probe.probe.name)
+        half_hours = history.half_hours(probe.probe.name)
         return await respond(
-            request, lambda: _html(pages.one_probe(probe, slots, excerpts=excerpts))
+            request, lambda: _html(pages.one_probe(probe, half_hours, excerpts=excerpts))
         )
 
     async def api_probes(request: Request) -> Response:

@@ -7,10 +7,9 @@ from enum import StrEnum
 from probe.config.schema import Probe
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus, StatusWindow
-from probe.history.quantiles import phase_quantiles, quantiles
+from probe.history.quantiles import PhaseTimes, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
-from probe.history.status_slots import strictest_latency
-from probe.result import Phase, Reason, Result
+from probe.result import Phase, Reason, Result, ResultKind, classify_result
 
 # Fewer results are too few for any statistic.
 MIN_RESULTS = 10
@@ -33,6 +32,15 @@ class ProbeState(StrEnum):
     """No result yet."""
     OK = "ok"
     """The last result is a success, and within the latency of all objectives."""
+
+
+# State by the kind of the last result, unless that is a failure during the startup grace.
+_STATES = {
+    ResultKind.GOOD: ProbeState.OK,
+    ResultKind.SLOW: ProbeState.SLOW,
+    ResultKind.FAILED: ProbeState.FAILED,
+    ResultKind.NOT_COUNTED: ProbeState.NOT_MEASURED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,19 +97,16 @@ def _state(results: Sequence[ResultSummary], probe: Probe) -> ProbeState:
     if not results:
         return ProbeState.PENDING
     last = results[-1]
-    if last.reason is None:
-        is_slow = last.latency > strictest_latency(probe.objectives)
-        return ProbeState.SLOW if is_slow else ProbeState.OK
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
-    return ProbeState.FAILED if last.reason.counts_against_slo else ProbeState.NOT_MEASURED
+    return _STATES[classify_result(last.reason, last.latency, probe.strictest_latency)]
 
 
 def min_results(ratio: float) -> int:
-    """Return the number of results from which on a statistic about `ratio` of them means much.
+    """Return the minimum number of results for a meaningful statistic about `ratio`.
 
-    `ratio` is the rank of a quantile or the target of an objective. With fewer results, less than
-    one result is expected beyond it: a single one decides.
+    `ratio` is the rank of a quantile or the target of an objective. With fewer results, the
+    expected number of results beyond it is below one, so a single result decides.
     """
     return max(MIN_RESULTS, round(1 / (1 - ratio)))
 
@@ -114,7 +119,7 @@ class ProbeDetails:
     recent: Sequence[Result]
     slowest: Sequence[Result]
     failures: Sequence[Result]
-    phases: Mapping[Phase, Mapping[float, float]]
+    phases: Mapping[Phase, PhaseTimes]
 
 
 def read_details(history: ProbeHistory, *, paused: bool) -> ProbeDetails:

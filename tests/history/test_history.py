@@ -25,6 +25,9 @@ from probe.history.result_codec import pack, read_summary, unpack
 from probe.result import Component, Excerpt, Failure, Phase, Reason, RedirectHop, Result
 from tests.builders import make_probe, make_result
 
+# Unix time at which the monotonic clock of the harness is 0: 10 minutes after a half hour.
+UNIX_OFFSET = 1800.0 * 1_000_000 + 600
+
 FAST = {"name": "fast", "target": "90%", "latency": "200ms"}
 UP = {"name": "up", "target": "50%"}
 
@@ -35,7 +38,7 @@ class HistoryHarness:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.now = 100_000.0
-        self.history = History(lambda: self.now)
+        self.history = History(lambda: self.now, lambda: self.now + UNIX_OFFSET)
         self.set_objectives(FAST, UP)
 
     def set_objectives(self, *objectives: dict[str, str]) -> None:
@@ -278,35 +281,43 @@ def test_quantiles() -> None:
     by_phase = phase_quantiles(
         [
             make_result(latency=0.1),
+            make_result(latency=0.1),
             make_result(latency=0.2, phases={Phase.TLS: 0.3}),
             make_result(latency=9.0, reason=Reason.RESET),
         ]
     )
     assert by_phase == {
-        Phase.TLS: {0.5: 0.3, 0.95: 0.3, 0.99: 0.3},
-        Phase.WAIT: {0.5: 0.1, 0.95: 0.1, 0.99: 0.1},
+        Phase.TLS: (1, {0.5: 0.3, 0.95: 0.3, 0.99: 0.3}),
+        Phase.WAIT: (2, {0.5: 0.1, 0.95: 0.1, 0.99: 0.1}),
     }
 
 
-def test_status_by_half_hour(harness: HistoryHarness) -> None:
-    """Results are counted by kind for 24 hours; failures that do not count are left out."""
-    harness.now = 1800.0 * 100 + 60
+def test_results_by_half_hour(harness: HistoryHarness) -> None:
+    """Results are counted by kind and half hour of the wall clock for 24 hours.
+
+    Failures that do not count are left out.
+    """
+    harness.now = 1800.0 * 100 + 1140
     harness.history.record(make_result(latency=0.1))
     harness.history.record(make_result(latency=0.3))
     harness.history.record(make_result(reason=Reason.REFUSED))
     harness.history.record(make_result(reason=Reason.STARTUP))
-    harness.now += 1800
+    harness.now += 60
     harness.history.record(make_result(latency=0.1))
-    slots = harness.history.status_slots("model")
-    assert len(slots) == 48
-    assert slots[-2:] == [(1860.0, 1, 1, 1), (60.0, 1, 0, 0)]
-    assert {slot.total for slot in slots[:-2]} == {0}
+    half_hours = harness.history.half_hours("model")
+    assert len(half_hours) == 48
+    first = 1800.0 * 1_000_100
+    assert half_hours[-2:] == [(first, 1, 1, 1), (first + 1800, 1, 0, 0)]
+    assert {half_hour.total for half_hour in half_hours[:-2]} == {0}
     harness.now += 1800 * 46
-    slots = harness.history.status_slots("model")
-    assert [slot.total for slot in slots[:2]] == [3, 1]
+    half_hours = harness.history.half_hours("model")
+    assert [half_hour.total for half_hour in half_hours[:2]] == [3, 1]
     harness.now += 1800
-    assert [slot.total for slot in harness.history.status_slots("model")[:2]] == [1, 0]
-    assert harness.history.status_slots("unknown") == []
+    half_hours = harness.history.half_hours("model")
+    assert [half_hour.total for half_hour in half_hours[:2]] == [1, 0]
+    harness.now += 1800 * 1000
+    assert {half_hour.total for half_hour in harness.history.half_hours("model")} == {0}
+    assert harness.history.half_hours("unknown") == []
 
 
 def test_certificate_of_another_url(harness: HistoryHarness) -> None:
@@ -316,8 +327,18 @@ def test_certificate_of_another_url(harness: HistoryHarness) -> None:
     assert harness.snapshot().certificate_not_after == 2e9
     harness.history.set_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
     assert harness.snapshot().certificate_not_after is None
-    harness.history.record(replace(make_result(), certificate_not_after=2e9))
-    harness.history.record(make_result())
+    started = datetime.fromtimestamp(harness.now + UNIX_OFFSET, UTC)
+    harness.history.record(replace(make_result(), started=started, certificate_not_after=2e9))
+    assert harness.snapshot().certificate_not_after == 2e9
+    harness.history.record(replace(make_result(), started=started))
+    assert harness.snapshot().certificate_not_after is None
+
+
+def test_certificate_of_a_run_in_flight(harness: HistoryHarness) -> None:
+    """A run that started before the URL changed does not set the expiry for the new URL."""
+    started = datetime.fromtimestamp(harness.now + UNIX_OFFSET - 1, UTC)
+    harness.history.set_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
+    harness.history.record(replace(make_result(), started=started, certificate_not_after=2e9))
     assert harness.snapshot().certificate_not_after is None
 
 

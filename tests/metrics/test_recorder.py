@@ -438,6 +438,17 @@ def test_certificate_of_a_run_in_flight(
     assert exporter.value(name) == expiry
 
 
+def test_certificate_after_the_end_of_tls(tmp_path: Path) -> None:
+    """The expiry outlasts a failure without a connection, but not a success without TLS."""
+    exporter = Exporter(tmp_path)
+    name = "inference_probe_tls_certificate_not_after_timestamp_seconds"
+    exporter.recorder.record(make_result(certificate_not_after=NOW))
+    exporter.recorder.record(make_result(reason=Reason.REFUSED))
+    assert exporter.value(name) == NOW
+    exporter.recorder.record(make_result())
+    assert exporter.value(name) is None
+
+
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [

@@ -204,7 +204,7 @@ def test_states_are_counted(tmp_path: Path, open_page: Open) -> None:
         page = open_page(site.url)
         counts = page.get_by_role("list", name="Probes by state")
         expect(counts.get_by_role("listitem")).to_contain_text(
-            ["✗ 2 failed", "? 1 never answered (counts from now on)", "✓ 1 ok"]
+            ["✗ 2 failed", "? 1 never answered (failures count from now on)", "✓ 1 ok"]
         )
         counts.get_by_role("link", name="2 failed").click()
         expect(page.get_by_role("article")).to_contain_text(["model", "other"])

@@ -81,7 +81,11 @@ def test_a_request_through_a_proxy(site: Site, header: str) -> None:
 
 
 def test_http_1_0(site: Site) -> None:
-    """A proxy such as nginx uses HTTP/1.0, by default without any other sign of a proxy."""
+    """Old nginx, before 1.29.7, uses HTTP/1.0, by default without any other sign of a proxy.
+
+    Newer versions use HTTP/1.1: they are local clients unless they add a forwarding header, which
+    docs/security.md requires.
+    """
     address = urlsplit(site.url)
     for version, is_shown in (("1.0", False), ("1.1", True)):
         with socket.create_connection((address.hostname, address.port), timeout=10) as client:

@@ -1,6 +1,7 @@
 """The pages and the API, without a browser."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +196,15 @@ def test_statistics_of_few_results_are_grey(site: Site) -> None:
     assert "few" not in site.get("/probes/model").text
 
 
+def test_phases_of_few_results_are_grey(site: Site) -> None:
+    """A phase that happened once, such as the TLS handshake of a reused connection, is grey."""
+    for step in range(100):
+        site.add(phases={Phase.WAIT: 0.1} | ({} if step else {Phase.TLS: 0.05}))
+    page = site.get("/probes/model").text
+    assert page.count(FEW.format("1 result", "50.0 ms")) == 3
+    assert page.count("few") == 3
+
+
 def test_one_result_is_not_plural(site: Site) -> None:
     """A statistic of one result says `1 result`."""
     site.add(**success(0.1))
@@ -206,12 +216,11 @@ def test_counts_since_the_start(site: Site) -> None:
     site.now += 1200
     page = site.get("/probes/model").text
     assert '<th scope="col">since start</th>' in page
-    assert "Since start: 20 min, at most the 30 d of the budget period." in page
+    assert "Counted for 20 min (at most 30 d). A restart of the daemon resets the counts." in page
 
 
 def test_history_of_a_day(site: Site) -> None:
     """The page has a bar for each half hour, and lists those with failures, the latest first."""
-    site.now = 1800.0 * 1000
     for half_hour in range(3):
         site.now += 1800
         for _ in range(9):
@@ -224,6 +233,21 @@ def test_history_of_a_day(site: Site) -> None:
     assert '<path class="slow" d="M47.5 0v20"/>' in page
     assert '<path class="good" d="M45.5 20v80M46.5 20v80M47.5 20v80"/>' in page
     assert page.count(": 1 of 10 results failed</li>") == 2
+
+
+def test_half_hours_begin_at_half_hours_of_the_wall_clock(site: Site) -> None:
+    """A half hour with failures begins at minute 0 or 30, wherever the monotonic clock is."""
+    site.add(**overloaded())
+    page = site.get("/probes/model").text
+    assert re.search(r'<li>from <time datetime="[\dT-]+:[03]0:00\.000Z">', page)
+
+
+def test_a_day_without_counted_results(site: Site) -> None:
+    """If all results are failures of the startup, there is no share of failures."""
+    site.add(reason=Reason.STARTUP, phases={})
+    page = site.get("/probes/model").text
+    assert "No counted results in the last 24 hours." in page
+    assert "0 of 0" not in page
 
 
 def test_many_probes_are_rendered_quickly(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from probe.result import Failure, Reason
-from probe.server.probe_list import ListQuery
+from probe.server.probe_list import MAX_WORDS, ListQuery
 from tests.builders import make_result
 from tests.server.page_fixtures import Site, overloaded, site_of, success
 
@@ -73,7 +73,7 @@ def test_a_missed_objective_comes_first_in_its_state(site: Site) -> None:
 def test_headline_counts_each_state(site: Site) -> None:
     """Every probe is in one count, and a probe that never answered says when failures count."""
     assert headline(site) == (
-        "✗ 1 failed ? 1 never answered (counts in 3 min) 1 not measured ! 1 slow "
+        "✗ 1 failed ? 1 never answered (failures count in 3 min) 1 not measured ! 1 slow "
         "1 no results yet ✓ 1 ok"
     )
 
@@ -89,7 +89,7 @@ def test_states_in_the_api(site: Site) -> None:
 def test_a_failure_after_the_grace_counts(site: Site) -> None:
     """Once the grace is over, the page says that failures count."""
     site.startup_seconds_left = 0.0
-    assert "(counts from now on)" in headline(site)
+    assert "(failures count from now on)" in headline(site)
 
 
 def test_paused_probes(tmp_path: Path) -> None:
@@ -137,6 +137,23 @@ def test_groups(site: Site) -> None:
     assert headings == ["team = search", "team = ads", "no label team"]
     assert "1 failed, 1 never answered, 1 slow" in page
     assert rows(site, "/?group_by=team")[-1] == "alone-internal"
+
+
+def test_an_empty_label_is_a_missing_label(tmp_path: Path) -> None:
+    """As in Prometheus. Two groups would have the same id, and an update would mix them up."""
+    teams = {"one": {"team": ""}, "two": {}, "three": {"team": "ads"}}
+    with site_of(tmp_path, *teams, labels=teams.__getitem__) as site:
+        page = site.get("/?group_by=team").text
+    assert re.findall(r"<h2>(.+?) <span", page) == ["team = ads", "no label team"]
+    assert page.count('id="group-"') == 1
+
+
+def test_words_of_a_filter_are_limited(site: Site) -> None:
+    """Each probe is compared with each word, so their number is limited; equal ones are one."""
+    assert rows(site, f"/?q={'slow+' * 1000}") == ["search-slow"]
+    response = site.get("/?q=" + "+".join(map(str, range(MAX_WORDS + 1))))
+    assert response.status_code == 400
+    assert response.text == "q has 33 different words; write 32 at most\n"
 
 
 def test_a_cached_page_is_not_that_of_another_query(tmp_path: Path) -> None:
