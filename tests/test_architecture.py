@@ -24,7 +24,7 @@ SHARED = {
 # in addition to SHARED and itself. The tiers of docs/design.md, top to bottom.
 EDGES: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"check", "config", "daemon", "demo", "prober", "serialization", "server"},
+    "cli": {"check", "config", "daemon", "demo", "http", "prober", "serialization", "server"},
     "daemon": {
         "check",
         "config",

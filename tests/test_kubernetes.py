@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from probe import __version__
-from probe.cli.daemon_client import DEFAULT_URL
+from probe.cli.daemon_flags import DEFAULT_URL
 from probe.config.loader import load
 from probe.daemon.daemon import MAX_DRAIN_SECONDS
 from tests.commands import invoke, running

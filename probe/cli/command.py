@@ -4,7 +4,6 @@ This module and `flags` import only small modules, because each command pays for
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -58,9 +57,15 @@ class Parser(argparse.ArgumentParser):
             self._module_name = None
             module.add_arguments(self, self._environ)
             self.set_defaults(run=module.run)
-        return super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(args, namespace)
+        command = self.get_default("command")
+        if command and unknown:
+            self._reject(unknown, command)
+        return parsed, unknown
 
-    def error(self, message: str) -> NoReturn:
-        if re.search(r"unrecognized arguments: .*\.ya?ml\b", message):
-            message += "; write --config.file=FILE"
-        super().error(message)
+    def _reject(self, unknown: Sequence[str], command: str) -> NoReturn:
+        message = f"unrecognized arguments: {' '.join(unknown)}"
+        if any(argument.endswith((".yml", ".yaml")) for argument in unknown):
+            takes_file = command == "check"
+            message += f"; {'check takes one FILE' if takes_file else 'write --config.file=FILE'}"
+        self.error(message)

@@ -22,8 +22,6 @@ SEARCH_PATHS = (
 # Name of standard input on the command line, and in the positions of problems.
 STDIN_ARGUMENT, STDIN_NAME = "-", "<stdin>"
 
-_CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG_FILE"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedConfig:
@@ -44,32 +42,60 @@ def load_config(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedC
 
     Raises ConfigError for an invalid config, and UsageError if there is none.
     """
+    _check_combination(args, environ)
     if args.url:
         return _config_of_flags(args, environ)
-    for flag in ("name", "slo", "interval", "json"):
-        if getattr(args, flag) is not None:
-            raise UsageError(f"--{flag} needs --url; in a config file, set it in the probe")
     path = Path(args.config_file) if args.config_file else _find_config_file()
-    file = path.absolute()
-    settings = load(file, environ=environ, name=str(path))
-    return LoadedConfig(settings=settings, name=str(path), file=file, base=file.parent)
+    return _config_of_file(path, environ)
 
 
 def load_config_argument(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedConfig:
     """Return the config of the positional argument `args.file`, `-` for standard input.
 
-    Without the argument, this is `load_config`. Raises ConfigError and UsageError.
+    It has priority over variables. Without the argument, this is `load_config`. Raises ConfigError
+    and UsageError.
     """
     if args.file is None:
         return load_config(args, environ)
-    if args.config_file not in (None, environ.get(_CONFIG_VARIABLE)):
-        message = f"{args.file} and --config.file={args.config_file} cannot be combined"
-        raise UsageError(f"{message}; give one of them")
-    if args.file != STDIN_ARGUMENT:
-        named = argparse.Namespace(**{**vars(args), "config_file": args.file})
-        return load_config(named, environ)
-    if args.url:
-        raise UsageError(f"--url and {STDIN_ARGUMENT} cannot be combined; give one of them")
+    if not args.file:
+        message = "the argument FILE is empty; name a config file, or - for stdin"
+        raise UsageError(message)
+    _check_combination(args, environ, argument=args.file)
+    if args.file == STDIN_ARGUMENT:
+        return _config_of_stdin(environ)
+    return _config_of_file(Path(args.file), environ)
+
+
+def _check_combination(
+    args: argparse.Namespace, environ: Mapping[str, str], *, argument: str | None = None
+) -> None:
+    """Raise UsageError for two configs, and for a flag of an endpoint without --url.
+
+    With a positional `argument`, values of variables are ignored.
+    """
+
+    def is_given(name: str) -> bool:
+        value = getattr(args, name)
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+        return value is not None and not (argument and value == environ.get(variable))
+
+    configs = ["--url"] if is_given("url") else []
+    configs += [argument] if argument else []
+    configs += [f"--config.file={args.config_file}"] if is_given("config_file") else []
+    if len(configs) > 1:
+        raise UsageError(f"{configs[0]} and {configs[1]} cannot be combined; give one of them")
+    for name in ("name", "slo", "interval", "json"):
+        if is_given(name) and not is_given("url"):
+            raise UsageError(f"--{name} needs --url; in a config file, set it in the probe")
+
+
+def _config_of_file(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+    file = path.absolute()
+    settings = load(file, environ=environ, name=str(path))
+    return LoadedConfig(settings=settings, name=str(path), file=file, base=file.parent)
+
+
+def _config_of_stdin(environ: Mapping[str, str]) -> LoadedConfig:
     content = sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
     if len(content) > MAX_CONFIG_BYTES:
         raise UsageError(f"{STDIN_NAME} is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
@@ -78,9 +104,6 @@ def load_config_argument(args: argparse.Namespace, environ: Mapping[str, str]) -
 
 
 def _config_of_flags(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedConfig:
-    if args.config_file:
-        message = f"--url and --config.file={args.config_file} cannot be combined; give one of them"
-        raise UsageError(message)
     settings = from_flags(
         url=args.url,
         slo=args.slo,

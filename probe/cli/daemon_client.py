@@ -1,83 +1,53 @@
 """HTTP client of the commands that talk to the running daemon.
 
-It needs sockets only: with `http.client`, `healthy` would use twice the CPU time. It sends requests
-of HTTP/1.0, follows no redirects and uses no proxies of the environment.
+Uses plain sockets: importing `http.client` would double the CPU time of `healthy`. It sends
+requests of HTTP/1.0, follows no redirects and uses no proxies of the environment.
 """
 
 import argparse
-import binascii
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from probe.cli.command import EXIT_FAILED, UsageError, printable
-from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder
-
-if TYPE_CHECKING:
-    import ssl
-
-DEFAULT_URL = "http://127.0.0.1:10115"
-DEFAULT_PORTS = {"http": 80, "https": 443}
-
-# The variable with the password. There is no flag for it: all users of a machine see arguments.
-PASSWORD_VARIABLE = f"{ENVIRONMENT_PREFIX}DAEMON_PASSWORD"
+from probe.cli.command import EXIT_FAILED, printable
+from probe.cli.daemon_flags import (
+    USER_ADVICE,
+    DaemonUrl,
+    authorization_header,
+    parse_url,
+    ssl_context,
+)
 
 # A larger response is not from the daemon: a result has 2 KiB, and 1,000 probes have 1.5 MB.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 # Status line and headers. The daemon sends less than 1 KiB.
 MAX_HEAD_BYTES = 64 * 1024
-# Characters of an unexpected response in an error message.
+# Characters of an error page in an error message, unless it is the daemon's.
 MAX_MESSAGE_CHARS = 2000
 
-_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<userinfo>[^/@]*@)?(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+))"
-    r"(?::(?P<port>\d{1,5}))?(?P<path>/[^?#\s]*)?",
-    re.ASCII,
-)
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]*\r\n)*?\r\n")
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)\s*\r\n", re.IGNORECASE)
+_PLAIN_TEXT = re.compile(rb"\r\ncontent-type:\s*text/plain\b", re.IGNORECASE)
 
 
 class DaemonError(Exception):
     """The daemon cannot be reached, or it refuses the request. The message is for users."""
 
 
+class NotFoundError(DaemonError):
+    """The daemon has no such page, or it is another server."""
+
+
 class DaemonResponse(NamedTuple):
-    """Status code and body of a response."""
+    """Status code and body of a response, and whether the body is plain text."""
 
     status: int
     text: str
-
-
-class DaemonUrl(NamedTuple):
-    """The parts of --daemon.url. `path` is a prefix of all paths, without a `/` at its end."""
-
-    text: str
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def address(self) -> str:
-        """Host and port, as in the Host header."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def add_daemon_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> FlagAdder:
-    """Add the flags that say where the daemon is, and how to authenticate."""
-    flags = FlagAdder(parser, environ)
-    flags.add("--daemon.url", "URL of the daemon", default=DEFAULT_URL)
-    flags.add("--daemon.ca-file", "CA certificates (PEM) to trust; default those of the system")
-    flags.add("--daemon.cert-file", "client certificate (PEM)")
-    flags.add("--daemon.key-file", "private key (PEM) of the client certificate")
-    flags.add("--daemon.server-name", "name in the daemon's certificate, if not the URL's host")
-    flags.add("--daemon.username", "user of the daemon's web config")
-    flags.add("--daemon.password-file", f"file with the password; or set {PASSWORD_VARIABLE}")
-    return flags
+    is_plain_text: bool
 
 
 def daemon_error(error: DaemonError) -> int:
@@ -91,16 +61,16 @@ class DaemonClient:
 
     def __init__(self, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
         """Read the flags and the files they name. Raises UsageError."""
-        self._url = _parse_url(args.daemon_url)
-        self._headers = ["User-Agent: inference-probe", f"Host: {self._url.address}"]
-        self._headers += _authorization(args, environ)
+        self._url = parse_url(args.daemon_url)
+        self._authorization = authorization_header(args, environ)
         self._server_name = args.daemon_server_name or self._url.host
-        self._tls = _ssl_context(args) if self._url.scheme == "https" else None
+        self._tls = ssl_context(args) if self._url.scheme == "https" else None
 
     def request(self, method: str, path: str, *, timeout_seconds: float) -> str:
         """Return the body of a response with the status 200.
 
-        Raises DaemonError for another status, and if there is no response within the timeout.
+        Raises NotFoundError for the status 404, and DaemonError for another status, and if there is
+        no response within the timeout.
         """
         url = self._url
         try:
@@ -108,8 +78,12 @@ class DaemonClient:
         except (OSError, ValueError) as error:
             reason = _explain(error, url, timeout_seconds)
             raise DaemonError(f"cannot reach the daemon at {url.text}: {reason}") from None
+        if response.status == 404:
+            message = f"has no such page (status 404): {_shortened(response.text)}"
+            raise NotFoundError(f"{url.text} {message}; is it inference-probe?")
         if response.status != 200:
-            raise DaemonError(_refusal(response, url))
+            has_user = self._authorization is not None
+            raise DaemonError(_status_error(response, url, has_user=has_user))
         return response.text
 
     def _exchange(self, method: str, path: str, deadline: float) -> DaemonResponse:
@@ -118,17 +92,65 @@ class DaemonClient:
         `deadline` is on the monotonic clock (seconds). Raises OSError, and ValueError if the
         response is not HTTP or is not complete.
         """
-        head = "\r\n".join([f"{method} {self._url.path}{path} HTTP/1.0", *self._headers, "", ""])
-        address = (self._url.host, self._url.port)
-        with socket.create_connection(address, _seconds_left(deadline)) as plain:
+        lines = [f"{method} {self._url.path}{path} HTTP/1.0", f"Host: {self._url.address}"]
+        lines += ["User-Agent: inference-probe", *filter(None, [self._authorization])]
+        request = "\r\n".join([*lines, "", ""]).encode()
+        with _connect(self._url, deadline) as plain:
+            plain.settimeout(_seconds_left(deadline))
             if not self._tls:
-                return _receive(plain, head.encode(), deadline)
+                return _receive(plain, request, deadline)
             with self._tls.wrap_socket(plain, server_hostname=self._server_name) as secured:
-                return _receive(secured, head.encode(), deadline)
+                return _receive(secured, request, deadline)
+
+
+def _connect(url: DaemonUrl, deadline: float) -> socket.socket:
+    """Return a connection to the first address of the host that accepts one.
+
+    Each attempt has an equal share of the time that is left. Raises OSError, that of the last
+    address.
+    """
+    addresses = _look_up(url, deadline)
+    for remaining in range(len(addresses), 0, -1):
+        family, kind, protocol, _, address = addresses[-remaining]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_seconds_left(deadline) / remaining)
+            sock.connect(address)
+            return sock
+        except OSError:
+            sock.close()
+            if remaining == 1:
+                raise
+    raise OSError(f"{url.host} has no address")
+
+
+def _look_up(url: DaemonUrl, deadline: float) -> list[Any]:
+    """Return the addresses of the host, as `getaddrinfo` does. Raises OSError and ValueError.
+
+    A thread calls `getaddrinfo`, which has no timeout.
+    """
+    addresses: list[Any] = []
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            addresses.extend(socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(_seconds_left(deadline))
+    if thread.is_alive():
+        raise socket.gaierror(socket.EAI_AGAIN, "timeout")
+    if errors:
+        raise errors[0]
+    return addresses
 
 
 def _receive(sock: socket.socket, request: bytes, deadline: float) -> DaemonResponse:
     """Send `request` and return the response, which ends with the connection."""
+    sock.settimeout(_seconds_left(deadline))
     sock.sendall(request)
     received = bytearray()
     while True:
@@ -147,7 +169,8 @@ def _receive(sock: socket.socket, request: bytes, deadline: float) -> DaemonResp
     length = _CONTENT_LENGTH.search(head[0])
     if length and len(body) != int(length[1]):
         raise ValueError("the response is not complete")
-    return DaemonResponse(int(head[1]), body.decode(errors="replace"))
+    is_plain_text = _PLAIN_TEXT.search(head[0]) is not None
+    return DaemonResponse(int(head[1]), body.decode(errors="replace"), is_plain_text)
 
 
 def _seconds_left(deadline: float) -> float:
@@ -157,92 +180,26 @@ def _seconds_left(deadline: float) -> float:
     return seconds
 
 
-def _refusal(response: DaemonResponse, url: DaemonUrl) -> str:
-    """Return what a response with another status than 200 says, and what to do."""
-    message = printable(response.text.strip())[:MAX_MESSAGE_CHARS]
+def _status_error(response: DaemonResponse, url: DaemonUrl, *, has_user: bool) -> str:
+    """Return what a response with another status than 200 and 404 says, and what to do."""
+    message = _shortened(response.text)
     match response.status:
-        case 401:
-            advice = f"write --daemon.username, and --daemon.password-file or {PASSWORD_VARIABLE}"
-            return f"the daemon at {url.text} refuses: {message}; {advice}"
-        case 403:
+        case 401 if not has_user:
+            return f"the daemon at {url.text} needs a user: {USER_ADVICE}"
+        case 401 | 403:
             return f"the daemon at {url.text} refuses: {message}"
         case status if 300 <= status < 400:
             advice = "redirects are not followed; write the final address as --daemon.url"
             return f"{url.text} redirects (status {status}); {advice}"
-        case 404:
-            return f"{url.text} has no such page (status 404): {message}; is it inference-probe?"
+        case 500 if response.is_plain_text:  # the daemon's list of the mistakes in a config
+            message = printable(response.text.strip())
     return message or f"the daemon at {url.text} responds with the status {response.status}"
 
 
-def _parse_url(text: str) -> DaemonUrl:
-    match = _URL.fullmatch(text)
-    if not match or not 0 < int(match["port"] or 1) < 65536:
-        message = f"not an http or https URL: {text!r}; write one such as {DEFAULT_URL}"
-        raise UsageError(f"--daemon.url: {message}")
-    if match["userinfo"] is not None:
-        raise UsageError(
-            "--daemon.url: a URL with a password is visible to other users;"
-            f" write --daemon.username, and --daemon.password-file or {PASSWORD_VARIABLE}"
-        )
-    return DaemonUrl(
-        text=text,
-        scheme=match["scheme"],
-        host=match["ipv6"] or match["host"],
-        port=int(match["port"] or DEFAULT_PORTS[match["scheme"]]),
-        path=(match["path"] or "").rstrip("/"),
-    )
-
-
-def _authorization(args: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:
-    """Return the header with user and password, or none without a user."""
-    password = environ.get(PASSWORD_VARIABLE)
-    if args.daemon_password_file:
-        # The line end is the editor's.
-        password = _read(args.daemon_password_file, "--daemon.password-file").rstrip("\r\n")
-    if not args.daemon_username:
-        if password is not None:
-            raise UsageError("a password needs a user: write --daemon.username")
-        return []
-    if password is None:
-        advice = f"write --daemon.password-file, or set {PASSWORD_VARIABLE}"
-        raise UsageError(f"--daemon.username needs a password: {advice}")
-    pair = f"{args.daemon_username}:{password}".encode()
-    return [f"Authorization: Basic {binascii.b2a_base64(pair, newline=False).decode('ascii')}"]
-
-
-def _read(path: str, flag: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  (pathlib takes 5 ms of CPU)
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"{flag}: cannot read {path}: {reason}") from None
-
-
-def _ssl_context(args: argparse.Namespace) -> "ssl.SSLContext":
-    """Return the context for the files of `args`. Raises UsageError that names the flag."""
-    import ssl  # noqa: PLC0415  (takes 10 ms of CPU, and http needs none of it)
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if args.daemon_ca_file:
-        try:
-            context.load_verify_locations(cadata=_read(args.daemon_ca_file, "--daemon.ca-file"))
-        except (ssl.SSLError, ValueError):
-            message = f"no certificates (PEM) in {args.daemon_ca_file}"
-            raise UsageError(f"--daemon.ca-file: {message}") from None
-    else:
-        context.load_default_certs()
-    if args.daemon_key_file and not args.daemon_cert_file:
-        raise UsageError("--daemon.key-file needs --daemon.cert-file")
-    if args.daemon_cert_file:
-        files = (args.daemon_cert_file, args.daemon_key_file)
-        try:
-            context.load_cert_chain(*files, password=str)  # no passphrase
-        except (OSError, ValueError) as error:  # SSLError is an OSError
-            names = " and ".join(filter(None, files))
-            message = f"no certificate with its private key (PEM) in {names}: {_text(error)}"
-            raise UsageError(f"--daemon.cert-file: {message}") from None
-    return context
+def _shortened(text: str) -> str:
+    """Return the printable beginning of `text`."""
+    text = printable(text.strip())
+    return text if len(text) <= MAX_MESSAGE_CHARS else f"{text[:MAX_MESSAGE_CHARS]} ..."
 
 
 def _explain(error: Exception, url: DaemonUrl, timeout_seconds: float) -> str:
@@ -253,17 +210,22 @@ def _explain(error: Exception, url: DaemonUrl, timeout_seconds: float) -> str:
                 f"connection refused, nothing listens on {url.address};"
                 " start it with `inference-probe run`, or name its address with --daemon.url"
             )
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            return f"{url.host} could not be looked up: the name server does not respond"
         case socket.gaierror():
             return f"the name {url.host} is unknown ({error.strerror}); correct --daemon.url"
         case TimeoutError():
             return f"no response within {timeout_seconds:g} s; is its machine overloaded?"
         case ConnectionError() | ValueError() if url.scheme == "http":
-            return f"{_text(error)}; if it uses TLS, write https:// in --daemon.url"
-    return _explain_tls(error) if url.scheme == "https" else _text(error)
+            return f"{_error_text(error)}; if it uses TLS, write https:// in --daemon.url"
+    return _explain_tls(error) if url.scheme == "https" else _error_text(error)
 
 
 def _explain_tls(error: Exception) -> str:
-    import ssl  # noqa: PLC0415  (already imported for a URL with https)
+    # Already imported for a URL with https. Others do not pay for the imports.
+    import ssl  # noqa: PLC0415
+
+    from probe.http.errors import NO_TLS_REASONS  # noqa: PLC0415
 
     match error:
         case ssl.SSLCertVerificationError():
@@ -271,16 +233,16 @@ def _explain_tls(error: Exception) -> str:
                 f"its certificate is not accepted ({error.verify_message}); name its CA with"
                 " --daemon.ca-file, or the name in the certificate with --daemon.server-name"
             )
-        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+        case ssl.SSLError(reason=reason) if reason in NO_TLS_REASONS:
             return "it does not use TLS; write http:// in --daemon.url"
         case ssl.SSLError():
             return (
                 f"TLS failed ({error.reason or error}); if it requires a client certificate,"
                 " write --daemon.cert-file and --daemon.key-file"
             )
-    return _text(error)
+    return _error_text(error)
 
 
-def _text(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) else None
-    return printable(reason or str(error) or type(error).__name__)[:MAX_MESSAGE_CHARS]
+    return _shortened(reason or str(error) or type(error).__name__)

@@ -7,9 +7,9 @@ from probe.cli.command import EXIT_OK, UsageError, printable, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
-    add_daemon_flags,
     daemon_error,
 )
+from probe.cli.daemon_flags import add_daemon_flags
 
 # Below the timeout of the image's HEALTHCHECK (3 s), so that the reason is printed. The daemon
 # takes up to 1 s to report that its scheduler has stopped.
@@ -23,18 +23,19 @@ _EXIT_CODES = "Exit code: 0 done, 1 refused or unreachable, 2 bad usage."
 
 _EPILOGS = {
     "pause": f"""\
-The daemon starts no scheduled probes until `inference-probe resume`, and no alert
-fires for them. {_NEEDS_LIFECYCLE}
-Example, before a maintenance:
+The daemon starts no scheduled probes until `inference-probe resume`. Alerts about
+missing results are muted; InferenceProbePaused fires after 4 hours.
+{_NEEDS_LIFECYCLE}
+Example, before maintenance:
   inference-probe pause
 {_EXIT_CODES}""",
     "resume": f"""\
 {_NEEDS_LIFECYCLE}
-Example, after a maintenance:
+Example, after maintenance:
   inference-probe resume && inference-probe status
 {_EXIT_CODES}""",
     "reload": f"""\
-Prints what has changed, or the mistakes in the config; then nothing changes.
+Prints the changes. If the config is invalid, prints its problems and changes nothing.
 {_NEEDS_LIFECYCLE}
 Example:
   inference-probe check && inference-probe reload

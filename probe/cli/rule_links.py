@@ -21,7 +21,7 @@ def set_links(
     version. `dashboard_url` is added to each alert; None adds nothing. Raises ValueError for an
     invalid URL.
     """
-    runbook = runbook_url or _RUNBOOK.replace("/main/", f"/v{__version__}/")
+    default_runbook = _RUNBOOK.replace("/main/", f"/v{__version__}/")
     if runbook_url is not None:
         _check_runbook_url(runbook_url)
     if dashboard_url is not None:
@@ -29,31 +29,34 @@ def set_links(
 
     def replace(annotation: re.Match[str]) -> str:
         indent, fragment = annotation.groups()
-        lines = f"{indent}runbook_url: {_quote(runbook + fragment)}"
-        return (
-            f"{lines}\n{indent}dashboard_url: {_quote(dashboard_url)}" if dashboard_url else lines
-        )
+        url = _quote(runbook_url + fragment) if runbook_url else default_runbook + fragment
+        links = f"{indent}runbook_url: {url}"
+        if dashboard_url:
+            links += f"\n{indent}dashboard_url: {_quote(dashboard_url)}"
+        return links
 
     return _ANNOTATION.sub(replace, rules)
 
 
 def _check_runbook_url(url: str) -> None:
+    _check_url("--runbook-url", url)
     if "#" in url:
         raise ValueError(
             f"--runbook-url: {url!r} has a fragment; write the URL without it, because each link "
             "ends with the name of its alert, such as #modeldown"
         )
-    _check_url("--runbook-url", url)
 
 
 def _check_url(flag: str, url: str) -> None:
     try:
-        split_url(url)
+        parts = split_url(url)
     except ValueError as error:
         message = str(error).replace("http://HOST:PORT/PATH, or https://", "https://HOST/PATH")
         raise ValueError(f"{flag}: {message}") from None
+    if parts.username is not None:
+        raise ValueError(f"{flag}: alerts show this URL; write it without user and password")
 
 
 def _quote(url: str) -> str:
-    """Return `url` as a YAML scalar. A template such as `{{$labels.probe}}` needs quotes."""
-    return url if re.fullmatch(r"[\w:/.#-]+", url) else "'" + url.replace("'", "''") + "'"
+    """Return `url` as a YAML scalar."""
+    return "'" + url.replace("'", "''") + "'"

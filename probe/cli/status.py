@@ -12,9 +12,9 @@ from probe.cli.command import EXIT_OK, UsageError, printable, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
-    add_daemon_flags,
     daemon_error,
 )
+from probe.cli.daemon_flags import add_daemon_flags
 from probe.cli.flags import add_output_flag
 from probe.server.formatting import (
     format_budget,

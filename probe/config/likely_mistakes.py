@@ -20,7 +20,18 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 MAX_BUDGET_AS_TARGET = 0.1
 
 # The name of an environment variable after `$`, as a word of a header or as a part of a URL.
-_UNBRACED_WORD = re.compile(r"(?:^|(?<=[\s=:/]))\$([A-Z][A-Z0-9_]{2,})(?=$|[\s/&])")
+_UNBRACED_WORD = re.compile(r"(?:^|(?<=[\s=:/]))\$[A-Z][A-Z0-9_]{2,}(?=$|[\s/&])")
+
+# It does not quote the word: API keys and passwords may begin with `$`, too.
+_UNBRACED_ADVICE = (
+    "a word that begins with $ is sent as it is; write ${env:NAME} for the value of the "
+    "environment variable NAME"
+)
+
+_JSON_ADVICE = (
+    "this is text that contains JSON, and is sent as a JSON string; write it as YAML, without "
+    "quotes and without |"
+)
 
 
 def find_likely_mistakes(merged: MergedConfig, settings: Settings) -> Iterator[UnlocatedError]:
@@ -84,7 +95,7 @@ def _budget_as_target(probe: Probe) -> _Mistakes:
 
 def _json_in_text(written: Mapping[str, Any], probe: Probe) -> _Mistakes:
     if _is_json_text(written.get("json")):
-        yield ("json",), "this is sent as text, because it is in quotes; remove the quotes"
+        yield ("json",), _JSON_ADVICE
     has_type = any(name.lower() == "content-type" for name in probe.headers)
     if _is_json_text(written.get("body")) and not has_type:
         advice = "write it under `json`, or add headers: {Content-Type: application/json}"
@@ -107,8 +118,7 @@ def _unbraced_references(written: Mapping[str, Any]) -> _Mistakes:
         for path, text in _texts(written.get(key), (key,)):
             match = _UNBRACED_WORD.search(text)
             if match and (key != "json" or match[0] == text):
-                advice = f"write ${{env:{match[1]}}} for the value of the environment variable"
-                yield path, f"${match[1]} is sent as it is; {advice}"
+                yield path, _UNBRACED_ADVICE
 
 
 def _texts(value: Any, path: ConfigPath) -> Iterator[tuple[ConfigPath, str]]:

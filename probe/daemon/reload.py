@@ -37,7 +37,7 @@ class Reloader:
         `settings` is the config in effect.
         """
         self._load_config = load_config
-        self._advice = frozenset(lint(settings))
+        self._advice = frozenset(_advice(settings))
         self._manager = manager
         self._info = info
         self._clock = clock
@@ -95,10 +95,10 @@ class Reloader:
 
     def _log_new_advice(self, settings: Settings) -> None:
         """Log the advice that is new since the previous config."""
-        previous, advice = self._advice, list(lint(settings))
+        previous, advice = self._advice, _advice(settings)
         self._advice = frozenset(advice)
-        for message in advice:
-            if message not in previous:
+        for key, message in advice.items():
+            if key not in previous:
                 logger.warning(message)
 
 
@@ -118,6 +118,17 @@ def start_reload_thread(reload: Callable[[], str]) -> Callable[[], None]:
 
     threading.Thread(target=work, name="reload", daemon=True).start()
     return requested.set
+
+
+def _advice(settings: Settings) -> dict[str, str]:
+    """Return the advice by its text without file, line and column.
+
+    A line that is inserted above a value does not make the advice about this value new.
+    """
+    keys = {
+        str(mistake): f"{mistake.path}: {mistake.message}" for mistake in settings.likely_mistakes
+    }
+    return {keys.get(message, message): message for message in lint(settings)}
 
 
 def _summary(diff: ConfigDiff) -> dict[str, str]:

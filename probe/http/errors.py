@@ -61,14 +61,19 @@ _CERTIFICATE_ERRORS = {
     64: "the certificate is for another address; correct the URL, or set tls.server_name",
 }
 
-# Remedies by the reason of another TLS error. OpenSSL has several for a peer without TLS.
-_NO_TLS = "the server did not answer in TLS: is this an http port?"
+# Reasons of OpenSSL for a peer that does not speak TLS. Its first bytes decide which one it is.
+NO_TLS_REASONS = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "HTTP_REQUEST",
+)
+
+# Remedies by the reason of another TLS error.
+_NO_TLS = "the server does not speak TLS on this port; if it serves HTTP, write http://"
 _CLIENT_CERTIFICATE = "the server requires a client certificate; set tls.cert_file and tls.key_file"
 _TLS_ERRORS = {
-    "WRONG_VERSION_NUMBER": _NO_TLS,
-    "RECORD_LAYER_FAILURE": _NO_TLS,
-    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
-    "HTTP_REQUEST": _NO_TLS,
+    **dict.fromkeys(NO_TLS_REASONS, _NO_TLS),
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": _CLIENT_CERTIFICATE,
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server rejects the handshake: it may require a client"
     " certificate (tls.cert_file), or have no cipher in common",
@@ -107,7 +112,7 @@ def _explain(error: Exception) -> str | None:
         case ConnectionRefusedError():
             text = f"connection refused: nothing listens on {about}"
         case ConnectionResetError(errno=int()):  # without a number, the message is for users
-            text = "the server or a proxy before it reset the connection"
+            text = "the server, or a proxy in front of it, reset the connection"
         case OSError() if is_unreachable(error):
             text = f"no route to {about}: check networks and firewalls"
         case _:

@@ -74,7 +74,7 @@ _ACTIVITIES = {
 # First bytes of a record of TLS: an alert of any version.
 _TLS_ALERT = re.compile("\x15\x03[\x00-\x04]")
 
-_MAY_NEED_TLS = "; does this port speak TLS? Then write https://"
+_MAY_NEED_TLS = "; if this port speaks TLS, write https://"
 
 
 def classify(
@@ -83,11 +83,12 @@ def classify(
     *,
     timeout: float,
     redactor: Redactor = NO_REDACTION,
-    scheme: str | None = None,
+    may_need_tls: bool = False,
 ) -> Failure:
     """Return the failure for an exception in `phase`; None is before the first phase.
 
-    `timeout` (seconds) is the probe's, for the detail. So is `scheme`, that of the current URL.
+    `timeout` (seconds) is the probe's, for the detail. `may_need_tls` is for an http URL whose
+    server has not responded yet; a server that has responded does not need TLS.
     """
     reason = _error_reason(phase, error)
     activity = _ACTIVITIES[phase] if phase else "preparing the request"
@@ -95,7 +96,7 @@ def classify(
         detail = f"the deadline of {timeout:g} s passed while {activity}"
         return Failure(reason=reason, detail=detail)
     message = _message(reason, error, redactor)
-    if scheme == "http" and _may_need_tls(phase, error):
+    if may_need_tls and _is_like_tls(phase, error):
         message += _MAY_NEED_TLS
     return Failure(reason=reason, detail=f"{message} (while {activity})" if phase else message)
 
@@ -121,7 +122,7 @@ def _message(reason: Reason, error: Exception, redactor: Redactor) -> str:
     return message or name
 
 
-def _may_need_tls(phase: Phase | None, error: Exception) -> bool:
+def _is_like_tls(phase: Phase | None, error: Exception) -> bool:
     """Return whether a server that expects TLS could have caused `error` of an http request."""
     if isinstance(error, NotHttp):
         return _TLS_ALERT.match(str(error)) is not None

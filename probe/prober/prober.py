@@ -82,6 +82,8 @@ class Prober:
         self._server_timing = ServerTimingParser(probe.server_timing)
         self._open_client = open_client
         self._clock = clock
+        self._has_responded = False
+        """Whether a run has received a complete response."""
 
     def run(self, due: int | None = None) -> Result:
         """Probe once. `due` is the time (monotonic ns) of a scheduled run.
@@ -103,7 +105,7 @@ class Prober:
                 error,
                 timeout=self._probe.timeout,
                 redactor=exchange.redactor,
-                scheme=exchange.scheme,
+                may_need_tls=exchange.scheme == "http" and not self._has_responded,
             )
         try:
             return self._result(exchange, stopwatch.times(), failure, started=started, due=due)
@@ -125,6 +127,7 @@ class Prober:
         try:
             response = self._follow(client, built.request, stopwatch, exchange)
             exchange.complete_response = response
+            self._has_responded = True
             return self._assertions.evaluate(response, exchange.redactor)
         finally:
             stopwatch.end_phase()

@@ -49,20 +49,22 @@ def links_for_list(links: Iterable[PageLink]) -> list[PageLink]:
 
 
 def _checked(title: str, template: str) -> str:
-    """Return `template` if a browser can open it. Raises ValueError."""
-    example = f"write, for example, {_EXAMPLES[title]}"
+    """Return `template` if a browser can open it, and it has no user. Raises ValueError."""
+    flag, example = f"--web.{title}-url", f"write, for example, {_EXAMPLES[title]}"
+    if re.search(r"//[^/?#]*@", template):
+        message = "the pages show this URL; write it without user and password"
+        raise ValueError(f"{flag}: {message}; {example}")
     try:
         parts = urlsplit(template)
-        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname)
+        has_host = bool(parts.hostname) and parts.port != 0
+        is_absolute = parts.scheme in ("http", "https") and has_host
     except ValueError:
         is_absolute = False
     if not is_absolute or not re.fullmatch(r"[!-~]+", template):
-        raise ValueError(
-            f"--web.{title}-url: {template!r} is not an absolute http or https URL; {example}"
-        )
+        raise ValueError(f"{flag}: {template!r} is not an absolute http or https URL; {example}")
     if re.search("[{}]", template.replace(PLACEHOLDER, "")):
         raise ValueError(
-            f"--web.{title}-url: the only placeholder is {PLACEHOLDER}; "
+            f"{flag}: the only placeholder is {PLACEHOLDER}; "
             f"write %7B and %7D for other braces; {example}"
         )
     return template

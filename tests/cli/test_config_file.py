@@ -150,6 +150,38 @@ def test_check_of_an_argument(tmp_path: Path) -> None:
     assert (missing.returncode, "missing.yml: cannot read" in missing.stderr) == (1, True)
 
 
+def test_check_of_an_empty_argument(tmp_path: Path) -> None:
+    """A variable of the shell that is not set does not select another config."""
+    write_config(tmp_path / "probe.yml", "a")
+    done = invoke("check", "", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the argument FILE is empty" in done.stderr
+
+
+def test_check_of_an_argument_and_flags(tmp_path: Path) -> None:
+    """FILE has priority over variables. It cannot be combined with flags of an endpoint."""
+    write_config(tmp_path / "some.yml", "a")
+    variables = {"INFERENCE_PROBE_URL": REFUSING, "INFERENCE_PROBE_SLO": "99%"}
+    done = invoke("check", "some.yml", cwd=tmp_path, environ=variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "some.yml is valid: 1 probe" in done.stdout
+    for file in ("some.yml", "-"):
+        for flag in ("--slo=99%", "--name=b", "--interval=1s", "--json={}"):
+            done = invoke("check", file, flag, cwd=tmp_path)
+            assert done.returncode == 2
+            assert f"{flag.partition('=')[0]} needs --url" in done.stderr
+
+
+def test_check_of_two_arguments() -> None:
+    """The message says that there is one argument."""
+    done = invoke("check", "a.yml", "b.yml")
+    assert done.returncode == 2
+    assert "unrecognized arguments: b.yml; check takes one FILE" in done.stderr
+    assert (
+        "unrecognized arguments: b.yml; write --config.file=FILE" in invoke("run", "b.yml").stderr
+    )
+
+
 def test_check_of_stdin() -> None:
     """`check -` reads stdin; the positions of problems name <stdin>."""
     valid = check_stdin(f"probes: [{{name: a, url: '{REFUSING}'}}]", "-")

@@ -6,16 +6,21 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
 import trustme
 import yaml
 
+from probe.cli.daemon_client import DaemonClient, DaemonError
+from probe.cli.main import build_parser
 from tests.commands import COMMAND, ROOT, Running, environment, invoke, running
+from tests.raw_servers import full_accept_queue
 
 REFUSING = "http://127.0.0.1:1"
 PASSWORD = "geheim-äöü: 1"
@@ -88,6 +93,8 @@ def test_reload(tmp_path: Path) -> None:
         assert (invalid.returncode, invalid.stdout) == (1, "")
         assert invalid.stderr.startswith("inference-probe: nothing has changed:\n")
         assert f"{path}:1:9: probes" in invalid.stderr
+        path.write_text("probes:\n" + "".join(f"  - {{key{n}: 1}}\n" for n in range(100)))
+        assert "probes[99]" in invoke("reload", url).stderr
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "reload"])
@@ -134,10 +141,9 @@ def test_tls_and_users(tmp_path: Path) -> None:
         assert "--daemon.ca-file" in error()
         assert "--daemon.server-name" in error(f"--daemon.ca-file={ca}")
         assert "--daemon.cert-file" in error(*trusted)
-        assert "--daemon.username" in error(*certified)
-        assert "wrong user or password" in error(
-            *user, environ={"INFERENCE_PROBE_DAEMON_PASSWORD": "x"}
-        )
+        assert "needs a user: write --daemon.username" in error(*certified)
+        wrong = error(*user, environ={"INFERENCE_PROBE_DAEMON_PASSWORD": "x"})
+        assert wrong.endswith("refuses: wrong user or password\n")
         assert "write https://" in invoke("healthy", f"--daemon.url={daemon.url}").stderr
         with_file = invoke("healthy", url, *user, f"--daemon.password-file={tmp_path / 'password'}")
         assert (with_file.returncode, with_file.stderr) == (0, "")
@@ -167,6 +173,7 @@ def test_unreachable(daemon: Running) -> None:
         (b"HTTP/1.1 404 Not Found\r\n\r\nnginx", "is it inference-probe?"),
         (b"HTTP/1.1 503 Unavailable\r\n\r\nstopped\x1b[2J", r"stopped\x1b[2J"),
         (b"HTTP/1.1 500 Error\r\n\r\n", "the status 500"),
+        (b"HTTP/1.1 500 Error\r\n\r\n" + 3000 * b"x", 2000 * "x" + " ...\n"),
     ],
 )
 def test_other_servers(response: bytes, message: str) -> None:
@@ -202,6 +209,81 @@ def test_a_server_that_sends_slowly() -> None:
     assert (done.returncode, "no response within 2.5 s" in done.stderr) == (1, True)
 
 
+def client(url: str, *flags: str) -> DaemonClient:
+    return DaemonClient(build_parser({}).parse_args(["healthy", f"--daemon.url={url}", *flags]), {})
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_timeout_includes_all_steps(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lookup, each address, TLS handshake and response share one timeout."""
+    addresses: list[Any] = []
+
+    def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        time.sleep(0.2)
+        return addresses
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with full_accept_queue() as silent, socket.create_server(("127.0.0.1", 0)) as mute:
+        addresses += [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", address)
+            for address in (silent, silent, mute.getsockname())
+        ]
+        start = time.monotonic()
+        with pytest.raises(DaemonError, match=r"no response within 0\.8 s"):
+            client(f"{scheme}://daemon.test").request("GET", "/", timeout_seconds=0.8)
+        assert time.monotonic() - start < 1.1
+        mute.settimeout(1)
+        mute.accept()[0].close()  # an address that does not respond leaves time for the next one
+
+
+def test_a_lookup_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeout limits the lookup of the name, too."""
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [end.wait(20)])
+    start = time.monotonic()
+    with pytest.raises(DaemonError, match=r"daemon\.test could not be looked up"):
+        client("http://daemon.test").request("GET", "/", timeout_seconds=0.3)
+    assert time.monotonic() - start < 1
+    end.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (socket.EAI_NONAME, "the name daemon.test is unknown"),
+        (socket.EAI_AGAIN, "daemon.test could not be looked up: the name server does not respond"),
+    ],
+)
+def test_failed_lookups(code: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not respond says nothing about the name."""
+
+    def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(code, "as the system says")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(DaemonError, match=message):
+        client("http://daemon.test").request("GET", "/", timeout_seconds=5)
+
+
+def test_the_second_address(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection to one address of a name is followed by the next address."""
+    port = int(daemon.url.rpartition(":")[2])
+    addresses = [
+        (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", number)) for number in (1, port)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    text = client("http://daemon.test").request("GET", "/-/healthy", timeout_seconds=5)
+    assert "is healthy" in text
+
+
+def test_comments_in_a_ca_file(tmp_path: Path) -> None:
+    """A file of CA certificates may have comments in any encoding."""
+    path = tmp_path / "ca.pem"
+    for encoding in ("utf-8", "latin-1"):
+        path.write_bytes("# Société Générale\n".encode(encoding) + trustme.CA().cert_pem.bytes())
+        client("https://daemon.test", f"--daemon.ca-file={path}")
+
+
 def test_proxies_are_not_used(daemon: Running) -> None:
     """Variables for proxies have no effect."""
     proxies = {"http_proxy": REFUSING, "HTTP_PROXY": REFUSING, "ALL_PROXY": REFUSING}
@@ -216,9 +298,11 @@ def test_proxies_are_not_used(daemon: Running) -> None:
         (["--daemon.url=http://h:99999"], "not an http or https URL"),
         (["--daemon.url=http://ann:secret@h"], "--daemon.password-file"),
         (["--daemon.username=ann"], "INFERENCE_PROBE_DAEMON_PASSWORD"),
+        (["--daemon.username=a:b"], "--daemon.username: a user name has no colon"),
         (["--daemon.username=ann", "--daemon.password-file=/missing"], "cannot read /missing"),
         (["--daemon.password-file=/dev/null"], "write --daemon.username"),
         (["--daemon.url=https://h", "--daemon.ca-file=/dev/null"], "no certificates (PEM)"),
+        (["--daemon.url=https://h", "--daemon.ca-file=/missing"], "cannot read /missing: No such"),
         (["--daemon.url=https://h", "--daemon.key-file=/dev/null"], "needs --daemon.cert-file"),
         (["--daemon.url=https://h", "--daemon.cert-file=/dev/null"], "no certificate with its"),
         (["now"], "unrecognized arguments"),

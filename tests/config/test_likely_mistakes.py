@@ -26,16 +26,21 @@ def mistakes(tmp_path: Path, *keys: str, top: str = "") -> list[str]:
         ("method: PSOT", "4:13: probes[0].method", '"PSOT"; did you mean POST?'),
         ("method: Gte", "4:13: probes[0].method", '"Gte"; did you mean GET?'),
         ("method: XYZZY", "4:13: probes[0].method", "usual are GET, HEAD, POST"),
-        ("json: '{\"a\": 1}'", "4:11: probes[0].json", "because it is in quotes; remove"),
-        ("json: '[\"${env:TOKEN}\"]'", "4:11: probes[0].json", "because it is in quotes"),
+        ("json: '{\"a\": 1}'", "4:11: probes[0].json", "sent as a JSON string; write it as YAML"),
+        ("json: '[\"${env:TOKEN}\"]'", "4:11: probes[0].json", "is text that contains JSON"),
+        ("json: |\n      {}", "4:11: probes[0].json", "without quotes and without |"),
         ("body: '{\"a\": 1}'", "4:11: probes[0].body", "write it under `json`, or add headers"),
         (
             "headers: {Authorization: Bearer $API_TOKEN}",
             "4:30: probes[0].headers.Authorization",
-            "$API_TOKEN is sent as it is; write ${env:API_TOKEN}",
+            "a word that begins with $ is sent as it is; write ${env:NAME}",
         ),
-        ("json: {a: [$TOKEN]}", "4:16: probes[0].json.a[0]", "$TOKEN is sent as it is"),
-        ("url: http://127.0.0.1/?key=$KEY", "3:10: probes[0].url", "$KEY is sent as it is"),
+        ("json: {a: [$TOKEN]}", "4:16: probes[0].json.a[0]", "begins with $ is sent as it is"),
+        (
+            "url: http://127.0.0.1/?key=$KEY",
+            "3:10: probes[0].url",
+            "begins with $ is sent as it is",
+        ),
         (
             "objectives: [{name: o, target: 0.5%}]",
             "4:36: probes[0].objectives[0].target",
@@ -55,6 +60,21 @@ def test_likely_mistakes(tmp_path: Path, key: str, place: str, advice: str) -> N
     (mistake,) = mistakes(tmp_path, key)
     assert mistake.startswith(f"probe.yml:{place}: ")
     assert advice in mistake
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "headers: {X-Api-Key: $HUNTER2}",
+        "url: http://127.0.0.1/?key=$HUNTER2",
+        "proxy: http://127.0.0.1/$HUNTER2",
+        "json: [$HUNTER2]",
+    ],
+)
+def test_a_credential_is_not_quoted(tmp_path: Path, key: str) -> None:
+    """An API key or a password may begin with $, and advice is logged."""
+    (mistake,) = mistakes(tmp_path, key)
+    assert "HUNTER2" not in mistake
 
 
 @pytest.mark.parametrize(

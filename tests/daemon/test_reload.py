@@ -118,6 +118,22 @@ def test_advice_is_logged_once(tmp_path: Path) -> None:
     assert log.count("other: no objectives") == 1
 
 
+def test_advice_with_a_position_is_logged_once(tmp_path: Path) -> None:
+    """Advice about a value is not new if the value is in another line, or has another path."""
+    path = tmp_path / "probe.yml"
+    text = "probes: [{name: m, url: 'http://127.0.0.1:1/', method: PSOT}]\n"
+    path.write_text(text)
+    with running("--config.file=probe.yml", "--web.enable-lifecycle", cwd=tmp_path) as daemon:
+        path.write_text(f"# a comment\n{text}")
+        assert [post(daemon, "reload").status_code for _ in range(2)] == [200, 200]
+        path.write_text(text.replace("PSOT", "PUTT"))
+        assert post(daemon, "reload").status_code == 200
+        daemon.terminate()
+        log = daemon.log()
+    assert log.count("did you mean POST?") == 1
+    assert log.count("did you mean PUT?") == 1
+
+
 def test_a_pipe_is_rejected(tmp_path: Path) -> None:
     """Reading a pipe could block forever; the daemon reports the path and continues."""
     path = tmp_path / "probe.yml"

@@ -13,7 +13,7 @@ import trustme
 from probe.http.timed_socket import TimedSocket
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
-from tests.probing import detail, fake_getaddrinfo, reason, run
+from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run
 from tests.raw_servers import Peer, always, free_port, http_response, once
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
@@ -108,7 +108,7 @@ def test_https_to_an_http_port(serve: Serve, authority: Authority) -> None:
         peer.send(http_response(status="400 Bad Request"))
 
     text = detail(run(serve(script).url().replace("http", "https"), tls=authority.tls))
-    assert re.match(rf"the server did not answer in TLS: is this an http port\? {RAW_TLS}", text)
+    assert re.match(rf"the server does not speak TLS on this port; .* http:// {RAW_TLS}", text)
 
 
 def test_a_client_certificate_is_required(serve: Serve, authority: Authority) -> None:
@@ -137,7 +137,7 @@ def test_a_client_certificate_is_required(serve: Serve, authority: Authority) ->
 def test_http_to_a_tls_port(response: bytes, serve: Serve) -> None:
     """A server with TLS closes the connection, or sends an alert of TLS."""
     text = detail(run(serve(once(response)).url()))
-    assert "does this port speak TLS? Then write https://" in text
+    assert "if this port speaks TLS, write https://" in text
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,21 @@ def test_http_to_a_tls_port(response: bytes, serve: Serve) -> None:
 def test_no_hint_about_tls(response: bytes, serve: Serve) -> None:
     """There is none for a server that sends something else."""
     assert "TLS" not in detail(run(serve(once(response)).url()))
+
+
+def test_a_reset_of_a_model_has_no_hint_about_tls(serve: Serve) -> None:
+    """A server that has responded in HTTP does not need TLS: it may have crashed."""
+    responses = iter([http_response(status="500 Error"), b""])
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(next(responses))
+
+    prober = make_prober(serve(script).url())
+    first, second = prober.run(), prober.run()
+    assert first.status == 500
+    assert "without a response" in detail(second)
+    assert "TLS" not in detail(second)
 
 
 def test_a_reset_with_https_has_no_hint(serve: Serve, authority: Authority) -> None:

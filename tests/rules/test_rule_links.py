@@ -46,6 +46,13 @@ def test_other_links(format_name: str) -> None:
             assert alert["dashboard_url"] == DASHBOARD
 
 
+@pytest.mark.parametrize("url", ["https://g/d:", "https://g/#a", "https://g/it's"])
+def test_characters_of_yaml(url: str) -> None:
+    """A URL is one YAML scalar, whatever it contains."""
+    for alerts in annotations(f"--dashboard-url={url}").values():
+        assert {alert["dashboard_url"] for alert in alerts} == {url}
+
+
 def test_promtool_accepts_the_links(promtool: Path, tmp_path: Path) -> None:
     """Prometheus parses the template in a URL."""
     path = tmp_path / "rules.yml"
@@ -65,6 +72,12 @@ def test_promtool_accepts_the_links(promtool: Path, tmp_path: Path) -> None:
             '--dashboard-url: not a URL: "grafana/d/x"; write https://HOST/PATH',
         ),
         (("--runbook-url=https://",), "--runbook-url: not a URL"),
+        (("--runbook-url=https://g:99999/",), "--runbook-url: not a URL"),
+        (
+            ("--dashboard-url=https://ann:secret@g/",),
+            "--dashboard-url: alerts show this URL; write it without user and password",
+        ),
+        (("--runbook-url=https://ann@g/",), "--runbook-url: alerts show this URL"),
         (("--dashboard-url=https://g/{{ $labels.probe }}",), "must not contain spaces"),
         (
             ("--format=alertmanager", "--runbook-url=https://wiki/x"),
@@ -78,3 +91,4 @@ def test_bad_usage(arguments: tuple[str, ...], message: str) -> None:
     done = invoke("rules", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+    assert "secret" not in done.stderr

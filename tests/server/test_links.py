@@ -33,6 +33,9 @@ def test_links_on_the_pages(tmp_path: Path) -> None:
         ("javascript:alert(1)", "is not an absolute http or https URL"),
         ("http://", "is not an absolute http or https URL"),
         ("http://[::1", "is not an absolute http or https URL"),
+        ("http://a.example:99999/", "is not an absolute http or https URL"),
+        ("https://ann@a.example/", "the pages show this URL; write it without user"),
+        ("https://ann:secret@a.example/", "write it without user and password"),
         ("http://a.example/a b", "is not an absolute http or https URL"),
         ("http://a.example/{name}", "the only placeholder is {probe}; write %7B and %7D"),
     ],
@@ -42,6 +45,7 @@ def test_invalid_urls(url: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"--web\.dashboard-url: ") as error:
         page_links({"dashboard": url})
     assert message in str(error.value)
+    assert "secret" not in str(error.value)
     assert "write, for example, https://grafana.example/d/" in str(error.value)
 
 
