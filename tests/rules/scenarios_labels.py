@@ -5,7 +5,6 @@ from dataclasses import replace
 from tests.rules.scenario import (
     DAY,
     DEFAULT_LABELS,
-    DELAY,
     HOUR,
     MINUTE,
     PAGE,
@@ -133,14 +132,14 @@ SCENARIOS = (
         "failed scrapes and a restart change neither labels nor state",
         Target(
             (with_objective(OUTAGE, **TEAM),),
-            failed_scrapes=(FIRES, FIRES + 60),
+            failed_scrapes=(FIRES, FIRES + 30),
             starts=(0, FIRES + 10 * MINUTE + 5),
         ),
         checks=(
             throughout(BREAKS + 4 * MINUTE, HOUR, "ModelDown"),
             *(
-                firing(at + DELAY, alert("ModelDown", **TEAM), name="ModelDown")
-                for at in (FIRES, FIRES + 60, FIRES + 10 * MINUTE)
+                firing(at, alert("ModelDown", **TEAM), name="ModelDown")
+                for at in (FIRES, FIRES + 2 * MINUTE, FIRES + 12 * MINUTE)
             ),
         ),
     ),
