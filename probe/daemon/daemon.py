@@ -99,7 +99,7 @@ class Daemon:
             resume=self._run_state.resume,
             paused=lambda: self._run_state.paused,
             stopping=lambda: self._run_state.stopped,
-            config=lambda: info.config,
+            config_state=lambda: info.config,
         )
 
     def start(self) -> None:

@@ -103,7 +103,7 @@ class ProbeManager:
             "paused": lambda: services.run_state.paused,
         }
         services.recorder.add_probe(probe, suspended)
-        services.history.set_probe(probe, lambda: runner.startup_seconds_left)
+        services.history.add_probe(probe, lambda: runner.startup_seconds_left)
         services.scheduler.add(runner)
 
     def _update(self, name: str, compiled: CompiledProbe) -> None:
@@ -111,7 +111,7 @@ class ProbeManager:
         previous = runner.probe
         runner.update(compiled)
         services.recorder.update_probe(compiled.probe)
-        services.history.set_probe(compiled.probe, lambda: runner.startup_seconds_left)
+        services.history.update_probe(compiled.probe)
         if compiled.probe.interval != previous.interval:
             services.scheduler.reschedule(runner)
 

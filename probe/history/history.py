@@ -195,29 +195,28 @@ class History:
         self._lock = threading.Lock()
         self._probes: dict[str, _ProbeState] = {}
 
-    def set_probe(
-        self, probe: Probe, startup_seconds_left: Callable[[], float] = lambda: 0.0
-    ) -> None:
-        """Add `probe`, or continue a known one with these settings.
+    def add_probe(self, probe: Probe, startup_seconds_left: Callable[[], float]) -> None:
+        """Start to keep the results of `probe`.
 
         `startup_seconds_left` returns the time until failures count (seconds).
-
-        A known probe keeps its results. An objective whose threshold changed is reset, as is its
-        histogram.
         """
         with self._lock:
-            state = self._probes.get(probe.name)
-            objectives = [
-                _continued(objective, state.objectives if state else (), self._now())
-                for objective in probe.objectives
-            ]
-            if not state:
-                self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left)
-                return
+            objectives = [ObjectiveCounter(item, self._now()) for item in probe.objectives]
+            self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left)
+
+    def update_probe(self, probe: Probe) -> None:
+        """Continue a probe with other settings. Its results are kept.
+
+        An objective whose threshold changed is reset, as is its histogram.
+        """
+        with self._lock:
+            state = self._probes[probe.name]
             if probe.url != state.probe.url:
                 state.certificate = CertificateExpiry(url_since=self._unix_seconds())
-            state.probe, state.objectives = probe, objectives
-            state.startup_seconds_left = startup_seconds_left
+            state.objectives = [
+                _continued(item, state.objectives, self._now()) for item in probe.objectives
+            ]
+            state.probe = probe
 
     def remove_probe(self, name: str) -> None:
         """Drop a probe with all of its results. Later results of it are ignored."""

@@ -39,7 +39,8 @@ class Lifecycle:
     resume: Callable[[], None]
     paused: Callable[[], bool]
     stopping: Callable[[], bool]
-    config: Callable[[], ConfigState]
+    config_state: Callable[[], ConfigState]
+    """Returns when the config in effect was loaded, and whether the last reload succeeded."""
 
     def not_running_reason(self) -> str | None:
         """Return why no probes are started at present; None if they are."""
@@ -107,7 +108,7 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
 
 def status_json(lifecycle: Lifecycle) -> dict[str, Any]:
     """Return the state of the daemon. The fields are a contract with users, see docs/api.md."""
-    config = lifecycle.config()
+    config = lifecycle.config_state()
     return {
         "version": __version__,
         "standstill": lifecycle.not_running_reason(),

@@ -10,11 +10,17 @@ from urllib.parse import quote
 from probe import __version__
 from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
-from probe.history.history import ProbeHistory
+from probe.history.history import MAX_EXCERPTS, ProbeHistory
 from probe.history.objectives import StatusWindow
 from probe.metrics.recorder import shown_url
 from probe.server import formatting
-from probe.server.charts import half_hour_bars, latency_chart, request_bars, status_bars
+from probe.server.charts import (
+    MAX_STATUS_BARS,
+    half_hour_bars,
+    latency_chart,
+    request_bars,
+    status_bars,
+)
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, links_for_list
 from probe.server.probe_list import ListQuery, count_states, group_probes, label_names
@@ -78,7 +84,7 @@ class Pages:
         macros: Any = self._templates.get_template("parts.html").module
         return ProbeListing(
             [summarise(history, paused=paused) for history in histories],
-            lambda summary: macros.row(summary, now),
+            lambda summary: macros.row(summary, status_bars(summary), now),
         )
 
     def all_probes(self, listing: ProbeListing, query: ListQuery) -> str:
@@ -106,6 +112,7 @@ class Pages:
             details=details,
             chart=latency_chart(details.summary),
             half_hours=half_hours,
+            half_hour_bars=half_hour_bars(half_hours),
             excerpts=excerpts,
             links={link.title: link.url(details.summary.name) for link in self._links},
         )
@@ -143,10 +150,8 @@ def _environment() -> "Environment":
         formatting.format_target,
         formatting.format_threshold,
         formatting.format_time,
-        half_hour_bars,
         request_bars,
         rfc3339,
-        status_bars,
     )
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters.update(in_path=lambda name: quote(name, safe=""), url=shown_url)
@@ -155,5 +160,7 @@ def _environment() -> "Environment":
         "windows": tuple(StatusWindow),
         "states": tuple(ProbeState),
         "min_results": min_results,
+        "max_status_bars": MAX_STATUS_BARS,
+        "max_excerpts": MAX_EXCERPTS,
     }
     return environment

@@ -57,6 +57,7 @@ def page_routes(
         return yield_gil([item for name in names() if (item := history.snapshot(name))])
 
     def requested_history(request: Request) -> ProbeHistory:
+        """Return the history of the probe in the path. Raises HTTPException for an unknown one."""
         name = request.path_params["name"]
         if probe_history := history.snapshot(name):
             return probe_history
@@ -68,7 +69,7 @@ def page_routes(
     ) -> Response:
         """Return the rendered page. Requests with the same path and `variant` share it."""
         use_gzip = accepts_gzip(request.headers)
-        key = request.scope["path"], variant, may_see_responses(request), use_gzip
+        key = request.scope["path"], variant, use_gzip
         cached = await renders.run(key, lambda: encode(render(), use_gzip=use_gzip))
         return cached.response()
 
@@ -78,20 +79,26 @@ def page_routes(
         return await respond(request, lambda: _html(pages.all_probes(listing, query)), query)
 
     async def probe_page(request: Request) -> Response:
-        probe, excerpts = requested_history(request), may_see_responses(request)
-        half_hours = history.half_hours(probe.probe.name)
-        return await respond(
-            request, lambda: _html(pages.one_probe(probe, half_hours, excerpts=excerpts))
-        )
+        excerpts = may_see_responses(request)
+
+        def render() -> Response:
+            probe = requested_history(request)
+            half_hours = history.half_hours(probe.probe.name)
+            return _html(pages.one_probe(probe, half_hours, excerpts=excerpts))
+
+        return await respond(request, render, excerpts)
 
     async def api_probes(request: Request) -> Response:
         return await respond(request, lambda: _json(all_probes_json(all_histories(), lifecycle)))
 
     async def api_results(request: Request) -> Response:
-        probe, excerpts = requested_history(request), may_see_responses(request)
-        return await respond(
-            request, lambda: _json(one_probe_json(probe, lifecycle, excerpts=excerpts))
-        )
+        excerpts = may_see_responses(request)
+
+        def render() -> Response:
+            probe = requested_history(request)
+            return _json(one_probe_json(probe, lifecycle, excerpts=excerpts))
+
+        return await respond(request, render, excerpts)
 
     return [
         Route("/", home_page),

@@ -39,10 +39,10 @@ class HistoryHarness:
         self.directory = directory
         self.now = 100_000.0
         self.history = History(lambda: self.now, lambda: self.now + UNIX_OFFSET)
-        self.set_objectives(FAST, UP)
+        self.history.add_probe(make_probe(directory, objectives=[FAST, UP]), lambda: 0.0)
 
     def set_objectives(self, *objectives: dict[str, str]) -> None:
-        self.history.set_probe(make_probe(self.directory, objectives=list(objectives)))
+        self.history.update_probe(make_probe(self.directory, objectives=list(objectives)))
 
     def snapshot(self) -> ProbeHistory:
         snapshot = self.history.snapshot("model")
@@ -325,7 +325,7 @@ def test_certificate_of_another_url(harness: HistoryHarness) -> None:
     harness.history.record(replace(make_result(), certificate_not_after=2e9))
     harness.history.record(make_result(reason=Reason.REFUSED))
     assert harness.snapshot().certificate_not_after == 2e9
-    harness.history.set_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
+    harness.history.update_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
     assert harness.snapshot().certificate_not_after is None
     started = datetime.fromtimestamp(harness.now + UNIX_OFFSET, UTC)
     harness.history.record(replace(make_result(), started=started, certificate_not_after=2e9))
@@ -337,7 +337,7 @@ def test_certificate_of_another_url(harness: HistoryHarness) -> None:
 def test_certificate_of_a_run_in_flight(harness: HistoryHarness) -> None:
     """A run that started before the URL changed does not set the expiry for the new URL."""
     started = datetime.fromtimestamp(harness.now + UNIX_OFFSET - 1, UTC)
-    harness.history.set_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
+    harness.history.update_probe(make_probe(harness.directory, url="http://127.0.0.1:2/"))
     harness.history.record(replace(make_result(), started=started, certificate_not_after=2e9))
     assert harness.snapshot().certificate_not_after is None
 

@@ -45,7 +45,7 @@ class Site:
             ),
         ).probes
         for probe in self.probes:
-            self.history.set_probe(probe, lambda: self.startup_seconds_left)
+            self.history.add_probe(probe, lambda: self.startup_seconds_left)
         self.url = ""
 
     def add(self, probe: str = "model", *, seconds_ago: float = 0.0, **fields: Any) -> None:
@@ -112,7 +112,7 @@ def lifecycle_of(**fields: Any) -> Lifecycle:
         "resume": lambda: None,
         "paused": lambda: False,
         "stopping": lambda: False,
-        "config": lambda: ConfigState(1.8e9, reload_successful=True),
+        "config_state": lambda: ConfigState(1.8e9, reload_successful=True),
     }
     return Lifecycle(**{**defaults, **fields})
 

@@ -164,7 +164,7 @@ def test_pages_show_why_no_probes_run(fields: dict[str, Any], reason: str) -> No
 def test_status() -> None:
     """The status has the version, why no probes run, and the state of the config."""
     failed = ConfigState(1.5e9, reload_successful=False)
-    with site(paused=lambda: True, config=lambda: failed) as url:
+    with site(paused=lambda: True, config_state=lambda: failed) as url:
         status = requests.get(f"{url.removesuffix('-/')}api/v1/status", timeout=10).json()
     assert status["version"] == __version__
     assert status["standstill"].startswith("Paused")
