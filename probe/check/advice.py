@@ -62,8 +62,9 @@ def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:
 def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
     if objective.latency is not None and objective.latency >= probe.timeout:
         yield (
-            f"the threshold {format_duration(objective.latency)} is not below the timeout "
-            f"{format_duration(probe.timeout)}; every probe that succeeds is good"
+            f"the timeout {format_duration(probe.timeout)} ends requests before they reach the "
+            f"threshold {format_duration(objective.latency)}, so a slow request is a failure; "
+            "choose a timeout above the threshold"
         )
     if objective.alert == "none":
         return

@@ -15,9 +15,10 @@ LEGEND = """\
 A bad probe failed or was slower than the threshold. Prometheus sees fewer probes than a window
 holds, because the rules sample every 30 s. Times are medians, from the first bad probe. The
 forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
-of each other. False pages include those of ModelDown, as if every bad probe had failed. Series:
-without and with all six times that a server can report (11 series each). The rules record up to 39
-more per probe and 44 per objective. See docs/choosing.md."""
+of each other. False pages include those of ModelDown: the forecast takes every bad probe for a
+failed one. Series: without and with all six times that a server can report (11 series each). The
+sum includes those of the daemon itself. The rules record up to 39 more per probe and 44 per
+objective. See docs/choosing.md."""
 
 # What ModelDown does, by its level.
 _DOWN_TEXTS = {
@@ -77,6 +78,8 @@ def _forecast_lines(forecast: AlertForecast, down: AlertLevel) -> Iterator[str]:
         ratio = detection.bad_ratio
         label = "all fail" if ratio == 1 else f"{_percent(ratio)} are bad"
         yield _row(label, _detection(detection, alert))
+        if ratio == 1 and forecast.all_slow:
+            yield _row("all are slow", _detection(forecast.all_slow, alert))
     if forecast.brown_out:
         label = f"{_percent(forecast.brown_out.bad_ratio)} stay bad"
         yield _row(label, f"new pages per day: {_number(forecast.brown_out.pages_per_day)}")
@@ -179,15 +182,17 @@ def _objective_json(forecast: AlertForecast) -> dict[str, object]:
             }
             for expected in forecast.false_alarms
         ],
-        "found_after": [
-            {
-                "bad_ratio": detection.bad_ratio,
-                "page_seconds": _seconds(detection.page),
-                "ticket_seconds": _seconds(detection.ticket),
-            }
-            for detection in forecast.detection_times
-        ],
+        "found_after": [_detection_json(detection) for detection in forecast.detection_times],
+        "all_slow": forecast.all_slow and _detection_json(forecast.all_slow),
         "brown_out": forecast.brown_out and asdict(forecast.brown_out),
+    }
+
+
+def _detection_json(detection: DetectionTime) -> dict[str, object]:
+    return {
+        "bad_ratio": detection.bad_ratio,
+        "page_seconds": _seconds(detection.page),
+        "ticket_seconds": _seconds(detection.ticket),
     }
 
 

@@ -1,7 +1,7 @@
 """What a valid config does: which probes run, what they export, when their alerts fire."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from probe.check.advice import alert_timing, lint
@@ -38,6 +38,8 @@ class AlertForecast:
     burn_page_thresholds: tuple[tuple[PageThreshold, PageThreshold], ...]
     false_alarms: tuple[FalseAlarms, ...]
     detection_times: tuple[DetectionTime, ...]
+    all_slow: DetectionTime | None
+    """If all probes succeed, but too late for the objective. Without ModelDown, therefore."""
     brown_out: BrownOut | None
     """None if the objective does not page, or three budgets are 100 % or more."""
 
@@ -88,6 +90,8 @@ def _probe_plan(probe: Probe) -> ProbePlan:
 def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
     timing = alert_timing(objective, probe)
     alerts = objective.alert != "none"
+    can_be_slow = alerts and objective.latency is not None and objective.latency < probe.timeout
+    without_down = replace(timing, down="none")
     return AlertForecast(
         objective=objective,
         budget_probes=timing.budget * BUDGET_PERIOD_SECONDS / timing.interval,
@@ -99,6 +103,7 @@ def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
         detection_times=tuple(
             timing.detection_time(ratio) for ratio in FORECAST_BAD_RATIOS if alerts
         ),
+        all_slow=without_down.detection_time(1.0) if can_be_slow else None,
         brown_out=timing.brown_out(),
     )
 

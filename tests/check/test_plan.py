@@ -48,7 +48,11 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
 @pytest.mark.parametrize(
     ("objective", "probe", "advice"),
     [
-        ("target: 99%, latency: 5s", {}, "the threshold 5s is not below the timeout 5s"),
+        (
+            "target: 99%, latency: 5s",
+            {},
+            "the timeout 5s ends requests before they reach",
+        ),
         (
             "target: 99.9%",
             {"interval": "10m"},
@@ -238,6 +242,7 @@ def test_text(tmp_path: Path) -> None:
         ),
         "ModelErrorBudgetBurn   if bad: 4 of 27 in 5m and 52 of 357 in 1h, or 11 of 177 in 30m and",
         "all fail               page after 3m, ticket after 10m",
+        "all are slow           page after 4m, ticket after 10m",
         "5% are bad             page after 56m, ticket after 19m",
         "3% stay bad            new pages per day: 2.1",
         "at 99% good            false alarms in 30 days: under 0.01 pages, 76 tickets",

@@ -226,7 +226,10 @@ def test_check_strict(tmp_path: Path) -> None:
     probe = {"name": "m", "url": REFUSING, "objectives": [objective]}
     path.write_text(yaml.safe_dump({"probes": [probe]}))
     default = invoke("check", f"--config.file={path}")
-    assert (default.returncode, "30s is not below the timeout 5s" in default.stdout) == (0, True)
+    assert (
+        default.returncode,
+        "the timeout 5s ends requests before they reach the threshold 30s" in default.stdout,
+    ) == (0, True)
     assert invoke("check", f"--config.file={path}", "--strict").returncode == 1
 
 
