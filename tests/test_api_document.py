@@ -77,6 +77,7 @@ def by_heading(
         "Counts": objective["windows"]["5m"],
         "Quantiles": probe["latency_seconds"],
         "One probe": without({**all_probes, **probe}, one_probe),
+        "A half hour": one_probe["half_hours"][0],
         "A result": result,
         "More of a result": without(result, {**failure, **on_demand}),
         "A request": failure["landing"],
@@ -104,7 +105,7 @@ def test_every_field_is_documented(site: Site) -> None:
     assert history
     documents = (
         all_probes_json([history], PAUSED),
-        one_probe_json(history, PAUSED, excerpts=True),
+        one_probe_json(history, site.history.half_hours("model"), PAUSED, excerpts=True),
         site.get("/probe?name=model").json(),
         [result_json(complete_result())],
         status_json(lifecycle_of(paused=lambda: True)),

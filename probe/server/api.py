@@ -3,10 +3,11 @@
 The fields are a contract with users, see docs/api.md. Times are in seconds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from probe.clock import rfc3339
+from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
 from probe.metrics.recorder import shown_url
@@ -26,7 +27,11 @@ def all_probes_json(histories: Iterable[ProbeHistory], lifecycle: Lifecycle) -> 
 
 
 def one_probe_json(
-    history: ProbeHistory, lifecycle: Lifecycle, *, excerpts: bool
+    history: ProbeHistory,
+    half_hours: Sequence[HalfHour],
+    lifecycle: Lifecycle,
+    *,
+    excerpts: bool,
 ) -> dict[str, Any]:
     """Return the document of one probe, with excerpts of responses if `excerpts`."""
     details = read_details(history, paused=lifecycle.paused())
@@ -36,6 +41,7 @@ def one_probe_json(
         "phases": {
             phase: _quantiles_json(times.quantiles) for phase, times in details.phases.items()
         },
+        "half_hours": [_half_hour_json(item) for item in reversed(half_hours) if item.total],
         "recent": [_result_json(result) for result in reversed(details.recent)],
         "slowest": [_result_json(result) for result in details.slowest],
         "failures": [_failure_json(result, excerpts=excerpts) for result in details.failures],
@@ -89,6 +95,10 @@ def _objective_json(status: ObjectiveStatus) -> dict[str, Any]:
 
 def _quantiles_json(seconds: Mapping[float, float]) -> dict[str, float]:
     return {f"p{q * 100:g}": rounded(time) for q, time in seconds.items()}
+
+
+def _half_hour_json(half_hour: HalfHour) -> dict[str, Any]:
+    return {**half_hour._asdict(), "started": rfc3339(half_hour.started)}
 
 
 def _result_json(result: Result) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def page_routes(
 
         def render() -> Response:
             probe = requested_history(request)
-            return _json(one_probe_json(probe, lifecycle, excerpts=excerpts))
+            half_hours = history.half_hours(probe.probe.name)
+            return _json(one_probe_json(probe, half_hours, lifecycle, excerpts=excerpts))
 
         return await respond(request, render, excerpts)
 

@@ -247,6 +247,21 @@ def test_half_hours_begin_at_half_hours_of_the_wall_clock(site: Site) -> None:
     assert re.search(r'<li>from <time datetime="[\dT-]+:[03]0:00\.000Z">', page)
 
 
+def test_half_hours_as_json(site: Site) -> None:
+    """`/results` has the half hours with counted results, the latest first."""
+    site.add(reason=Reason.STARTUP, phases={})
+    path = "/api/v1/probes/model/results"
+    assert site.get(path).json()["half_hours"] == []
+    site.add(**overloaded())
+    site.now += 3600
+    for wait in (0.1, 0.1, 0.9):
+        site.add(**success(wait))
+    latest, earlier = site.get(path).json()["half_hours"]
+    assert re.fullmatch(r"[\dT-]+:[03]0:00\.000Z", latest.pop("started"))
+    assert latest == {"good": 2, "slow": 1, "failed": 0}
+    assert (earlier["good"], earlier["slow"], earlier["failed"]) == (0, 0, 1)
+
+
 def test_a_day_without_counted_results(site: Site) -> None:
     """If all results are failures of the startup, there is no share of failures."""
     site.add(reason=Reason.STARTUP, phases={})
