@@ -249,7 +249,7 @@ def test_reload_command_of_the_readme(tmp_path: Path) -> None:
         variable = {"INFERENCE_PROBE_DAEMON_URL": daemon.url}
         assert "reloaded" in invoke(command, environ=variable).stdout
         config.write_text("probes: []\n")
-        assert "nothing has changed" in invoke(command, environ=variable).stderr
+        assert "reload failed" in invoke(command, environ=variable).stderr
 
 
 def test_health_check_of_the_image() -> None:

@@ -18,6 +18,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 # A target up to this one is probably the error budget: 0.5% instead of 99.5%.
 MAX_BUDGET_AS_TARGET = 0.1
+# From this one up to 1% it is probably a ratio with a percent sign: 0.99% instead of 99%.
+MIN_RATIO_AS_TARGET = 0.9
 
 # The name of an environment variable after `$`, as a word of a header or as a part of a URL.
 _UNBRACED_WORD = re.compile(r"(?:^|(?<=[\s=:/]))\$[A-Z][A-Z0-9_]{2,}(?=$|[\s/&])")
@@ -88,8 +90,12 @@ def _literal_address(url: str) -> IPv4Address | IPv6Address | None:
 def _budget_as_target(probe: Probe) -> _Mistakes:
     for index, objective in enumerate(probe.objectives):
         if objective.target <= MAX_BUDGET_AS_TARGET:
-            rest = f"{100 * (1 - objective.target):.10g}%"
-            message = f"with this target {rest} of the requests may be bad; did you mean {rest}?"
+            share = 100 * objective.target
+            meant = 100 * share if MIN_RATIO_AS_TARGET <= share < 1 else 100 - share
+            message = (
+                f"a target of {share:.10g}% allows {100 - share:.10g}% of the requests to be bad; "
+                f"did you mean {meant:.10g}%?"
+            )
             yield ("objectives", index, "target"), message
 
 

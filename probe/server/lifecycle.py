@@ -47,7 +47,7 @@ class Lifecycle:
         if self.stopping():
             return "Stopping: no more probes are started."
         if self.paused():
-            return "Paused: no scheduled probes are started until POST /-/resume."
+            return "Paused: no scheduled probes are started until `inference-probe resume`."
         return None if self.scheduler_alive() else "The scheduler has stopped: no probes run."
 
 
@@ -71,11 +71,14 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         try:
             return _text(await anyio.to_thread.run_sync(lifecycle.reload, limiter=reload_limiter))
         except ReloadRejected as error:
-            return _text(f"nothing has changed:\n{error}", HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _text(
+                f"reload failed, the previous config stays in effect:\n{error}",
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+            )
 
     async def pause() -> Response:
         lifecycle.pause()
-        return _text("paused: no scheduled probes are started until POST /-/resume")
+        return _text("paused: no scheduled probes are started until `inference-probe resume`")
 
     async def resume() -> Response:
         lifecycle.resume()

@@ -120,7 +120,8 @@ class Pages:
     def _render(self, name: str, **variables: object) -> str:
         reason = self._lifecycle.not_running_reason()
         template = self._templates.get_template(name)
-        return template.render(variables, now=self._now(), not_running_reason=reason)
+        config = self._lifecycle.config_state()
+        return template.render(variables, now=self._now(), not_running_reason=reason, config=config)
 
 
 def yield_gil(items: Iterable[T]) -> Iterator[T]:

@@ -20,7 +20,7 @@ import yaml
 from probe.cli.daemon_client import DaemonClient, DaemonError
 from probe.cli.main import build_parser
 from tests.commands import COMMAND, ROOT, Running, environment, invoke, running
-from tests.raw_servers import full_accept_queue
+from tests.raw_servers import Server, full_accept_queue, http_response, once
 
 REFUSING = "http://127.0.0.1:1"
 PASSWORD = "geheim-äöü: 1"
@@ -68,6 +68,14 @@ def test_healthy(daemon: Running) -> None:
     assert invoke("healthy", environ={"INFERENCE_PROBE_DAEMON_URL": daemon.url}).returncode == 0
 
 
+def test_another_server_is_not_healthy() -> None:
+    """A model server on the port, which responds with 200 to every path, is not the daemon."""
+    with Server(once(http_response(b'{"result": "positive"}'))) as server:
+        done = invoke("healthy", f"--daemon.url={server.url()}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is not inference-probe" in done.stderr
+
+
 def test_pause_and_resume(daemon: Running) -> None:
     """`pause` stops the schedule, and `resume` starts it again."""
     paused = invoke("pause", f"--daemon.url={daemon.url}")
@@ -91,7 +99,9 @@ def test_reload(tmp_path: Path) -> None:
         path.write_text("probes: 7\n")
         invalid = invoke("reload", url)
         assert (invalid.returncode, invalid.stdout) == (1, "")
-        assert invalid.stderr.startswith("inference-probe: nothing has changed:\n")
+        assert invalid.stderr.startswith(
+            "inference-probe: reload failed, the previous config stays in effect:\n"
+        )
         assert f"{path}:1:9: probes" in invalid.stderr
         path.write_text("probes:\n" + "".join(f"  - {{key{n}: 1}}\n" for n in range(100)))
         assert "probes[99]" in invoke("reload", url).stderr
@@ -228,9 +238,10 @@ def test_the_timeout_includes_all_steps(scheme: str, monkeypatch: pytest.MonkeyP
             (socket.AF_INET, socket.SOCK_STREAM, 0, "", address)
             for address in (silent, silent, mute.getsockname())
         ]
+        daemon = client(f"{scheme}://daemon.test")  # reads the CA certificates of the system
         start = time.monotonic()
         with pytest.raises(DaemonError, match=r"no response within 0\.8 s"):
-            client(f"{scheme}://daemon.test").request("GET", "/", timeout_seconds=0.8)
+            daemon.request("GET", "/", timeout_seconds=0.8)
         assert time.monotonic() - start < 1.1
         mute.settimeout(1)
         mute.accept()[0].close()  # an address that does not respond leaves time for the next one

@@ -44,7 +44,12 @@ def mistakes(tmp_path: Path, *keys: str, top: str = "") -> list[str]:
         (
             "objectives: [{name: o, target: 0.5%}]",
             "4:36: probes[0].objectives[0].target",
-            "99.5% of the requests may be bad; did you mean 99.5%?",
+            "a target of 0.5% allows 99.5% of the requests to be bad; did you mean 99.5%?",
+        ),
+        (
+            "objectives: [{name: o, target: 0.995%}]",
+            "4:36: probes[0].objectives[0].target",
+            "did you mean 99.5%?",
         ),
         (
             "url: http://169.254.169.254/",

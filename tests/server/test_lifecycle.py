@@ -144,7 +144,10 @@ def test_health_check_waits_for_a_heartbeat() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"paused": lambda: True}, "Paused: no scheduled probes are started until POST /-/resume."),
+        (
+            {"paused": lambda: True},
+            "Paused: no scheduled probes are started until `inference-probe resume`.",
+        ),
         ({"stopping": lambda: True}, "Stopping: no more probes are started."),
         ({"scheduler_alive": lambda: False}, "The scheduler has stopped: no probes run."),
     ],
@@ -159,6 +162,15 @@ def test_pages_show_why_no_probes_run(fields: dict[str, Any], reason: str) -> No
         root = url.removesuffix("/-/")
         assert "✗" not in requests.get(f"{root}/", timeout=10).text
         assert requests.get(f"{root}/api/v1/probes", timeout=10).json()["standstill"] is None
+
+
+def test_pages_show_a_failed_reload() -> None:
+    """A page says that the config in effect is an older one, and since when it is in effect."""
+    failed = ConfigState(1.5e9, reload_successful=False)
+    with site(config_state=lambda: failed) as url:
+        page = requests.get(url.removesuffix("-/"), timeout=10).text
+    assert "The last reload of the config failed." in page
+    assert "2017-07-14 02:40:00" in page
 
 
 def test_status() -> None:
