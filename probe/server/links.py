@@ -1,7 +1,7 @@
 """Links from the pages to other sites: runbook, dashboard and Prometheus."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -41,11 +41,6 @@ def page_links(templates: Mapping[str, str | None]) -> tuple[PageLink, ...]:
         for title, template in templates.items()
         if template
     )
-
-
-def links_for_list(links: Iterable[PageLink]) -> list[PageLink]:
-    """Return the links for the page of all probes: those that need no probe."""
-    return [link for link in links if not link.needs_probe]
 
 
 def _checked(title: str, template: str) -> str:

@@ -22,7 +22,7 @@ from probe.server.charts import (
     status_bars,
 )
 from probe.server.lifecycle import Lifecycle
-from probe.server.links import PageLink, links_for_list
+from probe.server.links import PageLink
 from probe.server.probe_list import ListQuery, count_states, group_probes, label_names
 from probe.server.summary import ProbeState, ProbeSummary, min_results, read_details, summarise
 
@@ -98,7 +98,7 @@ class Pages:
             groups=group_probes(summaries, query),
             query=query,
             labels=label_names(summaries),
-            links={link.title: link.url("") for link in links_for_list(self._links)},
+            links={link.title: link.template for link in self._links if not link.needs_probe},
             has_filter=len(summaries) >= MIN_FILTERED_PROBES or query != ListQuery(),
         )
 

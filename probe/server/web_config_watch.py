@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class WebConfig:
-    """The web config in force: settings and TLS context. Belongs to one event loop.
+    """The web config in effect: settings and TLS context. Belongs to one event loop.
 
     A file that becomes invalid changes nothing. Whether the server uses TLS is decided at the
     start.
@@ -109,7 +109,7 @@ class WebConfig:
         if problem != self._last_problem:
             fields = {"file": self._path, "problem": problem}
             logger.error(
-                "web config rejected; the previous one stays in force", extra={"fields": fields}
+                "web config rejected; the previous one stays in effect", extra={"fields": fields}
             )
         self._last_problem = problem
 

@@ -188,7 +188,7 @@ def test_a_changed_symlink_is_a_change(tmp_path: Path) -> None:
 def test_an_invalid_file_changes_nothing(
     site: HttpServer, config: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The last valid config stays in force, and the problem is logged once."""
+    """The last valid config stays in effect, and the problem is logged once."""
     caplog.set_level(logging.INFO, "probe.server.web_config_watch")
     config.unlink() if content is None else config.write_text(content)
     assert [get(site, user).status_code for user in (None, ALICE, ALICE, None)] == [
