@@ -63,7 +63,11 @@ def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]
     endpoint = FlagAdder(parser.add_argument_group("one endpoint, without a config file"), environ)
     endpoint.add("--url", "probe this URL")
     endpoint.add("--name", "name of the probe; default made from the URL")
-    endpoint.add("--slo", 'objective, such as "99%% < 500ms", or "99.9%%" for availability')
+    endpoint.add(
+        "--slo",
+        'objective, such as "99%% < 500ms", or "99.9%%" for availability; '
+        "several need a config file",
+    )
     endpoint.add("--interval", "time between two probes, such as 10s")
     endpoint.add("--json", "body of the request; makes it a POST")
     return flags

@@ -11,6 +11,9 @@ _RUNBOOK = "https://github.com/inference-probe/inference-probe/blob/main/rules/R
 # An annotation in the text of a rule file. Its fragment is the heading of the alert.
 _ANNOTATION = re.compile(rf"^( *)runbook_url: {re.escape(_RUNBOOK)}(#\w+)$", re.MULTILINE)
 
+_TEMPLATE_ACTION = re.compile(r"\{\{.*?\}\}")
+_PROBE_ACTION = "{{$labels.probe}}"
+
 
 def set_links(
     rules: str, *, runbook_url: str | None = None, dashboard_url: str | None = None
@@ -55,6 +58,16 @@ def _check_url(flag: str, url: str) -> None:
         raise ValueError(f"{flag}: {message}") from None
     if parts.username is not None:
         raise ValueError(f"{flag}: alerts show this URL; write it without user and password")
+    _check_template(flag, url)
+
+
+def _check_template(flag: str, url: str) -> None:
+    """Check the template actions of an alert's annotation. Prometheus rejects a whole rule file."""
+    rest = _TEMPLATE_ACTION.sub("", url)
+    if "{{" in rest or "}}" in rest:
+        raise ValueError(f"{flag}: a template is not closed; write one such as {_PROBE_ACTION}")
+    if "{probe}" in rest:
+        raise ValueError(f"{flag}: {{probe}} is not replaced in alerts; write {_PROBE_ACTION}")
 
 
 def _quote(url: str) -> str:

@@ -79,6 +79,8 @@ def test_promtool_accepts_the_links(promtool: Path, tmp_path: Path) -> None:
         ),
         (("--runbook-url=https://ann@g/",), "--runbook-url: alerts show this URL"),
         (("--dashboard-url=https://g/{{ $labels.probe }}",), "must not contain spaces"),
+        (("--dashboard-url=https://g/{{$labels.probe",), "a template is not closed"),
+        (("--runbook-url=https://g/{probe}",), "write {{$labels.probe}}"),
         (
             ("--format=alertmanager", "--runbook-url=https://wiki/x"),
             "--runbook-url needs --format=prometheus or kubernetes",
