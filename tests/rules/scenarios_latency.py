@@ -115,8 +115,8 @@ BASICS = (
         checks=fires(high_latency(), high_latency(slo="up")),
     ),
     scenario(
-        "a probe every 10 minutes is too infrequent for a window of 5 minutes, but not for 10",
-        target(Probe(interval=600, script={0: (GOOD,), HOUR: (SLOW,)})),
+        "a probe every 5 minutes is too infrequent for a window of 5 minutes, but not for 10",
+        target(Probe(interval=300, script={0: (GOOD,), HOUR: (SLOW,)})),
         checks=(silent(0, HOUR, NAME), firing(2.5 * HOUR, high_latency(), name=NAME)),
     ),
     scenario(
