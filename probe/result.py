@@ -161,6 +161,8 @@ class Excerpt:
 
     headers: Mapping[str, str]
     body: str
+    is_truncated: bool = False
+    """Whether `body` is only the beginning of the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

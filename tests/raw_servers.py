@@ -232,6 +232,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """Yield a port of loopback that refuses connections and that no other process can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
+
+
+@contextlib.contextmanager
 def full_accept_queue() -> Iterator[tuple[Any, ...]]:
     """Yield the address of a listener whose accept queue is full: the kernel drops further SYNs."""
     with contextlib.ExitStack() as stack:

@@ -21,7 +21,7 @@ Editors use [config/probe.schema.json](../config/probe.schema.json). `inference-
 every error with its line, and says what to write instead.
 
 - Durations and sizes have units: `250ms`, `5s`, `1m30s`, `1h`, `1d`; `512B`, `10kB`, `1MiB`. A
-  duration may have a space before the unit: `250 ms`.
+  duration may have a space before a unit and between its parts: `250 ms`, `1m 30s`.
 - A list of one scalar needs no brackets: `status: 200` is `status: [200]`.
 - Text may contain references: `${env:NAME}` is the value of an environment variable, `${file:PATH}`
   the content of a file. `$${` is a literal `${`. In `url`, `headers`, `proxy`, `body` and `json`,

@@ -24,7 +24,7 @@ objective. See docs/choosing.md."""
 _DOWN_TEXTS = {
     AlertLevel.PAGE: "ModelDown still pages",
     AlertLevel.TICKET: "ModelDown still raises a ticket",
-    AlertLevel.NONE: "ModelDown raises none either",
+    AlertLevel.NONE: "ModelDown raises no alert either",
 }
 
 # Units to which a duration is rounded, by its length (seconds).

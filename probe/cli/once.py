@@ -96,23 +96,24 @@ def unused_proxies(
 ) -> Iterator[str]:
     """Yield a note for each variable of a proxy that other clients would use, and probes do not.
 
-    `names` are the probes that run, none for all.
+    `names` are the probes that run; empty: all probes.
     """
     unused: dict[str, str] = {}
     for probe in settings.probes:
         if not probe.proxy and probe.name in (names or [probe.name]):
-            for name in _proxy_variables(probe.url.source):
+            for name in _proxy_variables(probe.url.source, environ):
                 if environ.get(name):
                     unused.setdefault(name, probe.name)
     for name, probe_name in unused.items():
         yield f"{name} is set but not used; to use it, write proxy: in the probe {probe_name}"
 
 
-def _proxy_variables(url: str) -> list[str]:
+def _proxy_variables(url: str, environ: Mapping[str, str]) -> list[str]:
     """Return the variables with the proxy of a URL, which may have references (`${env:NAME}`)."""
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if "${" in url:
         schemes = ["http", "https"]
-    elif should_bypass_proxies(url, no_proxy=None):  # by the variable NO_PROXY
+    elif should_bypass_proxies(url, no_proxy=no_proxy):
         return []
     else:
         schemes = [urlsplit(url).scheme]

@@ -12,7 +12,7 @@ from probe.cli.rule_links import set_links
 from probe.resources import resource_path
 
 # The comment at the top of the file, and its receivers.
-_NOT_TO_MERGE = re.compile(r"\A(#.*\n)+|^receivers:\n([ -].*\n)+\n", re.MULTILINE)
+_HEAD_AND_RECEIVERS = re.compile(r"\A(#.*\n)+|^receivers:\n([ -].*\n)+\n", re.MULTILINE)
 
 _ALERTMANAGER_HEAD = f"""\
 # Routes and inhibition rules for the alerts of inference-probe {__version__}, to merge into your
@@ -22,7 +22,7 @@ _ALERTMANAGER_HEAD = f"""\
 # - Replace the receivers `page` and `ticket` by yours.
 """
 
-# Why a flag does not belong to a format.
+# Formats for which each flag is allowed, and the reason.
 _FLAG_FORMATS = {
     "label": (
         ("kubernetes",),
@@ -87,7 +87,7 @@ def _render(args: argparse.Namespace) -> str:
             raise UsageError(f"--{flag} needs --format={' or '.join(formats)}: {reason}")
     if args.format == "alertmanager":
         config = resource_path("config/alertmanager.yml").read_text()
-        return _ALERTMANAGER_HEAD + _NOT_TO_MERGE.sub("", config)
+        return _ALERTMANAGER_HEAD + _HEAD_AND_RECEIVERS.sub("", config)
     text = set_links(
         resource_path("rules/inference-probe.rules.yml").read_text(),
         runbook_url=args.runbook_url,

@@ -12,6 +12,7 @@ from probe.cli.command import EXIT_OK, UsageError, printable, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
+    NotFoundError,
     daemon_error,
 )
 from probe.cli.daemon_flags import add_daemon_flags
@@ -32,18 +33,21 @@ MAX_PROBES_WITH_FAILURES = 10
 # Latest failures of all these probes together.
 MAX_FAILURES = 10
 
-# The window that tells the state of an objective, as in the pages.
+# Window whose result is shown as the state of an objective, as in the pages.
 STATE_WINDOW = "5m"
 
 # Values of `ProbeState`, the most severe first. Its import would take a second of CPU.
 STATES = ("failed", "never_answered", "not_measured", "slow", "paused", "pending", "ok")
+# States whose reason is the startup grace.
+STARTUP_STATES = ("never_answered", "pending")
 
 
 def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     """Add the flags, whose variables are in `environ`."""
     parser.epilog = (
         "Probes with a problem come first. Objectives are met or missed in the last 5 minutes.\n"
-        "With names, all latest failures of these probes are shown, else one of each probe.\n"
+        f"With names, up to {MAX_FAILURES} latest failures of these probes together are shown,\n"
+        "else the latest failure of each probe.\n"
         "Examples:\n"
         "  inference-probe status\n"
         "  inference-probe status --output=json | jq '.failures[].detail'\n"
@@ -66,7 +70,13 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return usage_error(error)
     except DaemonError as error:
         return daemon_error(error)
-    except (KeyError, TypeError, ValueError):  # not the JSON of this version's API
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # not the JSON of this version's API
         message = f"{args.daemon_url} does not respond like inference-probe of this version"
         return daemon_error(DaemonError(message))
     encoding = sys.stdout.encoding
@@ -77,11 +87,17 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _read_status(client: DaemonClient, names: Sequence[str]) -> dict[str, Any]:
     """Return the document of `/api/v1/status`, with the probes and their latest failures.
 
-    `names` are the probes to return, none for all. Raises UsageError for an unknown name.
+    `names` are the probes to return; empty: all probes. Raises UsageError for an unknown name.
     """
 
     def get(path: str) -> Any:
         return json.loads(client.request("GET", path, timeout_seconds=TIMEOUT_SECONDS))
+
+    def get_failures(name: str) -> Any:
+        try:
+            return get(f"/api/v1/probes/{quote(name, safe='')}/results")["failures"]
+        except NotFoundError:  # a reload has removed the probe after the previous request
+            return []
 
     status, probes = get("/api/v1/status"), get("/api/v1/probes")["probes"]
     known = [probe["probe"] for probe in probes]
@@ -98,7 +114,7 @@ def _read_status(client: DaemonClient, names: Sequence[str]) -> dict[str, Any]:
     failures = [
         failure
         for name in with_failures[:MAX_PROBES_WITH_FAILURES]
-        for failure in get(f"/api/v1/probes/{quote(name, safe='')}/results")["failures"][:each]
+        for failure in get_failures(name)[:each]
     ]
     failures.sort(key=lambda failure: str(failure["started"]), reverse=True)
     return {**status, "probes": probes, "failures": failures[:MAX_FAILURES]}
@@ -117,7 +133,7 @@ def _lines(document: Mapping[str, Any], url: str, now: datetime) -> Iterator[str
     if config["last_reload_successful"]:
         yield f"config: loaded {loaded}"
     else:
-        yield f"config: THE LAST RELOAD FAILED, that of {loaded} is in effect;"
+        yield f"config: the last reload failed; the config loaded at {loaded} is in effect;"
         yield "    `inference-probe check` or the log of the daemon shows the mistakes"
     if document["standstill"]:
         yield document["standstill"]
@@ -149,8 +165,8 @@ def _probe_rows(probe: Mapping[str, Any], now: datetime) -> Iterator[Sequence[st
 
 def _state_cell(probe: Mapping[str, Any]) -> str:
     state = probe["state"].replace("_", " ")
-    if probe["startup_seconds_left"]:
-        return f"{state} (counts in {format_elapsed(probe['startup_seconds_left'])})"
+    if probe["startup_seconds_left"] and probe["state"] in STARTUP_STATES:
+        return f"{state} (failures count in {format_elapsed(probe['startup_seconds_left'])})"
     reason = probe["last"] and probe["last"]["reason"]
     return f"{state} ({reason})" if reason else state
 

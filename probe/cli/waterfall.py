@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from probe.cli.command import printable
 from probe.config.schema import Objective
-from probe.prober.excerpt import MAX_EXCERPT_BODY_CHARS
-from probe.result import ClockSource, Excerpt, Result
+from probe.result import ClockSource, Excerpt, Result, ResultKind, classify_result
 from probe.serialization import request_spans
 
 # Width of the bar of a whole probe.
@@ -33,7 +33,13 @@ def render_waterfall(
     """
     block = _block_in(encoding)
     text = "\n\n".join(
-        "\n".join([*_lines(result, now, block), *_verdict_lines(result, objectives[result.probe])])
+        "\n".join(
+            [
+                *_lines(result, now, block),
+                *_objective_lines(result, objectives[result.probe]),
+                *_body_lines(result),
+            ]
+        )
         for result in results
     )
     return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -98,33 +104,36 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
                 yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
 
 
-def _verdict_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:
-    """Yield whether the result meets each objective and, for a failure, the response's body."""
+def _objective_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:
+    """Yield whether the result meets each objective."""
     for objective in objectives:
         yield _note("objective", f"{objective.name}: {_verdict(result, objective.latency)}")
-    if result.failure and result.excerpt:
-        yield from _body_lines(result.excerpt, result.size)
 
 
 def _verdict(result: Result, threshold: float | None) -> str:
     """Return whether a result is good for an objective with this latency (seconds)."""
-    if result.failure and not result.failure.reason.counts_against_slo:
+    reason = result.failure.reason if result.failure else None
+    kind = classify_result(reason, result.latency, inf if threshold is None else threshold)
+    if kind is ResultKind.NOT_COUNTED:
         return "not counted"
-    if result.failure:
+    if kind is ResultKind.FAILED:
         return "missed, the request failed"
     if threshold is None:
         return "met"
-    # One decimal, unless it would make the latency look equal to the threshold.
-    latency = f"{result.latency * 1000:.1f}"
-    if float(latency) == threshold * 1000:
-        latency = f"{result.latency * 1000:.6f}"
-    is_good = result.latency <= threshold
-    verdict, sign = ("met", "<=") if is_good else ("missed", ">")
-    return f"{verdict}, {latency} ms {sign} {threshold * 1000:.10g} ms"
+    # One decimal, unless it could make the latency look equal to the threshold.
+    decimals = 1 if abs(result.latency - threshold) > 1e-4 else 6
+    verdict, sign = ("met", "<=") if kind is ResultKind.GOOD else ("missed", ">")
+    latency, limit = f"{result.latency * 1000:.{decimals}f}", f"{threshold * 1000:.10g}"
+    return f"{verdict}, {latency} ms {sign} {limit} ms"
 
 
-def _body_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
-    """Yield the beginning of a body, or what is known about one that is not text."""
+def _body_lines(result: Result) -> Iterator[str]:
+    """Yield the beginning of a failed response's body, or what is known if it is not text."""
+    if result.failure and result.excerpt:
+        yield from _excerpt_lines(result.excerpt, result.size)
+
+
+def _excerpt_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
     headers = {name.lower(): value for name, value in excerpt.headers.items()}
     media_type = printable(headers.get("content-type", "no Content-Type"))
     summary = f"{_count(size, 'byte')}, {media_type}"
@@ -134,7 +143,7 @@ def _body_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
     elif _unprintable_ratio(text) > MAX_UNPRINTABLE_RATIO:
         yield _note("body", f"{summary}, not text")
     else:
-        beginning = ", the beginning:" if len(text) >= MAX_EXCERPT_BODY_CHARS else ""
+        beginning = ", the beginning:" if excerpt.is_truncated else ""
         yield _note("body", f"{summary}{beginning}")
         for line in text.splitlines():
             yield f"      {printable(line)}".rstrip()

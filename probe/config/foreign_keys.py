@@ -12,7 +12,7 @@ _BEARER = 'headers: {Authorization: "Bearer ${file:PATH}"}, with the token in th
 _BASIC = 'headers: {Authorization: "Basic ${file:PATH}"}, with user:password in base64 in that file'
 
 # What to write instead, by a key in a probe.
-INSTEAD_OF = {
+REPLACEMENTS = {
     "authorization": f"write {_BEARER}",
     "bearer_token": f"write {_BEARER}",
     "bearer_token_file": f"write {_BEARER}",

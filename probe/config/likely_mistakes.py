@@ -38,14 +38,14 @@ _JSON_ADVICE = (
 
 def find_likely_mistakes(merged: MergedConfig, settings: Settings) -> Iterator[UnlocatedError]:
     """Yield the likely mistakes in `settings`, which come from `merged`, where they are written."""
-    written_probes = merged.value["probes"]
-    for index, (written, probe) in enumerate(zip(written_probes, settings.probes, strict=True)):
+    source_probes = merged.value["probes"]
+    for index, (source_probe, probe) in enumerate(zip(source_probes, settings.probes, strict=True)):
         mistakes = (
-            *_unknown_method(written, probe),
+            *_unknown_method(source_probe, probe),
             *_denied_address(probe, settings.networks),
             *_budget_as_target(probe),
-            *_json_in_text(written, probe),
-            *_unbraced_references(written),
+            *_json_in_text(source_probe, probe),
+            *_unbraced_references(source_probe),
         )
         for path, message in mistakes:
             yield UnlocatedError(merged.origin(("probes", index, *path)), message)
@@ -55,12 +55,12 @@ def find_likely_mistakes(merged: MergedConfig, settings: Settings) -> Iterator[U
 _Mistakes = Iterator[tuple[ConfigPath, str]]
 
 
-def _unknown_method(written: Mapping[str, Any], probe: Probe) -> _Mistakes:
+def _unknown_method(source_probe: Mapping[str, Any], probe: Probe) -> _Mistakes:
     if probe.method in METHODS:
         return
     similar = get_close_matches(probe.method, METHODS, n=1)
     advice = f"did you mean {similar[0]}?" if similar else f"usual are {', '.join(METHODS)}"
-    yield ("method",), f"not a standard method of HTTP: {quote(written['method'])}; {advice}"
+    yield ("method",), f"not a standard method of HTTP: {quote(source_probe['method'])}; {advice}"
 
 
 def _denied_address(probe: Probe, networks: Networks) -> _Mistakes:
@@ -99,11 +99,11 @@ def _budget_as_target(probe: Probe) -> _Mistakes:
             yield ("objectives", index, "target"), message
 
 
-def _json_in_text(written: Mapping[str, Any], probe: Probe) -> _Mistakes:
-    if _is_json_text(written.get("json")):
+def _json_in_text(source_probe: Mapping[str, Any], probe: Probe) -> _Mistakes:
+    if _is_json_text(source_probe.get("json")):
         yield ("json",), _JSON_ADVICE
     has_type = any(name.lower() == "content-type" for name in probe.headers)
-    if _is_json_text(written.get("body")) and not has_type:
+    if _is_json_text(source_probe.get("body")) and not has_type:
         advice = "write it under `json`, or add headers: {Content-Type: application/json}"
         yield ("body",), f"JSON that is sent without Content-Type; {advice}"
 
@@ -118,10 +118,10 @@ def _is_json_text(value: Any) -> bool:
         return False
 
 
-def _unbraced_references(written: Mapping[str, Any]) -> _Mistakes:
+def _unbraced_references(source_probe: Mapping[str, Any]) -> _Mistakes:
     """Yield the words such as `$TOKEN`; in a JSON body only values that are nothing else."""
     for key in ("url", "proxy", "headers", "json"):
-        for path, text in _texts(written.get(key), (key,)):
+        for path, text in _texts(source_probe.get(key), (key,)):
             match = _UNBRACED_WORD.search(text)
             if match and (key != "json" or match[0] == text):
                 yield path, _UNBRACED_ADVICE

@@ -233,10 +233,10 @@ def sorted_problems(
     located = [(problem, "") for problem in source.problems]
     located += [(source.locate(error), error.explanation) for error in [*unresolved, *relevant]]
     located.sort(key=lambda pair: (pair[0].line or 0, pair[0].column or 0))
-    return tuple(_explain_once(dict.fromkeys(located)))
+    return tuple(_append_explanations(dict.fromkeys(located)))
 
 
-def _explain_once(problems: Iterable[tuple[ConfigProblem, str]]) -> Iterator[ConfigProblem]:
+def _append_explanations(problems: Iterable[tuple[ConfigProblem, str]]) -> Iterator[ConfigProblem]:
     """Yield the problems, each explanation at the end of the first message that has it."""
     lines: dict[str, int | None] = {}
     for problem, explanation in problems:

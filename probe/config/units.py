@@ -20,7 +20,7 @@ _SECONDS = {
     "ms": Decimal("1e-3"),
     "us": Decimal("1e-6"),
 }
-DURATION_PATTERN = r"(?=[0-9])" + "".join(f"(?:({NUMBER_PATTERN}) ?{unit})?" for unit in _SECONDS)
+DURATION_PATTERN = r"(?=[0-9])" + "".join(f"(?: ?({NUMBER_PATTERN}) ?{unit})?" for unit in _SECONDS)
 
 _BYTES = {
     "B": 1,
@@ -42,7 +42,7 @@ MAX_QUANTITY_CHARS = 1000
 def parse_duration(text: str, *, quoted: str | None = None) -> float:
     """Return the seconds of a duration such as "250ms" or "1m30s", largest unit first.
 
-    A space before a unit is allowed: "250 ms".
+    A space before a unit and between the parts is allowed: "250 ms", "1m 30s".
     """
     match = _match(DURATION_PATTERN, text)
     if match is None:

@@ -19,7 +19,7 @@ from probe.config.errors import (
     quote,
     truncate_key,
 )
-from probe.config.foreign_keys import INSTEAD_OF, MIGRATION, MODULE_KEYS
+from probe.config.foreign_keys import MIGRATION, MODULE_KEYS, REPLACEMENTS
 from probe.config.http_types import ALERT_LABEL_PATTERN
 from probe.config.merge_defaults import BODY_KEYS
 from probe.config.schema import Settings
@@ -191,8 +191,8 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
 def _unknown_key(key: str, known: list[str]) -> tuple[str, str]:
     """Return the message and the explanation of an error about `key`."""
     of_probe = known_keys(("probes", 0))
-    if known == of_probe and key in INSTEAD_OF:
-        return f"unknown key; {INSTEAD_OF[key]}", ""
+    if known == of_probe and key in REPLACEMENTS:
+        return f"unknown key; {REPLACEMENTS[key]}", ""
     if known == of_probe and key in MODULE_KEYS:
         return "unknown key", MIGRATION
     similar = get_close_matches(key.lower(), known, n=1)

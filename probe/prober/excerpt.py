@@ -16,14 +16,23 @@ MAX_EXCERPT_BODY_CHARS = 1024
 MAX_EXCERPT_HEADER_CHARS = 1024
 
 
-def make_excerpt(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> Excerpt:
+def make_excerpt(
+    headers: Mapping[str, str], body_start: bytes, redactor: Redactor, *, size: int
+) -> Excerpt:
     """Return the excerpt of a response with `headers` (names in any case).
 
-    `body_start` is the first `START_BYTES` bytes of the body as sent.
+    `body_start` is the first `START_BYTES` bytes of the body as sent, which has `size` bytes.
     """
+    body_start = body_start[:START_BYTES]
+    is_truncated = size > len(body_start)
+    if content_encoding(headers) != "identity":
+        body_start, is_truncated = _decompress_start(body_start)
+    # An incremental decoder drops a character that is cut off at the end.
+    text = getincrementaldecoder("utf-8")("replace").decode(body_start)
     return Excerpt(
         headers=_excerpt_headers(headers, redactor),
-        body=_excerpt_body(headers, body_start, redactor),
+        body=redactor.redact_prefix(text)[:MAX_EXCERPT_BODY_CHARS],
+        is_truncated=is_truncated,
     )
 
 
@@ -40,18 +49,16 @@ def _excerpt_headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str
     return excerpt
 
 
-def _excerpt_body(headers: Mapping[str, str], body_start: bytes, redactor: Redactor) -> str:
-    # An incremental decoder drops a character that is cut off at the end.
-    decode = getincrementaldecoder("utf-8")("replace").decode
-    text = decode(_decompress_start(headers, body_start[:START_BYTES]))
-    return redactor.redact_prefix(text)[:MAX_EXCERPT_BODY_CHARS]
+def _decompress_start(body_start: bytes) -> tuple[bytes, bool]:
+    """Return the beginning of a compressed body, and whether the body is longer.
 
-
-def _decompress_start(headers: Mapping[str, str], body_start: bytes) -> bytes:
-    """Return the beginning of the body without compression; empty if it is not gzip or zlib."""
-    if content_encoding(headers) == "identity":
-        return body_start
+    The beginning is empty if the body is neither gzip nor zlib.
+    """
+    decompressor = zlib.decompressobj(ANY_ZLIB_FORMAT)
     try:
-        return zlib.decompressobj(ANY_ZLIB_FORMAT).decompress(body_start, START_BYTES)
+        data = decompressor.decompress(body_start, START_BYTES)
+        # The limit may be reached before the checksum, which has no output.
+        rest = decompressor.decompress(decompressor.unconsumed_tail, 1)
     except zlib.error:
-        return b""
+        return b"", True
+    return data, bool(rest) or not decompressor.eof

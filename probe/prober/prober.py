@@ -218,4 +218,5 @@ def _read_body(client: HttpClient, response: Response, consumer: BodyConsumer) -
 def _excerpt(exchange: _Exchange) -> Excerpt | None:
     if exchange.last_response is None or exchange.body is None:
         return None
-    return make_excerpt(exchange.last_response.headers, exchange.body.start, exchange.redactor)
+    headers, body = exchange.last_response.headers, exchange.body
+    return make_excerpt(headers, body.start, exchange.redactor, size=body.size)

@@ -272,7 +272,7 @@ def test_level_of_model_down(tmp_path: Path) -> None:
     ticket = text_of(tmp_path, "target: 99%, alert: ticket")
     assert "all fail               ticket after 3m\n" in ticket
     none = text_of(tmp_path, "target: 99%, alert: none")
-    assert "no alerts for this objective; ModelDown raises none either" in none
+    assert "no alerts for this objective; ModelDown raises no alert either" in none
     silent = text_of(tmp_path, "target: 99%", interval="60s", down="none")
     assert "all fail               page after 5m30s, ticket after" in silent
     often = text_of(tmp_path, "target: 50%, alert: ticket", interval="1m", down="ticket")

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from probe import __version__
-from probe.cli.once import run_concurrently
+from probe.cli.once import run_concurrently, unused_proxies
+from probe.config.loader import from_flags
 from probe.result import Result
 from tests.builders import make_result
 from tests.commands import COMMAND, environment, invoke
@@ -117,13 +118,13 @@ def test_once_shows_objectives_and_the_body() -> None:
 @pytest.mark.parametrize(
     ("url", "variables", "noted"),
     [
-        ("http://model.invalid/", {"http_proxy": "http://p:1"}, ["http_proxy"]),
-        ("http://model.invalid/", {"HTTPS_PROXY": "http://p:1"}, []),
-        ("https://model.invalid/", {"HTTPS_PROXY": "http://p:1"}, ["HTTPS_PROXY"]),
-        ("https://model.invalid/", {"ALL_PROXY": "http://p:1"}, ["ALL_PROXY"]),
-        ("${env:HOST}/", {"HOST": "http://model.invalid", "HTTP_PROXY": "p"}, ["HTTP_PROXY"]),
-        ("http://model.invalid/", {"http_proxy": "http://p:1", "NO_PROXY": "invalid"}, []),
-        ("http://model.invalid/", {}, []),
+        ("http://127.0.0.1:1/", {"http_proxy": "http://p:1"}, ["http_proxy"]),
+        ("http://127.0.0.1:1/", {"HTTPS_PROXY": "http://p:1"}, []),
+        ("https://127.0.0.1:1/", {"HTTPS_PROXY": "http://p:1"}, ["HTTPS_PROXY"]),
+        ("https://127.0.0.1:1/", {"ALL_PROXY": "http://p:1"}, ["ALL_PROXY"]),
+        ("${env:HOST}/", {"HOST": "http://127.0.0.1:1", "HTTP_PROXY": "p"}, ["HTTP_PROXY"]),
+        ("http://127.0.0.1:1/", {"http_proxy": "http://p:1", "NO_PROXY": "127.0.0.1"}, []),
+        ("http://127.0.0.1:1/", {}, []),
     ],
 )
 def test_once_notes_unused_proxies(url: str, variables: dict[str, str], noted: list[str]) -> None:
@@ -135,11 +136,19 @@ def test_once_notes_unused_proxies(url: str, variables: dict[str, str], noted: l
     ]
 
 
+def test_no_proxy_of_the_environment() -> None:
+    """NO_PROXY is read from the same mapping as the other variables."""
+    settings = from_flags(url=REFUSING, environ={})
+    proxy = {"HTTP_PROXY": "http://p:1"}
+    assert len(list(unused_proxies(settings, [], proxy))) == 1
+    assert list(unused_proxies(settings, [], {**proxy, "NO_PROXY": "127.0.0.1"})) == []
+
+
 def test_once_with_a_proxy(tmp_path: Path) -> None:
     """There is no note for a probe with a proxy of its own, nor for probes that do not run."""
     probes = [
-        {"name": "a", "url": "http://model.invalid/", "proxy": "http://127.0.0.1:1"},
-        {"name": "b", "url": "http://model.invalid/"},
+        {"name": "a", "url": "http://127.0.0.1:1/", "proxy": "http://127.0.0.1:1"},
+        {"name": "b", "url": "http://127.0.0.1:1/"},
     ]
     (tmp_path / "probe.yml").write_text(yaml.safe_dump({"probes": probes}))
     environ = {"HTTP_PROXY": "http://p:1"}

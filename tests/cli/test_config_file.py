@@ -34,6 +34,13 @@ def check_stdin(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+# The commands find the config of a daemon that is installed on this machine.
+without_installation = pytest.mark.skipif(
+    config_file.SEARCH_PATHS[-1].exists(), reason=f"{config_file.SEARCH_PATHS[-1]} exists"
+)
+
+
+@without_installation
 @pytest.mark.parametrize("command", ["run", "check", "once"])
 def test_without_a_config(command: str, tmp_path: Path) -> None:
     """The command exits with 2, lists the paths it tried, and says what to write."""
@@ -48,6 +55,7 @@ def test_without_a_config(command: str, tmp_path: Path) -> None:
         assert advice in done.stderr
 
 
+@without_installation
 def test_the_example_that_the_message_names(tmp_path: Path) -> None:
     """The command in the message creates a valid config."""
     (command,) = (

@@ -10,7 +10,8 @@ import pytest
 import requests
 import yaml
 
-from probe.cli.status import STATES
+from probe.cli.daemon_client import DaemonClient, NotFoundError
+from probe.cli.status import STATES, _read_status, _state_cell
 from probe.server.summary import ProbeState
 from tests.commands import Running, invoke, running
 from tests.servers import respond_with, serve
@@ -57,7 +58,7 @@ def test_table(daemon: Running) -> None:
     head, dead, slow, new, good, good_up = lines[3:9]
     assert re.match(r"dead +failed \(refused\) +\d+ s ago .* up: 99.9 % +missed +spent", dead)
     assert re.match(r"slow/one +slow .* fast: 99 % < 20 ms +missed +spent", slow)
-    assert re.match(r"new +pending \(counts in [\d mins]+\)", new)
+    assert re.match(r"new +pending \(failures count in [\d mins]+\)", new)
     assert re.match(r"good +ok .* fast: 99 % < 4 s +met +100 %", good)
     assert re.match(r" +up: 99.9 % +met +100 %", good_up)
     for row in (dead, slow, good, good_up):
@@ -100,8 +101,46 @@ def test_a_pause_and_a_failed_reload(tmp_path: Path) -> None:
         for action in ("pause", "reload"):
             requests.post(f"{other.url}/-/{action}", timeout=10)
         text = status(other)
-    assert "THE LAST RELOAD FAILED" in text
+    assert re.search(r"config: the last reload failed; the config loaded at .* is in effect", text)
     assert "Paused: no scheduled probes are started" in text
+
+
+class FakeClient(DaemonClient):
+    """A daemon that has removed the probe `b` after it has listed it."""
+
+    def __init__(self) -> None: ...
+
+    def request(self, _method: str, path: str, **_: float) -> str:  # type: ignore[override]
+        if path == "/api/v1/status":
+            return "{}"
+        if path == "/api/v1/probes":
+            probe = {"state": "failed", "last": {"reason": "refused"}, "objectives": []}
+            return json.dumps({"probes": [{**probe, "probe": name} for name in "abc"]})
+        if "/b/" in path:
+            raise NotFoundError("has no such page")
+        return json.dumps({"failures": [{"started": path}]})
+
+
+def test_a_probe_that_is_removed_meanwhile() -> None:
+    """Its failures are left out."""
+    document = _read_status(FakeClient(), [])
+    assert [failure["started"][15] for failure in document["failures"]] == ["c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "cell"),
+    [
+        ("paused", None, "paused"),
+        ("not_measured", "internal", "not measured (internal)"),
+        ("never_answered", "startup", "never answered (failures count in 1 min 40 s)"),
+        ("pending", None, "pending (failures count in 1 min 40 s)"),
+    ],
+)
+def test_state_during_the_startup_grace(state: str, reason: str | None, cell: str) -> None:
+    """The time until failures count is shown only where it explains the state."""
+    last = {"reason": reason} if reason else None
+    probe = {"state": state, "startup_seconds_left": 100.0, "last": last}
+    assert _state_cell(probe) == cell
 
 
 def test_unknown_name(daemon: Running) -> None:
@@ -113,7 +152,8 @@ def test_unknown_name(daemon: Running) -> None:
 
 def test_not_the_api() -> None:
     """JSON of another server, and no JSON, are exit code 1."""
-    for body in (b"[]", b"hello", b'{"probes": [{}]}'):
+    other = b'{"probes": [{"probe": "a", "state": "ok", "last": 5, "objectives": []}]}'
+    for body in (b"[]", b"hello", b'{"probes": [{}]}', b'{"probes": {"a": 5}}', other):
         reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         with serve(respond_with(reply)) as url:
             done = invoke("status", f"--daemon.url={url}")

@@ -225,9 +225,20 @@ def test_objectives(result: Result, fast: str, up: str, objectives: Sequence[Obj
     assert lines == [f"    objective     fast: {fast}", f"    objective     up: {up}"]
 
 
+@pytest.mark.parametrize("milliseconds", [4.1, 8.2, 16.4, 33.3, 1.005])
+def test_a_latency_that_rounds_to_the_threshold(milliseconds: float, tmp_path: Path) -> None:
+    """It has enough digits to differ from the threshold."""
+    fast = {"name": "fast", "target": "99%", "latency": f"{milliseconds}ms"}
+    objectives = make_probe(tmp_path, objectives=[fast]).objectives
+    result = make_result(latency=milliseconds / 1000 + 1e-8)
+    line = rendered(result, objectives=objectives).splitlines()[-1]
+    assert line.endswith(f"missed, {milliseconds + 1e-5:.6f} ms > {milliseconds:g} ms")
+
+
 def failure(body: str, size: int | None = None, media_type: str | None = None) -> Result:
     """Return a failed result with the beginning of a body of `size` bytes."""
-    excerpt = Excerpt(headers={"Content-Type": media_type} if media_type else {}, body=body)
+    headers = {"Content-Type": media_type} if media_type else {}
+    excerpt = Excerpt(headers=headers, body=body, is_truncated=size is not None)
     size = len(body.encode()) if size is None else size
     return make_result(reason=Reason.HTTP_4XX, excerpt=excerpt, size=size)
 
@@ -262,9 +273,10 @@ def test_body_that_is_not_text(result: Result, line: str) -> None:
 
 def test_long_body() -> None:
     """The first line says that it is only the beginning."""
-    first, *rest = body_lines(failure("x" * 1024, 5000))
-    assert first == "5000 bytes, no Content-Type, the beginning:"
-    assert rest == ["      " + "x" * 1024]
+    for shown in (1024, 900):  # fewer characters if a secret at the end is cut off
+        first, *rest = body_lines(failure("x" * shown, 5000))
+        assert first == "5000 bytes, no Content-Type, the beginning:"
+        assert rest == ["      " + "x" * shown]
 
 
 def test_body_of_a_success() -> None:

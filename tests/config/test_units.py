@@ -19,7 +19,8 @@ from probe.config.units import format_duration, parse_duration, parse_percentage
         ("1d1h1m1s1ms1us", 90061.001001),
         ("1h", 3600),
         ("500 ms", 0.5),
-        ("1 m30 s", 90),
+        ("1m 30s", 90),
+        ("1 m 30 s", 90),
         ("0s", 0),
     ],
 )
@@ -29,7 +30,8 @@ def test_parse_duration(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "5sec", "1s1m", "-5s", "1e3s", "s", "5S", "\u0665s", "5  s", "5s ", " 5s"]
+    "text",
+    ["", "5", "5sec", "1s1m", "-5s", "1e3s", "s", "5S", "\u0665s", "5  s", "5s ", " 5s", "1m  30s"],
 )
 def test_invalid_durations(text: str) -> None:
     """The whole text must match. The message quotes it and says what to write."""

@@ -14,7 +14,7 @@ from probe.http.timed_socket import TimedSocket
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run
-from tests.raw_servers import Peer, always, free_port, http_response, once
+from tests.raw_servers import Peer, always, http_response, once, refusing_port
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 RAW_TLS = r"\(\[SSL: [A-Z0-9_]+\].*\(_ssl\.c:\d+\)\)"
@@ -22,15 +22,16 @@ RAW_TLS = r"\(\[SSL: [A-Z0-9_]+\].*\(_ssl\.c:\d+\)\)"
 
 def test_refused() -> None:
     """The detail names the address on which nothing listens."""
-    port = free_port()
+    with refusing_port() as port:
+        text = detail(run(f"http://127.0.0.1:{port}/"))
     expected = rf"connection refused: nothing listens on 127\.0\.0\.1:{port} \(\[Errno \d+\]\)"
-    assert re.match(expected, detail(run(f"http://127.0.0.1:{port}/")))
+    assert re.match(expected, text)
 
 
 def test_refused_by_the_proxy() -> None:
     """The address is that of the proxy."""
-    port = free_port()
-    result = run("http://model.invalid/", proxy=f"http://127.0.0.1:{port}")
+    with refusing_port() as port:
+        result = run("http://model.invalid/", proxy=f"http://127.0.0.1:{port}")
     assert reason(result) is Reason.PROXY
     assert f"cannot be reached: connection refused: nothing listens on 127.0.0.1:{port}" in detail(
         result

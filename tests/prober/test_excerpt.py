@@ -53,6 +53,27 @@ def test_the_excerpt_of_a_body_that_is_too_large() -> None:
     assert excerpt.body == "x" * MAX_EXCERPT_BODY_CHARS
 
 
+@pytest.mark.parametrize(
+    ("body", "is_compressed", "is_truncated"),
+    [
+        (b"x" * 1024, False, False),
+        (b"x" * 1025, False, True),
+        (SECRET.encode() + b"x" * 1000, False, True),
+        (b"x" * 1024, True, False),
+        (b"x" * 1025, True, True),
+        (b"x" * 50_000, True, True),
+    ],
+)
+def test_whether_it_is_the_whole_body(body: bytes, is_compressed: bool, is_truncated: bool) -> None:
+    """The number of characters does not tell: secrets are masked, and bodies are compressed."""
+    how = {"headers": {"X-Key": "${env:KEY}"}, "environ": {"KEY": SECRET}}
+    reply = answer(gzip.compress(body), "Content-Encoding: gzip") if is_compressed else answer(body)
+    excerpt = excerpt_of(reply, **how)
+    assert excerpt
+    assert SECRET not in excerpt.body
+    assert excerpt.is_truncated is is_truncated
+
+
 def test_a_compressed_body_is_decompressed() -> None:
     """Only its beginning: a decompression bomb has no effect."""
     excerpt = excerpt_of(answer(gzip.compress(b"busy " * 10**6), "Content-Encoding: gzip"))
@@ -81,7 +102,7 @@ def test_a_malicious_location_is_parsed_fast() -> None:
     """The longest possible header with many beginnings of references. It once took 14 s."""
     headers = CaseInsensitiveDict({"location": "//" + "${" * 32_000})
     began = time.process_time()
-    make_excerpt(headers, b"", Redactor())
+    make_excerpt(headers, b"", Redactor(), size=0)
     assert time.process_time() - began < 1
 
 
@@ -115,7 +136,7 @@ def test_only_the_excerpt_is_searched_for_secrets(name: str) -> None:
     redactor = Counting(["s3cret"])
     headers = CaseInsensitiveDict({"X-A": "s3cret", name: "http://" + "s3cret" * 10_000})
 
-    assert make_excerpt(headers, b"", redactor).headers == {"X-A": "***"}
+    assert make_excerpt(headers, b"", redactor, size=0).headers == {"X-A": "***"}
     assert redactor.longest <= MAX_EXCERPT_HEADER_CHARS
 
 
@@ -131,7 +152,7 @@ def test_a_long_location_has_no_query_and_no_user(location: str, shown: str) -> 
     """However long query and user are."""
     headers = CaseInsensitiveDict({"Location": location})
 
-    assert make_excerpt(headers, b"", Redactor()).headers.get("Location") == shown
+    assert make_excerpt(headers, b"", Redactor(), size=0).headers.get("Location") == shown
 
 
 ENCODED_SECRETS = {
@@ -149,14 +170,17 @@ def test_a_secret_at_the_end_of_the_excerpt_is_masked(encoded: str, before: int)
     """At most three characters remain of a secret that is cut off by the end of the excerpt."""
     beginning = ("." * before + encoded + "." * 2000).encode()[:MAX_EXCERPT_BODY_CHARS]
     redactor = Redactor(['abc"DEF'])
-    assert encoded[:4] not in make_excerpt(CaseInsensitiveDict(), beginning, redactor).body
+    assert (
+        encoded[:4]
+        not in make_excerpt(CaseInsensitiveDict(), beginning, redactor, size=len(beginning)).body
+    )
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.text(max_size=300), st.text(max_size=3000)), st.binary(max_size=3000))
 def test_an_excerpt_is_small(headers: dict[str, str], body: bytes) -> None:
     """Whatever headers and body are."""
-    excerpt = make_excerpt(CaseInsensitiveDict(headers), body, Redactor([SECRET]))
+    excerpt = make_excerpt(CaseInsensitiveDict(headers), body, Redactor([SECRET]), size=len(body))
     assert len(excerpt.body) <= MAX_EXCERPT_BODY_CHARS
     assert (
         sum(len(name) + len(value) for name, value in excerpt.headers.items())
