@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).parent.parent / "probe"
 # Modules directly in `probe/` that every package may import.
 SHARED = {
     "__version__",
-    "certificate",
     "clock",
     "rate_limiter",
     "redaction",

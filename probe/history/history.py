@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from probe.certificate import CertificateExpiry
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
-from probe.result import Excerpt, Result, ResultKind, classify_result
+from probe.result import CertificateExpiry, Excerpt, Result, ResultKind, classify_result
 
 MAX_RESULTS = 128
 

@@ -7,7 +7,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from probe.certificate import CertificateExpiry
 from probe.config.schema import Objective, Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
@@ -20,7 +19,7 @@ from probe.metrics.histogram import (
     Histogram,
 )
 from probe.redaction import redact_config_url
-from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
+from probe.result import CertificateExpiry, Component, Outcome, Phase, Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting, TickCounts
 
 # Values of the label `reason` of inference_probe_suspended.
