@@ -97,6 +97,38 @@ OUTAGES = (
         checks=(silent(0, 5 * MINUTE), firing(9 * MINUTE, DOWN)),
     ),
     scenario(
+        "a model that never starts, with a startup grace shorter than the scrape interval",
+        replace(without_objectives({0: (REFUSED,)}), starts=(1,), startup_grace=5),
+        checks=(silent(0, 3 * MINUTE + 1), firing(5 * MINUTE, DOWN)),
+    ),
+    scenario(
+        "the clock of the daemon is an hour ahead, and the model never starts",
+        replace(
+            without_objectives({0: (REFUSED,)}), starts=(1,), startup_grace=5, clock_ahead=HOUR
+        ),
+        checks=(silent(0, 3 * MINUTE + 1), firing(5 * MINUTE, DOWN)),
+    ),
+    scenario(
+        "the only success was before the first scrape",
+        replace(
+            without_objectives({0: (GOOD,), 70: (REFUSED,)}), starts=(61,), startup_grace=5
+        ),
+        checks=(silent(0, 65 + 3 * MINUTE), firing(6 * MINUTE, DOWN)),
+    ),
+    scenario(
+        "new instances in an outage do not delay the alert",
+        *(
+            Target(
+                (Probe(script={0: (REFUSED,)}, objectives=()),),
+                {"job": "inference-probe", "instance": f"probe:{start}"},
+                starts=(start,),
+                startup_grace=5,
+            )
+            for start in (1, 2 * MINUTE + 1, 4 * MINUTE + 1)
+        ),
+        checks=(silent(0, 3 * MINUTE + 1), firing(5 * MINUTE, DOWN)),
+    ),
+    scenario(
         "a model that is down before and after a restart without a startup grace",
         replace(
             without_objectives({-10 * MINUTE: (REFUSED,)}),

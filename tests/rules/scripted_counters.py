@@ -11,7 +11,7 @@ from tests.rules.scripted_probe import Outcome, Probe
 
 LAG_BUCKETS = ("0.1", "0.25", "0.5", "+Inf")
 SKIP_REASONS = ("late", "overlap", "paused")
-FAILURE_REASONS = ("first_byte_timeout", "internal", "refused")
+FAILURE_REASONS = ("first_byte_timeout", "internal", "refused", "startup")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tests.rules.scripted_probe import (
     INTERNAL,
     REFUSED,
     SLOW,
+    STARTUP,
     TIMEOUT,
     Objective,
     Outcome,
@@ -83,18 +84,32 @@ CASES = {
             " 12 minutes after the first success."
         ),
     ),
+    "down since the start, and most failures were in the startup grace": Case(
+        alert="ModelDown",
+        at=9.5 * MINUTE,
+        targets=(target({0: (STARTUP,), 5 * MINUTE: (REFUSED,)}),),
+        labels={**PROBE, **PAGE},
+        summary="sentiment down at 00:09 UTC: no request had succeeded since the probe started",
+        description=(
+            "At 00:09 UTC, no instance of inference-probe had a successful request to sentiment"
+            " for at least 3 minutes (none since the probe started). 54 requests in a row failed."
+            " Most frequent failure: refused. URL: http://sentiment/. Next: check whether other"
+            " models are down, too. If all are, check the prober first. The alert stays active for"
+            " 12 minutes after the first success."
+        ),
+    ),
     "objective missed by slow responses": Case(
         alert="ModelObjectiveMissed",
         targets=(target(breaks(SLOW, GOOD)),),
         labels={**PROBE, "slo": "fast", **PAGE},
-        summary='sentiment: objective "fast" was missed, and chance does not explain it',
+        summary='sentiment: objective "fast" (99%) missed, 50% of requests bad in 10 minutes',
         description=(
             'At 00:20 UTC, more requests to sentiment were bad than objective "fast" (99% of'
             " requests must succeed within 500ms) allows, for at least 3 minutes: 50% in the last"
             " 10 minutes, 35% in the last hour. At the rate of that hour, the error budget of 30"
-            " days lasts 20h 34m 17s. Slowest phase: wait (95th percentile 950ms). Next: compare"
-            " the time at which it began with rollouts and load. The alert stays active for 10"
-            " minutes after the problem ends."
+            " days lasts 20h 34m 17s. Slowest phase: wait (95th percentile about 950ms). URL:"
+            " http://sentiment/. Next: compare the time at which it began with rollouts and load."
+            " The alert stays active for 10 minutes after the problem ends."
         ),
     ),
     "budget burn": Case(
@@ -103,30 +118,32 @@ CASES = {
         targets=(target(breaks(SLOW, GOOD)),),
         labels={**PROBE, "slo": "fast", "short": "5m", "long": "1h", **PAGE},
         summary=(
-            "sentiment: 50% of requests were bad in 5 minutes, the error budget of objective"
-            ' "fast" burns'
+            "sentiment: 50% of requests were bad in 5 minutes, which spends the error budget of"
+            ' objective "fast" too fast'
         ),
         description=(
             "At 00:12 UTC, 50% of the requests to sentiment in the last 5 minutes were bad for"
-            ' objective "fast" (99% of requests must succeed within 500ms). The average over 1'
-            " hour was above 14.4 times the allowed share, too; the problem may be younger than"
-            " that. At this rate, the error budget of 30 days lasts 14h 24m 0s. Slowest phase:"
-            " wait (95th percentile 950ms). Next: compare the time at which it began with rollouts"
-            " and load. The alert stays active for 5 minutes after the problem ends."
+            ' objective "fast" (99% of requests must succeed within 500ms). Over the last'
+            " hour, the share was also above 14.4 times the allowed share of 1%. A problem that"
+            " began recently can cause that. At this rate, the error budget of 30 days lasts 14h"
+            " 24m 0s. Slowest phase: wait (95th percentile about 950ms). URL: http://sentiment/."
+            " Next: compare the time at which it began with rollouts and load. The alert stays"
+            " active for 5 minutes after the problem ends."
         ),
     ),
     "an objective without a threshold": Case(
         alert="HighModelLatency",
         at=25 * MINUTE,
-        targets=(target(breaks(REFUSED), objective=AVAILABLE),),
+        targets=(target(breaks(REFUSED, GOOD), objective=AVAILABLE),),
         labels={**PROBE, "slo": "up", **TICKET},
-        summary=('sentiment: objective "up" was missed for 10 minutes, 100% of requests were bad'),
+        summary=('sentiment: objective "up" was missed for 10 minutes, 50% of requests were bad'),
         description=(
-            "At 00:25 UTC, 100% of the requests to sentiment in the last 10 minutes were bad for"
+            "At 00:25 UTC, 50% of the requests to sentiment in the last 10 minutes were bad for"
             ' objective "up" (99.9% of requests must succeed). At this rate, the error budget of'
-            " 30 days lasts 43m 12s. Most frequent failure: refused. Next: find out whether"
-            " requests fail or are slow, and since which change. The alert stays active for 15"
-            " minutes after the problem ends."
+            " 30 days lasts 1h 26m 24s. Most frequent failure: refused. Slowest phase: wait (95th"
+            " percentile about 240ms). URL: http://sentiment/. Next: find out whether requests"
+            " fail or are slow, and since which change. The alert stays active for 15 minutes"
+            " after the problem ends."
         ),
     ),
     "no data": Case(

@@ -98,7 +98,9 @@ def test_model_down() -> None:
         for rule in RULES
         if rule.get("record") == "inference_probe:last_success:recent"
     )
-    assert f"[{format_duration(MODEL_DOWN.min_silence_seconds)}]" in recent
+    silence = f"offset {format_duration(MODEL_DOWN.min_silence_seconds)}"
+    assert silence in rule["expr"]
+    assert silence in recent
     assert f"<= {MODEL_DOWN.intervals} * inference_probe_interval_seconds" in recent
 
 
