@@ -212,9 +212,13 @@ class AlertTiming:
         """Return the time to ModelDown. The last success was due one interval before."""
         failures = (MODEL_DOWN.failures - 1) * self.interval + self.timeout
         silence = (MODEL_DOWN.intervals - 1) * self.interval + self.timeout
-        unseen = MODEL_DOWN.min_silence_seconds - self.interval - SCRAPE_INTERVAL_SECONDS / 2
+        unseen = MODEL_DOWN.min_silence_seconds - self.interval
         return (
-            max(failures + SCRAPE_INTERVAL_SECONDS / 2, silence, unseen)
+            max(
+                failures + SCRAPE_INTERVAL_SECONDS / 2,
+                silence,
+                unseen + SCRAPE_INTERVAL_SECONDS / 2,
+            )
             + EVALUATION_INTERVAL_SECONDS / 2
         )
 

@@ -110,9 +110,7 @@ OUTAGES = (
     ),
     scenario(
         "the only success was before the first scrape",
-        replace(
-            without_objectives({0: (GOOD,), 70: (REFUSED,)}), starts=(61,), startup_grace=5
-        ),
+        replace(without_objectives({0: (GOOD,), 70: (REFUSED,)}), starts=(61,), startup_grace=5),
         checks=(silent(0, 65 + 3 * MINUTE), firing(6 * MINUTE, DOWN)),
     ),
     scenario(
