@@ -117,11 +117,12 @@ class AlertTiming:
         if bad_ratio <= self.budget:
             return DetectionTime(bad_ratio=bad_ratio, page=inf, ticket=inf)
         page = self._objective_missed_time(bad_ratio) if self.pages else inf
-        ticket = self._ticket_time(bad_ratio)
-        if bad_ratio == 1 and self.down == "page":
-            page = min(page, self._model_down_time())
-        if bad_ratio == 1 and self.down == "ticket":
-            ticket = min(ticket, self._model_down_time())
+        down = self._model_down_time() if bad_ratio == 1 and self.down != "none" else inf
+        ticket = self._ticket_time(bad_ratio, down)
+        if self.down == "page":
+            page = min(page, down)
+        if self.down == "ticket":
+            ticket = min(ticket, down)
         return DetectionTime(bad_ratio=bad_ratio, page=page, ticket=ticket)
 
     def brown_out(self) -> BrownOut | None:
@@ -222,9 +223,14 @@ class AlertTiming:
             + EVALUATION_INTERVAL_SECONDS / 2
         )
 
-    def _ticket_time(self, bad_ratio: float) -> float:
+    def _ticket_time(self, bad_ratio: float, down: float) -> float:
+        """Return the time to the first ticket about the objective; `down` is that to ModelDown.
+
+        HighModelLatency does not fire in an outage that ModelDown reports.
+        """
+        high_latency = self.high_latency_time(bad_ratio)
         burns = (self._ticket_burn_time(rule, bad_ratio) for rule in TICKET_BURNS)
-        return min(self.high_latency_time(bad_ratio), *burns)
+        return min(high_latency if high_latency < down else inf, *burns)
 
     def _ticket_burn_time(self, rule: BurnRule, bad_ratio: float) -> float:
         """Return the time by the law of large numbers. Hours count once they are complete."""

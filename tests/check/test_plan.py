@@ -241,7 +241,7 @@ def test_text(tmp_path: Path) -> None:
             "or 18 of 357 in 1h, or 51 of 2157 in 6h"
         ),
         "ModelErrorBudgetBurn   if bad: 4 of 27 in 5m and 52 of 357 in 1h, or 11 of 177 in 30m and",
-        "all fail               page after 3m10s, ticket after 10m",
+        "all fail               page after 3m10s, ticket after 2h",
         "all are slow           page after 4m, ticket after 10m",
         "5% are bad             page after 56m, ticket after 19m",
         "3% stay bad            new pages per day: 2.1",
@@ -259,7 +259,7 @@ def test_levels(tmp_path: Path) -> None:
     """An objective with `alert: ticket` has no page thresholds, one without alerts no forecast."""
     ticket = text_of(tmp_path, "target: 99%, alert: ticket", down="page")
     assert "ModelObjectiveMissed  " not in ticket
-    assert "all fail               page after 3m10s (ModelDown), ticket after 10m" in ticket
+    assert "all fail               page after 3m10s (ModelDown), ticket after 2h" in ticket
     assert "50% are bad            ticket after" in ticket
     none = text_of(tmp_path, "target: 99%, alert: none", down="page")
     assert "false alarms in" not in none

@@ -87,7 +87,7 @@ INCIDENTS: Mapping[str, Incident] = {
         description="a model is down for 30 minutes",
         timeline=OUTAGE,
         pages=1,
-        max_tickets=2,
+        max_tickets=1,
         alerts=("ModelDown", *OBJECTIVE),
     ),
     "half": Incident(
@@ -124,7 +124,7 @@ INCIDENTS: Mapping[str, Incident] = {
         timeline=OUTAGE,
         probes=10,
         pages=1,
-        max_tickets=20,
+        max_tickets=10,
         alerts=("InferenceProbeIsolated",),
     ),
     "restart": Incident(
@@ -140,7 +140,7 @@ INCIDENTS: Mapping[str, Incident] = {
         timeline=OUTAGE,
         restarts=(10 * MINUTE,),
         pages=1,
-        max_tickets=2,
+        max_tickets=1,
         alerts=("ModelDown", *OBJECTIVE),
     ),
 }

@@ -32,6 +32,7 @@ from tests.rules.scripted_probe import (
 from tests.rules.scripted_target import Target
 
 BREAKS = 6 * MINUTE
+HEALS = BREAKS + 30 * MINUTE
 KEEP_FIRING = 12 * MINUTE
 DOWN = alert("ModelDown")
 RESTARTS = instance_alert("InferenceProbeRestarts")
@@ -82,9 +83,25 @@ OUTAGES = (
     total_outage(60, TIMEOUT),
     total_outage(600, TIMEOUT),
     scenario(
-        "an outage misses the objectives as well",
-        Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,)}),)),
-        checks=(firing(BREAKS + 13 * MINUTE, DOWN, missed(), burn("5m", "1h"), high_latency()),),
+        "an outage misses the objectives as well, and causes no ticket after it",
+        Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,), HEALS: (GOOD,)}),)),
+        checks=(
+            firing(BREAKS + 13 * MINUTE, DOWN, missed(), burn("5m", "1h")),
+            silent(0, HEALS + 40 * MINUTE, "HighModelLatency"),
+        ),
+    ),
+    scenario(
+        "a ticket for the outage of a probe without ModelDown",
+        Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,)}, down="none"),)),
+        checks=(firing(BREAKS + 13 * MINUTE, missed(), burn("5m", "1h"), high_latency()),),
+    ),
+    scenario(
+        "a ticket if responses are slow after an outage",
+        Target((Probe(script={0: (GOOD,), BREAKS: (TIMEOUT,), HEALS: (SLOW,)}),)),
+        checks=(
+            silent(0, HEALS + 10 * MINUTE, "HighModelLatency"),
+            firing(HEALS + 17 * MINUTE, high_latency(), name="HighModelLatency"),
+        ),
     ),
     scenario(
         "one failed scrape while firing",
