@@ -1,4 +1,7 @@
-"""`promtool`: each test that uses the fixture runs with every promtool that is installed."""
+"""`promtool`: each test that uses the fixture runs with every promtool that is installed.
+
+`newest_promtool` is for tests that would take too long with each of them.
+"""
 
 import os
 import re
@@ -23,10 +26,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ],
             indirect=True,
         )
+    if "newest_promtool" in metafunc.fixturenames:
+        newest = promtools()[-1]
+        metafunc.parametrize("newest_promtool", [newest], ids=[version_id(newest)], indirect=True)
 
 
 @pytest.fixture
 def promtool(request: pytest.FixtureRequest) -> Path:
+    return _existing(request)
+
+
+@pytest.fixture
+def newest_promtool(request: pytest.FixtureRequest) -> Path:
+    """Return the last promtool, which is of the second generation if there is one."""
+    return _existing(request)
+
+
+def _existing(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
         pytest.fail(
             "promtool is not on the PATH: install Debian's package `prometheus`, or put a "
