@@ -37,8 +37,11 @@ GO_ENVIRONMENT = {"GOGC": "800", "GOMAXPROCS": "1"}
 # variant of 30 s runs at its own interval.
 DEFAULT_SCRAPE_SECONDS = 30
 
-# Scenarios of hours and days, which take minutes.
+# These take the longest: scenarios of hours and days, or many of them.
 LONG_FILES = {
+    "alert-labels.yml",
+    "inference-probe-absent.yml",
+    "model-error-budget-burn.yml",
     "inference-probe-absent-day.yml",
     "model-error-budget-burn-days.yml",
     "model-error-budget-burn-hours.yml",
