@@ -48,7 +48,7 @@ SCENARIOS = (
             probes(HEALTHY, HEALTHY, HEALTHY), {**DEFAULT_LABELS, "instance": "b", "job": "other"}
         ),
         checks=(
-            silent(0, BREAKS + 90),
+            silent(0, BREAKS + MINUTE),
             firing(BREAKS + 150 + DELAY + 30, ISOLATED, name=NAME),
             throughout(BREAKS + 4 * MINUTE, HEALS + KEEP_FIRING, NAME),
             firing(HEALS + KEEP_FIRING + DELAY),
