@@ -41,11 +41,13 @@ DEFAULT_SCRAPE_SECONDS = 30
 LONG_FILES = {
     "alert-labels.yml",
     "inference-probe-absent.yml",
-    "model-error-budget-burn.yml",
     "inference-probe-absent-day.yml",
+    "inference-probe-no-data.yml",
+    "model-error-budget-burn.yml",
     "model-error-budget-burn-days.yml",
     "model-error-budget-burn-hours.yml",
     "model-latency-regression.yml",
+    "model-replica-down.yml",
 }
 
 
