@@ -30,6 +30,7 @@ from bench.markdown import aligned_table, environment, publish
 from bench.processes import run_process
 from probe.config.loader import parse
 from probe.config.schema import Settings
+from probe.config.units import parse_duration
 from probe.demo.stack import free_port
 from probe.metrics.exposition import Exposition
 from probe.metrics.histogram import LATENCY_BUCKETS
@@ -223,8 +224,7 @@ def _prometheus(directory: Path, program: str, target: str) -> Iterator[str]:
 
 
 def _interval(group: dict[str, Any]) -> int:
-    number, unit = int(group["interval"][:-1]), group["interval"][-1]
-    return number * {"s": 1, "m": MINUTE_SECONDS}[unit]
+    return int(parse_duration(group["interval"]))
 
 
 def _check_results(url: str, *, objectives: int) -> None:

@@ -207,6 +207,23 @@ def once(response: bytes) -> Script:
     return script
 
 
+def handshake_only(context: ssl.SSLContext) -> Script:
+    """Do the TLS handshake, also if it fails, and close the connection without a reset."""
+
+    def script(peer: Peer) -> None:
+        secured = context.wrap_socket(
+            peer.connection, server_side=True, do_handshake_on_connect=False
+        )
+        with contextlib.suppress(ssl.SSLError):
+            secured.do_handshake()
+        with socket.socket(fileno=secured.detach()) as plain:
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(65536):  # closing with unread data would send an RST
+                pass
+
+    return script
+
+
 def delayed(seconds: float, response: bytes) -> Script:
     """Send `response` to every request, after `seconds`."""
 

@@ -227,13 +227,13 @@ def _burn_rate(rule: BurnRule, interval: float, budget: float, bad_ratio: float)
     The short window is longer than `hold`: a chain of one event holds for long enough.
     """
     limit = rule.factor * budget
-    seconds = rule.short_seconds - EVALUATION_INTERVAL_SECONDS
+    seconds = _sampled_seconds(rule.short_seconds)
     step = max(LONG_EVALUATION_INTERVAL_SECONDS, interval)
     rate = _chain(seconds, interval, step, limit, bad_ratio).rate
     if rate <= 0:
         return 0.0
     # The long window contains the short one, which holds more bad probes than usual.
-    short = max(1, round(seconds / interval))
+    short = probes_in(rule.short_seconds, interval)
     long = max(short, round(rule.long_seconds / interval))
     missing = min_bad_above(long, limit) - _mean_bad_if_exceeded(short, limit, bad_ratio)
     return rate * binomial_sf(long - short, ceil(missing - 1e-9), bad_ratio)

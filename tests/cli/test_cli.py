@@ -145,7 +145,7 @@ def test_no_proxy_of_the_environment() -> None:
 
 
 def test_once_with_a_proxy(tmp_path: Path) -> None:
-    """There is no note for a probe with a proxy of its own, nor for probes that do not run."""
+    """There is no note for a probe that has a `proxy`, nor for probes that do not run."""
     probes = [
         {"name": "a", "url": "http://127.0.0.1:1/", "proxy": "http://127.0.0.1:1"},
         {"name": "b", "url": "http://127.0.0.1:1/"},

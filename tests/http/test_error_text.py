@@ -1,6 +1,5 @@
 """Details of network errors: the cause in words, a remedy, and the original text."""
 
-import contextlib
 import datetime as dt
 import re
 import socket
@@ -14,7 +13,7 @@ from probe.http.timed_socket import TimedSocket
 from probe.result import Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run
-from tests.raw_servers import Peer, always, http_response, once, refusing_port
+from tests.raw_servers import Peer, always, handshake_only, http_response, once, refusing_port
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 RAW_TLS = r"\(\[SSL: [A-Z0-9_]+\].*\(_ssl\.c:\d+\)\)"
@@ -118,18 +117,7 @@ def test_a_client_certificate_is_required(serve: Serve, authority: Authority) ->
     context.verify_mode = ssl.CERT_REQUIRED
     authority.authority.configure_trust(context)
 
-    def script(peer: Peer) -> None:
-        secured = context.wrap_socket(
-            peer.connection, server_side=True, do_handshake_on_connect=False
-        )
-        with contextlib.suppress(ssl.SSLError):
-            secured.do_handshake()
-        with socket.socket(fileno=secured.detach()) as plain:
-            plain.shutdown(socket.SHUT_WR)
-            while plain.recv(65536):  # closing with unread data would send an RST
-                pass
-
-    url = serve(script).url().replace("http", "https")
+    url = serve(handshake_only(context)).url().replace("http", "https")
     text = detail(run(url, tls=authority.tls))
     assert text.startswith("the server requires a client certificate; set tls.cert_file and")
 

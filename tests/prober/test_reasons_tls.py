@@ -1,8 +1,6 @@
 """Reasons of TLS failures."""
 
-import contextlib
 import datetime as dt
-import socket
 import ssl
 
 import pytest
@@ -11,7 +9,7 @@ import trustme
 from probe.result import Phase, Reason
 from tests.http.conftest import Authority, Serve
 from tests.probing import detail, fake_getaddrinfo, reason, run, run_median
-from tests.raw_servers import Peer, always, http_response, never_respond
+from tests.raw_servers import Peer, always, handshake_only, http_response, never_respond
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
@@ -114,18 +112,7 @@ def test_a_missing_client_certificate_is_tls(
     context.verify_mode = ssl.CERT_REQUIRED
     authority.authority.configure_trust(context)
 
-    def script(peer: Peer) -> None:
-        secured = context.wrap_socket(
-            peer.connection, server_side=True, do_handshake_on_connect=False
-        )
-        with contextlib.suppress(ssl.SSLError):
-            secured.do_handshake()
-        with socket.socket(fileno=secured.detach()) as plain:
-            plain.shutdown(socket.SHUT_WR)
-            while plain.recv(65536):  # closing with unread data would send an RST
-                pass
-
-    url = serve(script).url().replace("http", "https")
+    url = serve(handshake_only(context)).url().replace("http", "https")
 
     assert reason(run(url, tls=authority.tls)) is Reason.TLS
 
