@@ -10,6 +10,8 @@ from tests.rules.scenario import DAY, HOUR, MINUTE, PAGE, TICKET, Check, scenari
 from tests.rules.scripted_probe import (
     GOOD,
     INTERNAL,
+    LATE_SKIP,
+    OVERLAP,
     REFUSED,
     SLOW,
     STARTUP,
@@ -24,6 +26,10 @@ from tests.rules.test_rules import RUNBOOK, run
 from tools.render_rule_tests import RULE_FILE, group_names, input_series
 
 BREAKS = 6 * MINUTE
+# Three minutes of each six.
+UP_HALF_OF_THE_TIME = tuple(
+    float(time) for time in range(0, HOUR, 30) if time // (3 * MINUTE) % 2 == 1
+)
 AVAILABLE = Objective(slo="up", target=0.999, threshold="+Inf")
 JOB = {"job": "inference-probe"}
 PROBE = {**JOB, "probe": "sentiment"}
@@ -152,10 +158,10 @@ CASES = {
         labels={**PROBE, **INSTANCE, "slo": "fast", **PAGE},
         summary='sentiment was not monitored by probe:10115: no results for objective "fast"',
         description=(
-            "At 00:20 UTC, probe:10115 responded to scrapes, but had had no good or bad request to"
-            " sentiment for at least 5 minutes and three intervals. While this lasts, alerts about"
-            ' objective "fast" cannot fire from this instance. Most frequent failure: internal.'
-            " Next: check the log of the daemon, and restart it."
+            "At 00:20 UTC, probe:10115 responded to scrapes, but had counted no good or bad request"
+            " to sentiment for at least 5 minutes and three intervals. While this lasts, alerts"
+            ' about objective "fast" cannot fire from this instance. Most frequent failure:'
+            " internal. Next: check the log of the daemon, and restart it."
         ),
     ),
     "isolated": Case(
@@ -175,27 +181,87 @@ CASES = {
             " stays active for 15 minutes after the first success."
         ),
     ),
+    "skipped because of overlap": Case(
+        alert="InferenceProbeSkippedTicks",
+        targets=(target(breaks(OVERLAP, GOOD)),),
+        labels={**PROBE, **INSTANCE, "reason": "overlap", **TICKET},
+        summary=(
+            "probe:10115 skipped requests to sentiment, because earlier ones had not finished"
+        ),
+        description=(
+            "At 00:20 UTC, probe:10115 had skipped 85 scheduled requests to sentiment in the last"
+            " 30 minutes because earlier ones had not finished, although their timeout had passed."
+            " Its machine is probably overloaded, or its CPU limit too low. The model is not the"
+            " cause. More than 5% of the requests were skipped, so objectives are evaluated on"
+            " fewer requests than configured. Next: give probe:10115 more CPU, or fewer probes."
+        ),
+    ),
+    "skipped because they were late": Case(
+        alert="InferenceProbeSkippedTicks",
+        targets=(target(breaks(LATE_SKIP, GOOD)),),
+        labels={**PROBE, **INSTANCE, "reason": "late", **TICKET},
+        summary=(
+            "probe:10115 skipped requests to sentiment, because it could not start them in time"
+        ),
+        description=(
+            "At 00:20 UTC, probe:10115 had skipped 85 scheduled requests to sentiment in the last"
+            " 30 minutes because it could not start them in time. Its machine is probably"
+            " overloaded, or its CPU limit too low. The model is not the cause. More than 5% of the"
+            " requests were skipped, so objectives are evaluated on fewer requests than configured."
+            " Next: give probe:10115 more CPU, or fewer probes."
+        ),
+    ),
+    "histograms without classic buckets": Case(
+        alert="InferenceProbeHistogramMissing",
+        targets=(Target((Probe(script={0: (GOOD,)}),), native_histograms=True),),
+        labels={**JOB, **TICKET},
+        summary="Job inference-probe: Prometheus lacks latency buckets that the rules need",
+        description=(
+            "At 00:20 UTC, Prometheus scraped job inference-probe, but for 1 of its probes it had"
+            " no classic latency buckets, or none with the threshold of an objective. Alerts about"
+            " their objectives cannot fire. Possible causes: classic histograms that are converted"
+            " to native ones, relabelling that drops buckets, or a target label such as"
+            ' "outcome" that the metrics have, too. Next: query'
+            " inference_probe_latency_seconds_bucket."
+        ),
+    ),
+    "scrapes that fail in several periods": Case(
+        alert="InferenceProbeRestarts",
+        targets=(Target((), failed_scrapes=UP_HALF_OF_THE_TIME),),
+        labels={**INSTANCE, **TICKET},
+        summary="probe:10115 of inference-probe could not be scraped several times in 15 minutes",
+        description=(
+            "At 00:20 UTC, probe:10115 could not be scraped several times in the last 15 minutes."
+            " Failed scrapes in the last 15 minutes: 45.16%. After each start, failures do not"
+            " count until the first success or the end of the startup grace, so an outage of a"
+            " model may not be reported. Next: check whether the daemon restarts, and the last"
+            " error of the target in Prometheus."
+        ),
+    ),
     "restarts": Case(
         alert="InferenceProbeRestarts",
         targets=(Target((), starts=(0, 245, 485, 725)),),
         labels={**INSTANCE, **TICKET},
-        summary="probe:10115 of inference-probe restarted, or could not be scraped, several times",
+        summary="probe:10115 of inference-probe restarted 3 times in an hour",
         description=(
-            "At 00:20 UTC, probe:10115 was restarting, or could not be scraped, again and again."
-            " Restarts in the last hour: 3. After each start, failures do not count until the"
-            " first success or the end of the startup grace, so an outage of a model may not be"
-            " reported. Next: look at the log and the exit code of the previous run."
+            "At 00:20 UTC, probe:10115 had restarted 3 times in the last hour. After each start,"
+            " failures do not count until the first success or the end of the startup grace, so an"
+            " outage of a model may not be reported. Next: look at the log and the exit code of"
+            " the previous run."
         ),
     ),
     "a renamed job": Case(
         alert="InferenceProbeAbsent",
         targets=(Target((), stops=BREAKS), Target((), OTHER_JOB)),
         labels={**JOB, **TICKET},
-        summary=("No inference-probe was running in job inference-probe, but one in another job"),
+        summary=(
+            "No inference-probe in job inference-probe could be scraped, but one in another job"
+            " could"
+        ),
         description=(
             "At 00:20 UTC, Prometheus had no metrics of any inference-probe in job"
-            " inference-probe, in any namespace, although there was one in the last day. Another"
-            " job had one. If the job was renamed or removed on purpose, silence this alert."
+            " inference-probe, in any namespace, although it had some in the last day. Another"
+            " job had some. If the job was renamed or removed on purpose, silence this alert."
             " Otherwise no alert about its models can fire, and alerts that were firing resolve"
             " without a recovery. Next: check the targets of Prometheus, then the daemon."
         ),
@@ -204,7 +270,7 @@ CASES = {
         alert="ModelCertificateExpires",
         targets=certificate(5 * DAY),
         labels={**PROBE, **TICKET},
-        summary="sentiment: the certificate expires soon",
+        summary="sentiment: the certificate expires on 1970-01-06",
         description=(
             "The certificate that sentiment served expires at 1970-01-06 00:00 UTC. After that"
             " time, clients that verify it refuse the connection. Next: renew it, and check that"
@@ -215,7 +281,7 @@ CASES = {
         alert="ModelCertificateExpires",
         targets=certificate(60),
         labels={**PROBE, **TICKET},
-        summary="sentiment: the certificate has expired",
+        summary="sentiment: the certificate expired on 1970-01-01",
         description=(
             "The certificate that sentiment served expired at 1970-01-01 00:01 UTC. After that"
             " time, clients that verify it refuse the connection. Next: renew it, and check that"
