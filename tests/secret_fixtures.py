@@ -240,9 +240,19 @@ class SecretFixture:
                 f"X-Blank:{MARKER}": None,
             },
         }
+        misplaced = {
+            "name": f"http://{MARKER}:{MARKER}@h/?{MARKER}",
+            "url": "http://127.0.0.1/",
+            "body_file": f'{{"token": "{MARKER}"}}',
+            f"token={MARKER}": None,
+            f"{MARKER}-unknown": 1,
+            "headers": {f"{MARKER}abc": 1, f"X={MARKER}": "x", f"{MARKER}/+=": "x"},
+            "tls": {"ca_file": f"http://{MARKER}@h/ca.pem", "cert_file": f"{MARKER} x"},
+        }
         defaults = f"\n  headers: {{X-Time: {NUMBER}_1, X-Date: {NUMBER}:12}}\n"
-        defaults += f"  json: {{pin: {NUMBER}_2}}\n"
-        text = yaml.safe_dump({"probes": [{"name": "bad", **bad}]})
+        defaults += f"  json: {{pin: {NUMBER}_2, {MARKER}: 007, {MARKER}/+: {{a: 007}}}}\n"
+        probes = [{"name": "bad", **bad}, misplaced, misplaced]
+        text = yaml.safe_dump({"probes": probes})
         self.probe.write_text(f"defaults:{defaults}{text}")
 
     def record(self, source: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """No secret of a config appears in any output, also if an endpoint repeats it."""
 
+import shlex
 import signal
 import ssl
 import subprocess
@@ -23,7 +24,7 @@ from probe.config.loader import load
 from probe.config.secrets import Secrets
 from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
-from tests.commands import COMMAND, command_process, environment
+from tests.commands import COMMAND, command_process, environment, invoke
 from tests.raw_servers import Server, free_port
 from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, SecretFixture, script
 
@@ -179,6 +180,43 @@ def test_commands_keep_secrets(fixture: SecretFixture) -> None:
     for output in outputs:
         assert "***" in fixture.outputs[f"once {output} good"]
         assert "X-Api-Key" in fixture.outputs[f"check {output} bad"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (f"check --header 'Authorization: Bearer {MARKER}'", "unrecognized arguments: --header\n"),
+        (f"run -H 'Authorization: Bearer {MARKER}'", "unrecognized arguments: -H\n"),
+        (f"check --token={MARKER}", "unrecognized arguments: --token\n"),
+        (f"check -H{MARKER}", "unrecognized arguments: -H\n"),
+        (f"--token={MARKER} check", "unrecognized arguments: --token\n"),
+        (f"--token {MARKER} check", "no such command (choose from run, "),
+        (f"rules {MARKER}", "unrecognized arguments: a value without a flag\n"),
+        (f"rules --help={MARKER}", "--help: this flag takes no value\n"),
+        (f"once --url=http://h/ --output={MARKER}", "--output: expected one of text, json\n"),
+        (f"run http://u:{MARKER}@h/", "write --url=URL to probe a URL\n"),
+        (f"once --url=http://h/ http://u:{MARKER}@h/", "no probe 'http://***' in the config"),
+        (f"check http://u:{MARKER}@h/", "the argument FILE: expected the name of a file, not a"),
+        (f"check --config.file=http://{MARKER}@h/", "--config.file: expected the name of a file"),
+        (f'check \'{{"token": "{MARKER}"}}\'', "write the name of a config file, not what is in"),
+        (f"check --url=http://h/ --slo={MARKER}", "--slo: not an objective; write one such as"),
+        (f"check --url=http://h/ --slo='99% < {MARKER}'", "--slo: not an objective; write one"),
+        (f"check --url=http://h/ --slo={MARKER}%", "--slo: not an objective; write one such as"),
+        (
+            f"run --url=http://h/ --web.runbook-url=ftp://u/{MARKER}",
+            "--web.runbook-url: not an abs",
+        ),
+        (f"status --daemon.url=ftp://u/{MARKER}", "--daemon.url: not an http or https URL; write"),
+        (f"status --daemon.username=a --daemon.password-file={MARKER}", "cannot read the file: No"),
+    ],
+)
+def test_mistaken_arguments_are_not_quoted(arguments: str, message: str) -> None:
+    """Messages about the command line name the flag, and not its value, which may be a secret."""
+    done = invoke(*shlex.split(arguments))
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert MARKER not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_internal_failures_keep_secrets(fixture: SecretFixture) -> None:

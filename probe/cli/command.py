@@ -4,12 +4,19 @@ This module and `flags` import only small modules, because each command pays for
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+# The name of a flag in an argument such as `--web.listen-address=:80` or `-Hname`.
+_FLAG_NAME = re.compile("--[a-zA-Z][a-zA-Z.-]*|-[a-zA-Z]")
+
+# Messages of argparse that quote a value.
+_QUOTED_VALUE = re.compile("ignored explicit argument .*", re.DOTALL)
 
 
 class UsageError(Exception):
@@ -29,8 +36,15 @@ def printable(text: str) -> str:
     )
 
 
+def quote_name(name: str) -> str:
+    """Return an argument that should be the name of a probe in quotes, without secrets of a URL."""
+    return repr(re.sub("://.*", "://***", name, flags=re.DOTALL))
+
+
 class Parser(argparse.ArgumentParser):
     """Parser of the command line, and of one command.
+
+    Its messages name flags and never quote values, which may be secrets.
 
     The module of a command is imported when the command is used: `healthy` runs every few seconds
     in a container, and the imports of `run` take ten times the CPU time that it may use.
@@ -58,14 +72,31 @@ class Parser(argparse.ArgumentParser):
             module.add_arguments(self, self._environ)
             self.set_defaults(run=module.run)
         parsed, unknown = super().parse_known_args(args, namespace)
-        command = self.get_default("command")
-        if command and unknown:
-            self._reject(unknown, command)
+        if unknown:
+            self._reject(unknown, self.get_default("command"))
         return parsed, unknown
 
-    def _reject(self, unknown: Sequence[str], command: str) -> NoReturn:
-        message = f"unrecognized arguments: {' '.join(unknown)}"
-        if any(argument.endswith((".yml", ".yaml")) for argument in unknown):
+    def error(self, message: str) -> NoReturn:
+        """Print `message` without the value that argparse quotes, and exit."""
+        super().error(_QUOTED_VALUE.sub("this flag takes no value", message))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Reject an unknown command. Values of flags are checked by the type of the flag."""
+        if action.choices is not None and value not in action.choices:
+            from difflib import get_close_matches  # noqa: PLC0415  (takes 2 ms of CPU)
+
+            commands = [str(command) for command in action.choices]
+            similar = get_close_matches(str(value), commands, n=1)
+            advice = f", did you mean {similar[0]}?" if similar else ""
+            message = f"no such command{advice} (choose from {', '.join(commands)})"
+            raise argparse.ArgumentError(action, message)
+
+    def _reject(self, unknown: Sequence[str], command: str | None) -> NoReturn:
+        flags = [match[0] for argument in unknown if (match := _FLAG_NAME.match(argument))]
+        message = f"unrecognized arguments: {' '.join(flags) or 'a value without a flag'}"
+        if any("://" in argument for argument in unknown):
+            message += "; write --url=URL to probe a URL"
+        elif any(argument.endswith((".yml", ".yaml")) for argument in unknown):
             takes_file = command == "check"
             message += f"; {'check takes one FILE' if takes_file else 'write --config.file=FILE'}"
         self.error(message)

@@ -1,6 +1,7 @@
 """The config of a command: a file that is named or found, or one endpoint from flags."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX
+from probe.config.errors import is_file_name
 from probe.config.loader import MAX_CONFIG_BYTES, from_flags, load, parse
 from probe.config.schema import Settings
 from probe.resources import resource_path
@@ -42,6 +44,8 @@ def load_config(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedC
 
     Raises ConfigError for an invalid config, and UsageError if there is none.
     """
+    if args.config_file:
+        _check_file_name(args.config_file, "--config.file")
     _check_combination(args, environ)
     if args.url:
         return _config_of_flags(args, environ)
@@ -60,10 +64,25 @@ def load_config_argument(args: argparse.Namespace, environ: Mapping[str, str]) -
     if not args.file:
         message = "the argument FILE is empty; name a config file, or - for stdin"
         raise UsageError(message)
+    _check_file_name(args.file, "the argument FILE")
     _check_combination(args, environ, argument=args.file)
     if args.file == STDIN_ARGUMENT:
         return _config_of_stdin(environ)
     return _config_of_file(Path(args.file), environ)
+
+
+def _check_file_name(name: str, source: str) -> None:
+    """Raise UsageError for a URL or the content of a config; `source` is where the name is from.
+
+    The message does not quote the name, because it may contain a secret.
+    """
+    if "://" in name:
+        message = "expected the name of a file, not a URL; write --url=URL to probe one"
+    elif is_file_name(name) or os.path.exists(name):  # noqa: PTH110  (Path raises for long names)
+        return
+    else:
+        message = "no such file; write the name of a config file, not what is in it"
+    raise UsageError(f"{source}: {message}")
 
 
 def _check_combination(

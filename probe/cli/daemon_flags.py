@@ -60,7 +60,7 @@ def parse_url(text: str) -> DaemonUrl:
     """Return the parts of --daemon.url. Raises UsageError."""
     match = _URL.fullmatch(text)
     if not match or not 0 < int(match["port"] or 1) < 65536:
-        message = f"not an http or https URL: {text!r}; write one such as {DEFAULT_URL}"
+        message = f"not an http or https URL; write one such as {DEFAULT_URL}"
         raise UsageError(f"--daemon.url: {message}")
     if match["userinfo"] is not None:
         message = "a URL with a password is visible to other users"
@@ -98,7 +98,9 @@ def _read_password(path: str) -> str:
             return file.read().rstrip("\r\n")  # the line end is the editor's
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"--daemon.password-file: cannot read {path}: {reason}") from None
+        # The argument may be the password itself, so it is not quoted.
+        message = f"cannot read the file: {reason}; write the name of a file with the password"
+        raise UsageError(f"--daemon.password-file: {message}") from None
 
 
 def ssl_context(args: argparse.Namespace) -> "ssl.SSLContext":

@@ -93,7 +93,7 @@ def _value_type(choices: Sequence[str], variable: str) -> Callable[[str], str]:
         if not value:
             raise argparse.ArgumentTypeError(f"empty; give it a value, or unset {variable}")
         if choices and value not in choices:
-            raise argparse.ArgumentTypeError(f"{value!r} is not one of {', '.join(choices)}")
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}")
         return value
 
     return read

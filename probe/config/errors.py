@@ -17,6 +17,21 @@ MAX_QUOTED_CHARS = 80
 # Values of these keys may be secrets.
 _CONFIDENTIAL_KEYS = ("url", "proxy", "headers", "body", "json", "basic_auth_users")
 
+# Keys below these are public: names of labels, of values in responses, and of users.
+_PUBLIC_KEYS = frozenset({"labels", "expect", "basic_auth_users"})
+
+# A word of a key, such as those of `X-B3-TraceId` and `max_tokens`. API keys and passwords mix
+# letters and digits, or have other characters.
+_KEY_WORD = re.compile(r"[^\W\d_]*[0-9]{0,3}")
+MAX_KEY_CHARS = 50
+
+# Keys that are not names in YAML: null and the merge key.
+_OTHER_KEYS = ("~", "<<")
+
+# Characters that are more likely in a body, a URL or a password than in the name of a file.
+_CONTENT = re.compile(r"[\s\"'{}<>|]|-----BEGIN|://")
+MAX_FILE_NAME_CHARS = 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
@@ -94,10 +109,9 @@ def format_path(path: ConfigPath) -> str:
 def _format_step(step: str | int, parent: ConfigPath) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    if re.fullmatch(r"[\w-]+", step):
-        return f".{step}"
     is_json_path = parent[-2:] == ("expect", "json")
-    return f"[{quote(step if is_json_path else truncate_key(step))}]"
+    key = step if is_json_path else show_key(step, parent)
+    return f".{key}" if re.fullmatch(r"[\w-]+", key) else f"[{quote(key)}]"
 
 
 def source_of(text: str | ResolvedText) -> str:
@@ -122,10 +136,29 @@ def quote_url(text: str | ResolvedText) -> str:
     return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))
 
 
-def truncate_key(key: str) -> str:
-    """Return `key` up to its first colon or space.
+def quote_name(text: str | ResolvedText) -> str:
+    """Return `text`, which should be a name, in quotes. Of a URL, the secret parts are masked."""
+    return quote_url(text) if "://" in source_of(text) else quote(text)
+
+
+def name_of_key(key: str) -> str:
+    """Return `key` up to its first colon, equals sign or space.
 
     If the space after a colon is missing, the rest of the key is a value, which may be a secret.
     """
-    name = re.split(r"[:\s]", key, maxsplit=1)[0]
+    return re.split(r"[:=\s]", key, maxsplit=1)[0]
+
+
+def show_key(key: str, parent: ConfigPath) -> str:
+    """Return the key of a mapping at `parent` for messages; stars if it may be a secret itself."""
+    name = name_of_key(key)
+    if not _PUBLIC_KEYS.intersection(parent):
+        is_name = all(map(_KEY_WORD.fullmatch, re.split("[-_.]", name)))
+        if len(name) > MAX_KEY_CHARS or not (is_name or name in _OTHER_KEYS):
+            return "***"
     return key if name == key else f"{name}…"
+
+
+def is_file_name(text: str) -> bool:
+    """Return whether `text` looks like the name of a file, and not like its content or a URL."""
+    return len(text) <= MAX_FILE_NAME_CHARS and not _CONTENT.search(text)

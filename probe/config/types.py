@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from probe.config import units
-from probe.config.errors import quote
+from probe.config.errors import is_file_name, quote, quote_name
 from probe.config.regex import TimedRegex
 from probe.config.secrets import ResolvedText, Template
 
@@ -246,7 +246,7 @@ def _name(value: Any) -> str:
     name = require_text(value)
     if not re.fullmatch(NAME_PATTERN, name):
         advice = "use letters, digits and . _ : / -, first a letter or digit, 200 at most"
-        raise ValueError(f"not a name: {quote(value)}; {advice}")
+        raise ValueError(f"not a name: {quote_name(value)}; {advice}")
     return name
 
 
@@ -290,13 +290,13 @@ def file(max_mib: int) -> Annotation:
         name = require_text(written)
         if not name or "\0" in name:
             raise ValueError("expected the name of a file")
-        if "-----BEGIN" in name:  # perhaps a private key, so it is not quoted
-            raise ValueError("expected the name of a file, not what is in it")
         path: Path = (info.context or {}).get("base", Path()) / name
         try:
             problem = _file_problem(path, max_mib)
         except OSError as error:
-            raise ValueError(f"cannot read {quote(written)}: {error.strerror}") from None
+            problem = f"cannot read the file: {error.strerror}"
+        if problem and not is_file_name(name):  # perhaps a private key, so it is not quoted
+            raise ValueError(f"{problem}; write the name of a file, not what is in it")
         if problem:
             raise ValueError(f"{problem}: {quote(written)}")
         return path

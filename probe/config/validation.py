@@ -16,8 +16,10 @@ from probe.config.errors import (
     UnlocatedError,
     format_path,
     is_confidential,
+    name_of_key,
     quote,
-    truncate_key,
+    quote_name,
+    show_key,
 )
 from probe.config.foreign_keys import MIGRATION, MODULE_KEYS, REPLACEMENTS
 from probe.config.http_types import ALERT_LABEL_PATTERN
@@ -86,7 +88,7 @@ def _is_label(name: Any) -> bool:
 
 def _unknown_label(probe: dict[str, Any], label: str | ResolvedText, known: list[str]) -> str:
     name, owner = quote(label), probe.get("name")
-    whose = f"probe {quote(owner)}" if isinstance(owner, (str, ResolvedText)) else "the probe"
+    whose = f"probe {quote_name(owner)}" if isinstance(owner, (str, ResolvedText)) else "the probe"
     advice = f"add it there, or write one of {', '.join(known)}" if known else "write them as well"
     return f"{name} is not one of the `labels` of {whose}; {advice}"
 
@@ -115,14 +117,16 @@ def _duplicate_names(items: Any, path: ConfigPath) -> Iterator[UnlocatedError]:
         if isinstance(item, dict) and isinstance(item.get("name"), (str, ResolvedText))
     }
     for index, first in _duplicates({index: require_text(name) for index, name in names.items()}):
-        message = f"{quote(names[index])} is already the name of {format_path((path[-1], first))}"
+        message = (
+            f"{quote_name(names[index])} is already the name of {format_path((path[-1], first))}"
+        )
         yield UnlocatedError((*path, index, "name"), message)
 
 
 def _duplicate_headers(headers: Any, path: ConfigPath) -> Iterator[UnlocatedError]:
     names = headers if isinstance(headers, dict) else {}
     for name, first in _duplicates({name: name.lower() for name in names}):
-        message = f"the same header as `{truncate_key(first)}`"
+        message = f"the same header as `{show_key(first, path)}`"
         yield UnlocatedError((*path, name), message, at_key=True)
 
 
@@ -157,7 +161,7 @@ def translate_errors(
         path = path[:-1] if is_key else path
         reason, explanation = detail.get("ctx", {}).get("error"), ""
         if is_unknown:
-            name = str(path[-1]).partition(":")[0]
+            name = name_of_key(str(path[-1]))
             message, explanation = _unknown_key(name, known_keys(path[:-1], model))
         elif isinstance(reason, NotTextError):
             message = _not_text(path, source_text(path) or str(reason))
@@ -165,9 +169,16 @@ def translate_errors(
             message = _wrong_type(path, _EXPECTED_TYPES[detail["type"]], detail["input"])
         else:
             message = _MESSAGES.get(detail["type"]) or str(reason or detail["msg"])
-        if (is_key or is_unknown) and ":" in str(path[-1]):
-            message += " (a space may be missing after the colon)"
+        if is_key or is_unknown:
+            message += _separator_advice(str(path[-1]))
         yield UnlocatedError(path, message, is_key or is_unknown, explanation)
+
+
+def _separator_advice(key: str) -> str:
+    """Return advice about the text between `key` and its value, if it is wrong."""
+    if ":" in key:
+        return " (a space may be missing after the colon)"
+    return " (write a colon and a space before the value)" if "=" in key else ""
 
 
 def _not_text(path: ConfigPath, text: str) -> str:

@@ -56,7 +56,7 @@ def _checked(title: str, template: str) -> str:
     except ValueError:
         is_absolute = False
     if not is_absolute or not re.fullmatch(r"[!-~]+", template):
-        raise ValueError(f"{flag}: {template!r} is not an absolute http or https URL; {example}")
+        raise ValueError(f"{flag}: not an absolute http or https URL; {example}")
     if re.search("[{}]", template.replace(PLACEHOLDER, "")):
         raise ValueError(
             f"{flag}: the only placeholder is {PLACEHOLDER}; "

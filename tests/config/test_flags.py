@@ -63,8 +63,8 @@ NO_OBJECTIVE = 'write one such as "99% < 500ms", or "99%" for availability alone
     ("flag", "value", "message"),
     [
         ("url", "a:5000", 'not a URL: "a:5000"; write http://HOST:PORT/PATH, or https://'),
-        ("slo", "p99 < 1s", f'not an objective: "p99 < 1s"; {NO_OBJECTIVE}'),
-        ("slo", "0.99", f'not an objective: "0.99"; {NO_OBJECTIVE}'),
+        ("slo", "p99 < 1s", f"not an objective; {NO_OBJECTIVE}"),
+        ("slo", "0.99", f"not an objective; {NO_OBJECTIVE}"),
         ("slo", "99% < 500", "a duration needs a unit; write 500ms"),
         ("slo", "100%", '"100%" is not between 0% and 100%, both excluded'),
         ("interval", "10", "a duration needs a unit; write 10s"),

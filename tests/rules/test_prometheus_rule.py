@@ -110,7 +110,7 @@ def test_variables() -> None:
     [
         (("--label=a=b",), "--label needs --format=kubernetes"),
         (("--namespace=default",), "--namespace needs --format=kubernetes"),
-        (("--format=json",), "'json' is not one of prometheus, kubernetes, alertmanager"),
+        (("--format=json",), "expected one of prometheus, kubernetes, alertmanager"),
         ((KUBERNETES, "--label="), f"unset {LABEL}"),
         ((KUBERNETES, "--label=a=1", "--label=a=2"), "the label a is given twice"),
         ((KUBERNETES, "--label=team"), "'team' is not a label: write KEY=VALUE"),
