@@ -14,12 +14,14 @@ from probe.cli.rule_links import set_links
 from probe.config.json_schema import json_schema
 from tools.config_reference import config_reference
 from tools.fault_table import readme_with_fault_table
+from tools.limits_table import security_with_limits
 from tools.metrics_reference import metrics_reference
 from tools.notification_table import alerts_with_notification_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ALERTS = ROOT / "docs/alerts.md"
+SECURITY = ROOT / "docs/security.md"
 RULES = ROOT / "rules/inference-probe.rules.yml"
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
@@ -31,6 +33,7 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     ALERTS: lambda: alerts_with_notification_table(ALERTS.read_text()),
     ROOT / "docs/config.md": config_reference,
     ROOT / "docs/metrics.md": metrics_reference,
+    SECURITY: lambda: security_with_limits(SECURITY.read_text()),
 }
 
 

@@ -30,6 +30,8 @@ from probe.config.secrets import ResolvedText, Template
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}"
 NO_VALUE_MESSAGE = "no value; write one, or remove the key"
+MAX_PEM_FILE_MIB = 4
+MAX_BODY_FILE_MIB = 64
 REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{(env|file):"}
 
 Annotation = tuple[PlainValidator, WithJsonSchema]
@@ -340,5 +342,5 @@ Network = Annotated[
 ]
 Regex = Annotated[TimedRegex, *scalar(_regex, _REGEX_SCHEMA, allow_reference=False)]
 Json = Annotated[Any, *scalar(to_plain, {}, allow_reference=False)]
-PemFile = Annotated[Path, *file(max_mib=4)]
-BodyFile = Annotated[Path, *file(max_mib=64)]
+PemFile = Annotated[Path, *file(MAX_PEM_FILE_MIB)]
+BodyFile = Annotated[Path, *file(MAX_BODY_FILE_MIB)]

@@ -21,6 +21,9 @@ MAX_URL_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 # Requests to `/probe` in progress. Fewer than the connections, so that a scrape still gets one.
 MAX_ON_DEMAND_REQUESTS = 100
+# Requests to `/probe` that one address may send at once, and then in each second.
+MAX_ON_DEMAND_BURST = 100
+ON_DEMAND_PER_SECOND = 10
 
 _STOPPING = PlainTextResponse("stopping\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -31,7 +34,9 @@ class Limits:
     def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""
         self._app = app
-        self._on_demand = RateLimiter(size=100, per_second=10, now=now)
+        self._on_demand = RateLimiter(
+            size=MAX_ON_DEMAND_BURST, per_second=ON_DEMAND_PER_SECOND, now=now
+        )
         self._pending: set[anyio.CancelScope] = set()
 
     def close(self) -> None:

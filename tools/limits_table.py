@@ -1,0 +1,488 @@
+"""Table of all limits in docs/security.md, with the values of the constants in the code."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from probe.config.schema import Probe
+from tools.markdown import replace_between_marks, table
+
+HEAD = ("of", "what is limited", "limit", "config key", "if it is exceeded")
+FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One row of the table.
+
+    `value` has a `{}` for the value of each of the `constants` (`module:NAME` below `probe`). `key`
+    is the key of the config that sets the limit; its default takes the place of `{default}`.
+    """
+
+    of: str
+    what: str
+    value: str
+    exceeded: str
+    constants: tuple[str, ...] = ()
+    key: str | None = None
+
+
+LIMITS = (
+    # Endpoints
+    Limit(
+        "endpoint",
+        "time of a whole run",
+        "{default}",
+        "failure with the reason of the phase, such as `first_byte_timeout`",
+        key="timeout",
+    ),
+    Limit(
+        "endpoint",
+        "runs of a probe in flight",
+        "as many as can be within their timeouts",
+        "the tick is skipped with the reason `overlap`",
+    ),
+    Limit(
+        "endpoint",
+        "delay of a start",
+        "half an interval, at most {}",
+        "the tick is skipped with the reason `late`",
+        ("scheduler.runner:MAX_START_DELAY_SECONDS",),
+    ),
+    Limit(
+        "endpoint",
+        "body, also when decompressed",
+        "{default}",
+        "failure with the reason `too_large`; when decompressed, `assertion`",
+        key="max_bytes",
+    ),
+    Limit(
+        "endpoint",
+        "gzip members of a body",
+        "{}",
+        "failure with the reason `assertion`",
+        ("prober.response:MAX_GZIP_MEMBERS",),
+    ),
+    Limit(
+        "endpoint",
+        "headers of a response, together with those of 1xx responses",
+        "{}",
+        "failure with the reason `protocol`",
+        ("http.response_reader:MAX_RESPONSE_HEADER_BYTES",),
+    ),
+    Limit(
+        "endpoint",
+        "lines of headers",
+        "{} per response",
+        "failure with the reason `protocol`",
+        ("http.response_reader:MAX_HEADER_LINES",),
+    ),
+    Limit(
+        "endpoint",
+        "one line: status, header or chunk size",
+        "{}",
+        "failure with the reason `protocol`",
+        ("http.response_reader:MAX_LINE_BYTES",),
+    ),
+    Limit(
+        "endpoint",
+        "informational responses (1xx)",
+        "{}",
+        "failure with the reason `protocol`",
+        ("http.response_reader:MAX_INFORMATIONAL_RESPONSES",),
+    ),
+    Limit(
+        "endpoint", "redirects", "{default}", "failure with the reason `http_3xx`", key="redirects"
+    ),
+    Limit(
+        "endpoint",
+        "URL of a redirect",
+        "{}",
+        "failure with the reason `http_3xx`",
+        ("http.redirects:MAX_REDIRECT_URL_CHARS",),
+    ),
+    Limit(
+        "endpoint",
+        "CPU time of all patterns and JSONPaths of `expect`",
+        "{} per response",
+        "failure with the reason `assertion`",
+        ("prober.cpu_budget:MAX_CPU_SECONDS",),
+    ),
+    Limit(
+        "endpoint",
+        "CPU time of the JSONPaths of `server_timing`",
+        "{} per response",
+        "the rest is ignored and counted",
+        ("prober.cpu_budget:MAX_CPU_SECONDS",),
+    ),
+    Limit(
+        "endpoint",
+        "header `Server-Timing`",
+        "{}",
+        "the rest is not read",
+        ("prober.server_timing:MAX_PARSED_HEADER_CHARS",),
+    ),
+    Limit(
+        "endpoint",
+        "number in a server time",
+        "{}",
+        "it is ignored and counted",
+        ("prober.server_timing:_MAX_NUMBER_CHARS",),
+    ),
+    Limit(
+        "endpoint",
+        "name lookups at a time",
+        "{}, {} of one host",
+        "others wait; the run may fail with the reason `dns`",
+        ("http.resolver:MAX_LOOKUPS", "http.resolver:MAX_LOOKUPS_PER_HOST"),
+    ),
+    Limit(
+        "endpoint",
+        "idle connections of a probe",
+        "{} per origin, {} origins",
+        "the ones that have been idle longest are closed",
+        ("http.pool:MAX_IDLE_PER_ORIGIN", "http.pool:MAX_ORIGINS"),
+    ),
+    Limit(
+        "endpoint",
+        "idle time of a connection",
+        "{}, or two intervals if they are longer",
+        "it is closed",
+        ("http.pool:IDLE_TIMEOUT_SECONDS",),
+    ),
+    Limit(
+        "endpoint",
+        "text of the endpoint in `detail`",
+        "{}; {} of a value, {} of what is not HTTP",
+        "it is truncated",
+        (
+            "prober.classify_failure:MAX_MESSAGE_CHARS",
+            "prober.assertions:MAX_VALUE_CHARS",
+            "prober.classify_failure:MAX_GARBAGE_CHARS",
+        ),
+    ),
+    Limit(
+        "endpoint",
+        "stored beginning of a failed response",
+        "{} of the body, {} of the headers",
+        "it is truncated",
+        ("prober.excerpt:MAX_EXCERPT_BODY_CHARS", "prober.excerpt:MAX_EXCERPT_HEADER_CHARS"),
+    ),
+    # Clients
+    Limit("HTTP client", "length of a URL", "{}", "414", ("server.limits:MAX_URL_BYTES",)),
+    Limit("HTTP client", "size of the headers", "{}", "431", ("server.limits:MAX_HEADER_BYTES",)),
+    Limit(
+        "HTTP client",
+        "head of a request, which is not parsed further",
+        "{}",
+        "414 or 431, and the connection is closed",
+        ("server.connection_protocol:MAX_REQUEST_HEAD_BYTES",),
+    ),
+    Limit("HTTP client", "request body", "none allowed", "413"),
+    Limit(
+        "HTTP client",
+        "time to send a request, and for a TLS handshake",
+        "{}",
+        "408, and the connection is closed",
+        ("server.connection_protocol:REQUEST_TIMEOUT_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "time to read a response",
+        "{}",
+        "the connection is closed",
+        ("server.connection_transport:WRITE_TIMEOUT_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "idle time of a connection",
+        "{}",
+        "it is closed",
+        ("server.server:KEEP_ALIVE_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "data after a rejected request",
+        "{}, {}",
+        "the connection is reset",
+        (
+            "server.connection_transport:MAX_LINGER_BYTES",
+            "server.connection_transport:LINGER_SECONDS",
+        ),
+    ),
+    Limit(
+        "HTTP client",
+        "connections",
+        "{}",
+        "the one that has been idle longest is closed",
+        ("server.acceptor:MAX_CONNECTIONS",),
+    ),
+    Limit(
+        "HTTP client",
+        "TLS handshakes in progress",
+        "{}",
+        "the oldest is closed",
+        ("server.acceptor:MAX_HANDSHAKES",),
+    ),
+    Limit(
+        "HTTP client",
+        "age of a shared web page",
+        "{}",
+        "it is rendered again; concurrent requests share one response",
+        ("server.routes:MAX_PAGE_AGE_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "words of a search in the list of probes",
+        "{}",
+        "400",
+        ("server.probe_list:MAX_WORDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "`/probe` calls from one address",
+        "bursts of {}, then {}",
+        "429",
+        ("server.limits:MAX_ON_DEMAND_BURST", "server.limits:ON_DEMAND_PER_SECOND"),
+    ),
+    Limit(
+        "HTTP client",
+        "`/probe` calls in progress",
+        "{}",
+        "429",
+        ("server.limits:MAX_ON_DEMAND_REQUESTS",),
+    ),
+    Limit(
+        "HTTP client",
+        "runs for `/probe` at a time",
+        "{}, one of each probe",
+        "others wait",
+        ("server.app:MAX_ON_DEMAND_PROBES",),
+    ),
+    Limit(
+        "HTTP client",
+        "runs for `/probe` of one probe",
+        "one per interval",
+        "the last result is returned",
+    ),
+    Limit(
+        "HTTP client",
+        "wrong passwords from one address",
+        "bursts of {}, then {}",
+        "429; a password in the cache still works",
+        ("server.server:MAX_WRONG_PASSWORDS", "server.server:WRONG_PASSWORDS_PER_SECOND"),
+    ),
+    Limit(
+        "HTTP client",
+        "passwords that wait for verification",
+        "{}",
+        "429",
+        ("server.auth:MAX_PENDING_CHECKS",),
+    ),
+    Limit(
+        "HTTP client",
+        "length of a password",
+        "{}",
+        "the rest is ignored",
+        ("server.auth:MAX_PASSWORD_BYTES",),
+    ),
+    Limit(
+        "HTTP client",
+        "addresses that rate limits remember",
+        "{}",
+        "the one that was seen longest ago is forgotten",
+        ("rate_limiter:MAX_KEYS",),
+    ),
+    # Configuration
+    Limit(
+        "config",
+        "config file, and web config",
+        "{}",
+        "it is rejected",
+        ("config.loader:MAX_CONFIG_BYTES",),
+    ),
+    Limit(
+        "config",
+        "file of a certificate or key",
+        "{}",
+        "the config is rejected",
+        ("config.types:MAX_PEM_FILE_MIB",),
+    ),
+    Limit(
+        "config", "`body_file`", "{}", "the config is rejected", ("config.types:MAX_BODY_FILE_MIB",)
+    ),
+    Limit(
+        "config",
+        "file of a `${file:}` reference",
+        "{}",
+        "the config is rejected; later, the run fails with the reason `internal`",
+        ("config.secrets:MAX_SECRET_FILE_BYTES",),
+    ),
+    Limit(
+        "config",
+        "nesting of YAML and of `--json`",
+        "{} levels",
+        "it is rejected",
+        ("config.yaml:MAX_DEPTH",),
+    ),
+    Limit(
+        "config",
+        "values that aliases repeat",
+        "{}",
+        "it is rejected",
+        ("config.yaml:MAX_ALIAS_COPIES",),
+    ),
+    Limit(
+        "config",
+        "a number, and a quantity such as 5s",
+        "{}, {}",
+        "it is rejected",
+        ("config.yaml:MAX_NUMBER_CHARS", "config.units:MAX_QUANTITY_CHARS"),
+    ),
+    Limit(
+        "config",
+        "cost of a bcrypt hash",
+        "{}",
+        "the web config is rejected",
+        ("server.web_config:MAX_BCRYPT_COST",),
+    ),
+    # The daemon
+    Limit(
+        "daemon",
+        "stored results of a probe",
+        "{} latest, {} failures ({} with a beginning of the "
+        "response), {} first ones of outages, {} slowest",
+        "the oldest is dropped",
+        (
+            "history.history:MAX_RESULTS",
+            "history.history:MAX_FAILURES",
+            "history.history:MAX_EXCERPTS",
+            "history.history:MAX_OUTAGES",
+            "history.history:MAX_SLOWEST",
+        ),
+    ),
+    Limit(
+        "daemon",
+        "half hours of the status bar",
+        "{}",
+        "the oldest is dropped",
+        ("history.half_hours:MAX_HALF_HOURS",),
+    ),
+    Limit(
+        "daemon",
+        "lines of one logger",
+        "bursts of {}, then {}",
+        "they are dropped and counted (`left_out`)",
+        ("daemon.log:MAX_BURST_RECORDS", "daemon.log:MAX_RECORDS_PER_SECOND"),
+    ),
+    Limit(
+        "daemon",
+        "lines that wait for a slow output",
+        "{}",
+        "they are dropped and counted (`left_out`)",
+        ("daemon.log:MAX_QUEUED_RECORDS",),
+    ),
+    Limit(
+        "daemon",
+        "part of a secret that is masked",
+        "{}; of a `body`, {} are searched",
+        "the rest is not masked",
+        ("redaction:MAX_SECRET_CHARS", "http.request_secrets:MAX_SEARCHED_BODY_CHARS"),
+    ),
+    Limit(
+        "daemon",
+        "wait for runs in flight when it stops",
+        "longest `timeout`, at most {}",
+        "they are abandoned",
+        ("daemon.daemon:MAX_DRAIN_SECONDS",),
+    ),
+    Limit(
+        "daemon",
+        "silence of the scheduler",
+        "{}",
+        "`/-/healthy` fails",
+        ("scheduler.scheduler:MAX_HEARTBEAT_AGE_NS",),
+    ),
+    # Commands
+    Limit(
+        "command",
+        "concurrent probes of `once`",
+        "{}",
+        "others wait",
+        ("cli.once:MAX_CONCURRENT_PROBES",),
+    ),
+    Limit(
+        "command",
+        "response of the daemon",
+        "{}, {} of headers",
+        "error",
+        ("cli.daemon_client:MAX_RESPONSE_BYTES", "cli.daemon_client:MAX_HEAD_BYTES"),
+    ),
+)
+
+# Constants that look like limits, and why they are not in the table.
+NOT_LIMITS: Mapping[str, str] = {
+    "check.advice:MAX_FALSE_PAGES": "threshold of advice",
+    "cli.daemon_client:MAX_MESSAGE_CHARS": "layout of a message",
+    "cli.prometheus_rule:_MAX_DOMAIN_CHARS": "of Kubernetes",
+    "cli.status:MAX_FAILURES": "layout of the output",
+    "cli.status:MAX_PROBES_WITH_FAILURES": "layout of the output",
+    "cli.waterfall:MAX_UNPRINTABLE_RATIO": "layout of the output",
+    "config.errors:MAX_FILE_NAME_CHARS": "wording of a message",
+    "config.errors:MAX_KEY_CHARS": "wording of a message",
+    "config.errors:MAX_QUOTED_CHARS": "wording of a message",
+    "config.flags:MAX_JSON_DEPTH": "equals the nesting of YAML",
+    "config.likely_mistakes:MAX_BUDGET_AS_TARGET": "threshold of advice",
+    "daemon.malloc:MAX_ARENAS": "option of the allocator",
+    "daemon.reload:MAX_NAMES_SHOWN": "layout of a message",
+    "daemon.signals:MAX_READ_BYTES": "size of a buffer",
+    "http.stopwatch:MAX_CLOCK_SLEW_RATIO": "accuracy of clocks",
+    "http.stopwatch:MAX_OFFSET_ERROR_NS": "accuracy of clocks",
+    "redaction:MAX_CUTS": "limits work, not what is masked",
+    "redaction:MAX_UNMASKED_CHARS": "described under secrets",
+    "server.charts:MAX_STATUS_BARS": "layout of a page",
+    "server.tls:MAX_TLS_RECORD_BYTES": "of TLS",
+    "threads:MAX_IDLE_SECONDS": "idle threads of the daemon",
+}
+
+_UNITS: Mapping[str, Callable[[float], str]] = {
+    "_BYTES": lambda value: _binary_size(int(value)),
+    "_MIB": lambda value: f"{value} MiB",
+    "_PER_SECOND": lambda value: (
+        f"{value:g} per second" if value >= 1 else f"1 per {1 / value:g} s"
+    ),
+    "_SECONDS": lambda value: f"{value:g} s",
+    "_NS": lambda value: f"{value / 1e9:g} s",
+    "_CHARS": lambda value: f"{value:,} characters",
+}
+
+
+def security_with_limits(document: str) -> str:
+    """Return the text of docs/security.md with the current table."""
+    return replace_between_marks(document, "limits", table(HEAD, _rows()).rstrip())
+
+
+def _rows() -> Iterator[tuple[str, ...]]:
+    for limit in LIMITS:
+        values = [_value(constant) for constant in limit.constants]
+        default = Probe.model_fields[limit.key].default if limit.key else ""
+        value = limit.value.format(*values, default=default)
+        key = f"[`{limit.key}`](config.md)" if limit.key else FIXED
+        yield limit.of, limit.what, value, key, limit.exceeded
+
+
+def _value(constant: str) -> str:
+    """Return the value of `module:NAME` with the unit that the name ends with."""
+    module, _, name = constant.partition(":")
+    value = getattr(import_module(f"probe.{module}"), name)
+    for suffix, render in _UNITS.items():
+        if name.endswith(suffix):
+            return render(value)
+    return f"{value:,}"
+
+
+def _binary_size(size: int) -> str:
+    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
+        if size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} bytes"
