@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 
 from tests.promql import Catalogue
 from tests.queries import ROOT
-from tools.render_rule_tests import FILES, render
+from tests.rules.scenario import Scenario
+from tools.render_rule_tests import FILES, ScenarioFile, render
 
 RULES = ROOT / "rules"
 RULE_FILE = RULES / "inference-probe.rules.yml"
@@ -37,18 +39,8 @@ GO_ENVIRONMENT = {"GOGC": "800", "GOMAXPROCS": "1"}
 # variant of 30 s runs at its own interval.
 DEFAULT_SCRAPE_SECONDS = 30
 
-# These take the longest: scenarios of hours and days, or many of them.
-LONG_FILES = {
-    "alert-labels.yml",
-    "inference-probe-absent.yml",
-    "inference-probe-absent-day.yml",
-    "inference-probe-no-data.yml",
-    "model-error-budget-burn.yml",
-    "model-error-budget-burn-days.yml",
-    "model-error-budget-burn-hours.yml",
-    "model-latency-regression.yml",
-    "model-replica-down.yml",
-}
+# Scenarios with more evaluations of the rules run only with --full.
+MAX_DEFAULT_EVALUATIONS = 80
 
 
 def run(promtool: Path, *arguments: str | Path) -> None:
@@ -69,12 +61,24 @@ def default_scrape(name: str) -> int:
     return DEFAULT_SCRAPE_SECONDS if DEFAULT_SCRAPE_SECONDS in scrapes else scrapes[0]
 
 
-def files() -> Iterator[Any]:
-    """Yield each file at its default scrape interval for one test."""
-    for name in FILES:
-        test_id = f"{name.removesuffix('.yml')}-{default_scrape(name)}s"
-        marks = pytest.mark.full if name in LONG_FILES else ()
-        yield pytest.param(name, id=test_id, marks=marks)
+def evaluations(scenario: Scenario, file: ScenarioFile) -> float:
+    """Return how often the rules are evaluated in the scenario."""
+    return max(check.at for check in scenario.checks) / file.evaluation_seconds
+
+
+def files(*, long: bool) -> Iterator[Any]:
+    """Yield the short or the long scenarios of each file, at its default scrape interval."""
+    for name, file in FILES.items():
+        scrape = default_scrape(name)
+        scenarios = tuple(
+            scenario
+            for scenario in file.scenarios
+            if scrape in scenario.scrape_seconds
+            and (evaluations(scenario, file) > MAX_DEFAULT_EVALUATIONS) is long
+        )
+        if scenarios:
+            test_id = f"{name.removesuffix('.yml')}-{scrape}s"
+            yield pytest.param(replace(file, scenarios=scenarios), scrape, id=test_id)
 
 
 def other_intervals() -> Iterator[Any]:
@@ -85,11 +89,19 @@ def other_intervals() -> Iterator[Any]:
                 yield pytest.param(name, scrape, id=f"{name.removesuffix('.yml')}-{scrape}s")
 
 
-@pytest.mark.parametrize("name", list(files()))
-def test_scenarios(promtool: Path, name: str, tmp_path: Path) -> None:
-    """The alerts fire and resolve as the scenarios of the file expect, in the worst order."""
-    (tmp_path / name).write_text(render(FILES[name], [default_scrape(name)], tmp_path))
-    run(promtool, "test", "rules", tmp_path / name)
+@pytest.mark.parametrize(("file", "scrape"), list(files(long=False)))
+def test_scenarios(promtool: Path, file: ScenarioFile, scrape: int, tmp_path: Path) -> None:
+    """The alerts fire and resolve as the scenarios expect, in the worst order of the groups."""
+    (tmp_path / "test.yml").write_text(render(file, [scrape], tmp_path))
+    run(promtool, "test", "rules", tmp_path / "test.yml")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("file", "scrape"), list(files(long=True)))
+def test_long_scenarios(promtool: Path, file: ScenarioFile, scrape: int, tmp_path: Path) -> None:
+    """The same for scenarios of hours and days."""
+    (tmp_path / "test.yml").write_text(render(file, [scrape], tmp_path))
+    run(promtool, "test", "rules", tmp_path / "test.yml")
 
 
 @pytest.mark.full
