@@ -18,14 +18,14 @@ from probe.config.loader import load
 from probe.daemon.daemon import Daemon
 from probe.metrics.recorder import Recorder
 from probe.result import Phase, Result
-from probe.server.server import listen
+from probe.server.server import bind
 
 
 def main() -> None:
     args = _parser().parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    listener = listen("127.0.0.1:0")
+    listener = bind("127.0.0.1:0")
     port = listener.getsockname()[1]
     results: list[Result] = []
     record = Recorder.record

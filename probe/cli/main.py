@@ -1,6 +1,7 @@
 """Entry point of `inference-probe`: the list of commands, and the end of the process."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -38,6 +39,8 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command in `arguments` (default `sys.argv`) and exit with its code."""
+    if sys.stdout is None:  # closed by the caller, as with `>&-` in a shell
+        sys.stdout = ClosedOutput()
     args = build_parser(os.environ).parse_args(arguments)
     try:
         code = args.run(args, os.environ)
@@ -52,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(EXIT_BROKEN_PIPE)
     except OSError as error:  # stdout cannot be written, for example because the disk is full
         sys.exit(f"inference-probe: {error}")
+
+
+class ClosedOutput(io.TextIOBase):
+    """Stands for a closed stdout. `run` works without output, other commands fail with a reason."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:  # noqa: ARG002  (as in the base class)
+        """Raise OSError."""
+        raise OSError("stdout is closed: redirect it to a file, or to /dev/null")
 
 
 def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:

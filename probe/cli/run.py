@@ -21,7 +21,7 @@ from probe.daemon.daemon import Daemon
 from probe.daemon.reload import start_reload_thread
 from probe.daemon.signals import STOP_SIGNALS, Signals
 from probe.server.links import PageLink, page_links
-from probe.server.server import listen
+from probe.server.server import bind
 from probe.server.web_config_watch import WebConfig
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,10 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
     signals = Signals()
-    daemon.start()
+    try:
+        daemon.start()
+    except OSError as error:  # another process has begun to listen meanwhile
+        return usage_error(_listen_error(args.web_listen_address, error))
     _log_start(config, listener)
     reload = start_reload_thread(daemon.reload)
     while not (received := signals.wait()) & STOP_SIGNALS:
@@ -80,7 +83,7 @@ def _build_daemon(
     file = config.file
     web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
     links = _links(args)
-    listener = _listen(args.web_listen_address)
+    listener = _bind(args.web_listen_address)
     daemon = Daemon(
         config.settings,
         listener,
@@ -107,13 +110,17 @@ def _links(args: argparse.Namespace) -> tuple[PageLink, ...]:
         raise UsageError(str(error)) from None
 
 
-def _listen(address: str) -> socket.socket:
+def _bind(address: str) -> socket.socket:
     try:
-        return listen(address)
+        return bind(address)
     except ValueError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
-        raise UsageError(f"cannot listen on {address}: {error.strerror or error}") from None
+        raise _listen_error(address, error) from None
+
+
+def _listen_error(address: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot listen on {address}: {error.strerror or error}")
 
 
 def _log_start(config: LoadedConfig, listener: socket.socket) -> None:

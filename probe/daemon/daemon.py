@@ -103,6 +103,7 @@ class Daemon:
         )
 
     def start(self) -> None:
+        """Start to serve, then to probe. Raises OSError if the server cannot listen."""
         self._server.start()
         self._scheduler.start()
 

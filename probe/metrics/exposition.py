@@ -6,7 +6,7 @@ second, in which nothing else could run. Here the texts of labels and buckets ar
 tests compare the output with prometheus_client's own parsers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CONTENT_TYPE_PLAIN_1_0_0, generate_latest
@@ -37,11 +37,11 @@ def format_sample(spec: MetricSpec, labels: str, value: float) -> str:
 
 
 class Exposition:
-    """Collects metric families and renders them as one text."""
+    """Collects the texts of metric families in `parts`."""
 
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics
-        self._parts: list[str] = []
+        self.parts: list[str] = []
 
     def add_family(self, spec: MetricSpec, samples: Iterable[str]) -> None:
         """Add a metric with the lines of its samples. A metric without samples is left out."""
@@ -51,12 +51,12 @@ class Exposition:
             if self._openmetrics and spec.kind == "counter":
                 # In OpenMetrics the suffix belongs to the sample, not to the family.
                 name = name.removesuffix("_total")
-            self._parts.append(f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n")
-            self._parts.append(lines)
+            self.parts.append(f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n")
+            self.parts.append(lines)
 
     def text(self) -> str:
         """Return all families in the order in which they were added."""
-        return "".join(self._parts)
+        return "".join(self.parts)
 
 
 class MetricSource(Protocol):
@@ -95,8 +95,10 @@ def _is_1_0_or_later(version: str) -> bool:
     ) >= (1, 0, 0)
 
 
-def render(accept: str, sources: Iterable[MetricSource], others: Collector) -> tuple[bytes, str]:
-    """Return the body and the content type of a scrape that accepts `accept`.
+def render(
+    accept: str, sources: Iterable[MetricSource], others: Collector
+) -> tuple[Sequence[str], str]:
+    """Return the body, in parts, and the content type of a scrape that accepts `accept`.
 
     `others` are the metrics that prometheus_client collects itself. They come last because in
     OpenMetrics they end with `# EOF`.
@@ -107,4 +109,4 @@ def render(accept: str, sources: Iterable[MetricSource], others: Collector) -> t
     for source in sources:
         source.write_to(exposition)
     rest = openmetrics.generate_latest(others) if is_openmetrics else generate_latest(others)  # type: ignore[no-untyped-call]
-    return exposition.text().encode() + rest, content_type
+    return [*exposition.parts, rest.decode()], content_type

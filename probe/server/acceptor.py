@@ -1,21 +1,30 @@
-"""Accepts connections. At the limit it evicts the connection that has been waiting longest.
+"""Accepts connections. At a limit it evicts one of the address that has the most of them.
 
-The threat: a client opens connections or starts TLS handshakes, for which it needs no password,
-and does nothing more. uvicorn has no limit for that by default. With `limit_concurrency` it would
-reject all clients, including Prometheus, as long as such connections are open.
+The threat: a client opens connections, starts TLS handshakes, for which it needs no password, or
+requests pages that it does not read. uvicorn has no limit for that by default. With
+`limit_concurrency` it would reject all clients, including Prometheus, as long as such connections
+are open.
 """
 
 import asyncio
 import logging
 import socket
+from collections import Counter
+from collections.abc import Iterable
 
 from probe.server.connection_protocol import ConnectionProtocol, HttpProtocolFactory
+from probe.server.limits import address_key
 from probe.server.web_config_watch import WebConfig
 
 MAX_CONNECTIONS = 256
 # A client in its handshake is not authenticated yet, and costs 50 kB.
 MAX_HANDSHAKES = 64
 RETRY_SECONDS = 0.1
+# Compressed bodies of pages that are being sent, each counted once. One body may be larger.
+MAX_UNSENT_BYTES = 4 * 1024**2
+# Only a client that has read nothing for this time is evicted because of its body. One that reads
+# 100 kB/s pauses for up to 0.7 s: the kernel reports larger steps.
+STALLED_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +41,9 @@ class Acceptor:
         self._listener = listener
         self._config = config
         self._create_http = create_http
-        # Both in the order in which they started.
-        self._clients: dict[ConnectionProtocol, None] = {}
-        self._handshakes: dict[ConnectionProtocol, None] = {}
+        # With the identity of its address, see `address_key`.
+        self._clients: dict[ConnectionProtocol, str] = {}
+        self._handshakes: set[ConnectionProtocol] = set()
         self._out_of_descriptors = False
 
     async def run(self) -> None:
@@ -42,7 +51,6 @@ class Acceptor:
         self._listener.setblocking(False)
         while True:
             try:
-                await self._wait_for_capacity()
                 await self._accept()
             except Exception:
                 # Without this loop all endpoints would hang, `/-/healthy` included.
@@ -55,15 +63,10 @@ class Acceptor:
         for client in list(self._clients):
             client.abort()
 
-    async def _wait_for_capacity(self) -> None:
-        """Return when another connection is allowed. Waits only while all clients are served."""
-        while len(self._clients) >= MAX_CONNECTIONS and not self._evict_idle():
-            await asyncio.sleep(RETRY_SECONDS)
-
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            accepted, _ = await loop.sock_accept(self._listener)
+            accepted, address = await loop.sock_accept(self._listener)
             self._out_of_descriptors = False
         except ConnectionError:
             return
@@ -71,19 +74,22 @@ class Acceptor:
             if not self._out_of_descriptors:
                 logger.error("cannot accept connections: %s", error.strerror)
             self._out_of_descriptors = True
-            self._evict_idle()
+            self._evict(self._clients)
             await asyncio.sleep(RETRY_SECONDS)
             return
         try:
-            await self._serve(accepted)
+            await self._serve(accepted, address_key(address[0]))
         except OSError:  # the client has disconnected
             accepted.close()
         except BaseException:
             accepted.close()
             raise
 
-    async def _serve(self, accepted: socket.socket) -> None:
-        """Attach a ConnectionProtocol to an accepted connection."""
+    async def _serve(self, accepted: socket.socket, key: str) -> None:
+        """Attach a ConnectionProtocol to an accepted connection from the address with this key.
+
+        At the limit one connection is evicted, which may be this one.
+        """
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # saves 40 ms a response
         tls = self._config.settings.tls_server_config
         client = ConnectionProtocol(
@@ -91,9 +97,14 @@ class Acceptor:
             self._config.context,
             frozenset(tls.client_allowed_sans if tls else ()),
             on_handshake=self._handshake,
+            on_body=self._limit_unsent_bytes,
             on_lost=self._forget,
         )
-        self._clients[client] = None
+        self._clients[client] = key
+        if len(self._clients) > MAX_CONNECTIONS and self._evict(self._clients) is client:
+            accepted.close()
+            await asyncio.sleep(0)  # other connections need the event loop
+            return
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: client, accepted)
         except BaseException:
@@ -101,25 +112,52 @@ class Acceptor:
             raise
 
     def _handshake(self, client: ConnectionProtocol) -> None:
-        """Count a handshake that starts. At the limit, the one that started first is aborted."""
-        for other in [other for other in self._handshakes if not other.in_handshake]:
-            del self._handshakes[other]
-        if len(self._handshakes) >= MAX_HANDSHAKES:
-            oldest = next(iter(self._handshakes))
-            self._forget(oldest)
-            oldest.abort()
-        self._handshakes[client] = None
+        """Count a handshake that starts. At the limit, one of them is evicted."""
+        self._handshakes = {other for other in self._handshakes if other.in_handshake}
+        self._handshakes.add(client)
+        if len(self._handshakes) > MAX_HANDSHAKES:
+            self._evict(self._handshakes)
 
-    def _evict_idle(self) -> bool:
-        """Abort the client that has been waiting longest; False if all clients are served."""
-        waiting = [client for client in self._clients if client.is_waiting]
-        if not waiting:
-            return False
-        client = min(waiting, key=lambda client: client.waiting_since)
-        self._forget(client)
-        client.abort()
-        return True
+    def _limit_unsent_bytes(self, client: ConnectionProtocol) -> None:
+        """Evict clients that do not read, until all bodies that are being sent fit into the limit.
+
+        `client` has just got its body, and is not evicted.
+        """
+        stalled = {
+            other
+            for other in self._clients
+            if other is not client and other.body and other.has_stalled(STALLED_SECONDS)
+        }
+        while stalled and self._unsent_bytes() > MAX_UNSENT_BYTES:
+            stalled.discard(self._evict(stalled))
+
+    def _unsent_bytes(self) -> int:
+        """Return the size of the bodies that are being sent; clients may share a body."""
+        bodies = {id(client.body): client.body for client in self._clients}
+        return sum(body.gzip_size for body in bodies.values() if body)
+
+    def _evict(self, candidates: Iterable[ConnectionProtocol]) -> ConnectionProtocol | None:
+        """Reset one of `candidates` and return it; None if there are none.
+
+        It is of the address that has the most of them, so that a client with many connections
+        evicts its own. Of these, it is the one that has been waiting longest for the client.
+        """
+        candidates = list(candidates)
+        counts = Counter(self._clients[client] for client in candidates)
+        if not candidates:
+            return None
+        evicted = max(
+            candidates,
+            key=lambda client: (
+                counts[self._clients[client]],
+                client.is_waiting,
+                -client.waiting_since,
+            ),
+        )
+        self._forget(evicted)
+        evicted.reset()
+        return evicted
 
     def _forget(self, client: ConnectionProtocol) -> None:
         self._clients.pop(client, None)
-        self._handshakes.pop(client, None)
+        self._handshakes.discard(client)

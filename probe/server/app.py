@@ -14,7 +14,8 @@ from probe.clock import Clock
 from probe.history.history import History
 from probe.metrics.exposition import negotiate_content_type
 from probe.serialization import result_json
-from probe.server.compression import CachedResponse, Compression, accepts_gzip, encode
+from probe.server.cached_response import CachedResponse
+from probe.server.compression import Compression, compress
 from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
 from probe.server.limits import error_response
@@ -23,8 +24,8 @@ from probe.server.on_demand import OnDemandProbes, OnDemandTarget
 from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
 
-# From the content type to the body of a scrape and its content type.
-Render = Callable[[str], tuple[bytes, str]]
+# From the content type to the body of a scrape, in parts, and its content type.
+Render = Callable[[str], tuple[Sequence[str], str]]
 
 # On-demand probes that run at the same time; a hanging endpoint occupies one of these slots.
 MAX_ON_DEMAND_PROBES = 8
@@ -49,14 +50,12 @@ def create_app(
 
     async def metrics(request: Request) -> Response:
         accepted = negotiate_content_type(request.headers.get("accept", ""))
-        use_gzip = accepts_gzip(request.headers)
 
         def scrape() -> CachedResponse:
-            body, content_type = render(accepted)
-            response = Response(body, headers={"Content-Type": content_type})
-            return encode(response, use_gzip=use_gzip)
+            parts, content_type = render(accepted)
+            return CachedResponse(compress(parts), {"Content-Type": content_type})
 
-        return (await scrapes.run((accepted, use_gzip), scrape)).response()
+        return (await scrapes.run(accepted, scrape)).response(request)
 
     async def probe(request: Request) -> Response:
         name = request.query_params.get("name")

@@ -129,12 +129,13 @@ class PasswordVerifier:
         return user in hashes and hmac.compare_digest(mac, self._mac(hashes[user], password))
 
     async def verify(self, hashes: Mapping[str, str], user: str, password: str) -> bool:
-        """Return whether the password is valid. Takes equally long for an unknown user."""
+        """Return whether the password is valid. Takes equally long for all users, known or not."""
         async with self._lock:
             if self.is_cached(hashes, user, password):
                 return True
-            hashed = hashes.get(user) or _dummy_hash(hashes)
-            matches = await anyio.to_thread.run_sync(_matches, password, hashed)
+            max_cost = max(map(_cost, hashes.values()))
+            hashed = hashes.get(user) or _dummy_hash(max_cost)
+            matches = await anyio.to_thread.run_sync(_verify, password, hashed, max_cost)
             valid = matches and user in hashes
             if valid:
                 self._valid[user] = self._mac(hashed, password)
@@ -144,13 +145,26 @@ class PasswordVerifier:
         return hmac.digest(self._secret, f"{hashed}{password}".encode(), hashlib.sha256)
 
 
-def _dummy_hash(hashes: Mapping[str, str]) -> str:
-    """Return a hash that no password has, with the highest configured cost.
+def _cost(hashed: str) -> int:
+    """Return the cost of a bcrypt hash: to verify it takes 2 to the power of the cost rounds."""
+    return int(hashed[4:6])
 
-    To verify it takes as long as to verify the hash of a known user.
+
+def _dummy_hash(cost: int) -> str:
+    """Return a hash that no password has. To verify it takes as long as any hash of this cost."""
+    return f"$2b${cost:02}$" + "." * 53
+
+
+def _verify(password: str, hashed: str, max_cost: int) -> bool:
+    """Return whether the password has this hash, after the time that `max_cost` takes.
+
+    Hashes of different costs would otherwise tell users apart. After a hash of cost c, dummy
+    checks of the costs c, c + 1, ... max_cost - 1 add up to as many rounds as one of max_cost.
     """
-    costliest = max(hashes.values(), key=lambda hashed: hashed[4:6])
-    return costliest[:7] + "." * 53
+    matches = _matches(password, hashed)
+    for cost in range(_cost(hashed), max_cost):
+        _matches(password, _dummy_hash(cost))
+    return matches
 
 
 def _matches(password: str, hashed: str) -> bool:

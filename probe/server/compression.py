@@ -1,18 +1,80 @@
 """Gzip compression of responses."""
 
-import gzip
-from collections.abc import Mapping
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # A higher level makes a scrape slightly smaller and takes three times as long.
 GZIP_LEVEL = 1
 # Shorter responses are not compressed.
 MIN_GZIP_BYTES = 1000
+# Size of a piece of a body before compression. Deflate looks back 32 KiB at most, so larger pieces
+# compress a scrape by only a few percent better.
+PIECE_BYTES = 16 * 1024
+
+# RFC 1952, 2.3: deflate, no flags, no time, fastest compression, Unix.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\x03"
+# CRC and size of the body before compression.
+_GZIP_TRAILER = struct.Struct("<II")
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedBody:
+    """The body of a response as one gzip stream, in pieces that can be decompressed alone.
+
+    In this form a body that clients do not read takes about a fifteenth of its size, and one body
+    serves the clients that accept gzip and those that do not.
+    """
+
+    deflated: Sequence[bytes]
+    """One deflate stream. Each item ends with a full flush, so that it refers to no other."""
+    gzip_size: int
+    """Size of the gzip stream."""
+    size: int
+    """Size before compression."""
+    crc: int
+
+    def gzip_pieces(self) -> Iterator[bytes]:
+        """Yield the gzip stream."""
+        yield _GZIP_HEADER
+        yield from self.deflated
+        yield _GZIP_TRAILER.pack(self.crc, self.size % 2**32)
+
+    def plain_pieces(self) -> Iterator[bytes]:
+        """Yield the body without compression, which is decompressed piece by piece."""
+        for deflated in self.deflated:
+            yield zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated)
+
+
+def compress(parts: Iterable[str]) -> CompressedBody:
+    """Return the compressed body of the texts `parts`. Releases the GIL for each piece."""
+    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated, size, crc = [], 0, 0
+    for piece in _pieces(parts):
+        size += len(piece)
+        crc = zlib.crc32(piece, crc)
+        deflated.append(compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH))
+    deflated.append(compressor.flush())
+    gzip_size = len(_GZIP_HEADER) + sum(map(len, deflated)) + _GZIP_TRAILER.size
+    return CompressedBody(deflated, gzip_size, size, crc)
+
+
+def _pieces(parts: Iterable[str]) -> Iterator[bytes]:
+    """Yield the texts in UTF-8, in pieces of PIECE_BYTES."""
+    pending = bytearray()
+    for part in parts:
+        for start in range(0, len(part), PIECE_BYTES):
+            pending += part[start : start + PIECE_BYTES].encode()
+            while len(pending) >= PIECE_BYTES:
+                yield bytes(pending[:PIECE_BYTES])
+                del pending[:PIECE_BYTES]
+    if pending:
+        yield bytes(pending)
 
 
 def accepts_gzip(headers: Headers) -> bool:
@@ -23,31 +85,6 @@ def accepts_gzip(headers: Headers) -> bool:
         coding == "gzip" and (not weight or bool(weight.strip("0.")))
         for coding, _, weight in codings
     )
-
-
-@dataclass(frozen=True, slots=True)
-class CachedResponse:
-    """A response that several requests share."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
-    def response(self) -> Response:
-        """Return a new response, because middleware modifies the headers of a response."""
-        return Response(self.body, headers=self.headers)
-
-
-def encode(response: Response, *, use_gzip: bool) -> CachedResponse:
-    """Return the response for a cache, compressed if that is worth it.
-
-    `Compression` does not compress a response again that has a `Content-Encoding`.
-    """
-    if use_gzip and len(response.body) >= MIN_GZIP_BYTES:
-        response.body = gzip.compress(response.body, GZIP_LEVEL, mtime=0)
-        response.headers.add_vary_header("Accept-Encoding")
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Content-Length"] = str(len(response.body))
-    return CachedResponse(bytes(response.body), dict(response.headers))
 
 
 class Compression(GZipMiddleware):

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.server.auth import certificate_names, certificate_subject
+from probe.server.compression import CompressedBody
 from probe.server.connection_transport import ConnectionTransport, Timeout
 from probe.server.limits import MAX_URL_BYTES
 from probe.server.tls import TlsSession
@@ -50,17 +51,20 @@ class ConnectionProtocol(asyncio.Protocol):
         allowed_names: frozenset[str],
         *,
         on_handshake: Callable[["ConnectionProtocol"], None],
+        on_body: Callable[["ConnectionProtocol"], None],
         on_lost: Callable[["ConnectionProtocol"], None],
     ) -> None:
         """With `allowed_names`, a client needs a certificate with one of them.
 
-        `on_handshake` is called when a TLS handshake starts, `on_lost` at the end.
+        `on_handshake` is called when a TLS handshake starts, `on_body` when the body of a page
+        starts, and `on_lost` at the end.
         """
         self._loop = asyncio.get_running_loop()
         self._create_http = create_http
         self._context = context
         self._allowed_names = allowed_names
         self._on_handshake = on_handshake
+        self._on_body = on_body
         self._on_lost = on_lost
         self._transport: ConnectionTransport | None = None
         self._http: H11Protocol | None = None
@@ -68,7 +72,10 @@ class ConnectionProtocol(asyncio.Protocol):
         self._in_request = False
         self._request_timeout = Timeout(self._loop, REQUEST_TIMEOUT_SECONDS)
         self.waiting_since = self._loop.time()
-        """When the client last completed a request, or connected (time of the event loop)."""
+        """When the client last connected, completed a request, or read all that was sent to it
+        after it had been slow (time of the event loop)."""
+        self.body: CompressedBody | None = None
+        """The body that is being sent, of which clients with the same response have a part."""
 
     @property
     def is_waiting(self) -> bool:
@@ -81,10 +88,24 @@ class ConnectionProtocol(asyncio.Protocol):
         tls = self._transport.tls if self._transport else None
         return tls is not None and not tls.established
 
+    @property
+    def is_lost(self) -> bool:
+        return self._transport is None
+
+    def has_stalled(self, seconds: float) -> bool:
+        """Return whether the client has not read what was sent to it for `seconds`."""
+        is_paused = self._transport is not None and self._transport.writing_paused
+        return is_paused and self._loop.time() - self.waiting_since >= seconds
+
     def abort(self) -> None:
         """Close the connection at once, without sending what is buffered."""
         if self._transport:
             self._transport.abort()
+
+    def reset(self) -> None:
+        """Close the connection at once, and discard also what the kernel has not sent."""
+        if self._transport:
+            self._transport.reset()
 
     # Called by asyncio
 
@@ -122,12 +143,18 @@ class ConnectionProtocol(asyncio.Protocol):
             self._http.pause_writing()
 
     def resume_writing(self) -> None:
+        self.waiting_since = self._loop.time()
         if self._transport:
             self._transport.resume_writing()
         if self._http:
             self._http.resume_writing()
 
-    # Called by the application, see `report_end_of_request`
+    # Called by the application, see `BodyInPieces` and `report_end_of_request`
+
+    def start_body(self, body: CompressedBody) -> None:
+        """Register the body of the response, until the response is complete."""
+        self.body = body
+        self._on_body(self)
 
     def request_finished(self) -> None:
         """Process the next request, if there is one. Called after each response."""
@@ -136,6 +163,7 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def _next_request(self) -> None:
         self._in_request = False
+        self.body = None
         if self._transport and not self._transport.is_closing():
             self._transport.linger = False
             self._transport.set_reading(paused=False)
@@ -147,6 +175,7 @@ class ConnectionProtocol(asyncio.Protocol):
         Otherwise uvicorn would wait for the client when it shuts down.
         """
         self._in_request = False
+        self.body = None
         self._buffer.clear()
         self._loop.call_soon(self._end_http)
 

@@ -1,13 +1,18 @@
 """The sending side of one client's connection: TLS, a timeout for writing, and lingering close."""
 
 import asyncio
+import fcntl
+import socket
 import ssl
+import struct
+import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
 from probe.server.tls import TlsSession
 
-# For the client to read what was sent.
+# For the client to read what was sent: of a page one piece, of other responses all.
 WRITE_TIMEOUT_SECONDS = 30.0
 # After a response that ends the connection, input is discarded for this time or size. To close at
 # once would reset the connection of a client that is still sending, and it would never see the
@@ -96,7 +101,7 @@ class ConnectionTransport(asyncio.Transport):
 
     def pause_writing(self) -> None:
         self.writing_paused = True
-        self._write_timeout.start(self.abort)
+        self._write_timeout.start(self.reset)
 
     def resume_writing(self) -> None:
         self.writing_paused = False
@@ -115,6 +120,18 @@ class ConnectionTransport(asyncio.Transport):
         if self._transport:
             self._transport.abort()
 
+    def reset(self) -> None:
+        """Close the connection at once, and discard also what the kernel has not sent.
+
+        After an ordinary close the kernel keeps up to SEND_BUFFER_BYTES for a client that does not
+        read, for minutes, and such a client could connect again and again.
+        """
+        if self._transport:
+            discard = struct.pack("ii", 1, 0)
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, discard)
+            self._transport.abort()
+
     def lost(self) -> None:
         """Free everything after the connection has been lost.
 
@@ -126,9 +143,26 @@ class ConnectionTransport(asyncio.Transport):
         self._transport = self.tls = None
 
     def _sent(self) -> None:
-        """Wait for the client to close the connection, after all data has been sent."""
+        """Wait for the client to close the connection, after the kernel has taken all data."""
         self._on_sent()
-        self._linger_timeout.start(self.abort)
+        self._write_timeout.start(self.reset)
+        self._linger_timeout.start(self._end_linger)
+
+    def _end_linger(self) -> None:
+        """Close the connection if the client has received all data. Otherwise check again later."""
+        if not self._transport:
+            return
+        if _unacknowledged_bytes(self._transport.get_extra_info("socket")):
+            self._linger_timeout.cancel()
+            self._linger_timeout.start(self._end_linger)
+        else:
+            self.abort()
+
+
+def _unacknowledged_bytes(sock: Any) -> int:
+    """Return how much sent data, including the end of the stream, the client has not received."""
+    size = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(size, sys.byteorder)
 
 
 class Timeout:

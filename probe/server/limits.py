@@ -90,7 +90,11 @@ def client_key(scope: Scope) -> str:
     One IPv6 client has at least a /64 of addresses. The key is empty if the client has already
     disconnected.
     """
-    address = str(scope["client"][0]) if scope["client"] else ""
+    return address_key(str(scope["client"][0]) if scope["client"] else "")
+
+
+def address_key(address: str) -> str:
+    """Return the identity of the client with this IP address, see `client_key`."""
     try:
         parsed = ip_address(address)
     except ValueError:

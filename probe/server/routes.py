@@ -1,19 +1,21 @@
 """Routes of the pages and of the API."""
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from probe.clock import Clock
 from probe.history.history import History, ProbeHistory
 from probe.server.api import all_probes_json, one_probe_json
-from probe.server.compression import CachedResponse, accepts_gzip, encode
+from probe.server.cached_response import CachedResponse
+from probe.server.compression import compress
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
 from probe.server.local_client import may_see_responses
@@ -25,8 +27,6 @@ from probe.server.single_flight import SingleFlight
 MAX_PAGE_AGE_SECONDS = 1.0
 # With a second thread, a page of one probe does not wait for the page of all probes.
 RENDER_THREADS = 2
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def page_routes(
@@ -65,13 +65,11 @@ def page_routes(
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
 
     async def respond(
-        request: Request, render: Callable[[], Response], variant: Hashable = None
+        request: Request, render: Callable[[], CachedResponse], variant: Hashable = None
     ) -> Response:
         """Return the rendered page. Requests with the same path and `variant` share it."""
-        use_gzip = accepts_gzip(request.headers)
-        key = request.scope["path"], variant, use_gzip
-        cached = await renders.run(key, lambda: encode(render(), use_gzip=use_gzip))
-        return cached.response()
+        cached = await renders.run((request.scope["path"], variant), render)
+        return cached.response(request)
 
     async def home_page(request: Request) -> Response:
         query = _list_query(request)
@@ -81,7 +79,7 @@ def page_routes(
     async def probe_page(request: Request) -> Response:
         excerpts = may_see_responses(request)
 
-        def render() -> Response:
+        def render() -> CachedResponse:
             probe = requested_history(request)
             half_hours = history.half_hours(probe.probe.name)
             return _html(pages.one_probe(probe, half_hours, excerpts=excerpts))
@@ -94,7 +92,7 @@ def page_routes(
     async def api_results(request: Request) -> Response:
         excerpts = may_see_responses(request)
 
-        def render() -> Response:
+        def render() -> CachedResponse:
             probe = requested_history(request)
             half_hours = history.half_hours(probe.probe.name)
             return _json(one_probe_json(probe, half_hours, lifecycle, excerpts=excerpts))
@@ -118,9 +116,13 @@ def _list_query(request: Request) -> ListQuery:
         raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
 
 
-def _html(page: str) -> Response:
-    return HTMLResponse(page, headers=_NO_STORE)
+def _html(page: str) -> CachedResponse:
+    headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+    return CachedResponse(compress([page]), headers)
 
 
-def _json(document: Mapping[str, Any]) -> Response:
-    return JSONResponse(document, headers=_NO_STORE)
+def _json(document: Mapping[str, Any]) -> CachedResponse:
+    # As Starlette's JSONResponse.
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return CachedResponse(compress([text]), headers)

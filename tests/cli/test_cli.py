@@ -14,7 +14,7 @@ from probe.cli.once import run_concurrently, unused_proxies
 from probe.config.loader import from_flags
 from probe.result import Result
 from tests.builders import make_result
-from tests.commands import COMMAND, environment, invoke
+from tests.commands import COMMAND, environment, invoke, running
 from tests.servers import OK, respond_with, serve
 
 REFUSING = "http://127.0.0.1:1/"
@@ -293,6 +293,35 @@ def test_full_disk() -> None:
             env=environment(),
         )
     assert (process.returncode, "Traceback" in process.stderr) == (1, False)
+
+
+CLOSED_STDOUT = ("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND)
+
+
+@pytest.mark.parametrize("command", ["rules", "check", "once"])
+def test_closed_stdout(command: str) -> None:
+    """A command that cannot print exits with 1 and says why, without a traceback."""
+    flags = () if command == "rules" else ("--url=http://127.0.0.1:9/", "--timeout=1s")
+    process = subprocess.run(
+        [*CLOSED_STDOUT, command, *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == (
+        "inference-probe: stdout is closed: redirect it to a file, or to /dev/null"
+    )
+    assert "Traceback" not in process.stderr
+
+
+def test_daemon_with_closed_stdout() -> None:
+    """The daemon prints nothing to stdout: it serves, and stops in order."""
+    with running("--url=http://127.0.0.1:9/", command=CLOSED_STDOUT) as daemon:
+        assert daemon.get("/-/ready").ok
+        assert daemon.terminate() == 0
+        assert "Traceback" not in daemon.log()
 
 
 def test_rules_are_printed_with_links_of_the_version() -> None:

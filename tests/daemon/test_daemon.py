@@ -18,7 +18,7 @@ from probe.clock import NS_PER_SECOND, Clock
 from probe.daemon.daemon import Daemon
 from probe.prober.prober import Prober
 from probe.result import Result
-from probe.server.server import listen
+from probe.server.server import bind
 from probe.threads import ThreadCache
 from tests.builders import make_result, make_settings
 from tests.commands import environment, running
@@ -198,7 +198,7 @@ def test_the_drain_is_no_longer_than_the_longest_timeout(
     probe = {"name": "model", "url": "http://127.0.0.1:1/", "interval": "200ms", "timeout": "1s"}
     daemon = Daemon(
         make_settings(tmp_path, probe),
-        listen("127.0.0.1:0"),
+        bind("127.0.0.1:0"),
         environ={},
         base=tmp_path,
         clock=Clock(),
@@ -222,7 +222,7 @@ def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.Mon
         released.wait(30)
 
     monkeypatch.setattr(ThreadCache, "submit", submit)
-    listener = listen("127.0.0.1:0")
+    listener = bind("127.0.0.1:0")
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     daemon = Daemon(
         make_settings(tmp_path, {"name": "m", "url": "http://127.0.0.1:1/", "interval": "200ms"}),

@@ -238,7 +238,7 @@ class ReloadMachine(RuleBasedStateMachine):
         page, _ = render("text/plain", (self.recorder, self.info), CollectorRegistry())
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(page.decode())
+            for family in text_string_to_metric_families("".join(page))
             for sample in family.samples
         }
 

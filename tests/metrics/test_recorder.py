@@ -37,7 +37,7 @@ class Exporter:
 
     def page(self, accept: str = "text/plain") -> str:
         page, _ = render(accept, (self.recorder, DaemonInfo(NOW)), CollectorRegistry())
-        return page.decode()
+        return "".join(page)
 
     def samples(self) -> list[Sample]:
         families = text_string_to_metric_families(self.page())

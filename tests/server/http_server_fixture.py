@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from probe.clock import Clock
-from probe.server.server import Server, listen
+from probe.server.server import Server, bind
 from probe.server.web_config_watch import WebConfig
 
 LARGE_BYTES = 30_000_000
@@ -32,7 +32,7 @@ class HttpServer:
 
     def __init__(self, config: Path | None = None) -> None:
         self.release = threading.Event()
-        listener = listen("127.0.0.1:0")
+        listener = bind("127.0.0.1:0")
         self.port = int(listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
         web = WebConfig(Clock(), config, check_interval_seconds=0)

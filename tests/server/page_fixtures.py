@@ -21,7 +21,7 @@ from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
 from probe.server.on_demand import OnDemandTarget
-from probe.server.server import Server, listen
+from probe.server.server import Server, bind
 from tests.builders import make_result, make_settings
 
 FAST = {"name": "fast", "target": "90%", "latency": "500ms"}
@@ -145,7 +145,7 @@ def site_of(
     site = Site(directory, names or ("model",), keys)
     targets = {probe.name: OnDemandTarget(run=make_result, interval=60) for probe in site.probes}
     app: ASGIApp = create_app(
-        lambda _: (b"# nothing\n" * 200, "text/plain"),
+        lambda _: (["# nothing\n"] * 200, "text/plain"),
         lambda: targets,
         site.history,
         lifecycle_of(**lifecycle),
@@ -153,7 +153,7 @@ def site_of(
         links=links,
         max_page_age_seconds=max_page_age_seconds,
     )
-    listener = listen("127.0.0.1:0")
+    listener = bind("127.0.0.1:0")
     site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = Server(_authenticated(app) if authenticated else app, listener, Clock())
     server.start()

@@ -18,7 +18,7 @@ from probe.metrics.exposition import render
 from probe.result import Reason, Result
 from probe.server.app import MAX_ON_DEMAND_PROBES, create_app
 from probe.server.on_demand import OnDemandTarget
-from probe.server.server import Server, listen
+from probe.server.server import Server, bind
 from tests.builders import make_result
 from tests.server.page_fixtures import Site, lifecycle_of, site_of, wait_until
 
@@ -39,7 +39,7 @@ class App:
             "quick model": OnDemandTarget(run=self._quick, interval=0.4),
             **{name: OnDemandTarget(run=self._stuck, interval=60.0) for name in stuck},
         }
-        listener = listen("127.0.0.1:0")
+        listener = bind("127.0.0.1:0")
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.server = Server(
             create_app(
@@ -247,12 +247,13 @@ def test_unknown_probes(app: App) -> None:
 def test_invalid_listen_addresses(address: str) -> None:
     """An address other than HOST:PORT is refused with an example."""
     with pytest.raises(ValueError, match="write :10115 or"):
-        listen(address)
+        bind(address)
 
 
 def test_listens_on_both_families() -> None:
     """Without a host, the server listens on IPv4 and IPv6."""
-    with listen(":0") as listener:
+    with bind(":0") as listener:
+        listener.listen()
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, port), timeout=5).close()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bcrypt
 import pytest
 import requests
 
@@ -139,6 +140,26 @@ def test_unknown_user_takes_as_long_as_a_known_one(tmp_path: Path) -> None:
     known, unknown = (statistics.median(times) for times in zip(*pairs, strict=True))
     assert min(known, unknown) > 0.02
     assert 0.6 < known / unknown < 1.6
+
+
+@pytest.mark.parametrize("user", ["cheap", "costly", "mallory"])
+def test_each_login_takes_the_same_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """A wrong password costs the rounds of the highest configured cost, whatever the user's is."""
+    path = write(tmp_path / "web.yml", cheap=bcrypt_hash("a", 4), costly=bcrypt_hash("b", 8))
+    rounds = []
+    check = bcrypt.checkpw
+
+    def counting_check(password: bytes, hashed: bytes) -> bool:
+        rounds.append(2 ** int(hashed[4:6]))
+        return check(password, hashed)
+
+    with http_server(path) as site:
+        monkeypatch.setattr(bcrypt, "checkpw", counting_check)
+        assert get(site, (user, "wrong")).status_code == 401
+        assert sum(rounds) == 2**8
+        assert get(site, ("cheap", "a")).text == "True cheap"
 
 
 def test_wrong_passwords_are_rate_limited(site: HttpServer) -> None:

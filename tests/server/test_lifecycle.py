@@ -13,7 +13,7 @@ from probe.history.history import History
 from probe.metrics.daemon_info import ConfigState
 from probe.server.app import create_app
 from probe.server.lifecycle import ReloadRejected
-from probe.server.server import Server, listen
+from probe.server.server import Server, bind
 from tests.server.page_fixtures import lifecycle_of
 
 ACTIONS = ("reload", "pause", "resume")
@@ -22,9 +22,9 @@ ACTIONS = ("reload", "pause", "resume")
 @contextmanager
 def site(**fields: Any) -> Iterator[str]:
     """Serve an application with these fields of Lifecycle, and yield the URL of its `/-/`."""
-    listener = listen("127.0.0.1:0")
+    listener = bind("127.0.0.1:0")
     app = create_app(
-        lambda _: (b"", "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**fields), Clock()
+        lambda _: ((), "text/plain"), dict, History(lambda: 0.0), lifecycle_of(**fields), Clock()
     )
     server = Server(app, listener, Clock())
     server.start()
