@@ -188,10 +188,24 @@ LIMITS = (
     ),
     Limit(
         "HTTP client",
-        "time to read a response",
+        "time to read a response; of pages, API documents and scrapes, each piece of 16 KiB",
         "{}",
-        "the connection is closed",
+        "the connection is reset",
         ("server.connection_transport:WRITE_TIMEOUT_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
+        "pages, API documents and scrapes that are being sent, compressed, each counted once",
+        "{} for all clients",
+        "clients that have read nothing for 2 s are evicted",
+        ("server.acceptor:MAX_UNSENT_BYTES",),
+    ),
+    Limit(
+        "HTTP client",
+        "buffers of a connection in the kernel",
+        "{} to send, {} to receive",
+        "the daemon waits for the client, or the client for the daemon",
+        ("server.server:SEND_BUFFER_BYTES", "server.server:RECEIVE_BUFFER_BYTES"),
     ),
     Limit(
         "HTTP client",
@@ -214,14 +228,14 @@ LIMITS = (
         "HTTP client",
         "connections",
         "{}",
-        "the one that has been idle longest is closed",
+        "one is evicted",
         ("server.acceptor:MAX_CONNECTIONS",),
     ),
     Limit(
         "HTTP client",
         "TLS handshakes in progress",
         "{}",
-        "the oldest is closed",
+        "one is evicted",
         ("server.acceptor:MAX_HANDSHAKES",),
     ),
     Limit(
@@ -441,6 +455,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "redaction:MAX_CUTS": "limits work, not what is masked",
     "redaction:MAX_UNMASKED_CHARS": "described under secrets",
     "server.charts:MAX_STATUS_BARS": "layout of a page",
+    "server.server:MAX_BACKLOG": "queue of the kernel",
     "server.tls:MAX_TLS_RECORD_BYTES": "of TLS",
     "threads:MAX_IDLE_SECONDS": "idle threads of the daemon",
 }

