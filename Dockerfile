@@ -1,11 +1,11 @@
 # Image of inference-probe, without compiler and shell scripts, for a non-root user.
 #   docker build -t inference-probe .
 #   docker run --rm --read-only -p 127.0.0.1:10115:10115 -v ./probe.yml:/etc/inference-probe/probe.yml inference-probe
-# The lock files pin all packages with hashes, for every architecture; CONTRIBUTING.md explains how to
-# update them. To pin the base image as well: --build-arg PYTHON=python:3.13-slim@sha256:...
-ARG PYTHON=python:3.13-slim
+# The lock files pin all packages with hashes, for every architecture. CONTRIBUTING.md explains how to update them and
+# the base image. To use another base image: --build-arg PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
-FROM ${PYTHON} AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -28,7 +28,7 @@ RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
 # Compile here, because the file system is read-only at run time.
 RUN /opt/inference-probe/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/inference-probe/lib
 
-FROM ${PYTHON}
+FROM ${PYTHON_IMAGE}
 ARG VERSION=development
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="inference-probe" \

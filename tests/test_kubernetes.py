@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -150,7 +151,7 @@ def test_pod_monitor(directory: str) -> None:
 
 @pytest.mark.parametrize("directory", ["central", "sidecar"])
 def test_network_policy(directory: str) -> None:
-    """The policy selects the pods, and admits only the namespace of Prometheus to the prober."""
+    """The policy selects the pods, and admits only the pods of Prometheus to the prober."""
     policy = read(f"{directory}/network-policy.yml")["spec"]
     labels = pod(directory)["metadata"]["labels"].items()
     assert policy["podSelector"]["matchLabels"].items() <= labels
@@ -158,8 +159,30 @@ def test_network_policy(directory: str) -> None:
         rule for rule in policy["ingress"] if {"protocol": "TCP", "port": PORT} in rule["ports"]
     )
     (peer,) = rule["from"]
-    assert set(peer) == {"namespaceSelector"}
+    assert peer == {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
+    }
     assert all("port" in port for rule in policy["ingress"] for port in rule["ports"])
+
+
+def test_egress_of_the_central_prober() -> None:
+    """It reaches the DNS server and the pods of the models in its config, and nothing else."""
+    policy = read("central/network-policy.yml")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    dns, *rules = policy["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert len(dns["to"]) == 1
+    reached = set()
+    for rule in rules:
+        (peer,), (port,) = rule["to"], rule["ports"]
+        namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        reached.add((peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"], namespace))
+        (model,) = (c for c in containers("sidecar") if c["name"] == "model")
+        assert port["port"] == model["ports"][0]["containerPort"]
+    probes = load(KUBERNETES / "central/probe.yml", environ={}).probes
+    hosts = {tuple(urlsplit(probe.url.source).netloc.split(".")[:2]) for probe in probes}
+    assert reached == hosts
 
 
 @pytest.mark.parametrize("directory", ["central", "sidecar"])

@@ -19,6 +19,8 @@ from tests.commands import invoke
 from tests.queries import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = PYPROJECT["dependency-groups"]
+DEVELOPMENT = [*GROUPS["test"], *GROUPS["lint"], *GROUPS["build"]]
 
 
 def install(directory: Path) -> Path:
@@ -106,6 +108,7 @@ def demo(command: str, directory: Path) -> None:
     [
         ("requirements.lock", PYPROJECT["project"]["dependencies"]),
         ("requirements-build.lock", PYPROJECT["build-system"]["requires"]),
+        ("requirements-dev.lock", [*PYPROJECT["project"]["dependencies"], *DEVELOPMENT]),
     ],
 )
 def test_lock(lock: str, requirements: list[str]) -> None:

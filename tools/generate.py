@@ -17,11 +17,14 @@ from tools.fault_table import readme_with_fault_table
 from tools.limits_table import security_with_limits
 from tools.metrics_reference import metrics_reference
 from tools.notification_table import alerts_with_notification_table
+from tools.pinned_images import with_pinned_images
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ALERTS = ROOT / "docs/alerts.md"
 SECURITY = ROOT / "docs/security.md"
+DOCKERFILE = ROOT / "Dockerfile"
+COMPOSE = ROOT / "docker-compose.yml"
 RULES = ROOT / "rules/inference-probe.rules.yml"
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
@@ -33,6 +36,8 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     ALERTS: lambda: alerts_with_notification_table(ALERTS.read_text()),
     ROOT / "docs/config.md": config_reference,
     ROOT / "docs/metrics.md": metrics_reference,
+    DOCKERFILE: lambda: with_pinned_images(DOCKERFILE.read_text()),
+    COMPOSE: lambda: with_pinned_images(COMPOSE.read_text()),
     SECURITY: lambda: security_with_limits(SECURITY.read_text()),
 }
 
