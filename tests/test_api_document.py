@@ -1,6 +1,8 @@
-"""docs/api.md lists exactly the fields of the API."""
+"""docs/api.md lists exactly the fields of the API, and the actions with their status codes."""
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from probe.result import Component, Phase, RedirectHop, Result
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
-from probe.server.lifecycle import status_json
+from probe.server.lifecycle import ReloadRejected, lifecycle_routes, status_json
 from tests.builders import make_result
 from tests.docs.markdown import blocks, tables
 from tests.server.page_fixtures import FAST, Site, lifecycle_of, overloaded, site_of, success
@@ -123,3 +126,38 @@ def test_examples_have_the_documented_fields() -> None:
     types = documented()
     for heading, fields in by_heading(*examples).items():
         assert fields is None or fields.keys() == types[heading].keys(), heading
+
+
+ACTIONS = "Actions and health checks"
+
+
+def actions() -> dict[str, list[str]]:
+    """Return the other columns of the table of actions, by path."""
+    (rows,) = [rows for heading, (_, *rows) in tables(PAGE) if heading == ACTIONS]
+    return {path.strip("`"): columns for path, *columns in rows}
+
+
+def test_actions_and_their_methods() -> None:
+    """The table has the routes under `/-/`, with all methods that they accept."""
+    routes = lifecycle_routes(lifecycle_of())
+    assert {path: set(columns[0].split(", ")) for path, columns in actions().items()} == {
+        route.path: route.methods for route in routes if route.path.startswith("/-/")
+    }
+
+
+def reject() -> str:
+    raise ReloadRejected("mistakes")
+
+
+def test_status_codes_of_actions(tmp_path: Path) -> None:
+    """The table has the status codes of each action, unless they are those of all actions."""
+    observed = defaultdict[str, set[int]](set)
+    for fields in ({}, {"reload": reject}, {"scheduler_alive": lambda: False}):
+        with site_of(tmp_path, lifecycle={"enabled": True, **fields}) as site:
+            for path, columns in actions().items():
+                response = requests.request(columns[0].split(", ")[0], site.url + path, timeout=10)
+                observed[path].add(response.status_code)
+    assert observed == {
+        path: set(map(int, re.findall(r"\b([1-5]\d\d):", columns[-1])))
+        for path, columns in actions().items()
+    }

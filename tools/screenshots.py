@@ -67,7 +67,7 @@ def _team_labels(name: str) -> dict[str, str]:
     return {"team": name.partition("-")[0]}
 
 
-REFUSED = "connection refused (while connecting)"
+REFUSED = "connection refused, nothing listens on 10.0.0.7:8080"
 FAILURES: tuple[Mapping[str, Any], ...] = (
     {
         "reason": Reason.FIRST_BYTE_TIMEOUT,

@@ -51,6 +51,18 @@ class SeriesCount:
     without_server_times: int
     with_server_times: int
 
+    def __add__(self, other: "SeriesCount") -> "SeriesCount":
+        return SeriesCount(
+            self.without_server_times + other.without_server_times,
+            self.with_server_times + other.with_server_times,
+        )
+
+    def __sub__(self, other: "SeriesCount") -> "SeriesCount":
+        return SeriesCount(
+            self.without_server_times - other.without_server_times,
+            self.with_server_times - other.with_server_times,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePlan:
@@ -72,17 +84,19 @@ class Plan:
 
 def plan(settings: Settings) -> Plan:
     """Return the plan for a valid config."""
+    series_of_daemon = _count_series()
+    probes = tuple(_probe_plan(probe, series_of_daemon) for probe in settings.probes)
     return Plan(
-        probes=tuple(_probe_plan(probe) for probe in settings.probes),
-        series=_count_series(*settings.probes),
+        probes=probes,
+        series=sum((planned.series for planned in probes), start=series_of_daemon),
         advice=tuple(lint(settings)),
     )
 
 
-def _probe_plan(probe: Probe) -> ProbePlan:
+def _probe_plan(probe: Probe, series_of_daemon: SeriesCount) -> ProbePlan:
     return ProbePlan(
         probe=probe,
-        series=_series_of_probe(probe),
+        series=_count_series(probe) - series_of_daemon,
         forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
     )
 
@@ -105,14 +119,6 @@ def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
         ),
         all_slow=without_down.detection_time(1.0) if can_be_slow else None,
         brown_out=timing.brown_out(),
-    )
-
-
-def _series_of_probe(probe: Probe) -> SeriesCount:
-    all_series, of_daemon = _count_series(probe), _count_series()
-    return SeriesCount(
-        all_series.without_server_times - of_daemon.without_server_times,
-        all_series.with_server_times - of_daemon.with_server_times,
     )
 
 

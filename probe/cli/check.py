@@ -38,14 +38,21 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except UsageError as error:
         return usage_error(error)
     except ConfigError as error:
-        if args.output == "json":
-            problems = [dataclasses.asdict(problem) for problem in error.problems]
-            print(json.dumps({"valid": False, "problems": problems}, indent=2))
-        else:
-            print(error, file=sys.stderr)
+        _print_problems(error, args.output)
         return EXIT_FAILED
     if args.output == "json":
         print(json.dumps(output.render_json(config_plan), indent=2))
     else:
         print(output.render_text(config_plan, config.name))
     return EXIT_FAILED if args.strict and config_plan.advice else EXIT_OK
+
+
+def _print_problems(error: ConfigError, output_format: str) -> None:
+    """Print the problems of a config, and then the advice about its likely mistakes."""
+    advice = [str(mistake) for mistake in error.likely_mistakes]
+    if output_format == "json":
+        problems = [dataclasses.asdict(problem) for problem in error.problems]
+        print(json.dumps({"valid": False, "problems": problems, "advice": advice}, indent=2))
+    else:
+        lines = [str(error), *(f"advice: {text}" for text in advice)]
+        print("\n".join(lines), file=sys.stderr)

@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 ENVIRONMENT_PREFIX = "INFERENCE_PROBE_"
 
@@ -25,20 +27,27 @@ class FlagAdder:
         default: str | None = None,
         choices: Sequence[str] = (),
         repeated: bool = False,
+        once_advice: str | None = None,
         bare_value: str | None = None,
     ) -> None:
         """Add `flag`, such as `--log.level`, whose variable is `INFERENCE_PROBE_LOG_LEVEL`.
 
         The values of a `repeated` flag are joined with commas, as in its variable. `bare_value`
-        is the value of a flag that is given without one.
+        is the value of a flag that is given without one. With `once_advice`, the flag may be given
+        only once, and the error for a second one has this advice.
         """
         name = flag.removeprefix("--").replace(".", "_").replace("-", "_")
         variable = ENVIRONMENT_PREFIX + name.upper()
         default_note = f"; default {default}" if default else ""
+        action: Any = "store"
+        if repeated:
+            action = _JoinValues
+        elif once_advice:
+            action = partial(_StoreOnce, advice=once_advice)
         self._parser.add_argument(
             flag,
             dest=name,
-            action=_JoinValues if repeated else "store",
+            action=action,
             nargs="?" if bare_value else None,
             const=bare_value,
             default=self._environ.get(variable, default),
@@ -67,6 +76,7 @@ def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]
         "--slo",
         'objective, such as "99%% < 500ms", or "99.9%%" for availability; '
         "several need a config file",
+        once_advice="for several objectives use a config file",
     )
     endpoint.add("--interval", "time between two probes, such as 10s")
     endpoint.add("--json", "body of the request; makes it a POST")
@@ -84,6 +94,25 @@ class _JoinValues(argparse.Action):
         current = getattr(namespace, self.dest)
         is_first = current is self.default
         setattr(namespace, self.dest, values if is_first else f"{current},{values}")
+
+
+class _StoreOnce(argparse.Action):
+    """Stores the value of a flag, and rejects the flag if it is given again."""
+
+    def __init__(self, *, advice: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._advice = advice
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not self.default:
+            parser.error(f"{option} is given twice; {self._advice}")
+        setattr(namespace, self.dest, values)
 
 
 def _value_type(choices: Sequence[str], variable: str) -> Callable[[str], str]:

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
         "  inference-probe once\n"
         "  inference-probe once sentiment --config.file=probe.yml\n"
         "  inference-probe once --url=http://localhost:8080/ --slo='99% < 500ms'\n"
-        "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config."
+        "Exit code: 0 all probes succeeded, 1 a probe failed, 2 bad usage or config.\n"
+        "A missed objective does not change it: one request does not decide an objective."
     )
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)

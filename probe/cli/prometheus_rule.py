@@ -19,11 +19,11 @@ _AMBIGUOUS = re.compile(r"[-+.\d][-+.\d_eEo]*|[yYnN]")
 def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> str:
     """Return the PrometheusRule of `rules`, the text of a rule file, as YAML without comments.
 
-    Raises ValueError if `namespace` is not a valid name of a Kubernetes namespace.
+    Raises ValueError, which names the flag, if `namespace` is not a valid Kubernetes namespace.
     """
     if namespace is not None and not _DNS_LABEL.fullmatch(namespace):
         raise ValueError(
-            f"{namespace!r} is not a valid Kubernetes namespace: write {_DNS_LABEL_RULE}"
+            f"--namespace: {namespace!r} is not a valid name of Kubernetes; write {_DNS_LABEL_RULE}"
         )
     metadata = {"name": "inference-probe", "namespace": namespace, "labels": dict(labels)}
     resource = {
@@ -40,20 +40,20 @@ def render(rules: str, *, namespace: str | None, labels: Mapping[str, str]) -> s
 def parse_labels(text: str) -> dict[str, str]:
     """Return the Kubernetes labels in `text`, KEY=VALUE pairs separated by commas.
 
-    Raises ValueError for pairs that Kubernetes would reject.
+    Raises ValueError, which names the flag, for pairs that Kubernetes would reject.
     """
     labels: dict[str, str] = {}
     for pair in text.split(","):
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"{pair!r} is not a label: write KEY=VALUE, e.g. team=ml")
+            raise ValueError(f"--label: {pair!r} is not a label; write KEY=VALUE, e.g. team=ml")
         _check_key(key)
         if value and not _NAME.fullmatch(value):
             raise ValueError(
-                f"{value!r} is not a valid value for the label {key}: write {_NAME_RULE}"
+                f"--label: {value!r} is not a valid value of the label {key}; write {_NAME_RULE}"
             )
         if key in labels:
-            raise ValueError(f"the label {key} is given twice")
+            raise ValueError(f"--label: the label {key} is given twice; write it once")
         labels[key] = value
     return labels
 
@@ -61,9 +61,9 @@ def parse_labels(text: str) -> dict[str, str]:
 def _check_key(key: str) -> None:
     domain, slash, name = key.rpartition("/")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{key!r} is not a valid label key: write {_NAME_RULE}")
+        raise ValueError(f"--label: {key!r} is not a valid key; write {_NAME_RULE}")
     if slash and not _is_domain(domain):
-        raise ValueError(f"{key!r} is not a valid label key: write a domain before /{name}")
+        raise ValueError(f"--label: {key!r} is not a valid key; write a domain before /{name}")
 
 
 def _is_domain(text: str) -> bool:

@@ -1,7 +1,6 @@
 """`inference-probe rules`: print the bundled Prometheus rules, or the routes for their alerts."""
 
 import argparse
-import re
 from collections.abc import Mapping
 
 from probe import __version__
@@ -11,8 +10,8 @@ from probe.cli.flags import FlagAdder
 from probe.cli.rule_links import set_links
 from probe.resources import resource_path
 
-# The comment at the top of the file, and its receivers.
-_HEAD_AND_RECEIVERS = re.compile(r"\A(#.*\n)+|^receivers:\n([ -].*\n)+\n", re.MULTILINE)
+# The comment in config/alertmanager.yml that ends the part that is not printed.
+ALERTMANAGER_MARKER = "`inference-probe rules --format=alertmanager` prints the lines below.\n"
 
 _ALERTMANAGER_HEAD = f"""\
 # Routes and inhibition rules for the alerts of inference-probe {__version__}, to merge into your
@@ -87,7 +86,7 @@ def _render(args: argparse.Namespace) -> str:
             raise UsageError(f"--{flag} needs --format={' or '.join(formats)}: {reason}")
     if args.format == "alertmanager":
         config = resource_path("config/alertmanager.yml").read_text()
-        return _ALERTMANAGER_HEAD + _HEAD_AND_RECEIVERS.sub("", config)
+        return _ALERTMANAGER_HEAD + config.partition(ALERTMANAGER_MARKER)[2]
     text = set_links(
         resource_path("rules/inference-probe.rules.yml").read_text(),
         runbook_url=args.runbook_url,

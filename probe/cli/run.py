@@ -1,7 +1,9 @@
 """`inference-probe run`: the daemon."""
 
 import argparse
+import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -114,13 +116,21 @@ def _bind(address: str) -> socket.socket:
     try:
         return bind(address)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"--web.listen-address: {error}") from None
     except OSError as error:
         raise _listen_error(address, error) from None
 
 
 def _listen_error(address: str, error: OSError) -> UsageError:
-    return UsageError(f"cannot listen on {address}: {error.strerror or error}")
+    """Return the error for users. The text of `error` itself repeats the address."""
+    advice = "; choose another one with --web.listen-address"
+    if error.errno == errno.EADDRINUSE:
+        reason = f"another program uses this address{advice}"
+    elif error.errno and error.errno > 0:
+        reason = os.strerror(error.errno)
+    else:  # a code of getaddrinfo
+        reason = f"the host is unknown{advice}"
+    return UsageError(f"cannot listen on {address}: {reason}")
 
 
 def _log_start(config: LoadedConfig, listener: socket.socket) -> None:

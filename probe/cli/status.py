@@ -21,9 +21,11 @@ from probe.server.formatting import (
     format_budget,
     format_elapsed,
     format_latency,
+    format_ratio,
     format_target,
     format_threshold,
     format_time,
+    min_results,
 )
 
 TIMEOUT_SECONDS = 10.0
@@ -33,8 +35,8 @@ MAX_PROBES_WITH_FAILURES = 10
 # Latest failures of all these probes together.
 MAX_FAILURES = 10
 
-# Window whose result is shown as the state of an objective, as in the pages.
-STATE_WINDOW = "5m"
+# Windows of the state of an objective and of its error budget, as in the pages.
+STATE_WINDOW, BUDGET_WINDOW = "5m", "kept"
 
 # Values of `ProbeState`, the most severe first. Its import would take a second of CPU.
 STATES = ("failed", "never_answered", "not_measured", "slow", "paused", "pending", "ok")
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
     """Add the flags, whose variables are in `environ`."""
     parser.epilog = (
         "Probes with a problem come first. Objectives are met or missed in the last 5 minutes.\n"
+        "A percentage or budget of few results has their number in parentheses.\n"
         f"With names, up to {MAX_FAILURES} latest failures of these probes together are shown,\n"
         "else the latest failure of each probe.\n"
         "Examples:\n"
@@ -154,7 +157,8 @@ def _probe_rows(probe: Mapping[str, Any], now: datetime) -> Iterator[Sequence[st
         probe["probe"],
         _state_cell(probe),
         _age(last["started"], now) if last else "",
-        format_latency(last["latency_seconds"]) if last else "",
+        # The time until a failure is no latency of the model.
+        format_latency(last["latency_seconds"]) if last and not last["reason"] else "",
         format_latency(quantiles["p95"]) if quantiles else "",
     )
     objectives = [*map(_objective_cells, probe["objectives"])] or [("-", "", "")]
@@ -174,12 +178,32 @@ def _state_cell(probe: Mapping[str, Any]) -> str:
 def _objective_cells(objective: Mapping[str, Any]) -> Sequence[str]:
     threshold, left = objective["latency_seconds"], objective["budget_left"]
     limit = "" if threshold is None else f" < {format_threshold(threshold)}"
-    met = objective["windows"][STATE_WINDOW]["met"]
     return (
         f"{objective['name']}: {format_target(objective['target'])}{limit}",
-        "no requests" if met is None else "met" if met else "missed",
-        "" if left is None else format_budget(left),
+        _verdict(objective["windows"][STATE_WINDOW]),
+        "" if left is None else format_budget(left) + _few_results(objective),
     )
+
+
+def _verdict(window: Mapping[str, Any]) -> str:
+    """Return whether an objective was met, with the share of good requests in the window."""
+    if window["met"] is None:
+        return "no requests"
+    total = window["good"] + window["bad"]
+    verdict = "met" if window["met"] else "missed"
+    return f"{verdict} {format_ratio(window['good'] / total)}{_few(total, 0.0)}"
+
+
+def _few_results(objective: Mapping[str, Any]) -> str:
+    window = objective["windows"][BUDGET_WINDOW]
+    return _few(window["good"] + window["bad"], objective["target"])
+
+
+def _few(count: int, ratio: float) -> str:
+    """Return the number of results after a statistic about `ratio`, if they are few."""
+    if count >= min_results(ratio):
+        return ""
+    return f" ({count} result{'' if count == 1 else 's'})"
 
 
 def _failure_row(failure: Mapping[str, Any]) -> Sequence[str]:

@@ -53,11 +53,20 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """An invalid config, with all of its problems in the order of the file."""
+    """An invalid config, with all of its problems in the order of the file.
 
-    def __init__(self, problems: tuple[ConfigProblem, ...]) -> None:
+    `likely_mistakes` are other values, which are valid but probably not intended. They are not in
+    the text of the exception.
+    """
+
+    def __init__(
+        self,
+        problems: tuple[ConfigProblem, ...],
+        likely_mistakes: tuple[ConfigProblem, ...] = (),
+    ) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.likely_mistakes = likely_mistakes
 
 
 class UnlocatedError(NamedTuple):

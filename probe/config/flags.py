@@ -11,7 +11,7 @@ from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError
 MAX_JSON_DEPTH = 50
 
 # As in "99% < 500ms", and as `check` prints it: "99% under 500ms".
-_SLO = re.compile(r"\s*([0-9]\S*%)\s*(?:(?:<\s*|under\s+)([0-9]\S*(?: \S+)*)\s*)?")
+_SLO = re.compile(r"\s*([0-9]\S* ?%)\s*(?:(?:<\s*|under\s+)([0-9]\S*(?: \S+)*)\s*)?")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 

@@ -1,4 +1,4 @@
-"""Values of a valid config that are probably mistakes. `check` reports them as advice."""
+"""Valid values of a config that are probably mistakes. `check` reports them as advice."""
 
 import json
 import re
@@ -8,10 +8,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from probe.config.errors import ConfigPath, UnlocatedError, quote, source_of
 from probe.config.merge_defaults import MergedConfig
-from probe.config.schema import Networks, Probe, Settings
+from probe.config.schema import Networks
 from probe.config.secrets import ResolvedText
+from probe.config.types import require_text
+from probe.config.units import parse_percentage
 
 # The methods of RFC 9110, and PATCH.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -36,35 +40,49 @@ _JSON_ADVICE = (
 )
 
 
-def find_likely_mistakes(merged: MergedConfig, settings: Settings) -> Iterator[UnlocatedError]:
-    """Yield the likely mistakes in `settings`, which come from `merged`, where they are written."""
-    source_probes = merged.value["probes"]
-    for index, (source_probe, probe) in enumerate(zip(source_probes, settings.probes, strict=True)):
+def find_likely_mistakes(merged: MergedConfig) -> Iterator[UnlocatedError]:
+    """Yield the likely mistakes in a config, where they are written.
+
+    Other values may be invalid. Those are left out, because their errors are reported.
+    """
+    probes = merged.value.get("probes")
+    networks = _valid_networks(merged.value)
+    for index, probe in enumerate(probes if isinstance(probes, list) else []):
+        if not isinstance(probe, dict):
+            continue
         mistakes = (
-            *_unknown_method(source_probe, probe),
-            *_denied_address(probe, settings.networks),
+            *_unknown_method(probe),
+            *(_denied_address(probe, networks) if networks else ()),
             *_budget_as_target(probe),
-            *_json_in_text(source_probe, probe),
-            *_unbraced_references(source_probe),
+            *_json_in_text(probe),
+            *_unbraced_references(probe),
         )
         for path, message in mistakes:
             yield UnlocatedError(merged.origin(("probes", index, *path)), message)
+
+
+def _valid_networks(config: Mapping[str, Any]) -> Networks | None:
+    try:
+        return Networks.model_validate(config.get("networks", {}))
+    except ValidationError:
+        return None
 
 
 # The following functions yield paths from the probe, and messages.
 _Mistakes = Iterator[tuple[ConfigPath, str]]
 
 
-def _unknown_method(source_probe: Mapping[str, Any], probe: Probe) -> _Mistakes:
-    if probe.method in METHODS:
+def _unknown_method(probe: Mapping[str, Any]) -> _Mistakes:
+    written = probe.get("method")
+    if not isinstance(written, (str, ResolvedText)) or require_text(written).upper() in METHODS:
         return
-    similar = get_close_matches(probe.method, METHODS, n=1)
+    similar = get_close_matches(require_text(written).upper(), METHODS, n=1)
     advice = f"did you mean {similar[0]}?" if similar else f"usual are {', '.join(METHODS)}"
-    yield ("method",), f"not a standard method of HTTP: {quote(source_probe['method'])}; {advice}"
+    yield ("method",), f"not a standard method of HTTP: {quote(written)}; {advice}"
 
 
-def _denied_address(probe: Probe, networks: Networks) -> _Mistakes:
-    address = _literal_address(probe.url.source)
+def _denied_address(probe: Mapping[str, Any], networks: Networks) -> _Mistakes:
+    address = _literal_address(probe.get("url"))
     if address is None:
         return
     denied = [str(network) for network in networks.deny if address in network]
@@ -77,20 +95,24 @@ def _denied_address(probe: Probe, networks: Networks) -> _Mistakes:
     yield ("url",), f"{address} is {place}; every probe will fail with the reason `denied`"
 
 
-def _literal_address(url: str) -> IPv4Address | IPv6Address | None:
+def _literal_address(url: Any) -> IPv4Address | IPv6Address | None:
     """Return the address in `url`, as written in the config; None for a name or a reference."""
+    if not isinstance(url, (str, ResolvedText)):
+        return None
     try:
-        address = ip_address(urlsplit(url).hostname or "")
+        address = ip_address(urlsplit(source_of(url)).hostname or "")
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 
 
-def _budget_as_target(probe: Probe) -> _Mistakes:
-    for index, objective in enumerate(probe.objectives):
-        if objective.target <= MAX_BUDGET_AS_TARGET:
-            share = 100 * objective.target
+def _budget_as_target(probe: Mapping[str, Any]) -> _Mistakes:
+    objectives = probe.get("objectives")
+    for index, objective in enumerate(objectives if isinstance(objectives, list) else []):
+        target = _target(objective)
+        if target is not None and 0 < target <= MAX_BUDGET_AS_TARGET:
+            share = 100 * target
             meant = 100 * share if MIN_RATIO_AS_TARGET <= share < 1 else 100 - share
             message = (
                 f"a target of {share:.10g}% allows {100 - share:.10g}% of the requests to be bad; "
@@ -99,11 +121,21 @@ def _budget_as_target(probe: Probe) -> _Mistakes:
             yield ("objectives", index, "target"), message
 
 
-def _json_in_text(source_probe: Mapping[str, Any], probe: Probe) -> _Mistakes:
-    if _is_json_text(source_probe.get("json")):
+def _target(objective: Any) -> float | None:
+    """Return the target (ratio) of an objective; None if it is invalid."""
+    try:
+        return parse_percentage(require_text(objective["target"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _json_in_text(probe: Mapping[str, Any]) -> _Mistakes:
+    if _is_json_text(probe.get("json")):
         yield ("json",), _JSON_ADVICE
-    has_type = any(name.lower() == "content-type" for name in probe.headers)
-    if _is_json_text(source_probe.get("body")) and not has_type:
+    headers = probe.get("headers")
+    names = headers if isinstance(headers, dict) else ()
+    has_type = any(name.lower() == "content-type" for name in names)
+    if _is_json_text(probe.get("body")) and not has_type:
         advice = "write it under `json`, or add headers: {Content-Type: application/json}"
         yield ("body",), f"JSON that is sent without Content-Type; {advice}"
 
@@ -118,10 +150,10 @@ def _is_json_text(value: Any) -> bool:
         return False
 
 
-def _unbraced_references(source_probe: Mapping[str, Any]) -> _Mistakes:
+def _unbraced_references(probe: Mapping[str, Any]) -> _Mistakes:
     """Yield the words such as `$TOKEN`; in a JSON body only values that are nothing else."""
     for key in ("url", "proxy", "headers", "json"):
-        for path, text in _texts(source_probe.get(key), (key,)):
+        for path, text in _texts(probe.get(key), (key,)):
             match = _UNBRACED_WORD.search(text)
             if match and (key != "json" or match[0] == text):
                 yield path, _UNBRACED_ADVICE

@@ -99,9 +99,12 @@ def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -
     validator = _Validator(source, environ=environ, base=base)
     settings = validator.validate(config)
     problems = sorted_problems(source, validator.errors, resolver.errors)
+    invalid = {error.path for error in (*validator.errors, *resolver.errors)}
+    mistakes = [error for error in validator.likely_mistakes if error.path not in invalid]
+    likely_mistakes = sorted_problems(source, mistakes, (), with_syntax=False)
     if problems or settings is None:
-        raise ConfigError(problems)
-    return settings.with_likely_mistakes(sorted_problems(source, validator.likely_mistakes, ()))
+        raise ConfigError(problems, likely_mistakes)
+    return settings.with_likely_mistakes(likely_mistakes)
 
 
 class ReferenceResolver:
@@ -159,10 +162,8 @@ class _Validator:
         self._validate(defaults_only_config(config))
         merged = merge_defaults(config)
         self._add(merged, find_alert_label_errors(merged.value))
-        settings = self._validate(merged)
-        if settings:
-            self.likely_mistakes += find_likely_mistakes(merged, settings)
-        return settings
+        self.likely_mistakes += find_likely_mistakes(merged)
+        return self._validate(merged)
 
     def _validate(self, merged: MergedConfig) -> Settings | None:
         settings, model_errors = self._validate_model(merged)
@@ -221,16 +222,20 @@ def _tls_error(probe: dict[str, Any], path: ConfigPath, error: TlsError) -> Unlo
 
 
 def sorted_problems(
-    source: ConfigSource, errors: Sequence[UnlocatedError], unresolved: Sequence[UnlocatedError]
+    source: ConfigSource,
+    errors: Sequence[UnlocatedError],
+    unresolved: Sequence[UnlocatedError],
+    *,
+    with_syntax: bool = True,
 ) -> tuple[ConfigProblem, ...]:
     """Return all problems without duplicates, in the order of the file.
 
     `unresolved` are the errors of references. Further errors of an unresolved or unreadable value
-    are left out.
+    are left out. `with_syntax` includes the problems that `source` itself has.
     """
     invalid = source.invalid_paths | {error.path for error in unresolved}
     relevant = [error for error in errors if not _is_inside(error.path, invalid)]
-    located = [(problem, "") for problem in source.problems]
+    located = [(problem, "") for problem in source.problems if with_syntax]
     located += [(source.locate(error), error.explanation) for error in [*unresolved, *relevant]]
     located.sort(key=lambda pair: (pair[0].line or 0, pair[0].column or 0))
     return tuple(_append_explanations(dict.fromkeys(located)))
@@ -243,7 +248,9 @@ def _append_explanations(problems: Iterable[tuple[ConfigProblem, str]]) -> Itera
         if not explanation:
             yield problem
         elif explanation in lines:
-            yield replace(problem, message=f"{problem.message}; see line {lines[explanation]}")
+            yield replace(
+                problem, message=f"{problem.message}; see the message of line {lines[explanation]}"
+            )
         else:
             yield replace(problem, message=f"{problem.message}; {explanation}")
         lines.setdefault(explanation, problem.line)

@@ -33,7 +33,7 @@ _BYTES = {
 }
 SIZE_PATTERN = rf"({NUMBER_PATTERN})({'|'.join(_BYTES)})"
 
-PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN})%"
+PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN}) ?%"
 
 # Longer text is rejected: Decimal overflows with very many digits.
 MAX_QUANTITY_CHARS = 1000
@@ -46,7 +46,7 @@ def parse_duration(text: str, *, quoted: str | None = None) -> float:
     """
     match = _match(DURATION_PATTERN, text)
     if match is None:
-        advice = "write a number with a unit, such as 250ms, 5s or 1m30s"
+        advice = _decimal_point(text) or "write a number with a unit, such as 250ms, 5s or 1m30s"
         raise ValueError(f"not a duration: {quoted or quote(text)}; {advice}")
     amounts = zip(match.groups(), _SECONDS.values(), strict=True)
     return float(sum(Decimal(amount) * unit for amount, unit in amounts if amount))
@@ -63,12 +63,18 @@ def parse_size(text: str, *, quoted: str | None = None) -> int:
 
 
 def parse_percentage(text: str, *, quoted: str | None = None) -> float:
-    """Return the ratio of a percentage: 0.99 for "99%"."""
+    """Return the ratio of a percentage: 0.99 for "99%" and "99 %"."""
     match = _match(PERCENTAGE_PATTERN, text)
     if match is None:
-        advice = "write one such as 99% or 99.95%"
+        advice = _decimal_point(text) or "write one such as 99% or 99.95%"
         raise ValueError(f"not a percentage: {quoted or quote(text)}; {advice}")
     return float(Decimal(match[1]) / 100)
+
+
+def _decimal_point(text: str) -> str | None:
+    """Return the advice about a decimal comma, as in "99,5%". It does not quote the text."""
+    has_comma = re.search("[0-9],[0-9]", text)
+    return "write a decimal point, not a comma" if has_comma else None
 
 
 def _match(pattern: str, text: str) -> re.Match[str] | None:

@@ -162,7 +162,7 @@ def translate_errors(
         reason, explanation = detail.get("ctx", {}).get("error"), ""
         if is_unknown:
             name = name_of_key(str(path[-1]))
-            message, explanation = _unknown_key(name, known_keys(path[:-1], model))
+            message, explanation = _unknown_key(name, path[:-1], model)
         elif isinstance(reason, NotTextError):
             message = _not_text(path, source_text(path) or str(reason))
         elif detail["type"] in _EXPECTED_TYPES:
@@ -199,18 +199,22 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
     return f"expected {expected}, not {describe_type(value)}{advice}"
 
 
-def _unknown_key(key: str, known: list[str]) -> tuple[str, str]:
-    """Return the message and the explanation of an error about `key`."""
-    of_probe = known_keys(("probes", 0))
-    if known == of_probe and key in REPLACEMENTS:
-        return f"unknown key; {REPLACEMENTS[key]}", ""
-    if known == of_probe and key in MODULE_KEYS:
-        return "unknown key", MIGRATION
+def _unknown_key(key: str, parent: ConfigPath, model: type[BaseModel]) -> tuple[str, str]:
+    """Return the message and the explanation of an error about `key` in the mapping `parent`."""
+    known = known_keys(parent, model)
+    if model is Settings:
+        owner = next((step for step in reversed(parent) if isinstance(step, str)), "")
+        if key in REPLACEMENTS.get(owner, {}):
+            return f"unknown key; {REPLACEMENTS[owner][key]}", ""
+        if owner == "probes" and key in MODULE_KEYS:
+            return "unknown key", MIGRATION
+    if re.fullmatch("[0-9]+ ?[%a-z]*", key):  # {target: 99,5%} has the key 5%
+        return "unknown key; write a decimal point instead of a comma, if this ends a number", ""
     similar = get_close_matches(key.lower(), known, n=1)
     if similar:
         return f"unknown key, did you mean `{similar[0]}`?", ""
     known_are = f"known are {', '.join(sorted(known))}"
-    if "probes" in known and key in of_probe:
+    if "probes" in known and key in known_keys(("probes", 0)):
         return "unknown key; it belongs to a probe, so indent it under one", known_are
     return "unknown key", known_are
 

@@ -12,6 +12,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, format_path
+from probe.config.yaml_syntax import YamlSyntaxError, explain_error
 
 MAX_DEPTH = 50
 
@@ -21,20 +22,9 @@ MAX_ALIAS_COPIES = 100_000
 # Characters of a number. Python converts at most 4300 digits, and hexadecimal ones become more.
 MAX_NUMBER_CHARS = 3000
 
-# Messages instead of those of PyYAML, by a part of the latter. They do not quote the text, because
-# it may be a secret that should be in quotes.
-_SYNTAX_MESSAGES = {
-    "but found another document": "a second document starts here; put everything into one,"
-    " without `---`",
-    "<block end>": "the indentation of this line does not match the lines above",
-    "alias": "an alias (`*`) without an anchor; quote text that begins with *",
-    "anchor": "no anchor (`&`), or one that is there already; put text that begins with & into"
-    " quotes",
-    "tag": "a tag (`!`) that YAML does not know; put text that begins with ! into quotes",
-    "\\t": "a tab; YAML is indented with spaces",
-    "mapping values are not allowed here": "unexpected colon; a space after a colon or quotes"
-    " may be missing here or above",
-}
+
+# The end of a message about a key that may be the end of a number.
+_DECIMAL_COMMA = "; write a decimal point instead of a comma, if it is the end of a number"
 
 
 class YamlDocument:
@@ -48,7 +38,7 @@ class YamlDocument:
         self.invalid_paths: AbstractSet[ConfigPath] = frozenset()
         try:
             self._read(_decode(content))
-        except _SyntaxError as error:
+        except YamlSyntaxError as error:
             self.problems = (self._problem(error.line, error.column, "", error.message),)
 
     def _read(self, text: str) -> None:
@@ -98,14 +88,6 @@ class YamlDocument:
         )
 
 
-class _SyntaxError(Exception):
-    """Text that is not YAML at all. `line` and `column` count from 0."""
-
-    def __init__(self, line: int, column: int, message: str) -> None:
-        super().__init__(message)
-        self.line, self.column, self.message = line, column, message
-
-
 def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
     """Return the nodes of key and value that `step` leads to."""
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
@@ -123,7 +105,7 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", errors="replace")
         message = "not UTF-8 text; save the file with that encoding"
-        raise _SyntaxError(*_end(before), message) from None
+        raise YamlSyntaxError(*_end(before), message) from None
 
 
 def _end(text: str) -> tuple[int, int]:
@@ -182,31 +164,17 @@ def _compose(text: str) -> tuple[yaml.Node, set[int]]:
         node = composer.get_single_node()
     except yaml.reader.ReaderError as error:
         end = _end(text[: error.position])
-        raise _SyntaxError(*end, "a character that YAML does not allow; remove it") from None
+        raise YamlSyntaxError(*end, "a character that YAML does not allow; remove it") from None
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text) from None
+        raise explain_error(error, text) from None
     except (ValueError, OverflowError):
         # PyYAML calls chr() with an escape such as "\UFFFFFFFF", which is no character.
         assert composer is not None
         mark = composer.get_mark()
-        raise _SyntaxError(mark.line, mark.column, "this escape is not a character") from None
+        raise YamlSyntaxError(mark.line, mark.column, "this escape is not a character") from None
     if node is None:
-        raise _SyntaxError(0, 0, "the file is empty; write at least one probe under `probes`")
+        raise YamlSyntaxError(0, 0, "the file is empty; write at least one probe under `probes`")
     return node, composer.tagged
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _SyntaxError:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line, mark.column) if mark else (0, 0)
-    message = ", ".join(part for part in (error.context, error.problem) if part)
-    for part, replacement in _SYNTAX_MESSAGES.items():
-        if part in message:
-            return _SyntaxError(line, column, replacement)
-    if "${" in _split_lines(text)[line]:
-        message += '; quote text that holds a reference: "${env:NAME}"'
-    elif "flow mapping" in message and "$" in _split_lines(text)[line]:
-        message += '; put a JSONPath into quotes: "$.a[0]"'
-    return _SyntaxError(line, column, message)
 
 
 class _NodeReader:
@@ -246,7 +214,7 @@ class _NodeReader:
         # An alias deep in its own nesting can also exceed the depth that the composer has checked.
         if self._alias_copies > MAX_ALIAS_COPIES or len(self._ancestor_ids) > MAX_DEPTH:
             mark = node.start_mark
-            raise _SyntaxError(
+            raise YamlSyntaxError(
                 mark.line,
                 mark.column,
                 "aliases expand this value too many times; use fewer aliases",
@@ -263,7 +231,7 @@ class _NodeReader:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
-            problem = _key_problem(key)
+            problem = _key_problem(key, value)
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if not problem and name in values:
                 problem = f"duplicate key; the first is on line {lines[name]}"
@@ -315,7 +283,7 @@ def _surrogate_problem(text: str) -> str | None:
     )
 
 
-def _key_problem(key: yaml.Node) -> str | None:
+def _key_problem(key: yaml.Node, value: yaml.Node) -> str | None:
     if not isinstance(key, yaml.ScalarNode):
         return "a key must be text"
     if key.style is None and key.value == "<<":
@@ -323,5 +291,7 @@ def _key_problem(key: yaml.Node) -> str | None:
     if key.tag == "null":
         return "a key must be text; there is none before the colon"
     if key.tag != _TEXT_TAG:
-        return "a key must be text; put it into quotes"
+        # {target: 99,5} has the key 5 without a value.
+        comma = _DECIMAL_COMMA if key.tag == "int" and value.value == "" else ""
+        return f"a key must be text; put it into quotes{comma}"
     return _surrogate_problem(key.value)

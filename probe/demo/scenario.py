@@ -17,6 +17,9 @@ from probe.demo.files import prometheus_duration
 from probe.demo.metrics import ProbeCounts
 from probe.demo.stack import ModelProcess, Stack
 
+# Stages of an alert that Alertmanager has received.
+IN_ALERTMANAGER = (Stage.ARRIVED, Stage.INHIBITED)
+
 # Time between two lines with latencies.
 PROGRESS_INTERVAL_SECONDS = 10.0
 
@@ -31,12 +34,20 @@ class StageChange:
     after: Stage | None
 
     def __str__(self) -> str:
-        return f"{self.alert}: {self._event()}"
+        return f"{self.alert}: {self.event}"
 
-    def _event(self) -> str:
+    @property
+    def event(self) -> str:
         if self.before is Stage.INHIBITED and self.after is Stage.ARRIVED:
             return "no longer inhibited"
-        return self.after or ("no longer pending" if self.before is Stage.PENDING else "resolved")
+        return self.after or "resolved"
+
+    @property
+    def is_printed(self) -> bool:
+        """Whether the change is one of Alertmanager. Those before it would only be noise."""
+        return self.after in IN_ALERTMANAGER or (
+            self.after is None and self.before in IN_ALERTMANAGER
+        )
 
 
 class AlertWatcher:
@@ -96,7 +107,8 @@ class AlertWatcher:
             if after != before:
                 change = StageChange(at=time.monotonic(), alert=alert, before=before, after=after)
                 self.changes.append(change)
-                print_line(str(change))
+                if change.is_printed:
+                    print_line(str(change))
         self.stages = stages
 
 
@@ -153,8 +165,8 @@ class Scenario:
 
     def _arrived(self) -> set[str]:
         """Return the names of the alerts that arrived in Alertmanager, also inhibited ones."""
-        arrived = (Stage.ARRIVED, Stage.INHIBITED)
-        return {change.alert.name for change in self.watcher.changes if change.after in arrived}
+        changes = self.watcher.changes
+        return {change.alert.name for change in changes if change.after in IN_ALERTMANAGER}
 
     def _unresolved(self) -> set[str]:
         """Return the names of the expected alerts that are still pending or firing."""
@@ -166,14 +178,20 @@ class Scenario:
         return 1
 
     def _print_summary(self, started: float, ended: float) -> None:
-        print(f"\nNo alert fired while the model was healthy. Then {self.fault.description}:")
+        """Print a line for each alert that Alertmanager has received since the fault began."""
+        print(f"\nNo alert fired while the model was healthy. The fault: {self.fault.description}.")
+        events: dict[AlertKey, list[str]] = {}
         for change in self.watcher.changes:
-            if change.at >= ended:
-                print(f"  {change}, {change.at - ended:.0f} s after the fault ended")
-            elif change.at >= started:
-                print(f"  {change}, {change.at - started:.0f} s after the fault began")
+            if change.is_printed and change.at >= started:
+                begun = change.at < ended
+                seconds = change.at - (started if begun else ended)
+                when = f"{seconds:.0f} s after the fault {'began' if begun else 'ended'}"
+                events.setdefault(change.alert, []).append(f"{change.event}, {when}")
         for alert, stage in self.watcher.stages.items():
-            print(f"  {alert}: still {stage}")
+            if alert in events:
+                events[alert].append(f"still {stage}")
+        for alert, texts in events.items():
+            print(f"  {alert}: {'; '.join(texts)}")
 
 
 def _join(names: set[str]) -> str:

@@ -1,6 +1,7 @@
 """Exceptions of a run, in addition to those of the standard library, and their explanation."""
 
 import errno
+import re
 import socket
 import ssl
 
@@ -57,9 +58,10 @@ _CERTIFICATE_ERRORS = {
     19: "the certificate is not trusted: its CA is unknown; set tls.ca_file",
     20: "the certificate is not trusted: its CA is unknown, or the server does not send its"
     " intermediate certificate; set tls.ca_file",
-    62: "the certificate is for another host; correct the URL, or set tls.server_name",
-    64: "the certificate is for another address; correct the URL, or set tls.server_name",
 }
+
+# In Python's message about a certificate for another host or address.
+_OTHER_NAME = re.compile(r"certificate is not valid for '[^']*'")
 
 # Reasons of OpenSSL for a peer that does not speak TLS. Its first bytes decide which one it is.
 NO_TLS_REASONS = (
@@ -85,32 +87,25 @@ _TLS_ERRORS = {
 
 
 def describe_error(error: Exception) -> str:
-    """Return the message of an error, in words and with a remedy if the error is known.
+    """Return the message of an error, in words and with a remedy if the error is known."""
+    return explain_error(error) or str(error)
 
-    The original text follows in parentheses. The name or address that the error is about is in
-    `error.filename`.
+
+def explain_error(error: Exception) -> str | None:
+    """Return the cause of a known error in words, with a remedy; None for other errors.
+
+    The name or address that the error is about is in `error.filename`.
     """
-    explanation = _explain(error)
-    if explanation is None:
-        return str(error)
-    if isinstance(error, ssl.SSLError):
-        return f"{explanation} ({error})"
-    assert isinstance(error, OSError)
-    original = f" {error.strerror}" if isinstance(error, socket.gaierror) else ""
-    return f"{explanation} ([Errno {error.errno}]{original})"
-
-
-def _explain(error: Exception) -> str | None:
     about = getattr(error, "filename", None) or "the address"
     match error:
         case socket.gaierror():
-            return _explain_lookup(error)
+            text = _explain_lookup(error)
         case ssl.SSLCertVerificationError():
-            text = _CERTIFICATE_ERRORS.get(error.verify_code, "the certificate is not accepted")
-        case ssl.SSLError():
-            return _TLS_ERRORS.get(error.reason or "")
+            text = _explain_certificate(error)
+        case ssl.SSLError(reason=str(reason)):
+            text = _TLS_ERRORS.get(reason, f"TLS failed: {reason.replace('_', ' ').lower()}")
         case ConnectionRefusedError():
-            text = f"connection refused: nothing listens on {about}"
+            text = f"connection refused, nothing listens on {about}"
         case ConnectionResetError(errno=int()):  # without a number, the message is for users
             text = "the server, or a proxy in front of it, reset the connection"
         case OSError() if is_unreachable(error):
@@ -120,8 +115,17 @@ def _explain(error: Exception) -> str | None:
     return text
 
 
+def _explain_certificate(error: ssl.SSLCertVerificationError) -> str:
+    if other_name := _OTHER_NAME.search(error.verify_message):
+        return f"the {other_name[0]}; correct the URL, or set tls.server_name"
+    other = f"the certificate is not accepted: {error.verify_message}"
+    return _CERTIFICATE_ERRORS.get(error.verify_code, other)
+
+
 def _explain_lookup(error: socket.gaierror) -> str:
     name = f"the name {error.filename}" if error.filename else "the name"
     if error.errno == socket.EAI_AGAIN:
         return f"{name} could not be looked up: the name server does not respond"
-    return f"{name} is unknown; check its spelling, and the name server of this machine"
+    if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        return f"{name} is unknown; check its spelling, and the name server of this machine"
+    return f"{name} could not be looked up: {error.strerror}"

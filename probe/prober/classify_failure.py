@@ -12,6 +12,7 @@ from probe.http.errors import (
     RedirectError,
     ResponseError,
     describe_error,
+    explain_error,
     is_unreachable,
 )
 from probe.redaction import NO_REDACTION, Redactor
@@ -98,7 +99,15 @@ def classify(
     message = _message(reason, error, redactor)
     if may_need_tls and _is_like_tls(phase, error):
         message += _MAY_NEED_TLS
-    return Failure(reason=reason, detail=f"{message} (while {activity})" if phase else message)
+    if phase and not _says_activity(error):
+        message += f" (while {activity})"
+    return Failure(reason=reason, detail=message)
+
+
+def _says_activity(error: Exception) -> bool:
+    """Return whether the message about `error` says what failed, such as the name lookup."""
+    is_reset = isinstance(error, ConnectionResetError)  # possible in most phases
+    return explain_error(error) is not None and not is_reset
 
 
 def _error_reason(phase: Phase | None, error: Exception) -> Reason:

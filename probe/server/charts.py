@@ -124,9 +124,9 @@ class LatencyChart:
 
 
 def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
-    """Return the chart of the recent results; None if there are no results."""
+    """Return the chart of the recent results; None if there are no successes among them."""
     results = summary.history.summaries()
-    if not results:
+    if not summary.successes:
         return None
     objectives = summary.probe.objectives
     thresholds = sorted({item.latency for item in objectives if item.latency is not None})
@@ -197,7 +197,7 @@ class _LatencyAxis:
 
 def _latency_axis(latencies: Sequence[float], thresholds: Sequence[float]) -> _LatencyAxis:
     """Return an axis that covers all `latencies` and `thresholds`."""
-    shown = [max(seconds, MIN_LATENCY_SECONDS) for seconds in (*latencies, *thresholds)] or [0.01]
+    shown = [max(seconds, MIN_LATENCY_SECONDS) for seconds in (*latencies, *thresholds)]
     shortest, longest = min(shown) / 1.2, max(shown) * 1.2
     widening = max(1.0, math.sqrt(MIN_LATENCY_RANGE / (longest / shortest)))
     return _LatencyAxis(shortest / widening, longest * widening)

@@ -1,4 +1,4 @@
-"""Formatting of numbers and times on the pages.
+"""Formatting of numbers and times on the pages and in `inference-probe status`.
 
 `config.units.format_duration` writes a duration for a config (`1m30s`); the functions here write
 for readers (`1 min 30 s`).
@@ -6,6 +6,9 @@ for readers (`1 min 30 s`).
 
 import math
 from datetime import UTC, datetime
+
+# Fewer results are too few for any statistic.
+MIN_RESULTS = 10
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -75,3 +78,12 @@ def format_time(time: datetime | float) -> str:
     if not isinstance(time, datetime):
         time = datetime.fromtimestamp(time, UTC)
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def min_results(ratio: float) -> int:
+    """Return the minimum number of results for a meaningful statistic about `ratio`.
+
+    `ratio` is the rank of a quantile or the target of an objective. With fewer results, the
+    expected number of results beyond it is below one, so a single result decides.
+    """
+    return max(MIN_RESULTS, round(1 / (1 - ratio)))

@@ -24,7 +24,7 @@ from probe.server.charts import (
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
 from probe.server.probe_list import ListQuery, count_states, group_probes, label_names
-from probe.server.summary import ProbeState, ProbeSummary, min_results, read_details, summarise
+from probe.server.summary import ProbeState, ProbeSummary, read_details, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -160,7 +160,7 @@ def _environment() -> "Environment":
         "version": __version__,
         "windows": tuple(StatusWindow),
         "states": tuple(ProbeState),
-        "min_results": min_results,
+        "min_results": formatting.min_results,
         "max_status_bars": MAX_STATUS_BARS,
         "max_excerpts": MAX_EXCERPTS,
     }

@@ -11,9 +11,6 @@ from probe.history.quantiles import PhaseTimes, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
 from probe.result import Phase, Reason, Result, ResultKind, classify_result
 
-# Fewer results are too few for any statistic.
-MIN_RESULTS = 10
-
 
 class ProbeState(StrEnum):
     """State of a probe by its last result, the most severe first. The values are in the API."""
@@ -100,15 +97,6 @@ def _state(results: Sequence[ResultSummary], probe: Probe) -> ProbeState:
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
     return _STATES[classify_result(last.reason, last.latency, probe.strictest_latency)]
-
-
-def min_results(ratio: float) -> int:
-    """Return the minimum number of results for a meaningful statistic about `ratio`.
-
-    `ratio` is the rank of a quantile or the target of an objective. With fewer results, the
-    expected number of results beyond it is below one, so a single result decides.
-    """
-    return max(MIN_RESULTS, round(1 / (1 - ratio)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from probe.slo.alerts import (
 from probe.slo.binomial import excursions, median_first_passage
 from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.evidence import min_bad_above, min_bad_of, min_bad_probes, probes_in
-from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
+from probe.slo.ticket_forecast import ProbeStream, expected_tickets, median_time_to_high_latency
 
 # Mean time from the end of a probe to the evaluation that sees it.
 DELAY_SECONDS = SCRAPE_INTERVAL_SECONDS / 2 + EVALUATION_INTERVAL_SECONDS / 2
@@ -109,7 +109,7 @@ class AlertTiming:
         return FalseAlarms(
             bad_ratio=bad_ratio,
             pages=self._false_pages(bad_ratio),
-            tickets=expected_tickets(self.interval, self.budget, bad_ratio),
+            tickets=expected_tickets(self._stream(bad_ratio)),
         )
 
     def detection_time(self, bad_ratio: float) -> DetectionTime:
@@ -149,7 +149,10 @@ class AlertTiming:
     def high_latency_time(self, bad_ratio: float) -> float:
         """Return the median time from the first bad probe's due time to HighModelLatency."""
         known = self.timeout + DELAY_SECONDS
-        return known + median_time_to_high_latency(self.interval, self.budget, bad_ratio)
+        return known + median_time_to_high_latency(self._stream(bad_ratio))
+
+    def _stream(self, bad_ratio: float) -> ProbeStream:
+        return ProbeStream(self.interval, self.budget, bad_ratio)
 
     def _burn_threshold(self, window: int, factor: float) -> PageThreshold:
         """Return the smallest count above `factor` budgets."""

@@ -37,54 +37,60 @@ from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
 _MEDIAN_SHARE = 0.5
 
 
-@lru_cache
-def expected_tickets(interval: float, budget: float, bad_ratio: float) -> float:
-    """Return the expected number of tickets in 30 days about one objective.
+@dataclass(frozen=True, slots=True)
+class ProbeStream:
+    """Probes of one objective, one each `interval` (seconds), which are independent of each other.
 
-    One probe each `interval` (seconds) is bad with probability `bad_ratio`.
+    The objective allows that the share `budget` of them is bad. Each one is bad with the
+    probability `bad_ratio`.
     """
+
+    interval: float
+    budget: float
+    bad_ratio: float
+
+
+@lru_cache
+def expected_tickets(probes: ProbeStream) -> float:
+    """Return the expected number of tickets in 30 days about one objective."""
     rates = (
-        _short_chain(interval, budget, bad_ratio).rate,
-        _high_latency_evidence_rate(interval, budget, bad_ratio),
-        *(_burn_rate(rule, interval, budget, bad_ratio) for rule in TICKET_BURNS),
+        _short_chain(probes).rate,
+        _high_latency_evidence_rate(probes),
+        *(_burn_rate(rule, probes) for rule in TICKET_BURNS),
     )
     return BUDGET_PERIOD_SECONDS * sum(rates)
 
 
 @lru_cache
-def median_time_to_high_latency(interval: float, budget: float, bad_ratio: float) -> float:
+def median_time_to_high_latency(probes: ProbeStream) -> float:
     """Return the median time from the first bad probe to HighModelLatency (seconds).
 
     All probes before were good. Infinite if it is longer than 30 days.
     """
-    chain = _short_chain(interval, budget, bad_ratio)
-    seconds = min(
-        _median_time_to_short(chain, interval, budget, bad_ratio),
-        _median_time_to_evidence(interval, budget, bad_ratio),
-    )
+    seconds = min(_median_time_to_short(probes), _median_time_to_evidence(probes))
     return seconds + HIGH_LATENCY.hold_seconds if seconds < BUDGET_PERIOD_SECONDS else inf
 
 
-def _median_time_to_short(
-    chain: "_Chain", interval: float, budget: float, bad_ratio: float
-) -> float:
+def _median_time_to_short(probes: ProbeStream) -> float:
     """Return the time until the short window exceeds the budget for long enough."""
+    chain = _short_chain(probes)
     if chain.survival < _MEDIAN_SHARE:
         return chain.median_wait
-    probes = probes_in(HIGH_LATENCY.short_seconds, interval)
-    return interval * median_first_passage(probes, min_bad_above(probes, budget), bad_ratio)
+    size = probes_in(HIGH_LATENCY.short_seconds, probes.interval)
+    count = min_bad_above(size, probes.budget)
+    return probes.interval * median_first_passage(size, count, probes.bad_ratio)
 
 
-def _median_time_to_evidence(interval: float, budget: float, bad_ratio: float) -> float:
+def _median_time_to_evidence(probes: ProbeStream) -> float:
     """Return the time until the long window holds its evidence, and the medium window lasts."""
-    probes, count = _evidence_threshold(interval, budget)
+    size, count = _evidence_threshold(probes)
     if count is None:
         return inf
-    if binomial_sf(probes, count, bad_ratio) < _MEDIAN_SHARE:
-        rate = _high_latency_evidence_rate(interval, budget, bad_ratio)
+    if binomial_sf(size, count, probes.bad_ratio) < _MEDIAN_SHARE:
+        rate = _high_latency_evidence_rate(probes)
         return log(2) / rate if rate > 0 else inf
-    medium = _medium_chain(interval, budget, bad_ratio)
-    return max(interval * median_first_passage(probes, count, bad_ratio), medium.median_wait)
+    evidence = probes.interval * median_first_passage(size, count, probes.bad_ratio)
+    return max(evidence, _medium_chain(probes).median_wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +119,22 @@ class _Chain:
         return log(2 * (1 - self.survival)) / self.rate if self.rate > 0 else inf
 
 
-def _chain(seconds: float, interval: float, step: float, limit: float, bad_ratio: float) -> _Chain:
-    exceedance = _exceedance(seconds, interval, limit, bad_ratio)
+def _chain(probes: ProbeStream, seconds: float, step: float, limit: float) -> _Chain:
+    exceedance = _exceedance(probes, seconds, limit)
     event = 1 - (1 - exceedance) ** (step / seconds)
     return _Chain(exceedance=exceedance, event=event, step=step)
 
 
-def _exceedance(seconds: float, interval: float, limit: float, bad_ratio: float) -> float:
+def _exceedance(probes: ProbeStream, seconds: float, limit: float) -> float:
     """Return the probability that more than `limit` of the probes of `seconds` are bad.
 
     An interval that does not divide `seconds` makes windows of two sizes.
     """
-    fewer, part = divmod(seconds / interval, 1)
+    fewer, part = divmod(seconds / probes.interval, 1)
     sizes = ((int(fewer), 1 - part), (int(fewer) + 1, part))
     return sum(
-        share * binomial_sf(probes, min_bad_above(probes, limit), bad_ratio)
-        for probes, share in sizes
+        share * binomial_sf(size, min_bad_above(size, limit), probes.bad_ratio)
+        for size, share in sizes
         if share > 0
     )
 
@@ -141,47 +147,45 @@ def _sampled_seconds(window: float) -> float:
     return window - EVALUATION_INTERVAL_SECONDS
 
 
-def _short_chain(interval: float, budget: float, bad_ratio: float) -> _Chain:
+def _short_chain(probes: ProbeStream) -> _Chain:
     """Return the chain of the first condition of HighModelLatency."""
-    return _high_latency(
-        HIGH_LATENCY.short_seconds, HIGH_LATENCY.hold_seconds, interval, budget, bad_ratio
-    )
+    return _high_latency(probes, HIGH_LATENCY.short_seconds, HIGH_LATENCY.hold_seconds)
 
 
-def _medium_chain(interval: float, budget: float, bad_ratio: float) -> _Chain:
+def _medium_chain(probes: ProbeStream) -> _Chain:
     """Return the chain of the second condition: two medium windows, one after the other."""
     hold = HIGH_LATENCY.hold_seconds + HIGH_LATENCY.medium_seconds
-    return _high_latency(HIGH_LATENCY.medium_seconds, hold, interval, budget, bad_ratio)
+    return _high_latency(probes, HIGH_LATENCY.medium_seconds, hold)
 
 
-def _high_latency(
-    window: int, hold: int, interval: float, budget: float, bad_ratio: float
-) -> _Chain:
+def _high_latency(probes: ProbeStream, window: int, hold: int) -> _Chain:
     """Return the chain of events by which `window` exceeds the budget for `hold` (seconds)."""
     seconds = _sampled_seconds(window)
-    step = max(EVALUATION_INTERVAL_SECONDS, interval)
-    chain = _chain(seconds, interval, step, budget, bad_ratio)
+    step = max(EVALUATION_INTERVAL_SECONDS, probes.interval)
+    chain = _chain(probes, seconds, step, probes.budget)
     return replace(chain, survival=_survival(chain.event, step, seconds, hold))
 
 
-def _high_latency_evidence_rate(interval: float, budget: float, bad_ratio: float) -> float:
+def _high_latency_evidence_rate(probes: ProbeStream) -> float:
     """Return how often the long window of HighModelLatency fires it, per second.
 
     The long window must reach its evidence and keep it for the whole `hold_seconds`. Two medium
     windows must exceed the budget as long. The bad ratio in them is then that of the long window.
     """
-    probes, count = _evidence_threshold(interval, budget)
+    size, count = _evidence_threshold(probes)
     if count is None:
         return 0.0
-    held = stays_above(probes, count, bad_ratio, HIGH_LATENCY.hold_seconds / interval)
-    medium = _medium_chain(interval, budget, count / probes)
-    return upcrossing_rate(probes, count, bad_ratio) * held * medium.survival / interval
+    hold = HIGH_LATENCY.hold_seconds / probes.interval
+    held = stays_above(size, count, probes.bad_ratio, hold)
+    medium = _medium_chain(replace(probes, bad_ratio=count / size))
+    rate = upcrossing_rate(size, count, probes.bad_ratio) / probes.interval
+    return rate * held * medium.survival
 
 
-def _evidence_threshold(interval: float, budget: float) -> tuple[int, int | None]:
+def _evidence_threshold(probes: ProbeStream) -> tuple[int, int | None]:
     """Return the probes of the long window, and how many of them must be bad; None if too few."""
-    probes = probes_in(HIGH_LATENCY.long_seconds, interval)
-    return probes, min_bad_of(probes, HIGH_LATENCY.long_seconds, budget, HIGH_LATENCY.evidence)
+    size = probes_in(HIGH_LATENCY.long_seconds, probes.interval)
+    return size, min_bad_of(size, HIGH_LATENCY.long_seconds, probes.budget, HIGH_LATENCY.evidence)
 
 
 def _survival(event: float, step: float, seconds: float, hold: float) -> float:
@@ -221,22 +225,22 @@ def _reaches(steps: int, gaps: Sequence[float]) -> float:
     return sum(event * sum(gaps[steps - step :]) for step, event in enumerate(events))
 
 
-def _burn_rate(rule: BurnRule, interval: float, budget: float, bad_ratio: float) -> float:
+def _burn_rate(rule: BurnRule, probes: ProbeStream) -> float:
     """Return how often both windows of ModelErrorBudgetBurn exceed their limit, per second.
 
     The short window is longer than `hold`: a chain of one event holds for long enough.
     """
-    limit = rule.factor * budget
+    limit = rule.factor * probes.budget
     seconds = _sampled_seconds(rule.short_seconds)
-    step = max(LONG_EVALUATION_INTERVAL_SECONDS, interval)
-    rate = _chain(seconds, interval, step, limit, bad_ratio).rate
+    step = max(LONG_EVALUATION_INTERVAL_SECONDS, probes.interval)
+    rate = _chain(probes, seconds, step, limit).rate
     if rate <= 0:
         return 0.0
     # The long window contains the short one, which holds more bad probes than usual.
-    short = probes_in(rule.short_seconds, interval)
-    long = max(short, round(rule.long_seconds / interval))
-    missing = min_bad_above(long, limit) - _mean_bad_if_exceeded(short, limit, bad_ratio)
-    return rate * binomial_sf(long - short, ceil(missing - 1e-9), bad_ratio)
+    short = probes_in(rule.short_seconds, probes.interval)
+    long = max(short, round(rule.long_seconds / probes.interval))
+    missing = min_bad_above(long, limit) - _mean_bad_if_exceeded(short, limit, probes.bad_ratio)
+    return rate * binomial_sf(long - short, ceil(missing - 1e-9), probes.bad_ratio)
 
 
 def _mean_bad_if_exceeded(probes: int, limit: float, bad_ratio: float) -> float:

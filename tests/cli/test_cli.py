@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -254,8 +255,13 @@ def test_check_strict(tmp_path: Path) -> None:
         (("--url=http://h/", "--slo=fast"), "--slo"),
         (("--url=http://h/", "--interval=10"), "write 10s"),
         (("--log.level=loud",), "expected one of debug, info, warning, error"),
-        (("--web.listen-address=nonsense",), "write :10115"),
-        (("--web.listen-address=192.0.2.1:80",), "cannot listen on 192.0.2.1:80"),
+        (("--url=http://h/", "--slo=99%", "--slo=99%"), "--slo is given twice; for several obj"),
+        (("--web.listen-address=nonsense",), "--web.listen-address: not a listen address: "),
+        (
+            ("--web.listen-address=192.0.2.1:80",),
+            "cannot listen on 192.0.2.1:80: Cannot assign requested address\n",
+        ),
+        (("--web.listen-address=no.such.host.invalid:80",), "invalid:80: the host is unknown; cho"),
         (("--nonsense",), "unrecognized arguments"),
     ],
 )
@@ -265,6 +271,34 @@ def test_bad_usage_of_run(arguments: tuple[str, ...], message: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_used_address() -> None:
+    """The error says the address once, and names the flag."""
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        address = f"127.0.0.1:{used.getsockname()[1]}"
+        done = invoke("run", "--url=http://h/", f"--web.listen-address={address}")
+    advice = "another program uses this address; choose another one with --web.listen-address"
+    assert (done.returncode, done.stderr) == (2, f"cannot listen on {address}: {advice}\n")
+
+
+def test_misspelled_command() -> None:
+    """The error suggests the command that is meant."""
+    done = invoke("chek")
+    assert (done.returncode, "no such command, did you mean check?" in done.stderr) == (2, True)
+
+
+def test_check_gives_advice_after_errors(tmp_path: Path) -> None:
+    """An error hides no likely mistake. The exit code is that of the error."""
+    path = tmp_path / "probe.yml"
+    path.write_text(f"probes: [{{name: a, url: '{REFUSING}', colour: red, method: PSOT}}]\n")
+    text = invoke("check", str(path))
+    error, advice = text.stderr.splitlines()
+    assert (text.returncode, "colour: unknown key" in error) == (1, True)
+    assert advice.startswith(f"advice: {path}:1:")
+    assert advice.endswith('"PSOT"; did you mean POST?')
+    document = json.loads(invoke("check", str(path), "--output=json").stdout)
+    assert (len(document["problems"]), document["advice"]) == (1, [advice.removeprefix("advice: ")])
 
 
 def test_bad_variable() -> None:

@@ -11,7 +11,7 @@ import requests
 import yaml
 
 from probe.cli.daemon_client import DaemonClient, NotFoundError
-from probe.cli.status import STATES, _read_status, _state_cell
+from probe.cli.status import STATES, _objective_cells, _read_status, _state_cell
 from probe.server.summary import ProbeState
 from tests.commands import Running, invoke, running
 from tests.servers import respond_with, serve
@@ -56,11 +56,13 @@ def test_table(daemon: Running) -> None:
     assert re.fullmatch(rf"inference-probe \S+ at {daemon.url}", lines[0])
     assert re.fullmatch(r"config: loaded \S+ \S+ UTC", lines[1])
     head, dead, slow, new, good, good_up = lines[3:9]
-    assert re.match(r"dead +failed \(refused\) +\d+ s ago .* up: 99.9 % +missed +spent", dead)
-    assert re.match(r"slow/one +slow .* fast: 99 % < 20 ms +missed +spent", slow)
+    assert re.match(
+        r"dead +failed \(refused\) +\d+ s ago {20,}up: 99.9 % +missed 0 %.* spent", dead
+    )
+    assert re.match(r"slow/one +slow .* fast: 99 % < 20 ms +missed 0 %.* spent", slow)
     assert re.match(r"new +pending \(failures count in [\d mins]+\)", new)
-    assert re.match(r"good +ok .* fast: 99 % < 4 s +met +100 %", good)
-    assert re.match(r" +up: 99.9 % +met +100 %", good_up)
+    assert re.match(r"good +ok .* fast: 99 % < 4 s +met 100 %.* +100 % \(\d+ results?\)$", good)
+    assert re.match(r" +up: 99.9 % +met 100 %.* +100 % \(\d+ results?\)$", good_up)
     for row in (dead, slow, good, good_up):
         for column in ("OBJECTIVE", "5M", "BUDGET"):
             assert row[head.index(column) - 2 : head.index(column)] == "  "
@@ -141,6 +143,30 @@ def test_state_during_the_startup_grace(state: str, reason: str | None, cell: st
     last = {"reason": reason} if reason else None
     probe = {"state": state, "startup_seconds_left": 100.0, "last": last}
     assert _state_cell(probe) == cell
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "cells"),
+    [
+        (0, 8, ("missed 0 % (8 results)", "spent 20× (8 results)")),
+        (0, 1, ("missed 0 % (1 result)", "spent 20× (1 result)")),
+        (9, 10, ("missed 47.36 %", "spent 20× (19 results)")),
+        (20, 0, ("met 100 %", "spent 20×")),
+        (0, 0, ("no requests", "spent 20× (0 results)")),
+    ],
+)
+def test_few_results(good: int, bad: int, cells: tuple[str, str]) -> None:
+    """A statistic of few results has their number, as the pages show it in grey."""
+    met = None if not good + bad else bad == 0
+    window = {"good": good, "bad": bad, "met": met}
+    objective = {
+        "name": "up",
+        "target": 0.95,
+        "latency_seconds": None,
+        "budget_left": -19.0,
+        "windows": {"5m": window, "kept": window},
+    }
+    assert tuple(_objective_cells(objective)) == ("up: 95 %", *cells)
 
 
 def test_unknown_name(daemon: Running) -> None:

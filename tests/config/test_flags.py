@@ -32,6 +32,8 @@ def test_flags_make_a_probe() -> None:
 def test_objectives_in_a_flag() -> None:
     """An objective with a threshold is about latency, without one about availability."""
     assert objectives("99% < 500ms") == [("fast", 0.99, 0.5)]
+    assert objectives("99 % < 500 ms") == [("fast", 0.99, 0.5)]
+    assert objectives("99.9 %") == [("up", 0.999, None)]
     assert objectives(" 99.9%<1m30s ") == [("fast", 0.999, 90)]
     assert objectives("99.9%") == [("up", 0.999, None)]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from probe.config.errors import ConfigError
 from probe.config.loader import from_flags
 from tests.config.loading import load_config
 
@@ -131,3 +132,30 @@ def test_flags_have_likely_mistakes() -> None:
     """They are named instead of a position."""
     settings = from_flags(url="http://169.254.1.1/", slo="0.5%", json='"{}"', environ={})
     assert [mistake.path for mistake in settings.likely_mistakes] == ["--url", "--slo", "--json"]
+
+
+def test_likely_mistakes_of_an_invalid_config(tmp_path: Path) -> None:
+    """They are reported with the errors, but not about a value that has one."""
+    text = f"""
+        networks: {{deny: []}}
+        probes:
+          - {{name: a, url: "{URL}", colour: blue, method: PSOT, json: "[1]"}}
+          - {{name: b, url: "http://:0/$TOKEN", objectives: [{{name: o, target: 0.5%}}, {{}}, 1]}}
+          - 5
+    """
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, text)
+    assert [mistake.path for mistake in caught.value.likely_mistakes] == [
+        "probes[0].method",
+        "probes[0].json",
+        "probes[1].objectives[0].target",
+    ]
+
+
+@pytest.mark.parametrize("networks", ["5", "{deny: x}", "[]"])
+def test_invalid_networks(tmp_path: Path, networks: str) -> None:
+    """No address is reported as denied by networks that are invalid themselves."""
+    text = f"{{networks: {networks}, probes: [{{name: a, url: 'http://169.254.1.1/'}}]}}"
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, text)
+    assert caught.value.likely_mistakes == ()

@@ -73,7 +73,7 @@ def test_parse_size(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "ratio"), [("99%", 0.99), ("99.9%", 0.999), ("99.95%", 0.9995), ("0.1%", 0.001)]
+    ("text", "ratio"), [("99%", 0.99), ("99.9%", 0.999), ("99.95%", 0.9995), ("99 %", 0.99)]
 )
 def test_parse_percentage(text: str, ratio: float) -> None:
     """The result equals the ratio as a float literal."""

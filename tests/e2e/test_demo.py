@@ -46,7 +46,8 @@ def test_fault(tmp_path: Path) -> None:
     assert "page ModelDown (sentiment): firing, arrived in Alertmanager" in happened, output
     inhibited = "firing, inhibited in Alertmanager"
     assert f"page ModelObjectiveMissed (sentiment fast): {inhibited}" in happened, output
-    assert "page ModelDown (sentiment): resolved" in happened, output
+    assert re.search(r"page ModelDown \(sentiment\): .*; resolved, \d+ s after", happened), output
+    assert "pending" not in output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,6 @@
-"""Details of network errors: the cause in words, a remedy, and the original text."""
+"""Details of network errors: the cause in words once, and a remedy."""
 
 import datetime as dt
-import re
 import socket
 import ssl
 from typing import Any
@@ -16,15 +15,13 @@ from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run
 from tests.raw_servers import Peer, always, handshake_only, http_response, once, refusing_port
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-RAW_TLS = r"\(\[SSL: [A-Z0-9_]+\].*\(_ssl\.c:\d+\)\)"
 
 
 def test_refused() -> None:
     """The detail names the address on which nothing listens."""
     with refusing_port() as port:
         text = detail(run(f"http://127.0.0.1:{port}/"))
-    expected = rf"connection refused: nothing listens on 127\.0\.0\.1:{port} \(\[Errno \d+\]\)"
-    assert re.match(expected, text)
+    assert text == f"connection refused, nothing listens on 127.0.0.1:{port}"
 
 
 def test_refused_by_the_proxy() -> None:
@@ -32,7 +29,7 @@ def test_refused_by_the_proxy() -> None:
     with refusing_port() as port:
         result = run("http://model.invalid/", proxy=f"http://127.0.0.1:{port}")
     assert reason(result) is Reason.PROXY
-    assert f"cannot be reached: connection refused: nothing listens on 127.0.0.1:{port}" in detail(
+    assert f"cannot be reached: connection refused, nothing listens on 127.0.0.1:{port}" in detail(
         result
     )
 
@@ -40,19 +37,27 @@ def test_refused_by_the_proxy() -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (socket.EAI_NONAME, "the name model.test is unknown; check its spelling"),
-        (socket.EAI_AGAIN, "model.test could not be looked up: the name server does not respond"),
+        (
+            socket.EAI_NONAME,
+            (
+                "the name model.test is unknown; check its spelling, and the name server of this"
+                " machine"
+            ),
+        ),
+        (
+            socket.EAI_AGAIN,
+            "the name model.test could not be looked up: the name server does not respond",
+        ),
+        (socket.EAI_FAIL, "the name model.test could not be looked up: as the system says"),
     ],
 )
 def test_lookup(code: int, words: str) -> None:
-    """The detail names the host. The text of the system follows."""
+    """The detail names the host. It has the text of the system for rare errors only."""
 
     def getaddrinfo(*_: Any) -> list[tuple[Any, ...]]:
         raise socket.gaierror(code, "as the system says")
 
-    text = detail(run("http://model.test/", getaddrinfo=getaddrinfo))
-    assert words in text
-    assert f"([Errno {code}] as the system says)" in text
+    assert detail(run("http://model.test/", getaddrinfo=getaddrinfo)) == words
 
 
 def test_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +68,7 @@ def test_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(TimedSocket, "connect_within", connect)
     text = detail(run("http://[2001:db8::1]:8000/"))
-    assert text.startswith("no route to [2001:db8::1]:8000: check networks and firewalls ([Errno")
+    assert text == "no route to [2001:db8::1]:8000: check networks and firewalls"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +77,11 @@ def test_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
         ("self-signed", "the certificate is not trusted: self-signed; set tls.ca_file"),
         ("unknown CA", "the certificate is not trusted: its CA is unknown"),
         ("expired", "the certificate has expired; renew it"),
-        ("other host", "the certificate is for another host; correct the URL, or set tls.ser"),
+        ("other host", "the certificate is not valid for 'model.test'; correct the URL, or set"),
     ],
 )
 def test_certificates(certificate: str, words: str, serve: Serve, authority: Authority) -> None:
-    """Each error of verification has its remedy, and the text of OpenSSL follows."""
+    """Each error of verification has its remedy, without the text of OpenSSL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     match certificate:
         case "self-signed":
@@ -95,9 +100,8 @@ def test_certificates(certificate: str, words: str, serve: Serve, authority: Aut
     url = serve(always(http_response()), context=context).url(host="model.test")
     result = run(url, tls=authority.tls, getaddrinfo=fake_getaddrinfo(model_test="127.0.0.1"))
     assert reason(result) is Reason.TLS
-    assert re.match(
-        rf"{re.escape(words)}.*{RAW_TLS} \(while in the TLS handshake\)", detail(result)
-    )
+    assert detail(result).startswith(words)
+    assert "(" not in detail(result)
 
 
 def test_https_to_an_http_port(serve: Serve, authority: Authority) -> None:
@@ -108,7 +112,7 @@ def test_https_to_an_http_port(serve: Serve, authority: Authority) -> None:
         peer.send(http_response(status="400 Bad Request"))
 
     text = detail(run(serve(script).url().replace("http", "https"), tls=authority.tls))
-    assert re.match(rf"the server does not speak TLS on this port; .* http:// {RAW_TLS}", text)
+    assert text == "the server does not speak TLS on this port; if it serves HTTP, write http://"
 
 
 def test_a_client_certificate_is_required(serve: Serve, authority: Authority) -> None:

@@ -221,7 +221,16 @@ def test_counts_since_the_start(site: Site) -> None:
     site.now += 1200
     page = site.get("/probes/model").text
     assert '<th scope="col">since start</th>' in page
-    assert "Counted for 20 min (at most 30 d). A restart of the daemon resets the counts." in page
+    assert "<em>since start</em> covers 20 min, at most 30 d. It begins again at 0 if" in page
+
+
+def test_objectives_without_data(site: Site) -> None:
+    """The list says in words that an objective has no data, instead of a mark before its name."""
+    row = site.get("/").text
+    assert "up: no data yet" in row
+    site.add(**success(0.1))
+    site.now += 600
+    assert "up: no data in 5 min" in site.get("/").text
 
 
 def test_history_of_a_day(site: Site) -> None:
@@ -233,10 +242,11 @@ def test_history_of_a_day(site: Site) -> None:
         site.add(**(overloaded() if half_hour < 2 else success(0.9)))
     page = site.get("/probes/model").text
     assert 'aria-label="Results by half hour: 2 of 30 failed"' in page
-    assert "2 of 30 results failed, 1 slower than an objective" in page
+    assert "In 24 h, 2 of 30 results failed, and 1 was slower than an objective." in page
     assert '<path class="failed" d="M45.5 0v20M46.5 0v20"/>' in page
     assert '<path class="slow" d="M47.5 0v20"/>' in page
     assert '<path class="good" d="M45.5 20v80M46.5 20v80M47.5 20v80"/>' in page
+    assert "Half hours with failures (2)" in page
     assert page.count(": 1 of 10 results failed</li>") == 2
 
 

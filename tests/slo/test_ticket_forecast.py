@@ -7,7 +7,7 @@ import pytest
 
 from bench.simulation import simulate, simulate_outages
 from probe.slo.forecast import AlertTiming
-from probe.slo.ticket_forecast import expected_tickets, median_time_to_high_latency
+from probe.slo.ticket_forecast import ProbeStream, expected_tickets, median_time_to_high_latency
 
 # The delay and the timeout that `AlertTiming` adds to the time of the first bad probe.
 KNOWN_SECONDS = 5 + 22.5
@@ -41,7 +41,7 @@ def test_expected_tickets(
         interval=interval, budget=budget, bad_ratio=ratio, random=random, days=30 * months
     )
     assert counts.tickets > 40
-    expected = expected_tickets(interval, budget, ratio) * months
+    expected = expected_tickets(ProbeStream(interval, budget, ratio)) * months
     assert counts.tickets / factor <= expected <= counts.tickets * factor
 
 
@@ -64,7 +64,7 @@ def test_time_to_high_latency(
 ) -> None:
     """The forecast is within `factor` of the simulated median."""
     _, seen = _outages(interval, budget, bad_ratio, 12 * 3600)
-    expected = median_time_to_high_latency(interval, budget, bad_ratio)
+    expected = median_time_to_high_latency(ProbeStream(interval, budget, bad_ratio))
     assert seen / factor <= expected <= seen * factor
 
 
@@ -106,9 +106,9 @@ def _outages(interval: float, budget: float, bad_ratio: float, seconds: int) -> 
 
 def test_a_window_without_probes_ends_the_condition() -> None:
     """A probe every 20 minutes cannot raise HighModelLatency: some windows hold no probe."""
-    assert median_time_to_high_latency(1200, 0.01, 1) == inf
+    assert median_time_to_high_latency(ProbeStream(1200, 0.01, 1)) == inf
 
 
 def test_perfect_models_cause_no_tickets() -> None:
     """A model without bad probes has no false tickets."""
-    assert expected_tickets(10, 0.01, 0) == 0
+    assert expected_tickets(ProbeStream(10, 0.01, 0)) == 0
