@@ -107,7 +107,8 @@ class RawResponse:
     ending: str
 
 
-def _head(line: str, headers: list[tuple[str, str]], body: bytes, *, sized: bool) -> bytes:
+def response_bytes(line: str, headers: list[tuple[str, str]], body: bytes, *, sized: bool) -> bytes:
+    """Return a response; `sized` adds its Content-Length."""
     length = [("Content-Length", str(len(body)))] if sized else []
     lines = [line, *(f"{name}: {value}" for name, value in length + headers), "", ""]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
@@ -125,7 +126,7 @@ def _mutated(draw: st.DrawFn, sound: st.SearchStrategy[bytes]) -> bytes:
 
 
 sound = st.builds(
-    _head,
+    response_bytes,
     st.sampled_from(LINES),
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4),
     st.sampled_from(BODIES),

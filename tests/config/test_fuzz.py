@@ -94,15 +94,19 @@ def problems(content: bytes, read: Callable[[Path], object]) -> tuple[ConfigProb
     return ()
 
 
-def check_problems(content: bytes, read: Callable[[Path], object] = load_probe) -> None:
+def check_problems(
+    content: bytes, read: Callable[[Path], object] = load_probe
+) -> tuple[ConfigProblem, ...]:
     """Assert that each problem has a location in the file and is a single line."""
     lines = len(content.decode(errors="replace").splitlines()) + 1
-    for problem in problems(content, read):
+    found = problems(content, read)
+    for problem in found:
         assert problem.line is not None
         assert 1 <= problem.line <= lines
         assert problem.column is not None
         assert problem.column >= 1
         assert len(str(problem).splitlines()) == 1
+    return found
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.result import Reason
+from probe.result import Reason, Result
 from probe.serialization import result_json
 from tests.raw_responses import (
     KINDS,
@@ -24,8 +24,8 @@ def server() -> Iterator[RawResponseServer]:
         yield server
 
 
-def check_result(server: RawResponseServer, kind: str, response: RawResponse) -> None:
-    """Check that the result is a success, or a failure of the server with a short detail."""
+def check_result(server: RawResponseServer, kind: str, response: RawResponse) -> Result:
+    """Assert that the result is a success, or a failure of the server with a short detail."""
     result = server.probe(kind, response)
     assert result.latency >= 0
     json.dumps(result_json(result), allow_nan=False).encode()
@@ -34,6 +34,7 @@ def check_result(server: RawResponseServer, kind: str, response: RawResponse) ->
         assert result.failure.reason.counts_against_slo, result.failure
         assert result.failure.detail.isprintable()
         assert len(result.failure.detail) < 500
+    return result
 
 
 @settings(max_examples=1000, deadline=None)
