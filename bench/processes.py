@@ -1,5 +1,6 @@
 """Child processes, their CPU time and their memory."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -48,3 +49,21 @@ def memory(pid: int) -> tuple[float, float]:
     fields = dict(line.split(":", 1) for line in lines)
     current, highest = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
     return current, highest
+
+
+def children_memory(pid: int) -> float:
+    """Return the resident memory of the child processes of a process, in MB (10^6 bytes)."""
+    command = ("ps", "--ppid", str(pid), "--format", "rss=")
+    # The exit code is 1 if there are none.
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return sum(map(int, done.stdout.split())) * 1024 / 1e6
+
+
+def socket_memory(port: int) -> float:
+    """Return the kernel memory of the TCP connections of a local port, in MB (10^6 bytes).
+
+    Of each socket: received bytes, bytes to send, and memory that is reserved (`skmem` in ss(8)).
+    """
+    command = ("ss", "--tcp", "--memory", "--numeric", "--no-header", f"sport = :{port}")
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return sum(map(int, re.findall(r"[(,][rfw](\d+)", done.stdout))) / 1e6

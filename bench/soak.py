@@ -1,9 +1,9 @@
 """Run the daemon for a long time: `python -m bench.soak [--minutes 20]`.
 
 Runs it at 200 probes/s, a quarter of them to faulty endpoints, reloads its config, requests its
-pages, and samples its metrics and /proc every few seconds. Exit code 0 if every bound is met, 1 if
-one is missed, 2 if the benchmark cannot run. In short runs growth is not evaluated.
-bench/README.md explains the bounds.
+pages, keeps 250 clients that do not read, and samples its metrics and /proc every few seconds. Exit
+code 0 if every bound is met, 1 if one is missed, 2 if the benchmark cannot run. In short runs
+growth is not evaluated. bench/README.md explains the bounds.
 """
 
 import argparse
@@ -11,11 +11,9 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import cycle
 from math import nan
@@ -28,6 +26,7 @@ from bench import soak_plot, soak_report
 from bench.markdown import publish
 from bench.processes import run_process
 from bench.reference_server import ReferenceServerError
+from bench.soak_clients import keep_silent_clients, request_pages
 from bench.soak_criteria import Soak, evaluate
 from bench.soak_samples import Sample, count_ticks, increase, quantile, take_sample
 from bench.soak_targets import run_targets, true_latencies
@@ -40,15 +39,9 @@ RESULTS = DIRECTORY.parent / "build" / "bench"
 START_SECONDS = 10.0
 
 SAMPLE_INTERVAL_SECONDS = 5.0
-PAGE_INTERVAL_SECONDS = 0.5
 
 # Samples from one reload to the next.
 RELOAD_INTERVAL_SAMPLES = 6
-
-PAGES = (
-    *("/", "/probes/plain-new-1", "/probes/tls-reuse-4", "/api/v1/probes", "/metrics"),
-    *("/api/v1/probes/plain-reuse-2/results", "/probe?name=tls-new-3", "/-/healthy"),
-)
 
 
 def main() -> int:
@@ -77,7 +70,11 @@ def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
     config = directory / "probe.yml"
     with run_targets(directory, args.rate) as targets:
         config.write_text(targets.configs[0])
-        with _run_daemon(config, log) as daemon, _request_pages(daemon) as client:
+        with (
+            _run_daemon(config, log) as daemon,
+            request_pages(daemon) as client,
+            keep_silent_clients(daemon.port),
+        ):
             time.sleep(START_SECONDS)
             since = time.time()
             samples = _take_samples(daemon, config, targets.configs, args.minutes * 60)
@@ -103,37 +100,6 @@ def _run_daemon(config: Path, log: Path) -> Iterator[Running]:
         yield Running(process, port_of(process, log), log)
 
 
-@dataclass(frozen=True, slots=True)
-class _PageClient:
-    stopped: threading.Event
-    failed_pages: list[str]
-    """Pages that were not served, and the reasons."""
-
-
-@contextmanager
-def _request_pages(daemon: Running) -> Iterator[_PageClient]:
-    """Request one page after the other on a thread, until the end of the block."""
-    client, pages = _PageClient(threading.Event(), []), cycle(PAGES)
-
-    def request_pages() -> None:
-        while not client.stopped.wait(PAGE_INTERVAL_SECONDS):
-            page = next(pages)
-            try:
-                result = f"status {daemon.get(page).status_code}"
-            except requests.RequestException as error:
-                result = str(error)
-            if result != "status 200" and not client.stopped.is_set():
-                client.failed_pages.append(f"{page}: {result}")
-
-    thread = threading.Thread(target=request_pages)
-    thread.start()
-    try:
-        yield client
-    finally:
-        client.stopped.set()
-        thread.join()
-
-
 def _take_samples(
     daemon: Running, config: Path, configs: Sequence[str], seconds: float
 ) -> Sequence[Sample]:
@@ -155,7 +121,8 @@ def _print_progress(ratio: float, earlier: Sample, later: Sample) -> None:
     ticks = count_ticks([earlier, later]) / (later.received - earlier.received)
     lag = quantile(increase(earlier.metrics.lag, metrics.lag), 0.99)
     line = (
-        f"{ratio:4.0%}  RSS {later.rss_megabytes:.1f} MB, {later.threads} threads, "
+        f"{ratio:4.0%}  RSS {later.rss_megabytes:.1f} MB, with sockets "
+        f"{later.memory_megabytes:.1f} MB, {later.threads} threads, "
         f"{later.descriptors} descriptors, lag p99 {lag * 1e3:.1f} ms, {ticks:.0f} ticks/s, "
         f"{metrics.in_flight} in flight, {sum(metrics.skipped.values())} skipped, "
         f"{len(metrics.unbalanced)} unbalanced"

@@ -23,6 +23,9 @@ TEN_MINUTES = 600.0
 # In ten minutes and in addition to noise: MB, threads, descriptors.
 MAX_GROWTH = 1.0
 
+# The memory limit of the container in the manifests: 128 MiB.
+MAX_MEMORY_MEGABYTES = 128 * 2**20 / 1e6
+
 # A tick is counted at most this long after its due time: half the interval.
 MAX_COUNT_DELAY_SECONDS = 0.5
 
@@ -76,6 +79,13 @@ def evaluate(soak: Soak) -> list[Verdict]:
     return [
         Verdict(criterion="ticks not accounted for", where=scrapes, value=unbalanced, bound=0),
         Verdict(criterion="ticks lost", where=f"of {ticks}", value=lost_ticks(samples), bound=0),
+        Verdict(
+            criterion="highest RSS and socket memory",
+            where=scrapes,
+            value=max(sample.memory_megabytes for sample in samples),
+            unit="MB",
+            bound=round(MAX_MEMORY_MEGABYTES, 1),
+        ),
         *(_growths(soak.samples_after_warm_up) if soak.is_long_enough_for_growth else ()),
         *_medians(soak),
         Verdict(criterion="failures of healthy probes", where="", value=sum(failures), bound=0),

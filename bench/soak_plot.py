@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 # Title, columns and scale of each panel.
 PANELS = (
-    ("RSS, MB", ("rss_megabytes",), "linear"),
+    ("memory, MB", ("rss_megabytes", "memory_megabytes"), "linear"),
     ("threads and descriptors", ("threads", "descriptors"), "linear"),
     ("schedule lag and clock correction, ms", ("lag_p50", "lag_p99", "correction_p99"), "log"),
     ("ticks", ("ticks_per_second", "in_flight", "skipped", "unbalanced"), "symlog"),
@@ -40,6 +40,7 @@ def _row(soak: Soak, earlier: Sample, later: Sample) -> Row:
     seconds = later.received - earlier.received
     return {
         "rss_megabytes": round(later.rss_megabytes, 2),
+        "memory_megabytes": round(later.memory_megabytes, 2),
         "threads": later.threads,
         "descriptors": later.descriptors,
         "lag_p50": _milliseconds(quantile(lag, 0.5)),

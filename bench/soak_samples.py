@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import inf, nan
 from pathlib import Path
 
-from bench.processes import memory
+from bench.processes import children_memory, memory, socket_memory
 from bench.soak_targets import HEALTHY_KINDS, kind_of
 from tests.commands import Running
 
@@ -45,6 +45,9 @@ class Sample:
     requested: float
     received: float
     rss_megabytes: float
+    """Of the daemon and its child processes."""
+    memory_megabytes: float
+    """The same, and the kernel memory of the connections of its HTTP server."""
     threads: int
     descriptors: int
     metrics: Metrics
@@ -52,7 +55,8 @@ class Sample:
 
 def take_sample(daemon: Running) -> Sample:
     process = Path(f"/proc/{daemon.process.pid}")
-    rss_megabytes, _ = memory(daemon.process.pid)
+    rss_megabytes = memory(daemon.process.pid)[0] + children_memory(daemon.process.pid)
+    sockets_megabytes = socket_memory(daemon.port)
     threads = len(list((process / "task").iterdir()))
     descriptors = len(list((process / "fd").iterdir()))
     requested = time.monotonic()
@@ -61,6 +65,7 @@ def take_sample(daemon: Running) -> Sample:
         requested=requested,
         received=time.monotonic(),
         rss_megabytes=rss_megabytes,
+        memory_megabytes=rss_megabytes + sockets_megabytes,
         threads=threads,
         descriptors=descriptors,
         metrics=parse_metrics(text),

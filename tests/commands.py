@@ -149,6 +149,7 @@ class Running:
 
     def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
         self.process = process
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
 

@@ -45,6 +45,7 @@ def _sample(
         requested=at,
         received=at,
         rss_megabytes=rss_megabytes,
+        memory_megabytes=rss_megabytes + 5,
         threads=30,
         descriptors=40,
         metrics=replace(metrics, **fields),  # type: ignore[arg-type]
@@ -114,6 +115,12 @@ def test_growth_during_the_warm_up() -> None:
     """Memory that grows at the beginning and then stays constant meets the bound."""
     samples = [_sample(at, rss_megabytes=60 + min(at, 250) / 10) for at in range(0, 1200, 5)]
     assert not _missed(_soak(samples))
+
+
+def test_memory_limit() -> None:
+    """One sample over 128 MiB, with the memory of sockets, is too much."""
+    samples = [*GOOD[:-1], replace(GOOD[-1], memory_megabytes=134.3)]
+    assert _missed(_soak(samples)) == {"highest RSS and socket memory"}
 
 
 def test_growing_threads_and_descriptors() -> None:
