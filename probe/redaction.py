@@ -181,6 +181,7 @@ def _encodings(secret: str) -> Iterator[str]:
     """Yield `secret` as it is encoded in JSON (also nested), HTML, URLs, forms, base64, `repr`."""
     json_strings = _json_strings(secret)
     nested_json = [nested for text in json_strings for nested in _json_strings(text)]
+    yield secret.lower()  # names of headers are shown in lower case
     for text in (secret, *json_strings, *nested_json):
         yield text
         yield from map(text.translate, _HTML_ESCAPES)

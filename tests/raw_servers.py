@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,11 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
+
+    def cork(self, *, on: bool) -> None:
+        """Collect what is sent from now on, until this is called again with `on=False`."""
+        if sys.platform == "linux":
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, int(on))
 
     def drip(self, data: bytes, gap: float = 0.05) -> None:
         """Send byte by byte, with `gap` seconds after each."""
@@ -224,6 +230,28 @@ def handshake_only(context: ssl.SSLContext) -> Script:
     return script
 
 
+def respond_with_handshake(context: ssl.SSLContext) -> Script:
+    """Send a response with the last bytes of a handshake of TLS 1.2, before any request."""
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def script(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secured = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                peer.send(outgoing.read())
+                incoming.write(peer.connection.recv(65536))
+        secured.write(http_response())
+        peer.send(outgoing.read())
+        while peer.connection.recv(65536):  # closing with unread data would send an RST
+            pass
+
+    return script
+
+
 def delayed(seconds: float, response: bytes) -> Script:
     """Send `response` to every request, after `seconds`."""
 
@@ -231,6 +259,20 @@ def delayed(seconds: float, response: bytes) -> Script:
         while peer.request():
             peer.pause(seconds)
             peer.send(response)
+
+    return script
+
+
+def two_responses(first: bytes, second: bytes, *, delay_seconds: float) -> Script:
+    """Send two responses to every request, in one segment, with TLS in two records."""
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.pause(delay_seconds)
+            peer.cork(on=True)
+            peer.send(first)
+            peer.send(second)
+            peer.cork(on=False)
 
     return script
 

@@ -92,6 +92,20 @@ LIMITS = (
         ("http.response_reader:MAX_INFORMATIONAL_RESPONSES",),
     ),
     Limit(
+        "endpoint",
+        "sizes and line ends of the chunks of a body",
+        "{} and half of the body",
+        "failure with the reason `protocol`",
+        ("http.chunk_limits:MAX_FRAMING_BYTES",),
+    ),
+    Limit(
+        "endpoint",
+        "chunk extensions of a body, and its trailers",
+        "{}, {}",
+        "failure with the reason `protocol`",
+        ("http.chunk_limits:MAX_EXTENSION_BYTES", "http.chunk_limits:MAX_TRAILER_BYTES"),
+    ),
+    Limit(
         "endpoint", "redirects", "{default}", "failure with the reason `http_3xx`", key="redirects"
     ),
     Limit(
@@ -124,10 +138,10 @@ LIMITS = (
     ),
     Limit(
         "endpoint",
-        "number in a server time",
+        "number in a server time, or in a header for `min` and `max`",
         "{}",
-        "it is ignored and counted",
-        ("prober.server_timing:_MAX_NUMBER_CHARS",),
+        "it is ignored and counted; in `expect`, failure with the reason `assertion`",
+        ("prober.response:_MAX_NUMBER_CHARS",),
     ),
     Limit(
         "endpoint",

@@ -23,6 +23,20 @@ from probe.config.types import (
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
+
+# Addresses of the metadata services of clouds, which serve credentials: link-local addresses (AWS,
+# Azure, Google Cloud, Oracle Cloud and others), then those of Alibaba Cloud, AWS, Azure, Google
+# Cloud and Oracle Cloud outside of them.
+METADATA_NETWORKS = (
+    "169.254.0.0/16",
+    "fe80::/10",
+    "100.100.100.200/32",
+    "fd00:ec2::254/128",
+    "168.63.129.16/32",
+    "fd20:ce::254/128",
+    "192.0.0.192/32",
+)
+
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
 _RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
 # Labels that alerts get from Prometheus, from the rules, or from the instance that probes.

@@ -311,7 +311,9 @@ class Networks(ConfigModel):
     """Addresses that may be probed. `deny` takes precedence; an empty `allow` allows all others."""
 
     deny: Annotated[tuple[types.Network, ...], types.SCALAR_OR_LIST] = config_key(
-        ["169.254.0.0/16", "fe80::/10"], "Networks that are never probed."
+        list(http_types.METADATA_NETWORKS),
+        "Networks that are never probed. By default the metadata services of clouds, which serve"
+        " credentials; to allow one, write the others here.",
     )
     allow: Annotated[tuple[types.Network, ...], types.SCALAR_OR_LIST] = config_key(
         (), "If not empty, only these networks are probed."

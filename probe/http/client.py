@@ -35,17 +35,24 @@ class ResponseStream:
         self._reader = ResponseReader(connection.stream, sock, sock.stopwatch)
 
     def send_request(self, pieces: Sequence[bytes], method: str) -> ResponseHead:
-        """Send the `pieces` of the request and return the head of its response."""
+        """Send the `pieces` of the request and return the head of its response.
+
+        Raises EarlyResponse if the response arrived before the first bytes of the request were
+        sent. A server may respond before it has received the whole request, e.g. with 413.
+        """
         sock = self._connection.sock
         stopwatch = sock.stopwatch
         stopwatch.start_phase(Phase.SEND)
-        sock.last_sent = stopwatch.timestamp()
+        started = sock.last_sent = stopwatch.timestamp()
+        self._connection.require_no_response()
+        sock.first_sent = None
         sock.client_turn = True
         # A server may respond before it has read the whole request, and then close. Its response
         # says more about the failure than the broken pipe does.
         with suppress(BrokenPipeError, ConnectionResetError):
             for piece in pieces:
                 self._connection.stream.sendall(piece)
+        sock.first_sent = sock.first_sent or started
         # A request in one piece is sent at one instant: the time until then is the client's, and
         # `send` is 0. A larger request has a `send` phase until its last byte.
         if len(pieces) == 1:
@@ -71,7 +78,7 @@ class ResponseStream:
     def _end(self) -> None:
         sock = self._connection.sock
         sock.stopwatch.end_phase(sock.last_received)
-        if self._pool and not (self._reader.will_close or self._reader.has_unread_data):
+        if self._pool and self._reader.is_connection_reusable:
             self._released = True
             self._pool.release(self._url, self._connection)
         else:

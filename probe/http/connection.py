@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import SplitResult, unquote
 
-from urllib3.util.ssltransport import SSLTransport
+from urllib3.util.ssltransport import SSL_BLOCKSIZE, SSLTransport
 
 from probe.http.errors import (
     AddressDenied,
+    EarlyResponse,
     ProxyError,
     ResponseError,
     describe_error,
@@ -38,16 +39,42 @@ class Connection:
 
     def is_usable(self) -> bool:
         """Return True if the server has neither closed the idle connection nor sent anything."""
-        if isinstance(self.stream, SSLTransport) and self.stream.incoming.pending:
-            return False
+        return not self._has_unread_tls_data() and self._peek() is None
+
+    def require_no_response(self) -> None:
+        """Raise EarlyResponse if the server has sent a response before the request.
+
+        A TLS server may send session tickets before the first request. They are processed here.
+        """
+        has_data = bool(self._peek())
+        if isinstance(self.stream, SSLTransport):
+            if has_data:
+                self.stream.incoming.write(self.sock.recv(SSL_BLOCKSIZE))
+            if not self._has_unread_tls_data():
+                return
+            try:
+                has_data = bool(self.stream.sslobj.read(1))
+            except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                return
+        if has_data:
+            raise EarlyResponse
+
+    def _has_unread_tls_data(self) -> bool:
+        """Return True if TLS records were received and not completely read."""
+        stream = self.stream
+        return isinstance(stream, SSLTransport) and bool(
+            stream.incoming.pending or stream.sslobj.pending()
+        )
+
+    def _peek(self) -> bytes | None:
+        """Return a received byte, b"" if the connection is closed, None if there is no data."""
         try:
             # Not TimedSocket.recv, which would wait.
-            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
+            return socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
         except BlockingIOError:
-            return True
+            return None
         except OSError:
-            return False
-        return False
+            return b""
 
     def close(self) -> None:
         self.sock.close()

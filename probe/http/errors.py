@@ -46,6 +46,13 @@ class ResponseError(ProbeError):
     """The response is not valid HTTP, or it is incomplete."""
 
 
+class EarlyResponse(ResponseError):
+    """The server sent a response before the request: it belongs to no request, or to another."""
+
+    def __init__(self) -> None:
+        super().__init__("the server sent a response before the request")
+
+
 class NotHttp(ResponseError):
     """The response does not begin with a status line of HTTP/1. The message is its first line."""
 

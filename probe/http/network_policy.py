@@ -10,6 +10,8 @@ _LOOPBACK: Mapping[int, IpAddress] = {4: IPv4Address("127.0.0.1"), 6: IPv6Addres
 _IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_IPV4_COMPATIBLE = IPv6Network("::/96")  # RFC 4291, deprecated
+_IPV4_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122: no host has one of these addresses
 
 
@@ -24,11 +26,11 @@ class NetworkPolicy:
         """Return True if connections to the IP address `host` are allowed.
 
         An address is denied if any of its forms is: as written, without IPv4 mapping, the address
-        that the kernel connects to, and the IPv4 address behind a gateway.
+        that the kernel connects to, and an IPv4 address that a gateway or a tunnel connects to.
         """
         written = ip_address(host.partition("%")[0])  # without the zone of fe80::1%eth0
         target = _connect_target(written)
-        forms = {written, _unmap(written), target, *_ipv4_behind_gateway(target)}
+        forms = {written, _unmap(written), target, *_embedded_ipv4(target)}
         if any(form in network for network in self._deny for form in forms):
             return False
         return not self._allow or any(target in network for network in self._allow)
@@ -54,16 +56,25 @@ def _connect_target(address: IpAddress) -> IpAddress:
     return _LOOPBACK[unmapped.version] if unmapped.is_unspecified else unmapped
 
 
-def _ipv4_behind_gateway(address: IpAddress) -> Iterator[IPv4Address]:
-    """Yield the IPv4 addresses that a gateway (NAT64, 6to4) may connect to for `address`."""
+def _embedded_ipv4(address: IpAddress) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that a gateway or a tunnel may connect to for `address`.
+
+    These are the forms of NAT64, 6to4, Teredo (server and client), and IPv4-compatible and
+    IPv4-translated addresses. 0.0.0.0/8 is not embedded: `::1` is the loopback address.
+    """
     if not isinstance(address, IPv6Address):
         return
-    if address in _NAT64:
-        yield IPv4Address(address.packed[-4:])
+    last_32_bits = IPv4Address(address.packed[-4:])
+    if address in _NAT64 or address in _IPV4_TRANSLATED:
+        yield last_32_bits
+    if address in _IPV4_COMPATIBLE and last_32_bits not in _THIS_NETWORK:
+        yield last_32_bits
     if address in _LOCAL_NAT64:
         yield from _ipv4_in_local_nat64(address.packed)
     if address.sixtofour:
         yield address.sixtofour
+    if address.teredo:
+        yield from address.teredo
 
 
 def _ipv4_in_local_nat64(packed: bytes) -> Iterator[IPv4Address]:

@@ -70,13 +70,16 @@ class ConnectionPool:
         return None
 
     def release(self, url: SplitResult, connection: Connection) -> None:
-        """Take back a connection whose response has been read to the end."""
+        """Take back a connection whose response has been read to the end.
+
+        It is closed if the server has sent more than the response.
+        """
         with self._lock:
             if self._closed:  # the probe was changed or removed during the run
                 connection.close()
                 return
-            self._close_unusable()
             self._idle.append(_IdleConnection(_origin(url), connection, self._now()))
+            self._close_unusable()
             self._enforce_limits()
 
     def close(self) -> None:

@@ -1,22 +1,23 @@
 """HTTP/1 response parser on top of a timed socket.
 
-It is stricter than http.client: limits on headers and informational responses, no invalid header
-lines, lengths or chunk sizes. And it accepts responses that h11 rejects and other clients accept:
-`Transfer-Encoding: identity`, any Transfer-Encoding of a response without a body, and chunk sizes
-before a space or a bare LF.
+It is stricter than http.client: limits on headers, on informational responses and on the framing of
+chunks, no invalid status or header lines, lengths or chunk sizes. And it accepts responses that h11
+rejects and other clients accept: `Transfer-Encoding: identity`, any Transfer-Encoding of a response
+without a body, and chunk sizes before a space or a bare LF.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.http.errors import NotHttp, ResponseError
+from probe.http.chunk_limits import ChunkLimits
+from probe.http.errors import EarlyResponse, NotHttp, ResponseError
 from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
 
-# All headers of a response, including those of informational responses before it; trailers count
-# separately. Parsers and assertions process headers at once and hold the interpreter lock.
+# All headers of a response, including those of informational responses before it. Parsers and
+# assertions process headers at once and hold the interpreter lock.
 MAX_RESPONSE_HEADER_BYTES = 256 * 1024
 MAX_HEADER_LINES = 100
 
@@ -29,10 +30,10 @@ MAX_INFORMATIONAL_RESPONSES = 100
 
 RECEIVE_BYTES = 64 * 1024
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?")
-_HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r]*)")
-_FOLDED_LINE = re.compile(rb"[ \t][^\r]*")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\0]*))?")
+_HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r\0]*)")
+_FOLDED_LINE = re.compile(rb"[ \t][^\r\0]*")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
 
 # 18 digits, less than 1 EB. int() raises ValueError for more than 4300 digits.
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
@@ -67,8 +68,7 @@ class ResponseReader:
     be an informational response, they belong to `wait`.
     """
 
-    will_close = True
-    """True if the connection cannot be used for another request. Valid once the head is read."""
+    _will_close = True
 
     def __init__(self, stream: Stream, sock: TimedSocket, stopwatch: Stopwatch | None) -> None:
         """Without a stopwatch no phase begins: the response of a proxy is part of `connect`."""
@@ -88,11 +88,18 @@ class ResponseReader:
         self._body_bytes_left: int | None = 0
         self._chunked = False
         self._is_first_chunk = True
+        self._chunk_limits = ChunkLimits()
+        self._is_early = False
 
     @property
-    def has_unread_data(self) -> bool:
-        """Whether data after the end of the response was received."""
-        return self._position < len(self._buffer)
+    def is_connection_reusable(self) -> bool:
+        """Whether the connection can be used for another request, once the response is read.
+
+        It cannot if the server will close it, or has sent more than the response. If the server
+        responded before it had received the whole request, it may respond once more.
+        """
+        has_unread_data = self._position < len(self._buffer)
+        return not (self._will_close or has_unread_data or self._is_early)
 
     def read_head(self, method: str) -> ResponseHead:
         """Return the head of the final response to a request with `method`.
@@ -110,7 +117,7 @@ class ResponseReader:
                 continue
             self._header_bytes_left = None
             self._set_body_length(method, status, headers)
-            self.will_close = self._body_bytes_left is None or not _is_keep_alive(
+            self._will_close = self._body_bytes_left is None or not _is_keep_alive(
                 minor_version, headers
             )
             joined = {name: ", ".join(values) for name, values in headers.items()}
@@ -147,10 +154,15 @@ class ResponseReader:
             self._begin_receive_phase()
 
     def _begin_receive_phase(self) -> None:
+        """Begin the phase `receive`. Raises ResponseError if the byte precedes the request."""
         self._awaiting_first_byte = False
         if self._stopwatch:
-            self._stopwatch.start_phase(Phase.RECEIVE, at=self._sock.last_received)
-            self._stopwatch.merged_reads += self._sock.merged
+            sock, received = self._sock, self._sock.last_received
+            if sock.first_sent and self._stopwatch.is_before(received, sock.first_sent):
+                raise EarlyResponse
+            self._is_early = self._stopwatch.is_before(received, sock.last_sent)
+            self._stopwatch.start_phase(Phase.RECEIVE, at=received)
+            self._stopwatch.merged_reads += sock.merged
 
     def _discard_informational(self) -> None:
         """Count the time since the first byte as `wait`: it was not the final response."""
@@ -183,7 +195,9 @@ class ResponseReader:
             elif last and _FOLDED_LINE.fullmatch(line):
                 last[-1] = f"{last[-1]} {_decode_value(line)}"
             else:
-                raise ResponseError("a line of the headers is not a name, a colon and a value")
+                raise ResponseError(
+                    "a line of the headers is not a name, a colon and a value without CR and NUL"
+                )
         raise ResponseError(f"more than {MAX_HEADER_LINES} lines of headers")
 
     def _set_body_length(self, method: str, status: int, headers: _Headers) -> None:
@@ -191,12 +205,16 @@ class ResponseReader:
         lengths = set(headers.get("content-length", ()))
         if len(lengths) > 1 or not all(map(_CONTENT_LENGTH.fullmatch, lengths)):
             raise ResponseError(f"Content-Length is {' and '.join(sorted(lengths))}")
-        codings = {coding.lower() for coding in headers.get("transfer-encoding", ())}
-        codings.discard("identity")  # RFC 2616: no coding
+        codings = [
+            coding
+            for coding in headers.get("transfer-encoding", ())
+            if coding.lower() != "identity"  # RFC 2616: no coding
+        ]
         if method == "HEAD" or status < 200 or status in (204, 304):
             return
-        if codings and codings != {"chunked"}:
-            coding = " and ".join(sorted(codings))
+        if any(coding.lower() != "chunked" for coding in codings):
+            # As sent: if it repeats a secret of the request, its case must be the same.
+            coding = " and ".join(codings)
             raise ResponseError(f"Transfer-Encoding is {coding!r}, which is not supported")
         if codings:
             self._chunked = True
@@ -208,11 +226,15 @@ class ResponseReader:
         if not self._is_first_chunk and (self._read_line() or self._ended):
             raise self._chunk_error("a chunk is longer than its size")
         self._is_first_chunk = False
-        size = _CHUNK_SIZE.fullmatch(self._read_line())
-        if size is None or self._ended:
+        line = self._read_line()
+        match = _CHUNK_SIZE.fullmatch(line)
+        if match is None or self._ended:
             raise self._chunk_error("the size of a chunk is not a hexadecimal number")
-        self._body_bytes_left = int(size[1], 16)
-        if self._body_bytes_left == 0:
+        size = self._body_bytes_left = int(match[1], 16)
+        self._chunk_limits.add_chunk(
+            line_bytes=len(line), extension_bytes=len(match[2] or b""), data_bytes=size
+        )
+        if size == 0:
             self._chunked = False
             self._skip_trailers()
 
@@ -223,9 +245,8 @@ class ResponseReader:
 
     def _skip_trailers(self) -> None:
         """Read up to the empty line. Some servers close the connection instead of sending it."""
-        self._header_bytes_left = MAX_RESPONSE_HEADER_BYTES
-        while self._read_line():
-            pass
+        while line := self._read_line():
+            self._chunk_limits.add_trailer(line)
 
     def _read_line(self) -> bytes:
         """Return the next line without its end. At the end of the connection `_ended` is set."""

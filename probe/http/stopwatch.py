@@ -93,6 +93,8 @@ class Stopwatch:
     def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
         """Start `phase` now, or at `at`, and end the current one."""
         at = at or self.timestamp()
+        if self._phase_start:  # a response may arrive before the request is completely sent
+            at = at._replace(kernel=max(at.kernel, self._phase_start.kernel))
         self.end_phase(at)
         self.phase, self._phase_start = phase, at
         if self._first_start is None:
@@ -119,6 +121,15 @@ class Stopwatch:
         """
         if self._phase_start and instant > self._phase_start.kernel:
             self._phase_start = self._phase_start._replace(kernel=instant)
+
+    def is_before(self, event: Timestamp, other: Timestamp) -> bool:
+        """Return whether `event` happened before `other`.
+
+        If the wall clock was set during the run, only the timestamps of the process count.
+        """
+        if event.user < other.user:
+            return True
+        return event.kernel < other.kernel and not self._wall_clock_was_set()
 
     def correct_send_end(self, timestamp: Timestamp) -> None:
         """Move the border between `send` and `wait` to the kernel's transmit stamp.

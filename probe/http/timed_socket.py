@@ -10,6 +10,8 @@ import select
 import socket
 import struct
 import sys
+from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple
 
 from probe.clock import NS_PER_SECOND
@@ -72,7 +74,7 @@ class TimedSocket(socket.socket):
     last_sent: Timestamp
     """When the last bytes were sent."""
     first_sent: Timestamp | None = None
-    """When the first bytes were sent since this was set to None."""
+    """When the first bytes were sent since this was set to None, or an instant shortly before."""
 
     client_turn = True
     """Whether the client has to act next. If not, a delay is the server's."""
@@ -88,6 +90,8 @@ class TimedSocket(socket.socket):
 
     def connect_within(self, address: tuple[Any, ...], share: float) -> Timestamp:
         """Connect within a `share` (0 to 1) of the time that is left; return when it succeeded."""
+        if HAS_KERNEL_TIMESTAMPS:
+            _keep_receive_stamps_enabled()
         self.settimeout(self.stopwatch.deadline.require_seconds_left() * share)
         started = self.stopwatch.now()
         self.stopwatch.start_later(started)
@@ -133,6 +137,7 @@ class TimedSocket(socket.socket):
         rest = memoryview(data)  # may be empty: a TLS layer flushes even without data
         while rest:
             self._begin_client_action()
+            before = self.stopwatch.timestamp()
             try:
                 count = self.sendmsg((rest,), ancillary)
             except BlockingIOError:
@@ -145,7 +150,9 @@ class TimedSocket(socket.socket):
                 self._pending_tx_stamp = (self._bytes_sent - 1) & 0xFFFFFFFF
                 while self._pending_tx_stamp is not None and self._take_tx_stamp():
                     pass
-            self.first_sent = self.first_sent or self.last_sent
+            if self.first_sent is None:
+                has_left = self._has_stamps and self._pending_tx_stamp is None
+                self.first_sent = self.last_sent if has_left else before
 
     def _begin_client_action(self) -> None:
         """Raise if the deadline has passed, otherwise record that the client has acted.
@@ -238,6 +245,21 @@ class TimedSocket(socket.socket):
             self.last_sent = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPING))
             self.stopwatch.correct_send_end(self.last_sent)
         return True
+
+
+@cache
+def _keep_receive_stamps_enabled() -> socket.socket | None:
+    """Return a socket with receive stamps, which stays open as long as this process.
+
+    The kernel stamps segments only while a socket in the whole system has enabled stamps, and it
+    begins up to some milliseconds after the first one has. A fast response on a connection that is
+    the only one with stamps would have none.
+    """
+    with suppress(OSError):
+        keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        return keeper
+    return None
 
 
 def _find_stamp(ancillary: AncillaryData, kind: int) -> int | None:

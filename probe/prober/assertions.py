@@ -9,7 +9,7 @@ from probe.config.regex import TimedRegex
 from probe.config.schema import Condition, Expect
 from probe.prober.classify_failure import MAX_MESSAGE_CHARS, classify_status, to_one_line
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery, compile_query
-from probe.prober.response import BodyDecodeError, ProbeResponse
+from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
 from probe.redaction import (
     CREDENTIAL_NAME,
     MASK,
@@ -179,11 +179,13 @@ def _above_max(value: Any, maximum: float) -> str | None:
 
 def _to_number(value: Any) -> float | None:
     """Return the number of a JSON number or of a header's text, otherwise None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, _HeaderText)):
+    if isinstance(value, _HeaderText):
+        return parse_number(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
 
 

@@ -1,6 +1,7 @@
-"""Complete response of an endpoint: status, headers, decoded body and parsed JSON."""
+"""Complete response of an endpoint: status, headers and their numbers, decoded body, JSON."""
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,9 @@ _DECOMPRESS_CHUNK_BYTES = 8 * 1024
 # zlib's flag for "gzip or zlib, detected by the header".
 ANY_ZLIB_FORMAT = zlib.MAX_WBITS | 32
 
+# Python's float() also accepts `1_0`, `infinity` and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MAX_NUMBER_CHARS = 100
 
 # Marks a document that was not parsed yet: None is a JSON value.
 _NOT_PARSED: Any = object()
@@ -65,7 +69,9 @@ class ProbeResponse:
         if encoding == "identity":
             return self._body
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise BodyDecodeError(f"the body has the unsupported Content-Encoding {encoding!r}")
+            # As sent: if it repeats a secret of the request, its case must be the same.
+            sent = self.headers["content-encoding"]
+            raise BodyDecodeError(f"the body has the unsupported Content-Encoding {sent!r}")
         try:
             return _decompress(self._body, self._max_bytes)
         except zlib.error as error:
@@ -75,6 +81,14 @@ class ProbeResponse:
 def content_encoding(headers: Mapping[str, str]) -> str:
     """Return the Content-Encoding in lower case, `identity` if the body is not compressed."""
     return headers.get("content-encoding", "").strip().lower() or "identity"
+
+
+def parse_number(text: str) -> float | None:
+    """Return the decimal number that a header has as its value; None if it is not a number."""
+    text = text.strip()
+    if len(text) > _MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
+        return None
+    return float(text)
 
 
 def _decompress(body: bytes, max_bytes: int) -> bytes:

@@ -7,8 +7,9 @@ a trailer it is ignored. In addition the config maps headers or JSON values to c
   longest counts, because it includes the others.
 - A mapped component overrides the same component of Server-Timing.
 - Invalid times are ignored and counted: not a number, below 0, or longer than the whole probe (a
-  wrong unit, or a response that a cache stored with its headers). A query that exceeds the CPU
-  budget counts as one invalid time.
+  wrong unit, or a response that a cache stored with its headers). If the sum of a component is
+  longer than the whole probe, all its times are invalid. A query that exceeds the CPU budget counts
+  as one invalid time.
 """
 
 import re
@@ -20,7 +21,7 @@ from typing import Any
 from probe.config.choices import TimingSource, TimingUnit
 from probe.config.schema import ServerTiming
 from probe.prober.cpu_budget import CpuBudget, compile_query
-from probe.prober.response import BodyDecodeError, ProbeResponse
+from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
 from probe.result import Component
 
 HEADER_NAME = "server-timing"
@@ -65,8 +66,6 @@ ROUNDING_SECONDS = 0.001
 _QUOTED = r'"(?:[^"\\]|\\.)*+"?'
 _METRIC = re.compile(rf'(?:[^",]|{_QUOTED})+', re.DOTALL)
 _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_MAX_NUMBER_CHARS = 100
 
 # A time in seconds that a server reports; None if it is not a number.
 ServerTime = tuple[Component, float | None]
@@ -116,7 +115,7 @@ def parse_header(header: str) -> Iterator[ServerTime]:
         name, _, parameters = metric.partition(";")
         component = COMPONENT_NAMES.get(name.strip().lower())
         if component:
-            milliseconds = _parse_number(_find_duration(_PARAMETER.findall(parameters)))
+            milliseconds = parse_number(_find_duration(_PARAMETER.findall(parameters)))
             yield component, None if milliseconds is None else milliseconds / 1000
 
 
@@ -148,10 +147,13 @@ def _add_up(times: Iterable[ServerTime], max_seconds: float) -> tuple[dict[Compo
             valid[component].append(seconds)
         else:
             ignored += 1
-    totals = {
-        component: max(values) if component is Component.TOTAL else sum(values)
-        for component, values in valid.items()
-    }
+    totals: dict[Component, float] = {}
+    for component, values in valid.items():
+        total = max(values) if component is Component.TOTAL else sum(values)
+        if total <= max_seconds:
+            totals[component] = total
+        else:
+            ignored += len(values)
     return totals, ignored
 
 
@@ -162,7 +164,7 @@ def _time_source(entry: ServerTiming) -> _TimeSource:
     """
     if entry.from_ is TimingSource.HEADER:
         return lambda response, _budget: (
-            [_parse_number(response.headers[entry.key])] if entry.key in response.headers else []
+            [parse_number(response.headers[entry.key])] if entry.key in response.headers else []
         )
     query = compile_query(entry.key)
 
@@ -176,13 +178,6 @@ def _time_source(entry: ServerTiming) -> _TimeSource:
         return [_json_number(value) for value in values if value is not None]
 
     return read_json
-
-
-def _parse_number(text: str) -> float | None:
-    text = text.strip()
-    if len(text) > _MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
-        return None
-    return float(text)
 
 
 def _json_number(value: Any) -> float | None:

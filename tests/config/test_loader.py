@@ -11,6 +11,7 @@ import regex
 from jsonschema import Draft202012Validator
 
 from probe.config.choices import AlertLevel, ConnectionMode, IpFamily, TlsVersion
+from probe.config.http_types import METADATA_NETWORKS
 from probe.config.json_schema import json_schema
 from probe.result import Component
 from tests.builders import make_probe, make_settings
@@ -30,7 +31,7 @@ def test_default_values(tmp_path: Path) -> None:
     assert (probe.buckets, probe.phase_buckets) == (None, None)
     assert probe.tls.min_version is TlsVersion.TLS12
     assert [status for status in (199, 200, 299, 300) if probe.expect.allows(status)] == [200, 299]
-    assert settings.networks.deny == (ip_network("169.254.0.0/16"), ip_network("fe80::/10"))
+    assert settings.networks.deny == tuple(map(ip_network, METADATA_NETWORKS))
     assert settings.networks.allow == ()
 
 

@@ -65,6 +65,36 @@ ENDPOINT_FAULTS = (
         endpoint(endpoints.in_turn(endpoints.WRONG_CHUNK_SIZES)),
         Reason.PROTOCOL,
     ),
+    _always_fails(
+        "the endpoint sends a body in chunks of one byte",
+        endpoint(endpoints.in_turn([endpoints.ONE_BYTE_CHUNKS])),
+        Reason.PROTOCOL,
+    ),
+    _always_fails(
+        "the endpoint sends chunk extensions of 60 kB",
+        endpoint(endpoints.in_turn([endpoints.LONG_CHUNK_EXTENSIONS])),
+        Reason.PROTOCOL,
+    ),
+    _always_fails(
+        "the endpoint sends invalid status lines, such as `HTTP/1.1 +200`",
+        endpoint(endpoints.in_turn(endpoints.INVALID_STATUS_LINES)),
+        Reason.PROTOCOL,
+    ),
+    _always_fails(
+        "the endpoint sends its response before the request",
+        endpoints.response_before_request,
+        Reason.PROTOCOL,
+    ),
+    Fault(
+        name="the endpoint sends a surplus response on a reused connection",
+        setup=endpoint(endpoints.TWO_RESPONSES, **endpoints.REUSE),
+        succeeds=True,
+    ),
+    Fault(
+        name="the endpoint sends a surplus response on a reused connection with TLS",
+        setup=tls_endpoint(endpoints.TWO_RESPONSES, **endpoints.REUSE),
+        succeeds=True,
+    ),
     _always_fails("the endpoint sends a gzip bomb", endpoints.gzip_bomb, Reason.ASSERTION),
     _always_fails(
         "the endpoint sends unencrypted bytes after the TLS handshake",

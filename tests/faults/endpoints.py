@@ -13,7 +13,16 @@ from typing import Any
 
 from tests.faults.fault import FaultSetup, OpenSetup
 from tests.http.conftest import Authority
-from tests.raw_servers import Peer, Script, Server, free_port, http_response, once
+from tests.raw_servers import (
+    Peer,
+    Script,
+    Server,
+    free_port,
+    http_response,
+    once,
+    respond_with_handshake,
+    two_responses,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 WRONG_CHUNK_SIZES = (
@@ -23,6 +32,15 @@ WRONG_CHUNK_SIZES = (
     CHUNKED + b"what?\r\nok\r\n0\r\n\r\n",
     CHUNKED + b"f" * 100_000,
 )
+ONE_BYTE_CHUNKS = CHUNKED + b"1\r\nx\r\n" * 1024**2 + b"0\r\n\r\n"
+LONG_CHUNK_EXTENSIONS = CHUNKED + (b"2;" + b"x" * 60_000 + b"\r\nok\r\n") * 100 + b"0\r\n\r\n"
+INVALID_STATUS_LINES = tuple(
+    http_response().replace(b"HTTP/1.1 200", line)
+    for line in (b"HTTP/1.1 +200", b"HTTP/1.1 2_00", b"HTTP/1.1 0200", b"HTTP/1.banana 200")
+)
+# The probe expects the first one.
+TWO_RESPONSES = two_responses(http_response(), http_response(b"surplus"), delay_seconds=0.02)
+REUSE: dict[str, Any] = {"connection": "reuse", "expect": {"body_matches": "^ok$"}}
 RANDOM_BYTES = tuple(random.Random(1).randbytes(size) for size in (1, 20, 1_000, 100_000))
 TEN_GB_BYTES = 10 * 1024**3
 
@@ -35,16 +53,31 @@ def endpoint(script: Script, **keys: Any) -> OpenSetup:
     return lambda _: _serving(Server(script), keys)
 
 
-def tls_endpoint(script: Script, *, expired: bool = False) -> OpenSetup:
-    """Return the setup of an endpoint with TLS, with a trusted certificate."""
+def tls_endpoint(script: Script, *, expired: bool = False, **keys: Any) -> OpenSetup:
+    """Return the setup of an endpoint with TLS, with a trusted certificate.
+
+    `keys` are config keys of its probe.
+    """
 
     def setup(directory: Path) -> AbstractContextManager[FaultSetup]:
         authority = Authority(directory)
         yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
         context = authority.context(**({"not_after": yesterday} if expired else {}))
-        return _serving(Server(script, context=context), {"tls": authority.tls})
+        return _serving(Server(script, context=context), {"tls": authority.tls, **keys})
 
     return setup
+
+
+@contextmanager
+def response_before_request(directory: Path) -> Iterator[FaultSetup]:
+    """Send the response with the last bytes of the TLS handshake: it is there before the request.
+
+    Without TLS, the client might send its request first.
+    """
+    authority = Authority(directory)
+    with Server(respond_with_handshake(authority.context())) as server:
+        url = server.url().replace("http", "https")
+        yield FaultSetup(keys={"url": url, "tls": authority.tls})
 
 
 def https_url_without_tls(script: Script) -> OpenSetup:

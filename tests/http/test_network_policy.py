@@ -1,12 +1,13 @@
 """Network policy: which addresses the daemon connects to, for names, redirects and proxies."""
 
 import socket
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import cycle
 from typing import Any
 
 import pytest
 
+from probe.config.http_types import METADATA_NETWORKS
 from probe.config.schema import Networks
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Getaddrinfo
@@ -18,6 +19,7 @@ from tests.raw_servers import Server, always, http_response, once
 DENY_LOOPBACK = {"deny": ["127.0.0.0/8", "::1/128"]}
 DENY_127_0_0_2 = {"deny": ["127.0.0.2/32"]}
 METADATA = "169.254.169.254"
+IPV4_METADATA = (METADATA, "100.100.100.200", "168.63.129.16", "192.0.0.192")
 
 
 def resolve_to(*turns: list[Server]) -> Getaddrinfo:
@@ -54,8 +56,58 @@ def test_link_local_is_denied_by_default(address: str) -> None:
     assert not default_policy().allows(address)
 
 
+@pytest.mark.parametrize("address", [*IPV4_METADATA, "fd00:ec2::254", "fd20:ce::254"])
+def test_metadata_services_are_denied_by_default(address: str) -> None:
+    """Those of the major clouds, and the forms of their IPv4 addresses as IPv6."""
+    assert not default_policy().allows(address)
+
+
 @pytest.mark.parametrize(
-    "address", ["10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1", "64:ff9b:1::10.0.0.1"]
+    "form",
+    [
+        "::ffff:{}",
+        "::{}",
+        "::ffff:0:{}",
+        "64:ff9b::{}",
+        "64:ff9b:1::{}",
+    ],
+)
+@pytest.mark.parametrize("address", IPV4_METADATA)
+def test_ipv6_forms_of_metadata_services_are_denied(address: str, form: str) -> None:
+    """Mapped, compatible, translated, NAT64 and local NAT64."""
+    assert not default_policy().allows(form.format(address))
+
+
+@pytest.mark.parametrize("address", IPV4_METADATA)
+def test_tunnels_to_metadata_services_are_denied(address: str) -> None:
+    """6to4, and Teredo with the address as its server or, with inverted bits, as its client."""
+    number = int(ip_address(address))
+    other = int(ip_address("192.0.2.1"))
+    six_to_four = IPv6Address(0x2002 << 112 | number << 80 | 1)
+    teredo_server = IPv6Address(0x2001_0000 << 96 | number << 64 | (other ^ 0xFFFF_FFFF))
+    teredo_client = IPv6Address(0x2001_0000 << 96 | other << 64 | (number ^ 0xFFFF_FFFF))
+
+    assert teredo_client.teredo == (ip_address(other), ip_address(number))
+    for tunnel in (six_to_four, teredo_server, teredo_client):
+        assert not default_policy().allows(str(tunnel))
+
+
+def test_a_metadata_service_can_be_allowed() -> None:
+    """`deny` replaces the default."""
+    networks = [network for network in METADATA_NETWORKS if network != "168.63.129.16/32"]
+    policy = NetworkPolicy(deny=Networks.model_validate({"deny": networks}).deny)
+
+    assert policy.allows("168.63.129.16")
+    assert not policy.allows(METADATA)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("10.0.0.1", "127.0.0.1", "::1", "2002:a00:1::", "fd00::1", "64:ff9b:1::10.0.0.1"),
+        *("100.100.100.201", "fd00:ec2::253", "168.63.129.17", "192.0.0.193"),
+        *("::10.0.0.1", "::ffff:0:10.0.0.1", "2001:0:a00:1::f5ff:fffe"),
+    ],
 )
 def test_other_addresses_are_allowed_by_default(address: str) -> None:
     """Models often have private addresses."""

@@ -27,7 +27,7 @@ from probe.result import Phase, Reason, Result
 from tests.fakes import FakeTime
 from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, run_scheduled
-from tests.raw_servers import Peer, Server, always, delayed, http_response, once
+from tests.raw_servers import Peer, Server, always, delayed, http_response, once, two_responses
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 URL = urlsplit("http://model/")
@@ -163,16 +163,7 @@ def test_a_connection_with_data_after_the_response_is_replaced(
     serve: Serve, authority: Authority, pool: ConnectionPool, unexpected: bytes, tls: bool
 ) -> None:
     """Also if it came in the same segment: it is not the response to the next request."""
-
-    def script(peer: Peer) -> None:
-        while peer.request():
-            if sys.platform == "linux":  # one segment, with TLS of two records
-                peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-            peer.send(http_response())
-            peer.send(unexpected)
-            if sys.platform == "linux":
-                peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-
+    script = two_responses(http_response(), unexpected, delay_seconds=0)
     server = serve(script, context=authority.context() if tls else None)
     prober = make_prober(server.url(), pool=pool, tls=authority.tls)
 

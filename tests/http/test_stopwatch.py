@@ -71,6 +71,38 @@ def test_kernel_stamps_are_not_used_if_the_wall_clock_was_set(step: float) -> No
     assert times.clock == "user"
 
 
+@pytest.mark.parametrize("step", [-3600.0, -0.05, 0.0])
+def test_the_order_of_events(step: float) -> None:
+    """A stamp of the kernel is before another event, unless the wall clock was set back."""
+    time = FakeTime()
+    stopwatch = Stopwatch(time.clock(), 5)
+    sent = stopwatch.timestamp()
+    time.step_wall(step)
+    stamp = time.wall - MILLISECOND_NS
+    time.advance(0.1)
+    received = stopwatch.timestamp(stamp)
+
+    assert stopwatch.is_before(received, sent) is (step == 0)
+    assert stopwatch.is_before(sent, received) is True
+    assert stopwatch.is_before(received, received) is False
+
+
+def test_a_response_before_the_end_of_the_request() -> None:
+    """The time until the request is sent is in `send`, and only there."""
+    time = FakeTime()
+    stopwatch = Stopwatch(time.clock(), 5)
+    stopwatch.start_phase(Phase.SEND)
+    time.advance(0.1)
+    received = time.wall
+    time.advance(0.2)
+    stopwatch.start_phase(Phase.WAIT)
+    stopwatch.start_phase(Phase.RECEIVE, at=stopwatch.timestamp(received))
+    time.advance(0.4)
+    stopwatch.end_phase()
+
+    assert phases(stopwatch) == {Phase.SEND: 0.3, Phase.WAIT: 0, Phase.RECEIVE: 0.4}
+
+
 def test_kernel_stamps_are_used_if_the_wall_clock_is_slewed() -> None:
     """NTP slews by at most 500 ppm; that is no step."""
     time = FakeTime()

@@ -278,6 +278,15 @@ def test_numbers_in_headers() -> None:
     assert evaluate(expect, headers={"X-Queue": "many"}) is not None
 
 
+@pytest.mark.parametrize("value", ["1_0", "infinity", "inf", "nan", "\u0662", "0x2", "2 2", ""])
+def test_a_number_in_a_header_is_decimal(value: str) -> None:
+    """Python's float() accepts some of these texts."""
+    for condition in ({"min": -1e300}, {"max": 1e300}):
+        failure = evaluate({"headers": {"X-Queue": condition}}, headers={"X-Queue": value})
+        assert failure
+        assert failure.detail.endswith("not a number")
+
+
 def test_the_order_of_assertions() -> None:
     """Status, headers, body, JSON: the first failure is reported."""
     expect = {

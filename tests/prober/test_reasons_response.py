@@ -60,6 +60,15 @@ def test_an_rst_in_the_body_is_a_reset(serve: Serve) -> None:
         b"HTTP/1.1 2xx OK\r\n\r\n",
         b"HTTP/1.1 99 Low\r\n\r\n",
         b"HTTP/1.1 1000 High\r\n\r\n",
+        b"HTTP/1.1 +200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 2_00 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 0200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.banana 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200",
         b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/pl",
@@ -101,6 +110,7 @@ def test_an_invalid_response_is_protocol(serve: Serve, reply: bytes) -> None:
         b"From here",
         "Gr\u00f6\u00dfe: 1".encode(),
         b"X-A: b\rgarbage",
+        b"X-A: b\0c",
     ],
 )
 @pytest.mark.parametrize("before", [b"", b"Content-Type: multipart/mixed\r\n"])
@@ -161,6 +171,34 @@ def test_an_unsupported_transfer_coding_is_protocol(serve: Serve, coding: str) -
     assert f"Transfer-Encoding is '{coding}'" in detail(result)
 
 
+@pytest.mark.parametrize("header", ["Transfer-Encoding", "Content-Encoding", "Content-Length"])
+def test_a_secret_in_a_header_about_the_body_is_masked(serve: Serve, header: str) -> None:
+    """These headers have no case. A detail that quotes them has the case of the secret."""
+    secret = "SeCrEt.ToKeN-123"
+    reply = b"HTTP/1.1 200 OK\r\n%s: %s\r\n\r\nok" % (header.encode(), secret.encode())
+
+    result = run(
+        serve(once(reply)).url(),
+        json={"token": secret},
+        expect={"body_matches": "ok"},
+    )
+
+    assert header in detail(result)
+    assert "***" in detail(result)
+    assert secret.lower() not in detail(result).lower()
+
+
+def test_a_secret_as_the_name_of_a_header_is_masked(serve: Serve) -> None:
+    """The names of headers are shown in lower case."""
+    secret = "AbCdEf.GhIjKl-123"
+    reply = http_response(b"ok", f"{secret}: 1", status="500 Oops")
+
+    result = run(serve(once(reply)).url(), headers={"Authorization": f"Bearer {secret}"})
+
+    assert result.excerpt
+    assert result.excerpt.headers["***"] == "1"
+
+
 def test_transfer_encoding_identity_is_no_coding(serve: Serve) -> None:
     """Old servers send it, and other clients accept it."""
     reply = http_response(b"ok", "Transfer-Encoding: Identity")
@@ -198,6 +236,8 @@ def test_little_of_an_invalid_response_is_shown(serve: Serve) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked \r\n\r\n",
         http_response(b""),
+        b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
     ],
 )
 def test_valid_responses_are_read_to_their_end(serve: Serve, reply: bytes) -> None:

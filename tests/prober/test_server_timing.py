@@ -121,6 +121,16 @@ def test_invalid_times_are_counted(metric: str) -> None:
     )
 
 
+def test_a_sum_that_is_longer_than_the_probe_is_ignored() -> None:
+    """Each of its times counts as ignored; other components and the rounding of 1 ms do not."""
+    header = ", ".join(["queue;dur=1"] * 500 + ["compute;dur=6", "compute;dur=4.9", "total;dur=9"])
+
+    reported = parse_response({"Server-Timing": header}, wall=0.010)
+
+    assert reported.ignored == 500
+    assert reported.times == pytest.approx({Component.COMPUTE: 0.0109, Component.TOTAL: 0.009})
+
+
 @pytest.mark.parametrize("metric", ["db;dur=5", "cache;desc=hit", "cdn", "dur=5", "totals;dur=x"])
 def test_unknown_metrics_are_skipped(metric: str) -> None:
     """They do not count as ignored."""
