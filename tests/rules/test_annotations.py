@@ -231,11 +231,11 @@ CASES = {
         labels={**INSTANCE, **TICKET},
         summary="probe:10115 of inference-probe could not be scraped several times in 15 minutes",
         description=(
-            "At 00:20 UTC, probe:10115 could not be scraped several times in the last 15 minutes."
-            " Failed scrapes in the last 15 minutes: 45.16%. After each start, failures do not"
-            " count until the first success or the end of the startup grace, so an outage of a"
-            " model may not be reported. Next: check whether the daemon restarts, and the last"
-            " error of the target in Prometheus."
+            "At 00:20 UTC, probe:10115 could not be scraped several times. In the last 15 minutes,"
+            " 45.16% of the scrapes failed. After each start, failures do not count until the first"
+            " success or the end of the startup grace, so an outage of a model may not be reported."
+            " Next: check whether the daemon restarts, and the last error of the target in"
+            " Prometheus."
         ),
     ),
     "restarts": Case(
