@@ -28,6 +28,10 @@ _MESSAGES = {
     " single quotes",
     "cannot start any token": "a value cannot begin with this character; put it into quotes",
     "while parsing a block node": "a value cannot begin with this character; put it into quotes",
+    "while scanning a directive": "a value cannot begin with this character; put it into quotes",
+    "mapping keys are not allowed": "a value cannot begin with this character; put it into quotes",
+    "sequence entries are not allowed here": "a list begins on the line below its key; write `- `"
+    " there, or put the items into brackets: [...]",
     "while scanning a block scalar": "after `|` and `>` the text begins on the next line",
 }
 
@@ -64,7 +68,7 @@ def explain_error(error: yaml.MarkedYAMLError, text: str) -> YamlSyntaxError:
     for part, replacement in _MESSAGES.items():
         if part in message:
             return _at(mark, replacement)
-    if "<block end>" in message:
+    if "<block end>" in message or "<document start>" in message:
         is_at_start = not text[mark.index - mark.column : mark.index].strip(" -?")
         return _at(mark, _NOT_INDENTED if is_at_start else _AFTER_END)
     if "while parsing a flow" in message:
