@@ -187,7 +187,7 @@ LIMITS = (
     Limit("HTTP client", "size of the headers", "{}", "431", ("server.limits:MAX_HEADER_BYTES",)),
     Limit(
         "HTTP client",
-        "head of a request, which is not parsed further",
+        "URL and headers of a request together",
         "{}",
         "414 or 431, and the connection is closed",
         ("server.connection_protocol:MAX_REQUEST_HEAD_BYTES",),
