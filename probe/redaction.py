@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
-from requests.utils import requote_uri
-
 MASK = "***"
+
+# Characters of a message from a library or about a response in a detail.
+MAX_MESSAGE_CHARS = 300
 
 # Parts of a secret up to this length are not masked, and secrets up to this length are ignored.
 MAX_UNMASKED_CHARS = 3
@@ -82,6 +83,11 @@ class Redactor:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > MAX_UNMASKED_CHARS)
         self._cached_encoded_secrets: list[str] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Include the encoded forms: computing them needs modules that the worker never imports."""
+        self._encoded_secrets()
+        return self.__dict__
+
     def with_secrets(self, secrets: Iterable[str]) -> Self:
         """Return a redactor that also hides `secrets`."""
         return type(self)(self._secrets.union(secrets))
@@ -135,6 +141,11 @@ class Redactor:
 NO_REDACTION = Redactor()
 
 
+def to_one_line(text: str) -> str:
+    """Return `text` with a space for each character that is not printable."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def redact_json(value: Any) -> Any:
     """Return a JSON value in which the values of keys named like credentials are `MASK`."""
     if isinstance(value, Mapping):
@@ -179,6 +190,9 @@ def _decodings(secret: str) -> Iterator[str]:
 
 def _encodings(secret: str) -> Iterator[str]:
     """Yield `secret` as it is encoded in JSON (also nested), HTML, URLs, forms, base64, `repr`."""
+    # Imported here to save memory in the process that evaluates large responses.
+    from requests.utils import requote_uri  # noqa: PLC0415
+
     json_strings = _json_strings(secret)
     nested_json = [nested for text in json_strings for nested in _json_strings(text)]
     yield secret.lower()  # names of headers are shown in lower case

@@ -95,7 +95,7 @@ class Reason(_DescribedEnum):
     ASSERTION = "assertion", "The response does not meet `expect`."
     INTERNAL = (
         "internal",
-        "The daemon or its host failed: no thread, no file descriptor, a missing secret.",
+        "The daemon or its host failed: no thread, no file, no secret, too many large responses.",
     )
     STARTUP = "startup", "The model has not succeeded yet, and `startup_grace` has not elapsed."
 

@@ -19,9 +19,13 @@ from probe.http.network_policy import NetworkPolicy
 from probe.http.pool import ConnectionPool
 from probe.http.resolver import Getaddrinfo, Resolver
 from probe.http.stopwatch import Stopwatch
+from probe.prober.evaluator import Evaluator
 from probe.prober.prober import Prober
 from probe.result import Reason, Result
 from probe.threads import ThreadCache
+
+# Shared by all probers of a test process, so that there is at most one worker process.
+EVALUATOR = Evaluator()
 
 RUNS = 5
 FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
@@ -75,7 +79,7 @@ def make_prober(
     ) -> Transport:
         return Transport(dialer, stopwatch, pool=pool if use_pool else None, proxy=proxy)
 
-    return Prober(probe, secrets, open_client, clock or Clock())
+    return Prober(probe, secrets, open_client, clock or Clock(), EVALUATOR)
 
 
 def run(url: str, **options: Any) -> Result:

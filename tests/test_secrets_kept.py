@@ -25,6 +25,7 @@ from probe.config.secrets import Secrets
 from probe.http.stopwatch import Timestamp
 from probe.prober.prober import Prober
 from tests.commands import COMMAND, command_process, environment, invoke
+from tests.probing import EVALUATOR
 from tests.raw_servers import Server, free_port
 from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, SecretFixture, script
 
@@ -235,7 +236,7 @@ def test_internal_failures_keep_secrets(fixture: SecretFixture) -> None:
     settings = load(fixture.probe, environ=fixture.environ)
     secrets = Secrets(fixture.environ, fixture.directory)
     for probe in settings.probes:
-        prober = Prober(probe, secrets, lambda *_, **__: Broken(), Clock())
+        prober = Prober(probe, secrets, lambda *_, **__: Broken(), Clock(), EVALUATOR)
         fixture.record(probe.name, str(prober.run()))
         assert "RuntimeError: " in fixture.outputs[probe.name]
     assert not fixture.leaks()
@@ -264,6 +265,6 @@ def test_tracebacks_keep_secrets(fixture: SecretFixture, monkeypatch: pytest.Mon
     secrets = Secrets(fixture.environ, fixture.directory)
     for probe in load(fixture.probe, environ=fixture.environ).probes:
         with pytest.raises(RuntimeError, match="User-Agent") as bug:
-            Prober(probe, secrets, lambda *_, **__: Broken(), Clock()).run()
+            Prober(probe, secrets, lambda *_, **__: Broken(), Clock(), EVALUATOR).run()
         fixture.record(probe.name, "".join(traceback.format_exception(bug.value)))
     assert not fixture.leaks()

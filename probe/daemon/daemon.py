@@ -66,8 +66,9 @@ class Daemon:
         recorder = Recorder(self._accounting, clock.unix_seconds)
         history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
+        self._factory = ProberFactory(environ=environ, base=base, clock=clock)
         self._manager = manager = ProbeManager(
-            ProberFactory(environ=environ, base=base, clock=clock),
+            self._factory,
             ProbeServices(
                 clock=clock,
                 run_state=self._run_state,
@@ -121,6 +122,7 @@ class Daemon:
         while self._accounting.in_flight() and self._clock.monotonic() < deadline:
             time.sleep(_DRAIN_POLL_SECONDS)
         self._accounting.close()
+        self._factory.close()
         self._server.stop()
 
 

@@ -22,6 +22,7 @@ from probe.http.network_policy import NetworkPolicy
 from probe.http.pool import ConnectionPool
 from probe.http.resolver import Resolver
 from probe.http.stopwatch import Stopwatch
+from probe.prober.evaluator import Evaluator
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
 from probe.threads import ThreadCache
@@ -34,7 +35,7 @@ _FAMILIES = {
 
 
 class ProberFactory:
-    """Builds probers that share one resolver.
+    """Builds probers that share one resolver and one evaluator.
 
     Secret files with a relative path are in the directory `base`.
     """
@@ -44,6 +45,11 @@ class ProberFactory:
         self._base = base
         self._clock = clock
         self._resolver = Resolver(ThreadCache("resolver"), clock)
+        self._evaluator = Evaluator()
+
+    def close(self) -> None:
+        """End the worker process of the evaluator, if there is one."""
+        self._evaluator.close()
 
     def fingerprints(self, settings: Settings) -> dict[str, object]:
         """Return a fingerprint for each probe by name.
@@ -103,7 +109,9 @@ class ProberFactory:
                 pool = ConnectionPool(self._clock, interval=probe.interval)
             return CompiledProbe(
                 probe=probe,
-                prober=Prober(probe, secrets, _client_factory(dialer, pool), self._clock),
+                prober=Prober(
+                    probe, secrets, _client_factory(dialer, pool), self._clock, self._evaluator
+                ),
                 close=pool.close if pool else _no_connections,
             )
 

@@ -1,52 +1,64 @@
-"""Evaluation of a response against `expect`."""
+"""Evaluation of a response against `expect`, except its status code."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe.config.regex import TimedRegex
-from probe.config.schema import Condition, Expect
-from probe.prober.classify_failure import MAX_MESSAGE_CHARS, classify_status, to_one_line
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
 from probe.redaction import (
     CREDENTIAL_NAME,
     MASK,
+    MAX_MESSAGE_CHARS,
     NO_REDACTION,
     Redactor,
     redact_json,
     redact_location,
+    to_one_line,
 )
 from probe.result import Failure, Reason
+
+if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
+    from probe.config.schema import Expect
 
 # Characters of an actual value in a detail.
 MAX_VALUE_CHARS = 80
 
 _TOO_LONG = f"takes more than {MAX_CPU_SECONDS:g} s of CPU time"
 
+# Operators of a condition with their operands, such as {"min": 0.5}.
+_Operators = Mapping[str, Any]
+
 
 class Assertions:
-    """The compiled `expect` of one probe."""
+    """The compiled `expect` of one probe. It can be pickled."""
 
-    def __init__(self, expect: Expect) -> None:
-        self._expect = expect
+    def __init__(self, expect: "Expect") -> None:
+        self._header_conditions = tuple(
+            (str(name), condition.operators) for name, condition in expect.headers.items()
+        )
+        self._body_pattern = expect.body_matches
         self._json_conditions = tuple(
-            (path, compile_query(path), condition) for path, condition in expect.json_paths.items()
+            (str(path), compile_query(str(path)), condition.operators)
+            for path, condition in expect.json_paths.items()
         )
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether an assertion is about the body."""
+        return bool(self._body_pattern or self._json_conditions)
+
     def evaluate(
-        self, response: ProbeResponse, redactor: Redactor = NO_REDACTION
+        self, response: ProbeResponse, budget: CpuBudget, redactor: Redactor = NO_REDACTION
     ) -> Failure | None:
         """Return the first assertion that fails, or None.
 
         Details are public: `redactor` must hide the secrets of the request and of `expect`.
         """
-        if not self._expect.allows(response.status):
-            reason = classify_status(response.status)
-            return Failure(reason=reason, detail=f"the response has the status {response.status}")
         try:
-            self._evaluate(response, _Evaluation(redactor, CpuBudget()))
+            self._evaluate(response, _Evaluation(redactor, budget))
         except _AssertionFailed as failed:
             return _failure(to_one_line(str(failed)))
         except BodyDecodeError as error:
@@ -56,16 +68,16 @@ class Assertions:
         return None
 
     def _evaluate(self, response: ProbeResponse, evaluation: "_Evaluation") -> None:
-        for name, condition in self._expect.headers.items():
-            value = response.headers.get(name)
+        for name, operators in self._header_conditions:
+            value = response.headers.get(name.lower())
             values = [] if value is None else [_HeaderText(value)]
-            evaluation.check_values(condition, values, f"the header {name}")
-        if self._expect.body_matches:
+            evaluation.check_values(operators, values, f"the header {name}")
+        if self._body_pattern:
             text = response.content.decode(errors="replace")
-            evaluation.check_body(self._expect.body_matches, text)
-        for path, query, condition in self._json_conditions:
+            evaluation.check_body(self._body_pattern, text)
+        for path, query, operators in self._json_conditions:
             values = evaluation.query(query, response.document, path)
-            evaluation.check_values(condition, values, path)
+            evaluation.check_values(operators, values, path)
 
 
 def _failure(detail: str) -> Failure:
@@ -102,19 +114,24 @@ class _Evaluation:
         except TimeoutError:
             raise _AssertionFailed(f"looking for {path} in the body {_TOO_LONG}") from None
 
-    def check_values(self, condition: Condition, values: list[Any], place: str) -> None:
+    def check_values(self, operators: _Operators, values: list[Any], place: str) -> None:
         """Raise unless there is a value and every value meets the condition."""
-        if condition.exists is not None and condition.exists is not bool(values):
-            raise _AssertionFailed(f"{place} is {'missing' if condition.exists else 'present'}")
-        if condition.exists is False:
+        exists = operators.get("exists")
+        if exists is not None and exists is not bool(values):
+            raise _AssertionFailed(f"{place} is {'missing' if exists else 'present'}")
+        if exists is False:
             return
         if not values:
             raise _AssertionFailed(f"{place} is missing")
         for value in values:
-            self._check_value(condition, value, place)
+            self._check_value(operators, value, place)
 
-    def _check_value(self, condition: Condition, value: Any, place: str) -> None:
-        for operator, expected in condition.operators.items():
+    def _check_value(self, operators: _Operators, value: Any, place: str) -> None:
+        try:
+            self.budget.remaining()
+        except TimeoutError:
+            raise _AssertionFailed(f"checking the values of {place} {_TOO_LONG}") from None
+        for operator, expected in operators.items():
             message = self._mismatch_message(operator, value, expected, place)
             if message:
                 actual = self._public_value(value, place)
@@ -131,7 +148,7 @@ class _Evaluation:
 
     def _matches(self, pattern: TimedRegex, text: str, place: str) -> bool:
         try:
-            return pattern.search(text, timeout=self.budget.remaining())
+            return self.budget.call(lambda timeout: pattern.search(text, timeout=timeout))
         except TimeoutError:
             activity = self._truncate(f'matching {place} with "{pattern.text}"')
             raise _AssertionFailed(f"{activity} {_TOO_LONG}") from None

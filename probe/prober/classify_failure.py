@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 
+from probe.config.schema import Expect
 from probe.http.errors import (
     AddressDenied,
     BodyTooLarge,
@@ -15,11 +16,8 @@ from probe.http.errors import (
     explain_error,
     is_unreachable,
 )
-from probe.redaction import NO_REDACTION, Redactor
+from probe.redaction import MAX_MESSAGE_CHARS, NO_REDACTION, Redactor, to_one_line
 from probe.result import Failure, Phase, Reason
-
-# Characters of an exception's message in a detail.
-MAX_MESSAGE_CHARS = 300
 
 # Characters of an invalid response in a detail. It may be part of a body, and details are public.
 MAX_GARBAGE_CHARS = 16
@@ -138,11 +136,13 @@ def _is_like_tls(phase: Phase | None, error: Exception) -> bool:
     return phase in (Phase.SEND, Phase.WAIT) and isinstance(error, ConnectionError)
 
 
-def to_one_line(text: str) -> str:
-    """Return `text` with a space for each character that is not printable."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def classify_status(status: int) -> Reason:
     """Return the reason for a status code that `expect.status` does not allow."""
     return _STATUS_REASONS.get(status) or _STATUS_CLASS_REASONS.get(status // 100, Reason.PROTOCOL)
+
+
+def find_status_failure(expect: Expect, status: int) -> Failure | None:
+    """Return the failure of a response with this status code, None if `expect` allows it."""
+    if expect.allows(status):
+        return None
+    return Failure(reason=classify_status(status), detail=f"the response has the status {status}")

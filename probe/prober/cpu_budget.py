@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 # CPU time for evaluating one response. A simple pattern takes about 0.01 s for 1 MiB; on a host
 # that gives a thread a tenth of a core it takes ten times as long.
@@ -16,26 +19,50 @@ class CpuBudget:
     """
 
     def __init__(
-        self, seconds: float = MAX_CPU_SECONDS, cpu_time: Callable[[], float] = time.thread_time
+        self,
+        seconds: float = MAX_CPU_SECONDS,
+        cpu_time: Callable[[], float] = time.thread_time,
+        error: type[Exception] = TimeoutError,
     ) -> None:
+        """Set the error that the methods raise when the budget is exceeded."""
         self._cpu_time = cpu_time
+        self._error = error
         self._end = cpu_time() + seconds
 
     def remaining(self) -> float:
-        """Return the remaining seconds, more than 0. Raises TimeoutError when there are none."""
+        """Return the remaining seconds, more than 0. Raises `error` when there are none."""
         remaining = self._end - self._cpu_time()
         if remaining <= 0:
-            raise TimeoutError
+            raise self._error
         return remaining
 
+    def call(self, function: Callable[[float], _T]) -> _T:
+        """Call `function` with the remaining seconds. A TimeoutError from it becomes `error`."""
+        try:
+            return function(self.remaining())
+        except TimeoutError:
+            raise self._error from None
 
-# Finds values in JSON. Raises TimeoutError, and RecursionError for deeply nested JSON.
-JsonQuery = Callable[[Any, CpuBudget], list[Any]]
+
+class JsonQuery:
+    """Finds the values at a JSONPath (RFC 9535). It is pickled as its path."""
+
+    def __init__(self, path: str) -> None:
+        # Imported here to save memory: few probes need it.
+        from probe.prober.jsonpath import compile_jsonpath  # noqa: PLC0415
+
+        self._path = path
+        self._find = compile_jsonpath(path)
+
+    def __call__(self, document: Any, budget: CpuBudget) -> list[Any]:
+        """Return the values. Raises the error of `budget`, and RecursionError for deep nesting."""
+        return self._find(document, budget)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile_query, (self._path,)
 
 
+@lru_cache(maxsize=1000)
 def compile_query(path: str) -> JsonQuery:
-    """Return a function that finds the values at a JSONPath (RFC 9535)."""
-    # Imported here to save memory: few probes need it.
-    from probe.prober.jsonpath import compile_jsonpath  # noqa: PLC0415
-
-    return compile_jsonpath(path)
+    """Return the query of a path. Equal paths share one."""
+    return JsonQuery(path)

@@ -5,7 +5,8 @@ gets views of the document's objects and arrays, which check the budget for each
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -13,27 +14,36 @@ import regex
 from jsonpath import JSONPathEnvironment
 from jsonpath.function_extensions import ExpressionType, FilterFunction
 
-from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery
+from probe.prober.cpu_budget import CpuBudget
 
 # What `.` means outside of brackets in I-Regexp (RFC 9485, 5.3), as the library has it.
 _ANY_CHAR = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"
 _PATTERN_PART = regex.compile(r"\\.|\[(?:\\.|[^\]\\])*\]?|\.", regex.DOTALL)
 
 
-def compile_jsonpath(path: str) -> JsonQuery:
+# The budget of the query that runs on the current thread: the library calls the functions of a
+# filter with their arguments only.
+_current_budget: ContextVar[CpuBudget] = ContextVar("current_budget")
+
+
+def compile_jsonpath(path: str) -> Callable[[Any, CpuBudget], list[Any]]:
     """Return a function that finds the values at `path`."""
     query = _Environment(strict=True).compile(path)
 
     def find(document: Any, budget: CpuBudget) -> list[Any]:
         # The library parses a string as JSON.
         root = json.dumps(document) if isinstance(document, str) else _view(document, budget)
-        return [_unwrap(value) for value in query.findall(root)]
+        token = _current_budget.set(budget)
+        try:
+            return [_unwrap(value) for value in query.findall(root)]
+        finally:
+            _current_budget.reset(token)
 
     return find
 
 
 class _Environment(JSONPathEnvironment):
-    """Environment whose regular expressions have a timeout."""
+    """Environment whose regular expressions take time from the budget of the query."""
 
     def setup_function_extensions(self) -> None:
         super().setup_function_extensions()
@@ -56,7 +66,9 @@ class _Regex(FilterFunction):
         if compiled is None:
             return False
         matches = getattr(compiled, self._method)
-        return bool(matches(value, timeout=MAX_CPU_SECONDS, concurrent=True))
+        return _current_budget.get().call(
+            lambda timeout: bool(matches(value, timeout=timeout, concurrent=True))
+        )
 
 
 @lru_cache(maxsize=300)

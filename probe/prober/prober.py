@@ -1,6 +1,6 @@
 """Runs one probe: builds and sends the request, and evaluates the response."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,11 +14,12 @@ from probe.http.request import RequestBuilder
 from probe.http.request_secrets import find_request_secrets
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.prober.assertions import Assertions
-from probe.prober.body import BodyConsumer, CompleteBody
-from probe.prober.classify_failure import classify
+from probe.prober.body import BodyConsumer, ResponseBody
+from probe.prober.classify_failure import classify, find_status_failure
+from probe.prober.evaluation import Evaluation, EvaluationTask
+from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
-from probe.prober.response import ProbeResponse
-from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimingParser
+from probe.prober.server_timing import ServerTimingParser
 from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
 from probe.result import Excerpt, Failure, RedirectHop, Result
 
@@ -61,10 +62,10 @@ class _Exchange:
     """URL and status of each redirect that was followed."""
     last_response: Response | None = None
     """The last response whose headers are complete."""
-    body: CompleteBody | None = None
+    body: ResponseBody | None = None
     """Its body, as far as it was received."""
-    complete_response: ProbeResponse | None = None
-    """The final response, once its body is complete."""
+    is_complete: bool = False
+    """Whether `last_response` is the final response and its body is complete."""
     certificate_not_after: float | None = None
 
 
@@ -72,7 +73,12 @@ class Prober:
     """One probe, ready to run any number of times, also concurrently."""
 
     def __init__(
-        self, probe: Probe, secrets: Secrets, open_client: ClientFactory, clock: Clock
+        self,
+        probe: Probe,
+        secrets: Secrets,
+        open_client: ClientFactory,
+        clock: Clock,
+        evaluator: Evaluator,
     ) -> None:
         """Compile `probe`. Raises OSError if the body's file cannot be read."""
         self._probe = probe
@@ -80,6 +86,9 @@ class Prober:
         self._redirects = Redirects(self._request_builder, probe.redirects)
         self._assertions = Assertions(probe.expect)
         self._server_timing = ServerTimingParser(probe.server_timing)
+        needs_body = self._assertions.needs_body or self._server_timing.needs_body
+        self._evaluator = evaluator
+        self._body_memory = evaluator.body_memory if needs_body else None
         self._open_client = open_client
         self._clock = clock
         self._has_responded = False
@@ -97,8 +106,9 @@ class Prober:
         stopwatch = Stopwatch(self._clock, self._probe.timeout)
         # With references instead of their values: the path may contain a secret.
         exchange = _Exchange(redact_config_url(self._probe.url.source))
+        failure = None
         try:
-            failure = self._attempt(stopwatch, exchange, use_pool=due is not None)
+            self._attempt(stopwatch, exchange, use_pool=due is not None)
         except Exception as error:  # noqa: BLE001  (every error becomes a failed result)
             failure = classify(
                 stopwatch.phase,
@@ -116,19 +126,18 @@ class Prober:
             )
             bug.__cause__ = bug.__context__ = None  # their messages may quote it, too
             raise
+        finally:
+            if exchange.body:
+                exchange.body.discard()
 
-    def _attempt(
-        self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool
-    ) -> Failure | None:
-        """Send the request and evaluate the response. Raises the errors of both."""
+    def _attempt(self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool) -> None:
+        """Send the request and receive the response. Raises the errors of both."""
         built = self._request_builder.build(stopwatch.deadline.seconds_left)
         exchange.redactor = built.redactor
         client = self._open_client(stopwatch, built.proxy, use_pool=use_pool)
         try:
-            response = self._follow(client, built.request, stopwatch, exchange)
-            exchange.complete_response = response
+            self._follow(client, built.request, stopwatch, exchange)
             self._has_responded = True
-            return self._assertions.evaluate(response, exchange.redactor)
         finally:
             stopwatch.end_phase()
             client.close()
@@ -140,30 +149,47 @@ class Prober:
         request: PreparedRequest,
         stopwatch: Stopwatch,
         exchange: _Exchange,
-    ) -> ProbeResponse:
-        """Send `request` and follow its redirects. Return the final response."""
+    ) -> None:
+        """Send `request`, follow its redirects, and receive the final response."""
         while True:
             exchange.scheme = urlsplit(request.url or "").scheme
             response = client.send(request)
             exchange.status = response.status_code
             exchange.last_response = response
-            exchange.body = CompleteBody(self._probe.max_bytes)
+            exchange.body = ResponseBody(self._probe.max_bytes, self._body_memory)
             _read_body(client, response, exchange.body)
             next_request = self._redirects.next_request(response, followed=len(exchange.hops))
             if next_request is None:
-                return ProbeResponse(
-                    status=response.status_code,
-                    headers=response.headers,
-                    body=exchange.body.content(),
-                    max_bytes=self._probe.max_bytes,
-                )
+                exchange.is_complete = True
+                return
             request = next_request
             exchange.hops.append((exchange.url, response.status_code))
             stopwatch.next_request()
             # The redirect's URL may be signed.
             exchange.redactor = exchange.redactor.with_secrets(find_request_secrets(request))
             exchange.url = exchange.redactor(redact_url(request.url or ""))
+            exchange.body.discard()
             exchange.status, exchange.last_response, exchange.body = None, None, None
+
+    def _evaluate(self, exchange: _Exchange, *, wall_seconds: float) -> Evaluation:
+        """Evaluate the complete response. `wall_seconds` is the duration of the run until now."""
+        response, body = exchange.last_response, exchange.body
+        assert response is not None, "the response is complete"
+        assert body is not None, "the response is complete"
+        status_failure = find_status_failure(self._probe.expect, response.status_code)
+        evaluation = self._evaluator.evaluate(
+            EvaluationTask(
+                probe=self._probe.name,
+                assertions=None if status_failure else self._assertions,
+                server_timing=self._server_timing,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=body.content,
+                max_bytes=self._probe.max_bytes,
+                redactor=exchange.redactor,
+                wall_seconds=wall_seconds,
+            )
+        )
+        return replace(evaluation, failure=status_failure) if status_failure else evaluation
 
     def _result(
         self,
@@ -175,12 +201,10 @@ class Prober:
         due: int | None,
     ) -> Result:
         phases = times.total()
-        server = NO_SERVER_TIMES
-        if exchange.complete_response:
+        evaluation = Evaluation(failure=failure)
+        if exchange.is_complete:
             wall_seconds = sum(phases.values()) + times.correction
-            server = self._server_timing.parse(
-                exchange.complete_response, wall_seconds=wall_seconds
-            )
+            evaluation = self._evaluate(exchange, wall_seconds=wall_seconds)
         hops = [
             RedirectHop(url=url, status=status, phases=hop_phases)
             for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
@@ -190,10 +214,10 @@ class Prober:
             started=self._clock.to_datetime(started),
             due=None if due is None else self._clock.to_datetime(due),
             phases=phases,
-            failure=failure,
+            failure=evaluation.failure,
             status=exchange.status,
-            server=server.times,
-            server_ignored=server.ignored,
+            server=evaluation.server.times,
+            server_ignored=evaluation.server.ignored,
             hops=tuple(hops),
             final_hop=RedirectHop(
                 url=exchange.url, status=exchange.status, phases=times.by_request[-1]
@@ -205,7 +229,7 @@ class Prober:
             merged_reads=times.merged_reads,
             size=exchange.body.size if exchange.body else 0,
             certificate_not_after=exchange.certificate_not_after,
-            excerpt=_excerpt(exchange) if failure else None,
+            excerpt=_excerpt(exchange) if evaluation.failure else None,
         )
 
 

@@ -29,26 +29,38 @@ class BodyDecodeError(Exception):
     """The body cannot be decompressed or is not JSON. The message is for users."""
 
 
+class EvaluationTooExpensive(Exception):
+    """The evaluation needs more than this process may spend; the worker process repeats it."""
+
+
 class ProbeResponse:
-    """A complete response. `body` is as sent; `headers` has case-insensitive names.
+    """A complete response. `body` is as sent; `headers` has lower-case names.
 
     The body is decompressed and parsed on first use, and only once. A response belongs to one
     thread, so this needs no lock.
     """
 
     def __init__(
-        self, *, status: int, headers: Mapping[str, str], body: bytes, max_bytes: int
+        self,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | bytearray,
+        max_bytes: int,
+        affordable_bytes: int | None = None,
     ) -> None:
-        """`max_bytes` limits the size of the decompressed body."""
-        self.status = status
+        """`max_bytes` limits the size of the decompressed body.
+
+        Decompressing or parsing more than `affordable_bytes` raises EvaluationTooExpensive.
+        """
         self.headers = headers
         self._body = body
         self._max_bytes = max_bytes
-        self._content: bytes | None = None
+        self._affordable_bytes = affordable_bytes
+        self._content: bytes | bytearray | None = None
         self._document: Any = _NOT_PARSED
 
     @property
-    def content(self) -> bytes:
+    def content(self) -> bytes | bytearray:
         """The decompressed body. Raises BodyDecodeError."""
         if self._content is None:
             self._content = self._decode()
@@ -64,7 +76,9 @@ class ProbeResponse:
                 raise BodyDecodeError(f"the body is not JSON: {error}") from None
         return self._document
 
-    def _decode(self) -> bytes:
+    def _decode(self) -> bytes | bytearray:
+        if self._affordable_bytes is not None and len(self._body) > self._affordable_bytes:
+            raise EvaluationTooExpensive
         encoding = content_encoding(self.headers)
         if encoding == "identity":
             return self._body
@@ -73,9 +87,17 @@ class ProbeResponse:
             sent = self.headers["content-encoding"]
             raise BodyDecodeError(f"the body has the unsupported Content-Encoding {sent!r}")
         try:
-            return _decompress(self._body, self._max_bytes)
+            return self._decompress()
         except zlib.error as error:
             raise BodyDecodeError(f"the body is not {encoding}: {error}") from None
+
+    def _decompress(self) -> bytearray:
+        if self._affordable_bytes is not None and self._affordable_bytes < self._max_bytes:
+            return _decompress(self._body, self._affordable_bytes, EvaluationTooExpensive())
+        too_long = BodyDecodeError(
+            f"the body is larger than {self._max_bytes} bytes when decompressed (`max_bytes`)"
+        )
+        return _decompress(self._body, self._max_bytes, too_long)
 
 
 def content_encoding(headers: Mapping[str, str]) -> str:
@@ -91,33 +113,36 @@ def parse_number(text: str) -> float | None:
     return float(text)
 
 
-def _decompress(body: bytes, max_bytes: int) -> bytes:
+def _decompress(body: bytes | bytearray, max_bytes: int, too_long: Exception) -> bytearray:
     """Return the content of `body` in gzip or zlib format, detected by its header.
 
     All members of gzip are read and other data after them is ignored, as other clients do.
-    Raises zlib.error and BodyDecodeError.
+    Raises zlib.error, BodyDecodeError, and `too_long` for more than `max_bytes`.
     """
     content = bytearray()
     offset = 0
     for _ in range(MAX_GZIP_MEMBERS):
         offset = _decompress_member(body, offset, content, max_bytes)
+        if len(content) > max_bytes:
+            raise too_long
         if not body.startswith(_GZIP_MAGIC, offset):
-            return bytes(content)
+            return content
     raise BodyDecodeError(f"the body has more than {MAX_GZIP_MEMBERS} gzip members")
 
 
-def _decompress_member(body: bytes, offset: int, content: bytearray, max_bytes: int) -> int:
-    """Append the member at `offset` of `body` to `content`. Return the offset of its end."""
+def _decompress_member(
+    body: bytes | bytearray, offset: int, content: bytearray, max_bytes: int
+) -> int:
+    """Append the member at `offset` of `body` to `content`, up to one byte over `max_bytes`.
+
+    Return the offset of its end.
+    """
     decompressor = zlib.decompressobj(ANY_ZLIB_FORMAT)
-    while not decompressor.eof:
+    while not decompressor.eof and len(content) <= max_bytes:
         chunk = body[offset : offset + _DECOMPRESS_CHUNK_BYTES]
         if not chunk:
             raise zlib.error("incomplete data")
         content += decompressor.decompress(chunk, max_bytes + 1 - len(content))
-        if len(content) > max_bytes:
-            raise BodyDecodeError(
-                f"the body is larger than {max_bytes} bytes when decompressed (`max_bytes`)"
-            )
         offset += len(chunk) - len(decompressor.unused_data)
     return offset
 

@@ -14,15 +14,17 @@ a trailer it is ignored. In addition the config maps headers or JSON values to c
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe.config.choices import TimingSource, TimingUnit
-from probe.config.schema import ServerTiming
-from probe.prober.cpu_budget import CpuBudget, compile_query
+from probe.prober.cpu_budget import CpuBudget, JsonQuery, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
 from probe.result import Component
+
+if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
+    from probe.config.schema import ServerTiming
 
 HEADER_NAME = "server-timing"
 
@@ -70,9 +72,6 @@ _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
 # A time in seconds that a server reports; None if it is not a number.
 ServerTime = tuple[Component, float | None]
 
-# Returns the times at one place of a response, None for each that is not a number.
-_TimeSource = Callable[[ProbeResponse, CpuBudget], list[float | None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTimes:
@@ -85,28 +84,70 @@ class ServerTimes:
 NO_SERVER_TIMES = ServerTimes()
 
 
+@dataclass(frozen=True, slots=True)
+class _MappedTime:
+    """An entry of the mapping: a header, or a JSON value if there is a `query`."""
+
+    component: Component
+    units_per_second: int
+    header: str
+    query: JsonQuery | None
+
+    @classmethod
+    def of(cls, entry: "ServerTiming") -> "_MappedTime":
+        is_json = entry.from_ is TimingSource.JSON
+        return cls(
+            component=entry.component,
+            units_per_second=UNITS_PER_SECOND[entry.unit],
+            header=entry.key.lower(),
+            query=compile_query(str(entry.key)) if is_json else None,
+        )
+
+    def read(self, response: ProbeResponse, budget: CpuBudget) -> list[float | None]:
+        """Return the values, None for each that is not a number.
+
+        A missing value is not invalid, nor is null, nor a body that is not JSON.
+        """
+        if self.query is None:
+            header = response.headers.get(self.header)
+            return [] if header is None else [parse_number(header)]
+        try:
+            values = self.query(response.document, budget)
+        except TimeoutError:
+            return [None]
+        except (BodyDecodeError, RecursionError):
+            return []
+        return [_json_number(value) for value in values if value is not None]
+
+
 class ServerTimingParser:
-    """Reads the server times of one probe's responses."""
+    """Reads the server times of one probe's responses. It can be pickled."""
 
-    def __init__(self, mapping: Iterable[ServerTiming]) -> None:
-        self._sources = tuple((entry, _time_source(entry)) for entry in mapping)
+    def __init__(self, mapping: "Iterable[ServerTiming]") -> None:
+        self._mapped_times = tuple(map(_MappedTime.of, mapping))
 
-    def parse(self, response: ProbeResponse, *, wall_seconds: float) -> ServerTimes:
+    @property
+    def needs_body(self) -> bool:
+        """Whether a time is in the body."""
+        return any(mapped.query for mapped in self._mapped_times)
+
+    def parse(
+        self, response: ProbeResponse, budget: CpuBudget, *, wall_seconds: float
+    ) -> ServerTimes:
         """Return the times in `response`. `wall_seconds` is the duration of the whole probe."""
         header = response.headers.get(HEADER_NAME)
-        if header is None and not self._sources:
+        if header is None and not self._mapped_times:
             return NO_SERVER_TIMES
         max_seconds = wall_seconds + ROUNDING_SECONDS
-        mapped, mapped_ignored = _add_up(self._mapped_times(response), max_seconds)
+        mapped, mapped_ignored = _add_up(self._read_mapped(response, budget), max_seconds)
         standard, standard_ignored = _add_up(parse_header(header or ""), max_seconds)
         return ServerTimes(times={**standard, **mapped}, ignored=mapped_ignored + standard_ignored)
 
-    def _mapped_times(self, response: ProbeResponse) -> Iterator[ServerTime]:
-        budget = CpuBudget()
-        for entry, source in self._sources:
-            for value in source(response, budget):
-                seconds = None if value is None else value / UNITS_PER_SECOND[entry.unit]
-                yield entry.component, seconds
+    def _read_mapped(self, response: ProbeResponse, budget: CpuBudget) -> Iterator[ServerTime]:
+        for mapped in self._mapped_times:
+            for value in mapped.read(response, budget):
+                seconds = None if value is None else value / mapped.units_per_second
+                yield mapped.component, seconds
 
 
 def parse_header(header: str) -> Iterator[ServerTime]:
@@ -155,29 +196,6 @@ def _add_up(times: Iterable[ServerTime], max_seconds: float) -> tuple[dict[Compo
         else:
             ignored += len(values)
     return totals, ignored
-
-
-def _time_source(entry: ServerTiming) -> _TimeSource:
-    """Return the function that reads the values of one entry of the mapping.
-
-    A missing value is not invalid, nor is null, nor a body that is not JSON.
-    """
-    if entry.from_ is TimingSource.HEADER:
-        return lambda response, _budget: (
-            [parse_number(response.headers[entry.key])] if entry.key in response.headers else []
-        )
-    query = compile_query(entry.key)
-
-    def read_json(response: ProbeResponse, budget: CpuBudget) -> list[float | None]:
-        try:
-            values = query(response.document, budget)
-        except TimeoutError:
-            return [None]
-        except (BodyDecodeError, RecursionError):
-            return []
-        return [_json_number(value) for value in values if value is not None]
-
-    return read_json
 
 
 def _json_number(value: Any) -> float | None:

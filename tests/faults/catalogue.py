@@ -97,6 +97,23 @@ ENDPOINT_FAULTS = (
     ),
     _always_fails("the endpoint sends a gzip bomb", endpoints.gzip_bomb, Reason.ASSERTION),
     _always_fails(
+        "the endpoint sends a body for which the pattern needs much memory",
+        endpoints.expensive(endpoints.MANY_LETTERS, {"body_matches": r"(.|\n)*zq$"}),
+        Reason.ASSERTION,
+    ),
+    _always_fails(
+        "the endpoint sends a large JSON document, which the JSONPath searches completely",
+        endpoints.expensive(endpoints.MANY_OBJECTS, {"json": {"$..result": {"exists": True}}}),
+        Reason.ASSERTION,
+    ),
+    _always_fails(
+        "the endpoint sends 150,000 values for one condition",
+        endpoints.expensive(
+            endpoints.MANY_NUMBERS, {"json": {"$[*]": {"in": [*range(1, 200), 0]}}}
+        ),
+        Reason.ASSERTION,
+    ),
+    _always_fails(
         "the endpoint sends unencrypted bytes after the TLS handshake",
         tls_endpoint(endpoints.plain_bytes_after_handshake),
         Reason.TLS,

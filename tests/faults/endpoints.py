@@ -17,6 +17,7 @@ from tests.raw_servers import (
     Peer,
     Script,
     Server,
+    always,
     free_port,
     http_response,
     once,
@@ -46,6 +47,16 @@ TEN_GB_BYTES = 10 * 1024**3
 
 # More than the buffers of both sockets can hold.
 REQUEST_BODY_BYTES = 8_000_000
+
+
+# Bodies whose evaluation takes seconds, or more than 100 MiB without a limit.
+MANY_LETTERS = b"zq" + b"x" * 1_000_000
+MANY_OBJECTS = b"[" + b",".join([b'{"":0}'] * 140_000) + b"]"
+MANY_NUMBERS = b"[" + b",".join([b"0"] * 150_000) + b"]"
+
+# Expensive evaluations are rare, so that the faults can share a daemon: beyond the queue of the
+# evaluator the result would be `internal`.
+EXPENSIVE_INTERVAL = "4s"
 
 
 def endpoint(script: Script, **keys: Any) -> OpenSetup:
@@ -145,6 +156,11 @@ def gzip_bomb(_: Path) -> Iterator[FaultSetup]:
     bomb = http_response(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip")
     with Server(once(bomb)) as server:
         yield FaultSetup(keys={"url": server.url(), "expect": {"body_matches": "positive"}})
+
+
+def expensive(body: bytes, expect: Mapping[str, Any]) -> OpenSetup:
+    """Return the setup of an endpoint that sends `body`, which is expensive to evaluate."""
+    return endpoint(always(http_response(body)), expect=expect, interval=EXPENSIVE_INTERVAL)
 
 
 def silent(peer: Peer) -> None:

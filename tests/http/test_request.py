@@ -19,6 +19,7 @@ from probe.prober.prober import Prober
 from probe.result import Reason
 from tests.http.conftest import Serve
 from tests.probing import (
+    EVALUATOR,
     detail,
     fake_getaddrinfo,
     make_prober,
@@ -288,7 +289,7 @@ class Adapter(requests.adapters.HTTPAdapter):
 def with_requests(url: str, **keys: Any) -> Prober:
     secrets = Secrets({}, Path())
     probe = read_probe(url, secrets, Path(), keys)
-    return Prober(probe, secrets, lambda *_, **__: Adapter(), Clock())
+    return Prober(probe, secrets, lambda *_, **__: Adapter(), Clock(), EVALUATOR)
 
 
 @responses.activate

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from requests.structures import CaseInsensitiveDict
 
 from probe.config.schema import ServerTiming
 from probe.prober.cpu_budget import CpuBudget
@@ -46,14 +45,14 @@ def parse_response(
     *,
     mapping: Iterable[Mapping[str, str]] = (),
     wall: float = 10.0,
+    budget: CpuBudget | None = None,
 ) -> ServerTimes:
     """Parse a response: a body of bytes is sent as it is, any other value as JSON."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = ProbeResponse(
-        status=200, headers=CaseInsensitiveDict(headers or {}), body=sent, max_bytes=1_000_000
-    )
+    lower_case = {name.lower(): value for name, value in (headers or {}).items()}
+    response = ProbeResponse(headers=lower_case, body=sent, max_bytes=1_000_000)
     return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping))).parse(
-        response, wall_seconds=wall
+        response, budget or CpuBudget(), wall_seconds=wall
     )
 
 
@@ -368,15 +367,16 @@ def test_failures_have_server_times(serve: Serve) -> None:
     assert result.server == {Component.QUEUE: 0.0001}
 
 
-def test_a_slow_query_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_query_is_ignored() -> None:
     """A large body costs no more than the CPU budget."""
     mapping = [{"from": "json", "key": "$..took", "unit": "ms", "component": "total"}]
-    monkeypatch.setattr("probe.prober.server_timing.CpuBudget", lambda: CpuBudget(0.001))
 
-    assert parse_response(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=1)
+    reported = parse_response(body=[[]] * 3000, mapping=mapping, budget=CpuBudget(0.001))
+
+    assert reported == ServerTimes(ignored=1)
 
 
-def test_all_queries_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_queries_share_one_budget() -> None:
     """Many mappings of a large body cost no more than one that is aborted.
 
     The clock advances with each look at it, so other work does not count.
@@ -385,11 +385,11 @@ def test_all_queries_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         {"from": "json", "key": f"$..took{n}", "unit": "ms", "component": "total"} for n in range(4)
     ]
     looks = itertools.count()
-    monkeypatch.setattr(
-        "probe.prober.server_timing.CpuBudget", lambda: CpuBudget(100, lambda: next(looks))
-    )
+    budget = CpuBudget(100, lambda: next(looks))
 
-    assert parse_response(body=[[]] * 3000, mapping=mapping) == ServerTimes(ignored=4)
+    reported = parse_response(body=[[]] * 3000, mapping=mapping, budget=budget)
+
+    assert reported == ServerTimes(ignored=4)
     assert 100 <= next(looks) < 100 + 2 * len(mapping)
 
 

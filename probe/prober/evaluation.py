@@ -1,0 +1,62 @@
+"""Evaluation of one complete response: assertions and server times.
+
+The same code runs in the daemon and in the worker process. It imports neither the config's models
+nor the HTTP client, which would triple the memory of the worker.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from probe.prober.assertions import Assertions
+from probe.prober.cpu_budget import CpuBudget
+from probe.prober.response import ProbeResponse
+from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimes, ServerTimingParser
+from probe.redaction import Redactor
+from probe.result import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Outcome of the evaluation of one response."""
+
+    failure: Failure | None
+    server: ServerTimes = NO_SERVER_TIMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationTask:
+    """A complete response and what is evaluated of it. It can be pickled."""
+
+    probe: str
+    """Name of the probe."""
+    assertions: Assertions | None
+    """None if the status code has failed already: then only the server times are read."""
+    server_timing: ServerTimingParser
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes | bytearray
+    """As sent."""
+    max_bytes: int
+    """Maximum size of the decompressed body."""
+    redactor: Redactor
+    wall_seconds: float
+    """Duration of the whole probe."""
+
+    def run(self, budget: CpuBudget, *, affordable_bytes: int | None = None) -> Evaluation:
+        """Evaluate the response within `budget`.
+
+        Raises the error of `budget`, unless it is a TimeoutError: that one becomes a failed
+        assertion or an ignored server time. Raises EvaluationTooExpensive if the evaluation needs
+        a decoded body larger than `affordable_bytes`.
+        """
+        response = ProbeResponse(
+            headers=self.headers,
+            body=self.body,
+            max_bytes=self.max_bytes,
+            affordable_bytes=affordable_bytes,
+        )
+        failure = None
+        if self.assertions:
+            failure = self.assertions.evaluate(response, budget, self.redactor)
+        server = self.server_timing.parse(response, budget, wall_seconds=self.wall_seconds)
+        return Evaluation(failure=failure, server=server)

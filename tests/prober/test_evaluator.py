@@ -1,0 +1,351 @@
+"""Evaluation of responses within limits: in the daemon, and in the worker process."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from probe.config.schema import Expect, ServerTiming
+from probe.prober import worker_process
+from probe.prober.assertions import Assertions
+from probe.prober.evaluation import Evaluation, EvaluationTask
+from probe.prober.evaluator import (
+    LOCAL_CONTENT_BYTES,
+    MAX_WAITING,
+    MAX_WAITING_PER_PROBE,
+    Evaluator,
+)
+from probe.prober.server_timing import ServerTimingParser
+from probe.redaction import Redactor
+from probe.result import Component, Reason
+
+MAX_BYTES = 1024 * 1024
+SECRET = "s3cret-token"
+MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])
+TIMES = [{"from": "json", "key": "$.took", "unit": "ms", "component": "compute"}]
+
+# Hostile bodies of almost MAX_BYTES.
+OBJECTS = b"[" + b",".join([b'{"":0}'] * (MAX_BYTES // 7 - 1)) + b"]"
+NUMBERS = b"[" + b",".join([b"0"] * 150_000) + b"]"
+LETTERS = b"zq" + b"x" * (MAX_BYTES - 2)
+
+ATTACKS: dict[str, tuple[dict[str, Any], bytes]] = {
+    "(.|\\n)*zq$": ({"body_matches": "(.|\\n)*zq$"}, LETTERS),
+    "nested groups": ({"body_matches": "(([a-z])+.)+[A-Z]([a-z])+$"}, LETTERS),
+    "(x+x+)+y": ({"body_matches": "(x+x+)+y"}, b"x" * 5000),
+    "many objects, $..": ({"json": {"$..result": {"exists": True}}}, OBJECTS),
+    "many objects, [*]": ({"json": {"$[*].result": {"exists": True}}}, OBJECTS),
+    "many values, in": ({"json": {"$[*]": {"in": [*range(1, 200), 0]}}}, NUMBERS),
+}
+
+
+@pytest.fixture
+def evaluator() -> Iterator[Evaluator]:
+    evaluator = Evaluator()
+    yield evaluator
+    evaluator.close()
+
+
+def make_task(
+    expect: Mapping[str, Any] | None = None,
+    body: bytes = b"",
+    *,
+    headers: Mapping[str, str] | None = None,
+    server_timing: Any = (),
+    probe: str = "tested",
+) -> EvaluationTask:
+    return EvaluationTask(
+        probe=probe,
+        assertions=Assertions(Expect.model_validate(expect or {})),
+        server_timing=ServerTimingParser(MAPPINGS.validate_python(server_timing)),
+        headers=headers or {},
+        body=bytearray(body),
+        max_bytes=MAX_BYTES,
+        redactor=Redactor([SECRET]),
+        wall_seconds=1.0,
+    )
+
+
+def large_task(probe: str = "tested") -> EvaluationTask:
+    """Return a task that needs the worker process for a moment, and succeeds."""
+    body = b'{"a": 1}' + b" " * LOCAL_CONTENT_BYTES
+    return make_task({"json": {"$.a": {"equals": 1}}}, body, probe=probe)
+
+
+def worker(evaluator: Evaluator) -> "subprocess.Popen[bytes]":
+    """Return the worker process, which has been started."""
+    process = evaluator._worker._process
+    assert process
+    return process
+
+
+def reason(evaluation: Evaluation) -> Reason | None:
+    return evaluation.failure.reason if evaluation.failure else None
+
+
+def detail(evaluation: Evaluation) -> str:
+    assert evaluation.failure, "the evaluation has succeeded"
+    return evaluation.failure.detail
+
+
+def reset_peak_memory() -> None:
+    """Let VmHWM begin again at the current memory."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_mib(field: str, pid: int | str = "self") -> float:
+    """Return a field of the memory of a process, by default this one, such as VmHWM."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field))) / 1024
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_expensive_evaluations_are_assertions(evaluator: Evaluator, name: str) -> None:
+    """The daemon's memory does not grow by more than the body and its copy, and threads continue.
+
+    Usual responses are evaluated afterwards.
+    """
+    task = make_task(*ATTACKS[name])
+    evaluator.evaluate(large_task())  # starts the worker
+    reset_peak_memory()
+    before = memory_mib("VmRSS")
+    with ThreadPoolExecutor(1) as pool:
+        evaluation = pool.submit(evaluator.evaluate, task)
+        longest_pause, last = 0.0, time.monotonic()
+        while not evaluation.done():
+            time.sleep(0.002)
+            now = time.monotonic()
+            longest_pause, last = max(longest_pause, now - last), now
+
+    assert reason(evaluation.result()) is Reason.ASSERTION
+    assert "takes more than" in detail(evaluation.result())
+    assert memory_mib("VmHWM") - before < 4
+    assert longest_pause < 0.5
+    assert evaluator.evaluate(large_task()).failure is None
+
+
+def test_memory_of_the_worker_process(evaluator: Evaluator) -> None:
+    """It returns its memory after a document that takes too much, or is replaced."""
+    evaluation = evaluator.evaluate(make_task(*ATTACKS["(.|\\n)*zq$"]))
+
+    assert detail(evaluation).startswith("evaluating the response takes more than 24 MiB of memory")
+    assert evaluator.evaluate(large_task()).failure is None
+    assert memory_mib("VmRSS", worker(evaluator).pid) < 32
+
+
+@pytest.mark.parametrize(
+    ("expect", "document"),
+    [
+        ({"json": {"$.a": {"equals": 1}}}, {"a": 1}),
+        ({"json": {"$.a": {"equals": 1}}}, {"a": SECRET}),
+        ({"json": {"$.a": {"matches": "^x{2}$"}}}, {"a": "xxx"}),
+        ({"json": {"$..b": {"min": 1, "max": 2}}}, {"a": [{"b": 3}]}),
+        ({"json": {"$.a": {"in": [1, [2], {"b": None}]}}}, {"a": {"b": None}}),
+        ({"headers": {"X-A": {"equals": "x"}}, "body_matches": "a"}, {}),
+        ({"headers": {"X-A": {"min": 2}}, "body_matches": "a"}, {"a": 1}),
+        ({"body_matches": r"\{e}|né"}, {"a": 1}),
+        ({}, {"took": 12}),
+        ({}, {"took": 5000}),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_both_processes_agree(
+    evaluator: Evaluator, expect: Mapping[str, Any], document: Any, encoding: str
+) -> None:
+    """A small response and the same response with spaces have the same evaluation."""
+    small = json.dumps(document).encode()
+    large = small + b" " * LOCAL_CONTENT_BYTES
+    headers = {"x-a": "1", "content-encoding": encoding}
+
+    def evaluate(body: bytes) -> Evaluation:
+        sent = gzip.compress(body) if encoding == "gzip" else body
+        return evaluator.evaluate(make_task(expect, sent, headers=headers, server_timing=TIMES))
+
+    local = evaluate(small)
+    assert evaluator._worker._process is None
+    assert evaluate(large) == local
+    assert worker(evaluator).poll() is None
+    assert local.server.times == ({Component.COMPUTE: 0.012} if document == {"took": 12} else {})
+    assert SECRET not in str(local)
+
+
+def test_unused_bodies_need_no_worker(evaluator: Evaluator) -> None:
+    """However large they are."""
+    task = make_task({"headers": {"X-A": {"exists": True}}}, LETTERS, headers={"x-a": "1"})
+
+    assert evaluator.evaluate(task).failure is None
+    assert evaluator._worker._process is None
+
+
+def test_a_worker_that_cannot_start_is_internal(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E.g. if the container's limit of processes is reached. Usual responses do not need it."""
+
+    def popen(*_: Any, **__: Any) -> Any:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+    assert detail(evaluator.evaluate(large_task())) == (
+        "cannot start the process that evaluates large responses: [Errno 11] Resource temporarily"
+        " unavailable (a fault of this daemon or its host)"
+    )
+    assert reason(evaluator.evaluate(large_task())) is Reason.INTERNAL
+    assert evaluator.evaluate(make_task({"body_matches": "a"}, b"a")).failure is None
+    monkeypatch.undo()
+    assert evaluator.evaluate(large_task()).failure is None
+
+
+def test_a_worker_that_dies_between_tasks_is_replaced(evaluator: Evaluator) -> None:
+    """E.g. because the system has no memory."""
+    evaluator.evaluate(large_task())
+    worker(evaluator).kill()
+    os.waitid(os.P_PID, worker(evaluator).pid, os.WEXITED | os.WNOWAIT)
+
+    assert evaluator.evaluate(large_task()).failure is None
+
+
+def test_a_worker_that_dies_during_a_task_is_internal(evaluator: Evaluator) -> None:
+    """The failure is not the endpoint's. The next task has a new worker process."""
+    evaluator.evaluate(large_task())
+    process = worker(evaluator)
+    process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        evaluation = pool.submit(evaluator.evaluate, large_task())
+        time.sleep(0.1)
+        process.kill()
+
+    assert reason(evaluation.result()) is Reason.INTERNAL
+    assert "ended with signal 9" in detail(evaluation.result())
+    assert evaluator.evaluate(large_task()).failure is None
+
+
+@pytest.mark.parametrize("body_bytes", [1, 4 * MAX_BYTES])
+def test_a_worker_that_hangs_is_killed(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, body_bytes: int
+) -> None:
+    """Whether it hangs before or after it has read the whole task."""
+    evaluator.evaluate(large_task())
+    monkeypatch.setattr(worker_process, "MAX_WALL_SECONDS", 0.3)
+    worker(evaluator).send_signal(signal.SIGSTOP)
+
+    evaluation = evaluator.evaluate(
+        make_task({"json": {"$": {"equals": 1}}}, b" " * (LOCAL_CONTENT_BYTES + body_bytes))
+    )
+
+    assert reason(evaluation) is Reason.INTERNAL
+    monkeypatch.undo()
+    assert evaluator.evaluate(large_task()).failure is None
+
+
+@pytest.mark.parametrize(
+    ("probes", "limit"),
+    [(["same"], MAX_WAITING_PER_PROBE), ([f"probe-{n}" for n in range(MAX_WAITING)], MAX_WAITING)],
+)
+def test_the_queue_is_limited(evaluator: Evaluator, probes: list[str], limit: int) -> None:
+    """Further responses are not evaluated. Those in the queue are, however long they wait."""
+    evaluator.evaluate(large_task())
+    worker(evaluator).send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(limit) as pool:
+        waiting = [
+            pool.submit(evaluator.evaluate, large_task(probes[n % len(probes)]))
+            for n in range(limit)
+        ]
+        _wait_until(lambda: evaluator._waiting.total() == limit)
+
+        refused = evaluator.evaluate(large_task(probes[0]))
+
+        worker(evaluator).send_signal(signal.SIGCONT)
+    assert reason(refused) is Reason.INTERNAL
+    assert detail(refused).startswith(f"{limit} responses, ")
+    assert [future.result().failure for future in waiting] == [None] * limit
+    assert evaluator.evaluate(large_task(probes[0])).failure is None
+
+
+def _wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "the condition is not met after 10 s"
+        time.sleep(0.01)
+
+
+def test_close_ends_the_worker_during_a_task(evaluator: Evaluator) -> None:
+    """A daemon that stops leaves neither a process nor a zombie."""
+    evaluator.evaluate(large_task())
+    process = worker(evaluator)
+    with ThreadPoolExecutor(1) as pool:
+        evaluation = pool.submit(evaluator.evaluate, make_task(*ATTACKS["(x+x+)+y"]))
+        time.sleep(0.2)
+        evaluator.close()
+
+    assert reason(evaluation.result()) is Reason.INTERNAL
+    assert not Path(f"/proc/{process.pid}").exists()
+    assert "shutting down" in detail(evaluator.evaluate(large_task()))
+
+
+DAEMON = """
+import time
+from tests.prober.test_evaluator import Evaluator, large_task, make_task, ATTACKS, worker
+evaluator = Evaluator()
+evaluator.evaluate(large_task())
+print(worker(evaluator).pid, flush=True)
+if {busy}:
+    evaluator.evaluate(make_task(*ATTACKS["(x+x+)+y"]))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_worker_ends_with_the_daemon(busy: bool) -> None:
+    """Also if the daemon is killed, during a task or between two. It has no secrets in /proc."""
+    root = Path(__file__).parent.parent.parent
+    environ = {**os.environ, "TOKEN": SECRET}
+    with subprocess.Popen(
+        [sys.executable, "-c", DAEMON.format(busy=busy)],
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env=environ,
+    ) as daemon:
+        assert daemon.stdout
+        process = Path("/proc") / daemon.stdout.readline().decode().strip()
+        assert SECRET.encode() not in (process / "environ").read_bytes()
+        assert SECRET.encode() not in (process / "cmdline").read_bytes()
+        time.sleep(0.2)
+        daemon.kill()
+    _wait_until(lambda: not process.exists() or "Z" in (process / "stat").read_text().split()[2])
+
+
+def test_the_worker_is_small() -> None:
+    """It imports neither the config's models nor the HTTP client, also for masked values."""
+    code = (
+        "import sys, probe.prober.evaluation_worker;"
+        " print([n for n in ('pydantic', 'requests', 'ssl', 'asyncio') if n in sys.modules])"
+    )
+    root = Path(__file__).parent.parent.parent
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+
+    assert output.stdout.strip() == "[]"
+
+
+def test_evaluations_in_this_process_take_turns(evaluator: Evaluator) -> None:
+    """Small responses of many threads are all evaluated."""
+    task = make_task({"json": {"$.a": {"equals": 1}}}, b'{"a": 1}')
+    with ThreadPoolExecutor(16) as pool:
+        evaluations = list(pool.map(evaluator.evaluate, [task] * 500))
+
+    assert [evaluation.failure for evaluation in evaluations] == [None] * 500
+    assert threading.active_count() < 50
