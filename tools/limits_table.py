@@ -296,6 +296,13 @@ LIMITS = (
     ),
     Limit(
         "HTTP client",
+        "probes on one page of the list of probes",
+        "{}",
+        "the others are on the next pages",
+        ("server.probe_list:MAX_PROBES_PER_PAGE",),
+    ),
+    Limit(
+        "HTTP client",
         "words of a search in the list of probes",
         "{}",
         "400",
@@ -506,6 +513,9 @@ NOT_LIMITS: Mapping[str, str] = {
     "redaction:MAX_CUTS": "limits work, not what is masked",
     "redaction:MAX_UNMASKED_CHARS": "described under secrets",
     "server.charts:MAX_STATUS_BARS": "layout of a page",
+    "server.limits:MAX_NAMES_SHOWN": "layout of a message",
+    "server.pages:MAX_GIL_SECONDS": "fairness between threads",
+    "server.probe_list:_MAX_PAGE_DIGITS": "syntax of a parameter",
     "server.server:MAX_BACKLOG": "queue of the kernel",
     "server.tls:MAX_TLS_RECORD_BYTES": "of TLS",
     "threads:MAX_IDLE_SECONDS": "idle threads of the daemon",

@@ -85,8 +85,7 @@ class ObjectiveStatus:
 
     def met(self, window: StatusWindow) -> bool | None:
         """Return whether the objective was met in `window`; None without events."""
-        ratio = self.counts[window].ratio
-        return None if ratio is None else ratio >= self.objective.target
+        return _met(self.counts[window], self.objective)
 
     @property
     def budget_left(self) -> float | None:
@@ -120,6 +119,13 @@ class ObjectiveCounter:
         self.last_hour.add(now, good=good)
         self.budget_period.add(now, good=good)
 
+    def met_recently(self, now: float) -> bool | None:
+        """Return whether the objective was met in the 5 minutes before `now`; None without events.
+
+        Takes a small part of the time of `status`.
+        """
+        return _met(self.last_hour.count(now, 5 * MINUTE_SECONDS), self.objective)
+
     def status(self, now: float) -> ObjectiveStatus:
         """Return the counts at `now`."""
         return ObjectiveStatus(
@@ -131,3 +137,7 @@ class ObjectiveCounter:
             },
             covered_seconds=min(now - self.since, BUDGET_PERIOD_SECONDS),
         )
+
+
+def _met(count: GoodBad, objective: Objective) -> bool | None:
+    return None if count.ratio is None else count.ratio >= objective.target

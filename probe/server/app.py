@@ -18,7 +18,7 @@ from probe.server.cached_response import CachedResponse
 from probe.server.compression import Compression, compress
 from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
-from probe.server.limits import error_response
+from probe.server.limits import error_response, unknown_probe_message
 from probe.server.links import PageLink
 from probe.server.on_demand import OnDemandProbes, OnDemandTarget
 from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
@@ -63,8 +63,8 @@ def create_app(
             raise HTTPException(HTTPStatus.BAD_REQUEST, "which probe? write /probe?name=NAME")
         requested = on_demand.get(name)
         if requested is None:
-            known = ", ".join(sorted(on_demand.names()))
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
+            message = unknown_probe_message(name, on_demand.names())
+            raise HTTPException(HTTPStatus.NOT_FOUND, message)
         result, cached = await requested.run_or_cached()
         return JSONResponse({**result_json(result), "cached": cached})
 

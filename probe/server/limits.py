@@ -3,7 +3,7 @@
 Without them one client could exhaust memory or connections, and Prometheus could not scrape.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
@@ -19,6 +19,8 @@ ON_DEMAND_PATH = "/probe"
 MAX_URL_BYTES = 8 * 1024
 # All names and values together.
 MAX_HEADER_BYTES = 16 * 1024
+# Names of probes in the message about an unknown one.
+MAX_NAMES_SHOWN = 100
 # Requests to `/probe` in progress. Fewer than the connections, so that a scrape still gets one.
 MAX_ON_DEMAND_REQUESTS = 100
 # Requests to `/probe` that one address may send at once, and then in each second.
@@ -118,3 +120,10 @@ def error_response(
     if path.startswith(API_PREFIX):
         return JSONResponse({"error": message}, status, headers)
     return PlainTextResponse(f"{message}\n", status, headers)
+
+
+def unknown_probe_message(name: str, known: Iterable[str]) -> str:
+    """Return the message for a probe that does not exist. It has the first of the `known` names."""
+    names = sorted(known)
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
+    return f"no probe {name!r}; there are: {', '.join(names[:MAX_NAMES_SHOWN])}{more}"

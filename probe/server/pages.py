@@ -10,7 +10,7 @@ from urllib.parse import quote
 from probe import __version__
 from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
-from probe.history.history import MAX_EXCERPTS, ProbeHistory
+from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.metrics.recorder import shown_url
 from probe.server import formatting
@@ -23,8 +23,14 @@ from probe.server.charts import (
 )
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
-from probe.server.probe_list import ListQuery, count_states, group_probes, label_names
-from probe.server.summary import ProbeState, ProbeSummary, read_details, summarise
+from probe.server.probe_list import ListQuery, count_states, label_names, list_page
+from probe.server.summary import (
+    ListedProbe,
+    ProbeState,
+    list_probe,
+    read_details,
+    summarise,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,27 +44,30 @@ MIN_FILTERED_PROBES = 10
 # for the GIL each time they need it, and start 25 to 45 ms late at the 99th percentile instead of
 # 5 ms (200 probes per second).
 GIL_YIELD_SECONDS = 0.0001
+# Time between two pauses, unless the work on one probe takes longer.
+MAX_GIL_SECONDS = 0.001
 
 
 class ProbeListing:
     """State of all probes at one time, and the rows of the pages that show it.
 
-    Each row is rendered once, however many pages with different queries show it.
+    Each row is rendered once, however many pages with different queries show it. It has the state
+    at this later time, which is at most a second later.
     """
 
     def __init__(
-        self, summaries: Sequence[ProbeSummary], render_row: Callable[[ProbeSummary], str]
+        self, probes: Sequence[ListedProbe], render_row: Callable[[ListedProbe], str]
     ) -> None:
-        self.summaries = summaries
+        self.probes = probes
         self._render_row = render_row
         self._rows: dict[str, str] = {}
 
-    def row(self, summary: ProbeSummary) -> str:
-        """Return the HTML of the row of one of `summaries`."""
-        row = self._rows.get(summary.name)
+    def row(self, probe: ListedProbe) -> str:
+        """Return the HTML of the row of one of `probes`."""
+        row = self._rows.get(probe.name)
         if row is None:
             time.sleep(GIL_YIELD_SECONDS)
-            row = self._rows[summary.name] = self._render_row(summary)
+            row = self._rows[probe.name] = self._render_row(probe)
         return row
 
 
@@ -78,28 +87,44 @@ class Pages:
         # Loaded with the first page: a daemon that serves metrics only saves 2 MB.
         return _environment()
 
-    def listing(self, histories: Iterable[ProbeHistory]) -> ProbeListing:
-        """Return the present state of all probes, for `all_probes`."""
+    def listing(
+        self,
+        overviews: Iterable[ProbeOverview],
+        snapshot: Callable[[str], ProbeHistory | None],
+    ) -> ProbeListing:
+        """Return the present state of all probes, for `all_probes`.
+
+        `snapshot` returns the history of a probe, or None after its removal. It is called for the
+        probes that a page shows.
+        """
         paused, now = self._lifecycle.paused(), self._now()
         macros: Any = self._templates.get_template("parts.html").module
+
+        def render_row(probe: ListedProbe) -> str:
+            history = snapshot(probe.name)
+            if history is None:
+                return ""
+            summary = summarise(history, paused=paused)
+            row: str = macros.row(summary, status_bars(summary), now)  # marked as safe HTML
+            return row
+
         return ProbeListing(
-            [summarise(history, paused=paused) for history in histories],
-            lambda summary: macros.row(summary, status_bars(summary), now),
+            [list_probe(overview, paused=paused) for overview in overviews], render_row
         )
 
     def all_probes(self, listing: ProbeListing, query: ListQuery) -> str:
         """Return the page of all probes, with the rows that `query` selects."""
-        summaries = listing.summaries
+        probes = listing.probes
         return self._render(
             "home.html",
-            summaries=summaries,
+            probes=probes,
             row=listing.row,
-            counts=count_states(summaries),
-            groups=group_probes(summaries, query),
+            counts=count_states(probes),
+            page=list_page(probes, query),
             query=query,
-            labels=label_names(summaries),
+            labels=label_names(probes),
             links={link.title: link.template for link in self._links if not link.needs_probe},
-            has_filter=len(summaries) >= MIN_FILTERED_PROBES or query != ListQuery(),
+            has_filter=len(probes) >= MIN_FILTERED_PROBES or query != ListQuery(),
         )
 
     def one_probe(
@@ -125,9 +150,12 @@ class Pages:
 
 
 def yield_gil(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items, and release the GIL for a moment before each."""
+    """Yield the items, and release the GIL for a moment after each MAX_GIL_SECONDS."""
+    start = time.monotonic()
     for item in items:
-        time.sleep(GIL_YIELD_SECONDS)
+        if time.monotonic() - start > MAX_GIL_SECONDS:
+            time.sleep(GIL_YIELD_SECONDS)
+            start = time.monotonic()
         yield item
 
 

@@ -12,11 +12,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from probe.clock import Clock
-from probe.history.history import History, ProbeHistory
+from probe.history.history import History, ProbeHistory, ProbeOverview
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.cached_response import CachedResponse
 from probe.server.compression import compress
 from probe.server.lifecycle import Lifecycle
+from probe.server.limits import unknown_probe_message
 from probe.server.links import PageLink
 from probe.server.local_client import may_see_responses
 from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing, yield_gil
@@ -54,15 +55,17 @@ def page_routes(
     )
 
     def all_histories() -> Iterator[ProbeHistory]:
-        return yield_gil([item for name in names() if (item := history.snapshot(name))])
+        return (item for name in yield_gil(names()) if (item := history.snapshot(name)))
+
+    def all_overviews() -> Iterator[ProbeOverview]:
+        return (item for name in yield_gil(names()) if (item := history.overview(name)))
 
     def requested_history(request: Request) -> ProbeHistory:
         """Return the history of the probe in the path. Raises HTTPException for an unknown one."""
         name = request.path_params["name"]
         if probe_history := history.snapshot(name):
             return probe_history
-        known = ", ".join(sorted(names()))
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"no probe {name!r}; there are: {known}")
+        raise HTTPException(HTTPStatus.NOT_FOUND, unknown_probe_message(name, names()))
 
     async def respond(
         request: Request, render: Callable[[], CachedResponse], variant: Hashable = None
@@ -73,7 +76,9 @@ def page_routes(
 
     async def home_page(request: Request) -> Response:
         query = _list_query(request)
-        listing = await listings.run("all", lambda: pages.listing(all_histories()))
+        listing = await listings.run(
+            "all", lambda: pages.listing(all_overviews(), history.snapshot)
+        )
         return await respond(request, lambda: _html(pages.all_probes(listing, query)), query)
 
     async def probe_page(request: Request) -> Response:

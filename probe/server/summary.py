@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from probe.config.schema import Probe
-from probe.history.history import ProbeHistory
+from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.objectives import ObjectiveStatus, StatusWindow
 from probe.history.quantiles import PhaseTimes, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
@@ -65,11 +65,6 @@ class ProbeSummary:
         return any(status.met(StatusWindow.FIVE_MINUTES) is False for status in self.objectives)
 
     @property
-    def has_recent_results(self) -> bool:
-        """Whether an objective has results in the last 5 minutes."""
-        return any(status.met(StatusWindow.FIVE_MINUTES) is not None for status in self.objectives)
-
-    @property
     def covered_seconds(self) -> float:
         """Seconds since counting began, at most 30 days."""
         return max((status.covered_seconds for status in self.objectives), default=0.0)
@@ -82,21 +77,54 @@ def summarise(history: ProbeHistory, *, paused: bool) -> ProbeSummary:
     return ProbeSummary(
         history=history,
         name=history.probe.name,
-        state=ProbeState.PAUSED if paused else _state(results, history.probe),
+        state=_state(results[-1] if results else None, history.probe, paused=paused),
         last=history.last(),
         quantiles=quantiles(latencies),
         successes=len(latencies),
     )
 
 
-def _state(results: Sequence[ResultSummary], probe: Probe) -> ProbeState:
-    """Return the state after `results`, which are in the order of their arrival."""
-    if not results:
+def _state(last: ResultSummary | None, probe: Probe, *, paused: bool) -> ProbeState:
+    """Return the state after the result `last`."""
+    if paused:
+        return ProbeState.PAUSED
+    if last is None:
         return ProbeState.PENDING
-    last = results[-1]
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
     return _STATES[classify_result(last.reason, last.latency, probe.strictest_latency)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedProbe:
+    """State of one probe in the list of all probes, without its statistics."""
+
+    overview: ProbeOverview
+    state: ProbeState
+    missed: bool
+    """Whether an objective was missed over the last 5 minutes."""
+
+    @property
+    def probe(self) -> Probe:
+        return self.overview.probe
+
+    @property
+    def name(self) -> str:
+        return self.overview.probe.name
+
+    @property
+    def has_recent_results(self) -> bool:
+        """Whether an objective has results in the last 5 minutes."""
+        return any(met is not None for met in self.overview.met)
+
+
+def list_probe(overview: ProbeOverview, *, paused: bool) -> ListedProbe:
+    """Return the state of a probe. `paused` is whether the daemon is paused."""
+    return ListedProbe(
+        overview=overview,
+        state=_state(overview.last_summary(), overview.probe, paused=paused),
+        missed=False in overview.met,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

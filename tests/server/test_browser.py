@@ -508,6 +508,29 @@ def test_filter(tmp_path: Path, open_page: Open) -> None:
         assert page.url.endswith("/?q=search&state=failed&group_by=team")
 
 
+def test_pages_of_a_long_list(tmp_path: Path, open_page: Open) -> None:
+    """Links lead from page to page, an update keeps the page, and a filter selects from all."""
+    with site_of(tmp_path, *(f"model-{n:03}" for n in range(450))) as site:
+        site.add("model-449", **overloaded())
+        page = open_page(site.url, stop_clock=True)
+        expect(page.get_by_role("article")).to_have_count(200)
+        expect(page.get_by_role("article").first).to_contain_text("model-449")
+        pages = page.get_by_role("navigation", name="Pages", exact=True)
+        expect(pages).to_contain_text("1 to 200 of 450, page 1 of 3")
+        pages.get_by_role("link", name="Next").press("Enter")
+        page.get_by_role("navigation", name="Pages, end of the list").get_by_text("Next").click()
+        expect(page.get_by_role("article")).to_have_count(50)
+        expect(page.get_by_role("heading", level=1)).to_have_text("450 probes")
+        site.add("model-000", **overloaded())
+        update(page)
+        expect(page.get_by_role("list", name="Probes by state")).to_contain_text("2 failed")
+        expect(pages).to_contain_text("401 to 450 of 450, page 3 of 3")
+        page.get_by_label("Text").fill("model-00")
+        expect(page.get_by_role("article")).to_have_count(10)
+        expect(pages).to_have_count(0)
+        assert page.url == f"{site.url}/?q=model-00"
+
+
 def test_an_update_keeps_the_keyboard_position(site: Site, open_page: Open) -> None:
     """After `Skip to content` and an update, Tab continues from there, not from the top."""
     page = open_page(site.url + "/probes/model", stop_clock=True)

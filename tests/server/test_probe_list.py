@@ -215,3 +215,71 @@ def test_failure_detail_and_labels_are_on_the_list(site: Site) -> None:
     page = site.get("/").text
     assert ">refused</span>: nothing listens on &lt;model&gt;" in page
     assert '<span class="label">team=search</span>' in page
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.server.probe_list.MAX_PROBES_PER_PAGE", 4)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_long_list_has_pages(site: Site) -> None:
+    """The pages have the rows in one order, links to each other, and counts of all probes."""
+    first, second = rows(site), rows(site, "/?page=2")
+    assert first == ["search-failed", "search-starting", "alone-internal", "search-slow"]
+    assert second == ["ads-new", "ads-ok"]
+    page, last = site.get("/").text, site.get("/?page=2").text
+    assert "1 to 4 of 6, page 1 of 2" in page
+    assert "5 to 6 of 6, page 2 of 2" in last
+    assert re.findall('<a href="([^"]*)" rel="(.*?)">', page) == [("/?page=2", "next")] * 2
+    assert re.findall('<a href="([^"]*)" rel="(.*?)">', last) == [("/", "prev")] * 2
+    counts = '(?s)<ul class="counts".*?</ul>'
+    assert re.findall(counts, page) == re.findall(counts, last) != []
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_filter_and_groups_work_across_pages(site: Site) -> None:
+    """The filter selects from all probes. A group continues on the next page, with all its counts.
+
+    A link to a state leads to its first page.
+    """
+    assert rows(site, "/?q=ads") == ["ads-new", "ads-ok"]
+    assert 'class="pages"' not in site.get("/?q=ads").text
+    first, second = (site.get(f"/?group_by=team&page={page}").text for page in (1, 2))
+    assert rows(site, "/?group_by=team") == [
+        "search-failed",
+        "search-starting",
+        "search-slow",
+        "ads-new",
+    ]
+    assert rows(site, "/?group_by=team&page=2") == ["ads-ok", "alone-internal"]
+    heading = 'team = ads <span class="quiet">1 no results yet, 1 ok</span>'
+    assert heading in first
+    assert heading in second
+    assert 'href="/?group_by=team&amp;page=2" rel="next"' in first
+    assert 'href="/?state=ok&amp;group_by=team"' in second
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "9999999", "\u0663"])
+def test_an_invalid_page(site: Site, page: str) -> None:
+    """It is an error that says what to write. A page after the last one is the last one."""
+    response = site.get(f"/?page={page}")
+    assert (response.status_code, "write a number from 1 on" in response.text) == (400, True)
+    assert rows(site, "/?page=999999") == ["ads-new", "ads-ok"]
+
+
+def test_the_message_about_an_unknown_probe_is_short(tmp_path: Path) -> None:
+    """It has the first 100 names, and the number of the others."""
+    with site_of(tmp_path, *(f"m{n:03}" for n in range(120))) as site:
+        for path in ("/probes/x", "/api/v1/probes/x/results", "/probe?name=x"):
+            response = site.get(path)
+            assert response.status_code == 404
+            assert "m000, m001, " in response.text
+            assert "m099 and 20 more" in response.text
+
+
+def test_a_probe_that_a_reload_removes_has_no_row(site: Site) -> None:
+    """The page that is rendered at this moment is complete otherwise."""
+    site.history.remove_probe("ads-ok")
+    assert len(rows(site)) == len(NAMES) - 1
