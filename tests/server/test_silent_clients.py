@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -170,14 +171,14 @@ def test_unsent_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_with_many_connections_evicts_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection of another address stays open, even if it has been idle longest."""
     monkeypatch.setattr("probe.server.acceptor.MAX_CONNECTIONS", 8)
-    with http_server() as site, closing(site.connect()) as scraper:
-        request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-        scraper.sendall(request)
-        assert scraper.recv(1000).startswith(b"HTTP/1.1 200 ")
+    with http_server() as site, closing(HTTPConnection(site.host, timeout=10)) as scraper:
+        scraper.request("GET", "/")
+        assert scraper.getresponse().read() == b"False "
+        scraper.auto_open = False
         with silent_clients(site.port, 30, "/", address="127.0.0.2") as clients:
             wait_until(lambda: sum(map(is_open, clients)) == 7)
-            scraper.sendall(request)
-            assert scraper.recv(1000).startswith(b"HTTP/1.1 200 ")
+            scraper.request("GET", "/")
+            assert scraper.getresponse().read() == b"False "
 
 
 def test_an_address_with_many_handshakes_evicts_its_own(
