@@ -39,24 +39,21 @@ class Connection:
 
     def is_usable(self) -> bool:
         """Return True if the server has neither closed the idle connection nor sent anything."""
-        return not self._has_unread_tls_data() and self._peek() is None
+        return not (self._has_unread_tls_data() or self.sock.has_input())
 
     def require_no_response(self) -> None:
         """Raise EarlyResponse if the server has sent a response before the request.
 
         A TLS server may send session tickets before the first request. They are processed here.
         """
-        has_data = bool(self._peek())
+        has_response = self.sock.has_input()
         if isinstance(self.stream, SSLTransport):
-            if has_data:
+            if has_response:
                 self.stream.incoming.write(self.sock.recv(SSL_BLOCKSIZE))
-            if not self._has_unread_tls_data():
-                return
-            try:
-                has_data = bool(self.stream.sslobj.read(1))
-            except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-                return
-        if has_data:
+            has_response = self._has_unread_tls_data() and _has_content(self.stream)
+        elif has_response:  # or the end of the connection
+            has_response = bool(socket.socket.recv(self.sock, 1, socket.MSG_PEEK))
+        if has_response:
             raise EarlyResponse
 
     def _has_unread_tls_data(self) -> bool:
@@ -66,18 +63,16 @@ class Connection:
             stream.incoming.pending or stream.sslobj.pending()
         )
 
-    def _peek(self) -> bytes | None:
-        """Return a received byte, b"" if the connection is closed, None if there is no data."""
-        try:
-            # Not TimedSocket.recv, which would wait.
-            return socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
-
     def close(self) -> None:
         self.sock.close()
+
+
+def _has_content(stream: SSLTransport) -> bool:
+    """Return True if the TLS records that were received have content: not only session tickets."""
+    try:
+        return bool(stream.sslobj.read(1))
+    except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+        return False
 
 
 class SslContextFactory(Protocol):

@@ -93,8 +93,9 @@ class Stopwatch:
     def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
         """Start `phase` now, or at `at`, and end the current one."""
         at = at or self.timestamp()
-        if self._phase_start:  # a response may arrive before the request is completely sent
-            at = at._replace(kernel=max(at.kernel, self._phase_start.kernel))
+        # A response may arrive before the request is completely sent.
+        if self._phase_start and at.kernel < self._phase_start.kernel:
+            at = at._replace(kernel=self._phase_start.kernel)
         self.end_phase(at)
         self.phase, self._phase_start = phase, at
         if self._first_start is None:

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from probe.clock import NS_PER_SECOND
@@ -68,7 +68,6 @@ class TimedSocket(socket.socket):
     """
 
     stopwatch: Stopwatch
-    _poll: select.poll
     last_received: Timestamp
     """When the last bytes were received."""
     last_sent: Timestamp
@@ -98,11 +97,21 @@ class TimedSocket(socket.socket):
         self.connect(address)
         connected = self.stopwatch.timestamp()
         self.setblocking(False)
-        self._poll = select.poll()
-        self._poll.register(self, select.POLLIN)
         if HAS_KERNEL_TIMESTAMPS:
             connected = self._enable_stamps(connected, started)
         return connected
+
+    @cached_property
+    def _poll(self) -> select.poll:
+        """Registered for data, which is what nearly every wait is for."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return poll
+
+    def has_input(self) -> bool:
+        """Return whether data or the end of the connection was received and not read."""
+        ready = self._poll.poll(0)
+        return bool(ready and ready[0][1] & select.POLLIN)
 
     def _enable_stamps(self, connected: Timestamp, started: int) -> Timestamp:
         """Enable kernel timestamps; return when the handshake ended, by the kernel's measurement.
@@ -207,7 +216,6 @@ class TimedSocket(socket.socket):
         may have arrived before it, while this process was suspended or had no CPU time. The caller
         reads it, and compares its stamp with the deadline (`Deadline.check_arrival`).
         """
-        # The poll object is registered for POLLIN, which is what nearly every wait is for.
         if event != select.POLLIN:
             self._poll.modify(self, event)
         try:
@@ -248,8 +256,8 @@ class TimedSocket(socket.socket):
 
 
 @cache
-def _keep_receive_stamps_enabled() -> socket.socket | None:
-    """Return a socket with receive stamps, which stays open as long as this process.
+def _keep_receive_stamps_enabled() -> int | None:
+    """Open a socket with receive stamps for as long as the process runs; return its descriptor.
 
     The kernel stamps segments only while a socket in the whole system has enabled stamps, and it
     begins up to some milliseconds after the first one has. A fast response on a connection that is
@@ -258,7 +266,7 @@ def _keep_receive_stamps_enabled() -> socket.socket | None:
     with suppress(OSError):
         keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        return keeper
+        return keeper.detach()
     return None
 
 
