@@ -45,6 +45,9 @@ MAX_MORE_SKIPPED_RATIO = 0.001
 MAX_SCRAPE_SECONDS = 1.0
 MAX_HEALTHY_SECONDS = 0.2
 
+# Not measured, but the memory is.
+WARM_UP_SECONDS = 3.0
+
 MEMORY_PAUSE_SECONDS, HEALTHY_PAUSE_SECONDS, SCRAPE_PAUSE_SECONDS = 0.05, 0.5, 2.0
 
 
@@ -114,19 +117,26 @@ def _hostile(url: str) -> list[dict[str, Any]]:
 
 
 def _sample(daemon: Running, seconds: float) -> Load:
-    """Measure `daemon` repeatedly for `seconds`, and count its results at the end."""
-    with (
-        _maximum(lambda: _resident_mib(daemon.process.pid), MEMORY_PAUSE_SECONDS) as memory,
-        _maximum(lambda: _request_seconds(daemon, "/metrics"), SCRAPE_PAUSE_SECONDS) as scrape,
-        _maximum(lambda: _request_seconds(daemon, "/-/healthy"), HEALTHY_PAUSE_SECONDS) as healthy,
-    ):
-        time.sleep(seconds)
-    metrics = Scrape(daemon.get("/metrics").text)
-    probes = metrics.probes()
+    """Measure `daemon` repeatedly for `seconds`, and count its results."""
+    with _maximum(lambda: _resident_mib(daemon.process.pid), MEMORY_PAUSE_SECONDS) as memory:
+        time.sleep(WARM_UP_SECONDS)
+        before = Scrape(daemon.get("/metrics").text)
+        with (
+            _maximum(lambda: _request_seconds(daemon, "/metrics"), SCRAPE_PAUSE_SECONDS) as scrape,
+            _maximum(
+                lambda: _request_seconds(daemon, "/-/healthy"), HEALTHY_PAUSE_SECONDS
+            ) as healthy,
+        ):
+            time.sleep(seconds)
+        after = Scrape(daemon.get("/metrics").text)
+    probes = after.probes()
 
     def total(metric: str, kind: str, **labels: str) -> float:
-        names = [name for name in probes if name.startswith(kind)]
-        return sum(metrics.total(metric, probe=name, **labels) for name in names)
+        return sum(
+            after.total(metric, probe=name, **labels) - before.total(metric, probe=name, **labels)
+            for name in probes
+            if name.startswith(kind)
+        )
 
     reasons = {reason.value: total("failures_total", "hostile", reason=reason) for reason in Reason}
     return Load(

@@ -20,7 +20,7 @@ from probe.prober.evaluation import Evaluation, EvaluationTask
 
 # Memory that a task may take: the base, and a multiple of the probe's `max_bytes`. Python objects
 # take about five times the size of usual JSON, and its text up to three times.
-BASE_MEMORY_BYTES = 16 * 1024 * 1024
+BASE_MEMORY_BYTES = 12 * 1024 * 1024
 MEMORY_PER_BODY_BYTE = 8
 
 # The kernel ends the process after this CPU time. The evaluation usually ends itself before, after

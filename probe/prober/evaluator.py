@@ -28,7 +28,7 @@ LOCAL_CPU_SECONDS = 0.005
 
 # Responses that wait for the worker process or are evaluated by it, of all probes and of one: an
 # endpoint whose responses are expensive must leave places to others.
-MAX_WAITING = 8
+MAX_WAITING = 6
 MAX_WAITING_PER_PROBE = 4
 
 

@@ -21,7 +21,7 @@ MAX_WALL_SECONDS = 30.0
 MAX_EXIT_SECONDS = 5.0
 
 # The daemon's threads come first when the CPU is busy.
-NICENESS = 5
+NICENESS = 10
 
 # Isolated (-I) and without `site` (-S), the interpreter has no import path: it is the argument.
 _COMMAND = (

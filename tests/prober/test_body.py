@@ -116,7 +116,7 @@ def test_only_needed_bodies_are_stored(serve: Serve, expect: dict[str, object], 
 
 def test_bodies_over_the_limit_are_internal(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """The failure is not the endpoint's, and says what to do."""
-    memory, held = BodyMemory(), 15 * 1024**2
+    memory, held = BodyMemory(), 7 * 1024**2
     memory.reserve(held, 1)
     monkeypatch.setattr(EVALUATOR, "body_memory", memory)
     server = serve(always(http_response(b"x" * 2 * 1024**2)))
@@ -127,7 +127,7 @@ def test_bodies_over_the_limit_are_internal(serve: Serve, monkeypatch: pytest.Mo
     result = run(expect={"body_matches": "x"})
 
     assert reason(result) is Reason.INTERNAL
-    assert "exceed 16 MiB; lower max_bytes" in detail(result)
+    assert "exceed 8 MiB; lower max_bytes" in detail(result)
     assert reason(run()) is None  # nothing needs the body
     memory.release(held)
     assert reason(run(expect={"body_matches": "x"})) is None

@@ -29,6 +29,9 @@ from probe.prober.evaluator import (
 from probe.prober.server_timing import ServerTimingParser
 from probe.redaction import Redactor
 from probe.result import Component, Reason
+from tests.http.conftest import Serve
+from tests.probing import EVALUATOR, make_prober
+from tests.raw_servers import always, http_response
 
 MAX_BYTES = 1024 * 1024
 SECRET = "s3cret-token"
@@ -139,7 +142,7 @@ def test_memory_of_the_worker_process(evaluator: Evaluator) -> None:
     """It returns its memory after a document that takes too much, or is replaced."""
     evaluation = evaluator.evaluate(make_task(*ATTACKS["(.|\\n)*zq$"]))
 
-    assert detail(evaluation).startswith("evaluating the response takes more than 24 MiB of memory")
+    assert detail(evaluation).startswith("evaluating the response takes more than 20 MiB of memory")
     assert evaluator.evaluate(large_task()).failure is None
     assert memory_mib("VmRSS", worker(evaluator).pid) < 32
 
@@ -279,6 +282,43 @@ def _wait_until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition is not met after 10 s"
         time.sleep(0.01)
+
+
+def test_a_late_evaluation_is_a_success(serve: Serve) -> None:
+    """The deadline is for the response. The wait for the worker is not part of the latency."""
+    body = b'{"a": 1}' + b" " * LOCAL_CONTENT_BYTES
+    prober = make_prober(
+        serve(always(http_response(body))).url(),
+        expect={"json": {"$.a": {"equals": 1}}},
+        timeout="500ms",
+    )
+    assert prober.run().failure is None
+    worker(EVALUATOR).send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(prober.run)
+        time.sleep(1)
+        assert not run.done()
+        worker(EVALUATOR).send_signal(signal.SIGCONT)
+
+    assert run.result().failure is None
+    assert run.result().latency < 0.5
+    assert run.result().latency + run.result().correction < 0.9
+
+
+def test_a_failed_status_is_its_own_reason(serve: Serve) -> None:
+    """However expensive the body is: it is evaluated for server times only."""
+    response = http_response(OBJECTS, status="503 Busy")
+    path = {"from": "json", "key": "$..took", "unit": "ms", "component": "total"}
+
+    result = make_prober(
+        serve(always(response)).url(),
+        expect={"json": {"$..result": {"exists": True}}},
+        server_timing=[path],
+    ).run()
+
+    assert result.failure
+    assert result.failure.reason is Reason.OVERLOADED
+    assert not result.server
 
 
 def test_close_ends_the_worker_during_a_task(evaluator: Evaluator) -> None:
