@@ -30,9 +30,9 @@ class HttpServer:
     `/` returns the authenticated user, `/large` LARGE_BYTES; `/probe?wait` waits for `release`.
     """
 
-    def __init__(self, config: Path | None = None) -> None:
+    def __init__(self, config: Path | None = None, listener: socket.socket | None = None) -> None:
         self.release = threading.Event()
-        listener = bind("127.0.0.1:0")
+        listener = listener or bind("127.0.0.1:0")
         self.port = int(listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
         web = WebConfig(Clock(), config, check_interval_seconds=0)
@@ -77,9 +77,11 @@ def read_until_closed(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def http_server(config: Path | None = None) -> Iterator[HttpServer]:
-    """Run an HttpServer until the end of the block."""
-    server = HttpServer(config)
+def http_server(
+    config: Path | None = None, listener: socket.socket | None = None
+) -> Iterator[HttpServer]:
+    """Run an HttpServer until the end of the block, on a bound `listener` or a free port."""
+    server = HttpServer(config, listener)
     try:
         yield server
     finally:

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 import requests
 from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
 
 from probe.clock import Clock
 from probe.history.history import History
@@ -20,6 +21,7 @@ from probe.server.app import MAX_ON_DEMAND_PROBES, create_app
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, bind
 from tests.builders import make_result
+from tests.server.http_server_fixture import http_server
 from tests.server.page_fixtures import Site, lifecycle_of, site_of, wait_until
 
 
@@ -257,3 +259,26 @@ def test_listens_on_both_families() -> None:
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, port), timeout=5).close()
+
+
+def test_clients_cannot_connect_before_the_server_starts() -> None:
+    """Until then the port is reserved, and refuses connections instead of letting them wait."""
+    listener = bind("127.0.0.1:0")
+    address = listener.getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    with http_server(listener=listener):
+        socket.create_connection(address, timeout=5).close()
+        with pytest.raises(OSError, match="Address already in use"):
+            bind(f"127.0.0.1:{address[1]}")
+
+
+def test_a_port_that_is_taken_after_the_bind_is_an_error() -> None:
+    """Two sockets can be bound to one port as long as neither listens."""
+    first = bind("127.0.0.1:0")
+    second = bind(f"127.0.0.1:{first.getsockname()[1]}")
+    with http_server(listener=first):
+        server = Server(Starlette(), second, Clock())
+        with pytest.raises(OSError, match="Address already in use"):
+            server.start()
+    second.close()
