@@ -58,7 +58,9 @@ class SlidingWindowCounter:
         end = self._current_slot % slot_count + 1
         # The arrays are rings: the wanted slots may continue at the end of the array.
         head = slice(max(0, end - wanted), end)
-        tail = slice(slot_count - max(0, wanted - end), slot_count)
+        if wanted <= end:
+            return GoodBad(good=sum(self._good[head]), bad=sum(self._bad[head]))
+        tail = slice(slot_count - (wanted - end), slot_count)
         return GoodBad(
             good=sum(self._good[head]) + sum(self._good[tail]),
             bad=sum(self._bad[head]) + sum(self._bad[tail]),
@@ -67,9 +69,11 @@ class SlidingWindowCounter:
     def _advance(self, now: float) -> None:
         """Empty the slots that have begun since the last call."""
         slot_count, slot = len(self._good), int(now / self._slot_seconds)
+        if slot <= self._current_slot:
+            return
         for begun in range(max(self._current_slot + 1, slot - slot_count + 1), slot + 1):
             self._good[begun % slot_count] = self._bad[begun % slot_count] = 0
-        self._current_slot = max(self._current_slot, slot)
+        self._current_slot = slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

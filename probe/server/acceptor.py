@@ -143,9 +143,9 @@ class Acceptor:
         evicts its own. Of these, it is the one that has been waiting longest for the client.
         """
         candidates = list(candidates)
-        counts = Counter(self._clients[client] for client in candidates)
         if not candidates:
             return None
+        counts = Counter(self._clients[client] for client in candidates)
         evicted = max(
             candidates,
             key=lambda client: (
