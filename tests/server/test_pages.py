@@ -14,7 +14,7 @@ import requests
 from probe.result import Component, Phase, Reason, RedirectHop
 from probe.server.api import all_probes_json
 from probe.server.pages import Pages
-from probe.server.probe_list import ListQuery
+from probe.server.probe_list import MAX_PROBES_PER_PAGE, ListQuery
 from tests.server.page_fixtures import UP, Site, lifecycle_of, overloaded, site_of, success
 
 NAME = "127.0.0.1:5000/predict/results"
@@ -301,6 +301,34 @@ def test_the_work_per_probe_is_limited(tmp_path: Path) -> None:
     assert (calls(20) - calls(10)) / 10 < 3000
     document = json.dumps(all_probes_json(histories, lifecycle_of()))
     assert len(document) < 1500 * len(names)
+
+
+def test_the_work_grows_with_the_number_of_probes(tmp_path: Path) -> None:
+    """A probe on another page of the list takes 100 function calls at most, and in JSON 2,000.
+
+    With 10,000 probes these are a fraction of a second, and some seconds.
+    """
+    names = [f"model-{n}" for n in range(MAX_PROBES_PER_PAGE + 200)]
+    site = Site(tmp_path, names, {})
+    for name in names:
+        site.add_history(name, results=3)
+    pages = Pages(time.time, lifecycle_of(), ())
+
+    def list_calls(number: int) -> int:
+        overviews = [item for name in names[:number] if (item := site.history.overview(name))]
+        return count_calls(
+            lambda: pages.all_probes(pages.listing(overviews, site.history.snapshot), ListQuery())
+        )
+
+    def json_calls(number: int) -> int:
+        histories = [item for name in names[:number] if (item := site.history.snapshot(name))]
+        return count_calls(lambda: all_probes_json(histories, lifecycle_of()))
+
+    list_calls(1)  # loads the templates
+    first = MAX_PROBES_PER_PAGE
+    assert (list_calls(first + 200) - list_calls(first)) / 200 < 100
+    assert (json_calls(400) - json_calls(200)) / 200 < 2000
+    assert json_calls(400) < 2.2 * json_calls(200)
 
 
 def count_calls(function: Callable[[], object]) -> int:
