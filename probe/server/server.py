@@ -97,7 +97,8 @@ class Server:
                 proxy_headers=False,  # a client must not choose the address that limits it
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
+                # Not reached: all connections are closed before.
+                timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS + 1,
             )
         )
         self._listening = Future[None]()
@@ -132,6 +133,8 @@ class Server:
         accepting.cancel()
         self._limits.close()
         self._uvicorn.should_exit = True
+        # uvicorn would log an error for each client that does not read its response.
+        asyncio.get_running_loop().call_later(GRACEFUL_STOP_SECONDS, acceptor.close)
         await serving
         acceptor.close()
 
