@@ -71,7 +71,10 @@ class Reason(_DescribedEnum):
         "The connection was reset during the handshake, the request or the response.",
     )
     TLS = "tls", "The certificate is invalid, or the handshake failed."
-    PROTOCOL = "protocol", "The response is not valid HTTP, or it is incomplete."
+    PROTOCOL = (
+        "protocol",
+        "The response is not valid HTTP, is incomplete, or arrived before its request.",
+    )
     PROXY = "proxy", "The proxy refused the request, or cannot be reached."
     TOO_LARGE = "too_large", "The body is larger than `max_bytes`."
     DENIED = "denied", "`networks` does not permit the address."

@@ -152,11 +152,12 @@ class Server:
             self.connections += 1
             connection.settimeout(20)
             thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
+            self._threads = [*(other for other in self._threads if other.is_alive()), thread]
             thread.start()
 
     def _serve(self, connection: Socket) -> None:
-        self._open.append(connection)
+        plain = connection
+        self._open.append(plain)
         try:
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
@@ -166,13 +167,15 @@ class Server:
             pass  # the client has gone, or the test is over
         finally:
             connection.close()
+            for ended in {plain, connection}:
+                self._open.remove(ended)
 
     def close(self) -> None:
         """End all scripts. On Linux, the shutdown ends a pending `accept` at once."""
         self.closing.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        for connection in self._open:
+        for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
