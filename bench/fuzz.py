@@ -23,11 +23,15 @@ from pathlib import Path
 from bench.fuzz_examples import config_texts, random_config, random_response
 from bench.markdown import aligned_table, environment, publish
 from bench.processes import memory
+from probe import threads
 from tests.config.test_fuzz import check_problems
 from tests.prober.test_fuzz import check_result
 from tests.raw_responses import raw_response_server
 
 RESPONSES, CONFIGS = 1_000_000, 100_000
+
+# Of the threads that read files, instead of a minute: so that few of them wait at a time.
+IDLE_THREAD_SECONDS = 0.5
 
 # Examples that failed.
 FAILURES = Path(__file__).parents[1] / "build" / "bench"
@@ -76,6 +80,12 @@ class Outcome:
         return self.end.megabytes - self.warm.megabytes
 
     @property
+    def growth(self) -> str:
+        threads = self.end.threads - self.warm.threads
+        descriptors = self.end.descriptors - self.warm.descriptors
+        return f"{self.growth_megabytes:+.1f} MB {threads:+} threads {descriptors:+} descriptors"
+
+    @property
     def leaks(self) -> bool:
         return (
             self.growth_megabytes > MAX_GROWTH_MEGABYTES
@@ -96,7 +106,7 @@ def main() -> int:
         for failure in (failure for outcome in outcomes for failure in outcome.failures):
             print(f"failed: {failure}", file=sys.stderr)
         failed |= any(outcome.failures or outcome.leaks for outcome in outcomes)
-    head = ("examples", "count", "failures", "duration", "growth of RSS", "leak", "results")
+    head = ("examples", "count", "failures", "duration", "growth", "leak", "results")
     table = aligned_table(head, rows)
     text = f"{environment()}; {args.processes} processes, seed {args.seed}.\n\n{table}"
     print(text)
@@ -143,6 +153,8 @@ def fuzz_configs(seed: int, numbers: range) -> Outcome:
 
 
 def _check_all(seed: str, numbers: range, check: Check) -> Outcome:
+    # Each config with a secret file starts a thread. It ends when it has been idle.
+    threads.MAX_IDLE_SECONDS = IDLE_THREAD_SECONDS
     results, failures = Counter[str](), list[str]()
     started, warm = time.monotonic(), Usage.read()
     for position, number in enumerate(numbers):
@@ -157,6 +169,7 @@ def _check_all(seed: str, numbers: range, check: Check) -> Outcome:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
             failures.append(f"{file}: {traceback.format_exc().splitlines()[-1]}")
+    time.sleep(2 * IDLE_THREAD_SECONDS)
     return Outcome(
         results=results,
         failures=failures,
@@ -174,7 +187,7 @@ def _row(name: str, count: int, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         f"{count:,}",
         str(sum(len(outcome.failures) for outcome in outcomes)),
         f"{max(outcome.seconds for outcome in outcomes) / 60:.1f} min",
-        ", ".join(f"{outcome.growth_megabytes:+.1f} MB" for outcome in outcomes),
+        ", ".join(outcome.growth for outcome in outcomes),
         "**yes**" if any(outcome.leaks for outcome in outcomes) else "no",
         most,
     )
