@@ -1,5 +1,6 @@
 """Evidence that more probes are bad than the budget allows, as the rules compute it."""
 
+from functools import lru_cache
 from math import floor, log
 
 from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS
@@ -49,6 +50,8 @@ def min_bad_probes(window: float, interval: float, budget: float, level: float) 
     return min_bad_of(probes_in(window, interval), window, budget, level)
 
 
+# Many probes of a config have the same interval and objective.
+@lru_cache(maxsize=1024)
 def min_bad_of(probes: int, window: float, budget: float, level: float) -> int | None:
     """Return how many of `probes` in a window must be bad for evidence of `level`, or None.
 
