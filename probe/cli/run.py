@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import logging
 import os
 import signal
@@ -55,12 +56,17 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the daemon until SIGTERM or SIGINT and return the exit code."""
     malloc.configure_malloc()
     log.configure(args.log_level, args.log_format)
+    # All objects of the config and the daemon stay. To search them for garbage again and again
+    # would take 8 s of CPU with 10,000 probes, 40 % of the start.
+    gc.disable()
     try:
         config = load_config(args, environ)
         daemon, listener = _build_daemon(args, environ, config)
     # TlsError: the file could be read while the config was validated.
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
+    finally:
+        gc.enable()
     signals = Signals()
     try:
         daemon.start()

@@ -308,3 +308,10 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         daemon.process.send_signal(signal.SIGINT)
         daemon.process.wait(5)
         assert time.monotonic() - began < 2
+
+
+def test_the_garbage_collector_runs_after_the_start() -> None:
+    """It is off only while the daemon is built."""
+    with running("--url=http://127.0.0.1:9/", "--interval=100ms") as daemon:
+        before = daemon.total("python_gc_collections_total")
+        daemon.wait_for("python_gc_collections_total", before + 1)
