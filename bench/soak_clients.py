@@ -98,8 +98,8 @@ def _start_silent_client(port: int, request: bytes) -> socket.socket | None:
     client = socket.socket()
     client.settimeout(1.0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    client.bind((SILENT_ADDRESS, 0))
     try:
+        client.bind((SILENT_ADDRESS, 0))
         client.connect(("127.0.0.1", port))
         client.sendall(request)
     except OSError:

@@ -191,9 +191,10 @@ CASES = {
         description=(
             "At 00:20 UTC, probe:10115 had skipped 85 scheduled requests to sentiment in the last"
             " 30 minutes because earlier ones had not finished, although their timeout had passed."
-            " Its machine is probably overloaded, or its CPU limit too low. The model is not the"
-            " cause. More than 5% of the requests were skipped, so objectives are evaluated on"
-            " fewer requests than configured. Next: give probe:10115 more CPU, or fewer probes."
+            " Possible causes: an overloaded machine, a low CPU limit, or an `expect` that is"
+            " expensive to evaluate. A slow model is not the cause. More than 5% of the requests"
+            " were skipped, so objectives are evaluated on fewer requests than configured. Next:"
+            " give probe:10115 more CPU, or fewer probes."
         ),
     ),
     "skipped because they were late": Case(
@@ -206,9 +207,9 @@ CASES = {
         description=(
             "At 00:20 UTC, probe:10115 had skipped 85 scheduled requests to sentiment in the last"
             " 30 minutes because it could not start them in time. Its machine is probably"
-            " overloaded, or its CPU limit too low. The model is not the cause. More than 5% of the"
-            " requests were skipped, so objectives are evaluated on fewer requests than configured."
-            " Next: give probe:10115 more CPU, or fewer probes."
+            " overloaded, or its CPU limit too low. A slow model is not the cause. More than 5% of"
+            " the requests were skipped, so objectives are evaluated on fewer requests than"
+            " configured. Next: give probe:10115 more CPU, or fewer probes."
         ),
     ),
     "histograms without classic buckets": Case(
