@@ -20,12 +20,16 @@ MAX_TRAILER_BYTES = 16 * 1024
 
 _LINE_END_BYTES = len(b"\r\n")
 
+# The ends of the line with the size of a chunk and of its data.
+LINE_ENDS_BYTES = 2 * _LINE_END_BYTES
+
 
 class ChunkLimits:
     """Counts what surrounds the data of one chunked body. Raises ResponseError over a limit."""
 
     def __init__(self) -> None:
-        self._framing_bytes = 0.0
+        self.framing_bytes = 0.0
+        """Bytes of sizes and line ends, without the share that the data allows."""
         self._extension_bytes = 0
         self._trailer_bytes = 0
 
@@ -36,8 +40,8 @@ class ChunkLimits:
             raise ResponseError(
                 f"the chunk extensions are larger than {MAX_EXTENSION_BYTES // 1024} KiB"
             )
-        self._framing_bytes += line_bytes + 2 * _LINE_END_BYTES - data_bytes * FRAMING_SHARE_OF_DATA
-        if self._framing_bytes > MAX_FRAMING_BYTES:
+        self.framing_bytes += line_bytes + LINE_ENDS_BYTES - data_bytes * FRAMING_SHARE_OF_DATA
+        if self.framing_bytes > MAX_FRAMING_BYTES:
             raise ResponseError(
                 "the chunks are too small: their sizes and line ends are larger than"
                 f" {MAX_FRAMING_BYTES // 1024} KiB and half of the body"

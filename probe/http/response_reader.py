@@ -10,7 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.http.chunk_limits import ChunkLimits
+from probe.http.chunk_limits import (
+    FRAMING_SHARE_OF_DATA,
+    LINE_ENDS_BYTES,
+    MAX_FRAMING_BYTES,
+    ChunkLimits,
+)
 from probe.http.errors import EarlyResponse, NotHttp, ResponseError
 from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
@@ -34,6 +39,10 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\0]*))?")
 _HEADER = re.compile(rb"([\x21-\x39\x3b-\x7e]+):([^\r\0]*)")
 _FOLDED_LINE = re.compile(rb"[ \t][^\r\0]*")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
+
+# The end of a chunk, and the line with the size of the next one without extensions. A line with
+# more spaces is parsed like one with extensions: line by line, which takes longer.
+_NEXT_CHUNK = re.compile(rb"\r?\n([0-9A-Fa-f]{1,16}[ \t]{0,64})\r?\n")
 
 # 18 digits, less than 1 EB. int() raises ValueError for more than 4300 digits.
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
@@ -129,7 +138,8 @@ class ResponseReader:
     def read(self, max_bytes: int) -> bytes:
         """Return the next bytes of the body as soon as some arrive; empty at its end.
 
-        Raises ResponseError if the connection ends before the body does.
+        These may be the data of many chunks. Raises ResponseError if the connection ends before
+        the body does.
         """
         if self._chunked and self._body_bytes_left == 0:
             self._begin_chunk()
@@ -139,13 +149,40 @@ class ResponseReader:
             if self._body_bytes_left is not None:
                 raise ResponseError("the connection was closed before the end of the body")
             return b""
+        max_bytes_left = max_bytes
         if self._body_bytes_left is not None:
             max_bytes = min(max_bytes, self._body_bytes_left)
         data = self._buffer[self._position : self._position + max_bytes]
         self._position += len(data)
         if self._body_bytes_left is not None:
             self._body_bytes_left -= len(data)
+        if self._chunked and self._body_bytes_left == 0:
+            data += self._take_received_chunks(max_bytes_left - len(data))
         return data
+
+    def _take_received_chunks(self, max_bytes: int) -> bytes:
+        """Return the data of the next chunks that are received completely, up to `max_bytes`.
+
+        One loop, because a server may send 100,000 chunks: method calls for each of them would
+        take a second of CPU. It stops before the last chunk and before all that is invalid, has
+        extensions or exceeds a limit, which `_begin_chunk` handles.
+        """
+        buffer, position = self._buffer, self._position
+        framing_bytes = self._chunk_limits.framing_bytes
+        max_end = min(len(buffer), position + max_bytes)
+        pieces = []
+        while match := _NEXT_CHUNK.match(buffer, position):
+            line, start = match[1], match.end()
+            size = int(line, 16)
+            framing = framing_bytes + len(line) + LINE_ENDS_BYTES - size * FRAMING_SHARE_OF_DATA
+            if not 0 < size <= max_end - start or framing > MAX_FRAMING_BYTES:
+                break
+            position = start + size
+            framing_bytes = framing
+            pieces.append(buffer[start:position])
+        self._position = position
+        self._chunk_limits.framing_bytes = framing_bytes
+        return b"".join(pieces)
 
     def _expect_first_byte(self) -> None:
         """Begin the phase `receive` with the next byte, which may be received already."""
