@@ -66,7 +66,6 @@ class ConnectionTransport(asyncio.Transport):
         self._closing = True
         if self.linger:
             self._transport.resume_reading()
-            self._transport.write_eof()
             if not self.writing_paused:
                 self._sent()
         else:
@@ -144,6 +143,14 @@ class ConnectionTransport(asyncio.Transport):
 
     def _sent(self) -> None:
         """Wait for the client to close the connection, after the kernel has taken all data."""
+        if not self._transport:
+            return
+        try:
+            # `write_eof` of the transport may raise the same error in a callback of asyncio.
+            self._transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        except OSError:  # the client has disconnected, and is not interested in the rest
+            self.abort()
+            return
         self._on_sent()
         self._write_timeout.start(self.reset)
         self._linger_timeout.start(self._end_linger)
