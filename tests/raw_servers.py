@@ -233,8 +233,8 @@ def handshake_only(context: ssl.SSLContext) -> Script:
     return script
 
 
-def respond_with_handshake(context: ssl.SSLContext) -> Script:
-    """Send a response with the last bytes of a handshake of TLS 1.2, before any request."""
+def respond_with_handshake(context: ssl.SSLContext, response: bytes) -> Script:
+    """Send `response` with the last bytes of a handshake of TLS 1.2, before any request."""
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 
     def script(peer: Peer) -> None:
@@ -247,7 +247,7 @@ def respond_with_handshake(context: ssl.SSLContext) -> Script:
             except ssl.SSLWantReadError:
                 peer.send(outgoing.read())
                 incoming.write(peer.connection.recv(65536))
-        secured.write(http_response())
+        secured.write(response)
         peer.send(outgoing.read())
         while peer.connection.recv(65536):  # closing with unread data would send an RST
             pass

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
     )
 
 
-def quote_name(name: str) -> str:
+def quote_argument(name: str) -> str:
     """Return an argument that should be the name of a probe in quotes, without secrets of a URL."""
     return repr(re.sub("://.*", "://***", name, flags=re.DOTALL))
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from requests.utils import should_bypass_proxies
 
 from probe.cli import waterfall
-from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, quote_name, usage_error
+from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, quote_argument, usage_error
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags, add_output_flag
 from probe.clock import Clock
@@ -128,7 +128,7 @@ def _build_probes(
     known = [probe.name for probe in config.settings.probes]
     unknown = [name for name in names if name not in known]
     if unknown:
-        quoted = ", ".join(map(quote_name, unknown))
+        quoted = ", ".join(map(quote_argument, unknown))
         is_url = any("://" in name for name in unknown)
         advice = "probe a URL: --url=URL" if is_url else "use another config: --config.file=FILE"
         raise UsageError(

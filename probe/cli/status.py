@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from probe.cli.command import EXIT_OK, UsageError, printable, quote_name, usage_error
+from probe.cli.command import EXIT_OK, UsageError, printable, quote_argument, usage_error
 from probe.cli.daemon_client import (
     DaemonClient,
     DaemonError,
@@ -107,7 +107,9 @@ def _read_status(client: DaemonClient, names: Sequence[str]) -> dict[str, Any]:
     unknown = [name for name in names if name not in known]
     if unknown:
         there_are = ", ".join(map(printable, known))
-        raise UsageError(f"no probe {', '.join(map(quote_name, unknown))}; there are: {there_are}")
+        raise UsageError(
+            f"no probe {', '.join(map(quote_argument, unknown))}; there are: {there_are}"
+        )
     if names:
         probes = [probe for probe in probes if probe["probe"] in names]
     probes.sort(key=lambda probe: STATES.index(probe["state"]))

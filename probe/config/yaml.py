@@ -12,7 +12,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, format_path
-from probe.config.yaml_syntax import YamlSyntaxError, explain_error
+from probe.config.yaml_syntax import YamlSyntaxError, to_syntax_error
 
 MAX_DEPTH = 50
 
@@ -166,7 +166,7 @@ def _compose(text: str) -> tuple[yaml.Node, set[int]]:
         end = _end(text[: error.position])
         raise YamlSyntaxError(*end, "a character that YAML does not allow; remove it") from None
     except yaml.MarkedYAMLError as error:
-        raise explain_error(error, text) from None
+        raise to_syntax_error(error, text) from None
     except (ValueError, OverflowError):
         # PyYAML calls chr() with an escape such as "\UFFFFFFFF", which is no character.
         assert composer is not None

@@ -35,6 +35,14 @@ _MESSAGES = {
     "while scanning a block scalar": "after `|` and `>` the text begins on the next line",
 }
 
+# In messages of PyYAML about a character or a token that begins a value, where none may begin.
+_BEGINNING = re.compile(
+    "'<(alias|anchor|tag)>'|'.' that cannot start any token|(keys|entries) are not allowed"
+)
+
+# Ends a line up to such a place after a closing quote or bracket.
+_CLOSING = re.compile(r"[\"'\]}] *$")
+
 # Messages about the place where a quote or a key begins.
 _CONTEXT_MESSAGES = {
     "while scanning a quoted scalar": "the quote that begins here is not closed",
@@ -56,7 +64,7 @@ class YamlSyntaxError(Exception):
         self.line, self.column, self.message = line, column, message
 
 
-def explain_error(error: yaml.MarkedYAMLError, text: str) -> YamlSyntaxError:
+def to_syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlSyntaxError:
     """Return the error of PyYAML about `text`, in other words and perhaps at another place."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
@@ -65,14 +73,16 @@ def explain_error(error: yaml.MarkedYAMLError, text: str) -> YamlSyntaxError:
     for part, replacement in _CONTEXT_MESSAGES.items():
         if part in message and error.context_mark:
             return _at(error.context_mark, replacement)
-    for part, replacement in _MESSAGES.items():
-        if part in message:
-            return _at(mark, replacement)
-    if "<block end>" in message or "<document start>" in message:
-        is_at_start = not text[mark.index - mark.column : mark.index].strip(" -?")
-        return _at(mark, _NOT_INDENTED if is_at_start else _AFTER_END)
+    before = text[mark.index - mark.column : mark.index]
+    is_after_end = bool(_BEGINNING.search(message) and _CLOSING.search(before))
+    if not is_after_end:
+        for part, replacement in _MESSAGES.items():
+            if part in message:
+                return _at(mark, replacement)
     if "while parsing a flow" in message:
         return _flow_error(mark, message, text)
+    if is_after_end or "<block end>" in message or "<document start>" in message:
+        return _at(mark, _AFTER_END if before.strip(" -?") else _NOT_INDENTED)
     return _at(mark, message)
 
 

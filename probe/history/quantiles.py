@@ -9,7 +9,7 @@ from probe.result import Phase, Result
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-class PhaseTimes(NamedTuple):
+class PhaseQuantiles(NamedTuple):
     """Number of successes in which a phase happened, and quantiles of its times (seconds)."""
 
     successes: int
@@ -24,7 +24,7 @@ def quantiles(seconds: Iterable[float]) -> dict[float, float]:
     return {q: ordered[math.ceil(q * len(ordered)) - 1] for q in QUANTILES}
 
 
-def phase_quantiles(results: Iterable[Result]) -> dict[Phase, PhaseTimes]:
+def phase_quantiles(results: Iterable[Result]) -> dict[Phase, PhaseQuantiles]:
     """Return the times of each phase that happened in a success."""
     seconds: dict[Phase, list[float]] = {phase: [] for phase in Phase}
     for result in results:
@@ -32,5 +32,7 @@ def phase_quantiles(results: Iterable[Result]) -> dict[Phase, PhaseTimes]:
             for phase, time in result.phases.items():
                 seconds[phase].append(time)
     return {
-        phase: PhaseTimes(len(times), quantiles(times)) for phase, times in seconds.items() if times
+        phase: PhaseQuantiles(len(times), quantiles(times))
+        for phase, times in seconds.items()
+        if times
     }

@@ -37,7 +37,7 @@ class ResponseStream:
     def send_request(self, pieces: Sequence[bytes], method: str) -> ResponseHead:
         """Send the `pieces` of the request and return the head of its response.
 
-        Raises EarlyResponse if the response arrived before the first bytes of the request were
+        Raises EarlyResponse or NotHttp if data arrived before the first bytes of the request were
         sent. A server may respond before it has received the whole request, e.g. with 413.
         """
         sock = self._connection.sock

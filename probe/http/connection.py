@@ -13,7 +13,6 @@ from urllib3.util.ssltransport import SSL_BLOCKSIZE, SSLTransport
 
 from probe.http.errors import (
     AddressDenied,
-    EarlyResponse,
     ProxyError,
     ResponseError,
     describe_error,
@@ -21,7 +20,12 @@ from probe.http.errors import (
 )
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Address, Resolver
-from probe.http.response_reader import ResponseReader, Stream
+from probe.http.response_reader import (
+    RECEIVE_BYTES,
+    ResponseReader,
+    Stream,
+    early_response_error,
+)
 from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
@@ -42,19 +46,21 @@ class Connection:
         return not (self._has_unread_tls_data() or self.sock.has_input())
 
     def require_no_response(self) -> None:
-        """Raise EarlyResponse if the server has sent a response before the request.
+        """Raise EarlyResponse or NotHttp if the server has sent data before the request.
 
         A TLS server may send session tickets before the first request. They are processed here.
         """
-        has_response = self.sock.has_input()
+        has_input = self.sock.has_input()
+        data = b""
         if isinstance(self.stream, SSLTransport):
-            if has_response:
+            if has_input:
                 self.stream.incoming.write(self.sock.recv(SSL_BLOCKSIZE))
-            has_response = self._has_unread_tls_data() and _has_content(self.stream)
-        elif has_response:  # or the end of the connection
-            has_response = bool(socket.socket.recv(self.sock, 1, socket.MSG_PEEK))
-        if has_response:
-            raise EarlyResponse
+            if self._has_unread_tls_data():
+                data = _read_content(self.stream)
+        elif has_input:  # or the end of the connection
+            data = socket.socket.recv(self.sock, RECEIVE_BYTES, socket.MSG_PEEK)
+        if data:
+            raise early_response_error(data)
 
     def _has_unread_tls_data(self) -> bool:
         """Return True if TLS records were received and not completely read."""
@@ -67,12 +73,12 @@ class Connection:
         self.sock.close()
 
 
-def _has_content(stream: SSLTransport) -> bool:
-    """Return True if the TLS records that were received have content: not only session tickets."""
+def _read_content(stream: SSLTransport) -> bytes:
+    """Return the content of the TLS records that were received; empty for session tickets."""
     try:
-        return bool(stream.sslobj.read(1))
+        return stream.sslobj.read(RECEIVE_BYTES)
     except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-        return False
+        return b""
 
 
 class SslContextFactory(Protocol):

@@ -56,6 +56,9 @@ class EarlyResponse(ResponseError):
 class NotHttp(ResponseError):
     """The response does not begin with a status line of HTTP/1. The message is its first line."""
 
+    def __init__(self, line: bytes) -> None:
+        super().__init__(line.decode("latin-1") or "an empty line")
+
 
 # Remedies by OpenSSL's code of a failed verification (`X509_V_ERR_*`).
 _CERTIFICATE_ERRORS = {

@@ -77,8 +77,6 @@ class ResponseReader:
     be an informational response, they belong to `wait`.
     """
 
-    _will_close = True
-
     def __init__(self, stream: Stream, sock: TimedSocket, stopwatch: Stopwatch | None) -> None:
         """Without a stopwatch no phase begins: the response of a proxy is part of `connect`."""
         self._stream = stream
@@ -99,6 +97,8 @@ class ResponseReader:
         self._is_first_chunk = True
         self._chunk_limits = ChunkLimits()
         self._is_early = False
+        # Until the headers say that the server keeps the connection open.
+        self._will_close = True
 
     @property
     def is_connection_reusable(self) -> bool:
@@ -196,7 +196,7 @@ class ResponseReader:
         if self._stopwatch:
             sock, received = self._sock, self._sock.last_received
             if sock.first_sent and self._stopwatch.is_before(received, sock.first_sent):
-                raise EarlyResponse
+                raise early_response_error(self._buffer[self._position :])
             self._is_early = self._stopwatch.is_before(received, sock.last_sent)
             self._stopwatch.start_phase(Phase.RECEIVE, at=received)
             self._stopwatch.merged_reads += sock.merged
@@ -213,7 +213,7 @@ class ResponseReader:
             raise ConnectionResetError("the server closed the connection without a response")
         match = _STATUS_LINE.fullmatch(line)
         if match is None:
-            raise NotHttp(line.decode("latin-1") or "an empty line")
+            raise NotHttp(line)
         return int(match[1]), int(match[2]), (match[3] or b"").decode("latin-1")
 
     def _read_headers(self) -> _Headers:
@@ -324,6 +324,16 @@ class ResponseReader:
         if self._awaiting_first_byte:
             self._begin_receive_phase()
         return True
+
+
+def early_response_error(data: bytes) -> ResponseError:
+    """Return the error for `data`, the first bytes that arrived before the request.
+
+    The first line of another protocol shows that the port is wrong: an SSH server sends it at once.
+    """
+    if b"HTTP/".startswith(data[:5]):
+        return EarlyResponse()
+    return NotHttp(data.split(b"\n", 1)[0].removesuffix(b"\r"))
 
 
 def _is_keep_alive(minor_version: int, headers: _Headers) -> bool:

@@ -73,7 +73,10 @@ class TimedSocket(socket.socket):
     last_sent: Timestamp
     """When the last bytes were sent."""
     first_sent: Timestamp | None = None
-    """When the first bytes were sent since this was set to None, or an instant shortly before."""
+    """When the first bytes after the last reset to None were sent.
+
+    Without a transmit stamp, it is the time just before `sendmsg`.
+    """
 
     client_turn = True
     """Whether the client has to act next. If not, a delay is the server's."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from probe.config.schema import Probe
 from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.objectives import ObjectiveStatus, StatusWindow
-from probe.history.quantiles import PhaseTimes, phase_quantiles, quantiles
+from probe.history.quantiles import PhaseQuantiles, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
 from probe.result import Phase, Reason, Result, ResultKind, classify_result
 
@@ -135,7 +135,7 @@ class ProbeDetails:
     recent: Sequence[Result]
     slowest: Sequence[Result]
     failures: Sequence[Result]
-    phases: Mapping[Phase, PhaseTimes]
+    phases: Mapping[Phase, PhaseQuantiles]
 
 
 def read_details(history: ProbeHistory, *, paused: bool) -> ProbeDetails:

@@ -86,7 +86,7 @@ def response_before_request(directory: Path) -> Iterator[FaultSetup]:
     Without TLS, the client might send its request first.
     """
     authority = Authority(directory)
-    with Server(respond_with_handshake(authority.context())) as server:
+    with Server(respond_with_handshake(authority.context(), http_response())) as server:
         url = server.url().replace("http", "https")
         yield FaultSetup(keys={"url": url, "tls": authority.tls})
 

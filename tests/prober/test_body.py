@@ -1,7 +1,6 @@
 """Bodies of responses: what is stored of them, and the memory of all of them together."""
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -91,24 +90,30 @@ def _held_bytes() -> int:
         ({"json": {"$": {"exists": True}}}, 500_000 - UNCOUNTED_BYTES),
     ],
 )
-def test_only_needed_bodies_are_stored(serve: Serve, expect: dict[str, object], held: int) -> None:
+def test_only_needed_bodies_are_stored(
+    serve: Serve, expect: dict[str, object], held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While they are received. Afterwards nothing is held, also after a failure."""
     received, release = threading.Event(), threading.Event()
+    original = ResponseBody.feed
+
+    def feed(body: ResponseBody, data: bytes, at: Timestamp) -> None:
+        original(body, data, at)
+        if body.size == 500_000:
+            received.set()
 
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(http_response(b"x" * 600_000)[: 500_000 - 600_000])
-        received.set()
         release.wait(10)
+
+    monkeypatch.setattr(ResponseBody, "feed", feed)
 
     prober = make_prober(serve(script).url(), expect=expect)
     run = threading.Thread(target=prober.run)
     run.start()
-    received.wait(10)
-    deadline = time.monotonic() + 5
-    while _held_bytes() < held and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert held <= _held_bytes() <= held + 1000
+    assert received.wait(10)
+    assert _held_bytes() == held
     release.set()
     run.join()
     assert _held_bytes() == 0
