@@ -152,18 +152,30 @@ def _sample(daemon: Running, seconds: float) -> Load:
 
 @contextmanager
 def _maximum(measure: Callable[[], float], pause_seconds: float) -> Iterator[Callable[[], float]]:
-    """Call `measure` on another thread until the end of the block; yield the maximum's getter."""
+    """Call `measure` on another thread until the end of the block; yield the maximum's getter.
+
+    The getter raises the exception of `measure`, such as that of a failed scrape.
+    """
     values: list[float] = []
+    errors: list[Exception] = []
     stopped = threading.Event()
 
     def work() -> None:
-        while not stopped.wait(pause_seconds):
-            values.append(measure())
+        try:
+            while not stopped.wait(pause_seconds):
+                values.append(measure())
+        except Exception as error:  # noqa: BLE001  (the getter raises it)
+            errors.append(error)
+
+    def maximum() -> float:
+        if errors:
+            raise errors[0]
+        return max(values)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield lambda: max(values)
+        yield maximum
     finally:
         stopped.set()
         thread.join()

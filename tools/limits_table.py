@@ -144,7 +144,7 @@ LIMITS = (
         "endpoint",
         "memory to evaluate a response in the worker process",
         "{} and {} × `max_bytes`",
-        "failure with the reason `assertion`",
+        "failure with the reason `assertion`; server times not found yet are ignored and counted",
         (
             "prober.evaluation_worker:BASE_MEMORY_BYTES",
             "prober.evaluation_worker:MEMORY_PER_BODY_BYTE",
@@ -153,9 +153,13 @@ LIMITS = (
     Limit(
         "endpoint",
         "responses that wait for the worker process, with the one that it evaluates",
-        "{}, {} of one probe",
-        "failure with the reason `internal`",
-        ("prober.evaluator:MAX_WAITING", "prober.evaluator:MAX_WAITING_PER_PROBE"),
+        "{}, {} of one probe; from {} on, one of each probe",
+        "failure with the reason `internal`; server times are ignored and counted",
+        (
+            "prober.worker_queue:MAX_WAITING",
+            "prober.worker_queue:MAX_WAITING_PER_PROBE",
+            "prober.worker_queue:MAX_WAITING_OF_BUSY_PROBES",
+        ),
     ),
     Limit(
         "endpoint",
@@ -510,6 +514,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "http.stopwatch:MAX_OFFSET_ERROR_NS": "accuracy of clocks",
     "prober.evaluation_worker:MAX_RETAINED_BYTES": "replacement of the worker process",
     "prober.worker_process:MAX_EXIT_SECONDS": "end of the worker process",
+    "prober.worker_queue:MAX_NAMES_SHOWN": "layout of a message",
     "redaction:MAX_CUTS": "limits work, not what is masked",
     "redaction:MAX_UNMASKED_CHARS": "described under secrets",
     "server.charts:MAX_STATUS_BARS": "layout of a page",

@@ -1,13 +1,15 @@
 """Evaluation of a response against `expect`, except its status code."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from probe.config.regex import TimedRegex
-from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget, JsonQuery, compile_query
-from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
+from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
+from probe.prober.json_query import JsonQuery, compile_query
+from probe.prober.response import BodyDecodeError, ProbeResponse, json_number, parse_number
 from probe.redaction import (
     CREDENTIAL_NAME,
     MASK,
@@ -27,6 +29,14 @@ if TYPE_CHECKING:  # the worker process does not have the memory for the config'
 MAX_VALUE_CHARS = 80
 
 _TOO_LONG = f"takes more than {MAX_CPU_SECONDS:g} s of CPU time"
+
+_ELLIPSIS = "..."
+
+# The end of a text that was cut: the first half of an emoji (a surrogate), and a part of an escape.
+_INCOMPLETE_ESCAPE = re.compile(
+    r"(?<!\\)((?:\\\\)*)(?:\\ud[89ab][0-9a-f]{2})?(?:\\(?:u[0-9a-f]{0,3})?)?$"
+)
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 
 # Operators of a condition with their operands, such as {"min": 0.5}.
 _Operators = Mapping[str, Any]
@@ -58,7 +68,7 @@ class Assertions:
         Details are public: `redactor` must hide the secrets of the request and of `expect`.
         """
         try:
-            self._evaluate(response, _Evaluation(redactor, budget))
+            self._evaluate(response, _AssertionChecker(redactor, budget))
         except _AssertionFailed as failed:
             return _failure(to_one_line(str(failed)))
         except BodyDecodeError as error:
@@ -67,17 +77,17 @@ class Assertions:
             return _failure("the body's JSON is nested too deeply")
         return None
 
-    def _evaluate(self, response: ProbeResponse, evaluation: "_Evaluation") -> None:
+    def _evaluate(self, response: ProbeResponse, checker: "_AssertionChecker") -> None:
         for name, operators in self._header_conditions:
             value = response.headers.get(name.lower())
             values = [] if value is None else [_HeaderText(value)]
-            evaluation.check_values(operators, values, f"the header {name}")
+            checker.check_values(operators, values, f"the header {name}")
         if self._body_pattern:
             text = response.content.decode(errors="replace")
-            evaluation.check_body(self._body_pattern, text)
+            checker.check_body(self._body_pattern, text)
         for path, query, operators in self._json_conditions:
-            values = evaluation.query(query, response.document, path)
-            evaluation.check_values(operators, values, path)
+            values = checker.query(query, response.document, path)
+            checker.check_values(operators, values, path)
 
 
 def _failure(detail: str) -> Failure:
@@ -93,8 +103,8 @@ class _HeaderText(str):
 
 
 @dataclass(frozen=True, slots=True)
-class _Evaluation:
-    """Evaluates one response within a CPU budget. Messages of its exceptions are redacted.
+class _AssertionChecker:
+    """Checks one response within a CPU budget. Messages of its exceptions are redacted.
 
     `place` in the methods below is the part of the response that a value is from, for messages.
     """
@@ -159,11 +169,19 @@ class _Evaluation:
             return MASK
         if isinstance(value, _HeaderText):
             value = redact_location(place, value)
-        return self.redactor.truncate(json.dumps(redact_json(value)), MAX_VALUE_CHARS)
+        return self._truncate(json.dumps(redact_json(value)), MAX_VALUE_CHARS)
 
-    def _truncate(self, message: str) -> str:
-        """Return `message`, redacted and shortened: it quotes values of the config."""
-        return self.redactor.truncate(message, MAX_MESSAGE_CHARS)
+    def _truncate(self, text: str, max_chars: int = MAX_MESSAGE_CHARS) -> str:
+        """Return `text` redacted. If it is longer than `max_chars`, it ends with an ellipsis.
+
+        A quoted string that is cut keeps its closing quote.
+        """
+        if len(text) <= max_chars:
+            return self.redactor(text)
+        start = self.redactor.truncate(text, max_chars - len(_ELLIPSIS) - 1)
+        start = _INCOMPLETE_ESCAPE.sub(r"\1", start)
+        is_quoted = len(_QUOTE.findall(start)) % 2 == 1
+        return start + _ELLIPSIS + ('"' if is_quoted else "")
 
 
 def _no_match_message(pattern: TimedRegex) -> str:
@@ -196,14 +214,7 @@ def _above_max(value: Any, maximum: float) -> str | None:
 
 def _to_number(value: Any) -> float | None:
     """Return the number of a JSON number or of a header's text, otherwise None."""
-    if isinstance(value, _HeaderText):
-        return parse_number(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return parse_number(value) if isinstance(value, _HeaderText) else json_number(value)
 
 
 def _json_equal(value: Any, expected: Any) -> bool:

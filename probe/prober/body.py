@@ -9,8 +9,8 @@ from probe.http.stopwatch import Timestamp
 # Bytes that are stored separately for the excerpt, also if the body is incomplete.
 START_BYTES = 1024
 
-# Bytes of all bodies that are being received or evaluated. If `max_bytes` is large, it is as many
-# bodies of this size. Of each body, UNCOUNTED_BYTES do not count, so that large bodies of one
+# Bytes of all bodies that are being received or evaluated. If four bodies of `max_bytes` are more,
+# that is the limit. Of each body, UNCOUNTED_BYTES do not count, so that large bodies of one
 # endpoint do not affect the probes of usual ones.
 MAX_HELD_BYTES = 8 * 1024 * 1024
 MAX_HELD_LARGEST_BODIES = 4

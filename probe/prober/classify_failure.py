@@ -16,6 +16,7 @@ from probe.http.errors import (
     explain_error,
     is_unreachable,
 )
+from probe.prober.body import BodyMemoryExceeded
 from probe.redaction import MAX_MESSAGE_CHARS, NO_REDACTION, Redactor, to_one_line
 from probe.result import Failure, Phase, Reason
 
@@ -122,6 +123,8 @@ def _message(reason: Reason, error: Exception, redactor: Redactor) -> str:
     max_chars = MAX_GARBAGE_CHARS if isinstance(error, NotHttp) else MAX_MESSAGE_CHARS
     message = to_one_line(redactor.truncate(describe_error(error), max_chars)).strip()
     name = type(error).__name__
+    if isinstance(error, BodyMemoryExceeded):
+        return message  # it says what to change in the config
     if reason is Reason.INTERNAL:
         return f"{name}: {message} (a fault of this daemon or its host)"
     if reason is Reason.PROTOCOL:

@@ -1,9 +1,8 @@
-"""The CPU budget of evaluating one response, and JSON queries within it."""
+"""The CPU budget of evaluating one response."""
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 _T = TypeVar("_T")
 
@@ -42,27 +41,3 @@ class CpuBudget:
             return function(self.remaining())
         except TimeoutError:
             raise self._error from None
-
-
-class JsonQuery:
-    """Finds the values at a JSONPath (RFC 9535). It is pickled as its path."""
-
-    def __init__(self, path: str) -> None:
-        # Imported here to save memory: few probes need it.
-        from probe.prober.jsonpath import compile_jsonpath  # noqa: PLC0415
-
-        self._path = path
-        self._find = compile_jsonpath(path)
-
-    def __call__(self, document: Any, budget: CpuBudget) -> list[Any]:
-        """Return the values. Raises the error of `budget`, and RecursionError for deep nesting."""
-        return self._find(document, budget)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return compile_query, (self._path,)
-
-
-@lru_cache(maxsize=1000)
-def compile_query(path: str) -> JsonQuery:
-    """Return the query of a path. Equal paths share one."""
-    return JsonQuery(path)

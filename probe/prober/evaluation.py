@@ -4,7 +4,7 @@ The same code runs in the daemon and in the worker process. It imports neither t
 nor the HTTP client, which would triple the memory of the worker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from probe.prober.assertions import Assertions
@@ -42,11 +42,15 @@ class EvaluationTask:
     wall_seconds: float
     """Duration of the whole probe."""
 
-    def run(self, budget: CpuBudget, *, affordable_bytes: int | None = None) -> Evaluation:
-        """Evaluate the response within `budget`.
+    def run(
+        self, budget: CpuBudget, *, affordable_bytes: int | None = None
+    ) -> Iterator[Evaluation]:
+        """Yield the evaluation of the response within `budget`.
 
+        If server times are in the body, yield the evaluation without them before: they cannot fail
+        a probe, so this one counts if reading them exceeds a limit.
         Raises the error of `budget`, unless it is a TimeoutError: that one becomes a failed
-        assertion or an ignored server time. Raises EvaluationTooExpensive if the evaluation needs
+        assertion or an ignored server time. Raises LocalLimitExceeded if the evaluation needs
         a decoded body larger than `affordable_bytes`.
         """
         response = ProbeResponse(
@@ -58,5 +62,8 @@ class EvaluationTask:
         failure = None
         if self.assertions:
             failure = self.assertions.evaluate(response, budget, self.redactor)
+        if self.server_timing.needs_body:
+            server = self.server_timing.parse(response, None, wall_seconds=self.wall_seconds)
+            yield Evaluation(failure=failure, server=server)
         server = self.server_timing.parse(response, budget, wall_seconds=self.wall_seconds)
-        return Evaluation(failure=failure, server=server)
+        yield Evaluation(failure=failure, server=server)

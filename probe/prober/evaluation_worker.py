@@ -13,8 +13,6 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-# Not used here, but imported before the memory is limited.
-import probe.prober.jsonpath  # noqa: F401
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.evaluation import Evaluation, EvaluationTask
 
@@ -32,15 +30,23 @@ MAX_RETAINED_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """Reply to a task."""
+class Evaluated:
+    """Reply with an evaluation that `EvaluationTask.run` has yielded; a task may have two."""
 
-    evaluation: Evaluation | None
+    task_number: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Last reply to a task."""
+
+    task_number: int
     is_out_of_memory: bool = False
     bug: str = ""
     """Type of an unexpected exception. Its message may quote the response."""
-    is_last: bool = False
-    """Whether the process should be replaced."""
+    should_be_replaced: bool = False
+    """Whether the process keeps too much memory."""
 
 
 def memory_limit_bytes(max_bytes: int) -> int:
@@ -50,34 +56,43 @@ def memory_limit_bytes(max_bytes: int) -> int:
 
 def main() -> None:
     """Evaluate tasks until the daemon closes stdin or ends."""
+    # Imported before the memory is limited, and not in the daemon, which imports this module, too.
+    import probe.prober.jsonpath  # noqa: F401, PLC0415
+
     # Ctrl-C in a terminal goes to all processes; the daemon ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tasks, replies = sys.stdin.buffer, sys.stdout.buffer
     gc.freeze()  # so that collecting the garbage of a task does not search the modules
     initial_bytes = _address_space_bytes()
     while True:
         try:
-            reply = _evaluate(pickle.load(tasks))
+            number, task = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
+        finished = _evaluate(number, task)
+        del task
         gc.collect()
-        if _address_space_bytes() > initial_bytes + MAX_RETAINED_BYTES:
-            reply = replace(reply, is_last=True)
-        pickle.dump(reply, replies)
-        replies.flush()
+        retained_bytes = _address_space_bytes() - initial_bytes
+        _send(replace(finished, should_be_replaced=retained_bytes > MAX_RETAINED_BYTES))
 
 
-def _evaluate(task: EvaluationTask) -> Reply:
-    """Evaluate `task` within its limits."""
+def _send(reply: Evaluated | Finished) -> None:
+    pickle.dump(reply, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def _evaluate(number: int, task: EvaluationTask) -> Finished:
+    """Evaluate `task` within its limits, and send its evaluations."""
     if address_space := _address_space_bytes():
         _limit_address_space(address_space + memory_limit_bytes(task.max_bytes))
     signal.setitimer(signal.ITIMER_PROF, KILL_CPU_SECONDS)
     try:
-        return Reply(task.run(CpuBudget()))
+        for evaluation in task.run(CpuBudget()):
+            _send(Evaluated(number, evaluation))
+        return Finished(number)
     except MemoryError:
-        return Reply(None, is_out_of_memory=True)
+        return Finished(number, is_out_of_memory=True)
     except Exception as bug:  # noqa: BLE001  (the daemon reports it)
-        return Reply(None, bug=type(bug).__name__)
+        return Finished(number, bug=type(bug).__name__)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         _limit_address_space(resource.RLIM_INFINITY)

@@ -10,30 +10,19 @@ Waiting for the evaluation is not part of the measured latency, and no deadline 
 """
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from probe.prober.body import UNCOUNTED_BYTES, BodyMemory
 from probe.prober.cpu_budget import CpuBudget
 from probe.prober.evaluation import Evaluation, EvaluationTask
-from probe.prober.response import EvaluationTooExpensive
-from probe.prober.worker_process import EvaluationLimitExceeded, WorkerFailed, WorkerProcess
+from probe.prober.response import LocalLimitExceeded
+from probe.prober.worker_process import WorkerFailed, WorkerLimitExceeded, WorkerProcess
+from probe.prober.worker_queue import QueueFull, WorkerQueue
 from probe.result import Failure, Reason
 
 # Limits of an evaluation in this process. Parsing JSON of this size holds the interpreter lock for
 # up to 2 ms and takes up to 2 MiB.
 LOCAL_CONTENT_BYTES = UNCOUNTED_BYTES
 LOCAL_CPU_SECONDS = 0.005
-
-# Responses that wait for the worker process or are evaluated by it, of all probes and of one: an
-# endpoint whose responses are expensive must leave places to others.
-MAX_WAITING = 6
-MAX_WAITING_PER_PROBE = 4
-
-
-class _EvaluatorBusy(Exception):
-    """Too many responses wait. The message is for users."""
 
 
 class Evaluator:
@@ -43,53 +32,39 @@ class Evaluator:
         self.body_memory = BodyMemory()
         """The memory of the bodies that are being received or evaluated."""
         self._local_lock = threading.Lock()
-        self._worker_lock = threading.Lock()
+        self._queue = WorkerQueue()
         self._worker = WorkerProcess()
-        self._waiting_lock = threading.Lock()
-        self._waiting: Counter[str] = Counter()
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
-        """Return the evaluation of a response, which fails if it exceeds the limits."""
+        """Return the evaluation of a response, which fails if the assertions exceed the limits."""
+        # `extend` keeps those that were yielded before an exception.
+        evaluations: list[Evaluation] = []
         try:
             with self._local_lock:
-                budget = CpuBudget(LOCAL_CPU_SECONDS, error=EvaluationTooExpensive)
-                return task.run(budget, affordable_bytes=LOCAL_CONTENT_BYTES)
-        except EvaluationTooExpensive:
-            pass
-        try:
-            with self._place_in_queue(task.probe), self._worker_lock:
-                return self._worker.run(task)
-        except EvaluationLimitExceeded as error:
-            return _failed(Reason.ASSERTION, str(error))
-        except (WorkerFailed, _EvaluatorBusy) as error:
-            return _failed(Reason.INTERNAL, f"{error} (a fault of this daemon or its host)")
+                budget = CpuBudget(LOCAL_CPU_SECONDS, error=LocalLimitExceeded)
+                evaluations.extend(task.run(budget, affordable_bytes=LOCAL_CONTENT_BYTES))
+        except LocalLimitExceeded:
+            failure = self._evaluate_in_worker(task, evaluations)
+            if not evaluations:
+                return Evaluation(failure=failure)
+        return evaluations[-1]
 
     def close(self) -> None:
         """End the worker process. An evaluation in it fails."""
         self._worker.close()
 
-    @contextmanager
-    def _place_in_queue(self, probe: str) -> Iterator[None]:
-        """Count a response of `probe` as waiting. Raises _EvaluatorBusy at a limit."""
-        with self._waiting_lock:
-            if (
-                self._waiting.total() >= MAX_WAITING
-                or self._waiting[probe] >= MAX_WAITING_PER_PROBE
-            ):
-                raise _EvaluatorBusy(
-                    f"{self._waiting.total()} responses, {self._waiting[probe]} of them of this"
-                    " probe, wait for their evaluation; simplify the patterns and paths in expect"
-                    " and server_timing, or probe less often"
-                )
-            self._waiting[probe] += 1
+    def _evaluate_in_worker(
+        self, task: EvaluationTask, evaluations: list[Evaluation]
+    ) -> Failure | None:
+        """Append the evaluations of `task`. Return why they are incomplete, or None."""
         try:
-            yield
-        finally:
-            with self._waiting_lock:
-                self._waiting[probe] -= 1
-                if not self._waiting[probe]:
-                    del self._waiting[probe]
-
-
-def _failed(reason: Reason, detail: str) -> Evaluation:
-    return Evaluation(failure=Failure(reason=reason, detail=detail))
+            with self._queue.turn(task.probe):
+                evaluations.extend(self._worker.run(task))
+        except WorkerLimitExceeded as error:
+            return Failure(reason=Reason.ASSERTION, detail=str(error))
+        except QueueFull as error:
+            return Failure(reason=Reason.INTERNAL, detail=str(error))
+        except WorkerFailed as error:
+            detail = f"{error} (a fault of this daemon or its host)"
+            return Failure(reason=Reason.INTERNAL, detail=detail)
+        return None

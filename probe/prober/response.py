@@ -1,7 +1,9 @@
 """Complete response of an endpoint: status, headers and their numbers, decoded body, JSON."""
 
 import json
+import math
 import re
+import sys
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +31,7 @@ class BodyDecodeError(Exception):
     """The body cannot be decompressed or is not JSON. The message is for users."""
 
 
-class EvaluationTooExpensive(Exception):
+class LocalLimitExceeded(Exception):
     """The evaluation needs more than this process may spend; the worker process repeats it."""
 
 
@@ -50,7 +52,7 @@ class ProbeResponse:
     ) -> None:
         """`max_bytes` limits the size of the decompressed body.
 
-        Decompressing or parsing more than `affordable_bytes` raises EvaluationTooExpensive.
+        Decompressing or parsing more than `affordable_bytes` raises LocalLimitExceeded.
         """
         self.headers = headers
         self._body = body
@@ -70,15 +72,12 @@ class ProbeResponse:
     def document(self) -> Any:
         """The body's JSON. Raises BodyDecodeError, and RecursionError for deeply nested JSON."""
         if self._document is _NOT_PARSED:
-            try:
-                self._document = json.loads(self.content, parse_constant=_reject_constant)
-            except ValueError as error:
-                raise BodyDecodeError(f"the body is not JSON: {error}") from None
+            self._document = _parse_json(self.content)
         return self._document
 
     def _decode(self) -> bytes | bytearray:
         if self._affordable_bytes is not None and len(self._body) > self._affordable_bytes:
-            raise EvaluationTooExpensive
+            raise LocalLimitExceeded
         encoding = content_encoding(self.headers)
         if encoding == "identity":
             return self._body
@@ -93,7 +92,7 @@ class ProbeResponse:
 
     def _decompress(self) -> bytearray:
         if self._affordable_bytes is not None and self._affordable_bytes < self._max_bytes:
-            return _decompress(self._body, self._affordable_bytes, EvaluationTooExpensive())
+            return _decompress(self._body, self._affordable_bytes, LocalLimitExceeded())
         too_long = BodyDecodeError(
             f"the body is larger than {self._max_bytes} bytes when decompressed (`max_bytes`)"
         )
@@ -106,11 +105,25 @@ def content_encoding(headers: Mapping[str, str]) -> str:
 
 
 def parse_number(text: str) -> float | None:
-    """Return the decimal number that a header has as its value; None if it is not a number."""
+    """Return the decimal number that a header has as its value.
+
+    None if it is not a number, or is too large for one (`1e999`).
+    """
     text = text.strip()
     if len(text) > _MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
         return None
-    return float(text)
+    number = float(text)
+    return None if math.isinf(number) else number
+
+
+def json_number(value: Any) -> float | None:
+    """Return a JSON number, None for other values. An integer above 1.8e308 is infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _decompress(body: bytes | bytearray, max_bytes: int, too_long: Exception) -> bytearray:
@@ -147,5 +160,22 @@ def _decompress_member(
     return offset
 
 
+def _parse_json(content: bytes | bytearray) -> Any:
+    try:
+        return json.loads(content, parse_constant=_reject_constant, parse_float=_parse_float)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BodyDecodeError(f"the body is not JSON: {error}") from None
+    except ValueError:  # of `int`, because its time is quadratic
+        digits = sys.get_int_max_str_digits()
+        raise BodyDecodeError(f"the body has an integer of more than {digits:,} digits") from None
+
+
 def _reject_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON value (RFC 8259)")
+    raise BodyDecodeError(f"the body is not JSON: {constant} is not a JSON value (RFC 8259)")
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise BodyDecodeError(f"the body has a number that is too large: {text}")
+    return number

@@ -8,19 +8,20 @@ a trailer it is ignored. In addition the config maps headers or JSON values to c
 - A mapped component overrides the same component of Server-Timing.
 - Invalid times are ignored and counted: not a number, below 0, or longer than the whole probe (a
   wrong unit, or a response that a cache stored with its headers). If the sum of a component is
-  longer than the whole probe, all its times are invalid. A query that exceeds the CPU budget counts
-  as one invalid time.
+  longer than the whole probe, all its times are invalid. A query that exceeds a limit, or that
+  cannot be run because the daemon is busy, counts as one invalid time.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probe.config.choices import TimingSource, TimingUnit
-from probe.prober.cpu_budget import CpuBudget, JsonQuery, compile_query
-from probe.prober.response import BodyDecodeError, ProbeResponse, parse_number
+from probe.prober.cpu_budget import CpuBudget
+from probe.prober.json_query import JsonQuery, compile_query
+from probe.prober.response import BodyDecodeError, ProbeResponse, json_number, parse_number
 from probe.result import Component
 
 if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
@@ -103,21 +104,23 @@ class _MappedTime:
             query=compile_query(str(entry.key)) if is_json else None,
         )
 
-    def read(self, response: ProbeResponse, budget: CpuBudget) -> list[float | None]:
-        """Return the values, None for each that is not a number.
+    def read(self, response: ProbeResponse, budget: CpuBudget | None) -> list[float | None]:
+        """Return the values, None for each that is not a number, and for JSON without a `budget`.
 
         A missing value is not invalid, nor is null, nor a body that is not JSON.
         """
         if self.query is None:
             header = response.headers.get(self.header)
             return [] if header is None else [parse_number(header)]
+        if budget is None:
+            return [None]
         try:
             values = self.query(response.document, budget)
         except TimeoutError:
             return [None]
         except (BodyDecodeError, RecursionError):
             return []
-        return [_json_number(value) for value in values if value is not None]
+        return [json_number(value) for value in values if value is not None]
 
 
 class ServerTimingParser:
@@ -132,9 +135,12 @@ class ServerTimingParser:
         return any(mapped.query for mapped in self._mapped_times)
 
     def parse(
-        self, response: ProbeResponse, budget: CpuBudget, *, wall_seconds: float
+        self, response: ProbeResponse, budget: CpuBudget | None, *, wall_seconds: float
     ) -> ServerTimes:
-        """Return the times in `response`. `wall_seconds` is the duration of the whole probe."""
+        """Return the times in `response`. `wall_seconds` is the duration of the whole probe.
+
+        Without a `budget`, the body is not read: each time in it counts as invalid.
+        """
         header = response.headers.get(HEADER_NAME)
         if header is None and not self._mapped_times:
             return NO_SERVER_TIMES
@@ -143,7 +149,9 @@ class ServerTimingParser:
         standard, standard_ignored = _add_up(parse_header(header or ""), max_seconds)
         return ServerTimes(times={**standard, **mapped}, ignored=mapped_ignored + standard_ignored)
 
-    def _read_mapped(self, response: ProbeResponse, budget: CpuBudget) -> Iterator[ServerTime]:
+    def _read_mapped(
+        self, response: ProbeResponse, budget: CpuBudget | None
+    ) -> Iterator[ServerTime]:
         for mapped in self._mapped_times:
             for value in mapped.read(response, budget):
                 seconds = None if value is None else value / mapped.units_per_second
@@ -196,12 +204,3 @@ def _add_up(times: Iterable[ServerTime], max_seconds: float) -> tuple[dict[Compo
         else:
             ignored += len(values)
     return totals, ignored
-
-
-def _json_number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None

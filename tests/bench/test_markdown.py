@@ -1,10 +1,11 @@
 """The results as Markdown, and their place in bench/README.md."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from bench.markdown import aligned_table, format_number, publish
+from bench.markdown import README, aligned_table, format_number, publish
 
 
 def test_results_are_replaced(tmp_path: Path) -> None:
@@ -25,6 +26,21 @@ def test_page_without_marks(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="write <!-- soak --> and <!-- end of soak -->"):
         publish("soak", "new", page)
     assert page.read_text() == "<!-- soak --> alone"
+
+
+def test_each_benchmark_can_publish() -> None:
+    """The page has the marks of all benchmarks, which are found after minutes of measuring."""
+    marks = {
+        mark
+        for path in README.parent.glob("*.py")
+        for mark in re.findall(r'publish\("([^"]+)"', path.read_text())
+    }
+    text = README.read_text()
+
+    assert {"evaluation", "faults", "fuzz"} <= marks
+    for mark in marks:
+        assert f"<!-- {mark} -->" in text
+        assert f"<!-- end of {mark} -->" in text
 
 
 @pytest.mark.parametrize(

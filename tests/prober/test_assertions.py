@@ -14,7 +14,8 @@ import pytest
 from probe.config.schema import Expect
 from probe.prober.assertions import Assertions
 from probe.prober.classify_failure import find_status_failure
-from probe.prober.cpu_budget import CpuBudget, compile_query
+from probe.prober.cpu_budget import CpuBudget
+from probe.prober.json_query import compile_query
 from probe.prober.response import MAX_GZIP_MEMBERS, ProbeResponse
 from probe.result import Failure, Reason
 
@@ -117,6 +118,44 @@ def test_invalid_json_is_an_assertion(body: bytes) -> None:
     assert failure
     assert failure.reason is Reason.ASSERTION
     assert "not JSON" in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "condition", "detail"),
+    [
+        ("1e999", {"min": 1}, "the body has a number that is too large: 1e999"),
+        ("[-1e999]", {"exists": True}, "the body has a number that is too large: -1e999"),
+        ("9" * 400, {"max": 1}, f"$ is {'9' * 76}..., more than 1"),
+        ("-" + "9" * 400, {"min": 1}, f"$ is -{'9' * 75}..., less than 1"),
+        ("9" * 400, {"min": 1}, None),
+        ("9" * 4301, {"max": 1}, "the body has an integer of more than 4,300 digits"),
+    ],
+)
+def test_large_numbers(body: str, condition: Any, detail: str | None) -> None:
+    """A number that would be infinite is refused. Integers have any size up to a limit."""
+    failure = evaluate({"json": {"$": condition}}, body.encode())
+
+    assert (failure.detail if failure else None) == detail
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x" * 78, '"' + "x" * 78 + '"'),
+        ("x" * 79, '"' + "x" * 75 + '..."'),
+        ("x" * 74 + "\n" + "x" * 9, '"' + "x" * 74 + '..."'),
+        ("x" * 73 + "\\" + "x" * 9, '"' + "x" * 73 + '\\\\..."'),
+        ("x" * 66 + "\U0001f600" * 9, '"' + "x" * 66 + '..."'),
+        ([1] * 90, "[" + "1, " * 25 + "..."),
+        (["x" * 90], '["' + "x" * 74 + '..."'),
+    ],
+)
+def test_truncated_values_end_with_an_ellipsis(value: Any, shown: str) -> None:
+    """A string keeps its closing quote, and no part of an escape is shown."""
+    failure = evaluate({"json": {"$": {"equals": 1}}}, value)
+
+    assert failure
+    assert failure.detail == f"$ is {shown}, not 1"
 
 
 @pytest.mark.parametrize("depth", [90, 200, 900, 100_000])
@@ -281,7 +320,9 @@ def test_numbers_in_headers() -> None:
     assert evaluate(expect, headers={"X-Queue": "many"}) is not None
 
 
-@pytest.mark.parametrize("value", ["1_0", "infinity", "inf", "nan", "\u0662", "0x2", "2 2", ""])
+@pytest.mark.parametrize(
+    "value", ["1_0", "infinity", "inf", "nan", "\u0662", "0x2", "2 2", "1e999", ""]
+)
 def test_a_number_in_a_header_is_decimal(value: str) -> None:
     """Python's float() accepts some of these texts."""
     for condition in ({"min": -1e300}, {"max": 1e300}):

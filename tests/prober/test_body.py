@@ -133,6 +133,7 @@ def test_bodies_over_the_limit_are_internal(serve: Serve, monkeypatch: pytest.Mo
 
     assert reason(result) is Reason.INTERNAL
     assert "exceed 8 MiB; lower max_bytes" in detail(result)
+    assert "fault" not in detail(result)
     assert reason(run()) is None  # nothing needs the body
     memory.release(held)
     assert reason(run(expect={"body_matches": "x"})) is None

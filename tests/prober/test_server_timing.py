@@ -233,7 +233,6 @@ def test_nanoseconds_of_json() -> None:
         ("[5]", 1),
         ("{}", 1),
         ("-5", 1),
-        ("1e999", 1),
         ("1" + "0" * 400, 1),
         ("null", 0),
     ],
@@ -246,7 +245,7 @@ def test_invalid_json_values(value: str, ignored: int) -> None:
     assert parse_response(body=body, mapping=OLLAMA) == expected
 
 
-@pytest.mark.parametrize("value", ["", "12ms", "1, 2", "NaN", "-3", "inf", '"5"'])
+@pytest.mark.parametrize("value", ["", "12ms", "1, 2", "NaN", "-3", "inf", "1e999", '"5"'])
 def test_invalid_header_values(value: str) -> None:
     """Also a header that is sent twice: either value may be wrong."""
     mapping = [{"from": "header", "key": "X-Time", "unit": "ms", "component": "total"}]
@@ -255,7 +254,18 @@ def test_invalid_header_values(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"{}", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"load": 1}']
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"{}",
+        b"[]",
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"load": 1}',
+    ],
 )
 def test_missing_values_are_not_counted(body: bytes) -> None:
     """A header or path that does not exist, and a body that is not JSON."""
