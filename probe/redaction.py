@@ -77,7 +77,10 @@ _JSON_ESCAPES: tuple[Mapping[int, str], ...] = (
 
 
 class Redactor:
-    """Replaces secrets in text by `MASK`. Encoded forms are computed on first use."""
+    """Replaces secrets in text by `MASK`, in upper and lower case.
+
+    Encoded forms are computed on first use.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = frozenset(secret for secret in secrets if len(secret) > MAX_UNMASKED_CHARS)
@@ -95,8 +98,11 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """Return `text` without secrets. It is no longer than `text`."""
         # Compiling all encoded forms to one pattern would cost more than many searches.
+        folded = _fold_case(text)
         for encoded in self._encoded_secrets():
-            text = text.replace(encoded, MASK)
+            if encoded in folded:
+                text = MASK.join(_split(text, folded, encoded))
+                folded = _fold_case(text)
         return text
 
     def truncate(self, text: str, max_chars: int) -> str:
@@ -114,8 +120,9 @@ class Redactor:
         # Cut first, then mask: masking a short secret inside of a longer one would hide the
         # beginning of the longer one. The cut may end in the middle of another secret.
         for _ in range(MAX_CUTS):
+            folded = _fold_case(text)
             overlap = max(
-                (_overlap(text, encoded) for encoded in self._encoded_secrets()), default=0
+                (_overlap(folded, encoded) for encoded in self._encoded_secrets()), default=0
             )
             if not overlap:
                 return self(text)
@@ -123,17 +130,20 @@ class Redactor:
         return ""
 
     def _encoded_secrets(self) -> list[str]:
-        """Return all secrets in all encodings, the longest first: one may contain another."""
+        """Return all secrets in all encodings, with folded case.
+
+        The longest is the first, because one may contain another.
+        """
         if self._cached_encoded_secrets is None:
             encoded_secrets = {
-                encoded
+                _fold_case(encoded)
                 for secret in self._secrets
                 for decoded in _decodings(secret[:MAX_SECRET_CHARS])
                 for encoded in _encodings(decoded)
                 if len(encoded) > MAX_UNMASKED_CHARS
             }
             self._cached_encoded_secrets = sorted(
-                encoded_secrets | self._secrets, key=len, reverse=True
+                encoded_secrets.union(map(_fold_case, self._secrets)), key=len, reverse=True
             )
         return self._cached_encoded_secrets
 
@@ -180,6 +190,25 @@ def _without_secret_parts(pattern: re.Pattern[str], url: str) -> str:
     return f"{match[1] or ''}{match[2]}" if match else ""
 
 
+def _fold_case(text: str) -> str:
+    """Return `text` in lower case, with the same number of characters."""
+    lower = text.lower()
+    if len(lower) != len(text):  # The lower case of one character may be two.
+        pairs = ((char, char.lower()) for char in text)
+        lower = "".join(folded if len(folded) == 1 else char for char, folded in pairs)
+    # The lower case of this Greek letter depends on the letters around it.
+    return lower.replace("\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}")
+
+
+def _split(text: str, folded: str, separator: str) -> Iterator[str]:
+    """Yield the parts of `text` around `separator`, as it is found in `folded`."""
+    start = 0
+    while (end := folded.find(separator, start)) >= 0:
+        yield text[start:end]
+        start = end + len(separator)
+    yield text[start:]
+
+
 def _decodings(secret: str) -> Iterator[str]:
     """Yield `secret`, and its bytes decoded as Latin-1 instead of UTF-8 and vice versa."""
     yield secret
@@ -195,7 +224,6 @@ def _encodings(secret: str) -> Iterator[str]:
 
     json_strings = _json_strings(secret)
     nested_json = [nested for text in json_strings for nested in _json_strings(text)]
-    yield secret.lower()  # names of headers are shown in lower case
     for text in (secret, *json_strings, *nested_json):
         yield text
         yield from map(text.translate, _HTML_ESCAPES)

@@ -72,6 +72,26 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("SeCrEtToKeN+123", "SECRETTOKEN+123"),
+        ("SeCrEtToKeN+123", "sEcReTtOkEn+123"),
+        ("SeCrEtToKeN+123", "SECRETTOKEN%2b123"),
+        ("Straße-Élan", "STRAßE-éLAN"),
+        ("SECRET\N{GREEK CAPITAL LETTER SIGMA}", "SECRET\N{GREEK CAPITAL LETTER SIGMA}X"),
+    ],
+)
+def test_secrets_are_masked_in_any_case(secret: str, text: str) -> None:
+    """Servers change the case of headers. The rest of the text keeps its case."""
+    redact = Redactor([secret])
+    dotted = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"  # two characters in lower case
+    rest = text[len(secret) :] if text.endswith("X") else ""
+
+    assert redact(f"A {dotted} {text} Ab{text}") == f"A {dotted} ***{rest} Ab***{rest}"
+    assert redact.redact_prefix(f"Value: {text[:6]}") == "Value: "
+
+
 @pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
 def test_a_secret_is_masked_in_each_encoding(encode: Callable[[str], str]) -> None:
     """Nothing of it remains."""

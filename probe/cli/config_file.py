@@ -110,8 +110,21 @@ def _check_combination(
 
 def _config_of_file(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     file = path.absolute()
+    if _is_missing(file):
+        raise UsageError(f"{path}: cannot read the config: no such file or directory")
     settings = load(file, environ=environ, name=str(path))
     return LoadedConfig(settings=settings, name=str(path), file=file, base=file.parent)
+
+
+def _is_missing(file: Path) -> bool:
+    """Return whether there is no file. One that cannot be looked up counts as present."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _config_of_stdin(environ: Mapping[str, str]) -> LoadedConfig:
@@ -131,7 +144,12 @@ def _config_of_flags(args: argparse.Namespace, environ: Mapping[str, str]) -> Lo
         name=args.name,
         environ=environ,
     )
-    return LoadedConfig(settings=settings, name="the config of these flags")
+    variable = f"{ENVIRONMENT_PREFIX}URL"
+    name = "the config of these flags"
+    if args.url == environ.get(variable):
+        unused = next((f", not from {path}," for path in SEARCH_PATHS if path.is_file()), "")
+        name = f"the config from {variable}{unused}"
+    return LoadedConfig(settings=settings, name=name)
 
 
 def _find_config_file() -> Path:

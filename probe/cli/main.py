@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from probe import __version__
-from probe.cli.command import Parser
+from probe.cli.command import EXIT_OK, Parser
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -39,6 +39,8 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command in `arguments` (default `sys.argv`) and exit with its code."""
+    if (sys.argv[1:] if arguments is None else arguments)[:1] == ["run"]:
+        _exit_on_stop_signals()
     if sys.stdout is None:  # closed by the caller, as with `>&-` in a shell
         sys.stdout = ClosedOutput()
     args = build_parser(os.environ).parse_args(arguments)
@@ -55,6 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(EXIT_BROKEN_PIPE)
     except OSError as error:  # stdout cannot be written, for example because the disk is full
         sys.exit(f"inference-probe: {error}")
+
+
+def _exit_on_stop_signals() -> None:
+    """Let SIGTERM and SIGINT end the process with the exit code 0.
+
+    The daemon does so once it has started. Before, its imports and a large config take seconds.
+    """
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)  # for a second signal
+        print("stopped before the daemon had started", file=sys.stderr)
+        raise SystemExit(EXIT_OK)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 class ClosedOutput(io.TextIOBase):

@@ -106,9 +106,13 @@ def _read_status(client: DaemonClient, names: Sequence[str]) -> dict[str, Any]:
     known = [probe["probe"] for probe in probes]
     unknown = [name for name in names if name not in known]
     if unknown:
+        from difflib import get_close_matches  # noqa: PLC0415  (takes 2 ms of CPU)
+
+        similar = get_close_matches(unknown[0], known, n=1)
+        advice = f", did you mean {printable(similar[0])}?" if similar else ";"
         there_are = ", ".join(map(printable, known))
         raise UsageError(
-            f"no probe {', '.join(map(quote_argument, unknown))}; there are: {there_are}"
+            f"no probe {', '.join(map(quote_argument, unknown))}{advice} there are: {there_are}"
         )
     if names:
         probes = [probe for probe in probes if probe["probe"] in names]

@@ -137,12 +137,14 @@ def quote(text: str | ResolvedText) -> str:
 
 
 def quote_url(text: str | ResolvedText) -> str:
-    """Return `text`, a URL that may be invalid, in quotes and without the parts that may be secret.
+    """Return the scheme and the host of `text`, a URL that may be invalid, in quotes.
 
-    These are user, password, query and fragment.
+    All other parts may be secret: user and password, the query, and the path of a webhook.
     """
     without_user = re.sub(r"^([^:/?#@]*:?//)?.*@", r"\1***@", source_of(text), flags=re.DOTALL)
-    return quote(re.sub(r"([?#]).*", r"\1***", without_user, flags=re.DOTALL))
+    return quote(
+        re.sub(r"(//[^/?#\\]*[/?#\\]).+", r"\1***", without_user, count=1, flags=re.DOTALL)
+    )
 
 
 def quote_name(text: str | ResolvedText) -> str:

@@ -12,6 +12,8 @@ MAX_JSON_DEPTH = 50
 
 # As in "99% < 500ms", and as `check` prints it: "99% under 500ms".
 _SLO = re.compile(r"\s*([0-9]\S* ?%)\s*(?:(?:<\s*|under\s+)([0-9]\S*(?: \S+)*)\s*)?")
+# As in "p99 < 500ms".
+_PERCENTILE = re.compile(r"\s*[pP]([0-9]{1,2}(?:\.[0-9]{1,3})?) *<=? *([0-9.]{1,9} ?(?:ms|s|m))\s*")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
@@ -56,7 +58,10 @@ class EndpointFlags:
             return None
         match = _SLO.fullmatch(slo)
         if match is None:
+            percentile = _PERCENTILE.fullmatch(slo)
             advice = 'write one such as "99% < 500ms", or "99%" for availability alone'
+            if percentile:
+                advice = f'write "{percentile[1]}% < {percentile[2]}" instead of a percentile'
             self._add_problem("slo", f"not an objective; {advice}")
             return None
         if match[2] is None:

@@ -53,10 +53,17 @@ REPLACEMENTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# Keys at the top of the configs of other programs, with the message about such a config.
+_OTHER_CONFIGS = {
+    "modules": f"this is a config of blackbox_exporter; {MIGRATION}",
+    "scrape_configs": "this is a config of Prometheus; write the URLs to probe under `probes` of"
+    " another file, and let Prometheus scrape this daemon",
+}
 
-def blackbox_config_error(config: dict[str, Any]) -> UnlocatedError | None:
-    """Return the only error of a whole config of blackbox_exporter, None for other configs."""
-    if "modules" not in config or "probes" in config:
-        return None
-    message = f"this is a config of blackbox_exporter; {MIGRATION}"
-    return UnlocatedError(("modules",), message, at_key=True)
+
+def other_config_error(config: dict[str, Any]) -> UnlocatedError | None:
+    """Return the only error of a whole config of another program, None for other configs."""
+    for key, message in _OTHER_CONFIGS.items():
+        if key in config and "probes" not in config:
+            return UnlocatedError((key,), message, at_key=True)
+    return None

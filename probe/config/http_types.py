@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationInfo
 
-from probe.config.errors import quote, quote_url
+from probe.config.errors import quote, quote_url, source_of
 from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
     SCALAR_OR_LIST,
@@ -76,25 +76,25 @@ def split_url(value: Any) -> SplitResult:
     """Return the parts of an http or https URL; raise ValueError that says what is wrong."""
     url = require_text(value)
     if any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError(
-            f"not a URL: {quote_url(value)}; it must not contain spaces or control characters"
-        )
+        raise _invalid_url(value, "it must not contain spaces or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(
-            f"not a URL: {quote_url(value)}; the host or the port is invalid"
-        ) from None
+        raise _invalid_url(value, "the host or the port is invalid") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(f"not a URL: {quote_url(value)}; write http://HOST:PORT/PATH, or https://")
+        raise _invalid_url(value, "write http://HOST:PORT/PATH, or https://")
     if not _is_host(parts.hostname or ""):
-        raise ValueError(
-            f"not a URL: {quote_url(value)}; the host is missing or not a valid host name"
-        )
+        raise _invalid_url(value, "the host is missing or not a valid host name")
     if port == 0:
-        raise ValueError(f"not a URL: {quote_url(value)}; a port is a number from 1 to 65535")
+        raise _invalid_url(value, "a port is a number from 1 to 65535")
     return parts
+
+
+def _invalid_url(value: str | ResolvedText, advice: str) -> ValueError:
+    """Return the error for a URL. Without a scheme, `value` may be a password, so it is hidden."""
+    shown = f": {quote_url(value)}" if "://" in source_of(value) else ""
+    return ValueError(f"not a URL{shown}; {advice}")
 
 
 def _is_host(host: str) -> bool:

@@ -19,7 +19,7 @@ from probe.config.errors import (
     source_of,
 )
 from probe.config.flags import EndpointFlags
-from probe.config.foreign_keys import blackbox_config_error
+from probe.config.foreign_keys import other_config_error
 from probe.config.http_types import may_need_tls
 from probe.config.likely_mistakes import find_likely_mistakes
 from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
@@ -155,8 +155,8 @@ class _Validator:
             message = f"expected a mapping with the key `probes`, not {describe_type(config)}"
             self.errors.append(UnlocatedError((), message))
             return None
-        if blackbox := blackbox_config_error(config):
-            self.errors.append(blackbox)
+        if other_config := other_config_error(config):
+            self.errors.append(other_config)
             return None
         self.errors += find_defaults_conflicts(config)
         self._validate(defaults_only_config(config))

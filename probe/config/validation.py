@@ -191,7 +191,9 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
     if value is None:
         return f"no value; expected {expected}"
     advice = ""
-    if expected == "a list":
+    if path[:1] == ("probes",) and len(path) <= 2 and isinstance(value, (str, ResolvedText)):
+        advice = "; write - {name: NAME, url: http://HOST:PORT/PATH}"
+    elif expected == "a list":
         is_block = isinstance(value, Mapping)
         advice = '; begin each item with "- "' if is_block else "; put it into brackets: [...]"
     elif path[-2:-1] in (("json",), ("headers",)) and "expect" in path:
@@ -202,12 +204,8 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
 def _unknown_key(key: str, parent: ConfigPath, model: type[BaseModel]) -> tuple[str, str]:
     """Return the message and the explanation of an error about `key` in the mapping `parent`."""
     known = known_keys(parent, model)
-    if model is Settings:
-        owner = next((step for step in reversed(parent) if isinstance(step, str)), "")
-        if key in REPLACEMENTS.get(owner, {}):
-            return f"unknown key; {REPLACEMENTS[owner][key]}", ""
-        if owner == "probes" and key in MODULE_KEYS:
-            return "unknown key", MIGRATION
+    if model is Settings and (foreign := _foreign_key(key, parent)):
+        return foreign
     if re.fullmatch("[0-9]+ ?[%a-z]*", key):  # {target: 99,5%} has the key 5%
         return "unknown key; write a decimal point instead of a comma, if this ends a number", ""
     similar = get_close_matches(key.lower(), known, n=1)
@@ -217,6 +215,19 @@ def _unknown_key(key: str, parent: ConfigPath, model: type[BaseModel]) -> tuple[
     if "probes" in known and key in known_keys(("probes", 0)):
         return "unknown key; it belongs to a probe, so indent it under one", known_are
     return "unknown key", known_are
+
+
+def _foreign_key(key: str, parent: ConfigPath) -> tuple[str, str] | None:
+    """Return message and explanation for a `key` of another program, None for other keys."""
+    owner = next((step for step in reversed(parent) if isinstance(step, str)), "")
+    if key in REPLACEMENTS.get(owner, {}):
+        return f"unknown key; {REPLACEMENTS[owner][key]}", ""
+    if owner == "probes" and key in MODULE_KEYS:
+        return "unknown key", MIGRATION
+    if not parent and key.startswith("x-"):  # extensions of Compose files
+        advice = "merge keys and keys x-... are not supported"
+        return f"unknown key; {advice}; put what probes share under `defaults`", ""
+    return None
 
 
 def known_keys(path: ConfigPath, model: type[BaseModel] = Settings) -> list[str]:

@@ -54,6 +54,15 @@ _STATUS_REASONS = {
     529: Reason.OVERLOADED,
 }
 
+# What to change in the config, by the status code of the response.
+_GET_ADVICE = "the endpoint does not accept GET; `json` (--json) or `body` makes it a POST"
+_STATUS_ADVICE = {
+    401: "the endpoint requires valid credentials in `headers`",
+    405: "the endpoint does not accept this `method`",
+    415: "the endpoint does not accept this type of body; write `json`, or the header Content-Type",
+    422: "the endpoint does not accept this body; write `json` as the endpoint documents it",
+}
+
 _STATUS_CLASS_REASONS = {
     2: Reason.ASSERTION,
     3: Reason.HTTP_3XX,
@@ -144,8 +153,16 @@ def classify_status(status: int) -> Reason:
     return _STATUS_REASONS.get(status) or _STATUS_CLASS_REASONS.get(status // 100, Reason.PROTOCOL)
 
 
-def find_status_failure(expect: Expect, status: int) -> Failure | None:
-    """Return the failure of a response with this status code, None if `expect` allows it."""
+def find_status_failure(expect: Expect, status: int, method: str | None) -> Failure | None:
+    """Return the failure of a response with this status code, None if `expect` allows it.
+
+    `method` is that of the request, for advice in the detail.
+    """
     if expect.allows(status):
         return None
-    return Failure(reason=classify_status(status), detail=f"the response has the status {status}")
+    detail = f"the response has the status {status}"
+    if status == 405 and method == "GET":
+        detail += f": {_GET_ADVICE}"
+    elif status in _STATUS_ADVICE:
+        detail += f": {_STATUS_ADVICE[status]}"
+    return Failure(reason=classify_status(status), detail=detail)

@@ -176,7 +176,9 @@ class Prober:
         response, body = exchange.last_response, exchange.body
         assert response is not None, "the response is complete"
         assert body is not None, "the response is complete"
-        status_failure = find_status_failure(self._probe.expect, response.status_code)
+        status_failure = find_status_failure(
+            self._probe.expect, response.status_code, response.request.method
+        )
         evaluation = self._evaluator.evaluate(
             EvaluationTask(
                 probe=self._probe.name,

@@ -101,6 +101,24 @@ def test_no_file_is_searched_with_a_url(tmp_path: Path) -> None:
     assert invoke("check", cwd=tmp_path).returncode == 1
 
 
+@pytest.mark.parametrize("arguments", [("missing.yml",), ("--config.file=missing.yml",)])
+def test_check_of_a_missing_file_is_bad_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """As with `run` and `once`, and as without any config."""
+    done = invoke("check", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "missing.yml: cannot read the config: no such file or directory\n"
+
+
+def test_check_says_that_a_variable_replaces_the_file(tmp_path: Path) -> None:
+    """INFERENCE_PROBE_URL has priority over ./probe.yml."""
+    environ = {"INFERENCE_PROBE_URL": REFUSING}
+    without_file = invoke("check", cwd=tmp_path, environ=environ).stdout
+    write_config(tmp_path / "probe.yml", "other")
+    with_file = invoke("check", cwd=tmp_path, environ=environ).stdout
+    assert "\nthe config from INFERENCE_PROBE_URL is valid: 1 probe" in without_file
+    assert "\nthe config from INFERENCE_PROBE_URL, not from probe.yml, is valid: 1" in with_file
+
+
 def test_an_unusable_file_is_not_skipped(tmp_path: Path) -> None:
     """A link to a missing file, or a directory, is an error: the next file may be another one."""
     write_config(tmp_path / "config/probe.yml", "other")
@@ -155,7 +173,7 @@ def test_check_of_an_argument(tmp_path: Path) -> None:
     assert both.returncode == 2
     assert "some.yml and --config.file=other.yml cannot be combined" in both.stderr
     missing = invoke("check", "missing.yml", cwd=tmp_path)
-    assert (missing.returncode, "missing.yml: cannot read" in missing.stderr) == (1, True)
+    assert (missing.returncode, "missing.yml: cannot read" in missing.stderr) == (2, True)
 
 
 def test_check_of_an_empty_argument(tmp_path: Path) -> None:

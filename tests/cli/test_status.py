@@ -173,7 +173,11 @@ def test_unknown_name(daemon: Running) -> None:
     """The message lists the probes."""
     done = invoke("status", f"--daemon.url={daemon.url}", "god")
     assert done.returncode == 2
-    assert done.stderr == "no probe 'god'; there are: new, good, slow/one, dead\n"
+    there_are = "there are: new, good, slow/one, dead"
+    assert done.stderr == f"no probe 'god', did you mean good? {there_are}\n"
+
+    other = invoke("status", f"--daemon.url={daemon.url}", "xyz")
+    assert other.stderr == f"no probe 'xyz'; {there_are}\n"
 
 
 def test_not_the_api() -> None:

@@ -64,8 +64,10 @@ NO_OBJECTIVE = 'write one such as "99% < 500ms", or "99%" for availability alone
 @pytest.mark.parametrize(
     ("flag", "value", "message"),
     [
-        ("url", "a:5000", 'not a URL: "a:5000"; write http://HOST:PORT/PATH, or https://'),
-        ("slo", "p99 < 1s", f"not an objective; {NO_OBJECTIVE}"),
+        ("url", "a:5000", "not a URL; write http://HOST:PORT/PATH, or https://"),
+        ("slo", "p99 < 500ms", 'not an objective; write "99% < 500ms" instead of a percentile'),
+        ("slo", "P99.9<1s", 'not an objective; write "99.9% < 1s" instead of a percentile'),
+        ("slo", "p99 < secret", f"not an objective; {NO_OBJECTIVE}"),
         ("slo", "0.99", f"not an objective; {NO_OBJECTIVE}"),
         ("slo", "99% < 500", "a duration needs a unit; write 500ms"),
         ("slo", "100%", '"100%" is not between 0% and 100%, both excluded'),

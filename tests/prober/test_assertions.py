@@ -38,7 +38,7 @@ def evaluate(
     lower_case = {name.lower(): value for name, value in (headers or {}).items()}
     response = ProbeResponse(headers=lower_case, body=sent, max_bytes=MAX_BYTES)
     compiled = Expect.model_validate(expect)
-    return find_status_failure(compiled, status) or Assertions(compiled).evaluate(
+    return find_status_failure(compiled, status, None) or Assertions(compiled).evaluate(
         response, budget or CpuBudget()
     )
 

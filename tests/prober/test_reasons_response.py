@@ -407,6 +407,31 @@ def test_reasons_of_unexpected_statuses(serve: Serve, status: int, wanted: Reaso
     assert str(status) in detail(result)
 
 
+@pytest.mark.parametrize(
+    ("status", "method", "advice"),
+    [
+        (
+            405,
+            "GET",
+            ": the endpoint does not accept GET; `json` (--json) or `body` makes it a POST",
+        ),
+        (405, "PUT", ": the endpoint does not accept this `method`"),
+        (415, "POST", ": the endpoint does not accept this type of body; write `json`, or the"),
+        (422, "POST", ": the endpoint does not accept this body; write `json` as the endpoint"),
+        (404, "GET", ""),
+    ],
+)
+def test_advice_about_a_status(serve: Serve, status: int, method: str, advice: str) -> None:
+    """The detail says what to change in the config, and the reason stays the same."""
+    url = serve(always(http_response(b"", status=f"{status} No"))).url()
+
+    result = run(url, method=method)
+
+    assert reason(result) is Reason.HTTP_4XX
+    assert detail(result).startswith(f"the response has the status {status}{advice}")
+    assert advice or detail(result) == "the response has the status 404"
+
+
 def test_an_unexpected_success_status_is_an_assertion(serve: Serve) -> None:
     """204 instead of 200."""
     reply = b"HTTP/1.1 204 No Content\r\n\r\n"
