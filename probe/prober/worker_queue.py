@@ -1,13 +1,17 @@
-"""Queue of the responses that wait for the worker process. Probes take turns.
+"""Queue of the responses that wait for the worker process. Probes share its time equally.
 
-An endpoint whose responses are expensive to evaluate must not take the places of other probes.
+An endpoint whose responses are expensive to evaluate must neither take the places of other probes
+nor delay them by more than one evaluation. The order is that of start-time fair queueing: a
+response begins at the virtual time of its arrival, or when the time that its probe has used before
+ends, if this is later; the one with the earliest begin is next.
 """
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 # Responses that wait for the worker process or are evaluated by it, of all probes and of one.
 MAX_WAITING = 32
@@ -24,44 +28,58 @@ class QueueFull(Exception):
     """Too many responses wait. The message is for users."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    probe: str
+    arrived: float
+    """Virtual time."""
+
+
 class WorkerQueue:
     """Gives one response at a time its turn."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()  # for all below
-        # By probe, in the order of their turns.
-        self._waiting: dict[str, deque[object]] = {}
-        self._current: str | None = None
+        self._waiting: list[_Place] = []
+        self._current: _Place | None = None
         self._started = 0.0
-        # By probe, since the queue was last empty.
+        # Seconds since the queue was last empty: begin of the current response in virtual time, and
+        # by probe the end of the last one in virtual time, and the time in the worker process.
+        self._virtual_time = 0.0
+        self._ends: dict[str, float] = {}
         self._worker_seconds: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return the number of responses that wait or are evaluated."""
-        return sum(map(len, self._waiting.values())) + (self._current is not None)
+        return len(self._probes())
 
     @contextmanager
     def turn(self, probe: str) -> Iterator[None]:
         """Wait until it is the turn of a response of `probe`. Raises QueueFull at a limit."""
-        place = object()
         with self._condition:
             self._check_limits(probe)
-            self._waiting.setdefault(probe, deque()).append(place)
+            place = _Place(probe, self._virtual_time)
+            self._waiting.append(place)
             try:
-                self._condition.wait_for(lambda: self._is_next(probe, place))
-            except BaseException:
-                self._leave(probe, place)
-                raise
-            self._begin(probe)
+                self._condition.wait_for(lambda: self._is_next(place))
+            finally:
+                self._waiting.remove(place)
+            self._current, self._started = place, time.monotonic()
+            self._virtual_time = self._begin(place)
         try:
             yield
         finally:
             with self._condition:
-                self._finish()
+                self._finish(place)
+
+    def _probes(self) -> list[str]:
+        """Return the probe of each response."""
+        current = [self._current] if self._current else []
+        return [place.probe for place in current + self._waiting]
 
     def _check_limits(self, probe: str) -> None:
         total = len(self)
-        own = len(self._waiting.get(probe, ())) + (probe == self._current)
+        own = self._probes().count(probe)
         limit = MAX_WAITING_OF_BUSY_PROBES if own else MAX_WAITING
         if total >= limit or own >= MAX_WAITING_PER_PROBE:
             raise QueueFull(
@@ -70,29 +88,19 @@ class WorkerQueue:
                 " paths in their expect and server_timing, or probe them less often"
             )
 
-    def _is_next(self, probe: str, place: object) -> bool:
-        return (
-            self._current is None
-            and next(iter(self._waiting)) == probe
-            and self._waiting[probe][0] is place
-        )
+    def _is_next(self, place: _Place) -> bool:
+        return self._current is None and min(self._waiting, key=self._begin) is place
 
-    def _begin(self, probe: str) -> None:
-        self._leave(probe, self._waiting[probe][0])
-        self._current, self._started = probe, time.monotonic()
+    def _begin(self, place: _Place) -> float:
+        return max(place.arrived, self._ends.get(place.probe, 0.0))
 
-    def _leave(self, probe: str, place: object) -> None:
-        """Remove a place. The probe's next one is after those of the other probes."""
-        places = self._waiting.pop(probe)
-        places.remove(place)
-        if places:
-            self._waiting[probe] = places
-        self._condition.notify_all()
-
-    def _finish(self) -> None:
+    def _finish(self, place: _Place) -> None:
         self._worker_seconds = self._seconds_by_probe()
+        self._ends[place.probe] = self._virtual_time + time.monotonic() - self._started
         self._current = None
         if not self._waiting:
+            self._virtual_time = 0.0
+            self._ends.clear()
             self._worker_seconds.clear()
         self._condition.notify_all()
 
@@ -100,7 +108,7 @@ class WorkerQueue:
         """Return the time in the worker process, with that of the current evaluation."""
         seconds = self._worker_seconds.copy()
         if self._current is not None:
-            seconds[self._current] += time.monotonic() - self._started  # type: ignore[assignment]
+            seconds[self._current.probe] += time.monotonic() - self._started  # type: ignore[assignment]
         return seconds
 
     def _busiest_probes(self) -> list[str]:
