@@ -94,9 +94,9 @@ LIMITS = (
     Limit(
         "endpoint",
         "sizes and line ends of the chunks of a body",
-        "{} and half of the body",
+        "{} and {} of the body",
         "failure with the reason `protocol`",
-        ("http.chunk_limits:MAX_FRAMING_BYTES",),
+        ("http.chunk_limits:MAX_FRAMING_BYTES", "http.chunk_limits:FRAMING_SHARE_OF_DATA"),
     ),
     Limit(
         "endpoint",
@@ -241,17 +241,21 @@ LIMITS = (
     ),
     Limit(
         "HTTP client",
-        "time to read a response; of pages, API documents and scrapes, each piece of 16 KiB",
-        "{}",
+        "time to read a response",
+        "{}; of pages, API documents and scrapes, for each piece of {}",
         "the connection is reset",
-        ("server.connection_transport:WRITE_TIMEOUT_SECONDS",),
+        ("server.connection_transport:WRITE_TIMEOUT_SECONDS", "server.compression:PIECE_BYTES"),
     ),
     Limit(
         "HTTP client",
         "pages, API documents and scrapes that are being sent, compressed, each counted once",
-        "{} for all clients",
-        "clients that have read nothing for 2 s are evicted",
-        ("server.acceptor:MAX_UNSENT_BYTES",),
+        "{} for all clients, then only for those that have read within {}; {} for these",
+        "one is evicted",
+        (
+            "server.acceptor:MAX_UNSENT_BYTES",
+            "server.acceptor:STALLED_SECONDS",
+            "server.acceptor:MAX_UNSENT_BYTES_OF_READERS",
+        ),
     ),
     Limit(
         "HTTP client",
@@ -290,6 +294,13 @@ LIMITS = (
         "{}",
         "one is evicted",
         ("server.acceptor:MAX_HANDSHAKES",),
+    ),
+    Limit(
+        "HTTP client",
+        "wait of a page or API document for scrapes, which go first",
+        "{}",
+        "it is rendered at the same time as the scrape",
+        ("server.single_flight:MAX_PRECEDENCE_SECONDS",),
     ),
     Limit(
         "HTTP client",
@@ -528,6 +539,8 @@ NOT_LIMITS: Mapping[str, str] = {
 
 _UNITS: Mapping[str, Callable[[float], str]] = {
     "_BYTES": lambda value: _binary_size(int(value)),
+    "_BYTES_OF_READERS": lambda value: _binary_size(int(value)),
+    "_SHARE_OF_DATA": lambda value: f"{value:.0%}",
     "_MIB": lambda value: f"{value} MiB",
     "_PER_SECOND": lambda value: (
         f"{value:g} per second" if value >= 1 else f"1 per {1 / value:g} s"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
-from probe.history.objectives import ObjectiveCounter, ObjectiveStatus
+from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
 from probe.result import CertificateExpiry, Excerpt, Failure, Result, ResultKind, classify_result
 
@@ -101,6 +101,15 @@ class ProbeHistory:
         self._slowest = slowest
         self._failures = failures
 
+    def overview(self) -> "ProbeOverview":
+        """Return the part that the list of all probes needs."""
+        return ProbeOverview(
+            probe=self.probe,
+            startup_seconds_left=self.startup_seconds_left,
+            met=tuple(status.met(StatusWindow.FIVE_MINUTES) for status in self.objectives),
+            last=self._recent[-1] if self._recent else None,
+        )
+
     def summaries(self, max_results: int = MAX_RESULTS) -> list[ResultSummary]:
         """Return summaries of the last `max_results` results in the order of their arrival."""
         return list(map(read_summary, self._recent[-max_results:]))
@@ -133,7 +142,7 @@ class ProbeHistory:
 
 @dataclass(frozen=True, slots=True)
 class ProbeOverview:
-    """What is kept about one probe, as far as a list of all probes needs it.
+    """The part of a probe's history that the list of all probes needs.
 
     For 10,000 probes it takes a tenth of the time and memory of `ProbeHistory`.
     """

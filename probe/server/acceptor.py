@@ -22,8 +22,10 @@ MAX_HANDSHAKES = 64
 RETRY_SECONDS = 0.1
 # Compressed bodies of pages that are being sent, each counted once. One body may be larger.
 MAX_UNSENT_BYTES = 4 * 1024**2
-# Only a client that has read nothing for this time is evicted because of its body. One that reads
-# 100 kB/s pauses for up to 0.7 s: the kernel reports larger steps.
+# The same, with the bodies of clients that read, however slowly.
+MAX_UNSENT_BYTES_OF_READERS = 16 * 1024**2
+# Only a client that has read nothing for this time is evicted because of the lower limit. One that
+# reads 100 kB/s pauses for up to 0.7 s: the kernel reports larger steps.
 STALLED_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -119,17 +121,20 @@ class Acceptor:
             self._evict(self._handshakes)
 
     def _limit_unsent_bytes(self, client: ConnectionProtocol) -> None:
-        """Evict clients that do not read, until all bodies that are being sent fit into the limit.
+        """Evict clients until all bodies that are being sent fit into the limits.
 
-        `client` has just got its body, and is not evicted.
+        At the lower limit, only clients that do not read are evicted. `client` has just got its
+        body, and is not evicted.
         """
-        stalled = {
-            other
-            for other in self._clients
-            if other is not client and other.body and other.has_stalled(STALLED_SECONDS)
-        }
-        while stalled and self._unsent_bytes() > MAX_UNSENT_BYTES:
-            stalled.discard(self._evict(stalled))
+        readers = {other for other in self._clients if other is not client and other.body}
+        stalled = {reader for reader in readers if reader.has_stalled(STALLED_SECONDS)}
+        self._evict_until(stalled, MAX_UNSENT_BYTES)
+        self._evict_until(readers - stalled, MAX_UNSENT_BYTES_OF_READERS)
+
+    def _evict_until(self, candidates: set[ConnectionProtocol], max_bytes: int) -> None:
+        """Evict `candidates` until all bodies that are being sent have at most `max_bytes`."""
+        while candidates and self._unsent_bytes() > max_bytes:
+            candidates.discard(self._evict(candidates))
 
     def _unsent_bytes(self) -> int:
         """Return the size of the bodies that are being sent; clients may share a body."""

@@ -30,6 +30,11 @@ Render = Callable[[str], tuple[Sequence[str], str]]
 # On-demand probes that run at the same time; a hanging endpoint occupies one of these slots.
 MAX_ON_DEMAND_PROBES = 8
 
+_PATHS = (
+    "nothing is here; there are /, /metrics, /probe?name=NAME, /api/v1/probes, /-/healthy "
+    "and /-/ready"
+)
+
 
 def create_app(
     render: Render,
@@ -45,38 +50,18 @@ def create_app(
 
     The pages have `links`.
     """
-    on_demand = OnDemandProbes(targets, clock.monotonic_seconds, MAX_ON_DEMAND_PROBES)
     scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.monotonic_seconds)
-
-    async def metrics(request: Request) -> Response:
-        accepted = negotiate_content_type(request.headers.get("accept", ""))
-
-        def scrape() -> CachedResponse:
-            parts, content_type = render(accepted)
-            return CachedResponse(compress(parts), {"Content-Type": content_type})
-
-        return (await scrapes.run(accepted, scrape)).response(request)
-
-    async def probe(request: Request) -> Response:
-        name = request.query_params.get("name")
-        if name is None:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "which probe? write /probe?name=NAME")
-        requested = on_demand.get(name)
-        if requested is None:
-            message = unknown_probe_message(name, on_demand.names())
-            raise HTTPException(HTTPStatus.NOT_FOUND, message)
-        result, cached = await requested.run_or_cached()
-        return JSONResponse({**result_json(result), "cached": cached})
-
+    on_demand = OnDemandProbes(targets, clock.monotonic_seconds, MAX_ON_DEMAND_PROBES)
     app = Starlette(
         routes=[
-            Route("/metrics", metrics),
-            Route("/probe", probe),
+            _metrics_route(render, scrapes),
+            _on_demand_route(on_demand),
             *page_routes(
                 history,
                 targets,
                 lifecycle,
                 clock,
+                scrapes,
                 links=links,
                 max_page_age_seconds=max_page_age_seconds,
             ),
@@ -93,6 +78,34 @@ def create_app(
     return app
 
 
+def _metrics_route(render: Render, scrapes: SingleFlight[CachedResponse]) -> Route:
+    async def metrics(request: Request) -> Response:
+        accepted = negotiate_content_type(request.headers.get("accept", ""))
+
+        def scrape() -> CachedResponse:
+            parts, content_type = render(accepted)
+            return CachedResponse(compress(parts), {"Content-Type": content_type})
+
+        return (await scrapes.run(accepted, scrape)).response(request)
+
+    return Route("/metrics", metrics)
+
+
+def _on_demand_route(on_demand: OnDemandProbes) -> Route:
+    async def probe(request: Request) -> Response:
+        name = request.query_params.get("name")
+        if name is None:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "which probe? write /probe?name=NAME")
+        requested = on_demand.get(name)
+        if requested is None:
+            message = unknown_probe_message(name, on_demand.names())
+            raise HTTPException(HTTPStatus.NOT_FOUND, message)
+        result, cached = await requested.run_or_cached()
+        return JSONResponse({**result_json(result), "cached": cached})
+
+    return Route("/probe", probe)
+
+
 async def _handle_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_response(request.url.path, _message(error), error.status_code, error.headers)
@@ -104,5 +117,5 @@ def _message(error: HTTPException) -> str:
         methods = " and ".join(sorted(error.headers["Allow"].split(", ")))
         return f"not with this method; {methods} are allowed here"
     if error.detail == HTTPStatus.NOT_FOUND.phrase:
-        return "nothing is here; there are /, /metrics, /probe?name=NAME and /api/v1/probes"
+        return _PATHS
     return error.detail

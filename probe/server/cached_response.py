@@ -38,8 +38,9 @@ class CachedResponse:
 
 
 class BodyInPieces(Response):
-    """Sends the `pieces` of `body`, `size` bytes in total, each after the client has read others.
+    """Sends the `pieces` of `body`, `size` bytes in total.
 
+    It sends each piece after the client has read the one before.
     uvicorn waits in `send` until its buffer is empty.
     """
 

@@ -75,7 +75,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """When the client last connected, completed a request, or read all that was sent to it
         after it had been slow (time of the event loop)."""
         self.body: CompressedBody | None = None
-        """The body that is being sent, of which clients with the same response have a part."""
+        """The body that is being sent. Clients with the same response share it."""
 
     @property
     def is_waiting(self) -> bool:

@@ -1,7 +1,8 @@
 """The HTML pages: all probes, and one probe in detail."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,11 +24,11 @@ from probe.server.charts import (
 )
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
-from probe.server.probe_list import ListQuery, count_states, label_names, list_page
+from probe.server.probe_list import ListPage, ListQuery, count_states, label_names, select_page
 from probe.server.summary import (
     ListedProbe,
     ProbeState,
-    list_probe,
+    listed_probe,
     read_details,
     summarise,
 )
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 T = TypeVar("T")
+# From the name of a probe to its state and the HTML of its row; None after its removal.
+RenderRow = Callable[[str], tuple[ListedProbe, str] | None]
 
 PACKAGE_DIR = Path(__file__).parent
 # The page of all probes has a filter from this number of probes on.
@@ -49,26 +52,42 @@ MAX_GIL_SECONDS = 0.001
 
 
 class ProbeListing:
-    """State of all probes at one time, and the rows of the pages that show it.
+    """State of all probes, and the rows of the pages that show it.
 
-    Each row is rendered once, however many pages with different queries show it. It has the state
-    at this later time, which is at most a second later.
+    Each row is rendered once, however many pages with different queries show it. A row shows the
+    state when it is rendered, which may be later than that of the listing. From then on, the
+    listing has the later state of this probe, so that counts and rows of a page agree.
     """
 
-    def __init__(
-        self, probes: Sequence[ListedProbe], render_row: Callable[[ListedProbe], str]
-    ) -> None:
-        self.probes = probes
+    def __init__(self, probes: Iterable[ListedProbe], render_row: RenderRow) -> None:
+        self._probes = {probe.name: probe for probe in probes}
         self._render_row = render_row
         self._rows: dict[str, str] = {}
+        self._lock = threading.Lock()
 
-    def row(self, probe: ListedProbe) -> str:
-        """Return the HTML of the row of one of `probes`."""
-        row = self._rows.get(probe.name)
-        if row is None:
-            time.sleep(GIL_YIELD_SECONDS)
-            row = self._rows[probe.name] = self._render_row(probe)
-        return row
+    def select(self, query: ListQuery) -> tuple[list[ListedProbe], ListPage, Mapping[str, str]]:
+        """Return all probes, the page that `query` selects, and the HTML of its rows by name."""
+        while True:
+            with self._lock:
+                probes, rows = list(self._probes.values()), dict(self._rows)
+            page = select_page(probes, query)
+            shown = [probe.name for group in page.groups for probe in group.probes]
+            missing = [name for name in shown if name not in rows]
+            if not missing:
+                return probes, page, rows
+            # The states of these probes may have changed, and with them the page.
+            for name in missing:
+                time.sleep(GIL_YIELD_SECONDS)
+                self._add_row(name)
+
+    def _add_row(self, name: str) -> None:
+        """Render a row, unless another thread does it meanwhile. A removed probe is dropped."""
+        rendered = self._render_row(name)
+        with self._lock:
+            if rendered is None:
+                self._probes.pop(name, None)
+            elif name not in self._rows:
+                self._probes[name], self._rows[name] = rendered
 
 
 class Pages:
@@ -100,27 +119,26 @@ class Pages:
         paused, now = self._lifecycle.paused(), self._now()
         macros: Any = self._templates.get_template("parts.html").module
 
-        def render_row(probe: ListedProbe) -> str:
-            history = snapshot(probe.name)
+        def render_row(name: str) -> tuple[ListedProbe, str] | None:
+            history = snapshot(name)
             if history is None:
-                return ""
+                return None
             summary = summarise(history, paused=paused)
             row: str = macros.row(summary, status_bars(summary), now)  # marked as safe HTML
-            return row
+            return listed_probe(history.overview(), paused=paused), row
 
-        return ProbeListing(
-            [list_probe(overview, paused=paused) for overview in overviews], render_row
-        )
+        probes = [listed_probe(overview, paused=paused) for overview in overviews]
+        return ProbeListing(probes, render_row)
 
     def all_probes(self, listing: ProbeListing, query: ListQuery) -> str:
         """Return the page of all probes, with the rows that `query` selects."""
-        probes = listing.probes
+        probes, page, rows = listing.select(query)
         return self._render(
             "home.html",
             probes=probes,
-            row=listing.row,
+            rows=rows,
             counts=count_states(probes),
-            page=list_page(probes, query),
+            page=page,
             query=query,
             labels=label_names(probes),
             links={link.title: link.template for link in self._links if not link.needs_probe},

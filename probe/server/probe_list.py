@@ -86,7 +86,7 @@ class ProbeGroup:
     """Probes with the same value of the label `group_by`, the most severe first.
 
     `value` is None for probes without the label, and for all probes if they are not grouped.
-    `counts` are those of the whole group, of which a page may have a part.
+    `counts` cover the whole group, also if the page shows a part of it.
     """
 
     value: str | None
@@ -125,7 +125,7 @@ def label_names(probes: Iterable[ListedProbe]) -> list[str]:
     return sorted({name for listed in probes for name in listed.probe.labels})
 
 
-def list_page(probes: Iterable[ListedProbe], query: ListQuery) -> ListPage:
+def select_page(probes: Iterable[ListedProbe], query: ListQuery) -> ListPage:
     """Return the page that `query` selects, or the last one if there are fewer pages."""
     groups = _group_probes(probes, query)
     total = sum(len(group.probes) for group in groups)

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from probe.clock import Clock
+from probe.history.half_hours import HalfHour
 from probe.history.history import History, ProbeHistory, ProbeOverview
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.cached_response import CachedResponse
@@ -35,6 +36,7 @@ def page_routes(
     names: Callable[[], Iterable[str]],
     lifecycle: Lifecycle,
     clock: Clock,
+    scrapes: SingleFlight[CachedResponse],
     *,
     links: Sequence[PageLink] = (),
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
@@ -42,74 +44,123 @@ def page_routes(
     """Return the routes of the pages and of the API.
 
     `names` returns the names of the current probes in the order of the pages. Pages are rendered on
-    threads, so that they do not delay scrapes.
+    threads while there are no `scrapes`, so that they do not delay them.
     """
+    renders = SharedRenders(lifecycle, clock, scrapes, max_page_age_seconds)
+    histories = _Histories(history, names)
     pages = Pages(clock.unix_seconds, lifecycle, links)
-    renders = SingleFlight[CachedResponse](
-        RENDER_THREADS, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
-    )
+    return [
+        *_html_routes(pages, histories, renders),
+        *_api_routes(lifecycle, histories, renders),
+        Mount("/static", StaticFiles(directory=PACKAGE_DIR / "static")),
+    ]
 
-    # Shared by pages with different queries: a client can invent any number of them.
-    listings = SingleFlight[ProbeListing](
-        1, max_age_seconds=max_page_age_seconds, now=clock.monotonic_seconds
-    )
 
-    def all_histories() -> Iterator[ProbeHistory]:
-        return (item for name in yield_gil(names()) if (item := history.snapshot(name)))
+class SharedRenders:
+    """Renders pages and API documents on threads, once for all requests at the same time."""
 
-    def all_overviews() -> Iterator[ProbeOverview]:
-        return (item for name in yield_gil(names()) if (item := history.overview(name)))
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        clock: Clock,
+        scrapes: SingleFlight[CachedResponse],
+        max_age_seconds: float,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._renders = SingleFlight[CachedResponse](
+            RENDER_THREADS,
+            max_age_seconds=max_age_seconds,
+            now=clock.monotonic_seconds,
+            after=scrapes,
+        )
+        # Shared by pages with different queries: a client can invent any number of them.
+        self._listings = SingleFlight[ProbeListing](
+            1, max_age_seconds=max_age_seconds, now=clock.monotonic_seconds, after=scrapes
+        )
 
-    def requested_history(request: Request) -> ProbeHistory:
-        """Return the history of the probe in the path. Raises HTTPException for an unknown one."""
-        name = request.path_params["name"]
-        if probe_history := history.snapshot(name):
-            return probe_history
-        raise HTTPException(HTTPStatus.NOT_FOUND, unknown_probe_message(name, names()))
+    async def listing(self, render: Callable[[], ProbeListing]) -> ProbeListing:
+        """Return the state of all probes."""
+        return await self._listings.run(self._daemon_state(), render)
 
     async def respond(
-        request: Request, render: Callable[[], CachedResponse], variant: Hashable = None
+        self, request: Request, render: Callable[[], CachedResponse], variant: Hashable = None
     ) -> Response:
         """Return the rendered page. Requests with the same path and `variant` share it."""
-        cached = await renders.run((request.scope["path"], variant), render)
-        return cached.response(request)
+        key = (request.scope["path"], variant, self._daemon_state())
+        return (await self._renders.run(key, render)).response(request)
 
+    def _daemon_state(self) -> Hashable:
+        """Return what invalidates all pages at once when it changes: pause, resume and reload."""
+        return self._lifecycle.not_running_reason(), self._lifecycle.config_state()
+
+
+class _Histories:
+    """Results of the current probes, whose names `names` returns."""
+
+    def __init__(self, history: History, names: Callable[[], Iterable[str]]) -> None:
+        self._history = history
+        self._names = names
+        self.snapshot = history.snapshot
+
+    def all(self) -> Iterator[ProbeHistory]:
+        return (item for name in yield_gil(self._names()) if (item := self._history.snapshot(name)))
+
+    def overviews(self) -> Iterator[ProbeOverview]:
+        return (item for name in yield_gil(self._names()) if (item := self._history.overview(name)))
+
+    def requested(self, request: Request) -> tuple[ProbeHistory, list[HalfHour]]:
+        """Return the results of the probe in the path, also by half hour.
+
+        Raises HTTPException for an unknown probe.
+        """
+        name = request.path_params["name"]
+        if history := self._history.snapshot(name):
+            return history, self._history.half_hours(name)
+        raise HTTPException(HTTPStatus.NOT_FOUND, unknown_probe_message(name, self._names()))
+
+
+def _html_routes(pages: Pages, histories: _Histories, renders: SharedRenders) -> list[BaseRoute]:
     async def home_page(request: Request) -> Response:
         query = _list_query(request)
-        listing = await listings.run(
-            "all", lambda: pages.listing(all_overviews(), history.snapshot)
+        listing = await renders.listing(
+            lambda: pages.listing(histories.overviews(), histories.snapshot)
         )
-        return await respond(request, lambda: _html(pages.all_probes(listing, query)), query)
+        return await renders.respond(
+            request, lambda: _html(pages.all_probes(listing, query)), query
+        )
 
     async def probe_page(request: Request) -> Response:
         excerpts = may_see_responses(request)
 
         def render() -> CachedResponse:
-            probe = requested_history(request)
-            half_hours = history.half_hours(probe.probe.name)
-            return _html(pages.one_probe(probe, half_hours, excerpts=excerpts))
+            history, half_hours = histories.requested(request)
+            return _html(pages.one_probe(history, half_hours, excerpts=excerpts))
 
-        return await respond(request, render, excerpts)
+        return await renders.respond(request, render, excerpts)
 
+    return [Route("/", home_page), Route("/probes/{name:path}", probe_page)]
+
+
+def _api_routes(
+    lifecycle: Lifecycle, histories: _Histories, renders: SharedRenders
+) -> list[BaseRoute]:
     async def api_probes(request: Request) -> Response:
-        return await respond(request, lambda: _json(all_probes_json(all_histories(), lifecycle)))
+        return await renders.respond(
+            request, lambda: _json(all_probes_json(histories.all(), lifecycle))
+        )
 
     async def api_results(request: Request) -> Response:
         excerpts = may_see_responses(request)
 
         def render() -> CachedResponse:
-            probe = requested_history(request)
-            half_hours = history.half_hours(probe.probe.name)
-            return _json(one_probe_json(probe, half_hours, lifecycle, excerpts=excerpts))
+            history, half_hours = histories.requested(request)
+            return _json(one_probe_json(history, half_hours, lifecycle, excerpts=excerpts))
 
-        return await respond(request, render, excerpts)
+        return await renders.respond(request, render, excerpts)
 
     return [
-        Route("/", home_page),
-        Route("/probes/{name:path}", probe_page),
         Route("/api/v1/probes", api_probes),
         Route("/api/v1/probes/{name:path}/results", api_results),
-        Mount("/static", StaticFiles(directory=PACKAGE_DIR / "static")),
     ]
 
 

@@ -1,13 +1,17 @@
 """One execution of a piece of work for all requests that need it at the same time."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
 
 T = TypeVar("T")
+
+# For calls with precedence. Longer than a scrape takes, unless the host is overloaded.
+MAX_PRECEDENCE_SECONDS = 5.0
 
 
 class SingleFlight(Generic[T]):
@@ -18,12 +22,26 @@ class SingleFlight(Generic[T]):
     computation share the next one. Belongs to one event loop.
     """
 
-    def __init__(self, threads: int, *, max_age_seconds: float, now: Callable[[], float]) -> None:
-        """`now` is a monotonic clock in seconds."""
+    def __init__(
+        self,
+        threads: int,
+        *,
+        max_age_seconds: float,
+        now: Callable[[], float],
+        after: "SingleFlight[Any] | None" = None,
+    ) -> None:
+        """`now` is a monotonic clock in seconds.
+
+        An execution does not start while `after` has calls, for MAX_PRECEDENCE_SECONDS at most.
+        """
         self._limiter = anyio.CapacityLimiter(threads)
         self._max_age_seconds = max_age_seconds
         self._now = now
+        self._after = after
         self._calls: dict[Hashable, _Call[T]] = {}
+        self._pending = 0
+        self._idle = threading.Event()
+        self._idle.set()
 
     def __len__(self) -> int:
         """Return the number of calls in progress and of results that can still be shared."""
@@ -36,8 +54,11 @@ class SingleFlight(Generic[T]):
         """
         call = self._calls.get(key)
         if call is None or self._remaining_seconds(call) <= 0:
+            self._pending += 1
+            self._idle.clear()
             call = self._calls[key] = _Call(work, self._now)
             call.task = asyncio.create_task(self._run(key, call))
+            call.task.add_done_callback(self._end)
         # Shielded: other callers still wait for the task if this one is cancelled.
         return await asyncio.shield(call.task)
 
@@ -49,12 +70,22 @@ class SingleFlight(Generic[T]):
         remaining_seconds = 0.0
         try:
             result = await anyio.to_thread.run_sync(
-                call.execute, abandon_on_cancel=True, limiter=self._limiter
+                self._execute, call, abandon_on_cancel=True, limiter=self._limiter
             )
             remaining_seconds = self._remaining_seconds(call)
         finally:
             asyncio.get_running_loop().call_later(remaining_seconds, self._forget, key, call)
         return result
+
+    def _execute(self, call: "_Call[T]") -> T:
+        if self._after:
+            self._after._idle.wait(MAX_PRECEDENCE_SECONDS)
+        return call.execute()
+
+    def _end(self, _: asyncio.Task[T]) -> None:
+        self._pending -= 1
+        if not self._pending:
+            self._idle.set()
 
     def _forget(self, key: Hashable, call: "_Call[T]") -> None:
         if self._calls.get(key) is call:

@@ -118,7 +118,7 @@ class ListedProbe:
         return any(met is not None for met in self.overview.met)
 
 
-def list_probe(overview: ProbeOverview, *, paused: bool) -> ListedProbe:
+def listed_probe(overview: ProbeOverview, *, paused: bool) -> ListedProbe:
     """Return the state of a probe. `paused` is whether the daemon is paused."""
     return ListedProbe(
         overview=overview,

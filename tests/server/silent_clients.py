@@ -1,6 +1,5 @@
 """Clients that request a page and do not read the response."""
 
-import re
 import resource
 import socket
 import time
@@ -46,8 +45,9 @@ def resident_bytes(pid: int) -> int:
     return pages * resource.getpagesize()
 
 
-def socket_memory_bytes() -> int:
-    """Return the memory of all TCP sockets of this network namespace, data of both directions."""
-    pages = re.search(r"^TCP:.* mem (\d+)$", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
-    assert pages
-    return int(pages[1]) * resource.getpagesize()
+def socket_memory_bytes(port: int) -> int:
+    """Return the bytes in the queues of all connections to `port`, data of both directions."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # Columns: number, local address, remote address, state, send queue:receive queue.
+    queues = [row[4].split(":") for row in rows if row[1].endswith(f":{port:04X}")]
+    return sum(int(size, 16) for queue in queues for size in queue)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -282,3 +283,11 @@ def test_a_port_that_is_taken_after_the_bind_is_an_error() -> None:
         with pytest.raises(OSError, match="Address already in use"):
             server.start()
     second.close()
+
+
+def test_the_404_names_the_paths_of_health_checks(tmp_path: Path) -> None:
+    """A visitor of `/healthz` finds the right path."""
+    with site_of(tmp_path) as site:
+        response = site.get("/healthz")
+    assert response.status_code == 404
+    assert "/-/healthy and /-/ready" in response.text

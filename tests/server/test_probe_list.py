@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from probe.history.history import ProbeOverview
 from probe.result import Failure, Reason
 from probe.server.probe_list import MAX_WORDS, ListQuery
 from tests.builders import make_result
@@ -283,3 +284,37 @@ def test_a_probe_that_a_reload_removes_has_no_row(site: Site) -> None:
     """The page that is rendered at this moment is complete otherwise."""
     site.history.remove_probe("ads-ok")
     assert len(rows(site)) == len(NAMES) - 1
+
+
+def test_counts_and_rows_agree_after_a_result(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result between the listing and a row changes the headline, the row and the order."""
+    overview = site.history.overview
+
+    def overview_before_a_result(name: str) -> ProbeOverview | None:
+        before = overview(name)
+        if name == "ads-new":
+            site.add("ads-new", **overloaded())
+        return before
+
+    monkeypatch.setattr(site.history, "overview", overview_before_a_result)
+    page = site.get("/").text
+    assert "2 failed" in page
+    assert "no results yet" not in re.sub("(?s)<form.*?</form>", "", page)
+    assert re.findall(r'<article .*? id="probe-(.+?)">', page)[:2] == ["ads-new", "search-failed"]
+
+
+def test_a_page_that_does_not_exist_says_so(site: Site) -> None:
+    """The list shows the last page instead, with a note."""
+    assert "There is no page 99. This is the last one, page 1." in site.get("/?page=99").text
+    assert "There is no page" not in site.get("/?page=1").text
+
+
+def test_a_pause_changes_shared_pages_at_once(tmp_path: Path) -> None:
+    """A page that is shared for a minute is rendered again after `pause` and `resume`."""
+    paused = False
+    with site_of(tmp_path, max_page_age_seconds=60.0, lifecycle={"paused": lambda: paused}) as site:
+        states = []
+        for paused in (False, True, False):
+            states.append(site.get("/api/v1/probes").json()["probes"][0]["state"])
+            assert ("‖ 1 paused" in site.get("/").text) == paused
+    assert states == ["pending", "paused", "pending"]

@@ -151,7 +151,6 @@ def orphaned_sockets(port: int) -> int:
 def test_unsent_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that do not read are evicted, with what the kernel has for them. Others are not."""
     monkeypatch.setattr("probe.server.acceptor.MAX_UNSENT_BYTES", MIB // 2)
-    monkeypatch.setattr("probe.server.acceptor.STALLED_SECONDS", 0.3)
     with large_page() as port, ExitStack() as stack:
         reading = stack.enter_context(ThreadPoolExecutor(1))
         slow = stack.enter_context(closing(connect(port)))
@@ -160,12 +159,34 @@ def test_unsent_bodies_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         silent = stack.enter_context(
             silent_clients(port, 20, "/metrics", address="127.0.0.2", seconds_between=0.05)
         )
-        assert 0 < sum(map(is_open, silent)) < 15
-        time.sleep(0.4)
-        assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).status_code == 200
-        assert sum(map(is_open, silent)) < 5
-        assert orphaned_sockets(port) == 0
+
+        def are_evicted_after_a_scrape() -> bool:
+            requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status()
+            return sum(map(is_open, silent)) < 5
+
+        wait_until(are_evicted_after_a_scrape, seconds=30)
+        wait_until(lambda: orphaned_sockets(port) == 0)
         assert page.result().count(b"value_") == LINES
+
+
+def test_slow_readers_have_a_higher_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above it, readers of the address with the most of them are evicted."""
+    monkeypatch.setattr("probe.server.acceptor.MAX_UNSENT_BYTES", 0)
+    monkeypatch.setattr("probe.server.acceptor.MAX_UNSENT_BYTES_OF_READERS", MIB)
+    monkeypatch.setattr("probe.server.acceptor.STALLED_SECONDS", 1000.0)  # all of them read
+    with large_page() as port, ExitStack() as stack:
+        reader = stack.enter_context(closing(connect(port)))
+        reader.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert reader.recv(1000)
+        slow = []
+        for _ in range(12):
+            client = stack.enter_context(silent_clients(port, 1, "/metrics", address="127.0.0.2"))[
+                0
+            ]
+            assert client.recv(1)  # so that the next client gets another body
+            slow.append(client)
+        wait_until(lambda: 0 < sum(map(is_open, slow)) < 10)
+        assert read_slowly(reader, 100_000_000).count(b"value_") > LINES // 2
 
 
 def test_a_stop_does_not_wait_for_silent_clients(caplog: pytest.LogCaptureFixture) -> None:
@@ -175,7 +196,7 @@ def test_a_stop_does_not_wait_for_silent_clients(caplog: pytest.LogCaptureFixtur
             stack.enter_context(silent_clients(port, 5, "/metrics"))
             time.sleep(0.3)
             start = time.monotonic()
-        assert 0.9 < time.monotonic() - start < 1.9
+        assert 0.9 < time.monotonic() - start < 4
     assert not caplog.records
 
 
@@ -229,7 +250,7 @@ def assert_silent_clients_are_cheap(
         pid, port = daemon.process.pid, int(daemon.url.rpartition(":")[2])
         for encoding in ("identity", "gzip") * 3:
             daemon.get("/metrics", headers={"Accept-Encoding": encoding})
-        resident, in_sockets = resident_bytes(pid), socket_memory_bytes()
+        resident = resident_bytes(pid)
         silent = stack.enter_context(
             silent_clients(port, clients, "/metrics", address="127.0.0.2", seconds_between=0.01)
         )
@@ -238,7 +259,7 @@ def assert_silent_clients_are_cheap(
             assert daemon.get("/metrics").status_code == 200
             assert time.monotonic() - start < 1
             assert resident_bytes(pid) - resident < max_bytes
-            assert socket_memory_bytes() - in_sockets < max_bytes
+            assert socket_memory_bytes(port) < max_bytes
             time.sleep(0.2)
         assert any(map(is_open, silent))
         if slow_reader:

@@ -155,3 +155,27 @@ def test_old_results_are_dropped(max_age_seconds: float) -> None:
         assert len(flight) == 0
 
     run(scenario)
+
+
+def test_an_execution_waits_for_calls_with_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work starts after the end of all calls that have precedence, or after the longest wait."""
+
+    async def scenario() -> None:
+        scrape, page, scrapes = Work(), Work(), single_flight()
+        pages = SingleFlight[int](1, max_age_seconds=0.0, now=time.monotonic, after=scrapes)
+        page.go.release(2)
+        scraping = call(scrapes, scrape)
+        await scrape.wait_for_start(1)
+        rendering = call(pages, page)
+        await asyncio.sleep(0.2)
+        assert page.started == 0
+        scrape.go.release()
+        assert (await scraping, await rendering) == (1, 1)
+        monkeypatch.setattr("probe.server.single_flight.MAX_PRECEDENCE_SECONDS", 0.1)
+        scraping = call(scrapes, scrape)
+        await scrape.wait_for_start(2)
+        assert await call(pages, page) == 2
+        scrape.go.release()
+        assert await scraping == 2
+
+    run(scenario)
