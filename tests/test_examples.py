@@ -274,7 +274,10 @@ def run_probe(config: Path, server: Server) -> Result:
         settings = load(config, environ=environ)
         factory = ProberFactory(environ=environ, base=config.parent, clock=Clock())
         (name,) = (probe.name for probe in settings.probes)
-        return factory.build(settings, [name])[name].prober.run()
+        try:
+            return factory.build(settings, [name])[name].prober.run()
+        finally:
+            factory.close()
 
 
 def reason(result: Result) -> Reason | None:

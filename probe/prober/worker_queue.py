@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 # Responses that wait for the worker process or are evaluated by it, of all probes and of one.
 MAX_WAITING = 32
-MAX_WAITING_PER_PROBE = 2
+MAX_WAITING_PER_PROBE = 4
 
 # From here on, only probes that have no response in the queue find a place.
 MAX_WAITING_OF_BUSY_PROBES = 16

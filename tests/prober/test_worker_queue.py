@@ -103,7 +103,7 @@ def test_a_busy_probe_is_limited() -> None:
     with waiting(queue) as responses:
         responses.add(*["busy"] * MAX_WAITING_PER_PROBE)
 
-        with pytest.raises(QueueFull, match=r"^2 responses, 2 of them of this probe, .* for busy;"):
+        with pytest.raises(QueueFull, match=r"^4 responses, 4 of them of this probe, .* for busy;"):
             responses.queue.turn("busy").__enter__()
         responses.add("usual")
 

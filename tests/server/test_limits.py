@@ -299,7 +299,7 @@ def test_unknown_paths(daemon: str, path: str) -> None:
     headers = {"Host": "evil.example"}
     response = requests.get(daemon + path, headers=headers, timeout=10, allow_redirects=False)
     assert response.status_code == 404
-    assert "there are /, /metrics, /probe?name=NAME and /api/v1/probes" in response.text
+    assert "there are /, /metrics, /probe?name=NAME, /api/v1/probes, /-/healthy" in response.text
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, *ACTIONS])
