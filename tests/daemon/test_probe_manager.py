@@ -137,7 +137,7 @@ class ReloadMachine(RuleBasedStateMachine):
                 self.expected[name].since = now
             if keys["phase_buckets"] != old["phase_buckets"]:
                 self.restarted |= {(name, LATENCY.name), (name, PHASE.name)}
-            if _added_buckets(keys) != _added_buckets(old):
+            if _added_buckets(keys) != _added_buckets(old) or _thresholds(keys) - _thresholds(old):
                 self.restarted.add((name, LATENCY.name))
         for name in self.config.keys() - config.keys():
             del self.expected[name]
@@ -263,10 +263,12 @@ class MachineFactory(ProberFactory):
 def _added_buckets(keys: dict[str, Any]) -> set[str]:
     """Return the thresholds that are not a bucket anyway."""
     assert 0.1 in LATENCY_BUCKETS
-    thresholds = {
-        objective["latency"] for objective in keys["objectives"] if "latency" in objective
-    }
-    return thresholds - {"100ms"}
+    return {threshold for _, threshold in _thresholds(keys) if threshold} - {"100ms"}
+
+
+def _thresholds(keys: dict[str, Any]) -> set[tuple[str, str | None]]:
+    """Return the objectives with their thresholds: a new one restarts the histogram."""
+    return {(objective["name"], objective.get("latency")) for objective in keys["objectives"]}
 
 
 def _due_times_until(grid: Grid, instant: int) -> int:
