@@ -44,7 +44,7 @@ def test_actions_are_pinned() -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_permissions(path: Path) -> None:
-    """A workflow has no permissions of its own, and no checkout keeps the token."""
+    """Permissions are granted to jobs and not to workflows, and no checkout keeps the token."""
     workflow = read(path.name)
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():

@@ -8,7 +8,6 @@ ends, if this is later; the one with the earliest begin is next.
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class WorkerQueue:
         # by probe the end of the last one in virtual time, and the time in the worker process.
         self._virtual_time = 0.0
         self._ends: dict[str, float] = {}
-        self._worker_seconds: Counter[str] = Counter()
+        self._worker_seconds: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Return the number of responses that wait or are evaluated."""
@@ -104,12 +103,14 @@ class WorkerQueue:
             self._worker_seconds.clear()
         self._condition.notify_all()
 
-    def _seconds_by_probe(self) -> Counter[str]:
+    def _seconds_by_probe(self) -> dict[str, float]:
         """Return the time in the worker process, with that of the current evaluation."""
         seconds = self._worker_seconds.copy()
         if self._current is not None:
-            seconds[self._current.probe] += time.monotonic() - self._started  # type: ignore[assignment]
+            probe = self._current.probe
+            seconds[probe] = seconds.get(probe, 0.0) + time.monotonic() - self._started
         return seconds
 
     def _busiest_probes(self) -> list[str]:
-        return [probe for probe, _ in self._seconds_by_probe().most_common(MAX_NAMES_SHOWN)]
+        seconds = self._seconds_by_probe()
+        return sorted(seconds, key=seconds.__getitem__, reverse=True)[:MAX_NAMES_SHOWN]

@@ -60,7 +60,7 @@ def surplus_between_probes(peer: Peer) -> None:
 def test_a_surplus_response_is_never_the_next_one(
     serve: Serve, authority: Authority, pool: ConnectionPool, script: Script, tls: bool
 ) -> None:
-    """Each run has the latency of its own response; each connection is used once."""
+    """Each run reports the latency of the response to its request; no connection is reused."""
     server = serve(script, context=authority.context() if tls else None)
     prober = make_prober(
         server.url(), pool=pool, tls=authority.tls, expect={"body_matches": "^ok$"}
@@ -87,7 +87,7 @@ def test_unread_decrypted_data_is_found(
 
     def script(peer: Peer) -> None:
         while peer.request():
-            peer.send(head[:100])  # a record of its own, so that no record ends with the headers
+            peer.send(head[:100])  # one TLS record, so that no record ends with the headers
             peer.send(head[100:] + http_response(b"surplus"))
 
     server = serve(script, context=authority.context())
