@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import blackbox, daemon
+from bench import daemon, programs
 from bench.accuracy_criteria import evaluate
 from bench.accuracy_report import render_json, render_markdown
 from bench.accuracy_results import BLACKBOX, DAEMON, Accuracy, Results
-from bench.blackbox import Blackbox
+from bench.blackbox import PROGRAMS, Blackbox
 from bench.cost import measure_memory, measure_schedule, measure_scrapes
 from bench.markdown import publish
 from bench.reference_server import ReferenceServer, ReferenceServerError
@@ -46,7 +46,7 @@ def main() -> int:
         except ReferenceServerError as error:
             print(error, file=sys.stderr)
             return 2
-        program = max(blackbox.find(os.environ), key=blackbox.version, default=None)
+        program = max(programs.find(os.environ, *PROGRAMS), key=programs.version, default=None)
         exporter = Blackbox(program, server, directory) if program else None
         results = Results(accuracies=_measure(args, server, directory, exporter))
         _measure_costs(args, server, directory, results)
@@ -112,7 +112,7 @@ def _machine(args: argparse.Namespace, program: Path | None) -> dict[str, str]:
         ),
         platform.machine(),
     )
-    exporter = ".".join(map(str, blackbox.version(program))) if program else "not installed"
+    exporter = ".".join(map(str, programs.version(program))) if program else "not installed"
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} x {cpu}, Linux {platform.release()}",

@@ -6,12 +6,13 @@ compared with the forecast of `inference-probe check`. Exit code 1 if a bound is
 """
 
 import argparse
-import shutil
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf, isinf
+from pathlib import Path
 
 import numpy as np
 
@@ -19,13 +20,17 @@ from bench import engine_check, outages, simulation
 from bench.lorden import lorden_bound
 from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
+from bench.programs import find, version
 from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
 from probe.slo.brown_out_forecast import pages_per_day
-from probe.slo.forecast import HEALTHY_BUDGET_SHARE, AlertTiming
+from probe.slo.forecast import DELAY_SECONDS, HEALTHY_BUDGET_SHARE, AlertTiming
 
 TARGETS = (0.95, 0.99, 0.999)
 INTERVALS = (1, 5, 10, 30, 60)
 BAD_RATIOS = (1.0, 0.5, 0.05)
+
+# Range selectors are open on the left from here on, as in the simulation.
+MIN_PROMTOOL_VERSION = (3,)
 
 # A forecast may be wrong by this factor.
 MAX_FACTOR = 2
@@ -42,6 +47,9 @@ BROWN_OUT_BUDGETS = (2, 3, 5, 10)
 # Per day, if 3 % of the requests of a probe every 10 s are bad, with a target of 99 %.
 MAX_BROWN_OUT_PAGES = 3
 
+# Outages without Prometheus, for the median time to HighModelLatency.
+SIMULATED_OUTAGES = 101
+
 # Longest simulated time after the start of an outage.
 MAX_OUTAGE_SECONDS = 15 * HOUR_SECONDS
 
@@ -56,9 +64,13 @@ class Row:
 
 def main() -> int:
     args = _parser().parse_args()
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        print("bench.alerts: promtool is not on the PATH (Debian: prometheus)", file=sys.stderr)
+    promtool = max(find(os.environ, "promtool"), key=version, default=None)
+    if promtool is None or version(promtool) < MIN_PROMTOOL_VERSION:
+        print(
+            "bench.alerts: needs promtool 3 or later, on the PATH or in PROMETHEUS_BIN_DIRS: in "
+            "Prometheus 2, `increase` sees one sample more than in the simulation",
+            file=sys.stderr,
+        )
         return 2
     print("the simulation against Prometheus", file=sys.stderr, flush=True)
     agreement = engine_check.compare(promtool)
@@ -97,7 +109,7 @@ BROWN_OUT_HEAD = (
 )  # fmt: skip
 
 
-def _detection_rows(promtool: str, *, runs: int) -> Iterator[Row]:
+def _detection_rows(promtool: Path, *, runs: int) -> Iterator[Row]:
     """Yield a row per case. Two cases run at the same time, since some take much longer."""
     cases = [
         Outage(target=target, interval=interval, bad_ratio=bad_ratio)
@@ -115,7 +127,7 @@ def _detection_rows(promtool: str, *, runs: int) -> Iterator[Row]:
             yield _detection_row(case, detection, seconds)
 
 
-def _detect(promtool: str, case: Outage, runs: int) -> tuple[Detection, int]:
+def _detect(promtool: Path, case: Outage, runs: int) -> tuple[Detection, int]:
     """Return the detection times and the simulated seconds after the start of the outage."""
     timing = _timing(case)
     times = (timing.detection_time(case.bad_ratio).page, timing.high_latency_time(case.bad_ratio))
@@ -134,8 +146,11 @@ def _detection_row(case: Outage, detection: Detection, simulated: int) -> Row:
     ticket = timing.high_latency_time(case.bad_ratio)
     possible = lorden_bound(case.bad_ratio, 1 - case.target, case.interval, MAX_FALSE_PAGES)
     limit = _max_page_time(case, possible)
+    seen_ticket = detection.ticket
+    if case.bad_ratio < 1:
+        seen_ticket = _simulated_high_latency(case, simulated)
     met = detection.page <= limit and _is_close(detection.page, page, simulated)
-    met &= _is_close(detection.ticket, ticket, simulated)
+    met &= _is_close(seen_ticket, ticket, simulated)
     cells = (
         "all" if case.bad_ratio == 1 else f"{case.bad_ratio:.0%}",
         f"{case.target:.1%}",
@@ -144,11 +159,28 @@ def _detection_row(case: Outage, detection: Detection, simulated: int) -> Row:
         _minutes(page),
         "" if isinf(limit) else _minutes(limit),
         _minutes(possible),
-        _minutes(detection.ticket, simulated),
+        _minutes(seen_ticket, simulated),
         _minutes(ticket),
         "yes" if met else "**no**",
     )
     return Row(cells=cells, met=met)
+
+
+def _simulated_high_latency(case: Outage, seconds: int) -> float:
+    """Return the median time to HighModelLatency of many outages of `seconds`.
+
+    The time of a single outage at a small bad ratio is almost exponentially distributed. The median
+    of a few outages, as many as Prometheus can evaluate in minutes, is off by a factor of 2 to 3.
+    """
+    _, time = simulation.simulate_outages(
+        interval=case.interval,
+        budget=round(1 - case.target, 9),
+        bad_ratio=case.bad_ratio,
+        random=np.random.default_rng(20260104),
+        outages=SIMULATED_OUTAGES,
+        seconds=seconds,
+    )
+    return time + TIMEOUT_SECONDS + DELAY_SECONDS
 
 
 def _max_page_time(case: Outage, possible: float) -> float:

@@ -1,11 +1,8 @@
 """Run blackbox_exporter on a workload. It probes when it is scraped, so this module scrapes it."""
 
-import os
 import re
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -22,25 +19,6 @@ from probe.scheduler.grid import Grid
 
 PROGRAMS = ("blackbox_exporter", "prometheus-blackbox-exporter")
 START_TIMEOUT_SECONDS = 5
-
-
-def find(environ: Mapping[str, str]) -> list[Path]:
-    """Return each blackbox_exporter in the directories of PROMETHEUS_BIN_DIRS and on the PATH."""
-    search_path = f"{environ.get('PROMETHEUS_BIN_DIRS', '')}{os.pathsep}{environ.get('PATH', '')}"
-    paths = [
-        shutil.which(program, path=directory)
-        for directory in search_path.split(os.pathsep)
-        if directory
-        for program in PROGRAMS
-    ]
-    return [Path(path) for path in dict.fromkeys(paths) if path]
-
-
-def version(program: Path) -> tuple[int, ...]:
-    """Return the version, such as (0, 28, 0)."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    number = re.search(r"version (\d+(?:\.\d+)+)", done.stdout + done.stderr)
-    return tuple(map(int, number[1].split("."))) if number else ()
 
 
 class Blackbox:

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from bench.outages import Labels, exposed_series, rule_test, run_promtool
-from bench.simulation import Counters, fires_after, keeps_firing
+from bench.simulation import Counters, firing
 from probe.slo.alerts import (
     EVALUATION_INTERVAL_SECONDS,
     HIGH_LATENCY,
@@ -15,7 +16,10 @@ from probe.slo.alerts import (
     SCRAPE_INTERVAL_SECONDS,
 )
 
-# Compared from here on: earlier, the longest window of a page is not full.
+# The longest window of a page is full from here on.
+FULL_SECONDS = OBJECTIVE_MISSED.windows[-1].seconds
+
+# Time that is compared.
 START_SECONDS, END_SECONDS = 7 * HOUR_SECONDS, 16 * HOUR_SECONDS
 
 # Target, interval (seconds) and bad ratio with which both alerts come and go.
@@ -37,7 +41,7 @@ class Agreement:
         return all(abs(simulated - real) <= 1 + 0.01 * real for simulated, real in pairs)
 
 
-def compare(promtool: str) -> Agreement:
+def compare(promtool: Path) -> Agreement:
     """Simulate three models with a constant bad ratio, for nine hours each, in both ways."""
     random = np.random.default_rng(20260102)
     evaluations = np.arange(0, END_SECONDS + 1, EVALUATION_INTERVAL_SECONDS)
@@ -46,17 +50,17 @@ def compare(promtool: str) -> Agreement:
     tests = []
     for target, interval, bad_ratio in CASES:
         failed = random.random(END_SECONDS // interval + 1) < bad_ratio
+        # The simulation needs full windows. Until then no alert fires in Prometheus either.
+        failed[: FULL_SECONDS // interval] = False
         counters = Counters(failed, interval, END_SECONDS)
         budget = round(1 - target, 9)
-        # The simulation needs full windows.
-        full = evaluations[evaluations >= 6 * HOUR_SECONDS]
+        full = evaluations[evaluations >= FULL_SECONDS]
         missing = np.zeros(len(evaluations) - len(full), bool)
         holds = np.concatenate([missing, counters.high_latency(full, budget)])
-        fires = fires_after(holds, HIGH_LATENCY.hold_seconds)
-        fires = keeps_firing(fires, HIGH_LATENCY.keep_firing_seconds)
+        fires = firing(holds, HIGH_LATENCY.hold_seconds, HIGH_LATENCY.keep_firing_seconds)
         high_latency += int((fires & compared).sum())
         holds = np.concatenate([missing, counters.objective_missed(full, budget)])
-        fires = keeps_firing(holds, OBJECTIVE_MISSED.keep_firing_seconds)
+        fires = firing(holds, 0, OBJECTIVE_MISSED.keep_firing_seconds)
         objective_missed += int((fires & compared).sum())
         tests.append(_rule_test(counters, target, interval))
     counts = re.findall(r'alertname="(\w+)"\} ([\d.E+]+)', run_promtool(promtool, tests))
@@ -74,9 +78,9 @@ def _rule_test(counters: Counters, target: float, interval: float) -> dict[str, 
     last_success = np.arange(len(bad)) * SCRAPE_INTERVAL_SECONDS
     series = exposed_series(labels, probes - bad, bad, last_success)
     alerts = 'ALERTS{alertname=~"HighModelLatency|ModelObjectiveMissed",alertstate="firing"}'
-    firing = f"count by (alertname) ({alerts})"
+    firing_alerts = f"count by (alertname) ({alerts})"
     subquery = f"[{END_SECONDS - START_SECONDS}s:{EVALUATION_INTERVAL_SECONDS}s]"
-    return rule_test(series, {f"sum_over_time({firing}{subquery})": END_SECONDS})
+    return rule_test(series, {f"sum_over_time({firing_alerts}{subquery})": END_SECONDS})
 
 
 def _total(counts: list[tuple[str, str]], name: str) -> int:

@@ -48,7 +48,7 @@ class Detection:
 
 
 def detect(
-    promtool: str, outages: Sequence[Outage], *, runs: int, seconds: int, seed: int
+    promtool: Path, outages: Sequence[Outage], *, runs: int, seconds: int, seed: int
 ) -> dict[Outage, Detection]:
     """Run each outage `runs` times for `seconds`, each run with its own phases."""
     random = np.random.default_rng(seed)
@@ -154,13 +154,13 @@ def rule_test(series: Iterable[dict[str, str]], expressions: dict[str, int]) -> 
     }
 
 
-def run_promtool(promtool: str, tests: list[dict[str, Any]]) -> str:
+def run_promtool(promtool: Path, tests: list[dict[str, Any]]) -> str:
     """Return the output of promtool; raise RuntimeError if it cannot evaluate the tests."""
     document = {"rule_files": [str(RULES)], "evaluation_interval": "30s", "tests": tests}
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "outages.yml")
         file.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, width=1_000_000))
-        command = [promtool, "test", "rules", str(file)]
+        command = [str(promtool), "test", "rules", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     output = done.stdout + done.stderr
     # 0: no expression has samples. 1: some have. A signal leaves partial output.
@@ -171,7 +171,7 @@ def run_promtool(promtool: str, tests: list[dict[str, Any]]) -> str:
     return output
 
 
-def _first_alerts(promtool: str, tests: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _first_alerts(promtool: Path, tests: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Return the time of the first alert by severity and probe."""
     fired: dict[str, dict[str, float]] = defaultdict(dict)
     pattern = r'\{probe="([^"]+)", slo_severity="(\w+)"\} ([\d.E+]+)'

@@ -56,20 +56,19 @@ def simulate(
     counters = Counters(failed, interval, end)
     evaluations = np.arange(WARM_UP_SECONDS, end, EVALUATION_INTERVAL_SECONDS)
     seldom = evaluations[:: LONG_EVALUATION_INTERVAL_SECONDS // EVALUATION_INTERVAL_SECONDS]
-    kept = OBJECTIVE_MISSED.keep_firing_seconds // EVALUATION_INTERVAL_SECONDS
-    pages = count_alerts(counters.objective_missed(evaluations, budget), 0, kept)
+    missed = counters.objective_missed(evaluations, budget)
+    pages = count_alerts(firing(missed, 0, OBJECTIVE_MISSED.keep_firing_seconds))
     for rule in PAGE_BURNS:
         holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
-        pages += count_alerts(holds, rule.hold_seconds // EVALUATION_INTERVAL_SECONDS, kept)
+        pages += count_alerts(firing(holds, rule.hold_seconds, rule.keep_firing_seconds))
     high_latency = counters.high_latency(evaluations, budget)
     tickets = count_alerts(
-        high_latency,
-        HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS,
-        HIGH_LATENCY.keep_firing_seconds // EVALUATION_INTERVAL_SECONDS,
+        firing(high_latency, HIGH_LATENCY.hold_seconds, HIGH_LATENCY.keep_firing_seconds)
     )
     for rule in TICKET_BURNS:
         holds = counters.burns(seldom, rule, budget, needs_evidence=False)
-        tickets += count_alerts(holds, rule.hold_seconds // LONG_EVALUATION_INTERVAL_SECONDS, 0)
+        interval_seconds = LONG_EVALUATION_INTERVAL_SECONDS
+        tickets += count_alerts(firing(holds, rule.hold_seconds, 0, interval_seconds))
     return AlertCounts(pages=pages + _model_down_pages(failed, interval), tickets=tickets)
 
 
@@ -94,16 +93,15 @@ def simulate_outages(
     begin = (int(first * interval) // EVALUATION_INTERVAL_SECONDS + 1) * EVALUATION_INTERVAL_SECONDS
     end = begin + seconds
     evaluations = np.arange(OBJECTIVE_MISSED.windows[-1].seconds, end, EVALUATION_INTERVAL_SECONDS)
-    hold = HIGH_LATENCY.hold_seconds // EVALUATION_INTERVAL_SECONDS
     pages, tickets = [], []
     for _ in range(outages):
         failed = random.random(int(end / interval) + 1) < bad_ratio
         failed[:first], failed[first] = False, True
         counters = Counters(failed, interval, end)
-        missed = counters.objective_missed(evaluations, budget)
-        pages.append(_first_alert(missed, 0) - _index(evaluations, begin))
-        high = counters.high_latency(evaluations, budget)
-        tickets.append(_first_alert(high, hold) - _index(evaluations, begin))
+        missed = firing(counters.objective_missed(evaluations, budget), 0, 0)
+        pages.append(_first_alert(missed) - _index(evaluations, begin))
+        high = firing(counters.high_latency(evaluations, budget), HIGH_LATENCY.hold_seconds, 0)
+        tickets.append(_first_alert(high) - _index(evaluations, begin))
     return (
         EVALUATION_INTERVAL_SECONDS * median(pages),
         EVALUATION_INTERVAL_SECONDS * median(tickets),
@@ -172,18 +170,23 @@ class Counters:
     def objective_missed(self, evaluations: Array, budget: float) -> Array:
         """Return where the condition of ModelObjectiveMissed holds."""
         strongest = np.zeros(len(evaluations))
-        enough = np.zeros(len(evaluations), bool)
+        overruled = np.zeros(len(evaluations), bool)
         holds = np.zeros(len(evaluations), bool)
         for _, group in groupby(OBJECTIVE_MISSED.windows, lambda window: window.current_seconds):
             windows = list(group)
-            evidence = np.max(
-                [self.evidence(evaluations, window.seconds, budget) for window in windows], axis=0
-            )
             limit = windows[0].current_factor * (budget + 1e-9)
             current = self.bad_ratio(evaluations, windows[0].current_seconds) > limit
-            holds |= (evidence > OBJECTIVE_MISSED.evidence) & current & ~enough
-            enough |= evidence > OBJECTIVE_MISSED.evidence
-            strongest = np.maximum(strongest, evidence)
+            evident = np.zeros(len(evaluations), bool)
+            overrules = np.zeros(len(evaluations), bool)
+            for window in windows:
+                evidence = self.evidence(evaluations, window.seconds, budget)
+                strongest = np.maximum(strongest, evidence)
+                evident |= evidence > OBJECTIVE_MISSED.evidence
+                overrules |= (evidence > OBJECTIVE_MISSED.evidence) & (
+                    self.bad_ratio(evaluations, window.seconds) > limit
+                )
+            holds |= evident & current & ~overruled
+            overruled |= overrules
         ago = OBJECTIVE_MISSED.confirmation_seconds // EVALUATION_INTERVAL_SECONDS
         before = np.concatenate([np.zeros(ago), strongest[:-ago]])
         return holds & (before > OBJECTIVE_MISSED.evidence_before)
@@ -215,12 +218,12 @@ def simulate_brown_out(
     counters = Counters(failed, interval, end)
     evaluations = np.arange(WARM_UP_SECONDS, end, EVALUATION_INTERVAL_SECONDS)
     missed = counters.objective_missed(evaluations, budget)
-    fires = keeps_firing(missed, OBJECTIVE_MISSED.keep_firing_seconds)
+    fires = firing(missed, 0, OBJECTIVE_MISSED.keep_firing_seconds)
     for rule in PAGE_BURNS:
         holds = counters.burns(evaluations, rule, budget, needs_evidence=True)
-        fires |= keeps_firing(fires_after(holds, rule.hold_seconds), rule.keep_firing_seconds)
+        fires |= firing(holds, rule.hold_seconds, rule.keep_firing_seconds)
     # A page that fires at the start began before.
-    return len(runs(fires)[0]) - int(fires[0])
+    return count_alerts(fires) - int(fires[0])
 
 
 def _model_down_pages(failed: Array, interval: float) -> int:
@@ -236,37 +239,34 @@ def runs(holds: Array) -> tuple[Array, Array]:
     return edges[::2], edges[1::2]
 
 
-def count_alerts(holds: Array, hold: int, kept: int) -> int:
-    """Return the runs of more than `hold` evaluations.
+def count_alerts(fires: Array) -> int:
+    """Return how often an alert begins to fire."""
+    return len(runs(fires)[0])
 
-    Runs that begin within `kept` evaluations after another one belong to the same alert.
+
+def firing(
+    holds: Array,
+    hold_seconds: int,
+    keep_firing_seconds: int,
+    evaluation_seconds: int = EVALUATION_INTERVAL_SECONDS,
+) -> Array:
+    """Return where the alert with this condition, `for` and `keep_firing_for` fires.
+
+    As in Prometheus, an alert that is kept firing fires on if the condition holds again, however
+    shortly: `for` concerns only alerts that do not fire.
     """
-    starts, ends = runs(holds)
-    long = ends - starts > hold
-    starts, ends = starts[long], ends[long]
-    if not len(starts):
-        return 0
-    return 1 + int((starts[1:] - ends[:-1] > kept).sum())
-
-
-def fires_after(holds: Array, hold_seconds: int) -> Array:
-    """Return where the condition has held for `hold_seconds`."""
+    hold = hold_seconds // evaluation_seconds
+    keep = keep_firing_seconds // evaluation_seconds
     fires = np.zeros(len(holds), bool)
+    kept_until = -1
     for start, end in zip(*runs(holds), strict=True):
-        fires[start + hold_seconds // EVALUATION_INTERVAL_SECONDS : end] = True
+        fires_from = start if start <= kept_until else start + hold
+        if fires_from < end:
+            fires[fires_from : end + keep] = True
+            kept_until = end + keep
     return fires
 
 
-def keeps_firing(holds: Array, keep_firing_seconds: int) -> Array:
-    """Return where the condition holds, or has held in the last `keep_firing_seconds`."""
-    fires = holds.copy()
-    for _, end in zip(*runs(holds), strict=True):
-        fires[end : end + keep_firing_seconds // EVALUATION_INTERVAL_SECONDS] = True
-    return fires
-
-
-def _first_alert(holds: Array, hold: int) -> float:
-    """Return the index at which the first run of more than `hold` evaluations fires."""
-    starts, ends = runs(holds)
-    long = starts[ends - starts > hold]
-    return float(long[0] + hold) if len(long) else inf
+def _first_alert(fires: Array) -> float:
+    """Return the first index at which the alert fires."""
+    return float(np.argmax(fires)) if fires.any() else inf

@@ -36,7 +36,8 @@ class ObjectiveMissedRule:
 
     `evidence` and `evidence_before` are powers of ten: the first is needed now, the second is
     needed `confirmation_seconds` ago, in any window. A window is ignored while a window with
-    a shorter current one has enough evidence.
+    a shorter current one has enough evidence, and in it the bad ratio exceeds `current_factor`
+    budgets.
     """
 
     windows: tuple[EvidenceWindow, ...] = (

@@ -38,9 +38,13 @@ class _Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tier:
-    """Windows of ModelObjectiveMissed with the same current window."""
+    """Windows of ModelObjectiveMissed with the same current window.
+
+    The windows with longer current windows are ignored while `overrules` is reached.
+    """
 
     evidence: _Limit
+    overrules: _Limit
     current: _Limit
 
 
@@ -51,31 +55,39 @@ def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
     One probe each `interval` (seconds) is bad with probability `bad_ratio`.
     """
     keep_firing_probes = OBJECTIVE_MISSED.keep_firing_seconds / interval
-    rate = firing_chance = 0.0
-    # From the longest window to the shortest: a tier leaves it to the longer ones to fire if it
-    # has no evidence itself.
+    rate = fires_in_gap = 0.0
+    # From the longest window to the shortest: a tier leaves it to the longer ones to fire unless it
+    # overrules them. `fires_in_gap` is the chance that one of the tiers so far fires at least once
+    # in a time as long as the alert keeps firing, which is enough to continue the page.
     for tier in reversed(list(_tiers(interval, budget, bad_ratio))):
         evidence_chance = tier.evidence.reached(bad_ratio)
+        overrules_chance = tier.overrules.reached(bad_ratio)
         current_chance = tier.current.reached(bad_ratio)
         lost_evidence_rate = (
             _gap_rate(tier.evidence, bad_ratio, keep_firing_probes)
             * current_chance
-            * (1 - firing_chance)
+            * (1 - fires_in_gap)
             * _no_burn_chance(interval, budget, bad_ratio, 0)
         )
-        # A gap in the current window ends the page unless the tier loses its evidence in the
-        # meantime and a longer tier fires. Evidence in the middle of the gap is from before it.
+        # A gap in the current window ends the page unless a longer tier fires. None does while
+        # this tier overrules them. The middle of the gap stands for all of it.
         gap_probes = tier.current.probes + round(keep_firing_probes / 2)
-        evidence_in_gap = tier.evidence.reached(bad_ratio, gap_probes)
-        kept_chance = evidence_in_gap / evidence_chance if evidence_chance > 0 else 1.0
+        overrules_in_gap = min(evidence_chance, tier.overrules.reached(bad_ratio, gap_probes))
         gap_rate = (
             _gap_rate(tier.current, bad_ratio, keep_firing_probes)
-            * evidence_chance
-            * (1 - firing_chance * (1 - kept_chance))
+            * (evidence_chance - fires_in_gap * (evidence_chance - overrules_in_gap))
             * _no_burn_chance(interval, budget, bad_ratio, gap_probes)
         )
-        rate = (1 - evidence_chance) * rate + lost_evidence_rate + gap_rate
-        firing_chance = evidence_chance * current_chance + (1 - evidence_chance) * firing_chance
+        # The current window has about this many independent values in a gap of the longer tiers.
+        values = 1 + keep_firing_probes / tier.current.probes
+        current_in_gap = 1 - (1 - current_chance) ** values
+        longer_rate = (1 - max(evidence_chance * current_in_gap, overrules_chance)) * rate
+        rate = longer_rate + lost_evidence_rate + gap_rate
+        fires_in_gap = (
+            (1 - evidence_chance) * fires_in_gap
+            + (evidence_chance - overrules_chance) * (1 - (1 - current_in_gap) * (1 - fires_in_gap))
+            + overrules_chance * current_in_gap
+        )
     return rate * DAY_SECONDS / interval
 
 
@@ -89,9 +101,18 @@ def _tiers(interval: float, budget: float, bad_ratio: float) -> Iterator[_Tier]:
             if bad is not None:
                 limits.append(_Limit(probes=probes, bad=bad))
         if limits:
+            factor = window.current_factor
+            overrules = [
+                _Limit(
+                    probes=limit.probes,
+                    bad=max(limit.bad, min_bad_above(limit.probes, factor * budget)),
+                )
+                for limit in limits
+            ]
             yield _Tier(
                 evidence=max(limits, key=lambda limit: limit.reached(bad_ratio)),
-                current=_burn(window.current_seconds, window.current_factor, interval, budget),
+                overrules=max(overrules, key=lambda limit: limit.reached(bad_ratio)),
+                current=_burn(window.current_seconds, factor, interval, budget),
             )
 
 

@@ -117,8 +117,8 @@ class AlertTiming:
         if bad_ratio <= self.budget:
             return DetectionTime(bad_ratio=bad_ratio, page=inf, ticket=inf)
         page = self._objective_missed_time(bad_ratio) if self.pages else inf
-        down = self._model_down_time() if bad_ratio == 1 and self.down != "none" else inf
-        ticket = self._ticket_time(bad_ratio, down)
+        ticket = self._ticket_time(bad_ratio)
+        down = self._down_time(bad_ratio)
         if self.down == "page":
             page = min(page, down)
         if self.down == "ticket":
@@ -147,9 +147,12 @@ class AlertTiming:
         return max(MODEL_DOWN.failures, ceil(MODEL_DOWN.min_silence_seconds / self.interval))
 
     def high_latency_time(self, bad_ratio: float) -> float:
-        """Return the median time from the first bad probe's due time to HighModelLatency."""
-        known = self.timeout + DELAY_SECONDS
-        return known + median_time_to_high_latency(self._stream(bad_ratio))
+        """Return the median time from the first bad probe's due time to HighModelLatency.
+
+        Infinite for a total outage that ModelDown reports before: it is the only alert about it.
+        """
+        time = self.timeout + DELAY_SECONDS + median_time_to_high_latency(self._stream(bad_ratio))
+        return time if time < self._down_time(bad_ratio) else inf
 
     def _stream(self, bad_ratio: float) -> ProbeStream:
         return ProbeStream(self.interval, self.budget, bad_ratio)
@@ -212,8 +215,13 @@ class AlertTiming:
             return inf
         return self.interval * median_first_passage(probes, count, bad_ratio)
 
-    def _model_down_time(self) -> float:
-        """Return the time to ModelDown. The last success was due one interval before."""
+    def _down_time(self, bad_ratio: float) -> float:
+        """Return the time to ModelDown, infinite if it does not fire.
+
+        The last success was due one interval before.
+        """
+        if bad_ratio < 1 or self.down == "none":
+            return inf
         failures = (MODEL_DOWN.failures - 1) * self.interval + self.timeout
         silence = (MODEL_DOWN.intervals - 1) * self.interval + self.timeout
         unseen = MODEL_DOWN.min_silence_seconds - self.interval
@@ -226,14 +234,10 @@ class AlertTiming:
             + EVALUATION_INTERVAL_SECONDS / 2
         )
 
-    def _ticket_time(self, bad_ratio: float, down: float) -> float:
-        """Return the time to the first ticket about the objective; `down` is that to ModelDown.
-
-        HighModelLatency does not fire in an outage that ModelDown reports.
-        """
-        high_latency = self.high_latency_time(bad_ratio)
+    def _ticket_time(self, bad_ratio: float) -> float:
+        """Return the time to the first ticket about the objective."""
         burns = (self._ticket_burn_time(rule, bad_ratio) for rule in TICKET_BURNS)
-        return min(high_latency if high_latency < down else inf, *burns)
+        return min(self.high_latency_time(bad_ratio), *burns)
 
     def _ticket_burn_time(self, rule: BurnRule, bad_ratio: float) -> float:
         """Return the time by the law of large numbers. Hours count once they are complete."""

@@ -29,6 +29,7 @@ from probe.slo.binomial import (
     binomial_sf,
     median_first_passage,
     stays_above,
+    stays_below,
     upcrossing_rate,
 )
 from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
@@ -54,7 +55,7 @@ class ProbeStream:
 def expected_tickets(probes: ProbeStream) -> float:
     """Return the expected number of tickets in 30 days about one objective."""
     rates = (
-        _short_chain(probes).rate,
+        _short_chain(probes).rate * _new_alert_share(probes),
         _high_latency_evidence_rate(probes),
         *(_burn_rate(rule, probes) for rule in TICKET_BURNS),
     )
@@ -150,6 +151,25 @@ def _sampled_seconds(window: float) -> float:
 def _short_chain(probes: ProbeStream) -> _Chain:
     """Return the chain of the first condition of HighModelLatency."""
     return _high_latency(probes, HIGH_LATENCY.short_seconds, HIGH_LATENCY.hold_seconds)
+
+
+def _new_alert_share(probes: ProbeStream) -> float:
+    """Return the share of the long runs of the first condition that begin a new alert.
+
+    While HighModelLatency is kept firing, any run of the condition continues it, however short.
+    A run is long enough to fire with probability `long`, and a gap long enough to resolve with
+    probability `lost`. A run finds the alert firing with the probability `a` that solves
+    a = (a + (1 - a) * long) * (1 - lost).
+    """
+    size = probes_in(HIGH_LATENCY.short_seconds, probes.interval)
+    count = min_bad_above(size, probes.budget)
+    if count > size or not 0 < probes.bad_ratio < 1:
+        return 1.0
+    hold = HIGH_LATENCY.hold_seconds / probes.interval
+    keep_firing = HIGH_LATENCY.keep_firing_seconds / probes.interval
+    long = stays_above(size, count, probes.bad_ratio, hold)
+    lost = stays_below(size, count, probes.bad_ratio, keep_firing)
+    return lost / (lost + long - lost * long) if lost > 0 else 0.0
 
 
 def _medium_chain(probes: ProbeStream) -> _Chain:

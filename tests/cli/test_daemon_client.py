@@ -22,6 +22,8 @@ from probe.cli.main import build_parser
 from tests.commands import COMMAND, ROOT, Running, environment, invoke, running
 from tests.raw_servers import Server, full_accept_queue, http_response, once
 
+pytestmark = pytest.mark.timing
+
 REFUSING = "http://127.0.0.1:1"
 PASSWORD = "geheim-äöü: 1"
 

@@ -16,6 +16,8 @@ from probe.server.summary import ProbeState
 from tests.commands import Running, invoke, running
 from tests.servers import respond_with, serve
 
+pytestmark = pytest.mark.timing
+
 REFUSING = "http://127.0.0.1:1/"
 UP = {"name": "up", "target": "99.9%"}
 FAST = {"name": "fast", "target": "99%", "latency": "20ms"}

@@ -24,6 +24,8 @@ from tests.builders import make_result, make_settings
 from tests.commands import environment, running
 from tests.servers import OK, never_respond, respond_with, serve
 
+pytestmark = pytest.mark.timing
+
 
 def _config(directory: Path, *probes: Mapping[str, object], **defaults: object) -> str:
     path = directory / "probe.yml"

@@ -16,6 +16,8 @@ import yaml
 from tests.commands import Running, running
 from tests.servers import OK, respond_with, serve
 
+pytestmark = pytest.mark.timing
+
 SUCCESSFUL = "inference_probe_config_last_reload_successful"
 TIME = "inference_probe_config_last_reload_success_timestamp_seconds"
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+pytestmark = pytest.mark.timing
+
 BODY = {"data": "sample_input"}
 
 

@@ -9,6 +9,8 @@ from probe.demo import http
 from probe.demo.stack import HOST, Binaries, Stack, free_port
 from probe.resources import resource_path
 
+pytestmark = pytest.mark.timing
+
 Labels = dict[str, str]
 
 PAGE = {"severity": "critical", "slo_severity": "page"}

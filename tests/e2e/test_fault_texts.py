@@ -29,6 +29,8 @@ from tests.e2e.faulty_probers import (
     serve_endpoints,
 )
 
+pytestmark = pytest.mark.timing
+
 # The longest time is that of ModelLatencyRegression: it needs 50 requests, and lasts half an hour.
 DELIVERY_SECONDS = 150
 

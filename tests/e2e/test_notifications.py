@@ -15,6 +15,8 @@ from tests.e2e.scripted_exporters import serve_targets
 from tests.e2e.webhook import RECEIVERS, Counts, Notification, Webhook, count, serve_webhook
 from tests.rules.scripted_target import Target
 
+pytestmark = pytest.mark.timing
+
 # All durations are divided by this: 120 minutes become 3.
 FACTOR = 40
 

@@ -18,6 +18,8 @@ from tests.commands import running
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 from tests.servers import never_respond, serve
 
+pytestmark = pytest.mark.timing
+
 LIFECYCLE = {**os.environ, "INFERENCE_PROBE_WEB_ENABLE_LIFECYCLE": "true"}
 
 

@@ -20,6 +20,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason
 from tests.raw_servers import Peer, full_accept_queue, http_response
 
+pytestmark = pytest.mark.timing
+
 DELAY_SECONDS = 0.15
 TIMEOUT_SECONDS = 0.2
 TOLERANCE_SECONDS = 0.01

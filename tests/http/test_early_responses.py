@@ -29,6 +29,8 @@ from tests.raw_servers import (
     two_responses,
 )
 
+pytestmark = pytest.mark.timing
+
 SERVER_SECONDS = 0.1
 
 BANNER = b"SSH-2.0-OpenSSH_9.6\r\n"

@@ -18,6 +18,8 @@ from tests.http.conftest import Serve
 from tests.probing import run, run_median
 from tests.raw_servers import always, delayed, http_response
 
+pytestmark = pytest.mark.timing
+
 ROUND_TRIP_SECONDS = 0.2
 REFERENCE_SERVER = Path(__file__).parents[1] / "reference_times.py"
 

@@ -12,6 +12,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import fake_getaddrinfo, make_prober, reason, run, run_median, run_scheduled
 from tests.raw_servers import Peer, always, delayed, http_response, once
 
+pytestmark = pytest.mark.timing
+
 DELAY_SECONDS = 0.1
 TOLERANCE_SECONDS = 0.05
 EXCHANGE = {Phase.SEND, Phase.WAIT, Phase.RECEIVE}

@@ -29,6 +29,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, run_scheduled
 from tests.raw_servers import Peer, Server, always, delayed, http_response, once, two_responses
 
+pytestmark = pytest.mark.timing
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 URL = urlsplit("http://model/")
 OTHER_URL = urlsplit("http://model:8080/")

@@ -19,6 +19,8 @@ from probe.threads import Task, ThreadCache
 from tests.fakes import FakeTime
 from tests.probing import make_prober, reason
 
+pytestmark = pytest.mark.timing
+
 LOOPBACK = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 

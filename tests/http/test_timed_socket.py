@@ -18,6 +18,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, run_median
 from tests.raw_servers import Peer, Server, always, delayed, http_response
 
+pytestmark = pytest.mark.timing
+
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:
     pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
 

@@ -11,6 +11,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import make_prober, reason, run_median
 from tests.raw_servers import Peer, Script, http_response
 
+pytestmark = pytest.mark.timing
+
 TIMEOUT = 0.2
 RUNS = 3
 # Delay of a run, or error of its latency, that a busy machine may cause.

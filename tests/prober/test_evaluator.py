@@ -32,6 +32,8 @@ from tests.http.conftest import Serve
 from tests.probing import EVALUATOR, make_prober
 from tests.raw_servers import always, http_response
 
+pytestmark = pytest.mark.timing
+
 MAX_BYTES = 1024 * 1024
 SECRET = "s3cret-token"
 MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])

@@ -15,6 +15,8 @@ from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, reason
 from tests.raw_servers import always, http_response
 
+pytestmark = pytest.mark.timing
+
 
 class HangingFile:
     """A file whose status cannot be read while it `hangs`."""

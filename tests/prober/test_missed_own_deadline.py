@@ -12,6 +12,8 @@ from tests.http.conftest import Serve
 from tests.probing import detail, reason, run
 from tests.raw_servers import Peer, http_response
 
+pytestmark = pytest.mark.timing
+
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:
     pytest.skip("needs the kernel's timestamps: Linux", allow_module_level=True)
 

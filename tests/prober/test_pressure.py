@@ -15,6 +15,8 @@ from tests.probing import make_prober
 from tests.reference_times import ReferenceServer
 from tests.servers import never_respond, serve
 
+pytestmark = pytest.mark.timing
+
 RUNS = 30
 
 if not timed_socket.HAS_KERNEL_TIMESTAMPS:

@@ -14,6 +14,8 @@ from tests.http.conftest import Serve
 from tests.probing import detail, fake_getaddrinfo, make_prober, reason, run, run_median
 from tests.raw_servers import always, free_port, full_accept_queue, http_response
 
+pytestmark = pytest.mark.timing
+
 
 def unknown_name(host: str, *_: Any) -> list[tuple[Any, ...]]:
     """Fail as a working name server does for an unknown name."""

@@ -23,6 +23,8 @@ from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, reason, run
 from tests.raw_servers import always, free_port, http_response
 
+pytestmark = pytest.mark.timing
+
 WITHOUT_DESCRIPTORS = """
 import os, resource, sys
 from tests.probing import make_prober

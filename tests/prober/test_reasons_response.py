@@ -11,6 +11,8 @@ from tests.http.conftest import Serve
 from tests.probing import detail, make_prober, reason, run, run_median, run_scheduled
 from tests.raw_servers import Peer, Script, always, http_response, never_respond, once
 
+pytestmark = pytest.mark.timing
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

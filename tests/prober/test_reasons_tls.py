@@ -11,6 +11,8 @@ from tests.http.conftest import Authority, Serve
 from tests.probing import detail, fake_getaddrinfo, reason, run, run_median
 from tests.raw_servers import Peer, always, handshake_only, http_response, never_respond
 
+pytestmark = pytest.mark.timing
+
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
 

@@ -93,6 +93,15 @@ FIRING = (
         ),
     ),
     scenario(
+        "a share between one and three times the allowed one, at a short interval: fires on",
+        target({0: (*[GOOD] * 9, SLOW)}, Objective(target=0.95), interval=1),
+        checks=(
+            silent(0, 10 * MINUTE, NAME),
+            firing(25 * MINUTE, missed(), name=NAME),
+            throughout(25 * MINUTE, 38 * MINUTE, NAME),
+        ),
+    ),
+    scenario(
         "one response in ten of a probe every minute is slow: fires within two hours",
         target({0: (*[GOOD] * 9, SLOW)}, interval=60),
         checks=(

@@ -21,6 +21,8 @@ from tests.builders import make_probe, make_result
 from tests.fakes import FakeProber
 from tests.scheduler.harness import RunnerHarness
 
+pytestmark = pytest.mark.timing
+
 
 def test_late_ticks_are_skipped_and_the_next_one_runs(tmp_path: Path) -> None:
     """After a stall every missed tick is `late`, all of them are counted, and probing goes on."""

@@ -14,6 +14,8 @@ from tests.server.http_server_fixture import http_server, read_until_closed
 from tests.server.page_fixtures import wait_until
 from tests.server.test_tls_server import client, config
 
+pytestmark = pytest.mark.timing
+
 
 def test_an_unexpected_exception_does_not_end_the_accept_loop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -25,6 +25,8 @@ from tests.builders import make_result
 from tests.server.http_server_fixture import http_server
 from tests.server.page_fixtures import Site, lifecycle_of, site_of, wait_until
 
+pytestmark = pytest.mark.timing
+
 
 class App:
     """The application with a probe that returns at once, and some that wait for `release`."""

@@ -16,6 +16,8 @@ import requests
 from tests.commands import invoke, running
 from tests.server.http_server_fixture import HttpServer, bcrypt_hash, http_server
 
+pytestmark = pytest.mark.timing
+
 ALICE = ("alice", "sesame: öffne dich")
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.server.http_server_fixture import bcrypt_hash, http_server
 
+pytestmark = pytest.mark.timing
+
 CLIENTS = 50
 
 

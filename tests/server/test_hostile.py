@@ -12,6 +12,8 @@ from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
 from tests.builders import make_result
 from tests.server.page_fixtures import Site, site_of
 
+pytestmark = pytest.mark.timing
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",

@@ -16,6 +16,8 @@ from probe.server.lifecycle import ReloadRejected
 from probe.server.server import Server, bind
 from tests.server.page_fixtures import lifecycle_of
 
+pytestmark = pytest.mark.timing
+
 ACTIONS = ("reload", "pause", "resume")
 
 

@@ -16,6 +16,8 @@ from probe.server.limits import client_key
 from tests.commands import running
 from tests.server.http_server_fixture import HttpServer, http_server, read_until_closed
 
+pytestmark = pytest.mark.timing
+
 INCOMPLETE_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "
 
 

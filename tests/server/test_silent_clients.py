@@ -31,6 +31,8 @@ from tests.server.silent_clients import (
 from tests.server.test_tls_server import client as tls_client
 from tests.server.test_tls_server import config as tls_config
 
+pytestmark = pytest.mark.timing
+
 LINES = 40_000
 MIB = 1024**2
 

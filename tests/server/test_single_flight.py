@@ -10,6 +10,8 @@ import pytest
 
 from probe.server.single_flight import SingleFlight
 
+pytestmark = pytest.mark.timing
+
 
 class Work:
     """Returns the number of the execution, each after a release of `go`."""

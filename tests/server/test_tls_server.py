@@ -20,6 +20,8 @@ from tests.commands import running
 from tests.server.http_server_fixture import HttpServer, bcrypt_hash, http_server
 from tests.server.page_fixtures import wait_until
 
+pytestmark = pytest.mark.timing
+
 SERVER_CA = trustme.CA()
 CLIENT_CA = trustme.CA()
 

@@ -46,6 +46,19 @@ def test_intervals() -> None:
             assert evaluation_interval(rule) == seconds
 
 
+def conditions(expr: str) -> list[tuple[float, float, int]]:
+    """Return the windows with evidence, and the current window and the factor that follow each."""
+    found = re.findall(
+        r'window=~?"([^"]+)"}\) > (\d+).*?:ratio(\w+)\s*>.*?(3 \*)? min', expr, re.DOTALL
+    )
+    return [
+        (parse_duration(window), parse_duration(current), 3 if factor else 1)
+        for names, evidence, current, factor in found
+        for window in names.split("|")
+        if float(evidence) == OBJECTIVE_MISSED.evidence
+    ]
+
+
 def test_objective_missed() -> None:
     """The windows of ModelObjectiveMissed, and the evidence that it needs now and before."""
     windows = [
@@ -55,19 +68,17 @@ def test_objective_missed() -> None:
     ]
     assert windows == [window.seconds for window in OBJECTIVE_MISSED.windows]
     (rule,) = alerts("ModelObjectiveMissed")
-    # Each current window, with its limit in budgets, follows the windows that it belongs to.
-    found = re.findall(
-        r'window=~?"([^"]+)"}\) > (\d+).*?:ratio(\w+)\s*>.*?(3 \*)? min', rule["expr"], re.DOTALL
-    )
-    seen = [
-        (parse_duration(window), parse_duration(current), 3 if factor else 1)
-        for names, evidence, current, factor in found
-        for window in names.split("|")
-        if float(evidence) == OBJECTIVE_MISSED.evidence
-    ]
-    assert seen == [
+    holds, overruled = rule["expr"].split("unless on (cluster, namespace, job, probe, slo) (")
+    assert conditions(holds) == [
         (window.seconds, window.current_seconds, window.current_factor)
         for window in OBJECTIVE_MISSED.windows
+    ]
+    # The windows of the first tier overrule the longer ones if their own share is as high.
+    first = OBJECTIVE_MISSED.windows[0]
+    assert conditions(overruled) == [
+        (window.seconds, window.seconds, window.current_factor)
+        for window in OBJECTIVE_MISSED.windows
+        if window.current_seconds == first.current_seconds
     ]
     before = f"offset {format_duration(OBJECTIVE_MISSED.confirmation_seconds)}) > "
     assert f"{before}{OBJECTIVE_MISSED.evidence_before}" in rule["expr"]
