@@ -22,10 +22,16 @@ class CpuBudget:
         seconds: float = MAX_CPU_SECONDS,
         cpu_time: Callable[[], float] = time.thread_time,
         error: type[Exception] = TimeoutError,
+        compiles_patterns: bool = True,
     ) -> None:
-        """Set the error that the methods raise when the budget is exceeded."""
+        """Set the error that the methods raise when the budget is exceeded.
+
+        `compiles_patterns` is whether patterns of a response may be compiled, which no time limit
+        interrupts.
+        """
         self._cpu_time = cpu_time
         self._error = error
+        self._compiles_patterns = compiles_patterns
         self._end = cpu_time() + seconds
 
     def remaining(self) -> float:
@@ -34,6 +40,11 @@ class CpuBudget:
         if remaining <= 0:
             raise self._error
         return remaining
+
+    def check_compilation(self) -> None:
+        """Raise `error` if patterns of a response may not be compiled."""
+        if not self._compiles_patterns:
+            raise self._error
 
     def call(self, function: Callable[[float], _T]) -> _T:
         """Call `function` with the remaining seconds. A TimeoutError from it becomes `error`."""

@@ -41,7 +41,9 @@ class Evaluator:
         evaluations: list[Evaluation] = []
         try:
             with self._local_lock:
-                budget = CpuBudget(LOCAL_CPU_SECONDS, error=LocalLimitExceeded)
+                budget = CpuBudget(
+                    LOCAL_CPU_SECONDS, error=LocalLimitExceeded, compiles_patterns=False
+                )
                 evaluations.extend(task.run(budget, affordable_bytes=LOCAL_CONTENT_BYTES))
         except LocalLimitExceeded:
             failure = self._evaluate_in_worker(task, evaluations)

@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Literal
 
 import regex
 from jsonpath import JSONPathEnvironment
+from jsonpath.filter import StringLiteral
 from jsonpath.function_extensions import ExpressionType, FilterFunction
+from jsonpath.token import Token
 
 from probe.prober.cpu_budget import CpuBudget
 
@@ -49,6 +51,13 @@ class _Environment(JSONPathEnvironment):
         super().setup_function_extensions()
         self.function_extensions.update(match=_Regex("fullmatch"), search=_Regex("search"))
 
+    def validate_function_extension_signature(self, token: Token, args: list[Any]) -> list[Any]:
+        """Note the patterns that are written in the query, which are as trusted as the config."""
+        function = self.function_extensions.get(token.value)
+        if isinstance(function, _Regex):
+            function.literals.update(arg.value for arg in args if isinstance(arg, StringLiteral))
+        return super().validate_function_extension_signature(token, args)
+
 
 class _Regex(FilterFunction):
     """The function `match` or `search`."""
@@ -58,10 +67,14 @@ class _Regex(FilterFunction):
 
     def __init__(self, method: Literal["fullmatch", "search"]) -> None:
         self._method = method
+        self.literals: set[str] = set()
+        """String literals of the query. Other patterns come from the document."""
 
     def __call__(self, value: object, pattern: object) -> bool:
         if not isinstance(value, str) or not isinstance(pattern, str):
             return False
+        if pattern not in self.literals:
+            _current_budget.get().check_compilation()
         compiled = _compile_regex(pattern)
         if compiled is None:
             return False

@@ -193,6 +193,22 @@ def test_unused_bodies_need_no_worker(evaluator: Evaluator) -> None:
     assert evaluator._worker._process is None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "in_worker"), [("'a.c'", False), ("$.pattern", True)], ids=["query", "response"]
+)
+def test_patterns_of_a_response_are_compiled_in_the_worker(
+    evaluator: Evaluator, pattern: str, in_worker: bool
+) -> None:
+    """Nothing limits the time and memory that compiling a pattern takes in the daemon."""
+    path = f"$.items[?match(@.name, {pattern})]"
+    body = b'{"items": [{"name": "abc"}], "pattern": "a.c"}'
+
+    evaluation = evaluator.evaluate(make_task({"json": {path: {"exists": True}}}, body))
+
+    assert evaluation.failure is None
+    assert (evaluator._worker._process is not None) == in_worker
+
+
 def test_a_worker_that_cannot_start_is_internal(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
