@@ -7,7 +7,7 @@ often a moving window falls below its limit, and the chance that it stays there 
 `python -m bench.alerts` compares the forecast with a simulation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -25,15 +25,37 @@ _MIN_RATE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Gap:
+    """The last `probes`, of which `bad` are bad: fewer than a limit allows."""
+
+    probes: int
+    bad: float
+
+
+_NO_GAP = _Gap(probes=0, bad=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Limit:
     """A number of bad ones among the last `probes`."""
 
     probes: int
     bad: int
 
-    def reached(self, bad_ratio: float, gap: int = 0) -> float:
-        """Return the chance that the limit is reached, if the last `gap` probes are good."""
-        return binomial_sf(max(0, self.probes - gap), self.bad, bad_ratio)
+    def reached(self, bad_ratio: float, gap: _Gap = _NO_GAP) -> float:
+        """Return the chance that the limit is reached, given the latest probes in `gap`."""
+        inside = min(self.probes, gap.probes)
+        bad_inside = gap.bad * inside / gap.probes if inside else 0
+        missing = max(0, self.bad - round(bad_inside))
+        return binomial_sf(self.probes - inside, missing, bad_ratio)
+
+    def gap(self, probes: int, bad_ratio: float) -> _Gap:
+        """Return the last `probes` of a gap: some hold no bad one, and some are just below the limit.
+
+        The mean of both is closest to the simulation.
+        """
+        highest_ratio = (self.bad - 1) / self.probes
+        return _Gap(probes=probes, bad=probes * min(bad_ratio, highest_ratio / 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +69,14 @@ class _Tier:
     overrules: _Limit
     current: _Limit
 
+    def fires_within(self, bad_ratio: float, gap: _Gap, probes: float) -> float:
+        """Return the chance that the current window reaches its limit within `probes`.
+
+        `gap` are the latest probes. The window has about `values` independent values.
+        """
+        values = 1 + probes / self.current.probes
+        return float(1 - (1 - self.current.reached(bad_ratio, gap)) ** values)
+
 
 @lru_cache
 def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
@@ -55,10 +85,10 @@ def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
     One probe each `interval` (seconds) is bad with probability `bad_ratio`.
     """
     keep_firing_probes = OBJECTIVE_MISSED.keep_firing_seconds / interval
-    rate = fires_in_gap = 0.0
+    rate = 0.0
+    longer: list[_Tier] = []
     # From the longest window to the shortest: a tier leaves it to the longer ones to fire unless it
-    # overrules them. `fires_in_gap` is the chance that one of the tiers so far fires at least once
-    # in a time as long as the alert keeps firing, which is enough to continue the page.
+    # overrules them.
     for tier in reversed(list(_tiers(interval, budget, bad_ratio))):
         evidence_chance = tier.evidence.reached(bad_ratio)
         overrules_chance = tier.overrules.reached(bad_ratio)
@@ -66,29 +96,45 @@ def pages_per_day(interval: float, budget: float, bad_ratio: float) -> float:
         lost_evidence_rate = (
             _gap_rate(tier.evidence, bad_ratio, keep_firing_probes)
             * current_chance
-            * (1 - fires_in_gap)
-            * _no_burn_chance(interval, budget, bad_ratio, 0)
+            * (1 - _firing_chance(longer, bad_ratio, _NO_GAP, keep_firing_probes))
+            * _no_burn_chance(interval, budget, bad_ratio, _NO_GAP)
         )
         # A gap in the current window ends the page unless a longer tier fires. None does while
-        # this tier overrules them. The middle of the gap stands for all of it.
-        gap_probes = tier.current.probes + round(keep_firing_probes / 2)
-        overrules_in_gap = min(evidence_chance, tier.overrules.reached(bad_ratio, gap_probes))
+        # this tier overrules them. The middle of the gap stands for all of it. A page about the
+        # burn rate must have ended when the gap begins, or the gap would be too short.
+        gap_start = tier.current.gap(tier.current.probes, bad_ratio)
+        gap = tier.current.gap(tier.current.probes + round(keep_firing_probes / 2), bad_ratio)
+        overrules_in_gap = min(evidence_chance, tier.overrules.reached(bad_ratio, gap))
+        longer_in_gap = _firing_chance(longer, bad_ratio, gap, keep_firing_probes / 2)
         gap_rate = (
             _gap_rate(tier.current, bad_ratio, keep_firing_probes)
-            * (evidence_chance - fires_in_gap * (evidence_chance - overrules_in_gap))
-            * _no_burn_chance(interval, budget, bad_ratio, gap_probes)
+            * (evidence_chance - longer_in_gap * (evidence_chance - overrules_in_gap))
+            * _no_burn_chance(interval, budget, bad_ratio, gap_start)
         )
-        # The current window has about this many independent values in a gap of the longer tiers.
-        values = 1 + keep_firing_probes / tier.current.probes
-        current_in_gap = 1 - (1 - current_chance) ** values
-        longer_rate = (1 - max(evidence_chance * current_in_gap, overrules_chance)) * rate
+        # A gap in a longer tier does not end the page if this one fires at least once in it.
+        fires_in_gap = evidence_chance * tier.fires_within(bad_ratio, _NO_GAP, keep_firing_probes)
+        longer_rate = (1 - max(fires_in_gap, overrules_chance)) * rate
         rate = longer_rate + lost_evidence_rate + gap_rate
-        fires_in_gap = (
-            (1 - evidence_chance) * fires_in_gap
-            + (evidence_chance - overrules_chance) * (1 - (1 - current_in_gap) * (1 - fires_in_gap))
-            + overrules_chance * current_in_gap
-        )
+        longer.append(tier)
     return rate * DAY_SECONDS / interval
+
+
+def _firing_chance(tiers: Sequence[_Tier], bad_ratio: float, gap: _Gap, probes: float) -> float:
+    """Return the chance that one of `tiers` fires at least once in the next `probes`.
+
+    `gap` are the latest probes. `tiers` are in order, the longest windows first.
+    """
+    chance = 0.0
+    for tier in tiers:
+        evidence = tier.evidence.reached(bad_ratio, gap)
+        overrules = tier.overrules.reached(bad_ratio, gap)
+        current = tier.fires_within(bad_ratio, gap, probes)
+        chance = (
+            (1 - evidence) * chance
+            + (evidence - overrules) * (1 - (1 - current) * (1 - chance))
+            + overrules * current
+        )
+    return chance
 
 
 def _tiers(interval: float, budget: float, bad_ratio: float) -> Iterator[_Tier]:
@@ -127,8 +173,8 @@ def _gap_rate(limit: _Limit, bad_ratio: float, probes: float) -> float:
     return rate * stays_below(limit.probes, limit.bad, bad_ratio, probes)
 
 
-def _no_burn_chance(interval: float, budget: float, bad_ratio: float, gap: int) -> float:
-    """Return the chance that ModelErrorBudgetBurn does not page, after `gap` good probes."""
+def _no_burn_chance(interval: float, budget: float, bad_ratio: float, gap: _Gap) -> float:
+    """Return the chance that ModelErrorBudgetBurn does not page after the probes in `gap`."""
     chance = 1.0
     for rule in PAGE_BURNS:
         short = _burn(rule.short_seconds, rule.factor, interval, budget)
