@@ -50,9 +50,9 @@ class _Limit:
         return binomial_sf(self.probes - inside, missing, bad_ratio)
 
     def gap(self, probes: int, bad_ratio: float) -> _Gap:
-        """Return the last `probes` of a gap: some hold no bad one, and some are just below the limit.
+        """Return the last `probes` of a gap: between no bad one, and just below the limit.
 
-        The mean of both is closest to the simulation.
+        The middle of both is closest to the simulation.
         """
         highest_ratio = (self.bad - 1) / self.probes
         return _Gap(probes=probes, bad=probes * min(bad_ratio, highest_ratio / 2))
