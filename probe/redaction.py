@@ -129,6 +129,19 @@ class Redactor:
             text = text[:-overlap]
         return ""
 
+    def redact_suffix(self, text: str) -> str:
+        """Return `text` without secrets, where `text` may begin in the middle of a secret."""
+        for _ in range(MAX_CUTS):
+            folded = _fold_case(text)
+            overlap = max(
+                (_overlap(folded[::-1], encoded[::-1]) for encoded in self._encoded_secrets()),
+                default=0,
+            )
+            if not overlap:
+                return self(text)
+            text = text[overlap:]
+        return ""
+
     def _encoded_secrets(self) -> list[str]:
         """Return all secrets in all encodings, with folded case.
 

@@ -33,6 +33,14 @@ class Phase(StrEnum):
     SEND = "send"
     WAIT = "wait"
     RECEIVE = "receive"
+    FIRST_TOKEN = "first_token"
+    """Of a stream: from the first byte of the response to the first token."""
+    GENERATE = "generate"
+    """Of a stream: from the first token to the last one."""
+
+
+# A stream has these phases instead of `receive`.
+STREAM_PHASES = (Phase.FIRST_TOKEN, Phase.GENERATE)
 
 
 class ClockSource(StrEnum):
@@ -47,6 +55,13 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     FAILURE = "failure"
+
+
+class Signal(StrEnum):
+    """Time that an objective may be about; the names of fields of StreamResult."""
+
+    TIME_TO_FIRST_TOKEN = "time_to_first_token"
+    TIME_PER_OUTPUT_TOKEN = "time_per_output_token"
 
 
 class Component(StrEnum):
@@ -86,6 +101,14 @@ class Reason(_DescribedEnum):
         "The deadline passed before the response began: usually a slow model.",
     )
     BODY_TIMEOUT = "body_timeout", "The deadline passed while receiving the response."
+    FIRST_TOKEN_TIMEOUT = (
+        "first_token_timeout",
+        "The first token of a stream came too late: after `first_token_timeout`, or the deadline.",
+    )
+    STALL_TIMEOUT = "stall_timeout", "No token of a stream came for `stall_timeout`."
+    STREAM_ERROR = "stream_error", "An event of a stream reports an error, or is invalid."
+    TRUNCATED = "truncated", "A stream ended without the event that ends a complete one."
+    EMPTY = "empty", "A stream ended without a token."
     HTTP_3XX = (
         "http_3xx",
         "A redirect not followed: more than `redirects`, invalid URL, or a body for another host.",
@@ -93,8 +116,8 @@ class Reason(_DescribedEnum):
     HTTP_401_403 = "http_401_403", "Status 401 or 403: the credentials are wrong."
     HTTP_4XX = "http_4xx", "Another status 4xx: the request is wrong."
     HTTP_5XX = "http_5xx", "Status 5xx: the model server failed."
-    RATE_LIMITED = "rate_limited", "Status 429."
-    OVERLOADED = "overloaded", "Status 503 or 529."
+    RATE_LIMITED = "rate_limited", "Status 429, or an error of this type in a stream."
+    OVERLOADED = "overloaded", "Status 503 or 529, or an error of this type in a stream."
     ASSERTION = "assertion", "The response does not meet `expect`."
     INTERNAL = (
         "internal",
@@ -103,9 +126,23 @@ class Reason(_DescribedEnum):
     STARTUP = "startup", "The model has not succeeded yet, and `startup_grace` has not elapsed."
 
     @property
+    def is_stream_only(self) -> bool:
+        """True for failures that only streams can have."""
+        return self in _STREAM_REASONS
+
+    @property
     def counts_against_slo(self) -> bool:
         """False for failures that are not the target's: they are not in the histograms."""
         return self not in (Reason.INTERNAL, Reason.STARTUP)
+
+
+_STREAM_REASONS = (
+    Reason.FIRST_TOKEN_TIMEOUT,
+    Reason.STALL_TIMEOUT,
+    Reason.STREAM_ERROR,
+    Reason.TRUNCATED,
+    Reason.EMPTY,
+)
 
 
 class ResultKind(StrEnum):
@@ -169,6 +206,41 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCounts:
+    """Numbers of tokens as reported by the server; None for those that it does not report."""
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    """The part of `input` that the server had in its cache."""
+    reasoning: int | None = None
+    """The part of `output` that is reasoning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResult:
+    """Times of one stream (seconds), from the first network action of the run; None if unknown.
+
+    docs/measurement.md defines each of them.
+    """
+
+    time_to_first_byte: float
+    time_to_first_chunk: float | None
+    time_to_first_token: float | None
+    time_to_first_output_token: float | None
+    """The first token that is not reasoning."""
+    time_per_output_token: float | None
+    longest_gap: float | None
+    """Longest time between two successive chunks with tokens."""
+    chunks: int
+    """Events with data."""
+    merged_events: int
+    """Events with tokens that arrived in the same read as an earlier one."""
+    tokens: TokenCounts
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """Result of one probe run, successful or failed. All times are in seconds."""
 
@@ -197,6 +269,8 @@ class Result:
     kernel timestamp."""
     size: int = 0
     """Bytes of the body as sent by the server."""
+    stream: StreamResult | None = None
+    """Measurements of a stream. None for other responses, and without a response."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
     excerpt: Excerpt | None = None

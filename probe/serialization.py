@@ -10,12 +10,25 @@ from datetime import datetime
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.result import Component, Phase, RedirectHop, Result
+from probe.result import Component, Phase, RedirectHop, Result, StreamResult, TokenCounts
 
 # Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
 # only for authenticated users and local clients.
-_NOT_IN_JSON = {"server_ignored", "merged_reads", "excerpt", "final_hop"}
+_NOT_IN_JSON = {"server_ignored", "merged_reads", "merged_events", "excerpt", "final_hop"}
 _JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}
+
+# Fields of StreamResult whose names in JSON end with their unit.
+_STREAM_JSON_NAMES = {
+    name: f"{name}_seconds"
+    for name in (
+        "time_to_first_byte",
+        "time_to_first_chunk",
+        "time_to_first_token",
+        "time_to_first_output_token",
+        "time_per_output_token",
+        "longest_gap",
+    )
+}
 
 
 def result_json(result: Result) -> dict[str, Any]:
@@ -38,7 +51,7 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> Any:
-    """Return the JSON value of a field of Result or RedirectHop."""
+    """Return the JSON value of a field of Result, RedirectHop, StreamResult or TokenCounts."""
     if isinstance(value, float):
         return rounded(value)
     if isinstance(value, datetime):
@@ -47,15 +60,39 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
-    if isinstance(value, RedirectHop):
-        fields = dataclasses.fields(value)
-        return {field.name: to_json(getattr(value, field.name)) for field in fields}
+    if isinstance(value, (RedirectHop, StreamResult, TokenCounts)):
+        names = _STREAM_JSON_NAMES if isinstance(value, StreamResult) else {}
+        fields = (field.name for field in dataclasses.fields(value))
+        return {
+            names.get(name, name): to_json(getattr(value, name))
+            for name in fields
+            if name not in _NOT_IN_JSON
+        }
     return value
 
 
 def rounded(number: float) -> float:
     """Round to nanoseconds: a sum such as 0.15622784099999998 was measured as 0.156227841."""
     return round(number, 9)
+
+
+def stream_summary(stream: StreamResult) -> str:
+    """Return what a stream contained, such as "9 tokens in 12 chunks, 81.2 tokens/s"."""
+    tokens, seconds = stream.tokens.output, stream.time_per_output_token
+    chunks = _count(stream.chunks, "chunk")
+    if tokens is None:
+        text = f"{chunks}, number of tokens not reported"
+    else:
+        text = f"{_count(tokens, 'token')} in {chunks}"
+    if seconds:
+        text += f", {1 / seconds:.1f} tokens/s"
+    if stream.finish_reason:
+        text += f", finish reason {stream.finish_reason}"
+    return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,20 @@ import yaml
 
 from probe.config.loader import load
 from probe.config.schema import Probe, Settings
-from probe.result import Failure, Phase, Reason, Result
+from probe.result import Failure, Phase, Reason, Result, StreamResult, TokenCounts
+
+MEASURED_STREAM = StreamResult(
+    time_to_first_byte=0.01,
+    time_to_first_chunk=0.02,
+    time_to_first_token=0.03,
+    time_to_first_output_token=0.03,
+    time_per_output_token=0.004,
+    longest_gap=0.008,
+    chunks=5,
+    merged_events=2,
+    tokens=TokenCounts(input=7, output=4, cached=3),
+    finish_reason="stop",
+)
 
 
 def make_settings(directory: Path, *probes: dict[str, Any], **top: Any) -> Settings:

@@ -4,7 +4,7 @@ The default run leaves out the tests marked `full`: those that need minutes, ins
 or repeat a test with a second generation of Prometheus. `--full` runs exactly those.
 
 Tests marked `timing` compare measured times with a bound. A process that waits for the CPU for
-longer than that fails such a test, so it is run up to twice more. The summary lists these tests.
+longer than that fails such a test, so it is run up to three times more. The summary lists them.
 """
 
 import pytest
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     full = config.getoption("--full")
     for item in items:
         if item.get_closest_marker("timing"):
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+            item.add_marker(pytest.mark.flaky(reruns=3, reruns_delay=2))
     chosen: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:

@@ -156,6 +156,30 @@ def openai_chat(request: Request) -> Response:
     return Response(200, body)
 
 
+def openai_chat_stream(request: Request) -> Response:
+    """Imitate vLLM, whose last token has the finish reason."""
+    error = _openai_error(request, "/v1/chat/completions", "messages")
+    if error:
+        return error
+    if request.json.get("stream") is not True:
+        answer = openai_chat(request)
+        return Response(answer.status, answer.body, {"Content-Type": "application/json"})
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
+        {"choices": [{"delta": {"content": "Yes"}, "finish_reason": None}]},
+        {"choices": [{"delta": {"content": "."}, "finish_reason": "stop"}]},
+    ]
+    if request.json.get("stream_options", {}).get("include_usage"):
+        chunks.append({"choices": [], "usage": {"prompt_tokens": 21, "completion_tokens": 2}})
+    return Response(200, sse(*chunks, "[DONE]"), {"Content-Type": "text/event-stream"})
+
+
+def sse(*events: Any) -> str:
+    """Return server-sent events; text is sent unchanged, other data as JSON."""
+    data = (event if isinstance(event, str) else json.dumps(event) for event in events)
+    return "".join(f"data: {text}\n\n" for text in data)
+
+
 def openai_embeddings(request: Request) -> Response:
     """Imitate Text Embeddings Inference, which reports its times in headers."""
     error = _openai_error(request, "/v1/embeddings", "input")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-from probe.result import Component, Phase, RedirectHop, Result
+from probe.result import Component, Phase, RedirectHop, Result, TokenCounts
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.lifecycle import ReloadRejected, lifecycle_routes, status_json
-from tests.builders import make_result
+from tests.builders import MEASURED_STREAM, make_result
 from tests.docs.markdown import blocks, tables
 from tests.server.page_fixtures import FAST, Site, lifecycle_of, overloaded, site_of, success
 
@@ -54,6 +54,9 @@ def complete_result() -> Result:
         hops=(redirect,),
         final_hop=redirect,
         certificate_not_after=2e9,
+        stream=replace(
+            MEASURED_STREAM, tokens=TokenCounts(input=7, output=4, cached=3, reasoning=0)
+        ),
     )
 
 
@@ -83,6 +86,7 @@ def by_heading(
         "A half hour": one_probe["half_hours"][0],
         "A result": result,
         "More of a result": without(result, {**failure, **on_demand}),
+        "A stream": result["stream"],
         "A request": failure["landing"],
         "The daemon": status,
         "The config": status["config"],

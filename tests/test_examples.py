@@ -16,7 +16,14 @@ from probe.resources import resource_path
 from probe.result import Reason, Result
 from tests import fake_model_servers
 from tests.commands import invoke
-from tests.fake_model_servers import Response, Server, embeddings, ollama_body, openai_error
+from tests.fake_model_servers import (
+    Response,
+    Server,
+    embeddings,
+    ollama_body,
+    openai_error,
+    sse,
+)
 
 EXAMPLES = resource_path("config/examples")
 MAX_LINE_CHARS, MAX_LINES = 100, 40
@@ -177,6 +184,29 @@ CASES = (
             {"model": "smaller", "choices": [{"message": {"content": "Yes"}}]},
         ),
         times={"queue": 0.0015, "compute": 0.0085},
+    ),
+    Case(
+        file="openai-chat-stream.yml",
+        server=fake_model_servers.openai_chat_stream,
+        mistakes=(
+            ("model: ${env:CHAT_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
+            ("Bearer ${env:CHAT_KEY}", "Bearer wrong", Reason.HTTP_401_403),
+            ("stream: true", "stream: false", Reason.ASSERTION),
+            ("include_usage: true", "include_usage: false", Reason.ASSERTION),
+            ("delta.content", "message.content", Reason.EMPTY),
+        ),
+        faults=(
+            (Response(503, openai_error(503, "Unavailable", OVERLOADED)), Reason.OVERLOADED),
+            (
+                Response(200, sse(openai_error(400, "BadRequestError", "too long"), "[DONE]")),
+                Reason.STREAM_ERROR,
+            ),
+            (Response(200, sse({"choices": [{"delta": {"content": "Y"}}]})), Reason.TRUNCATED),
+        ),
+        wrong_bodies=(
+            sse({"choices": [{"delta": {"content": "Y"}, "finish_reason": "content_filter"}]}),
+            sse({"choices": [{"delta": {"content": "Y"}, "finish_reason": "stop"}]}),
+        ),
     ),
     Case(
         file="openai-embeddings.yml",

@@ -13,11 +13,14 @@ from probe.metrics.catalogue import ALERT_INFO, ALL_METRICS, INFO, SLO_ALERT_INF
 from probe.metrics.histogram import (
     COARSE_BUCKETS,
     DELAY_BUCKETS,
+    FIRST_TOKEN_BUCKETS,
+    GAP_BUCKETS,
     LATENCY_BUCKETS,
     NETWORK_BUCKETS,
+    TOKEN_BUCKETS,
 )
 from probe.resources import resource_path
-from probe.result import Component, Outcome, Phase, Reason, SkipReason
+from probe.result import Component, Outcome, Phase, Reason, Signal, SkipReason
 from tools.markdown import table
 
 HEAD = """\
@@ -62,7 +65,9 @@ def _labels() -> str:
         ("`outcome`", _members(Outcome)),
         ("`phase`", _members(Phase)),
         ("`component`", _members(Component)),
-        ("`signal`", "`latency`"),
+        ("`signal` of an objective", "`latency`"),
+        ("`signal` of a missing value", _members(Signal)),
+        ("`kind`", "`input`, `output`, `cached`, `reasoning`"),
         (
             "`threshold`",
             "the `le` of the bucket of the objective's threshold; `+Inf` without a threshold",
@@ -127,6 +132,18 @@ Default buckets of the latency of failures and of server times. Use their means,
 
 `phase_buckets` replaces the default buckets of all phases, of server times, and of the latency of
 failures.
+
+Buckets of streams that succeed: `inference_probe_time_to_first_token_seconds`,
+
+{_bounds(FIRST_TOKEN_BUCKETS)}
+
+`inference_probe_time_per_output_token_seconds`,
+
+{_bounds(TOKEN_BUCKETS)}
+
+and `inference_probe_longest_token_gap_seconds`:
+
+{_bounds(GAP_BUCKETS)}
 
 Buckets of `inference_probe_schedule_lag_seconds` and `inference_probe_clock_correction_seconds`:
 

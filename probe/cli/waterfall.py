@@ -7,8 +7,15 @@ from math import inf
 
 from probe.cli.command import printable
 from probe.config.schema import Objective
-from probe.result import ClockSource, Excerpt, Result, ResultKind, classify_result
-from probe.serialization import request_spans
+from probe.result import (
+    ClockSource,
+    Excerpt,
+    Result,
+    ResultKind,
+    StreamResult,
+    classify_result,
+)
+from probe.serialization import request_spans, stream_summary
 
 # Width of the bar of a whole probe.
 BAR_WIDTH_CHARS = 40
@@ -78,6 +85,8 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
     if result.failure:
         yield f"    {result.failure.detail}"
     yield from _request_lines(result, _Scale(total=result.latency, block=block))
+    if result.stream:
+        yield from _stream_lines(result.stream)
     if result.server_ignored:
         yield _note("server", f"{_count(result.server_ignored, 'impossible time')} ignored")
     if result.phases:
@@ -102,6 +111,19 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
             else:
                 bar = scale.bar(span.start, span.seconds)
                 yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
+
+
+def _stream_lines(stream: StreamResult) -> Iterator[str]:
+    """Yield what a stream contained, and its times that are no phases."""
+    yield _note("stream", printable(stream_summary(stream)))
+    times = (
+        ("first token after", stream.time_to_first_token),
+        ("per token", stream.time_per_output_token),
+        ("longest gap", stream.longest_gap),
+    )
+    parts = [f"{name} {time * 1000:.3f} ms" for name, time in times if time is not None]
+    if parts:
+        yield _note("", ", ".join(parts))
 
 
 def _objective_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:

@@ -33,6 +33,13 @@ class AlertLevel(StrEnum):
     NONE = "none"
 
 
+class EventFormat(StrEnum):
+    """Format of the events of a stream."""
+
+    SSE = "sse"
+    NDJSON = "ndjson"
+
+
 class TimingSource(StrEnum):
     """Part of the response that contains a time reported by the server."""
 

@@ -22,6 +22,7 @@ from probe.config.types import (
 )
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+EVENT_PATH_PATTERN = r"\$(?:\.[A-Za-z_][A-Za-z0-9_-]*|\[(?:[0-9]{1,6}|\*)\])*"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 
 # Addresses of the metadata services of clouds, which serve credentials: link-local addresses (AWS,
@@ -200,6 +201,16 @@ def _json_path(value: Any) -> str:
     return path
 
 
+def _event_path(value: Any) -> str:
+    path = require_text(value)
+    if not re.fullmatch(EVENT_PATH_PATTERN, path):
+        raise ValueError(
+            f"not a path in an event: {quote(value)}; write one such as $.choices[*].delta.content,"
+            " with names, indices and [*]"
+        )
+    return path
+
+
 def _timing_key(value: Any, info: ValidationInfo) -> str:
     """Return a header name or a JSONPath, depending on `from`."""
     validators = {"header": _header_name, "json": _json_path}
@@ -251,6 +262,9 @@ Body = Annotated[Template, *scalar(to_template, _TEXT_SCHEMA, allow_reference=Fa
 JsonBody = Annotated[Any, *scalar(_json_body, {}, allow_reference=False)]
 Status = Annotated[StatusPattern, *scalar(_status, _STATUS_SCHEMA)]
 JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, allow_reference=False)]
+EventPath = Annotated[
+    str, *scalar(_event_path, pattern_schema(EVENT_PATH_PATTERN), allow_reference=False)
+]
 TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, allow_reference=False)]
 LabelName = Annotated[
     str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), allow_reference=False)

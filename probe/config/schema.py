@@ -24,6 +24,7 @@ from probe.config import http_types, types
 from probe.config.choices import (
     AlertLevel,
     ConnectionMode,
+    EventFormat,
     IpFamily,
     TimingSource,
     TimingUnit,
@@ -137,6 +138,15 @@ class Condition(ConfigModel):
         return self
 
 
+class ExpectedTokens(ConfigModel):
+    """Condition on the number of generated tokens, as the server reports it at the end."""
+
+    min: Annotated[int, *types.integer(1, 1_000_000)] = Field(
+        description="The stream has at least this many tokens. Some gateways end a stream that was"
+        " cut as if it were complete; too few tokens show it."
+    )
+
+
 class Expect(ConfigModel):
     """Conditions on the response. The probe succeeds if all of them hold."""
 
@@ -144,13 +154,21 @@ class Expect(ConfigModel):
         ["2xx"], "Status codes that count as success, such as `200` or `2xx`.", min_length=1
     )
     body_matches: types.Regex | None = config_key(
-        None, "Regular expression that must have a match in the body."
+        None, "Regular expression that must have a match in the body, or in the text of a stream."
     )
     headers: Mapping[http_types.HeaderName, Condition] = config_key(
         {}, "Conditions on headers of the response, by name."
     )
     json_paths: Mapping[http_types.JsonPath, Condition] = config_key(
         {}, "Conditions on the JSON of the response, by JSONPath (RFC 9535).", alias="json"
+    )
+    tokens: ExpectedTokens | None = config_key(
+        None, "Condition on the number of tokens of a stream."
+    )
+    finish: Annotated[tuple[types.Text, ...], types.SCALAR_OR_LIST] = config_key(
+        (),
+        "Finish reasons of a stream that count as success, such as `stop`. By default all but those"
+        " of a refusal or a content filter.",
     )
 
     _secrets: frozenset[str] = PrivateAttr(frozenset())
@@ -170,6 +188,51 @@ class Expect(ConfigModel):
 
     def allows(self, status: int) -> bool:
         return any(pattern.allows(status) for pattern in self.status)
+
+
+EventPaths = Annotated[tuple[http_types.EventPath, ...], types.SCALAR_OR_LIST]
+
+
+class StreamUsage(ConfigModel):
+    """Where events report numbers of tokens. The last number in the stream counts."""
+
+    input: EventPaths = config_key((), "Tokens of the prompt.")
+    output: EventPaths = config_key(
+        (), "Generated tokens. Without their number, the time per token is unknown."
+    )
+    cached: EventPaths = config_key((), "Tokens of the prompt that were in the server's cache.")
+    reasoning: EventPaths = config_key((), "Generated tokens that are reasoning.")
+
+
+class Stream(ConfigModel):
+    """Format of a response that arrives token by token.
+
+    Each event is a JSON document of up to 64 KiB. Paths are `$`, names, indices and `[*]`, such as
+    `$.choices[*].delta.content`.
+    """
+
+    format: Annotated[EventFormat, *types.choice(EventFormat)] = config_key(
+        "sse", "Format of the events: server-sent events (SSE), or one JSON document per line."
+    )
+    content: EventPaths = Field(
+        description="Text of the response. A token has arrived if it is not empty.", min_length=1
+    )
+    reasoning: EventPaths = config_key((), "Text of the reasoning before the response.")
+    tool_call: EventPaths = config_key((), "Calls of tools, of any type.")
+    usage: StreamUsage = config_key({}, "Numbers of tokens.")
+    error: EventPaths = config_key(
+        (), "Errors, of any type. A stream with one that is not null, false or empty has failed."
+    )
+    finish: EventPaths = config_key(
+        (),
+        "Reason why the stream ends, such as `stop`. A stream without one is truncated. It must be"
+        " absent or null before the end.",
+    )
+    end: types.Text | None = config_key(
+        None,
+        "Data of the last event, such as [DONE]. With `finish`, it may be missing: servers differ."
+        " Without it and `finish`, a stream is complete with the end of the body.",
+    )
 
 
 class ServerTiming(ConfigModel):
@@ -269,6 +332,19 @@ class Probe(ConfigModel):
         description="Method of the request. By default POST if there is a body, else GET.",
     )
     expect: Expect = config_key({}, "Conditions on the response.")
+    stream: Stream | None = config_key(
+        None, "Read the response as a stream of tokens. Without it, latency is that of all bytes."
+    )
+    first_token_timeout: Annotated[float, *types.duration("1ms", "1h")] | None = config_key(
+        None,
+        "Deadline of the first token of a stream, from the start of the probe. Shorter than"
+        " `timeout`.",
+    )
+    stall_timeout: Annotated[float, *types.duration("1ms", "1h")] | None = config_key(
+        None,
+        "Maximum time between two events with tokens of a stream. Comments and pings do not reset"
+        " it. Shorter than `timeout`.",
+    )
     buckets: BucketBounds = config_key(
         None,
         "Buckets of the latency histogram, by default 32 from 1ms to 2m. The latencies of "
@@ -297,6 +373,37 @@ class Probe(ConfigModel):
         "disables `ModelReplicaDown`. By default the highest `alert` of the objectives, and `page` "
         "without objectives.",
     )
+
+    @field_validator("first_token_timeout", "stall_timeout")
+    @classmethod
+    def _require_shorter_than_timeout(
+        cls, value: float | None, info: ValidationInfo
+    ) -> float | None:
+        timeout = info.data.get("timeout")
+        if value is not None and timeout is not None and value >= timeout:
+            raise ValueError(
+                f"not shorter than the timeout of {timeout:g} s, so it has no effect; write a"
+                " larger timeout, too"
+            )
+        return value
+
+    @field_validator("server_timing")
+    @classmethod
+    def _require_no_json_of_stream(cls, value: Any, info: ValidationInfo) -> Any:
+        is_stream = info.data.get("stream") is not None
+        if is_stream and any(timing.from_ is TimingSource.JSON for timing in value):
+            raise ValueError("a stream has no JSON with times of the server; write `from: header`")
+        return value
+
+    @field_validator("stream")
+    @classmethod
+    def _require_paths_of_expect(cls, value: Stream | None, info: ValidationInfo) -> Any:
+        expect = info.data.get("expect")
+        if value and expect and expect.tokens and not value.usage.output:
+            raise ValueError("`expect.tokens` needs the path `usage.output`; add it")
+        if value and expect and expect.finish and not value.finish:
+            raise ValueError("`expect.finish` needs the path `finish`; add it")
+        return value
 
     @property
     def may_need_tls(self) -> bool:

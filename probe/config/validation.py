@@ -37,6 +37,11 @@ _EXPECTED_TYPES = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+
+# Keys of a probe and of its `expect` that need `stream`.
+STREAM_KEYS = ("first_token_timeout", "stall_timeout")
+STREAM_EXPECT_KEYS = ("tokens", "finish")
+
 _MESSAGES = {"missing": "this key is missing", "too_short": "expected at least one item"}
 
 
@@ -50,6 +55,7 @@ def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
         if isinstance(probe, dict):
             path = ("probes", index)
             yield from _several_bodies(probe, path)
+            yield from _keys_without_stream(probe, path)
             yield from _duplicate_names(probe.get("objectives"), (*path, "objectives"))
             yield from _duplicate_headers(probe.get("headers"), (*path, "headers"))
 
@@ -108,6 +114,19 @@ def _several_bodies(probe: dict[str, Any], path: ConfigPath) -> Iterator[Unlocat
     for key in others:
         message = f"`{first}` is given as well; a request has only one body"
         yield UnlocatedError((*path, key), message, at_key=True)
+
+
+def _keys_without_stream(probe: dict[str, Any], path: ConfigPath) -> Iterator[UnlocatedError]:
+    """Yield the keys that have a meaning only for a stream, if the probe has none."""
+    if probe.get("stream") is not None:
+        return
+    expect = probe.get("expect")
+    paths: list[ConfigPath] = [(key,) for key in STREAM_KEYS if probe.get(key) is not None]
+    if isinstance(expect, dict):
+        paths += [("expect", key) for key in STREAM_EXPECT_KEYS if expect.get(key) is not None]
+    for key_path in paths:
+        message = "only streams have tokens; write `stream`, too"
+        yield UnlocatedError((*path, *key_path), message, at_key=True)
 
 
 def _duplicate_names(items: Any, path: ConfigPath) -> Iterator[UnlocatedError]:

@@ -21,7 +21,8 @@ class ResponseStream:
     """One request and its response: the raw stream that `requests` reads the body from.
 
     It ends with the last byte of the body, or when it is closed. If the whole body was read, and
-    the server keeps the connection open, the connection goes back to the pool.
+    the server keeps the connection open, the connection goes back to the pool. The caller
+    ends the phase `receive`.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ResponseStream:
         self._connection = connection
         self._pool = pool
         self._released = False
+        self._last_received: Timestamp | None = None
         sock = connection.sock
         self._reader = ResponseReader(connection.stream, sock, sock.stopwatch)
 
@@ -73,11 +75,11 @@ class ResponseStream:
     @property
     def last_received(self) -> Timestamp:
         """When the last bytes arrived."""
-        return self._connection.sock.last_received
+        return self._last_received or self._connection.sock.last_received
 
     def _end(self) -> None:
-        sock = self._connection.sock
-        sock.stopwatch.end_phase(sock.last_received)
+        # Another run may use the connection as soon as it is released.
+        self._last_received = self._connection.sock.last_received
         if self._pool and self._reader.is_connection_reusable:
             self._released = True
             self._pool.release(self._url, self._connection)

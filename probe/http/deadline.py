@@ -5,12 +5,30 @@ from probe.http.errors import MissedOwnDeadline
 
 
 class Deadline:
-    """An instant `timeout` seconds after the creation of this object."""
+    """An instant `timeout` seconds after the creation, or an earlier one that applies for now."""
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         self._now = clock.monotonic
-        self.instant = self._now() + nanoseconds(timeout)
+        self._final = self._now() + nanoseconds(timeout)
+        self.instant = self._final
         """The deadline itself (monotonic, ns)."""
+
+    @property
+    def has_interim(self) -> bool:
+        """Whether an earlier deadline than that of the run applies for now."""
+        return self.instant < self._final
+
+    def set_interim(self, instant: int) -> None:
+        """Let the deadline be at `instant` (monotonic, ns), but no later than that of the run.
+
+        It replaces the interim deadline before: a stream has one for its first token, and then one
+        after each token.
+        """
+        self.instant = min(instant, self._final)
+
+    def clear_interim(self) -> None:
+        """Let the deadline be that of the run again."""
+        self.instant = self._final
 
     def seconds_left(self) -> float:
         """Return the seconds until the deadline, 0 if it has passed."""

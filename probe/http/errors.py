@@ -46,6 +46,13 @@ class ResponseError(ProbeError):
     """The response is not valid HTTP, or it is incomplete."""
 
 
+class BodyIncomplete(ResponseError):
+    """The connection ended before the body."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection was closed before the end of the body")
+
+
 class EarlyResponse(ResponseError):
     """The server sent a response before the request: it belongs to no request, or to another."""
 

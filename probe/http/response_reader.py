@@ -16,7 +16,7 @@ from probe.http.chunk_limits import (
     MAX_FRAMING_BYTES,
     ChunkLimits,
 )
-from probe.http.errors import EarlyResponse, NotHttp, ResponseError
+from probe.http.errors import BodyIncomplete, EarlyResponse, NotHttp, ResponseError
 from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
@@ -147,7 +147,7 @@ class ResponseReader:
             return b""
         if self._position == len(self._buffer) and not self._receive():
             if self._body_bytes_left is not None:
-                raise ResponseError("the connection was closed before the end of the body")
+                raise BodyIncomplete
             return b""
         max_bytes_left = max_bytes
         if self._body_bytes_left is not None:
@@ -276,9 +276,7 @@ class ResponseReader:
             self._skip_trailers()
 
     def _chunk_error(self, message: str) -> ResponseError:
-        if self._ended:
-            message = "the connection was closed before the end of the body"
-        return ResponseError(message)
+        return BodyIncomplete() if self._ended else ResponseError(message)
 
     def _skip_trailers(self) -> None:
         """Read up to the empty line. Some servers close the connection instead of sending it."""

@@ -101,6 +101,11 @@ class Stopwatch:
         if self._first_start is None:
             self._first_start = at.user
 
+    @property
+    def phase_start(self) -> Timestamp | None:
+        """When the current phase began; None if it has ended."""
+        return self._phase_start
+
     def end_phase(self, at: Timestamp | None = None) -> None:
         """End the current phase, if any, now or at `at`, but no later than the deadline."""
         if self.phase is None or self._phase_start is None:

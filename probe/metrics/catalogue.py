@@ -125,6 +125,42 @@ CERTIFICATE = MetricSpec(
     "Unix time at which the certificate of the endpoint expires. Absent without TLS.",
     ("probe",),
 )
+TIME_TO_FIRST_TOKEN = MetricSpec(
+    "inference_probe_time_to_first_token_seconds",
+    "histogram",
+    "Time from the first network action to the first token of a stream. The latency of a failure.",
+    ("probe", "outcome"),
+)
+TIME_PER_OUTPUT_TOKEN = MetricSpec(
+    "inference_probe_time_per_output_token_seconds",
+    "histogram",
+    "(last token - first token) / (number of output tokens - 1). The latency of a failure.",
+    ("probe", "outcome"),
+)
+LONGEST_TOKEN_GAP = MetricSpec(
+    "inference_probe_longest_token_gap_seconds",
+    "histogram",
+    "Longest time between two events with tokens of a stream. The latency of a failure.",
+    ("probe", "outcome"),
+)
+TOKENS = MetricSpec(
+    "inference_probe_tokens_total",
+    "counter",
+    "Tokens by kind, as reported by the server. Output includes reasoning.",
+    ("probe", "kind"),
+)
+SIGNAL_MISSING = MetricSpec(
+    "inference_probe_signal_missing_total",
+    "counter",
+    "Successful streams without a value, for example because the server reports no usage.",
+    ("probe", "signal"),
+)
+MERGED_EVENTS = MetricSpec(
+    "inference_probe_merged_events_total",
+    "counter",
+    "Events with tokens that arrived in the same read as an earlier one. Their gaps are unknown.",
+    ("probe",),
+)
 MERGED = MetricSpec(
     "inference_probe_merged_reads_total",
     "counter",
@@ -181,6 +217,12 @@ ALL_METRICS = (
     ALERT_INFO,
     SLO_ALERT_INFO,
     CERTIFICATE,
+    TIME_TO_FIRST_TOKEN,
+    TIME_PER_OUTPUT_TOKEN,
+    LONGEST_TOKEN_GAP,
+    TOKENS,
+    SIGNAL_MISSING,
+    MERGED_EVENTS,
     MERGED,
     LAG,
     CORRECTION,

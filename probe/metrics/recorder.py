@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from probe.config.schema import Objective, Probe
 from probe.metrics import catalogue
@@ -18,8 +19,18 @@ from probe.metrics.histogram import (
     NETWORK_BUCKETS,
     Histogram,
 )
+from probe.metrics.stream_metrics import STREAM_METRICS, StreamMetrics
 from probe.redaction import redact_config_url
-from probe.result import CertificateExpiry, Component, Outcome, Phase, Reason, Result, SkipReason
+from probe.result import (
+    STREAM_PHASES,
+    CertificateExpiry,
+    Component,
+    Outcome,
+    Phase,
+    Reason,
+    Result,
+    SkipReason,
+)
 from probe.scheduler.accounting import TickAccounting, TickCounts
 
 # Values of the label `reason` of inference_probe_suspended.
@@ -34,7 +45,7 @@ class _Record:
     # Text of the label `probe`, with which the labels of each series of this probe begin.
     labels: str
     latency: Mapping[Outcome, Histogram]
-    phases: Mapping[Phase, Histogram]
+    phases: dict[Phase, Histogram]
     server: dict[Component, Histogram]
     # Bucket bounds of the times that the server reports, and of the latency of failures.
     coarse_bounds: Sequence[float]
@@ -48,6 +59,8 @@ class _Record:
     succeeded: bool | None = None
     status: int | None = None
     certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
+    # None unless the responses of the probe are streams.
+    stream: StreamMetrics | None = None
 
 
 def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Record:
@@ -62,13 +75,14 @@ def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _R
             Outcome.SUCCESS: Histogram((*(probe.buckets or LATENCY_BUCKETS), *thresholds)),
             Outcome.FAILURE: Histogram(coarse_bounds),
         },
-        phases={phase: Histogram(probe.phase_buckets or _phase_buckets(phase)) for phase in Phase},
+        phases={phase: _phase_histogram(probe, phase) for phase in _preset_phases(probe)},
         # Only components that the config maps are known in advance. The others are added by the
         # first Server-Timing: six components preset to 0 would be 66 series per probe, mostly
         # unused.
         server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
         coarse_bounds=coarse_bounds,
         suspended=suspended,
+        stream=StreamMetrics(coarse_bounds) if probe.stream else None,
     )
 
 
@@ -76,9 +90,19 @@ def _thresholds(probe: Probe) -> set[tuple[str, float | None]]:
     return {(objective.name, objective.latency) for objective in probe.objectives}
 
 
-def _phase_buckets(phase: Phase) -> Sequence[float]:
-    """Return the default bounds of a phase: fine ones if the model works in it."""
-    return LATENCY_BUCKETS if phase in (Phase.WAIT, Phase.RECEIVE) else NETWORK_BUCKETS
+def _preset_phases(probe: Probe) -> list[Phase]:
+    """Return the phases of a probe that are preset to 0.
+
+    A redirect in front of a stream adds `receive`.
+    """
+    absent = {Phase.RECEIVE} if probe.stream else {*STREAM_PHASES}
+    return [phase for phase in Phase if phase not in absent]
+
+
+def _phase_histogram(probe: Probe, phase: Phase) -> Histogram:
+    """Return the histogram of a phase, by default with fine bounds if the model works in it."""
+    model_works = phase in (Phase.WAIT, Phase.RECEIVE, *STREAM_PHASES)
+    return Histogram(probe.phase_buckets or (LATENCY_BUCKETS if model_works else NETWORK_BUCKETS))
 
 
 def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
@@ -93,10 +117,12 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     same_buckets = _bounds(new.latency.values()) == _bounds(old.latency.values())
     if same_buckets and _thresholds(probe) <= _thresholds(old.probe):
         new.latency = old.latency
-    if _bounds(new.phases.values()) == _bounds(old.phases.values()):
+    usual = [old.phases[phase] for phase in new.phases if phase in old.phases]
+    if _bounds(new.phases.values()) == _bounds(usual):
         new.phases = old.phases
     if new.coarse_bounds == old.coarse_bounds:
         new.server |= old.server
+        new.stream = new.stream and (old.stream or new.stream)
     same_url = probe.url == old.probe.url
     return dataclasses.replace(
         new,
@@ -185,11 +211,15 @@ class Recorder:
             else:
                 record.last_success = record.last_run
                 for phase, seconds in result.phases.items():
+                    if phase not in record.phases:
+                        record.phases[phase] = _phase_histogram(record.probe, phase)
                     record.phases[phase].observe(seconds)
                 for component, seconds in result.server.items():
                     if component not in record.server:
                         record.server[component] = Histogram(record.coarse_bounds)
                     record.server[component].observe(seconds)
+            if record.stream:
+                record.stream.record(result)
             if result.failure is None or result.failure.reason.counts_against_slo:
                 record.latency[result.outcome].observe(result.latency)
                 self._correction.observe(result.correction)
@@ -253,6 +283,8 @@ class Recorder:
         add_histograms(catalogue.LATENCY, "outcome", lambda record: record.latency.items())
         add_histograms(catalogue.PHASE, "phase", lambda record: record.phases.items())
         add_histograms(catalogue.SERVER, "component", lambda record: record.server.items())
+        for spec in STREAM_METRICS:
+            add(spec, partial(_stream_lines, spec))
         add_value(catalogue.SERVER_IGNORED, lambda record: record.server_ignored)
         add_value(catalogue.MERGED, lambda record: record.merged_reads)
         add(catalogue.FAILURES, _failure_lines)
@@ -281,8 +313,14 @@ def _histogram_lines(
         yield histogram.samples(spec, f'{record.labels},{label}="{value}"')
 
 
+def _stream_lines(spec: MetricSpec, record: _Record) -> Iterable[str]:
+    return record.stream.lines(spec, record.labels) if record.stream else ()
+
+
 def _failure_lines(record: _Record) -> Iterator[str]:
     for reason in Reason:
+        if reason.is_stream_only and not record.probe.stream and not record.failures[reason]:
+            continue
         labels = f'{record.labels},reason="{reason}"'
         yield format_sample(catalogue.FAILURES, labels, record.failures[reason])
 

@@ -9,6 +9,9 @@ from probe.http.stopwatch import Timestamp
 # Bytes that are stored separately for the excerpt, also if the body is incomplete.
 START_BYTES = 1024
 
+# Bytes at the end that are stored separately, for the excerpt of a stream.
+END_BYTES = 512
+
 # Bytes of all bodies that are being received or evaluated. If four bodies of `max_bytes` are more,
 # that is the limit. Of each body, UNCOUNTED_BYTES do not count, so that large bodies of one
 # endpoint do not affect the probes of usual ones.
@@ -59,14 +62,22 @@ class BodyConsumer(Protocol):
 class ResponseBody:
     """Counts the bytes of a body, and stores them if they are needed, up to `max_bytes`."""
 
-    def __init__(self, max_bytes: int, memory: BodyMemory | None) -> None:
-        """Store the content in `memory`. None: nothing needs it, so only its start is stored."""
+    def __init__(
+        self, max_bytes: int, memory: BodyMemory | None, *, keeps_content: bool = True
+    ) -> None:
+        """Store the content in `memory`. None: only its start and end are needed.
+
+        Without `keeps_content`, only the memory is reserved: another consumer needs it.
+        """
+        self._keeps_content = keeps_content
         self._max_bytes = max_bytes
         self._memory = memory
         self._reserved_bytes = 0
         self.size = 0
         self.start = b""
         """The first `START_BYTES` bytes."""
+        self.end = b""
+        """The last `END_BYTES` bytes."""
         self.content = bytearray()
 
     def feed(self, data: bytes, received: Timestamp) -> None:  # noqa: ARG002  (the protocol's)
@@ -74,6 +85,7 @@ class ResponseBody:
         self.size += len(data)
         if len(self.start) < START_BYTES:
             self.start = (self.start + data[:START_BYTES])[:START_BYTES]
+        self.end = (self.end + data[-END_BYTES:])[-END_BYTES:]
         if self.size > self._max_bytes:
             raise BodyTooLarge(f"the body is larger than {self._max_bytes} bytes (`max_bytes`)")
         if self._memory is None:
@@ -81,7 +93,8 @@ class ResponseBody:
         if excess := max(0, self.size - UNCOUNTED_BYTES) - self._reserved_bytes:
             self._memory.reserve(excess, self._max_bytes)
             self._reserved_bytes += excess
-        self.content += data
+        if self._keeps_content:
+            self.content += data
 
     def discard(self) -> None:
         """Release the content."""

@@ -17,6 +17,7 @@ from probe.http.errors import (
     is_unreachable,
 )
 from probe.prober.body import BodyMemoryExceeded
+from probe.prober.stream_errors import StreamFailure
 from probe.redaction import MAX_MESSAGE_CHARS, NO_REDACTION, Redactor, to_one_line
 from probe.result import Failure, Phase, Reason
 
@@ -30,6 +31,8 @@ _TIMEOUT_REASONS = {
     Phase.SEND: Reason.SEND_TIMEOUT,
     Phase.WAIT: Reason.FIRST_BYTE_TIMEOUT,
     Phase.RECEIVE: Reason.BODY_TIMEOUT,
+    Phase.FIRST_TOKEN: Reason.FIRST_TOKEN_TIMEOUT,
+    Phase.GENERATE: Reason.BODY_TIMEOUT,
 }
 
 # The first matching row counts. Other exceptions are this daemon's or its host's: no descriptor, no
@@ -77,6 +80,8 @@ _ACTIVITIES = {
     Phase.SEND: "sending the request",
     Phase.WAIT: "waiting for the first byte of the response",
     Phase.RECEIVE: "reading the response",
+    Phase.FIRST_TOKEN: "waiting for the first token",
+    Phase.GENERATE: "receiving tokens",
 }
 
 
@@ -99,6 +104,8 @@ def classify(
     `timeout` (seconds) is the probe's, for the detail. `may_need_tls` is for an http URL whose
     server has not responded yet; a server that has responded does not need TLS.
     """
+    if isinstance(error, StreamFailure):
+        return Failure(reason=error.reason, detail=_message(error.reason, error, redactor))
     reason = _error_reason(phase, error)
     activity = _ACTIVITIES[phase] if phase else "preparing the request"
     if phase and isinstance(error, TimeoutError):

@@ -12,18 +12,32 @@ from probe.result import Excerpt
 # Characters of the body in an excerpt.
 MAX_EXCERPT_BODY_CHARS = 1024
 
+# Stands for the middle of a body.
+OMISSION = "\n[...]\n"
+
 # Characters of all headers of an excerpt together.
 MAX_EXCERPT_HEADER_CHARS = 1024
 
 
 def make_excerpt(
-    headers: Mapping[str, str], body_start: bytes, redactor: Redactor, *, size: int
+    headers: Mapping[str, str],
+    body_start: bytes,
+    redactor: Redactor,
+    *,
+    size: int,
+    body_end: bytes = b"",
 ) -> Excerpt:
     """Return the excerpt of a response with `headers` (names in any case).
 
     `body_start` is the first `START_BYTES` bytes of the body as sent, which has `size` bytes.
+    `body_end` is its end, if the excerpt of a longer body shows it as well: the reason why a stream
+    fails is in its last events.
     """
     body_start = body_start[:START_BYTES]
+    ending = ""
+    if body_end and size > START_BYTES and content_encoding(headers) == "identity":
+        body_start = body_start[: START_BYTES - len(body_end) - len(OMISSION)]
+        ending = OMISSION + redactor.redact_suffix(_decode_end(body_end))
     is_truncated = size > len(body_start)
     if content_encoding(headers) != "identity":
         body_start, is_truncated = _decompress_start(body_start)
@@ -31,9 +45,15 @@ def make_excerpt(
     text = getincrementaldecoder("utf-8")("replace").decode(body_start)
     return Excerpt(
         headers=_excerpt_headers(headers, redactor),
-        body=redactor.redact_prefix(text)[:MAX_EXCERPT_BODY_CHARS],
+        body=(redactor.redact_prefix(text) + ending)[:MAX_EXCERPT_BODY_CHARS],
         is_truncated=is_truncated,
     )
+
+
+def _decode_end(body_end: bytes) -> str:
+    """Return the text of the end of a body, without a character that is cut off."""
+    first = next((index for index, byte in enumerate(body_end) if byte & 0xC0 != 0x80), 0)
+    return body_end[first:].decode(errors="replace")
 
 
 def _excerpt_headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str, str]:

@@ -6,9 +6,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from requests import PreparedRequest, Response
 
-from probe.clock import Clock
+from probe.clock import Clock, nanoseconds
 from probe.config.schema import Probe
 from probe.config.secrets import Secrets
+from probe.http.errors import BodyIncomplete, ProbeError
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
 from probe.http.request_secrets import find_request_secrets
@@ -20,8 +21,12 @@ from probe.prober.evaluation import Evaluation, EvaluationTask
 from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
 from probe.prober.server_timing import ServerTimingParser
+from probe.prober.stream_errors import StreamFailure
+from probe.prober.stream_format import StreamFormat
+from probe.prober.stream_reader import StreamDeadlines, StreamReader, first_token_timeout
+from probe.prober.stream_verdict import find_stream_failure, require_stream
 from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
-from probe.result import Excerpt, Failure, RedirectHop, Result
+from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
 
 READ_CHUNK_BYTES = 64 * 1024
 
@@ -64,6 +69,8 @@ class _Exchange:
     """The last response whose headers are complete."""
     body: ResponseBody | None = None
     """Its body, as far as it was received."""
+    stream: StreamReader | None = None
+    """Reads its body if it is a stream."""
     is_complete: bool = False
     """Whether `last_response` is the final response and its body is complete."""
     certificate_not_after: float | None = None
@@ -86,6 +93,10 @@ class Prober:
         self._redirects = Redirects(self._request_builder, probe.redirects)
         self._assertions = Assertions(probe.expect)
         self._server_timing = ServerTimingParser(probe.server_timing)
+        self._stream_format = StreamFormat.compile(probe.stream) if probe.stream else None
+        self._stream_deadlines = StreamDeadlines(
+            first_token=probe.first_token_timeout, stall=probe.stall_timeout
+        )
         needs_body = self._assertions.needs_body or self._server_timing.needs_body
         self._evaluator = evaluator
         self._body_memory = evaluator.body_memory if needs_body else None
@@ -104,6 +115,8 @@ class Prober:
         """
         started = self._clock.monotonic()
         stopwatch = Stopwatch(self._clock, self._probe.timeout)
+        if self._probe.first_token_timeout is not None:
+            stopwatch.deadline.set_interim(started + nanoseconds(self._probe.first_token_timeout))
         # With references instead of their values: the path may contain a secret.
         exchange = _Exchange(redact_config_url(self._probe.url.source))
         failure = None
@@ -113,7 +126,7 @@ class Prober:
             failure = classify(
                 stopwatch.phase,
                 error,
-                timeout=self._probe.timeout,
+                timeout=self._current_timeout(stopwatch),
                 redactor=exchange.redactor,
                 may_need_tls=exchange.scheme == "http" and not self._has_responded,
             )
@@ -129,6 +142,13 @@ class Prober:
         finally:
             if exchange.body:
                 exchange.body.discard()
+
+    def _current_timeout(self, stopwatch: Stopwatch) -> float:
+        """Return the timeout (seconds) that applies now: a first token has its own."""
+        first_token = self._stream_deadlines.first_token
+        if first_token is not None and stopwatch.deadline.has_interim:
+            return first_token
+        return self._probe.timeout
 
     def _attempt(self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool) -> None:
         """Send the request and receive the response. Raises the errors of both."""
@@ -153,11 +173,18 @@ class Prober:
         """Send `request`, follow its redirects, and receive the final response."""
         while True:
             exchange.scheme = urlsplit(request.url or "").scheme
-            response = client.send(request)
+            response = self._send(client, request, stopwatch)
             exchange.status = response.status_code
             exchange.last_response = response
-            exchange.body = ResponseBody(self._probe.max_bytes, self._body_memory)
-            _read_body(client, response, exchange.body)
+            is_stream = self._is_stream(response)
+            exchange.body = ResponseBody(
+                self._probe.max_bytes, self._body_memory, keeps_content=not is_stream
+            )
+            if is_stream:
+                self._read_stream(client, response, stopwatch, exchange)
+            else:
+                _read_body(client, response, exchange.body)
+                stopwatch.end_phase(client.last_received)
             next_request = self._redirects.next_request(response, followed=len(exchange.hops))
             if next_request is None:
                 exchange.is_complete = True
@@ -170,6 +197,52 @@ class Prober:
             exchange.url = exchange.redactor(redact_url(request.url or ""))
             exchange.body.discard()
             exchange.status, exchange.last_response, exchange.body = None, None, None
+
+    def _send(self, client: HttpClient, request: PreparedRequest, stopwatch: Stopwatch) -> Response:
+        """Return the response, read up to its headers."""
+        try:
+            return client.send(request)
+        except TimeoutError:
+            # Some servers send the headers together with the first token.
+            if stopwatch.phase is Phase.WAIT and stopwatch.deadline.has_interim:
+                raise first_token_timeout(self._stream_deadlines) from None
+            raise
+
+    def _is_stream(self, response: Response) -> bool:
+        """Return whether the body is read as a stream. Responses with other statuses are short."""
+        allowed = self._probe.expect.allows(response.status_code)
+        return self._stream_format is not None and allowed and not response.is_redirect
+
+    def _read_stream(
+        self, client: HttpClient, response: Response, stopwatch: Stopwatch, exchange: _Exchange
+    ) -> None:
+        """Read the stream to its end. Raises StreamFailure, and the errors of receiving.
+
+        Once the stream is complete, the end of the body may be late or missing.
+        """
+        assert self._stream_format, "the probe has a stream"
+        assert exchange.body, "the response has begun"
+        require_stream(self._stream_format, response.headers)
+        stream = StreamReader(
+            self._stream_format,
+            self._stream_deadlines,
+            stopwatch,
+            keeps_text=self._assertions.needs_body,
+        )
+        exchange.stream = stream
+        try:
+            _read_body(client, response, exchange.body, stream)
+        except StreamFailure:
+            stopwatch.end_phase(client.last_received)
+            raise
+        except BodyIncomplete:
+            stream.close()
+        except (OSError, ProbeError) as error:  # TimeoutError and ssl.SSLError are OSErrors
+            if not stream.is_complete:
+                passed = stream.timed_out() if isinstance(error, TimeoutError) else None
+                raise passed or error from None
+        else:
+            stream.close()
 
     def _evaluate(self, exchange: _Exchange, *, wall_seconds: float) -> Evaluation:
         """Evaluate the complete response. `wall_seconds` is the duration of the run until now."""
@@ -185,13 +258,22 @@ class Prober:
                 assertions=None if status_failure else self._assertions,
                 server_timing=self._server_timing,
                 headers={name.lower(): value for name, value in response.headers.items()},
-                body=body.content,
+                body=exchange.stream.text if exchange.stream else body.content,
                 max_bytes=self._probe.max_bytes,
                 redactor=exchange.redactor,
                 wall_seconds=wall_seconds,
             )
         )
-        return replace(evaluation, failure=status_failure) if status_failure else evaluation
+        if status_failure:
+            return replace(evaluation, failure=status_failure)
+        if self._stream_format and not exchange.stream:
+            detail = f"the response with the status {response.status_code} is not a stream"
+            return Evaluation(failure=Failure(reason=Reason.ASSERTION, detail=detail))
+        if exchange.stream and (
+            failure := find_stream_failure(exchange.stream, self._probe.expect, exchange.redactor)
+        ):
+            return replace(evaluation, failure=failure)
+        return evaluation
 
     def _result(
         self,
@@ -230,19 +312,22 @@ class Prober:
             correction=times.correction,
             merged_reads=times.merged_reads,
             size=exchange.body.size if exchange.body else 0,
+            stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             certificate_not_after=exchange.certificate_not_after,
             excerpt=_excerpt(exchange) if evaluation.failure else None,
         )
 
 
-def _read_body(client: HttpClient, response: Response, consumer: BodyConsumer) -> None:
-    """Pass the body to `consumer` while it arrives."""
+def _read_body(client: HttpClient, response: Response, *consumers: BodyConsumer) -> None:
+    """Pass the body to each of `consumers` while it arrives."""
     for data in response.iter_content(READ_CHUNK_BYTES):
-        consumer.feed(data, client.last_received)
+        for consumer in consumers:
+            consumer.feed(data, client.last_received)
 
 
 def _excerpt(exchange: _Exchange) -> Excerpt | None:
     if exchange.last_response is None or exchange.body is None:
         return None
     headers, body = exchange.last_response.headers, exchange.body
-    return make_excerpt(headers, body.start, exchange.redactor, size=body.size)
+    end = body.end if exchange.stream else b""
+    return make_excerpt(headers, body.start, exchange.redactor, size=body.size, body_end=end)

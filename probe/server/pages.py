@@ -14,6 +14,7 @@ from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.metrics.recorder import shown_url
+from probe.serialization import stream_summary
 from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
@@ -199,6 +200,7 @@ def _environment() -> "Environment":
         formatting.format_time,
         request_bars,
         rfc3339,
+        stream_summary,
     )
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters.update(in_path=lambda name: quote(name, safe=""), url=shown_url)

@@ -220,11 +220,12 @@ def _plain(https: str, probe: dict[str, object]) -> Handler:
 
 
 def test_recordings() -> None:
-    """The legend gives the number of series that the rules record, with all six phases."""
+    """The legend gives the number of series that the rules record, with all phases of a stream."""
+    phases = len(Phase) - 1  # instead of `receive`, a stream has two others
     groups = yaml.safe_load(RULES.read_text())["groups"]
     names = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
     objective = sum(":slo_" in name for name in names)
-    probe = sum(len(Phase) if ":phase_" in name else ":slo_" not in name for name in names)
+    probe = sum(phases if ":phase_" in name else ":slo_" not in name for name in names)
     assert f"up to {probe} more per probe and {objective} per objective" in " ".join(
         output.LEGEND.split()
     )

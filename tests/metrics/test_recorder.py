@@ -17,7 +17,7 @@ from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import negotiate_content_type, render
 from probe.metrics.recorder import Recorder
-from probe.result import Component, Outcome, Phase, Reason, SkipReason
+from probe.result import STREAM_PHASES, Component, Outcome, Phase, Reason, SkipReason
 from probe.scheduler.accounting import TickAccounting
 from tests.builders import make_probe, make_result
 
@@ -62,14 +62,39 @@ def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
     """Every reason, phase and outcome is exported as 0 before the first run."""
     exporter = Exporter(tmp_path)
     for reason in Reason:
+        if reason.is_stream_only:
+            continue
         assert exporter.value("inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
         assert exporter.value("inference_probe_skipped_total", reason=skip) == 0
     for phase in Phase:
-        assert exporter.value("inference_probe_phase_seconds_count", phase=phase) == 0
+        count = exporter.value("inference_probe_phase_seconds_count", phase=phase)
+        assert count == (None if phase in STREAM_PHASES else 0)
     for outcome in Outcome:
         assert exporter.value("inference_probe_latency_seconds_count", outcome=outcome) == 0
     assert exporter.value("inference_probe_runs_total") == 0
+
+
+def test_streams_have_phases_and_reasons_of_their_own(tmp_path: Path) -> None:
+    """They replace `receive`, which only a redirect in front of the stream has."""
+    exporter = Exporter(tmp_path, stream={"content": "$.text"})
+    for phase in STREAM_PHASES:
+        assert exporter.value("inference_probe_phase_seconds_count", phase=phase) == 0
+    receive = {"name": "inference_probe_phase_seconds_count", "phase": Phase.RECEIVE}
+    assert exporter.value(**receive) is None
+    assert exporter.value("inference_probe_failures_total", reason=Reason.STALL_TIMEOUT) == 0
+    exporter.recorder.record(make_result(phases={Phase.RECEIVE: 0.1, Phase.GENERATE: 0.2}))
+    assert exporter.value(**receive) == 1
+
+
+def test_a_changed_stream_resets_the_phases(tmp_path: Path) -> None:
+    """A run of the config before may end after the change."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result())
+    exporter.recorder.update_probe(make_probe(tmp_path, stream={"content": "$.text"}))
+    assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.WAIT) == 0
+    exporter.recorder.record(make_result(phases={Phase.RECEIVE: 0.1}))
+    assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.RECEIVE) == 1
 
 
 def test_timestamps_are_absent_until_known(tmp_path: Path) -> None:
@@ -293,7 +318,8 @@ def test_changed_labels_of_alerts(tmp_path: Path) -> None:
 
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
-    exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    objectives = [{"name": "up", "target": "99%"}]
+    exporter = Exporter(tmp_path, objectives=objectives, stream={"content": "$.text"})
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
@@ -308,7 +334,8 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 
 def test_promtool_check_metrics(tmp_path: Path) -> None:
     """`promtool check metrics` finds no problem."""
-    exporter = Exporter(tmp_path, objectives=[{"name": "up", "target": "99%"}])
+    objectives = [{"name": "up", "target": "99%"}]
+    exporter = Exporter(tmp_path, objectives=objectives, stream={"content": "$.text"})
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"

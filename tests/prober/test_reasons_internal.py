@@ -255,5 +255,6 @@ def test_each_phase_has_a_timeout_reason() -> None:
 
     reasons = {classify(phase, TimeoutError(), timeout=1).reason for phase in Phase}
 
-    assert len(reasons) == len(Phase)
+    # `receive` of a body and `generate` of a stream have the same reason.
+    assert len(reasons) == len(Phase) - 1
     assert Reason.INTERNAL not in reasons

@@ -15,6 +15,7 @@ from probe.result import Component, Phase, Reason, RedirectHop
 from probe.server.api import all_probes_json
 from probe.server.pages import Pages
 from probe.server.probe_list import MAX_PROBES_PER_PAGE, ListQuery
+from tests.builders import MEASURED_STREAM
 from tests.server.page_fixtures import UP, Site, lifecycle_of, overloaded, site_of, success
 
 NAME = "127.0.0.1:5000/predict/results"
@@ -148,6 +149,14 @@ def test_static_files_are_cached(site: Site) -> None:
     first = site.get("/static/page.css")
     again = site.get("/static/page.css", headers={"If-None-Match": first.headers["ETag"]})
     assert (first.status_code, again.status_code, again.text) == (200, 304, "")
+
+
+def test_a_stream_is_summarised(site: Site) -> None:
+    """The tokens are below the phases."""
+    site.add(stream=MEASURED_STREAM)
+    page = site.get("/probes/model").text
+    assert "Stream: 4 tokens in 5 chunks, 250.0 tokens/s, finish reason stop" in page
+    assert ">30.0 ms<" in page
 
 
 def test_responses_and_urls_are_escaped(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""What the events of a stream mean: where their JSON has the text, the usage and the errors.
+
+Events are read while the stream arrives, in the daemon and for every token. So their paths are
+simpler than JSONPath, and take no library: names, indices and `[*]`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from probe.http.stream import EventParser, NdjsonParser, SseParser
+
+if TYPE_CHECKING:
+    from probe.config.schema import Stream
+
+_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(\d{1,6})\]|\[(\*)\]")
+
+_PARSERS: dict[str, type[EventParser]] = {"sse": SseParser, "ndjson": NdjsonParser}
+
+# A name, an index, or None for all items.
+_Steps = tuple[str | int | None, ...]
+
+
+class EventPath:
+    """Path to values in the JSON of an event, such as `$.choices[*].delta.content`."""
+
+    def __init__(self, text: str) -> None:
+        """Compile `text`. Raises ValueError if it is not such a path."""
+        if not text.startswith("$"):
+            raise ValueError("a path begins with $")
+        steps: list[str | int | None] = []
+        position = 1
+        while position < len(text):
+            step = _STEP.match(text, position)
+            if step is None:
+                raise ValueError("a path has names, indices and [*] only")
+            name, index, _ = step.groups()
+            steps.append(name or (int(index) if index else None))
+            position = step.end()
+        self._steps: _Steps = tuple(steps)
+
+    def find(self, document: Any) -> Iterator[Any]:
+        """Yield the values at this path."""
+        return _find(document, self._steps)
+
+
+def _find(value: Any, steps: _Steps) -> Iterator[Any]:
+    if not steps:
+        yield value
+        return
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, str):
+        if isinstance(value, dict) and step in value:
+            yield from _find(value[step], rest)
+    elif isinstance(value, list):
+        items = value if step is None else value[step : step + 1]
+        for item in items:
+            yield from _find(item, rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFormat:
+    """The compiled `stream` of a probe."""
+
+    new_parser: type[EventParser]
+    content: tuple[EventPath, ...]
+    reasoning: tuple[EventPath, ...]
+    tool_call: tuple[EventPath, ...]
+    usage: tuple[tuple[str, EventPath], ...]
+    """Paths by the name of the count: input, output, cached or reasoning."""
+    error: tuple[EventPath, ...]
+    finish: tuple[EventPath, ...]
+    end: bytes | None
+    """Data of the last event."""
+
+    @property
+    def has_end(self) -> bool:
+        """Whether a complete stream has an event that says so, and not only the end of the body."""
+        return bool(self.finish or self.end)
+
+    @classmethod
+    def compile(cls, stream: "Stream") -> "StreamFormat":
+        usage = ((name, getattr(stream.usage, name)) for name in type(stream.usage).model_fields)
+        return cls(
+            new_parser=_PARSERS[stream.format],
+            content=tuple(map(EventPath, stream.content)),
+            reasoning=tuple(map(EventPath, stream.reasoning)),
+            tool_call=tuple(map(EventPath, stream.tool_call)),
+            usage=tuple((name, EventPath(path)) for name, paths in usage for path in paths),
+            error=tuple(map(EventPath, stream.error)),
+            finish=tuple(map(EventPath, stream.finish)),
+            end=stream.end.encode() if stream.end else None,
+        )

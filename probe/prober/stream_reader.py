@@ -1,0 +1,350 @@
+"""Reads one stream while it arrives: measures its tokens, and sets the deadlines between them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from probe.clock import NS_PER_SECOND, nanoseconds
+from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
+from probe.http.stream import StreamError, StreamEvent
+from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
+from probe.prober.stream_errors import (
+    FirstTokenTimeout,
+    InvalidEvent,
+    StreamFailure,
+    StreamStalled,
+    StreamTruncated,
+    error_event,
+)
+from probe.prober.stream_format import EventPath, StreamFormat
+from probe.redaction import Redactor, to_one_line
+from probe.result import STREAM_PHASES, ClockSource, Phase, StreamResult, TokenCounts
+
+# Time to wait for usage, the last event and the end of the body, after the finish reason.
+GRACE_SECONDS = 1.0
+
+# Parsing the JSON of a longer event would hold the interpreter lock for too long.
+MAX_PARSED_EVENT_BYTES = 64 * 1024
+
+# Finish reasons are single words.
+MAX_FINISH_REASON_CHARS = 64
+
+# A number of tokens that is larger is a mistake of the server.
+MAX_TOKENS = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamDeadlines:
+    """Deadlines of a stream in addition to that of the run (seconds); None: not limited."""
+
+    first_token: float | None
+    stall: float | None
+
+
+class StreamReader:
+    """Consumes the body of one stream. A `BodyConsumer`.
+
+    The phase `first_token` is over with the first event that has text, reasoning or a tool call,
+    and `generate` with the last one. Times are those of the read that completed an event.
+    """
+
+    def __init__(
+        self,
+        stream_format: StreamFormat,
+        deadlines: StreamDeadlines,
+        stopwatch: Stopwatch,
+        *,
+        keeps_text: bool,
+    ) -> None:
+        """Begin with the phase `first_token`, from the first byte of the response on.
+
+        `keeps_text` is whether `text` is needed.
+        """
+        self._format = stream_format
+        self._deadlines = deadlines
+        self._stopwatch = stopwatch
+        self._parser = stream_format.new_parser()
+        self._budget = CpuBudget()
+        # UTF-16, in which both halves of an emoji that two events divide are joined again.
+        self._text = bytearray() if keeps_text else None
+        self._first_byte = stopwatch.phase_start or stopwatch.timestamp()
+        self._first_chunk: Timestamp | None = None
+        self._first_token: Timestamp | None = None
+        self._first_output_token: Timestamp | None = None
+        self._last_token: Timestamp | None = None
+        self._longest_gap = Timestamp(0, 0)
+        self._token_reads = 0
+        self._chunks = 0
+        self._merged_events = 0
+        self._has_reasoning = False
+        self._counts: dict[str, int] = {}
+        # Where the last phase has ended, while no more tokens are expected.
+        self._ended: Timestamp | None = None
+        self._is_over = False
+        self.finish_reason: str | None = None
+        stopwatch.relabel_phase(Phase.FIRST_TOKEN)
+
+    @property
+    def has_token(self) -> bool:
+        return self._first_token is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the event that ends a complete stream has arrived."""
+        return self._ended is not None
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Number of generated tokens as reported by the server."""
+        return self._counts.get("output")
+
+    @property
+    def text(self) -> bytes:
+        """The content of all events, without reasoning and tool calls, as UTF-8."""
+        return (self._text or b"").decode("utf-16-le", "replace").encode()
+
+    def feed(self, data: bytes, received: Timestamp) -> None:
+        """Process the next bytes. Raises StreamFailure for an event that fails the probe."""
+        if self._is_over:
+            return
+        with _stream_failures():
+            for event in self._parser.feed(data, received):
+                self._process(event)
+            # Comments and empty lines are no events.
+            self._budget.remaining()
+
+    def close(self) -> None:
+        """Process the end of the body. Raises StreamFailure if the stream is not complete."""
+        if not self._is_over:
+            with _stream_failures():
+                for event in self._parser.close():
+                    self._process(event)
+        if self._format.has_end and not (self.is_complete or self.finish_reason):
+            raise self._truncated()
+        self._end(None)
+
+    def timed_out(self) -> StreamFailure | None:
+        """Return the failure for the deadline that has passed; None if it is that of the run."""
+        if not self._stopwatch.deadline.has_interim:
+            return None
+        if not self.has_token:
+            return first_token_timeout(self._deadlines)
+        seconds = self._deadlines.stall
+        return StreamStalled(
+            f"no token came for {seconds:g} s (`stall_timeout`), after {self._progress()}"
+        )
+
+    def result(self, times: PhaseTimes, redactor: Redactor) -> StreamResult:
+        """Return the measurements. Times without a token are unknown.
+
+        `redactor` masks secrets in the finish reason: it is public, and the server's text.
+        """
+        phases = times.total()
+        until_first_byte = sum(
+            seconds for phase, seconds in phases.items() if phase not in STREAM_PHASES
+        )
+
+        def since_first_byte(event: Timestamp | None) -> float | None:
+            if event is None:
+                return None
+            return until_first_byte + _seconds(self._first_byte, event, times.clock)
+
+        return StreamResult(
+            time_to_first_byte=until_first_byte,
+            time_to_first_chunk=since_first_byte(self._first_chunk),
+            time_to_first_token=since_first_byte(self._first_token),
+            time_to_first_output_token=since_first_byte(self._first_output_token),
+            time_per_output_token=self._time_per_output_token(times.clock),
+            longest_gap=(
+                _seconds(Timestamp(0, 0), self._longest_gap, times.clock)
+                if self._token_reads > 1
+                else None
+            ),
+            chunks=self._chunks,
+            merged_events=self._merged_events,
+            tokens=TokenCounts(**self._counts),
+            finish_reason=_public_finish_reason(self.finish_reason, redactor),
+        )
+
+    def _truncated(self) -> StreamTruncated:
+        end = "a finish reason" if self._format.finish else "its last event"
+        where = "in the middle of an event" if self._parser.has_partial_event else f"before {end}"
+        return StreamTruncated(f"the stream ended {where}, after {self._progress()}")
+
+    def _time_per_output_token(self, clock: ClockSource) -> float | None:
+        """Return the mean time between two tokens.
+
+        None if the server does not report their number, or if all of them came in one read.
+        """
+        tokens = self.output_tokens
+        if not self._first_token or not self._last_token or tokens is None:
+            return None
+        if not self._has_reasoning:
+            # Some servers count tokens of reasoning that they do not send.
+            tokens -= self._counts.get("reasoning", 0)
+        if tokens < 2 or self._token_reads < 2:
+            return None
+        return _seconds(self._first_token, self._last_token, clock) / (tokens - 1)
+
+    def _process(self, event: StreamEvent) -> None:
+        self._budget.remaining()
+        if self._is_over or not event.data:  # without data, it is no more than a comment
+            return
+        if self._format.end is not None and event.data.strip() == self._format.end:
+            # Gateways also send it after a stream that was cut.
+            if self.finish_reason or not self._format.finish:
+                self._end(event.received)
+                self._is_over = True
+            return
+        if len(event.data) > MAX_PARSED_EVENT_BYTES:
+            kib = MAX_PARSED_EVENT_BYTES // 1024
+            raise InvalidEvent(f"an event of the stream is longer than {kib} KiB")
+        self._chunks += 1
+        self._first_chunk = self._first_chunk or event.received
+        document = _parse(event.data)
+        self._check_error(event, document)
+        self._count_tokens(document)
+        self._process_tokens(event.received, document)
+        reason = _first_text(self._format.finish, document)
+        if reason:
+            self.finish_reason = self.finish_reason or reason
+            self._end(event.received)
+
+    def _check_error(self, event: StreamEvent, document: Any) -> None:
+        """Raise ErrorEvent if the event reports an error, InvalidEvent if it is no event."""
+        for path in self._format.error:
+            for error in path.find(document):
+                if error:
+                    raise error_event(error, event.type if event.is_error else "")
+        if event.type == "error" or (event.is_error and event.type):
+            raise error_event(document, event.type)
+        if event.is_error:
+            raise InvalidEvent(
+                "a line of the stream is JSON without `data:`; if the response is no stream, ask"
+                " for one in `json`, usually with stream: true"
+            )
+
+    def _count_tokens(self, document: Any) -> None:
+        for name, path in self._format.usage:
+            for value in path.find(document):
+                if type(value) is int and 0 <= value <= MAX_TOKENS:
+                    self._counts[name] = value
+
+    def _process_tokens(self, received: Timestamp, document: Any) -> None:
+        """Note the tokens of an event.
+
+        Empty text is no token: it announces the role, or stands for an incomplete character.
+        """
+        content = "".join(_texts(self._format.content, document))
+        has_reasoning = any(_texts(self._format.reasoning, document))
+        is_output = bool(content) or _has_value(self._format.tool_call, document)
+        if not is_output and not has_reasoning:
+            return
+        self._has_reasoning |= has_reasoning
+        if self._text is not None:
+            self._text += content.encode("utf-16-le", "surrogatepass")
+        if self._ended:
+            self._reopen(self._ended)
+        if self._first_token is None:
+            self._first_token = received
+            self._stopwatch.start_phase(Phase.GENERATE, at=received)
+        if self._last_token == received:
+            self._merged_events += 1
+        else:
+            self._add_gap(received)
+        self._last_token = received
+        if is_output and self._first_output_token is None:
+            self._first_output_token = received
+        self._set_stall_deadline(received)
+
+    def _add_gap(self, received: Timestamp) -> None:
+        self._token_reads += 1
+        if self._last_token is None:
+            return
+        self._longest_gap = Timestamp(
+            max(self._longest_gap.user, received.user - self._last_token.user),
+            max(self._longest_gap.kernel, received.kernel - self._last_token.kernel),
+        )
+
+    def _set_stall_deadline(self, received: Timestamp) -> None:
+        deadline = self._stopwatch.deadline
+        if self._deadlines.stall is None:
+            deadline.clear_interim()
+        else:
+            deadline.set_interim(received.user + nanoseconds(self._deadlines.stall))
+
+    def _end(self, received: Timestamp | None) -> None:
+        """End the last phase with the last token. What follows may take the grace period.
+
+        Without a token, it ends with the event that ended the stream, `received`, or now.
+        """
+        if self._ended:
+            return
+        self._ended = self._last_token or received or self._stopwatch.timestamp()
+        self._stopwatch.end_phase(self._ended)
+        grace_end = self._stopwatch.now() + nanoseconds(GRACE_SECONDS)
+        self._stopwatch.deadline.set_interim(grace_end)
+
+    def _reopen(self, ended: Timestamp) -> None:
+        """Continue the phase that has `ended`: a token has come after the finish reason."""
+        phase = Phase.GENERATE if self.has_token else Phase.FIRST_TOKEN
+        self._stopwatch.start_phase(phase, at=ended)
+        self._ended = None
+
+    def _progress(self) -> str:
+        return f"{self._chunks} chunk{'' if self._chunks == 1 else 's'}"
+
+
+@contextmanager
+def _stream_failures() -> Iterator[None]:
+    """Turn the errors of the parser and of the budget into StreamFailure."""
+    try:
+        yield
+    except TimeoutError:
+        raise InvalidEvent(
+            f"reading the events takes more than {MAX_CPU_SECONDS:g} s of CPU time"
+        ) from None
+    except StreamError as error:
+        raise InvalidEvent(str(error)) from None
+
+
+def _public_finish_reason(finish_reason: str | None, redactor: Redactor) -> str | None:
+    if finish_reason is None:
+        return None
+    return to_one_line(redactor.truncate(finish_reason, MAX_FINISH_REASON_CHARS))
+
+
+def first_token_timeout(deadlines: StreamDeadlines) -> FirstTokenTimeout:
+    """Return the failure if no token came in time."""
+    seconds = deadlines.first_token
+    return FirstTokenTimeout(f"no token came within {seconds:g} s (`first_token_timeout`)")
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise InvalidEvent("an event of the stream is not JSON") from None
+
+
+def _texts(paths: tuple[EventPath, ...], document: Any) -> list[str]:
+    """Return the text at all paths, without empty text and values of other types."""
+    values = (value for path in paths for value in path.find(document))
+    return [value for value in values if isinstance(value, str) and value]
+
+
+def _first_text(paths: tuple[EventPath, ...], document: Any) -> str | None:
+    return next(iter(_texts(paths, document)), None)
+
+
+def _has_value(paths: tuple[EventPath, ...], document: Any) -> bool:
+    """Return whether there is a value other than null, empty text and an empty list or object."""
+    return any(value for path in paths for value in path.find(document))
+
+
+def _seconds(start: Timestamp, end: Timestamp, clock: ClockSource) -> float:
+    if clock is ClockSource.KERNEL:
+        return (end.kernel - start.kernel) / NS_PER_SECOND
+    return (end.user - start.user) / NS_PER_SECOND

@@ -1,0 +1,1 @@
+"""A real model server: llama.cpp with a tiny random model."""
