@@ -42,6 +42,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def fast_server(tmp_path: Path) -> Iterator[str]:
+    """Serve a model that responds so fast that its own variation hardly matters."""
+    write_tiny_model(tmp_path / "fast.gguf")
+    with llama_server(tmp_path / "fast.gguf") as url:
+        yield url
+
+
 def body(**keys: Any) -> dict[str, Any]:
     return {
         "model": "tiny",
@@ -100,15 +108,15 @@ def test_time_per_token_is_that_of_the_server(server: str, monkeypatch: pytest.M
     assert median(differences) <= 1
 
 
-def test_first_token_is_that_of_a_raw_socket(server: str) -> None:
+def test_first_token_is_that_of_a_raw_socket(fast_server: str) -> None:
     """The medians of both differ by at most 1 ms."""
     probed, raw = [], []
-    for _ in range(RUNS):
-        stream = chat(server).stream
+    for _ in range(3 * RUNS):
+        stream = chat(fast_server).stream
         assert stream
         assert stream.time_to_first_token
         probed.append(stream.time_to_first_token)
-        raw.append(raw_first_token(server))
+        raw.append(raw_first_token(fast_server))
     assert median(probed) == pytest.approx(median(raw), abs=0.001)
 
 
