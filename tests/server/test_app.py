@@ -197,6 +197,7 @@ def test_probe_on_demand(app: App) -> None:
         "clock": "user",
         "correction_seconds": 0.0,
         "bytes": 0,
+        "stream": None,
         "certificate_not_after": None,
         "cached": False,
     }
