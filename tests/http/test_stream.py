@@ -365,7 +365,7 @@ def test_limit_is_not_for_the_stream() -> None:
     assert payloads(SseParser(), comments, b"data: a\n\n", comments, b"data: b\n\n") == [b"a", b"b"]
 
 
-FLOOD_BYTES = 256 * 1024
+FLOOD_BYTES = 1024 * 1024
 
 # A second of CPU, or three in feeds of one byte, and more on slow machines. Quadratic time would be
 # minutes.
