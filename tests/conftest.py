@@ -3,8 +3,9 @@
 The default run leaves out the tests marked `full`: those that need minutes, install other programs
 or repeat a test with a second generation of Prometheus. `--full` runs exactly those.
 
-Tests marked `timing` compare measured times with a bound. A process that waits for the CPU for
-longer than that fails such a test, so it is run up to three times more. The summary lists them.
+Tests marked `timing` compare measured times with a bound, or wait for another program. A process
+that waits for the CPU for too long fails such a test, so it is run up to three times more. The
+summary lists them.
 """
 
 import pytest
@@ -20,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: a long test, run with --full only")
-    config.addinivalue_line("markers", "timing: compares times with a bound, run again if it fails")
+    config.addinivalue_line("markers", "timing: depends on times, run again if it fails")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

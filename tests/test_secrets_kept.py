@@ -29,6 +29,8 @@ from tests.probing import EVALUATOR
 from tests.raw_servers import Server, free_port
 from tests.secret_fixtures import MARKER, NUMBER, PASSWORD, SecretFixture, script
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 def fixture(tmp_path: Path) -> Iterator[SecretFixture]:

@@ -8,6 +8,8 @@ from probe.demo.fault import Fault
 from probe.demo.stack import Binaries, Stack
 from tests.e2e.observer import FACTOR, Observer
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.mark.full
 def test_labels_and_level(stack: Stack, newest_binaries: Binaries) -> None:

@@ -14,6 +14,8 @@ from probe.resources import resource_path
 from tests.commands import invoke
 from tests.e2e.observer import FACTOR
 
+pytestmark = pytest.mark.timing
+
 
 def check(*command: str, search_path: str) -> str:
     """Run a program of `search_path`, which must exit with 0, and return its output."""

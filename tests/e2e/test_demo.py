@@ -13,6 +13,8 @@ import pytest
 
 from probe.demo import http
 
+pytestmark = pytest.mark.timing
+
 
 @contextmanager
 def demo(

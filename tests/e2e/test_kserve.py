@@ -15,6 +15,8 @@ from probe.resources import resource_path
 from tests.e2e import mlserver
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 
+pytestmark = pytest.mark.timing
+
 EXAMPLE = resource_path("config/examples/kserve-v2.yml")
 
 

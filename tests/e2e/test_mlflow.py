@@ -13,6 +13,8 @@ from probe.resources import resource_path
 from tests.commands import invoke
 from tests.e2e.environments import install, run
 
+pytestmark = pytest.mark.timing
+
 EXAMPLE = resource_path("config/examples/mlflow.yml")
 REQUIREMENTS = ("mlflow-skinny==3.17.2", "pandas==3.1.1")
 

@@ -17,6 +17,8 @@ from tests import queries
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS
 from tests.queries import Query
 
+pytestmark = pytest.mark.timing
+
 CANARY = "sentiment-canary"  # the name in the manifests of the probe of the canary's Service
 # The recordings over 30 days are evaluated at every full hour.
 TIMEOUT_SECONDS = (3600 + 300) / FACTOR

@@ -10,6 +10,8 @@ from probe.demo import files, http
 from probe.demo.stack import Binaries, Stack
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 
+pytestmark = pytest.mark.timing
+
 SUCCESS = "inference_probe_config_last_reload_success_timestamp_seconds"
 
 # A threshold that moves must not turn the good requests of the past into bad ones, which would be

@@ -15,6 +15,8 @@ from probe.demo.stack import Binaries, Stack
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS
 from tests.servers import serve
 
+pytestmark = pytest.mark.timing
+
 # The rules are evaluated twice in a scrape interval.
 SCRAPE_INTERVAL_SECONDS = 60 / FACTOR
 # A scrape takes so long that one is in progress during each evaluation.

@@ -7,6 +7,8 @@ from probe.demo.fault import Fault
 from probe.demo.stack import Binaries, Stack
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS, Observer
 
+pytestmark = pytest.mark.timing
+
 PAGE = {"severity": "critical", "slo_severity": "page"}
 TICKET = {"severity": "warning", "slo_severity": "ticket"}
 JOB = {"job": "inference-probe"}

@@ -10,6 +10,8 @@ from tests.faults.fault import Fault
 from tests.faults.machine import STOP_SECONDS
 from tests.faults.run import DELAY_SECONDS, HEALTHY_INTERVAL_SECONDS, RunReport, run_faults
 
+pytestmark = pytest.mark.timing
+
 MAX_SHIFT_SECONDS = 0.005
 
 # By default, the faults that can share a daemon are tested together; with --full one by one, too.

@@ -20,7 +20,10 @@ from probe.result import Excerpt, Reason
 from tests.server import chromium
 from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success, wait_until
 
-pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.MISSING)
+pytestmark = [
+    pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.MISSING),
+    pytest.mark.timing,
+]
 
 DESKTOP, PHONE = (1280, 900), (360, 740)
 
