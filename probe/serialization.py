@@ -79,11 +79,11 @@ def rounded(number: float) -> float:
 def stream_summary(stream: StreamResult) -> str:
     """Return what a stream contained, such as "9 tokens in 12 chunks, 81.2 tokens/s"."""
     tokens, seconds = stream.tokens.output, stream.time_per_output_token
-    chunks = _count(stream.chunks, "chunk")
+    chunks = count_text(stream.chunks, "chunk")
     if tokens is None:
         text = f"{chunks}, number of tokens not reported"
     else:
-        text = f"{_count(tokens, 'token')} in {chunks}"
+        text = f"{count_text(tokens, 'token')} in {chunks}"
     if seconds:
         text += f", {1 / seconds:.1f} tokens/s"
     if stream.finish_reason:
@@ -91,7 +91,8 @@ def stream_summary(stream: StreamResult) -> str:
     return text
 
 
-def _count(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
+    """Return "1 chunk" or "2 chunks"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

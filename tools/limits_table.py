@@ -550,7 +550,6 @@ NOT_LIMITS: Mapping[str, str] = {
     "http.stopwatch:MAX_OFFSET_ERROR_NS": "accuracy of clocks",
     "prober.evaluation_worker:MAX_RETAINED_BYTES": "replacement of the worker process",
     "prober.stream_reader:MAX_FINISH_REASON_CHARS": "layout of a result",
-    "prober.stream_verdict:MAX_SHOWN_CHARS": "wording of a message",
     "prober.worker_process:MAX_EXIT_SECONDS": "end of the worker process",
     "prober.worker_queue:MAX_NAMES_SHOWN": "layout of a message",
     "redaction:MAX_CUTS": "limits work, not what is masked",

@@ -15,7 +15,7 @@ from probe.result import (
     StreamResult,
     classify_result,
 )
-from probe.serialization import request_spans, stream_summary
+from probe.serialization import count_text, request_spans, stream_summary
 
 # Width of the bar of a whole probe.
 BAR_WIDTH_CHARS = 40
@@ -88,7 +88,7 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
     if result.stream:
         yield from _stream_lines(result.stream)
     if result.server_ignored:
-        yield _note("server", f"{_count(result.server_ignored, 'impossible time')} ignored")
+        yield _note("server", f"{count_text(result.server_ignored, 'impossible time')} ignored")
     if result.phases:
         correction = _row("correction", result.correction)
         yield f"{correction}  delay of the interpreter, not in the latency"
@@ -158,7 +158,7 @@ def _body_lines(result: Result) -> Iterator[str]:
 def _excerpt_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
     headers = {name.lower(): value for name, value in excerpt.headers.items()}
     media_type = printable(headers.get("content-type", "no Content-Type"))
-    summary = f"{_count(size, 'byte')}, {media_type}"
+    summary = f"{count_text(size, 'byte')}, {media_type}"
     text = excerpt.body
     if size and not text:
         yield _note("body", f"{summary}, cannot be decoded")
@@ -192,8 +192,4 @@ def _expiry(expiry: datetime, now: datetime) -> str:
 
 
 def _days(age: timedelta) -> str:
-    return _count(age.days, "day")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return count_text(age.days, "day")

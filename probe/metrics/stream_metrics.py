@@ -32,7 +32,6 @@ class StreamMetrics:
 
     def __init__(self, coarse_bounds: Sequence[float]) -> None:
         """Start at 0. `coarse_bounds` are those of the latency of failures."""
-        self.coarse_bounds = coarse_bounds
         self._histograms = {
             spec: {Outcome.SUCCESS: Histogram(bounds), Outcome.FAILURE: Histogram(coarse_bounds)}
             for spec, bounds in _BOUNDS.items()

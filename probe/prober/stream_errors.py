@@ -1,8 +1,8 @@
-"""Exceptions of a run that fails because of its stream, each with the reason of the failure."""
+"""The exception of a run that fails because of its stream, and its reason for reported errors."""
 
 import json
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from probe.http.errors import ProbeError
 from probe.result import Reason
@@ -18,60 +18,14 @@ _TYPE_KEYS = ("type", "status", "error_type", "code")
 
 
 class StreamFailure(ProbeError):
-    """Base class; the message is the detail of the failure."""
+    """The run fails because of its stream. The message is the detail of the failure."""
 
-    reason: ClassVar[Reason]
-
-
-class NotAStream(StreamFailure):
-    """The response is a success, and not a stream."""
-
-    reason = Reason.ASSERTION
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
-class FirstTokenTimeout(StreamFailure):
-    """No token came within `first_token_timeout`."""
-
-    reason = Reason.FIRST_TOKEN_TIMEOUT
-
-
-class StreamStalled(StreamFailure):
-    """No token came for `stall_timeout`."""
-
-    reason = Reason.STALL_TIMEOUT
-
-
-class StreamTruncated(StreamFailure):
-    """The body ended before the stream."""
-
-    reason = Reason.TRUNCATED
-
-
-class InvalidEvent(StreamFailure):
-    """An event is not JSON, is too long, or takes too much time."""
-
-    reason = Reason.STREAM_ERROR
-
-
-class ErrorEvent(StreamFailure):
-    """An event reports an error."""
-
-    reason = Reason.STREAM_ERROR
-
-
-class OverloadedEvent(ErrorEvent):
-    """An event reports that the server is overloaded."""
-
-    reason = Reason.OVERLOADED
-
-
-class RateLimitedEvent(ErrorEvent):
-    """An event reports that the client sends too many requests."""
-
-    reason = Reason.RATE_LIMITED
-
-
-def error_event(error: Any, event_type: str = "") -> ErrorEvent:
+def reported_error(error: Any, event_type: str = "") -> StreamFailure:
     """Return the exception for the error in an event, whose type may be that of the error.
 
     Servers send text, or an object with `message` and a type or code.
@@ -85,8 +39,9 @@ def error_event(error: Any, event_type: str = "") -> ErrorEvent:
     text = f"the stream reports an error: {message}"
     if kinds and kinds[0] not in message:
         text += f" ({kinds[0]})"
+    reason = Reason.STREAM_ERROR
     if any(map(_OVERLOADED.search, kinds)):
-        return OverloadedEvent(text)
-    if any(map(_RATE_LIMITED.search, kinds)):
-        return RateLimitedEvent(text)
-    return ErrorEvent(text)
+        reason = Reason.OVERLOADED
+    elif any(map(_RATE_LIMITED.search, kinds)):
+        reason = Reason.RATE_LIMITED
+    return StreamFailure(reason, text)

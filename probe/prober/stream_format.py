@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from probe.config.http_types import EVENT_PATH_STEP_PATTERN
 from probe.http.stream import EventParser, NdjsonParser, SseParser
 
 if TYPE_CHECKING:
     from probe.config.schema import Stream
-
-_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(\d{1,6})\]|\[(\*)\]")
 
 _PARSERS: dict[str, type[EventParser]] = {"sse": SseParser, "ndjson": NdjsonParser}
 
@@ -26,23 +25,19 @@ class EventPath:
     """Path to values in the JSON of an event, such as `$.choices[*].delta.content`."""
 
     def __init__(self, text: str) -> None:
-        """Compile `text`. Raises ValueError if it is not such a path."""
-        if not text.startswith("$"):
-            raise ValueError("a path begins with $")
-        steps: list[str | int | None] = []
-        position = 1
-        while position < len(text):
-            step = _STEP.match(text, position)
-            if step is None:
-                raise ValueError("a path has names, indices and [*] only")
-            name, index, _ = step.groups()
-            steps.append(name or (int(index) if index else None))
-            position = step.end()
-        self._steps: _Steps = tuple(steps)
+        """Compile `text`, a path of a valid config."""
+        self._steps: _Steps = tuple(map(_step, re.findall(EVENT_PATH_STEP_PATTERN, text)))
 
     def find(self, document: Any) -> Iterator[Any]:
         """Yield the values at this path."""
         return _find(document, self._steps)
+
+
+def _step(text: str) -> str | int | None:
+    """Return the step that is written as `.name`, `[0]` or `[*]`."""
+    if text.startswith("."):
+        return text[1:]
+    return None if text == "[*]" else int(text[1:-1])
 
 
 def _find(value: Any, steps: _Steps) -> Iterator[Any]:

@@ -10,17 +10,10 @@ from probe.clock import NS_PER_SECOND, nanoseconds
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
-from probe.prober.stream_errors import (
-    FirstTokenTimeout,
-    InvalidEvent,
-    StreamFailure,
-    StreamStalled,
-    StreamTruncated,
-    error_event,
-)
+from probe.prober.stream_errors import StreamFailure, reported_error
 from probe.prober.stream_format import EventPath, StreamFormat
 from probe.redaction import Redactor, to_one_line
-from probe.result import STREAM_PHASES, ClockSource, Phase, StreamResult, TokenCounts
+from probe.result import STREAM_PHASES, ClockSource, Phase, Reason, StreamResult, TokenCounts
 
 # Time to wait for usage, the last event and the end of the body, after the finish reason.
 GRACE_SECONDS = 1.0
@@ -105,6 +98,12 @@ class StreamReader:
         """The content of all events, without reasoning and tool calls, as UTF-8."""
         return (self._text or b"").decode("utf-16-le", "replace").encode()
 
+    def public_finish_reason(self, redactor: Redactor) -> str | None:
+        """Return the finish reason, which is the server's text, on one line without secrets."""
+        if self.finish_reason is None:
+            return None
+        return to_one_line(redactor.truncate(self.finish_reason, MAX_FINISH_REASON_CHARS))
+
     def feed(self, data: bytes, received: Timestamp) -> None:
         """Process the next bytes. Raises StreamFailure for an event that fails the probe."""
         if self._is_over:
@@ -132,15 +131,13 @@ class StreamReader:
         if not self.has_token:
             return first_token_timeout(self._deadlines)
         seconds = self._deadlines.stall
-        return StreamStalled(
-            f"no token came for {seconds:g} s (`stall_timeout`), after {self._progress()}"
+        return StreamFailure(
+            Reason.STALL_TIMEOUT,
+            f"no token came for {seconds:g} s (`stall_timeout`), after {self._progress()}",
         )
 
     def result(self, times: PhaseTimes, redactor: Redactor) -> StreamResult:
-        """Return the measurements. Times without a token are unknown.
-
-        `redactor` masks secrets in the finish reason: it is public, and the server's text.
-        """
+        """Return the measurements. Times without a token are unknown."""
         phases = times.total()
         until_first_byte = sum(
             seconds for phase, seconds in phases.items() if phase not in STREAM_PHASES
@@ -165,13 +162,14 @@ class StreamReader:
             chunks=self._chunks,
             merged_events=self._merged_events,
             tokens=TokenCounts(**self._counts),
-            finish_reason=_public_finish_reason(self.finish_reason, redactor),
+            finish_reason=self.public_finish_reason(redactor),
         )
 
-    def _truncated(self) -> StreamTruncated:
+    def _truncated(self) -> StreamFailure:
         end = "a finish reason" if self._format.finish else "its last event"
         where = "in the middle of an event" if self._parser.has_partial_event else f"before {end}"
-        return StreamTruncated(f"the stream ended {where}, after {self._progress()}")
+        detail = f"the stream ended {where}, after {self._progress()}"
+        return StreamFailure(Reason.TRUNCATED, detail)
 
     def _time_per_output_token(self, clock: ClockSource) -> float | None:
         """Return the mean time between two tokens.
@@ -200,7 +198,7 @@ class StreamReader:
             return
         if len(event.data) > MAX_PARSED_EVENT_BYTES:
             kib = MAX_PARSED_EVENT_BYTES // 1024
-            raise InvalidEvent(f"an event of the stream is longer than {kib} KiB")
+            raise _invalid(f"an event of the stream is longer than {kib} KiB")
         self._chunks += 1
         self._first_chunk = self._first_chunk or event.received
         document = _parse(event.data)
@@ -213,15 +211,15 @@ class StreamReader:
             self._end(event.received)
 
     def _check_error(self, event: StreamEvent, document: Any) -> None:
-        """Raise ErrorEvent if the event reports an error, InvalidEvent if it is no event."""
+        """Raise StreamFailure if the event reports an error, or is no event of the format."""
         for path in self._format.error:
             for error in path.find(document):
                 if error:
-                    raise error_event(error, event.type if event.is_error else "")
+                    raise reported_error(error, event.type if event.is_error else "")
         if event.type == "error" or (event.is_error and event.type):
-            raise error_event(document, event.type)
+            raise reported_error(document, event.type)
         if event.is_error:
-            raise InvalidEvent(
+            raise _invalid(
                 "a line of the stream is JSON without `data:`; if the response is no stream, ask"
                 " for one in `json`, usually with stream: true"
             )
@@ -303,30 +301,29 @@ def _stream_failures() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise InvalidEvent(
+        raise _invalid(
             f"reading the events takes more than {MAX_CPU_SECONDS:g} s of CPU time"
         ) from None
     except StreamError as error:
-        raise InvalidEvent(str(error)) from None
+        raise _invalid(str(error)) from None
 
 
-def _public_finish_reason(finish_reason: str | None, redactor: Redactor) -> str | None:
-    if finish_reason is None:
-        return None
-    return to_one_line(redactor.truncate(finish_reason, MAX_FINISH_REASON_CHARS))
+def _invalid(detail: str) -> StreamFailure:
+    return StreamFailure(Reason.STREAM_ERROR, detail)
 
 
-def first_token_timeout(deadlines: StreamDeadlines) -> FirstTokenTimeout:
+def first_token_timeout(deadlines: StreamDeadlines) -> StreamFailure:
     """Return the failure if no token came in time."""
     seconds = deadlines.first_token
-    return FirstTokenTimeout(f"no token came within {seconds:g} s (`first_token_timeout`)")
+    detail = f"no token came within {seconds:g} s (`first_token_timeout`)"
+    return StreamFailure(Reason.FIRST_TOKEN_TIMEOUT, detail)
 
 
 def _parse(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
-        raise InvalidEvent("an event of the stream is not JSON") from None
+        raise _invalid("an event of the stream is not JSON") from None
 
 
 def _texts(paths: tuple[EventPath, ...], document: Any) -> list[str]:

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from probe.config.schema import Expect
 from probe.http.stream import SseParser
 from probe.prober.response import content_encoding
-from probe.prober.stream_errors import NotAStream
+from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
 from probe.prober.stream_reader import StreamReader
-from probe.redaction import Redactor, to_one_line
+from probe.redaction import Redactor
 from probe.result import Failure, Reason
 
 SSE_MEDIA_TYPE = "text/event-stream"
-
-# Characters of a finish reason in a detail.
-MAX_SHOWN_CHARS = 64
 
 # Finish reasons of vLLM, SGLang and gateways for a request that has failed.
 _ERRORS = re.compile("error|abort", re.IGNORECASE)
@@ -30,28 +27,30 @@ _REFUSALS = re.compile(
 
 
 def require_stream(stream_format: StreamFormat, headers: Mapping[str, str]) -> None:
-    """Raise NotAStream if the headers of a success say that its body is not a stream.
+    """Raise StreamFailure if the headers of a success say that its body is not a stream.
 
     JSON lines often have the media type of one JSON document.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if stream_format.new_parser is SseParser and media_type not in ("", SSE_MEDIA_TYPE):
-        raise NotAStream(
+        raise StreamFailure(
+            Reason.ASSERTION,
             f"the response is {media_type} instead of {SSE_MEDIA_TYPE}; ask for a stream in `json`,"
-            " usually with stream: true"
+            " usually with stream: true",
         )
     if content_encoding({name.lower(): value for name, value in headers.items()}) != "identity":
         encoding = headers["content-encoding"]
-        raise NotAStream(
+        raise StreamFailure(
+            Reason.ASSERTION,
             f"the stream has the Content-Encoding {encoding}, which holds tokens back; disable"
-            " compression in the server or proxy"
+            " compression in the server or proxy",
         )
 
 
 def find_stream_failure(stream: StreamReader, expect: Expect, redactor: Redactor) -> Failure | None:
     """Return why a complete stream is a failure, None if it is a success."""
-    finish = stream.finish_reason and redactor.truncate(stream.finish_reason, MAX_SHOWN_CHARS)
-    detail = _finish_mismatch(stream.finish_reason, expect, to_one_line(finish or ""))
+    shown = stream.public_finish_reason(redactor)
+    detail = _finish_mismatch(stream.finish_reason, expect, shown)
     if detail:
         is_error = _ERRORS.fullmatch(stream.finish_reason or "") and not expect.finish
         reason = Reason.STREAM_ERROR if is_error else Reason.ASSERTION
@@ -61,7 +60,7 @@ def find_stream_failure(stream: StreamReader, expect: Expect, redactor: Redactor
     return _find_token_failure(stream.output_tokens, expect)
 
 
-def _finish_mismatch(reason: str | None, expect: Expect, shown: str) -> str | None:
+def _finish_mismatch(reason: str | None, expect: Expect, shown: str | None) -> str | None:
     """Return what is wrong with the finish reason; `shown` is its public text."""
     if expect.finish:
         if reason in expect.finish:
