@@ -172,6 +172,7 @@ class SkipReason(_DescribedEnum):
         "The daemon's host was too busy: the tick was late by half an interval, or by a second.",
     )
     PAUSED = "paused", "Probing is paused by `/-/pause`."
+    BUDGET = "budget", "The request could exceed the `budget` of the probe."
     SHUTDOWN = "shutdown", "The daemon is shutting down."
 
 
@@ -215,6 +216,21 @@ class TokenCounts:
     """The part of `input` that the server had in its cache."""
     reasoning: int | None = None
     """The part of `output` that is reasoning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """Tokens of one run, as they count towards its budget, and their cost."""
+
+    input: int
+    output: int
+    cached: int
+    """The part of `input` that the server had in its cache."""
+    estimated: bool
+    """Whether a number of tokens is an estimate, because the server did not report it."""
+    cost: float | None
+    """None without `price`."""
+    currency: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +287,8 @@ class Result:
     """Bytes of the body as sent by the server."""
     stream: StreamResult | None = None
     """Measurements of a stream. None for other responses, and without a response."""
+    spending: Spending | None = None
+    """Tokens and cost. None for a probe without `price` and without limits of tokens."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
     excerpt: Excerpt | None = None

@@ -7,10 +7,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.result import Component, Phase, RedirectHop, Result, StreamResult, TokenCounts
+from probe.result import Component, Phase, RedirectHop, Result, Spending, StreamResult, TokenCounts
 
 # Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
 # only for authenticated users and local clients.
@@ -51,7 +52,7 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> Any:
-    """Return the JSON value of a field of Result, RedirectHop, StreamResult or TokenCounts."""
+    """Return the JSON value of a field of Result, or of a dataclass in it."""
     if isinstance(value, float):
         return rounded(value)
     if isinstance(value, datetime):
@@ -60,7 +61,7 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
-    if isinstance(value, (RedirectHop, StreamResult, TokenCounts)):
+    if isinstance(value, (RedirectHop, Spending, StreamResult, TokenCounts)):
         names = _STREAM_JSON_NAMES if isinstance(value, StreamResult) else {}
         fields = (field.name for field in dataclasses.fields(value))
         return {
@@ -89,6 +90,21 @@ def stream_summary(stream: StreamResult) -> str:
     if stream.finish_reason:
         text += f", finish reason {stream.finish_reason}"
     return text
+
+
+def spending_summary(spending: Spending) -> str:
+    """Return what a request took, such as "7 + 4 tokens, 0.0000035 USD"."""
+    text = f"{spending.input:,} + {spending.output:,} tokens"
+    if spending.estimated:
+        text += " (estimated)"
+    if spending.cost is not None:
+        text += f", {format_cost(spending.cost)} {spending.currency}"
+    return text
+
+
+def format_cost(cost: float) -> str:
+    """Return an amount of money with three significant digits: "0.0000035", "1.25"."""
+    return f"{Decimal(f'{cost:.3g}'):f}" if cost < 1 else f"{cost:,.2f}"
 
 
 def count_text(number: int, noun: str) -> str:

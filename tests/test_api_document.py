@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from probe.result import Component, Phase, RedirectHop, Result, TokenCounts
+from probe.config.budget import BudgetKind, BudgetStatus, BudgetUse
+from probe.result import Component, Phase, RedirectHop, Result, Spending, TokenCounts
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.lifecycle import ReloadRejected, lifecycle_routes, status_json
@@ -40,6 +42,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """Serve a probe with a success and a failure."""
     with site_of(tmp_path, objectives=[FAST]) as site:
         site.add(**success(0.3))
+        use = BudgetUse(kind=BudgetKind.TOKENS_PER_DAY, used=Decimal(5), limit=Decimal(9))
+        site.budget = BudgetStatus(is_exhausted=False, uses=(use,))
         site.history.record(complete_result())
         yield site
 
@@ -54,6 +58,7 @@ def complete_result() -> Result:
         hops=(redirect,),
         final_hop=redirect,
         certificate_not_after=2e9,
+        spending=Spending(input=7, output=4, cached=3, estimated=False, cost=0.25, currency="USD"),
         stream=replace(
             MEASURED_STREAM, tokens=TokenCounts(input=7, output=4, cached=3, reasoning=0)
         ),
@@ -78,6 +83,8 @@ def by_heading(
         "All probes": all_probes,
         "A probe": probe,
         "Last": probe["last"],
+        "A budget": probe["budget"],
+        "A limit": probe["budget"] and probe["budget"]["limits"][0],
         "An objective": objective,
         "Windows": objective["windows"],
         "Counts": objective["windows"]["5m"],
@@ -87,6 +94,7 @@ def by_heading(
         "A result": result,
         "More of a result": without(result, {**failure, **on_demand}),
         "A stream": result["stream"],
+        "Spending": result["spending"],
         "A request": failure["landing"],
         "The daemon": status,
         "The config": status["config"],

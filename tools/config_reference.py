@@ -44,6 +44,8 @@ SECTIONS = {
     "ExpectedTokens": ("tokens", "The key `tokens` of `expect`."),
     "Stream": ("stream", "The key `stream` of a probe."),
     "StreamUsage": ("usage", "The key `usage` of `stream`."),
+    "Price": ("price", "The key `price` of a probe."),
+    "Budget": ("budget", "The key `budget` of a probe."),
     "Objective": ("objectives", "An entry of the key `objectives` of a probe."),
     "ServerTiming": ("server_timing", "An entry of the key `server_timing` of a probe."),
     "Tls": ("tls", "The key `tls` of a probe."),

@@ -51,6 +51,19 @@ LIMITS = (
     ),
     Limit(
         "endpoint",
+        "tokens and cost in 24 hours, requests in an hour",
+        "none, or those of `budget`",
+        "the tick is skipped with the reason `budget`, `/probe` is refused with 429",
+    ),
+    Limit(
+        "config",
+        "`body_file` that is parsed to find `max_tokens`",
+        "{}",
+        "its output is estimated as that of a request without a limit",
+        ("scheduler.token_estimate:MAX_PARSED_BODY_BYTES",),
+    ),
+    Limit(
+        "endpoint",
         "body, also when decompressed",
         "{default}",
         "failure with the reason `too_large`; when decompressed, `assertion`",

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from probe.config.budget import BudgetKind
 from probe.config.units import format_duration, parse_duration
 from probe.metrics.catalogue import ALERT_INFO, ALL_METRICS, INFO, SLO_ALERT_INFO
 from probe.metrics.histogram import (
@@ -75,7 +76,8 @@ def _labels() -> str:
         ("`alert`", "`page`, `ticket`, `none`"),
         ("`reason` of a failure", "[below](#reasons-of-failures)"),
         ("`reason` of a skipped tick", "[below](#reasons-of-skipped-ticks)"),
-        ("`reason` of a suspension", "`startup`, `paused`"),
+        ("`reason` of a suspension", "`startup`, `paused`, `budget`"),
+        ("`budget`", _members(BudgetKind)),
     ]
     return f"## Labels\n\n{table(('label', 'values'), rows)}"
 

@@ -19,6 +19,7 @@ import yaml
 from tests.rules import (
     scenarios_absent,
     scenarios_budget,
+    scenarios_exhausted,
     scenarios_isolated,
     scenarios_labels,
     scenarios_latency,
@@ -61,6 +62,7 @@ FILES = {
     "inference-probe-absent-day.yml": ScenarioFile(scenarios_absent.ABSENT_DAY, 2 * MINUTE),
     "inference-probe-no-data.yml": ScenarioFile(scenarios_absent.NO_DATA),
     "inference-probe-instance-down.yml": ScenarioFile(scenarios_maintenance.INSTANCES),
+    "inference-probe-budget-exhausted.yml": ScenarioFile(scenarios_exhausted.SCENARIOS),
     "inference-probe-histogram-missing.yml": ScenarioFile(scenarios_absent.HISTOGRAMS),
     "inference-probe-isolated.yml": ScenarioFile(scenarios_isolated.SCENARIOS),
     "inference-probe-late.yml": ScenarioFile(scenarios_maintenance.LATE_RUNS),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
+from probe.check.spending import spending_advice
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
@@ -41,6 +42,7 @@ def lint(settings: Settings) -> Iterator[str]:
         elif not probe.objectives:
             alerts = "outages, latency regressions and expiring certificates"
             yield f"{probe.name}: no objectives, so only {alerts} raise alerts"
+        yield from spending_advice(probe)
         for objective in probe.objectives:
             if objective.target <= MAX_BUDGET_AS_TARGET:
                 continue  # one of the likely mistakes

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan, SeriesCount
+from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
@@ -47,10 +48,29 @@ def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     schedule = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
     request = f"{probe.method} {shown_url(probe)}"
     yield f"{probe.name}: {request} {schedule}, {_series(planned.series)}"
+    if planned.spending:
+        yield f"    {_spending_line(planned.spending)}"
     for forecast in planned.forecasts:
         yield f"    {forecast.objective.name}: {format_objective(forecast.objective)}"
         for line in _forecast_lines(forecast, planned.probe.down):
             yield f"        {line}"
+
+
+def _spending_line(spending: SpendingForecast) -> str:
+    """Return the requests, tokens and cost per day in one line."""
+    of = "" if spending.replicas == 1 else f" of {spending.replicas} replicas"
+    line = f"per day{of}: {spending.requests_per_day:,.0f} requests"
+    if spending.tokens_per_day is not None:
+        estimate = spending.estimate
+        line += f", up to {spending.tokens_per_day:,.0f} tokens"
+        line += f" ({estimate.input} of input and {estimate.output} of output each)"
+    if spending.cost_per_day is not None:
+        line += f", {_cost(spending.cost_per_day)} {spending.currency}"
+    return line
+
+
+def _cost(value: float) -> str:
+    return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
 
 
 def _series(count: SeriesCount) -> str:
@@ -157,7 +177,29 @@ def _probe_json(planned: ProbePlan) -> dict[str, object]:
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
         "series": planned.series.with_server_times,
+        "spending": planned.spending and _spending_json(planned.spending),
         "objectives": [_objective_json(forecast) for forecast in planned.forecasts],
+    }
+
+
+def _spending_json(spending: SpendingForecast) -> dict[str, object]:
+    return {
+        "input_tokens_per_request": spending.estimate.input,
+        "output_tokens_per_request": spending.estimate.output,
+        "requests_per_day": spending.requests_per_day,
+        "tokens_per_day": spending.tokens_per_day,
+        "cost_per_day": spending.cost_per_day,
+        "currency": spending.currency,
+        "replicas": spending.replicas,
+        "budgets": [
+            {
+                "name": budget.kind,
+                "limit": float(budget.limit),
+                "needed": float(budget.needed),
+                "exhausted_after_seconds": budget.exhausted_after_seconds,
+            }
+            for budget in spending.budgets
+        ],
     }
 
 

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from probe.check.advice import alert_timing, lint
+from probe.check.spending import SpendingForecast, forecast_spending
+from probe.clock import Clock
 from probe.config.schema import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, MetricSource
 from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
+from probe.scheduler.spending import SpendingMeter
+from probe.scheduler.token_estimate import NO_TOKENS
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 from probe.slo.forecast import (
     HEALTHY_BUDGET_SHARE,
@@ -66,10 +70,11 @@ class SeriesCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePlan:
-    """A probe, the numbers of series that it exports, and the forecasts of its objectives."""
+    """A probe, its numbers of series, and the forecasts of its cost and of its objectives."""
 
     probe: Probe
     series: SeriesCount
+    spending: SpendingForecast | None
     forecasts: tuple[AlertForecast, ...]
 
 
@@ -82,10 +87,10 @@ class Plan:
     advice: tuple[str, ...]
 
 
-def plan(settings: Settings) -> Plan:
-    """Return the plan for a valid config."""
+def plan(settings: Settings, *, replicas: int = 1) -> Plan:
+    """Return the plan for a valid config, with the cost of `replicas` daemons."""
     series_of_daemon = _count_series()
-    probes = tuple(_probe_plan(probe, series_of_daemon) for probe in settings.probes)
+    probes = tuple(_probe_plan(probe, series_of_daemon, replicas) for probe in settings.probes)
     return Plan(
         probes=probes,
         series=sum((planned.series for planned in probes), start=series_of_daemon),
@@ -93,10 +98,11 @@ def plan(settings: Settings) -> Plan:
     )
 
 
-def _probe_plan(probe: Probe, series_of_daemon: SeriesCount) -> ProbePlan:
+def _probe_plan(probe: Probe, series_of_daemon: SeriesCount, replicas: int) -> ProbePlan:
     return ProbePlan(
         probe=probe,
         series=_count_series(probe) - series_of_daemon,
+        spending=forecast_spending(probe, replicas),
         forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
     )
 
@@ -128,7 +134,8 @@ def _count_series(*probes: Probe) -> SeriesCount:
     recorder = Recorder(accounting)
     for probe in probes:
         accounting.add_probe(probe.name)
-        recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True))
+        spending = SpendingMeter(probe, NO_TOKENS, Clock())
+        recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True), spending)
     counts = []
     for components in ((), Component):
         for probe in probes:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping
 
@@ -19,12 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
     parser.epilog = (
         "Examples:\n"
         "  inference-probe check probe.yml\n"
+        "  inference-probe check probe.yml --replicas=3\n"
         "  sed 's/interval: 10s/interval: 30s/' probe.yml | inference-probe check -\n"
         "Exit code: 0 valid, 1 invalid, or with --strict valid but with advice, 2 bad usage."
     )
     flags = add_config_flags(parser, environ)
     add_output_flag(flags)
     parser.add_argument("--strict", action="store_true", help="treat advice as an error")
+    parser.add_argument(
+        "--replicas",
+        type=_replicas,
+        default=1,
+        metavar="N",
+        help="number of daemons with this config, for the tokens and the cost per day; default 1",
+    )
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="the config file, as --config.file; - is stdin"
     )
@@ -34,7 +43,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the plan of a valid config, or the problems of an invalid one."""
     try:
         config = load_config_argument(args, environ)
-        config_plan = plan(config.settings)
+        config_plan = plan(config.settings, replicas=args.replicas)
     except UsageError as error:
         return usage_error(error)
     except ConfigError as error:
@@ -45,6 +54,12 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     else:
         print(output.render_text(config_plan, config.name))
     return EXIT_FAILED if args.strict and config_plan.advice else EXIT_OK
+
+
+def _replicas(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError("expected a number from 1 to 999999")
+    return int(text)
 
 
 def _print_problems(error: ConfigError, output_format: str) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from requests.utils import should_bypass_proxies
@@ -134,6 +135,7 @@ def _build_probes(
         raise UsageError(
             f"no probe {quoted} in {config.name}; there are: {', '.join(known)} (to {advice})"
         )
-    factory = ProberFactory(environ=environ, base=config.base, clock=Clock())
+    clock = Clock()
+    factory = ProberFactory(environ=environ, base=config.base, clock=clock)
     compiled = factory.build(config.settings, names or known)
-    return [compiled[name].prober.run for name in names or known]
+    return [partial(compiled[name].run_once, clock) for name in names or known]

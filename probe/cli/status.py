@@ -39,7 +39,16 @@ MAX_FAILURES = 10
 STATE_WINDOW, BUDGET_WINDOW = "5m", "kept"
 
 # Values of `ProbeState`, the most severe first. Its import would take a second of CPU.
-STATES = ("failed", "never_answered", "not_measured", "slow", "paused", "pending", "ok")
+STATES = (
+    "failed",
+    "never_answered",
+    "not_measured",
+    "slow",
+    "over_budget",
+    "paused",
+    "pending",
+    "ok",
+)
 # States whose reason is the startup grace.
 STARTUP_STATES = ("never_answered", "pending")
 

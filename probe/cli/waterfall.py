@@ -15,7 +15,7 @@ from probe.result import (
     StreamResult,
     classify_result,
 )
-from probe.serialization import count_text, request_spans, stream_summary
+from probe.serialization import count_text, request_spans, spending_summary, stream_summary
 
 # Width of the bar of a whole probe.
 BAR_WIDTH_CHARS = 40
@@ -87,6 +87,8 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
     yield from _request_lines(result, _Scale(total=result.latency, block=block))
     if result.stream:
         yield from _stream_lines(result.stream)
+    if result.spending:
+        yield _note("spending", spending_summary(result.spending))
     if result.server_ignored:
         yield _note("server", f"{count_text(result.server_ignored, 'impossible time')} ignored")
     if result.phases:

@@ -10,8 +10,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -21,6 +19,7 @@ from pydantic import (
 )
 
 from probe.config import http_types, types
+from probe.config.budget import Budget, Price
 from probe.config.choices import (
     AlertLevel,
     ConnectionMode,
@@ -30,14 +29,10 @@ from probe.config.choices import (
     TimingUnit,
     TlsVersion,
 )
+from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
 from probe.config.secrets import find_secret_values
 from probe.result import Component
-
-
-def config_key(default: Any, description: str, **keywords: Any) -> Any:
-    """Return the field of an optional key. Its default is written and validated as in a config."""
-    return Field(default=default, description=description, **keywords)
 
 
 def condition_key(default: Any, description: str, **keywords: Any) -> Any:
@@ -46,18 +41,6 @@ def condition_key(default: Any, description: str, **keywords: Any) -> Any:
     `default` stands for an absent key and is not validated.
     """
     return config_key(default, description, validate_default=False, **keywords)
-
-
-class ConfigModel(BaseModel):
-    """Base class of the models."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-        hide_input_in_errors=True,
-        arbitrary_types_allowed=True,
-    )
 
 
 class Tls(ConfigModel):
@@ -345,6 +328,10 @@ class Probe(ConfigModel):
         "Maximum time between two events with tokens of a stream. Comments and pings do not reset"
         " it. Shorter than `timeout`.",
     )
+    price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
+    budget: Budget | None = config_key(
+        None, "Limits of the requests. Ticks over the budget are skipped."
+    )
     buckets: BucketBounds = config_key(
         None,
         "Buckets of the latency histogram, by default 32 from 1ms to 2m. The latencies of "
@@ -387,6 +374,14 @@ class Probe(ConfigModel):
             )
         return value
 
+    @field_validator("budget")
+    @classmethod
+    def _require_price(cls, value: Budget | None, info: ValidationInfo) -> Budget | None:
+        has_no_price = info.data.get("price", "unknown") is None
+        if value and value.cost_per_day is not None and has_no_price:
+            raise ValueError("`cost_per_day` needs the price of tokens; write `price`, too")
+        return value
+
     @field_validator("server_timing")
     @classmethod
     def _require_no_json_of_stream(cls, value: Any, info: ValidationInfo) -> Any:
@@ -404,6 +399,11 @@ class Probe(ConfigModel):
         if value and expect and expect.finish and not value.finish:
             raise ValueError("`expect.finish` needs the path `finish`; add it")
         return value
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the tokens of the requests count: they have a price, or a limit."""
+        return self.price is not None or (self.budget is not None and self.budget.limits_tokens)
 
     @property
     def may_need_tls(self) -> bool:

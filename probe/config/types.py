@@ -208,7 +208,8 @@ def integer(minimum: int, maximum: int) -> Annotation:
     return scalar(validate, {"type": "integer", "minimum": minimum, "maximum": maximum})
 
 
-def _number(value: Any) -> float:
+def to_number(value: Any) -> float:
+    """Return a finite number, which may come from a reference."""
     number = math.nan
     try:
         if isinstance(value, ResolvedText):
@@ -334,7 +335,7 @@ _REGEX_SCHEMA = {"type": "string", "format": "regex"}
 Name = Annotated[str, *scalar(_name, _NAME_SCHEMA)]
 Text = Annotated[str, *scalar(require_text, {"type": "string"}, allow_reference=False)]
 Boolean = Annotated[bool, *scalar(_boolean, {"type": "boolean"})]
-Number = Annotated[float, *scalar(_number, {"type": "number"})]
+Number = Annotated[float, *scalar(to_number, {"type": "number"})]
 Size = Annotated[int, *scalar(_size, _SIZE_SCHEMA)]
 Percentage = Annotated[float, *scalar(_percentage, _PERCENTAGE_SCHEMA)]
 Network = Annotated[

@@ -1,4 +1,4 @@
-"""Durations, sizes and percentages with their units: parsing and formatting.
+"""Durations, sizes, counts and percentages with their units: parsing and formatting.
 
 The arithmetic is decimal: "100ms" is the float nearest to 0.1, and "99.9%" equals 0.999. Parsers
 raise ValueError with a message that quotes the text (or `quoted`, if the text may be a secret) and
@@ -33,6 +33,9 @@ _BYTES = {
 }
 SIZE_PATTERN = rf"({NUMBER_PATTERN})({'|'.join(_BYTES)})"
 
+_COUNT_UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
+COUNT_PATTERN = rf"({NUMBER_PATTERN}) ?({'|'.join(filter(None, _COUNT_UNITS))})?"
+
 PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN}) ?%"
 
 # Longer text is rejected: Decimal overflows with very many digits.
@@ -60,6 +63,16 @@ def parse_size(text: str, *, quoted: str | None = None) -> int:
         advice = f"write a number with a unit, such as 512B, 10kB or 1MiB (units: {units})"
         raise ValueError(f"not a size: {quoted or quote(text)}; {advice}")
     return int(Decimal(match[1]) * _BYTES[match[2]])
+
+
+def parse_count(text: str, *, quoted: str | None = None) -> int:
+    """Return a number such as "500", "100k" or "1.5M" (units: k, M, G of 1000)."""
+    match = _match(COUNT_PATTERN, text)
+    count = Decimal(match[1]) * _COUNT_UNITS[match[2] or ""] if match else Decimal("0.5")
+    if count != int(count):
+        advice = _decimal_point(text) or "write a whole number, such as 500, 100k or 1M"
+        raise ValueError(f"not a count: {quoted or quote(text)}; {advice}")
+    return int(count)
 
 
 def parse_percentage(text: str, *, quoted: str | None = None) -> float:

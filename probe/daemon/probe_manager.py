@@ -9,11 +9,12 @@ from probe.daemon.prober_factory import ProberFactory
 from probe.history.history import History
 from probe.history.state_log import StateChangeLog
 from probe.metrics.recorder import Recorder
+from probe.result import Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, TaskExecutor
 from probe.scheduler.scheduler import ProbeScheduler
-from probe.server.on_demand import OnDemandTarget
+from probe.server.on_demand import OnDemandRefused, OnDemandTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,9 @@ class ProbeManager:
         self._fingerprints = fingerprints
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
-            name: _target(compiled[name]) if name in compiled else self.targets[name]
+            name: _target(self._runners[name], compiled[name])
+            if name in compiled
+            else self.targets[name]
             for name in fingerprints
         }
         return diff
@@ -101,9 +104,12 @@ class ProbeManager:
         suspended = {
             "startup": lambda: runner.starting,
             "paused": lambda: services.run_state.paused,
+            "budget": lambda: runner.is_over_budget,
         }
-        services.recorder.add_probe(probe, suspended)
-        services.history.add_probe(probe, lambda: runner.startup_seconds_left)
+        services.recorder.add_probe(probe, suspended, runner.spending)
+        services.history.add_probe(
+            probe, lambda: runner.startup_seconds_left, lambda: runner.budget_status
+        )
         services.scheduler.add(runner)
 
     def _update(self, name: str, compiled: CompiledProbe) -> None:
@@ -124,8 +130,17 @@ class ProbeManager:
         services.accounting.remove_probe(name)
 
 
-def _target(compiled: CompiledProbe) -> OnDemandTarget:
-    return OnDemandTarget(run=compiled.prober.run, interval=compiled.probe.interval)
+def _target(runner: ProbeRunner, compiled: CompiledProbe) -> OnDemandTarget:
+    def run() -> Result:
+        result = runner.run_on_demand(compiled)
+        if result is None:
+            raise OnDemandRefused(
+                f"the budget of {compiled.probe.name} is exhausted: it sends no request until older"
+                " ones are outside the window, or the budget is raised"
+            )
+        return result
+
+    return OnDemandTarget(run=run, interval=compiled.probe.interval)
 
 
 def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> ConfigDiff:

@@ -25,6 +25,7 @@ from probe.http.stopwatch import Stopwatch
 from probe.prober.evaluator import Evaluator
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
+from probe.scheduler.token_estimate import NO_TOKENS, estimate_tokens
 from probe.threads import ThreadCache
 
 _FAMILIES = {
@@ -113,6 +114,7 @@ class ProberFactory:
                     probe, secrets, _client_factory(dialer, pool), self._clock, self._evaluator
                 ),
                 close=pool.close if pool else _no_connections,
+                estimate=estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS,
             )
 
         return {

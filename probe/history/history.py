@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from probe.config.budget import NO_BUDGET, BudgetStatus
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
@@ -83,6 +84,7 @@ class ProbeHistory:
         probe: Probe,
         objectives: Sequence[ObjectiveStatus],
         startup_seconds_left: float,
+        budget: BudgetStatus,
         certificate_not_after: float | None,
         recent: Sequence[bytes],
         slowest: Sequence[bytes],
@@ -96,6 +98,7 @@ class ProbeHistory:
         self.probe = probe
         self.objectives = objectives
         self.startup_seconds_left = startup_seconds_left
+        self.budget = budget
         self.certificate_not_after = certificate_not_after
         self._recent = recent
         self._slowest = slowest
@@ -106,6 +109,7 @@ class ProbeHistory:
         return ProbeOverview(
             probe=self.probe,
             startup_seconds_left=self.startup_seconds_left,
+            is_over_budget=self.budget.is_exhausted,
             met=tuple(status.met(StatusWindow.FIVE_MINUTES) for status in self.objectives),
             last=self._recent[-1] if self._recent else None,
         )
@@ -149,6 +153,8 @@ class ProbeOverview:
 
     probe: Probe
     startup_seconds_left: float
+    is_over_budget: bool
+    """Whether the last tick was skipped because of the budget."""
     met: Sequence[bool | None]
     """For each objective, whether it was met in the last 5 minutes; None without events."""
     last: bytes | None
@@ -172,6 +178,7 @@ class _ProbeState:
     probe: Probe
     objectives: Sequence[ObjectiveCounter]
     startup_seconds_left: Callable[[], float]
+    budget: Callable[[], BudgetStatus]
     certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
     recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_SLOWEST))
@@ -205,6 +212,7 @@ class _ProbeState:
         return ProbeOverview(
             probe=self.probe,
             startup_seconds_left=self.startup_seconds_left(),
+            is_over_budget=self.budget().is_exhausted,
             met=tuple(objective.met_recently(now) for objective in self.objectives),
             last=self.recent[-1] if self.recent else None,
         )
@@ -215,6 +223,7 @@ class _ProbeState:
             probe=self.probe,
             objectives=tuple(objective.status(now) for objective in self.objectives),
             startup_seconds_left=self.startup_seconds_left(),
+            budget=self.budget(),
             certificate_not_after=self.certificate.not_after,
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
@@ -236,14 +245,20 @@ class History:
         self._lock = threading.Lock()
         self._probes: dict[str, _ProbeState] = {}
 
-    def add_probe(self, probe: Probe, startup_seconds_left: Callable[[], float]) -> None:
+    def add_probe(
+        self,
+        probe: Probe,
+        startup_seconds_left: Callable[[], float],
+        budget: Callable[[], BudgetStatus] = lambda: NO_BUDGET,
+    ) -> None:
         """Start to keep the results of `probe`.
 
-        `startup_seconds_left` returns the time until failures count (seconds).
+        `startup_seconds_left` returns the time until failures count (seconds), and `budget` the use
+        of the probe's budget.
         """
         with self._lock:
             objectives = [ObjectiveCounter(item, self._now()) for item in probe.objectives]
-            self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left)
+            self._probes[probe.name] = _ProbeState(probe, objectives, startup_seconds_left, budget)
 
     def update_probe(self, probe: Probe) -> None:
         """Continue a probe with other settings. Its results are kept.

@@ -61,8 +61,9 @@ IN_FLIGHT = MetricSpec(
 SUSPENDED = MetricSpec(
     "inference_probe_suspended",
     "gauge",
-    "1 during the startup grace (reason startup) or while probes are paused (reason paused), "
-    "otherwise 0. Meanwhile failures do not count against objectives.",
+    "1 during the startup grace (reason startup), while probes are paused (reason paused) or while "
+    "ticks are skipped because the budget of the probe is exhausted (reason budget), otherwise 0. "
+    "Meanwhile the probe raises no alert about outages.",
     ("probe", "reason"),
 )
 INTERVAL = MetricSpec(
@@ -161,6 +162,24 @@ MERGED_EVENTS = MetricSpec(
     "Events with tokens that arrived in the same read as an earlier one. Their gaps are unknown.",
     ("probe",),
 )
+COST = MetricSpec(
+    "inference_probe_cost_total",
+    "counter",
+    "Cost of the requests: tokens times `price`, also of requests on demand.",
+    ("probe", "currency"),
+)
+ESTIMATED_USAGE = MetricSpec(
+    "inference_probe_estimated_usage_total",
+    "counter",
+    "Requests whose tokens are estimated, because the server did not report all of them.",
+    ("probe",),
+)
+BUDGET_USED = MetricSpec(
+    "inference_probe_budget_used_ratio",
+    "gauge",
+    "Used share of each limit of the budget, with the requests in flight.",
+    ("probe", "budget"),
+)
 MERGED = MetricSpec(
     "inference_probe_merged_reads_total",
     "counter",
@@ -223,6 +242,9 @@ ALL_METRICS = (
     TOKENS,
     SIGNAL_MISSING,
     MERGED_EVENTS,
+    COST,
+    ESTIMATED_USAGE,
+    BUDGET_USED,
     MERGED,
     LAG,
     CORRECTION,

@@ -19,6 +19,7 @@ from probe.metrics.histogram import (
     NETWORK_BUCKETS,
     Histogram,
 )
+from probe.metrics.spending_metrics import SPENDING_METRICS, spending_lines
 from probe.metrics.stream_metrics import STREAM_METRICS, StreamMetrics
 from probe.redaction import redact_config_url
 from probe.result import (
@@ -32,9 +33,10 @@ from probe.result import (
     SkipReason,
 )
 from probe.scheduler.accounting import TickAccounting, TickCounts
+from probe.scheduler.spending import SpendingMeter
 
 # Values of the label `reason` of inference_probe_suspended.
-SUSPENSION_REASONS = ("startup", "paused")
+SUSPENSION_REASONS = ("startup", "paused", "budget")
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _Record:
     # Bucket bounds of the times that the server reports, and of the latency of failures.
     coarse_bounds: Sequence[float]
     suspended: Mapping[str, Callable[[], bool]]
+    spending: SpendingMeter | None
     failures: Counter[Reason] = field(default_factory=Counter)
     server_ignored: int = 0
     merged_reads: int = 0
@@ -63,7 +66,9 @@ class _Record:
     stream: StreamMetrics | None = None
 
 
-def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _Record:
+def _new_record(
+    probe: Probe, suspended: Mapping[str, Callable[[], bool]], spending: SpendingMeter | None
+) -> _Record:
     thresholds = [
         objective.latency for objective in probe.objectives if objective.latency is not None
     ]
@@ -82,6 +87,7 @@ def _new_record(probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> _R
         server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
         coarse_bounds=coarse_bounds,
         suspended=suspended,
+        spending=spending,
         stream=StreamMetrics(coarse_bounds) if probe.stream else None,
     )
 
@@ -113,7 +119,7 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     bucket, and would count the requests in between twice. After a change of the URL the certificate
     is unknown until the next run.
     """
-    new = _new_record(probe, old.suspended)
+    new = _new_record(probe, old.suspended, old.spending)
     same_buckets = _bounds(new.latency.values()) == _bounds(old.latency.values())
     if same_buckets and _thresholds(probe) <= _thresholds(old.probe):
         new.latency = old.latency
@@ -159,14 +165,19 @@ class Recorder:
         self._new_lags = deque[float]()
         self._correction = Histogram(DELAY_BUCKETS)
 
-    def add_probe(self, probe: Probe, suspended: Mapping[str, Callable[[], bool]]) -> None:
+    def add_probe(
+        self,
+        probe: Probe,
+        suspended: Mapping[str, Callable[[], bool]],
+        spending: SpendingMeter | None = None,
+    ) -> None:
         """Start counting for `probe`, from 0.
 
         `suspended` has a function for each reason of inference_probe_suspended: it returns whether
-        failures currently do not count against the SLO for this reason.
+        the probe is suspended for this reason. `spending` counts the cost of its requests.
         """
         with self._lock:
-            self._records[probe.name] = _new_record(probe, suspended)
+            self._records[probe.name] = _new_record(probe, suspended, spending)
 
     def update_probe(self, probe: Probe) -> None:
         """Continue a probe with other settings. Counts that keep their meaning are kept."""
@@ -261,6 +272,9 @@ class Recorder:
                 )
                 for name, record in self._records.items()
                 for reason in SkipReason
+                if reason is not SkipReason.BUDGET
+                or record.probe.budget
+                or counts[name].skipped[reason]
             ),
         )
 
@@ -285,6 +299,8 @@ class Recorder:
         add_histograms(catalogue.SERVER, "component", lambda record: record.server.items())
         for spec in STREAM_METRICS:
             add(spec, partial(_stream_lines, spec))
+        for spec in SPENDING_METRICS:
+            add(spec, partial(_spending_lines, spec))
         add_value(catalogue.SERVER_IGNORED, lambda record: record.server_ignored)
         add_value(catalogue.MERGED, lambda record: record.merged_reads)
         add(catalogue.FAILURES, _failure_lines)
@@ -317,6 +333,12 @@ def _stream_lines(spec: MetricSpec, record: _Record) -> Iterable[str]:
     return record.stream.lines(spec, record.labels) if record.stream else ()
 
 
+def _spending_lines(spec: MetricSpec, record: _Record) -> Iterable[str]:
+    if record.spending is None:
+        return ()
+    return spending_lines(spec, record.probe, record.labels, record.spending)
+
+
 def _failure_lines(record: _Record) -> Iterator[str]:
     for reason in Reason:
         if reason.is_stream_only and not record.probe.stream and not record.failures[reason]:
@@ -327,6 +349,8 @@ def _failure_lines(record: _Record) -> Iterator[str]:
 
 def _suspended_lines(record: _Record) -> Iterator[str]:
     for reason, is_suspended in record.suspended.items():
+        if reason == SkipReason.BUDGET and not record.probe.budget:
+            continue
         labels = f'{record.labels},reason="{reason}"'
         yield format_sample(catalogue.SUSPENDED, labels, is_suspended())
 

@@ -1,22 +1,26 @@
 """Runs one probe at its due times and passes each result to the sinks.
 
-Decides whether a tick runs or is skipped: pause and stop, lateness, overlap limit. Failures during
-the startup grace do not count against objectives.
+Decides whether a tick runs or is skipped: pause and stop, lateness, overlap limit, budget. Failures
+during the startup grace do not count against objectives.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from probe.clock import NS_PER_SECOND, Clock
+from probe.config.budget import BudgetStatus
 from probe.config.schema import Probe
 from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
 from probe.result import Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks
 from probe.scheduler.run_state import RunState
+from probe.scheduler.spending import Reservation, SpendingMeter
 from probe.scheduler.startup_grace import StartupGrace
+from probe.scheduler.token_estimate import NO_TOKENS, TokenEstimate
 from probe.threads import Task
 
 logger = logging.getLogger(__name__)
@@ -33,6 +37,14 @@ class CompiledProbe:
     prober: Prober
     close: Callable[[], None]
     """Closes idle connections; runs in flight are not disturbed."""
+    estimate: TokenEstimate = NO_TOKENS
+    """Tokens of a request, for a probe with `price` or `budget`."""
+
+    def run_once(self, clock: Clock) -> Result:
+        """Run outside of a daemon, and without a limit of the budget."""
+        result = self.prober.run()
+        meter = SpendingMeter(self.probe, self.estimate, clock)
+        return dataclasses.replace(result, spending=meter.settle(None, result))
 
 
 class ResultSink(Protocol):
@@ -101,6 +113,8 @@ class ProbeRunner:
         self._clock = clock
         self._schedule = Schedule.of(compiled.probe)
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
+        self.spending = SpendingMeter(compiled.probe, compiled.estimate, clock)
+        self._is_over_budget = False
         self._stopped = False
 
     @property
@@ -117,11 +131,24 @@ class ProbeRunner:
         """Time until failures count against objectives (seconds); 0 if they do."""
         return self._startup_grace.seconds_left
 
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether the last tick was skipped because of the budget."""
+        return self._is_over_budget
+
+    @property
+    def budget_status(self) -> BudgetStatus:
+        """The use of the budget, and whether the last tick was over it."""
+        return self.spending.status(is_exhausted=self._is_over_budget)
+
     def update(self, compiled: CompiledProbe) -> None:
         """Use another config from now on. A run in flight ends with the config it started with."""
         previous, self._compiled = self._compiled, compiled
         self._startup_grace.update(compiled.probe.startup_grace)
         self._schedule = Schedule.of(compiled.probe)
+        self.spending.update(compiled.probe, compiled.estimate)
+        # With another budget, the next tick decides.
+        self._is_over_budget &= compiled.probe.budget == previous.probe.budget
         previous.close()
 
     def stop(self) -> None:
@@ -141,19 +168,37 @@ class ProbeRunner:
         if reason := self._skip_reason(self._lag(due)):
             self._ticks.skip(reason)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
-            self._submit(due)
+            reservation = self.spending.reserve()
+            self._is_over_budget = reservation is None
+            if reservation is None:
+                self._ticks.abandon(SkipReason.BUDGET)
+            else:
+                self._submit(due, reservation)
 
-    def _submit(self, due: int) -> None:
+    def run_on_demand(self, compiled: CompiledProbe) -> Result | None:
+        """Run `compiled` now, and count its tokens. Return None if it would exceed the budget."""
+        reservation = self.spending.reserve()
+        if reservation is None:
+            return None
         try:
-            self._executor.submit(lambda: self._run(due))
-        except Exception as error:  # noqa: BLE001 (any: else the tick would be in flight forever)
-            self._record_start_failure(due, error)
+            result = compiled.prober.run()
+        except BaseException:
+            self.spending.release(reservation)
+            raise
+        return self._settled(result, reservation)
 
-    def _run(self, due: int) -> None:
+    def _submit(self, due: int, reservation: Reservation) -> None:
+        try:
+            self._executor.submit(lambda: self._run(due, reservation))
+        except Exception as error:  # noqa: BLE001 (any: else the tick would be in flight forever)
+            self._record_start_failure(due, error, reservation)
+
+    def _run(self, due: int, reservation: Reservation) -> None:
         """Run the probe once, on a thread of the executor."""
         lag = self._lag(due)
         # Check again: time may have passed until the thread started.
         if reason := self._skip_reason(lag):
+            self.spending.release(reservation)
             self._ticks.abandon(reason)
             return
         self._observe_lag(lag)
@@ -163,11 +208,11 @@ class ProbeRunner:
             logger.exception("bug: running the probe %s raised an exception", self.probe.name)
             # Without the exception's text: pages show details, and the text may contain secrets.
             error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
-            self._record_start_failure(due, error)
+            self._record_start_failure(due, error, reservation)
         else:
-            self._record(result)
+            self._record(result, reservation)
 
-    def _record_start_failure(self, due: int, error: Exception) -> None:
+    def _record_start_failure(self, due: int, error: Exception, reservation: Reservation) -> None:
         """Record a failed run without a response: no thread, or an exception of the prober."""
         self._record(
             Result(
@@ -176,18 +221,24 @@ class ProbeRunner:
                 due=self._clock.to_datetime(due),
                 phases={},
                 failure=classify(None, error, timeout=self.probe.timeout),
-            )
+            ),
+            reservation,
         )
 
-    def _record(self, result: Result) -> None:
+    def _record(self, result: Result, reservation: Reservation) -> None:
+        settled = self._settled(result, reservation)
         if self._ticks.finish():
-            counted = self._startup_grace.apply(result)
+            counted = self._startup_grace.apply(settled)
             for sink in self._sinks:
                 try:
                     sink.record(counted)
                 except Exception:  # the other sinks count this run, too
                     name = self.probe.name
                     logger.exception("bug: a sink failed to record a result of the probe %s", name)
+
+    def _settled(self, result: Result, reservation: Reservation) -> Result:
+        """Return `result` with its tokens and cost, which now count instead of `reservation`."""
+        return dataclasses.replace(result, spending=self.spending.settle(reservation, result))
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
         if reason := self._halt_reason():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from probe.clock import rfc3339
+from probe.config.budget import BudgetStatus
 from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
@@ -59,11 +60,25 @@ def _summary_json(summary: ProbeSummary) -> dict[str, Any]:
         "timeout_seconds": probe.timeout,
         "state": summary.state,
         "startup_seconds_left": round(summary.history.startup_seconds_left, 3),
+        "budget": _budget_json(summary.history.budget),
         "certificate_not_after": None if expiry is None else rfc3339(expiry),
         "last": summary.last and _last_json(summary.last),
         "objectives": [_objective_json(status) for status in summary.objectives],
         "successes": summary.successes,
         "latency_seconds": _quantiles_json(summary.quantiles),
+    }
+
+
+def _budget_json(budget: BudgetStatus) -> dict[str, Any] | None:
+    """Return the use of the budget; None for a probe without one."""
+    if not budget.uses:
+        return None
+    return {
+        "exhausted": budget.is_exhausted,
+        "limits": [
+            {"name": use.kind, "used": rounded(float(use.used)), "limit": rounded(float(use.limit))}
+            for use in budget.uses
+        ],
     }
 
 

@@ -20,7 +20,7 @@ from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
 from probe.server.limits import error_response, unknown_probe_message
 from probe.server.links import PageLink
-from probe.server.on_demand import OnDemandProbes, OnDemandTarget
+from probe.server.on_demand import OnDemandProbes, OnDemandRefused, OnDemandTarget
 from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
 
@@ -100,7 +100,10 @@ def _on_demand_route(on_demand: OnDemandProbes) -> Route:
         if requested is None:
             message = unknown_probe_message(name, on_demand.names())
             raise HTTPException(HTTPStatus.NOT_FOUND, message)
-        result, cached = await requested.run_or_cached()
+        try:
+            result, cached = await requested.run_or_cached()
+        except OnDemandRefused as error:
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, str(error)) from None
         return JSONResponse({**result_json(result), "cached": cached})
 
     return Route("/probe", probe)

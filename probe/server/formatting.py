@@ -6,6 +6,7 @@ for readers (`1 min 30 s`).
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
 
 # Fewer results are too few for any statistic.
 MIN_RESULTS = 10
@@ -54,6 +55,11 @@ def format_budget(left: float) -> str:
     if spent < 2:
         return f"{math.floor(left * 100 + 1e-6)} %".replace("-", "−")
     return f"spent {spent:.1f}×" if spent < 9.95 else f"spent {spent:,.0f}×"
+
+
+def format_amount(amount: Decimal) -> str:
+    """Return a number of tokens or an amount of money: `12,000`, `0.0035`, `4.25`."""
+    return f"{int(amount):,}" if amount == int(amount) else f"{Decimal(f'{amount:.3g}'):,f}"
 
 
 def format_elapsed(seconds: float, max_units: int = 2) -> str:

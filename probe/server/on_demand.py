@@ -14,11 +14,16 @@ import anyio.to_thread
 from probe.result import Result
 
 
+class OnDemandRefused(Exception):
+    """A run was refused. The message says why, for users."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemandTarget:
     """A probe that can be requested: how to run it, and its `interval` (seconds)."""
 
     run: Callable[[], Result]
+    """Raises OnDemandRefused."""
     interval: float
 
 
@@ -39,7 +44,7 @@ class OnDemandProbe:
         self._last: tuple[float, Result] | None = None
 
     async def run_or_cached(self) -> tuple[Result, bool]:
-        """Return a result, and whether it is cached.
+        """Return a result, and whether it is cached. Raises OnDemandRefused.
 
         A caller that arrives during a run waits for its result instead of starting another run.
         """

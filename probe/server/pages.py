@@ -14,7 +14,7 @@ from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.metrics.recorder import shown_url
-from probe.serialization import stream_summary
+from probe.serialization import spending_summary, stream_summary
 from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
@@ -190,6 +190,7 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     filters = (
+        formatting.format_amount,
         formatting.format_budget,
         formatting.format_elapsed,
         formatting.format_expiry,
@@ -200,6 +201,7 @@ def _environment() -> "Environment":
         formatting.format_time,
         request_bars,
         rfc3339,
+        spending_summary,
         stream_summary,
     )
     environment.filters |= {function.__name__: function for function in filters}

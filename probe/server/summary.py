@@ -23,6 +23,8 @@ class ProbeState(StrEnum):
     """The last run failed because of the daemon or its host."""
     SLOW = "slow"
     """The last result is a success that misses the latency of an objective."""
+    OVER_BUDGET = "over_budget"
+    """The last tick was skipped, because the budget of the probe is exhausted."""
     PAUSED = "paused"
     """The daemon is paused: the last result is old."""
     PENDING = "pending"
@@ -77,17 +79,26 @@ def summarise(history: ProbeHistory, *, paused: bool) -> ProbeSummary:
     return ProbeSummary(
         history=history,
         name=history.probe.name,
-        state=_state(results[-1] if results else None, history.probe, paused=paused),
+        state=_state(
+            results[-1] if results else None,
+            history.probe,
+            paused=paused,
+            is_over_budget=history.budget.is_exhausted,
+        ),
         last=history.last(),
         quantiles=quantiles(latencies),
         successes=len(latencies),
     )
 
 
-def _state(last: ResultSummary | None, probe: Probe, *, paused: bool) -> ProbeState:
+def _state(
+    last: ResultSummary | None, probe: Probe, *, paused: bool, is_over_budget: bool
+) -> ProbeState:
     """Return the state after the result `last`."""
     if paused:
         return ProbeState.PAUSED
+    if is_over_budget:
+        return ProbeState.OVER_BUDGET
     if last is None:
         return ProbeState.PENDING
     if last.reason is Reason.STARTUP:
@@ -122,7 +133,12 @@ def listed_probe(overview: ProbeOverview, *, paused: bool) -> ListedProbe:
     """Return the state of a probe. `paused` is whether the daemon is paused."""
     return ListedProbe(
         overview=overview,
-        state=_state(overview.last_summary(), overview.probe, paused=paused),
+        state=_state(
+            overview.last_summary(),
+            overview.probe,
+            paused=paused,
+            is_over_budget=overview.is_over_budget,
+        ),
         missed=False in overview.met,
     )
 

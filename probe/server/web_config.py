@@ -9,7 +9,7 @@ from pydantic import ValidationInfo, field_validator
 
 from probe.config import types
 from probe.config.choices import TlsVersion
-from probe.config.schema import ConfigModel, config_key
+from probe.config.config_model import ConfigModel, config_key
 
 # Each step doubles the time of a bcrypt hash; a cost of 12 takes a quarter of a second.
 MAX_BCRYPT_COST = 16

@@ -13,12 +13,15 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from probe.clock import Clock
 from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import negotiate_content_type, render
 from probe.metrics.recorder import Recorder
 from probe.result import STREAM_PHASES, Component, Outcome, Phase, Reason, SkipReason
 from probe.scheduler.accounting import TickAccounting
+from probe.scheduler.spending import SpendingMeter
+from probe.scheduler.token_estimate import estimate_tokens
 from tests.builders import make_probe, make_result
 
 NOW = 1_800_000_000.5
@@ -33,7 +36,11 @@ class Exporter:
         self.now = NOW
         self.recorder = Recorder(self.accounting, lambda: self.now)
         self.starting = True
-        self.recorder.add_probe(make_probe(directory, **keys), {"startup": lambda: self.starting})
+        self.over_budget = False
+        probe = make_probe(directory, **keys)
+        self.spending = SpendingMeter(probe, estimate_tokens(probe), Clock())
+        suspended = {"startup": lambda: self.starting, "budget": lambda: self.over_budget}
+        self.recorder.add_probe(probe, suspended, self.spending)
 
     def page(self, accept: str = "text/plain") -> str:
         page, _ = render(accept, (self.recorder, DaemonInfo(NOW)), CollectorRegistry())
@@ -60,7 +67,7 @@ class Exporter:
 
 def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
     """Every reason, phase and outcome is exported as 0 before the first run."""
-    exporter = Exporter(tmp_path)
+    exporter = Exporter(tmp_path, budget={"requests_per_hour": 1})
     for reason in Reason:
         if reason.is_stream_only:
             continue
@@ -319,7 +326,13 @@ def test_changed_labels_of_alerts(tmp_path: Path) -> None:
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
     objectives = [{"name": "up", "target": "99%"}]
-    exporter = Exporter(tmp_path, objectives=objectives, stream={"content": "$.text"})
+    exporter = Exporter(
+        tmp_path,
+        objectives=objectives,
+        stream={"content": "$.text"},
+        price={"input": 1, "currency": "USD"},
+        budget={"tokens_per_day": "1k"},
+    )
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
@@ -335,7 +348,13 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 def test_promtool_check_metrics(tmp_path: Path) -> None:
     """`promtool check metrics` finds no problem."""
     objectives = [{"name": "up", "target": "99%"}]
-    exporter = Exporter(tmp_path, objectives=objectives, stream={"content": "$.text"})
+    exporter = Exporter(
+        tmp_path,
+        objectives=objectives,
+        stream={"content": "$.text"},
+        price={"input": 1, "currency": "USD"},
+        budget={"tokens_per_day": "1k"},
+    )
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not on the PATH: install the package prometheus"

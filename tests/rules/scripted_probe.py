@@ -27,6 +27,7 @@ TIMEOUT = Outcome(latency=5, reason="first_byte_timeout")
 STARTUP = Outcome(latency=0.001, counts_against_slo=False, reason="startup")
 INTERNAL = Outcome(latency=0, counts_against_slo=False, reason="internal")
 PAUSED = Outcome(latency=inf, counts_against_slo=False, skip_reason="paused")
+OVER_BUDGET = Outcome(latency=inf, counts_against_slo=False, skip_reason="budget")
 OVERLAP = Outcome(latency=inf, counts_against_slo=False, skip_reason="overlap")
 LATE_START = Outcome(latency=0.1, success=True, lag=0.15)
 LATE_SKIP = Outcome(latency=inf, counts_against_slo=False, skip_reason="late")
@@ -68,6 +69,10 @@ class Probe:
     alert_labels: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[float, float] = field(default_factory=dict)
     """From each time on, when the certificate expires."""
+
+    @property
+    def has_budget(self) -> bool:
+        return any(OVER_BUDGET in outcomes for outcomes in self.script.values())
 
     def outcome(self, due: float) -> Outcome:
         """Return the outcome of the tick that is due at `due`."""

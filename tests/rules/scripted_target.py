@@ -12,7 +12,7 @@ from tests.rules.scripted_counters import (
     SKIP_REASONS,
     CounterLifetime,
 )
-from tests.rules.scripted_probe import PAUSED, Probe
+from tests.rules.scripted_probe import OVER_BUDGET, PAUSED, Probe
 
 Exposition = dict[str, float]  # series in promtool's notation, to their values
 Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
@@ -125,6 +125,8 @@ def _alert_samples(probe: Probe) -> Iterator[Sample]:
 def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     yield "ticks_total", {}, lifetime.ticks(time)
     for reason in SKIP_REASONS:
+        if reason == "budget" and not lifetime.probe.has_budget:
+            continue
         yield "skipped_total", {"reason": reason}, lifetime.skipped(time, reason)
     for reason in FAILURE_REASONS:
         yield "failures_total", {"reason": reason}, lifetime.failures(time, reason)
@@ -134,6 +136,10 @@ def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     paused = lifetime.probe.outcome(time) is PAUSED
     yield "suspended", {"reason": "startup"}, float(time < lifetime.suspended_until)
     yield "suspended", {"reason": "paused"}, float(paused)
+    if lifetime.probe.has_budget:
+        over_budget = lifetime.probe.outcome(time) is OVER_BUDGET
+        yield "suspended", {"reason": "budget"}, float(over_budget)
+        yield "budget_used_ratio", {"budget": "tokens_per_day"}, 0.998
     if lifetime.probe.certificates:
         expires = _value_at(lifetime.probe.certificates, time)
         yield "tls_certificate_not_after_timestamp_seconds", {}, expires

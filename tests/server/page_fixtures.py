@@ -13,6 +13,7 @@ import requests
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe.clock import Clock
+from probe.config.budget import NO_BUDGET
 from probe.config.schema import Probe
 from probe.history.history import History
 from probe.metrics.daemon_info import ConfigState
@@ -34,6 +35,7 @@ class Site:
     def __init__(self, directory: Path, names: Sequence[str], keys: Mapping[str, Any]) -> None:
         self.now = 1000.0
         self.startup_seconds_left = 0.0
+        self.budget = NO_BUDGET
         self.history = History(lambda: self.now)
         keys = {"url": "http://model:5000/predict", "objectives": [FAST, UP], **keys}
         self.probes: Sequence[Probe] = make_settings(
@@ -45,7 +47,7 @@ class Site:
             ),
         ).probes
         for probe in self.probes:
-            self.history.add_probe(probe, lambda: self.startup_seconds_left)
+            self.history.add_probe(probe, lambda: self.startup_seconds_left, lambda: self.budget)
         self.url = ""
 
     def add(self, probe: str = "model", *, seconds_ago: float = 0.0, **fields: Any) -> None:

@@ -198,6 +198,7 @@ def test_probe_on_demand(app: App) -> None:
         "correction_seconds": 0.0,
         "bytes": 0,
         "stream": None,
+        "spending": None,
         "certificate_not_after": None,
         "cached": False,
     }

@@ -1,0 +1,136 @@
+"""Models of `price` and `budget`: cost of a probe's requests, and their limits."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from probe.config import types, units
+from probe.config.config_model import ConfigModel, config_key
+from probe.config.errors import quote
+
+CURRENCY_PATTERN = "[A-Z]{3}"
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = f"{value:.15g}"
+    count = units.parse_count(types.require_text(value), quoted=quote(value))
+    if not 1 <= count <= 10**12:
+        raise ValueError(f"{quote(value)} is not between 1 and 1000G")
+    return count
+
+
+def _amount(value: Any) -> Decimal:
+    """Return an amount of money. The decimal number is exact: 0.1 is not a binary fraction."""
+    amount = Decimal(repr(types.to_number(value)))
+    if not 0 <= amount <= 10**9:
+        raise ValueError("expected a number from 0 to 1000000000")
+    return amount
+
+
+def _currency(value: Any) -> str:
+    text = types.require_text(value)
+    if not re.fullmatch(CURRENCY_PATTERN, text):
+        raise ValueError(f"not a currency: {quote(value)}; write its ISO code, such as USD or EUR")
+    return text
+
+
+_COUNT_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 10**12},
+        types.pattern_schema(units.COUNT_PATTERN, examples=["500", "100k", "1M"]),
+    ]
+}
+_AMOUNT_SCHEMA = {"type": "number", "minimum": 0, "maximum": 10**9}
+
+Count = Annotated[int, *types.scalar(_count, _COUNT_SCHEMA, allow_reference=False)]
+Amount = Annotated[Decimal, *types.scalar(_amount, _AMOUNT_SCHEMA, allow_reference=False)]
+Currency = Annotated[
+    str, *types.scalar(_currency, types.pattern_schema(CURRENCY_PATTERN), allow_reference=False)
+]
+
+
+class Price(ConfigModel):
+    """Price of tokens. The cost of a request is the sum of its tokens times their prices."""
+
+    input: Amount = Field(description="Price of the tokens of the prompt.")
+    output: Amount = config_key(0, "Price of the generated tokens, which include reasoning.")
+    cached: Amount | None = config_key(
+        None,
+        "Price of the tokens of the prompt that were in the server's cache. By default that of"
+        " `input`.",
+    )
+    per: Count = config_key("1M", "Number of tokens that the prices are for, such as 1k or 1M.")
+    currency: Currency = Field(description="ISO code of the currency, such as USD.")
+
+    def cost(self, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
+        """Return the cost of a request. `cached_tokens` are a part of `input_tokens`."""
+        cached_tokens = min(cached_tokens, input_tokens)
+        cached_price = self.input if self.cached is None else self.cached
+        total = (
+            (input_tokens - cached_tokens) * self.input
+            + cached_tokens * cached_price
+            + output_tokens * self.output
+        )
+        return total / self.per
+
+
+class Budget(ConfigModel):
+    """Limits of the requests of one probe in one daemon. A tick over one of them is skipped."""
+
+    tokens_per_day: Count | None = config_key(
+        None, "Tokens of prompts and responses in any 24 hours, such as 100k."
+    )
+    cost_per_day: Amount | None = config_key(
+        None, "Cost of the requests in any 24 hours, in the currency of `price`."
+    )
+    requests_per_hour: Count | None = config_key(None, "Requests in any hour.")
+
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether a limit is about tokens or their cost."""
+        return self.tokens_per_day is not None or self.cost_per_day is not None
+
+    @model_validator(mode="after")
+    def _require_limit(self) -> Self:
+        if not self.limits_tokens and self.requests_per_hour is None:
+            raise ValueError("no limit; write tokens_per_day, cost_per_day or requests_per_hour")
+        return self
+
+
+class BudgetKind(StrEnum):
+    """Limit of a budget: the name of its key."""
+
+    TOKENS_PER_DAY = "tokens_per_day"
+    COST_PER_DAY = "cost_per_day"
+    REQUESTS_PER_HOUR = "requests_per_hour"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetUse:
+    """How much of one limit is used. `used` includes what requests in flight may use."""
+
+    kind: BudgetKind
+    used: Decimal
+    limit: Decimal
+
+    @property
+    def ratio(self) -> float:
+        """Used share: 1 if all is used, and for a limit of 0."""
+        return float(self.used / self.limit) if self.limit else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """State of the budget of a probe."""
+
+    is_exhausted: bool
+    """Whether the last tick was skipped because of the budget."""
+    uses: tuple[BudgetUse, ...]
+
+
+NO_BUDGET = BudgetStatus(is_exhausted=False, uses=())
