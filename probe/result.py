@@ -287,6 +287,9 @@ class Result:
     """Bytes of the body as sent by the server."""
     stream: StreamResult | None = None
     """Measurements of a stream. None for other responses, and without a response."""
+    usage: TokenCounts | None = None
+    """Tokens that the server reported in the JSON of a response that is no stream. None for streams
+    and if tokens do not count."""
     spending: Spending | None = None
     """Tokens and cost. None for a probe without `price` and without limits of tokens."""
     certificate_not_after: float | None = None
@@ -298,6 +301,11 @@ class Result:
     def latency(self) -> float:
         """The latency that a client experiences: the sum of all phases, including redirects."""
         return sum(self.phases.values())
+
+    @property
+    def reported_tokens(self) -> TokenCounts:
+        """The tokens that the server reported, in events or in JSON."""
+        return self.stream.tokens if self.stream else self.usage or TokenCounts()
 
     @property
     def outcome(self) -> Outcome:

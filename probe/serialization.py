@@ -15,7 +15,7 @@ from probe.result import Component, Phase, RedirectHop, Result, Spending, Stream
 
 # Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
 # only for authenticated users and local clients.
-_NOT_IN_JSON = {"server_ignored", "merged_reads", "merged_events", "excerpt", "final_hop"}
+_NOT_IN_JSON = {"server_ignored", "merged_reads", "merged_events", "excerpt", "final_hop", "usage"}
 _JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}
 
 # Fields of StreamResult whose names in JSON end with their unit.

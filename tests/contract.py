@@ -78,10 +78,12 @@ def started(directory: Path) -> Iterator[Setup]:
         available = {"name": "available", "target": "99.9%", "alert": "ticket"}
         objectives = [fast, available]
         labels = {"model": "toy"}
+        limits = {"tokens_per_day": "1G", "cost_per_day": 1, "requests_per_hour": "1M"}
+        spending = {"price": {"input": 1, "currency": "USD"}, "budget": limits}
         probes: list[dict[str, object]] = [
             {"name": "ok", "url": f"http://{host}/ok", "labels": labels, "objectives": objectives},
             {"name": "fail", "url": f"http://{host}/fail", "objectives": objectives},
-            {"name": "redirect", "url": f"http://{host}/redirect", "redirects": 1},
+            {"name": "redirect", "url": f"http://{host}/redirect", "redirects": 1, **spending},
             {"name": "tls", "url": f"https://{secure}/ok", "tls": {"ca_file": "ca.pem"}},
         ]
         defaults = {"interval": "200ms", "startup_grace": "0s"}

@@ -41,7 +41,17 @@ GOLDEN = Path(__file__).parent / "testdata" / "contract"
 COMMANDS = tuple(name for name, _, _ in main.COMMANDS)
 
 # Labels with a fixed set of values, which are pinned, too. Other values depend on the machine.
-ENUM_LABELS = {"reason", "outcome", "phase", "component", "signal", "alert", "slo", "threshold"}
+ENUM_LABELS = {
+    "reason",
+    "outcome",
+    "phase",
+    "component",
+    "signal",
+    "alert",
+    "slo",
+    "threshold",
+    "budget",
+}
 
 
 def metrics(setup: Setup) -> Any:

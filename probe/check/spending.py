@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from probe.config.budget import BudgetKind
 from probe.config.schema import Probe
@@ -146,5 +146,5 @@ def _longer_interval(seconds: float) -> str:
 def _round_up(amount: Decimal) -> str:
     """Return `amount` with two significant digits, not below it."""
     unit = Decimal(1).scaleb(amount.adjusted() - 1)
-    rounded = -(-amount // unit) * unit
+    rounded = (amount / unit).to_integral_value(ROUND_CEILING) * unit
     return f"{rounded.normalize():f}"

@@ -1,4 +1,4 @@
-"""Evaluation of one complete response: assertions and server times.
+"""Evaluation of one complete response: assertions, server times and numbers of tokens.
 
 The same code runs in the daemon and in the worker process. It imports neither the config's models
 nor the HTTP client, which would triple the memory of the worker.
@@ -11,8 +11,9 @@ from probe.prober.assertions import Assertions
 from probe.prober.cpu_budget import CpuBudget
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimes, ServerTimingParser
+from probe.prober.usage import read_usage
 from probe.redaction import Redactor
-from probe.result import Failure
+from probe.result import Failure, TokenCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Evaluation:
 
     failure: Failure | None
     server: ServerTimes = NO_SERVER_TIMES
+    usage: TokenCounts | None = None
+    """None if it was not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +44,16 @@ class EvaluationTask:
     redactor: Redactor
     wall_seconds: float
     """Duration of the whole probe."""
+    reads_usage: bool = False
+    """Whether the numbers of tokens in the JSON are read."""
 
     def run(
         self, budget: CpuBudget, *, affordable_bytes: int | None = None
     ) -> Iterator[Evaluation]:
         """Yield the evaluation of the response within `budget`.
 
-        If server times are in the body, yield the evaluation without them before: they cannot fail
-        a probe, so this one counts if reading them exceeds a limit.
+        If server times or numbers of tokens are in the body, yield the evaluation without them
+        before: they cannot fail a probe, so this one counts if reading them exceeds a limit.
         Raises the error of `budget`, unless it is a TimeoutError: that one becomes a failed
         assertion or an ignored server time. Raises LocalLimitExceeded if the evaluation needs
         a decoded body larger than `affordable_bytes`.
@@ -62,8 +67,9 @@ class EvaluationTask:
         failure = None
         if self.assertions:
             failure = self.assertions.evaluate(response, budget, self.redactor)
-        if self.server_timing.needs_body:
+        if self.server_timing.needs_body or self.reads_usage:
             server = self.server_timing.parse(response, None, wall_seconds=self.wall_seconds)
             yield Evaluation(failure=failure, server=server)
         server = self.server_timing.parse(response, budget, wall_seconds=self.wall_seconds)
-        yield Evaluation(failure=failure, server=server)
+        usage = read_usage(response) if self.reads_usage else None
+        yield Evaluation(failure=failure, server=server, usage=usage)

@@ -97,7 +97,11 @@ class Prober:
         self._stream_deadlines = StreamDeadlines(
             first_token=probe.first_token_timeout, stall=probe.stall_timeout
         )
-        needs_body = self._assertions.needs_body or self._server_timing.needs_body
+        # The numbers of tokens of a stream are in its events.
+        self._reads_usage = probe.counts_tokens and probe.stream is None
+        needs_body = (
+            self._assertions.needs_body or self._server_timing.needs_body or self._reads_usage
+        )
         self._evaluator = evaluator
         self._body_memory = evaluator.body_memory if needs_body else None
         self._open_client = open_client
@@ -262,6 +266,7 @@ class Prober:
                 max_bytes=self._probe.max_bytes,
                 redactor=exchange.redactor,
                 wall_seconds=wall_seconds,
+                reads_usage=self._reads_usage and not status_failure,
             )
         )
         if status_failure:
@@ -313,6 +318,7 @@ class Prober:
             merged_reads=times.merged_reads,
             size=exchange.body.size if exchange.body else 0,
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
+            usage=evaluation.usage,
             certificate_not_after=exchange.certificate_not_after,
             excerpt=_excerpt(exchange) if evaluation.failure else None,
         )

@@ -111,7 +111,7 @@ class SpendingMeter:
 
     def _spend(self, result: Result) -> Spending:
         """Count the tokens of `result`. The caller holds the lock."""
-        reported = result.stream.tokens if result.stream else TokenCounts()
+        reported = result.reported_tokens
         self._remember(reported)
         spending = self._spending(reported, is_charged=_is_charged(result, reported))
         price = self._probe.price

@@ -66,6 +66,19 @@ def test_once_with_a_failure(tmp_path: Path) -> None:
     assert chosen.returncode == 0
 
 
+def test_once_prints_tokens_and_cost(tmp_path: Path) -> None:
+    """Also if the budget is smaller: it limits the daemon, and not a command."""
+    body = {"prompt": "x" * 40, "max_tokens": 5}
+    price = {"input": 1, "output": 2, "per": "1k", "currency": "EUR"}
+    path = tmp_path / "probe.yml"
+    with serve(respond_with()) as url:
+        keys = {"json": body, "price": price, "budget": {"tokens_per_day": 1}}
+        path.write_text(yaml.safe_dump({"probes": [{"name": "m", "url": url, **keys}]}))
+        done = invoke("once", f"--config.file={path}")
+    assert "    spending      10 + 5 tokens (estimated), 0.02 EUR\n" in done.stdout
+    assert done.returncode == 0
+
+
 def test_endpoint_from_flags() -> None:
     """`once` and `check` accept the flags and variables of one endpoint, as `run` does."""
     with serve(respond_with()) as url:

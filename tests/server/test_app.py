@@ -19,7 +19,7 @@ from probe.history.history import History
 from probe.metrics.exposition import render
 from probe.result import Reason, Result
 from probe.server.app import MAX_ON_DEMAND_PROBES, create_app
-from probe.server.on_demand import OnDemandTarget
+from probe.server.on_demand import OnDemandRefused, OnDemandTarget
 from probe.server.server import Server, bind
 from tests.builders import make_result
 from tests.server.http_server_fixture import http_server
@@ -42,6 +42,7 @@ class App:
         stuck = ["stuck", *(f"stuck {n}" for n in range(MAX_ON_DEMAND_PROBES))]
         targets = {
             "quick model": OnDemandTarget(run=self._quick, interval=0.4),
+            "refused": OnDemandTarget(run=self._refused, interval=0.4),
             **{name: OnDemandTarget(run=self._stuck, interval=60.0) for name in stuck},
         }
         listener = bind("127.0.0.1:0")
@@ -66,6 +67,9 @@ class App:
     def _quick(self) -> Result:
         self.runs += 1
         return next(self.results)
+
+    def _refused(self) -> Result:
+        raise OnDemandRefused("the budget is exhausted")
 
     def _stuck(self) -> Result:
         self.runs += 1
@@ -204,6 +208,12 @@ def test_probe_on_demand(app: App) -> None:
     }
 
 
+def test_a_refused_run(app: App) -> None:
+    """The status differs from that of a failed probe, which is 200."""
+    response = app.get("/probe?name=refused")
+    assert (response.status_code, response.text) == (429, "the budget is exhausted\n")
+
+
 def test_on_demand_probe_runs_once_per_interval(app: App) -> None:
     """A request within the interval gets the last result; after it, a new one."""
     first = app.get("/probe?name=quick+model").json()
@@ -244,7 +254,7 @@ def test_cache_age_counts_from_the_start_of_the_run(app: App) -> None:
 def test_unknown_probes(app: App) -> None:
     """Only configured probes can be run, never a URL; the error lists their names."""
     unknown = app.get("/probe?name=http://example.com/")
-    assert (unknown.status_code, "quick model, stuck" in unknown.text) == (404, True)
+    assert (unknown.status_code, "quick model, refused, stuck" in unknown.text) == (404, True)
     missing = app.get("/probe")
     assert (missing.status_code, "/probe?name=NAME" in missing.text) == (400, True)
     assert app.runs == 0

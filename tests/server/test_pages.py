@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from probe.result import Component, Phase, Reason, RedirectHop
+from probe.result import Component, Phase, Reason, RedirectHop, Spending
 from probe.server.api import all_probes_json
 from probe.server.pages import Pages
 from probe.server.probe_list import MAX_PROBES_PER_PAGE, ListQuery
@@ -157,6 +157,16 @@ def test_a_stream_is_summarised(site: Site) -> None:
     page = site.get("/probes/model").text
     assert "Stream: 4 tokens in 5 chunks, 250.0 tokens/s, finish reason stop" in page
     assert ">30.0 ms<" in page
+
+
+def test_tokens_and_cost_of_a_request(site: Site) -> None:
+    """Estimated numbers are marked."""
+    spending = Spending(
+        input=1007, output=4, cached=0, estimated=True, cost=0.0000035, currency="USD"
+    )
+    site.add(spending=spending)
+    page = site.get("/probes/model").text
+    assert "Spending: 1,007 + 4 tokens (estimated), 0.0000035 USD." in page
 
 
 def test_responses_and_urls_are_escaped(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from probe.config.budget import BudgetKind, BudgetStatus, BudgetUse
 from probe.history.history import ProbeOverview
 from probe.result import Failure, Reason
 from probe.server.probe_list import MAX_WORDS, ListQuery
@@ -100,6 +102,22 @@ def test_paused_probes(tmp_path: Path) -> None:
         assert headline(site) == "‖ 1 paused"
         assert "refused" in site.get("/").text
         assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "paused"
+
+
+def test_probes_over_their_budget(tmp_path: Path) -> None:
+    """The state is `over budget` while the budget is exhausted, and the page has its use."""
+    use = BudgetUse(kind=BudgetKind.TOKENS_PER_DAY, used=Decimal(95_000), limit=Decimal(100_000))
+    with site_of(tmp_path, "model") as site:
+        site.add(**success(0.3))
+        site.budget = BudgetStatus(is_exhausted=False, uses=(use,))
+        page = site.get("/probes/model").text
+        assert '<span class="warn">95,000 of 100,000 tokens per day</span>' in page
+        assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "ok"
+    with site_of(tmp_path, "model") as site:
+        site.add(reason=Reason.REFUSED)
+        site.budget = BudgetStatus(is_exhausted=True, uses=(use,))
+        assert headline(site) == "‖ 1 over budget"
+        assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "over_budget"
 
 
 @pytest.mark.parametrize(
