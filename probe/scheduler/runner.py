@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.clock import NS_PER_SECOND, Clock
+from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.config.budget import BudgetStatus
 from probe.config.schema import Probe
 from probe.prober.classify_failure import classify
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # A tick that starts later than this is skipped as `late`, however long the interval is.
 MAX_START_DELAY_SECONDS = 1.0
+
+# Minimum time between two lines of the log about the exhausted budget of a probe.
+MIN_LOG_INTERVAL_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ class ProbeRunner:
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
         self.spending = SpendingMeter(compiled.probe, compiled.estimate, clock)
         self._is_over_budget = False
+        # No line about the budget before this instant (monotonic ns).
+        self._next_budget_log = clock.monotonic()
         self._stopped = False
 
     @property
@@ -169,11 +174,23 @@ class ProbeRunner:
             self._ticks.skip(reason)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
             reservation = self.spending.reserve()
-            self._is_over_budget = reservation is None
             if reservation is None:
                 self._ticks.abandon(SkipReason.BUDGET)
+                self._log_exhausted_budget()
             else:
                 self._submit(due, reservation)
+            self._is_over_budget = reservation is None
+
+    def _log_exhausted_budget(self) -> None:
+        """Log that the budget is exhausted, at most once in MIN_LOG_INTERVAL_SECONDS.
+
+        A window that is exhausted all the time admits single requests again and again.
+        """
+        now = self._clock.monotonic()
+        if not self._is_over_budget and now >= self._next_budget_log:
+            self._next_budget_log = now + nanoseconds(MIN_LOG_INTERVAL_SECONDS)
+            fields = {"probe": self.probe.name}
+            logger.warning("budget exhausted, skipping requests", extra={"fields": fields})
 
     def run_on_demand(self, compiled: CompiledProbe) -> Result | None:
         """Run `compiled` now, and count its tokens. Return None if it would exceed the budget."""

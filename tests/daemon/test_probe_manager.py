@@ -21,12 +21,12 @@ from probe.daemon.probe_manager import ProbeManager, ProbeServices
 from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader
 from probe.history.history import History
-from probe.metrics.catalogue import LATENCY, PHASE
+from probe.metrics.catalogue import COST, LATENCY, PHASE
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import render
 from probe.metrics.histogram import LATENCY_BUCKETS
 from probe.metrics.recorder import Recorder
-from probe.result import Reason, Result
+from probe.result import Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.grid import Grid
 from probe.scheduler.run_state import RunState
@@ -45,6 +45,10 @@ PROBES = st.fixed_dictionaries(
         "startup_grace": st.sampled_from(["0s", "1m"]),
         "json": st.sampled_from([1, True]),
         "phase_buckets": st.sampled_from([["10ms"], ["10ms", "20ms"]]),
+        "price": st.sampled_from([{"input": 1, "currency": name} for name in ("USD", "EUR")]),
+        "budget": st.sampled_from([{}, {"requests_per_hour": 2}, {"tokens_per_day": "1M"}]).map(
+            lambda budget: budget or None
+        ),
         "objectives": st.sampled_from(
             [
                 [],
@@ -135,6 +139,8 @@ class ReloadMachine(RuleBasedStateMachine):
             if keys["interval"] != old["interval"]:
                 self.expected[name].ticks = self.accounting.counts()[name].ticks
                 self.expected[name].since = now
+            if keys["price"] != old["price"]:
+                self.restarted.add((name, COST.name))
             if keys["phase_buckets"] != old["phase_buckets"]:
                 self.restarted |= {(name, LATENCY.name), (name, PHASE.name)}
             if _added_buckets(keys) != _added_buckets(old) or _thresholds(keys) - _thresholds(old):
@@ -227,6 +233,8 @@ class ReloadMachine(RuleBasedStateMachine):
                 continue  # removed, and perhaps added again
             if (name, metric) in self.restarted:
                 continue
+            if value == 0 and dict(labels).get("reason") == SkipReason.BUDGET:
+                continue  # absent without a budget
             if metric != series or metric.endswith("_total"):
                 assert now[series, labels] >= value, (series, labels)
             if metric == LATENCY.name and series.endswith("_count"):
@@ -293,6 +301,8 @@ def _keys(**more: Any) -> dict[str, Any]:
         "interval": "1s",
         "objectives": [],
         "phase_buckets": ["10ms"],
+        "price": {"input": 1, "currency": "USD"},
+        "budget": None,
         **more,
     }
 

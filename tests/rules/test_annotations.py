@@ -11,6 +11,7 @@ from tests.rules.scripted_probe import (
     GOOD,
     INTERNAL,
     LATE_SKIP,
+    OVER_BUDGET,
     OVERLAP,
     REFUSED,
     SLOW,
@@ -77,6 +78,20 @@ def breaks(*outcomes: Outcome, heals: float = HOUR) -> Script:
 
 
 CASES = {
+    "budget of requests exhausted": Case(
+        alert="InferenceProbeBudgetExhausted",
+        targets=(target(breaks(OVER_BUDGET)),),
+        labels={**PROBE, **TICKET},
+        summary="sentiment: requests were skipped because the budget is exhausted",
+        description=(
+            "At 00:20 UTC, inference-probe had skipped requests to sentiment in the last hour,"
+            " because they could have exceeded the `budget` in its config (tokens_per_day: 99.8%"
+            " used). Skipped in the last hour: 169. While this lasts, an outage of the model may"
+            " raise no alert. Next: run `inference-probe check`, and choose a longer interval, fewer"
+            " tokens or a larger budget. The alert stays active for an hour after the last skipped"
+            " request."
+        ),
+    ),
     "down, and held after the recovery": Case(
         alert="ModelDown",
         at=22 * MINUTE,

@@ -82,6 +82,22 @@ def test_the_suspension_ends_with_a_request(tmp_path: Path) -> None:
     assert not harness.runner.is_over_budget
 
 
+def test_an_exhausted_budget_is_logged_once_in_an_hour(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if single requests run in between."""
+    harness = BudgetHarness(tmp_path, budget={"requests_per_hour": 60})
+    for _ in range(59):
+        harness.ticks(1)
+        harness.time.advance(60)
+    assert harness.ticks(10) == 1
+    for _ in range(50):
+        harness.time.advance(60)
+        harness.ticks(5)
+    assert harness.runs > 100
+    assert caplog.messages == ["budget exhausted, skipping requests"]
+
+
 def test_requests_per_hour_need_no_tokens(tmp_path: Path) -> None:
     """In any hour at most this number of requests is sent, for any probe."""
     harness = BudgetHarness(tmp_path, budget={"requests_per_hour": 120})
