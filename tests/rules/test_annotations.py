@@ -87,9 +87,9 @@ CASES = {
             "At 00:20 UTC, inference-probe had skipped requests to sentiment in the last hour,"
             " because they could have exceeded the `budget` in its config (tokens_per_day: 99.8%"
             " used). Skipped in the last hour: 169. While this lasts, an outage of the model may"
-            " raise no alert. Next: run `inference-probe check`, and choose a longer interval, fewer"
-            " tokens or a larger budget. The alert stays active for an hour after the last skipped"
-            " request."
+            " raise no alert. Next: run `inference-probe check`, and choose a longer interval,"
+            " fewer tokens or a larger budget. The alert stays active for an hour after the last"
+            " skipped request."
         ),
     ),
     "down, and held after the recovery": Case(
