@@ -47,11 +47,9 @@ _COUNT_SCHEMA = {
 }
 _AMOUNT_SCHEMA = {"type": "number", "minimum": 0, "maximum": 10**9}
 
-Count = Annotated[int, *types.scalar(_count, _COUNT_SCHEMA, allow_reference=False)]
-Amount = Annotated[Decimal, *types.scalar(_amount, _AMOUNT_SCHEMA, allow_reference=False)]
-Currency = Annotated[
-    str, *types.scalar(_currency, types.pattern_schema(CURRENCY_PATTERN), allow_reference=False)
-]
+Count = Annotated[int, *types.scalar(_count, _COUNT_SCHEMA)]
+Amount = Annotated[Decimal, *types.scalar(_amount, _AMOUNT_SCHEMA)]
+Currency = Annotated[str, *types.scalar(_currency, types.pattern_schema(CURRENCY_PATTERN))]
 
 
 class Price(ConfigModel):

@@ -25,7 +25,7 @@ class BudgetHarness(RunnerHarness):
     """Runner whose probe has a body with 40 tokens."""
 
     def compiled(self, **keys: Any) -> CompiledProbe:
-        compiled = super().compiled(json=BODY, **keys)
+        compiled = super().compiled(**{"json": BODY, **keys})
         return replace(compiled, estimate=estimate_tokens(compiled.probe))
 
     def reports(self, **tokens: int) -> None:
@@ -187,6 +187,35 @@ def test_the_last_reported_input_is_the_prediction(tmp_path: Path) -> None:
     assert harness.ticks(3) == 1
 
 
+def test_the_last_reported_output_is_the_prediction_without_a_limit(tmp_path: Path) -> None:
+    """With a limit in the request, the limit is the prediction: the next response may have it."""
+    harness = BudgetHarness(tmp_path, budget={"tokens_per_day": 1100})
+    unlimited = {**BODY, "max_tokens": None}
+    harness.runner.update(harness.compiled(json=unlimited, budget={"tokens_per_day": 1100}))
+    harness.reports(input=10, output=40)
+    assert harness.ticks(30) == 22
+    assert harness.used() == 1100
+
+
+def test_another_request_is_estimated_again(tmp_path: Path) -> None:
+    """The numbers that the server reported belong to the request before."""
+    budget = {"tokens_per_day": 1000}
+    harness = BudgetHarness(tmp_path, budget=budget)
+    harness.reports(input=500, output=1)
+    assert harness.ticks(2) == 1
+    longer = {**BODY, "prompt": "x" * 80}
+    harness.runner.update(harness.compiled(json=longer, budget=budget))
+    assert harness.ticks(1) == 1
+
+
+def test_more_cached_tokens_than_input_tokens(tmp_path: Path) -> None:
+    """Such a report is wrong, and must not make the cost negative."""
+    harness = BudgetHarness(tmp_path, price=PRICE)
+    harness.reports(input=10, output=0, cached=1000)
+    harness.ticks(1)
+    assert harness.spending.cost == 0.005
+
+
 def test_an_exception_of_the_prober_takes_no_tokens(tmp_path: Path) -> None:
     """The reservation ends, and the tick is a failed run."""
     harness = BudgetHarness(tmp_path, budget={"tokens_per_day": 50})
@@ -220,6 +249,15 @@ def test_another_currency_starts_a_new_sum(tmp_path: Path) -> None:
     harness.runner.update(harness.compiled(price=price, budget=budget))
     assert harness.used(BudgetKind.COST_PER_DAY) == 0
     assert harness.used() == 40
+
+
+def test_a_request_on_demand_that_raises(tmp_path: Path) -> None:
+    """Its reservation ends."""
+    harness = BudgetHarness(tmp_path, budget={"tokens_per_day": 100})
+    harness.outcome = RuntimeError("bug")
+    with pytest.raises(RuntimeError):
+        harness.runner.run_on_demand(harness.runner._compiled)
+    assert harness.used() == 0
 
 
 def test_requests_on_demand_count_and_are_refused(tmp_path: Path) -> None:
