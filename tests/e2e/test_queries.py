@@ -69,6 +69,8 @@ def prometheus(
 def _with_canary(config: str) -> str:
     document = yaml.safe_load(config)
     (probe,) = document["probes"]
+    # For the panels about cost and budgets.
+    probe |= {"price": {"input": 1, "currency": "EUR"}, "budget": {"tokens_per_day": "1G"}}
     document["probes"].append(probe | {"name": CANARY})
     return yaml.safe_dump(document)
 
