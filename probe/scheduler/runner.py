@@ -255,7 +255,8 @@ class ProbeRunner:
 
     def _settled(self, result: Result, reservation: Reservation) -> Result:
         """Return `result` with its tokens and cost, which now count instead of `reservation`."""
-        return dataclasses.replace(result, spending=self.spending.settle(reservation, result))
+        spending = self.spending.settle(reservation, result)
+        return dataclasses.replace(result, spending=spending) if spending else result
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
         if reason := self._halt_reason():
