@@ -67,7 +67,6 @@ class Price(ConfigModel):
 
     def cost(self, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
         """Return the cost of a request. `cached_tokens` are a part of `input_tokens`."""
-        cached_tokens = min(cached_tokens, input_tokens)
         cached_price = self.input if self.cached is None else self.cached
         total = (
             (input_tokens - cached_tokens) * self.input

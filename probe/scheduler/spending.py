@@ -112,8 +112,11 @@ class SpendingMeter:
     def _spend(self, result: Result) -> Spending:
         """Count the tokens of `result`. The caller holds the lock."""
         reported = result.reported_tokens
-        self._remember(reported)
         spending = self._spending(reported, is_charged=_is_charged(result, reported))
+        if reported.input is not None:
+            self._last_input = spending.input
+        if reported.output is not None:
+            self._last_output = spending.output
         price = self._probe.price
         cost = Decimal(0)
         if price:
@@ -131,19 +134,19 @@ class SpendingMeter:
         )
         return spending
 
-    def _remember(self, reported: TokenCounts) -> None:
-        if reported.input is not None:
-            self._last_input = reported.input
-        if reported.output is not None:
-            self._last_output = reported.output
-
     def _spending(self, reported: TokenCounts, *, is_charged: bool) -> Spending:
         """Return the tokens of a request, predicted ones for those that are not `reported`."""
         input_tokens, output_tokens = self._predicted_tokens() if is_charged else (0, 0)
+        if reported.input is not None:
+            input_tokens = reported.input
+        cached_tokens = reported.cached or 0
+        if cached_tokens > input_tokens:
+            # The server does not count them as a part of the input, as Anthropic's.
+            input_tokens += cached_tokens
         return Spending(
-            input=input_tokens if reported.input is None else reported.input,
+            input=input_tokens,
             output=output_tokens if reported.output is None else reported.output,
-            cached=reported.cached or 0,
+            cached=cached_tokens,
             estimated=is_charged and None in (reported.input, reported.output),
             cost=None,
             currency=None,

@@ -81,6 +81,22 @@ def test_protocols(server: str, path: str, keys: Any, stream: Any, finish: str) 
     assert result.stream.time_per_output_token
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_usage_without_a_stream(server: str, path: str) -> None:
+    """The numbers in the JSON are those of a stream, also if a part of the prompt was cached.
+
+    Anthropic's format counts cached tokens separately.
+    """
+    price = {"input": 1, "currency": "USD"}
+    for cache_prompt in (False, True):
+        keys = body(messages=MESSAGES, stream=False, cache_prompt=cache_prompt)
+        result = run(f"{server}{path}", json=keys, price=price)
+        assert result.failure is None
+        assert result.usage
+        assert result.usage.output == TOKENS
+        assert result.usage.input == chat(server).reported_tokens.input
+
+
 def test_a_prompt_that_is_too_long(server: str) -> None:
     """The server rejects it before the stream."""
     prompt = "ba " * 5000

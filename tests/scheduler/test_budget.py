@@ -209,11 +209,12 @@ def test_another_request_is_estimated_again(tmp_path: Path) -> None:
 
 
 def test_more_cached_tokens_than_input_tokens(tmp_path: Path) -> None:
-    """Such a report is wrong, and must not make the cost negative."""
+    """Such a server does not count cached tokens as a part of the input."""
     harness = BudgetHarness(tmp_path, price=PRICE)
     harness.reports(input=10, output=0, cached=1000)
     harness.ticks(1)
-    assert harness.spending.cost == 0.005
+    assert (harness.spending.input, harness.spending.cached) == (1010, 1000)
+    assert harness.spending.cost == 0.01 + 0.5
 
 
 def test_an_exception_of_the_prober_takes_no_tokens(tmp_path: Path) -> None:
