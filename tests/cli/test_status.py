@@ -135,6 +135,7 @@ def test_a_probe_that_is_removed_meanwhile() -> None:
     ("state", "reason", "cell"),
     [
         ("paused", None, "paused"),
+        ("over_budget", "refused", "over budget (refused)"),
         ("not_measured", "internal", "not measured (internal)"),
         ("never_answered", "startup", "never answered (failures count in 1 min 40 s)"),
         ("pending", None, "pending (failures count in 1 min 40 s)"),

@@ -77,17 +77,3 @@ def test_budget_of_a_daemon(tmp_path: Path) -> None:
             }
             runs = value(daemon, 'runs_total{probe="m"}')
             assert value(daemon, 'cost_total{probe="m",currency="EUR"}') > 1.1 * runs
-
-
-def test_requests_on_demand_use_the_budget_of_scheduled_ones(tmp_path: Path) -> None:
-    """Both are requests to the same endpoint, which charges both."""
-    path = tmp_path / "probe.yml"
-    with serve(respond_with(OK)) as url:
-        probe = {"name": "m", "url": url, "interval": "30s", "budget": {"requests_per_hour": 1}}
-        path.write_text(yaml.safe_dump({"probes": [probe]}))
-        with running(f"--config.file={path}") as daemon:
-            statuses = [daemon.get("/probe?name=m").status_code for _ in range(2)]
-            used = value(daemon, 'budget_used_ratio{probe="m",budget="requests_per_hour"}')
-    # The second response is that of the first request, or the scheduled request was the first.
-    assert statuses in ([200, 200], [429, 429])
-    assert used == 1
