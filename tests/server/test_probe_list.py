@@ -107,11 +107,13 @@ def test_paused_probes(tmp_path: Path) -> None:
 def test_probes_over_their_budget(tmp_path: Path) -> None:
     """The state is `over budget` while the budget is exhausted, and the page has its use."""
     use = BudgetUse(kind=BudgetKind.TOKENS_PER_DAY, used=Decimal(95_000), limit=Decimal(100_000))
-    with site_of(tmp_path, "model") as site:
+    cost = BudgetUse(kind=BudgetKind.COST_PER_DAY, used=Decimal("0.000122"), limit=Decimal(5))
+    with site_of(tmp_path, "model", price={"input": 1, "currency": "EUR"}) as site:
         site.add(**success(0.3))
-        site.budget = BudgetStatus(is_exhausted=False, uses=(use,))
+        site.budget = BudgetStatus(is_exhausted=False, uses=(use, cost))
         page = site.get("/probes/model").text
         assert '<span class="warn">95,000 of 100,000 tokens per day</span>' in page
+        assert '<span class="quiet">0.000122 of 5 EUR per day</span>' in page
         assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "ok"
     with site_of(tmp_path, "model") as site:
         site.add(reason=Reason.REFUSED)
