@@ -233,6 +233,10 @@ class Spending:
     currency: str | None
 
 
+# Times of tokens that a result keeps of one stream, for its timeline.
+MAX_TOKEN_TIMES = 64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamResult:
     """Times of one stream (seconds), from the first network action of the run; None if unknown.
@@ -254,6 +258,9 @@ class StreamResult:
     """Events with tokens that arrived in the same read as an earlier one."""
     tokens: TokenCounts
     finish_reason: str | None
+    token_times: tuple[float, ...] = ()
+    """When tokens arrived, ascending: at most MAX_TOKEN_TIMES, without some that are close to
+    others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

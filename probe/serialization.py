@@ -15,7 +15,15 @@ from probe.result import Component, Phase, RedirectHop, Result, Spending, Stream
 
 # Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
 # only for authenticated users and local clients.
-_NOT_IN_JSON = {"server_ignored", "merged_reads", "merged_events", "excerpt", "final_hop", "usage"}
+_NOT_IN_JSON = {
+    "server_ignored",
+    "merged_reads",
+    "merged_events",
+    "excerpt",
+    "final_hop",
+    "usage",
+    "token_times",
+}
 _JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}
 
 # Fields of StreamResult whose names in JSON end with their unit.

@@ -486,6 +486,13 @@ LIMITS = (
     ),
     Limit(
         "daemon",
+        "times of tokens in the result of a stream",
+        "{}",
+        "some that are close to others are left out of the timeline",
+        ("result:MAX_TOKEN_TIMES",),
+    ),
+    Limit(
+        "daemon",
         "half hours of the status bar",
         "{}",
         "the oldest is dropped",
@@ -571,6 +578,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "server.limits:MAX_NAMES_SHOWN": "layout of a message",
     "server.pages:MAX_GIL_SECONDS": "fairness between threads",
     "server.probe_list:_MAX_PAGE_DIGITS": "syntax of a parameter",
+    "server.stream_charts:MAX_TIMELINES": "layout of a page",
     "server.server:MAX_BACKLOG": "queue of the kernel",
     "server.tls:MAX_TLS_RECORD_BYTES": "of TLS",
     "threads:MAX_IDLE_SECONDS": "idle threads of the daemon",

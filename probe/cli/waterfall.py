@@ -71,10 +71,11 @@ class _Scale:
         """Return the bar of a phase that starts at `begin`; at least one column if it took time."""
         if seconds <= 0:
             return ""
-        first = min(self._column(begin), BAR_WIDTH_CHARS - 1)
-        return " " * first + self.block * max(1, self._column(begin + seconds) - first)
+        first = min(self.column(begin), BAR_WIDTH_CHARS - 1)
+        return " " * first + self.block * max(1, self.column(begin + seconds) - first)
 
-    def _column(self, seconds: float) -> int:
+    def column(self, seconds: float) -> int:
+        """Return the column at a time after the start of the probe."""
         return round(seconds / self.total * BAR_WIDTH_CHARS)
 
 
@@ -86,6 +87,8 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
         yield f"    {result.failure.detail}"
     yield from _request_lines(result, _Scale(total=result.latency, block=block))
     if result.stream:
+        if result.latency:
+            yield from _token_lines(result.stream, _Scale(total=result.latency, block=block))
         yield from _stream_lines(result.stream)
     if result.spending:
         yield _note("spending", spending_summary(result.spending))
@@ -113,6 +116,15 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
             else:
                 bar = scale.bar(span.start, span.seconds)
                 yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
+
+
+def _token_lines(stream: StreamResult, scale: _Scale) -> Iterator[str]:
+    """Yield a line with a mark in each column in which tokens arrived, below the bars."""
+    if stream.token_times:
+        columns = {min(scale.column(time), BAR_WIDTH_CHARS - 1) for time in stream.token_times}
+        first, last = min(columns), max(columns)
+        marks = "".join("|" if n in columns else "." for n in range(first, last + 1))
+        yield f"    {'tokens':<28}{' ' * first}{marks}"
 
 
 def _stream_lines(stream: StreamResult) -> Iterator[str]:

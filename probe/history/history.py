@@ -1,8 +1,8 @@
 """Keeps recent results and the objective status of each probe in memory.
 
-A probe takes up to 55 kB for 268 results (200 bytes each), up to 2 kB for each of at most 16 stored
-responses, 8 kB per objective, and 3 kB for the last 24 hours. The size does not depend on the
-request rate.
+A probe takes up to 55 kB for 268 results (200 bytes each; streams up to 600 bytes), up to 2 kB for
+each of at most 16 stored responses, 8 kB per objective, and 3 kB for the last 24 hours. The size
+does not depend on the request rate.
 """
 
 import dataclasses

@@ -14,6 +14,7 @@ import operator
 import struct
 import types
 import typing
+from array import array
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -69,12 +70,20 @@ def _same(value: Any) -> Any:
 
 _UNCHANGED = _Codec(_same, _same)
 
+# Times for drawings, rounded to 7 digits: they take less than half of the bytes of exact ones.
+_FLOATS = _Codec(
+    lambda values: array("f", values).tobytes() if values else b"",
+    lambda data: tuple(array("f", data)),
+)
+
 
 def _codec(annotation: Any) -> _Codec:
     """Return the codec for a field of `Result` with this type annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is types.UnionType and arguments[1:] == (types.NoneType,):
         return _optional(_codec(arguments[0]))
+    if annotation == tuple[float, ...]:
+        return _FLOATS
     if origin is tuple:
         return _sequence(_codec(arguments[0]))
     if origin is Mapping:

@@ -12,6 +12,7 @@ from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.stream_errors import StreamFailure, reported_error
 from probe.prober.stream_format import EventPath, StreamFormat
+from probe.prober.token_times import TokenTimes
 from probe.redaction import Redactor, to_one_line
 from probe.result import STREAM_PHASES, ClockSource, Phase, Reason, StreamResult, TokenCounts
 
@@ -69,6 +70,7 @@ class StreamReader:
         self._last_token: Timestamp | None = None
         self._longest_gap = Timestamp(0, 0)
         self._token_reads = 0
+        self._token_times = TokenTimes()
         self._chunks = 0
         self._merged_events = 0
         self._has_reasoning = False
@@ -163,6 +165,10 @@ class StreamReader:
             merged_events=self._merged_events,
             tokens=TokenCounts(**self._counts),
             finish_reason=self.public_finish_reason(redactor),
+            token_times=tuple(
+                until_first_byte + seconds
+                for seconds in self._token_times.seconds_after(self._first_byte, times.clock)
+            ),
         )
 
     def _truncated(self) -> StreamFailure:
@@ -259,6 +265,7 @@ class StreamReader:
 
     def _add_gap(self, received: Timestamp) -> None:
         self._token_reads += 1
+        self._token_times.add(received)
         if self._last_token is None:
             return
         self._longest_gap = Timestamp(

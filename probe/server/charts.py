@@ -4,7 +4,7 @@ The templates draw them as SVG.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -125,13 +125,34 @@ class LatencyChart:
 
 def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     """Return the chart of the recent results; None if there are no successes among them."""
-    results = summary.history.summaries()
-    if not summary.successes:
-        return None
     objectives = summary.probe.objectives
     thresholds = sorted({item.latency for item in objectives if item.latency is not None})
+    return _latency_chart(summary.history.summaries(), thresholds)
+
+
+def first_token_chart(results: Iterable[Result]) -> LatencyChart | None:
+    """Return the chart of the times to the first token; None if no success has one."""
+    return _latency_chart(list(_first_tokens(results)), [])
+
+
+def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:
+    """Yield the failures, and the successes with tokens, with the time to the first token."""
+    for result in results:
+        started = result.started.timestamp()
+        if result.failure:
+            yield ResultSummary(started, result.latency, result.failure.reason)
+        elif result.stream and result.stream.time_to_first_token is not None:
+            yield ResultSummary(started, result.stream.time_to_first_token, None)
+
+
+def _latency_chart(
+    results: Sequence[ResultSummary], thresholds: Sequence[float]
+) -> LatencyChart | None:
+    """Return the chart of `results` with a line for each threshold (seconds, ascending)."""
     successes = [result for result in results if result.reason is None]
-    kinds = _by_kind(results, summary.probe.strictest_latency)
+    if not successes:
+        return None
+    kinds = _by_kind(results, min(thresholds, default=math.inf))
     time_axis = _TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )

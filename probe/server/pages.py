@@ -18,6 +18,7 @@ from probe.serialization import spending_summary, stream_summary
 from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
+    first_token_chart,
     half_hour_bars,
     latency_chart,
     request_bars,
@@ -26,6 +27,7 @@ from probe.server.charts import (
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink
 from probe.server.probe_list import ListPage, ListQuery, count_states, label_names, select_page
+from probe.server.stream_charts import stream_timelines
 from probe.server.summary import (
     ListedProbe,
     ProbeState,
@@ -155,6 +157,8 @@ class Pages:
             "probe.html",
             details=details,
             chart=latency_chart(details.summary),
+            first_token_chart=first_token_chart(details.recent),
+            timelines=stream_timelines(details.recent),
             half_hours=half_hours,
             half_hour_bars=half_hour_bars(half_hours),
             excerpts=excerpts,

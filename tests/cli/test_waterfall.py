@@ -1,6 +1,7 @@
 """The text that `once` prints."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from probe.cli.waterfall import render_waterfall
 from probe.config.schema import Objective
 from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result
-from tests.builders import make_probe, make_result
+from tests.builders import MEASURED_STREAM, make_probe, make_result
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = 86_400
@@ -62,6 +63,25 @@ model: succeeded after 100.0 ms, status 200
     receive           5.000 ms                                        ██
     correction        1.234 ms  delay of the interpreter, not in the latency
     certificate   expires 2026-04-12, in 41 days"""
+    )
+
+
+def test_stream() -> None:
+    """Below the bars, each column in which a token arrived has a mark. A long gap is visible."""
+    stream = replace(MEASURED_STREAM, token_times=(0.05, 0.06, 0.07, 0.0975, 0.1))
+    result = success(phases=phases(wait=10, first_token=40, generate=50), stream=stream)
+
+    assert (
+        rendered(result)
+        == """\
+model: succeeded after 100.0 ms, status 200
+    wait             10.000 ms  ████
+    first_token      40.000 ms      ████████████████
+    generate         50.000 ms                      ████████████████████
+    tokens                                          |...|...|..........|
+    stream        4 tokens in 5 chunks, 250.0 tokens/s, finish reason stop
+                  first token after 30.000 ms, per token 4.000 ms, longest gap 8.000 ms
+    correction        1.234 ms  delay of the interpreter, not in the latency"""
     )
 
 

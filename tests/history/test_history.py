@@ -22,8 +22,17 @@ from probe.history.history import (
 from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCounter, StatusWindow
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import pack, read_summary, unpack
-from probe.result import Component, Excerpt, Failure, Phase, Reason, RedirectHop, Result
-from tests.builders import make_probe, make_result
+from probe.result import (
+    MAX_TOKEN_TIMES,
+    Component,
+    Excerpt,
+    Failure,
+    Phase,
+    Reason,
+    RedirectHop,
+    Result,
+)
+from tests.builders import MEASURED_STREAM, make_probe, make_result
 
 # Unix time at which the monotonic clock of the harness is 0: 10 minutes after a half hour.
 UNIX_OFFSET = 1800.0 * 1_000_000 + 600
@@ -225,8 +234,24 @@ def test_memory_is_bounded(harness: HistoryHarness) -> None:
     assert min(after - before for before, after in pairwise([full, *more])) < 5_000
 
 
+def test_bytes_of_a_result() -> None:
+    """Token times take 4 bytes each, and nothing in results that are no streams."""
+    times = tuple(n / 7 for n in range(MAX_TOKEN_TIMES))
+    without = len(pack(make_result(stream=MEASURED_STREAM)))
+    assert len(pack(make_result(stream=replace(MEASURED_STREAM, token_times=times)))) <= (
+        without + 4 * MAX_TOKEN_TIMES
+    )
+    assert len(pack(make_result())) < 120
+
+
 seconds = st.floats(0, 1e4)
 phases = st.dictionaries(st.sampled_from(Phase), seconds)
+streams = st.builds(
+    replace,
+    st.just(MEASURED_STREAM),
+    finish_reason=st.none() | st.text(),
+    token_times=st.lists(st.floats(0, 1e4, width=32), max_size=MAX_TOKEN_TIMES).map(tuple),
+)
 hops = st.builds(
     RedirectHop, url=st.text(), status=st.none() | st.integers(100, 599), phases=phases
 )
@@ -247,6 +272,7 @@ results = st.builds(
     clock=st.sampled_from(["kernel", "user"]),
     correction=seconds,
     size=st.integers(0, 2**40),
+    stream=st.none() | streams,
     certificate_not_after=st.none() | seconds,
     excerpt=st.none(),
 )
@@ -254,7 +280,7 @@ results = st.builds(
 
 @given(results)
 def test_results_are_unpacked_unchanged(result: Result) -> None:
-    """No field of a result is lost or rounded, except `excerpt`."""
+    """No field of a result is lost or rounded, except `excerpt` and the digits of token times."""
     assert unpack("model", pack(result)) == result
     summary = read_summary(pack(result))
     assert summary.latency == result.latency

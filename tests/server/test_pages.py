@@ -6,6 +6,7 @@ import pstats
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from probe.result import Component, Phase, Reason, RedirectHop, Spending
 from probe.server.api import all_probes_json
 from probe.server.pages import Pages
 from probe.server.probe_list import MAX_PROBES_PER_PAGE, ListQuery
+from probe.server.stream_charts import MAX_TIMELINES
 from tests.builders import MEASURED_STREAM
 from tests.server.page_fixtures import UP, Site, lifecycle_of, overloaded, site_of, success
 
@@ -157,6 +159,30 @@ def test_a_stream_is_summarised(site: Site) -> None:
     page = site.get("/probes/model").text
     assert "Stream: 4 tokens in 5 chunks, 250.0 tokens/s, finish reason stop" in page
     assert ">30.0 ms<" in page
+
+
+def test_timelines_of_streams(site: Site) -> None:
+    """The latest streams are on one scale, and the longest gap between their tokens is marked."""
+    stream = replace(MEASURED_STREAM, token_times=(0.03, 0.05, 0.1))
+    site.add(stream=stream)
+    site.add(stream=stream, latency=0.2, reason=Reason.STALL_TIMEOUT)
+    page = site.get("/probes/model").text
+    failed, succeeded = re.findall(r'<td class="drawing">(.*?)</td>', page, re.DOTALL)
+    assert 'class="gap" d="M250.0 5H500.0"' in failed
+    assert 'class="tokens" d="M150.0 1v8M250.0 1v8M500.0 1v8"' in failed
+    assert 'class="failed" d="M1000.0 0v10"' in failed
+    assert 'class="generating" d="M150.0 5H500.0"' in succeeded
+    assert "failed" not in succeeded
+    assert "Time to first token of the last 2 results of model, 1 of them failed" in page
+
+
+def test_number_of_timelines(site: Site) -> None:
+    """The page has the latest MAX_TIMELINES streams; without streams it has no such section."""
+    site.add()
+    assert 'id="timelines"' not in site.get("/probes/model").text
+    for _ in range(MAX_TIMELINES + 2):
+        site.add(stream=MEASURED_STREAM)
+    assert site.get("/probes/model").text.count('<td class="drawing">') == MAX_TIMELINES
 
 
 def test_tokens_and_cost_of_a_request(site: Site) -> None:
