@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 
 class _DescribedEnum(StrEnum):
@@ -58,10 +58,20 @@ class Outcome(StrEnum):
 
 
 class Signal(StrEnum):
-    """Time that an objective may be about; the names of fields of StreamResult."""
+    """Time that an objective is about."""
 
+    LATENCY = "latency"
     TIME_TO_FIRST_TOKEN = "time_to_first_token"
     TIME_PER_OUTPUT_TOKEN = "time_per_output_token"
+
+    @property
+    def words(self) -> str:
+        """The name in a sentence: "time to first token"."""
+        return self.replace("_", " ")
+
+
+# Signals that only streams have; the names of fields of StreamResult.
+STREAM_SIGNALS = (Signal.TIME_TO_FIRST_TOKEN, Signal.TIME_PER_OUTPUT_TOKEN)
 
 
 class Component(StrEnum):
@@ -150,17 +160,35 @@ class ResultKind(StrEnum):
 
     GOOD = "good"
     SLOW = "slow"
-    """A success that is slower than the strictest objective."""
+    """A success that is slower than the strictest objective of a signal."""
     FAILED = "failed"
     NOT_COUNTED = "not_counted"
     """A failure that does not count against the SLO."""
 
 
-def classify_result(reason: Reason | None, latency: float, strictest_latency: float) -> ResultKind:
-    """Return the kind of a result; `reason` is None for a success. Latencies are in seconds."""
-    if reason is None:
-        return ResultKind.SLOW if latency > strictest_latency else ResultKind.GOOD
-    return ResultKind.FAILED if reason.counts_against_slo else ResultKind.NOT_COUNTED
+class Measurement(Protocol):
+    """What objectives need to know about a result."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """Reason of the failure; None for a success."""
+
+    def seconds(self, signal: Signal) -> float | None:
+        """Return the value of `signal`; None if it is unknown."""
+
+
+def classify_result(result: Measurement, thresholds: Mapping[Signal, float]) -> ResultKind:
+    """Return the kind of a result. `thresholds` (seconds) are the largest good values.
+
+    A success without a value of a signal is not slow.
+    """
+    if result.reason is not None:
+        return ResultKind.FAILED if result.reason.counts_against_slo else ResultKind.NOT_COUNTED
+    for signal, threshold in thresholds.items():
+        seconds = result.seconds(signal)
+        if seconds is not None and seconds > threshold:
+            return ResultKind.SLOW
+    return ResultKind.GOOD
 
 
 class SkipReason(_DescribedEnum):
@@ -313,6 +341,17 @@ class Result:
     def reported_tokens(self) -> TokenCounts:
         """The tokens that the server reported, in events or in JSON."""
         return self.stream.tokens if self.stream else self.usage or TokenCounts()
+
+    @property
+    def reason(self) -> Reason | None:
+        """Reason of the failure; None for a success."""
+        return self.failure.reason if self.failure else None
+
+    def seconds(self, signal: Signal) -> float | None:
+        """Return the value of `signal`; None if it is unknown."""
+        if signal is Signal.LATENCY:
+            return self.latency
+        return getattr(self.stream, signal, None)
 
     @property
     def outcome(self) -> Outcome:

@@ -21,7 +21,7 @@ from probe.metrics.histogram import (
     TOKEN_BUCKETS,
 )
 from probe.resources import resource_path
-from probe.result import Component, Outcome, Phase, Reason, Signal, SkipReason
+from probe.result import STREAM_SIGNALS, Component, Outcome, Phase, Reason, Signal, SkipReason
 from tools.markdown import table
 
 HEAD = """\
@@ -66,8 +66,8 @@ def _labels() -> str:
         ("`outcome`", _members(Outcome)),
         ("`phase`", _members(Phase)),
         ("`component`", _members(Component)),
-        ("`signal` of an objective", "`latency`"),
-        ("`signal` of a missing value", _members(Signal)),
+        ("`signal` of an objective", _members(Signal)),
+        ("`signal` of a missing value", _members(STREAM_SIGNALS)),
         ("`kind`", "`input`, `output`, `cached`, `reasoning`"),
         (
             "`threshold`",
@@ -82,7 +82,7 @@ def _labels() -> str:
     return f"## Labels\n\n{table(('label', 'values'), rows)}"
 
 
-def _members(enum: type[StrEnum]) -> str:
+def _members(enum: Iterable[StrEnum]) -> str:
     return ", ".join(f"`{member}`" for member in enum)
 
 

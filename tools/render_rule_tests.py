@@ -29,6 +29,7 @@ from tests.rules import (
     scenarios_quantiles,
     scenarios_regression,
     scenarios_replica,
+    scenarios_signals,
 )
 from tests.rules.scenario import EVALUATION_SECONDS, MINUTE, Scenario
 
@@ -77,6 +78,8 @@ FILES = {
     "model-latency-regression.yml": ScenarioFile(scenarios_regression.SCENARIOS, 5 * MINUTE),
     "model-objective-missed.yml": ScenarioFile(scenarios_objective.SCENARIOS),
     "model-replica-down.yml": ScenarioFile(scenarios_replica.SCENARIOS),
+    "signals.yml": ScenarioFile(scenarios_signals.SCENARIOS),
+    "inference-probe-signal-missing.yml": ScenarioFile(scenarios_signals.MISSING),
     "quantiles.yml": ScenarioFile(scenarios_quantiles.SCENARIOS),
 }
 

@@ -10,6 +10,7 @@ from probe.check.spending import spending_advice
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
+from probe.result import Signal
 from probe.slo.alerts import (
     BUDGET_PERIOD_SECONDS,
     MINUTE_SECONDS,
@@ -61,12 +62,33 @@ def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:
     )
 
 
+class SignalDeadline(NamedTuple):
+    """The deadline (seconds) that ends a request before a signal is longer, and its config key."""
+
+    seconds: float
+    key: str
+
+
+def signal_deadline(objective: Objective, probe: Probe) -> SignalDeadline:
+    """Return the deadline of the objective's signal.
+
+    No time per token is longer than the longest time between two tokens.
+    """
+    deadlines = [SignalDeadline(probe.timeout, "timeout")]
+    if objective.signal is Signal.TIME_TO_FIRST_TOKEN and probe.first_token_timeout is not None:
+        deadlines.append(SignalDeadline(probe.first_token_timeout, "first_token_timeout"))
+    if objective.signal is Signal.TIME_PER_OUTPUT_TOKEN and probe.stall_timeout is not None:
+        deadlines.append(SignalDeadline(probe.stall_timeout, "stall_timeout"))
+    return min(deadlines)
+
+
 def _objective_advice(objective: Objective, probe: Probe) -> Iterator[str]:
-    if objective.latency is not None and objective.latency >= probe.timeout:
+    deadline = signal_deadline(objective, probe)
+    if objective.threshold is not None and objective.threshold >= deadline.seconds:
         yield (
-            f"the timeout {format_duration(probe.timeout)} ends requests before they reach the "
-            f"threshold {format_duration(objective.latency)}, so a slow request is a failure; "
-            "choose a timeout above the threshold"
+            f"the {deadline.key} {format_duration(deadline.seconds)} ends requests before they "
+            f"reach the threshold {format_duration(objective.threshold)}, so a slow request is a "
+            f"failure; choose a {deadline.key} above the threshold"
         )
     if objective.alert == "none":
         return

@@ -10,6 +10,7 @@ from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
 from probe.metrics.recorder import shown_url
+from probe.result import Signal
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold
 
 LEGEND = """\
@@ -80,7 +81,10 @@ def _series(count: SeriesCount) -> str:
 def format_objective(objective: Objective) -> str:
     """Return an objective in one line: `99% under 500ms (page)`."""
     target = _percent(objective.target)
-    condition = f"under {format_duration(objective.latency)}" if objective.latency else "succeed"
+    condition = "succeed"
+    if objective.threshold is not None:
+        signal = "" if objective.signal is Signal.LATENCY else f"{objective.signal.words} "
+        condition = f"{signal}under {format_duration(objective.threshold)}"
     return f"{target} {condition} ({objective.alert})"
 
 
@@ -208,6 +212,8 @@ def _objective_json(forecast: AlertForecast) -> dict[str, object]:
     return {
         "name": objective.name,
         "target": objective.target,
+        "signal": objective.signal,
+        "threshold_seconds": objective.threshold,
         "latency_seconds": objective.latency,
         "alert": objective.alert,
         "budget_probes": forecast.budget_probes,

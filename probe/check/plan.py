@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from probe.check.advice import alert_timing, lint
+from probe.check.advice import alert_timing, lint, signal_deadline
 from probe.check.spending import SpendingForecast, forecast_spending
 from probe.clock import Clock
 from probe.config.schema import Objective, Probe, Settings
@@ -110,7 +110,10 @@ def _probe_plan(probe: Probe, series_of_daemon: SeriesCount, replicas: int) -> P
 def _forecast(objective: Objective, probe: Probe) -> AlertForecast:
     timing = alert_timing(objective, probe)
     alerts = objective.alert != "none"
-    can_be_slow = alerts and objective.latency is not None and objective.latency < probe.timeout
+    threshold = objective.threshold
+    can_be_slow = (
+        alerts and threshold is not None and threshold < signal_deadline(objective, probe).seconds
+    )
     without_down = replace(timing, down="none")
     return AlertForecast(
         objective=objective,

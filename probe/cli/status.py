@@ -191,8 +191,9 @@ def _state_cell(probe: Mapping[str, Any]) -> str:
 
 
 def _objective_cells(objective: Mapping[str, Any]) -> Sequence[str]:
-    threshold, left = objective["latency_seconds"], objective["budget_left"]
-    limit = "" if threshold is None else f" < {format_threshold(threshold)}"
+    threshold, left = objective["threshold_seconds"], objective["budget_left"]
+    signal = "" if objective["signal"] == "latency" else " " + objective["signal"].replace("_", " ")
+    limit = "" if threshold is None else f"{signal} < {format_threshold(threshold)}"
     return (
         f"{objective['name']}: {format_target(objective['target'])}{limit}",
         _verdict(objective["windows"][STATE_WINDOW]),

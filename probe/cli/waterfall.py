@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import inf
 
 from probe.cli.command import printable
 from probe.config.schema import Objective
@@ -11,9 +10,8 @@ from probe.result import (
     ClockSource,
     Excerpt,
     Result,
-    ResultKind,
+    Signal,
     StreamResult,
-    classify_result,
 )
 from probe.serialization import count_text, request_spans, spending_summary, stream_summary
 
@@ -143,24 +141,25 @@ def _stream_lines(stream: StreamResult) -> Iterator[str]:
 def _objective_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:
     """Yield whether the result meets each objective."""
     for objective in objectives:
-        yield _note("objective", f"{objective.name}: {_verdict(result, objective.latency)}")
+        yield _note("objective", f"{objective.name}: {_verdict(result, objective)}")
 
 
-def _verdict(result: Result, threshold: float | None) -> str:
-    """Return whether a result is good for an objective with this latency (seconds)."""
-    reason = result.failure.reason if result.failure else None
-    kind = classify_result(reason, result.latency, inf if threshold is None else threshold)
-    if kind is ResultKind.NOT_COUNTED:
-        return "not counted"
-    if kind is ResultKind.FAILED:
-        return "missed, the request failed"
+def _verdict(result: Result, objective: Objective) -> str:
+    """Return whether a result is good for an objective."""
+    if result.reason is not None:
+        counts = result.reason.counts_against_slo
+        return "missed, the request failed" if counts else "not counted"
+    threshold, seconds = objective.threshold, result.seconds(objective.signal)
     if threshold is None:
         return "met"
-    # One decimal, unless it could make the latency look equal to the threshold.
-    decimals = 1 if abs(result.latency - threshold) > 1e-4 else 6
-    verdict, sign = ("met", "<=") if kind is ResultKind.GOOD else ("missed", ">")
-    latency, limit = f"{result.latency * 1000:.{decimals}f}", f"{threshold * 1000:.10g}"
-    return f"{verdict}, {latency} ms {sign} {limit} ms"
+    if seconds is None:
+        return f"not counted, {objective.signal.words} unknown"
+    # One decimal, unless it could make the time look equal to the threshold.
+    decimals = 1 if abs(seconds - threshold) > 1e-4 else 6
+    verdict, sign = ("met", "<=") if objective.is_good(result) else ("missed", ">")
+    time, limit = f"{seconds * 1000:.{decimals}f}", f"{threshold * 1000:.10g}"
+    name = "" if objective.signal is Signal.LATENCY else f"{objective.signal.words} "
+    return f"{verdict}, {name}{time} ms {sign} {limit} ms"
 
 
 def _body_lines(result: Result) -> Iterator[str]:

@@ -32,7 +32,7 @@ from probe.config.choices import (
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
 from probe.config.secrets import find_secret_values
-from probe.result import Component
+from probe.result import Component, Measurement, Signal
 
 
 def condition_key(default: Any, description: str, **keywords: Any) -> Any:
@@ -231,17 +231,61 @@ class ServerTiming(ConfigModel):
     )
 
 
+Threshold = Annotated[float, *types.duration("1us", "1d")]
+
+
 class Objective(ConfigModel):
     """A service level objective: the share of probes that must be good."""
 
     name: types.Name = Field(description="Name of the objective, the label `slo`.")
     target: types.Percentage = Field(description="Share of probes that must be good, such as 99%.")
-    latency: Annotated[float, *types.duration("1us", "1d")] | None = config_key(
-        None, "A good probe succeeds within this time. Without it, every success is good."
+    latency: Threshold | None = config_key(
+        None,
+        "A good probe succeeds within this time. Without any of these three times, every success"
+        " is good.",
+    )
+    time_to_first_token: Threshold | None = config_key(
+        None,
+        "Instead of `latency`, for a stream: a good probe succeeds, and its first token arrives"
+        " within this time.",
+    )
+    time_per_output_token: Threshold | None = config_key(
+        None,
+        "Instead of `latency`, for a stream: a good probe succeeds, and its time per output token"
+        " is at most this. A success without this time is neither good nor bad.",
     )
     alert: Annotated[AlertLevel, *types.choice(AlertLevel)] = config_key(
         "page", "Most severe alert if the objective is missed."
     )
+
+    @property
+    def signal(self) -> Signal:
+        """The time that the objective is about. Without a threshold it is the latency."""
+        given = (signal for signal in Signal if getattr(self, signal) is not None)
+        return next(given, Signal.LATENCY)
+
+    @property
+    def threshold(self) -> float | None:
+        """The largest good value of the signal (seconds). Without one, every success is good."""
+        threshold: float | None = getattr(self, self.signal)
+        return threshold
+
+    @property
+    def event_key(self) -> tuple[str, Signal, float | None]:
+        """The name, and what decides which events are good. With another one, counts restart."""
+        return self.name, self.signal, self.threshold
+
+    def is_good(self, result: Measurement) -> bool | None:
+        """Return whether a result that counts against the SLO is good.
+
+        None for a success without a value of the signal: it is no event.
+        """
+        if result.reason is not None:
+            return False
+        if self.threshold is None:
+            return True
+        seconds = result.seconds(self.signal)
+        return None if seconds is None else seconds <= self.threshold
 
 
 def _require_increasing(buckets: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -410,10 +454,14 @@ class Probe(ConfigModel):
         return http_types.may_need_tls(self.url.source, self.redirects)
 
     @property
-    def strictest_latency(self) -> float:
-        """The shortest latency of the objectives (seconds); infinite without any."""
-        latencies = (item.latency for item in self.objectives if item.latency is not None)
-        return min(latencies, default=math.inf)
+    def strictest_thresholds(self) -> Mapping[Signal, float]:
+        """The smallest threshold of the objectives (seconds), by signal."""
+        thresholds: dict[Signal, float] = {}
+        for objective in self.objectives:
+            if objective.threshold is not None:
+                strictest = thresholds.get(objective.signal, math.inf)
+                thresholds[objective.signal] = min(objective.threshold, strictest)
+        return thresholds
 
 
 class Networks(ConfigModel):

@@ -27,6 +27,7 @@ from probe.config.merge_defaults import BODY_KEYS
 from probe.config.schema import Settings
 from probe.config.secrets import ResolvedText
 from probe.config.types import NotTextError, describe_type, require_text
+from probe.result import STREAM_SIGNALS, Signal
 
 # The expected type, by the type of pydantic's error.
 _EXPECTED_TYPES = {
@@ -56,6 +57,8 @@ def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
             path = ("probes", index)
             yield from _several_bodies(probe, path)
             yield from _keys_without_stream(probe, path)
+            yield from _several_signals(probe, path)
+            yield from _tokens_without_usage(probe, path)
             yield from _duplicate_names(probe.get("objectives"), (*path, "objectives"))
             yield from _duplicate_headers(probe.get("headers"), (*path, "headers"))
 
@@ -124,9 +127,41 @@ def _keys_without_stream(probe: dict[str, Any], path: ConfigPath) -> Iterator[Un
     paths: list[ConfigPath] = [(key,) for key in STREAM_KEYS if probe.get(key) is not None]
     if isinstance(expect, dict):
         paths += [("expect", key) for key in STREAM_EXPECT_KEYS if expect.get(key) is not None]
+    for index, signals in _signals_of_objectives(probe):
+        paths += [("objectives", index, key) for key in signals if key in STREAM_SIGNALS]
     for key_path in paths:
         message = "only streams have tokens; write `stream`, too"
         yield UnlocatedError((*path, *key_path), message, at_key=True)
+
+
+def _several_signals(probe: dict[str, Any], path: ConfigPath) -> Iterator[UnlocatedError]:
+    for index, (first, *others) in _signals_of_objectives(probe):
+        for key in others:
+            message = f"`{first}` is given as well; write an objective for each"
+            yield UnlocatedError((*path, "objectives", index, key), message, at_key=True)
+
+
+def _tokens_without_usage(probe: dict[str, Any], path: ConfigPath) -> Iterator[UnlocatedError]:
+    """Yield the objectives on the time per token, if the stream has no path of their number."""
+    stream = probe.get("stream")
+    usage = stream.get("usage", {}) if isinstance(stream, dict) else None
+    if not isinstance(usage, dict) or usage.get("output"):
+        return
+    for index, signals in _signals_of_objectives(probe):
+        if Signal.TIME_PER_OUTPUT_TOKEN in signals:
+            key_path = (*path, "objectives", index, Signal.TIME_PER_OUTPUT_TOKEN.value)
+            message = "needs the number of tokens; add the path `usage.output` to `stream`"
+            yield UnlocatedError(key_path, message, at_key=True)
+
+
+def _signals_of_objectives(probe: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the index of each objective, and the signals for which it has a threshold."""
+    objectives = probe.get("objectives")
+    for index, objective in enumerate(objectives if isinstance(objectives, list) else []):
+        if isinstance(objective, dict):
+            signals = [signal.value for signal in Signal if objective.get(signal) is not None]
+            if signals:
+                yield index, signals
 
 
 def _duplicate_names(items: Any, path: ConfigPath) -> Iterator[UnlocatedError]:

@@ -194,8 +194,7 @@ class _ProbeState:
             self.failures.record_success()
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
-        reason = result.failure.reason if result.failure else None
-        kind = classify_result(reason, result.latency, self.probe.strictest_latency)
+        kind = classify_result(result, self.probe.strictest_thresholds)
         if kind is not ResultKind.NOT_COUNTED:
             self.half_hours.record(kind, unix_now)
             for objective in self.objectives:
@@ -310,10 +309,9 @@ class History:
 def _continued(
     objective: Objective, known: Iterable[ObjectiveCounter], now: float
 ) -> ObjectiveCounter:
-    """Return the counter in `known` with the same name and threshold, else a new one."""
+    """Return the counter in `known` with the same events, else a new one."""
     for counter in known:
-        same = (counter.objective.name, counter.objective.latency)
-        if same == (objective.name, objective.latency):
+        if counter.objective.event_key == objective.event_key:
             return dataclasses.replace(counter, objective=objective)
     return ObjectiveCounter(objective, now)
 

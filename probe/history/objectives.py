@@ -117,11 +117,11 @@ class ObjectiveCounter:
     )
 
     def record(self, result: Result, now: float) -> None:
-        """Count a result that counts against the SLO, at `now`."""
-        limit = self.objective.latency
-        good = result.failure is None and (limit is None or result.latency <= limit)
-        self.last_hour.add(now, good=good)
-        self.budget_period.add(now, good=good)
+        """Count a result that counts against the SLO, at `now`, unless it is no event."""
+        good = self.objective.is_good(result)
+        if good is not None:
+            self.last_hour.add(now, good=good)
+            self.budget_period.add(now, good=good)
 
     def met_recently(self, now: float) -> bool | None:
         """Return whether the objective was met in the 5 minutes before `now`; None without events.

@@ -18,43 +18,74 @@ from array import array
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isnan, nan
 from typing import Any, NamedTuple
 
-from probe.result import Reason, Result
+from probe.result import STREAM_SIGNALS, Reason, Result, Signal
 
 # Start (Unix seconds), latency (seconds), index of the reason: read without the rest.
 _SUMMARY = struct.Struct("<ddB")
 _REASONS = (None, *Reason)
+
+# The same for a stream, with the values of STREAM_SIGNALS (seconds; NaN if unknown). The index of
+# the reason is higher by _IS_STREAM.
+_STREAM_SUMMARY = struct.Struct("<ddB" + len(STREAM_SIGNALS) * "d")
+_IS_STREAM = 128
 
 # Stored elsewhere: the history knows the name of the probe and keeps few excerpts.
 _NOT_PACKED = ("probe", "excerpt")
 
 
 class ResultSummary(NamedTuple):
-    """Start (Unix seconds), latency (seconds) and failure reason of a result."""
+    """Start (Unix seconds), latency (seconds) and failure reason of a result.
+
+    `times` are the values of STREAM_SIGNALS (seconds; NaN if unknown). Empty without a stream.
+    """
 
     started: float
     latency: float
     reason: Reason | None
+    times: tuple[float, ...] = ()
+
+    def seconds(self, signal: Signal) -> float | None:
+        """Return the value of `signal`; None if it is unknown."""
+        if signal is Signal.LATENCY:
+            return self.latency
+        value = self.times[STREAM_SIGNALS.index(signal)] if self.times else nan
+        return None if isnan(value) else value
 
 
 def read_summary(packed: bytes) -> ResultSummary:
     """Return the summary of a packed result without unpacking the rest."""
+    if _is_stream(packed):
+        started, latency, reason, *times = _STREAM_SUMMARY.unpack_from(packed)
+        return ResultSummary(started, latency, _REASONS[reason - _IS_STREAM], tuple(times))
     started, latency, reason = _SUMMARY.unpack_from(packed)
     return ResultSummary(started, latency, _REASONS[reason])
 
 
 def pack(result: Result) -> bytes:
     """Return all fields of `result` but `probe` and `excerpt`."""
-    reason = result.failure.reason if result.failure else None
-    summary = _SUMMARY.pack(result.started.timestamp(), result.latency, _REASONS.index(reason))
+    head = result.started.timestamp(), result.latency
+    reason = _REASONS.index(result.reason)
+    if result.stream:
+        values = map(result.seconds, STREAM_SIGNALS)
+        times = (nan if value is None else value for value in values)
+        summary = _STREAM_SUMMARY.pack(*head, reason + _IS_STREAM, *times)
+    else:
+        summary = _SUMMARY.pack(*head, reason)
     return summary + marshal.dumps(_RESULT.encode(result))
 
 
 def unpack(probe: str, packed: bytes) -> Result:
     """Return the result of `probe` that was packed, with no excerpt."""
-    fields = _RESULT.decode(marshal.loads(memoryview(packed)[_SUMMARY.size :]))
+    summary = _STREAM_SUMMARY if _is_stream(packed) else _SUMMARY
+    fields = _RESULT.decode(marshal.loads(memoryview(packed)[summary.size :]))
     return Result(probe=probe, **fields)
+
+
+def _is_stream(packed: bytes) -> bool:
+    return packed[_SUMMARY.size - 1] >= _IS_STREAM
 
 
 class _Codec(NamedTuple):

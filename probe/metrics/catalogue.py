@@ -100,7 +100,8 @@ LAST_STATUS_CODE = MetricSpec(
 OBJECTIVE = MetricSpec(
     "inference_probe_slo_objective_ratio",
     "gauge",
-    "Target of an objective: the ratio of requests that must succeed within the threshold. "
+    "Target of an objective: the ratio of requests that must succeed with a signal (such as the "
+    "latency) of at most the threshold (seconds). "
     'threshold="+Inf" is an availability objective.',
     ("probe", "slo", "signal", "threshold", "alert"),
 )

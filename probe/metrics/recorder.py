@@ -30,6 +30,7 @@ from probe.result import (
     Phase,
     Reason,
     Result,
+    Signal,
     SkipReason,
 )
 from probe.scheduler.accounting import TickAccounting, TickCounts
@@ -69,15 +70,15 @@ class _Record:
 def _new_record(
     probe: Probe, suspended: Mapping[str, Callable[[], bool]], spending: SpendingMeter | None
 ) -> _Record:
-    thresholds = [
-        objective.latency for objective in probe.objectives if objective.latency is not None
-    ]
+    thresholds = {signal: _thresholds(probe, signal) for signal in Signal}
     coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
     return _Record(
         probe=probe,
         labels=format_labels({"probe": probe.name}),
         latency={
-            Outcome.SUCCESS: Histogram((*(probe.buckets or LATENCY_BUCKETS), *thresholds)),
+            Outcome.SUCCESS: Histogram(
+                (*(probe.buckets or LATENCY_BUCKETS), *thresholds[Signal.LATENCY])
+            ),
             Outcome.FAILURE: Histogram(coarse_bounds),
         },
         phases={phase: _phase_histogram(probe, phase) for phase in _preset_phases(probe)},
@@ -88,12 +89,21 @@ def _new_record(
         coarse_bounds=coarse_bounds,
         suspended=suspended,
         spending=spending,
-        stream=StreamMetrics(coarse_bounds) if probe.stream else None,
+        stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
     )
 
 
-def _thresholds(probe: Probe) -> set[tuple[str, float | None]]:
-    return {(objective.name, objective.latency) for objective in probe.objectives}
+def _thresholds(probe: Probe, signal: Signal) -> list[float]:
+    """Return the thresholds (seconds) of the objectives on `signal`."""
+    return [
+        objective.threshold
+        for objective in probe.objectives
+        if objective.signal is signal and objective.threshold is not None
+    ]
+
+
+def _event_keys(probe: Probe, signal: Signal) -> set[tuple[str, Signal, float | None]]:
+    return {item.event_key for item in probe.objectives if item.signal is signal}
 
 
 def _preset_phases(probe: Probe) -> list[Phase]:
@@ -115,20 +125,24 @@ def _updated_record(old: _Record, probe: Probe, now: float) -> _Record:
     """Return the record for the new settings `probe`, with all counts that keep their meaning.
 
     A histogram is reset in all of its series if one of its bounds changes. A new objective or
-    threshold also resets the latency: Prometheus may still have old samples of this threshold's
-    bucket, and would count the requests in between twice. After a change of the URL the certificate
-    is unknown until the next run.
+    threshold also resets the histogram of its signal: Prometheus may still have old samples of this
+    threshold's bucket, and would count the requests in between twice. After a change of the URL the
+    certificate is unknown until the next run.
     """
     new = _new_record(probe, old.suspended, old.spending)
+    unchanged = {
+        signal for signal in Signal if _event_keys(probe, signal) <= _event_keys(old.probe, signal)
+    }
     same_buckets = _bounds(new.latency.values()) == _bounds(old.latency.values())
-    if same_buckets and _thresholds(probe) <= _thresholds(old.probe):
+    if same_buckets and Signal.LATENCY in unchanged:
         new.latency = old.latency
     usual = [old.phases[phase] for phase in new.phases if phase in old.phases]
     if _bounds(new.phases.values()) == _bounds(usual):
         new.phases = old.phases
     if new.coarse_bounds == old.coarse_bounds:
         new.server |= old.server
-        new.stream = new.stream and (old.stream or new.stream)
+    if new.stream and old.stream:
+        new.stream.take_over(old.stream, unchanged)
     same_url = probe.url == old.probe.url
     return dataclasses.replace(
         new,
@@ -360,7 +374,7 @@ def _objective_lines(record: _Record) -> Iterator[str]:
         labels = format_labels(
             {
                 "slo": objective.name,
-                "signal": "latency",
+                "signal": objective.signal,
                 "threshold": format_value(_threshold(objective)),
                 "alert": objective.alert,
             }
@@ -369,8 +383,8 @@ def _objective_lines(record: _Record) -> Iterator[str]:
 
 
 def _threshold(objective: Objective) -> float:
-    """Return the largest good latency (seconds). Without one, every success is good: +Inf."""
-    return float("inf") if objective.latency is None else objective.latency
+    """Return the largest good value (seconds). Without one, every success is good: +Inf."""
+    return float("inf") if objective.threshold is None else objective.threshold
 
 
 def _info_lines(record: _Record) -> Iterator[str]:

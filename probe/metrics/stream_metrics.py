@@ -1,20 +1,26 @@
 """Metrics of the streams of one probe: times of tokens, and numbers of tokens."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import format_sample
 from probe.metrics.histogram import FIRST_TOKEN_BUCKETS, GAP_BUCKETS, TOKEN_BUCKETS, Histogram
-from probe.result import Outcome, Result, Signal, StreamResult
+from probe.result import STREAM_SIGNALS, Outcome, Result, Signal, StreamResult
 
 # Bounds of the histograms of successes.
 _BOUNDS: Mapping[MetricSpec, Sequence[float]] = {
     catalogue.TIME_TO_FIRST_TOKEN: FIRST_TOKEN_BUCKETS,
     catalogue.TIME_PER_OUTPUT_TOKEN: TOKEN_BUCKETS,
     catalogue.LONGEST_TOKEN_GAP: GAP_BUCKETS,
+}
+
+# Histograms that objectives are about.
+_SIGNALS: Mapping[MetricSpec, Signal] = {
+    catalogue.TIME_TO_FIRST_TOKEN: Signal.TIME_TO_FIRST_TOKEN,
+    catalogue.TIME_PER_OUTPUT_TOKEN: Signal.TIME_PER_OUTPUT_TOKEN,
 }
 
 STREAM_METRICS = (
@@ -30,15 +36,40 @@ _TOKEN_KINDS = ("input", "output", "cached", "reasoning")
 class StreamMetrics:
     """Counts the streams of one probe. The caller holds a lock."""
 
-    def __init__(self, coarse_bounds: Sequence[float]) -> None:
-        """Start at 0. `coarse_bounds` are those of the latency of failures."""
+    def __init__(
+        self, coarse_bounds: Sequence[float], thresholds: Mapping[Signal, Sequence[float]]
+    ) -> None:
+        """Start at 0.
+
+        `coarse_bounds` are those of the latency of failures. `thresholds` are those of objectives
+        (seconds), by signal: they become bounds, so that the rules can count good requests.
+        """
         self._histograms = {
-            spec: {Outcome.SUCCESS: Histogram(bounds), Outcome.FAILURE: Histogram(coarse_bounds)}
+            spec: {
+                Outcome.SUCCESS: Histogram((*bounds, *_thresholds(spec, thresholds))),
+                Outcome.FAILURE: Histogram(coarse_bounds),
+            }
             for spec, bounds in _BOUNDS.items()
         }
         self._missing = Counter[Signal]()
         self._tokens = Counter[str]()
         self._merged_events = 0
+
+    def take_over(self, old: "StreamMetrics", unchanged: Collection[Signal]) -> None:
+        """Continue the counts of `old` that keep their meaning.
+
+        Histograms do if they have the same bounds and, if objectives are about them, no objective
+        of their signal is new: it is in `unchanged`.
+        """
+        for spec, histograms in old._histograms.items():
+            same_bounds = all(
+                self._histograms[spec][outcome].bounds == histogram.bounds
+                for outcome, histogram in histograms.items()
+            )
+            if same_bounds and (spec not in _SIGNALS or _SIGNALS[spec] in unchanged):
+                self._histograms[spec] = histograms
+        self._missing, self._tokens = old._missing, old._tokens
+        self._merged_events = old._merged_events
 
     def record(self, result: Result) -> None:
         """Count a result. A failure has its latency in each histogram: it is bad for each signal.
@@ -62,8 +93,8 @@ class StreamMetrics:
         for spec, seconds in values.items():
             if seconds is not None:
                 self._histograms[spec][Outcome.SUCCESS].observe(seconds)
-        for signal in Signal:
-            self._missing[signal] += getattr(result.stream, signal) is None
+        for signal in STREAM_SIGNALS:
+            self._missing[signal] += result.seconds(signal) is None
 
     def lines(self, spec: MetricSpec, labels: str) -> Iterator[str]:
         """Yield the samples of one of STREAM_METRICS; `labels` are those of the probe."""
@@ -74,7 +105,7 @@ class StreamMetrics:
             for kind in _TOKEN_KINDS:
                 yield format_sample(spec, f'{labels},kind="{kind}"', self._tokens[kind])
         elif spec is catalogue.SIGNAL_MISSING:
-            for signal in Signal:
+            for signal in STREAM_SIGNALS:
                 yield format_sample(spec, f'{labels},signal="{signal}"', self._missing[signal])
         else:
             yield format_sample(spec, labels, self._merged_events)
@@ -83,3 +114,8 @@ class StreamMetrics:
         self._merged_events += stream.merged_events
         for kind in fields(stream.tokens):
             self._tokens[kind.name] += getattr(stream.tokens, kind.name) or 0
+
+
+def _thresholds(spec: MetricSpec, thresholds: Mapping[Signal, Sequence[float]]) -> Sequence[float]:
+    """Return the thresholds that are bounds of the histogram `spec`."""
+    return thresholds[_SIGNALS[spec]] if spec in _SIGNALS else ()

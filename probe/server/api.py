@@ -98,6 +98,8 @@ def _objective_json(status: ObjectiveStatus) -> dict[str, Any]:
     return {
         "name": objective.name,
         "target": objective.target,
+        "signal": objective.signal,
+        "threshold_seconds": objective.threshold,
         "latency_seconds": objective.latency,
         "windows": {
             window: {"good": count.good, "bad": count.bad, "met": status.met(window)}

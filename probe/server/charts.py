@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from probe.history.half_hours import HalfHour
 from probe.history.result_codec import ResultSummary
-from probe.result import RedirectHop, Result, ResultKind, classify_result
+from probe.result import RedirectHop, Result, ResultKind, Signal, classify_result
 from probe.serialization import Span, request_spans
 from probe.server.summary import ProbeSummary
 
@@ -60,11 +60,11 @@ def status_bars(summary: ProbeSummary) -> StatusBars | None:
     results = summary.history.summaries(MAX_STATUS_BARS)
     if not results:
         return None
-    strictest = summary.probe.strictest_latency
+    thresholds = summary.probe.strictest_thresholds
     paths: dict[ResultKind, str] = {}
     counts = dict.fromkeys(ResultKind, 0)
     for index, result in enumerate(results, MAX_STATUS_BARS - len(results)):
-        kind = classify_result(result.reason, result.latency, strictest)
+        kind = classify_result(result, thresholds)
         paths[kind] = f"{paths.get(kind, '')}M{index}.5 0v1"
         counts[kind] += 1
     return StatusBars(
@@ -126,13 +126,15 @@ class LatencyChart:
 def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     """Return the chart of the recent results; None if there are no successes among them."""
     objectives = summary.probe.objectives
+    # The chart shows the latency. Thresholds of other signals would be lines at wrong heights.
     thresholds = sorted({item.latency for item in objectives if item.latency is not None})
-    return _latency_chart(summary.history.summaries(), thresholds)
+    strictest = summary.probe.strictest_thresholds
+    return _latency_chart(summary.history.summaries(), thresholds, strictest)
 
 
 def first_token_chart(results: Iterable[Result]) -> LatencyChart | None:
     """Return the chart of the times to the first token; None if no success has one."""
-    return _latency_chart(list(_first_tokens(results)), [])
+    return _latency_chart(list(_first_tokens(results)), [], {})
 
 
 def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:
@@ -146,13 +148,18 @@ def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:
 
 
 def _latency_chart(
-    results: Sequence[ResultSummary], thresholds: Sequence[float]
+    results: Sequence[ResultSummary],
+    thresholds: Sequence[float],
+    strictest: Mapping[Signal, float],
 ) -> LatencyChart | None:
-    """Return the chart of `results` with a line for each threshold (seconds, ascending)."""
+    """Return the chart of `results` with a line for each threshold (seconds, ascending).
+
+    Successes above one of the `strictest` thresholds are slow.
+    """
     successes = [result for result in results if result.reason is None]
     if not successes:
         return None
-    kinds = _by_kind(results, min(thresholds, default=math.inf))
+    kinds = _by_kind(results, strictest)
     time_axis = _TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )
@@ -174,12 +181,12 @@ def _latency_chart(
 
 
 def _by_kind(
-    results: Sequence[ResultSummary], strictest: float
+    results: Sequence[ResultSummary], thresholds: Mapping[Signal, float]
 ) -> dict[ResultKind, list[ResultSummary]]:
-    """Return the results of each kind. `strictest` is the shortest latency of all objectives."""
+    """Return the results of each kind. `thresholds` are the strictest ones of the objectives."""
     kinds: dict[ResultKind, list[ResultSummary]] = {kind: [] for kind in ResultKind}
     for result in results:
-        kinds[classify_result(result.reason, result.latency, strictest)].append(result)
+        kinds[classify_result(result, thresholds)].append(result)
     return kinds
 
 

@@ -22,7 +22,7 @@ class ProbeState(StrEnum):
     NOT_MEASURED = "not_measured"
     """The last run failed because of the daemon or its host."""
     SLOW = "slow"
-    """The last result is a success that misses the latency of an objective."""
+    """The last result is a success that is too slow for an objective."""
     OVER_BUDGET = "over_budget"
     """The last tick was skipped, because the budget of the probe is exhausted."""
     PAUSED = "paused"
@@ -30,7 +30,7 @@ class ProbeState(StrEnum):
     PENDING = "pending"
     """No result yet."""
     OK = "ok"
-    """The last result is a success, and within the latency of all objectives."""
+    """The last result is a success, and fast enough for all objectives."""
 
 
 # State by the kind of the last result, unless that is a failure during the startup grace.
@@ -103,7 +103,7 @@ def _state(
         return ProbeState.PENDING
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
-    return _STATES[classify_result(last.reason, last.latency, probe.strictest_latency)]
+    return _STATES[classify_result(last, probe.strictest_thresholds)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,42 @@ def test_advice(tmp_path: Path, objective: str, probe: dict[str, str], advice: s
     assert any(text.startswith(f"m, o: {advice}") for text in given), given
 
 
+STREAM = "{content: $.text, usage: {output: $.tokens}}"
+
+
+@pytest.mark.parametrize(
+    ("objective", "probe", "key"),
+    [
+        ("time_to_first_token: 2s", {"first_token_timeout": "2s"}, "first_token_timeout"),
+        ("time_to_first_token: 5s", {}, "timeout"),
+        ("time_per_output_token: 1s", {"stall_timeout": "500ms"}, "stall_timeout"),
+    ],
+)
+def test_advice_about_deadlines_of_streams(
+    tmp_path: Path, objective: str, probe: dict[str, str], key: str
+) -> None:
+    """A request that is too slow for an objective should succeed, so that its time is known."""
+    found = settings(tmp_path, f"target: 99%, {objective}", stream=STREAM, **probe)
+    (advice,) = lint(found)
+    assert advice.startswith(f"m, o: the {key} ")
+    assert advice.endswith(f"choose a {key} above the threshold")
+    assert plan(found).probes[0].forecasts[0].all_slow is None
+
+
+def test_objectives_on_signals_are_predicted(tmp_path: Path) -> None:
+    """The forecast of an objective does not depend on its signal, and names it."""
+    texts = []
+    for objective in ("latency: 250ms", "time_to_first_token: 250ms"):
+        found = settings(tmp_path, f"target: 95%, {objective}", stream=STREAM)
+        texts.append(output.render_text(plan(found), "config"))
+        json_objective = output.render_json(plan(found))["probes"][0]["objectives"][0]  # type: ignore[index]
+        assert json_objective["signal"] == objective.partition(":")[0]
+        assert json_objective["threshold_seconds"] == 0.25
+    assert "o: 95% time to first token under 250ms (page)" in texts[1]
+    latency, first_token = (text.splitlines()[2:-1] for text in texts)
+    assert first_token == latency
+
+
 @pytest.mark.parametrize(
     ("objective", "probe"),
     [

@@ -165,7 +165,8 @@ def test_few_results(good: int, bad: int, cells: tuple[str, str]) -> None:
     objective = {
         "name": "up",
         "target": 0.95,
-        "latency_seconds": None,
+        "signal": "latency",
+        "threshold_seconds": None,
         "budget_left": -19.0,
         "windows": {"5m": window, "kept": window},
     }

@@ -302,3 +302,21 @@ def test_long_body() -> None:
 def test_body_of_a_success() -> None:
     """It is not printed."""
     assert "body" not in rendered(make_result(excerpt=Excerpt(headers={}, body="x")))
+
+
+def test_objectives_on_signals_of_streams(tmp_path: Path) -> None:
+    """The verdict names the time. Without a value, the request is neither good nor bad."""
+    objectives = make_probe(
+        tmp_path,
+        stream={"content": "$.text", "usage": {"output": "$.usage"}},
+        objectives=[
+            {"name": "first", "target": "95%", "time_to_first_token": "20ms"},
+            {"name": "each", "target": "95%", "time_per_output_token": "40ms"},
+        ],
+    ).objectives
+    text = rendered(make_result(stream=MEASURED_STREAM), objectives=objectives)
+    assert "first: missed, time to first token 30.0 ms > 20 ms" in text
+    assert "each: met, time per output token 4.0 ms <= 40 ms" in text
+    unknown = replace(MEASURED_STREAM, time_per_output_token=None)
+    text = rendered(make_result(stream=unknown), objectives=objectives)
+    assert "each: not counted, time per output token unknown" in text

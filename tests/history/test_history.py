@@ -31,6 +31,8 @@ from probe.result import (
     Reason,
     RedirectHop,
     Result,
+    ResultKind,
+    classify_result,
 )
 from tests.builders import MEASURED_STREAM, make_probe, make_result
 
@@ -190,6 +192,36 @@ def test_a_probe_that_is_set_again_keeps_its_results(harness: HistoryHarness) ->
     assert harness.status("up").counts[StatusWindow.BUDGET_PERIOD] == GoodBad(0, 0)
     assert (harness.status("fast").covered_seconds, harness.status("up").covered_seconds) == (60, 0)
     assert len(harness.snapshot().recent()) == 1
+
+
+def test_objectives_on_signals_of_streams(tmp_path: Path) -> None:
+    """A failure is bad for each signal. A success without a value is no event, and not slow."""
+    first = {"name": "first", "target": "90%", "time_to_first_token": "50ms"}
+    each = {"name": "each", "target": "90%", "time_per_output_token": "3ms"}
+    harness = HistoryHarness(tmp_path)
+    stream = {"content": "$.text", "usage": {"output": "$.usage"}}
+    objectives = [FAST, first, each]
+    harness.history.update_probe(make_probe(tmp_path, stream=stream, objectives=objectives))
+    for result in (
+        make_result(stream=MEASURED_STREAM),
+        make_result(stream=replace(MEASURED_STREAM, time_per_output_token=None)),
+        make_result(reason=Reason.TRUNCATED, stream=MEASURED_STREAM),
+    ):
+        harness.history.record(result)
+    kept = {
+        name: harness.status(name).counts[StatusWindow.BUDGET_PERIOD]
+        for name in ("fast", "first", "each")
+    }
+    assert kept == {"fast": (2, 1), "first": (2, 1), "each": (0, 2)}
+    assert harness.history.half_hours("model")[-1][1:] == (1, 1, 1)
+    thresholds = harness.snapshot().probe.strictest_thresholds
+    kinds = [classify_result(item, thresholds) for item in harness.snapshot().summaries()]
+    assert kinds == [ResultKind.SLOW, ResultKind.GOOD, ResultKind.FAILED]
+    assert harness.snapshot().recent()[0].stream == MEASURED_STREAM
+    harness.history.update_probe(
+        make_probe(tmp_path, stream=stream, objectives=[{**first, "name": "each"}])
+    )
+    assert harness.status("each").counts[StatusWindow.BUDGET_PERIOD] == (0, 0)
 
 
 def test_removed_probe(harness: HistoryHarness) -> None:

@@ -83,3 +83,24 @@ def test_a_reload_keeps_the_counts(exporter: Exporter, tmp_path: Path) -> None:
     assert counts(exporter, "success") == [1, 1, 1]
     exporter.recorder.update_probe(make_probe(tmp_path, stream=STREAM, phase_buckets=["1s"]))
     assert counts(exporter, "success") == [0, 0, 0]
+
+
+def test_thresholds_are_buckets_of_their_signal(tmp_path: Path) -> None:
+    """A new threshold resets the histogram of its signal only."""
+    first = {"name": "first", "target": "95%", "time_to_first_token": "123ms"}
+    each = {"name": "each", "target": "99%", "time_per_output_token": "41ms"}
+    stream = {**STREAM, "usage": {"output": "$.usage"}}
+    exporter = Exporter(tmp_path, stream=stream, objectives=[first, each])
+    exporter.recorder.record(make_result(stream=MEASURED))
+    for name, le, signal, slo in (
+        (HISTOGRAMS[0], "0.123", "time_to_first_token", "first"),
+        (HISTOGRAMS[1], "0.041", "time_per_output_token", "each"),
+    ):
+        assert exporter.value(f"{name}_bucket", outcome="success", le=le) == 1
+        labels = {"slo": slo, "signal": signal, "threshold": le, "alert": "page"}
+        assert exporter.value("inference_probe_slo_objective_ratio", **labels) is not None
+    assert "0.123" not in exporter.buckets("success")
+    objectives = [{**first, "time_to_first_token": "250ms"}, each]
+    exporter.recorder.update_probe(make_probe(tmp_path, stream=stream, objectives=objectives))
+    assert counts(exporter, "success") == [0, 1, 1]
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 1

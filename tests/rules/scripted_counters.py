@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import inf
 
 from tests.rules.scripted_probe import Outcome, Probe
@@ -23,13 +24,18 @@ class CounterLifetime:
     end: float
     startup_grace: float
 
-    def results(self, time: float, success: bool, le: str = "+Inf") -> int:
-        """Return the number of results up to `time` with a latency of at most `le`."""
-        return bisect_right(self._result_times[success, le], time)
+    def results(self, time: float, success: bool, le: str = "+Inf", signal: str = "latency") -> int:
+        """Return the number of results up to `time` with a signal of at most `le`."""
+        return bisect_right(self._result_times[signal, success, le], time)
+
+    def missing(self, time: float, signal: str) -> int:
+        """Return the number of successes up to `time` without a value of `signal`."""
+        return bisect_right(self._missing_times[signal], time)
 
     def last_success(self, time: float) -> float | None:
         successes = self.results(time, success=True)
-        return self._result_times[True, "+Inf"][successes - 1] if successes else None
+        times = self._result_times["latency", True, "+Inf"]
+        return times[successes - 1] if successes else None
 
     def ticks(self, time: float) -> int:
         return bisect_right(self._ticks, time, key=lambda tick: tick[0])
@@ -52,13 +58,23 @@ class CounterLifetime:
         return min([self.start + self.startup_grace, *successes])
 
     @cached_property
-    def _result_times(self) -> dict[tuple[bool, str], list[float]]:
+    def _result_times(self) -> dict[tuple[str, bool, str], list[float]]:
         times = defaultdict(list)
         for time, outcome in self._runs:
             if outcome.counts_against_slo and time >= self.suspended_until:
-                for le in {*self.probe.buckets, "+Inf"}:
-                    if outcome.latency <= float(le):
-                        times[outcome.success, le].append(time)
+                for signal, le in product(self.probe.signals, {*self.probe.buckets, "+Inf"}):
+                    seconds = outcome.seconds(signal)
+                    if seconds is not None and seconds <= float(le):
+                        times[signal, outcome.success, le].append(time)
+        return times
+
+    @cached_property
+    def _missing_times(self) -> dict[str, list[float]]:
+        times = defaultdict(list)
+        for time, outcome in self._runs:
+            for signal in self.probe.signals:
+                if outcome.success and outcome.seconds(signal) is None:
+                    times[signal].append(time)
         return times
 
     @cached_property

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from probe.result import STREAM_SIGNALS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -18,6 +20,15 @@ class Outcome:
     """Why the tick has no run; empty if it has one."""
     reason: str = ""
     """Why the run failed; empty if it succeeded."""
+    first_token: float | None = None
+    per_token: float | None = None
+    """Times of a successful stream; None if unknown."""
+
+    def seconds(self, signal: str) -> float | None:
+        """Return the value of a signal. A failure has its latency in each."""
+        if signal == "latency" or not self.success:
+            return self.latency
+        return self.first_token if signal == "time_to_first_token" else self.per_token
 
 
 GOOD = Outcome(latency=0.1, success=True)
@@ -44,6 +55,7 @@ class Objective:
     slo: str = "fast"
     target: float = 0.99
     threshold: str = "0.5"
+    signal: str = "latency"
     alert: str = "page"
     since: float = -inf
     until: float = inf
@@ -73,6 +85,13 @@ class Probe:
     @property
     def has_budget(self) -> bool:
         return any(OVER_BUDGET in outcomes for outcomes in self.script.values())
+
+    streams: bool = False
+    """Whether the responses are streams, with the metrics of their signals."""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        return ("latency", *STREAM_SIGNALS) if self.streams else ("latency",)
 
     def outcome(self, due: float) -> Outcome:
         """Return the outcome of the tick that is due at `due`."""

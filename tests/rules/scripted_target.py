@@ -99,7 +99,10 @@ class Target:
             yield "last_success_timestamp_seconds", {}, last_success + self.clock_ahead
         yield from _objective_samples(lifetime.probe, time)
         if not self.native_histograms:
-            yield from _latency_samples(lifetime, time)
+            for signal in lifetime.probe.signals:
+                yield from _signal_samples(lifetime, time, signal)
+        for signal in lifetime.probe.signals[1:]:
+            yield "signal_missing_total", {"signal": signal}, lifetime.missing(time, signal)
         yield from _phase_samples(lifetime, time)
 
     def _series(self, name: str, **labels: str) -> str:
@@ -152,18 +155,19 @@ def _objective_samples(probe: Probe, time: float) -> Iterator[Sample]:
                 "slo": objective.slo,
                 "threshold": objective.threshold,
                 "alert": objective.alert,
-                "signal": "latency",
+                "signal": objective.signal,
             }
             yield "slo_objective_ratio", labels, objective.target
 
 
-def _latency_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
+def _signal_samples(lifetime: CounterLifetime, time: float, signal: str) -> Iterator[Sample]:
     buckets = lifetime.probe.buckets
     for outcome, success in (("success", True), ("failure", False)):
         for le in buckets:
             labels = {"outcome": outcome, "le": le}
-            yield "latency_seconds_bucket", labels, lifetime.results(time, success, le)
-        yield "latency_seconds_count", {"outcome": outcome}, lifetime.results(time, success)
+            yield f"{signal}_seconds_bucket", labels, lifetime.results(time, success, le, signal)
+        count = lifetime.results(time, success, signal=signal)
+        yield f"{signal}_seconds_count", {"outcome": outcome}, count
 
 
 def _phase_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:

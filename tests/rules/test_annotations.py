@@ -232,12 +232,12 @@ CASES = {
         alert="InferenceProbeHistogramMissing",
         targets=(Target((Probe(script={0: (GOOD,)}),), native_histograms=True),),
         labels={**JOB, **TICKET},
-        summary="Job inference-probe: Prometheus lacks latency buckets that the rules need",
+        summary="Job inference-probe: Prometheus lacks histogram buckets that the rules need",
         description=(
             "At 00:20 UTC, Prometheus scraped job inference-probe, but for 1 of its probes it had"
-            " no classic latency buckets, or none with the threshold of an objective. Alerts about"
-            " their objectives cannot fire. Possible causes: classic histograms that are converted"
-            " to native ones, relabelling that drops buckets, or a target label such as"
+            " no classic latency buckets, or no bucket with the threshold of an objective. Alerts"
+            " about their objectives cannot fire. Possible causes: classic histograms that are"
+            " converted to native ones, relabelling that drops buckets, or a target label such as"
             ' "outcome" that the metrics have, too. Next: query'
             " inference_probe_latency_seconds_bucket."
         ),
