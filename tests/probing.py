@@ -10,6 +10,7 @@ from urllib.parse import SplitResult
 
 from probe.clock import Clock
 from probe.config.loader import ReferenceResolver
+from probe.config.protocol_expansion import expand_protocol
 from probe.config.schema import Networks, Probe
 from probe.config.secrets import Secrets
 from probe.config.tls import client_ssl_context
@@ -35,7 +36,7 @@ def read_probe(url: str, secrets: Secrets, base: Path, keys: Mapping[str, Any]) 
     """Return a probe with these config keys, which may contain references."""
     config = {"name": "tested", "url": url, "timeout": "3s", **keys}
     resolver = ReferenceResolver(secrets)
-    probe = Probe.model_validate(resolver.resolve(config), context={"base": base})
+    probe = Probe.model_validate(expand_protocol(resolver.resolve(config)), context={"base": base})
     assert not resolver.errors, resolver.errors
     return probe
 

@@ -44,6 +44,17 @@ SECTIONS = {
     "ExpectedTokens": ("tokens", "The key `tokens` of `expect`."),
     "Stream": ("stream", "The key `stream` of a probe."),
     "StreamUsage": ("usage", "The key `usage` of `stream`."),
+    "ProtocolChoice": ("protocol", "The key `protocol` of a probe."),
+    "ChatProtocol": ("chat protocols", ""),
+    "PromptProtocol": ("prompt protocols", ""),
+    "TgiProtocol": ("tgi", ""),
+    "EmbeddingsProtocol": ("openai-embeddings", ""),
+    "RerankProtocol": ("rerank", ""),
+    "KserveV1Protocol": ("kserve-v1", ""),
+    "KserveV2Protocol": ("kserve-v2", ""),
+    "TfServingProtocol": ("tf-serving", ""),
+    "MlflowProtocol": ("mlflow", ""),
+    "TorchserveProtocol": ("torchserve", ""),
     "Price": ("price", "The key `price` of a probe."),
     "Budget": ("budget", "The key `budget` of a probe."),
     "Objective": ("objectives", "An entry of the key `objectives` of a probe."),
@@ -105,7 +116,7 @@ def _link(model: str) -> str:
     if model == "Defaults":
         return "keys of a [probe](#probes)"
     heading = SECTIONS[model][0].lower()
-    return f"[{heading}](#{heading})"
+    return f"[{heading}](#{heading.replace(' ', '-')})"
 
 
 def _scalar_or_container(value: Schema) -> str:

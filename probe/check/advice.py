@@ -8,6 +8,12 @@ from typing import NamedTuple
 
 from probe.check.spending import spending_advice
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
+from probe.config.protocol_expansion import (
+    MIN_NONCE_TOKENS,
+    NONCE,
+    estimate_tokens,
+    prompt_text,
+)
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
@@ -38,6 +44,7 @@ def lint(settings: Settings) -> Iterator[str]:
     """Yield advice, each text beginning with a position, or with names of probe and objective."""
     yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
+        yield from _cache_advice(probe)
         if not probe.objectives and probe.down == "none":
             yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
         elif not probe.objectives:
@@ -49,6 +56,20 @@ def lint(settings: Settings) -> Iterator[str]:
                 continue  # one of the likely mistakes
             for advice in _objective_advice(objective, probe):
                 yield f"{probe.name}, {objective.name}: {advice}"
+
+
+def _cache_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice if a prompt cache of the server may shorten the time to the first token."""
+    if probe.stream is None or probe.json_body is None:
+        return
+    prompt = prompt_text(probe.json_body)
+    tokens = estimate_tokens(prompt)
+    if tokens >= MIN_NONCE_TOKENS and not prompt.startswith(NONCE):
+        yield (
+            f"{probe.name}: the prompt has about {tokens} tokens and does not begin with"
+            f" {NONCE}, so a prompt cache of the server shortens the time to the first token;"
+            f' begin it with {NONCE}, and watch inference_probe_tokens_total{{kind="cached"}}'
+        )
 
 
 def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:

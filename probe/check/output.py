@@ -5,6 +5,7 @@ from dataclasses import asdict
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan, SeriesCount
+from probe.check.request import request_lines
 from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
@@ -49,6 +50,9 @@ def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     schedule = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
     request = f"{probe.method} {shown_url(probe)}"
     yield f"{probe.name}: {request} {schedule}, {_series(planned.series)}"
+    if probe.protocol:
+        yield "    request:"
+        yield from (f"        {line}" for line in request_lines(probe))
     if planned.spending:
         yield f"    {_spending_line(planned.spending)}"
     for forecast in planned.forecasts:

@@ -38,6 +38,8 @@ class EventFormat(StrEnum):
 
     SSE = "sse"
     NDJSON = "ndjson"
+    AWS_EVENT_STREAM = "aws-event-stream"
+    AWS_EVENT_STREAM_SSE = "aws-event-stream-sse"
 
 
 class TimingSource(StrEnum):

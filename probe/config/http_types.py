@@ -23,7 +23,7 @@ from probe.config.types import (
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 EVENT_PATH_STEP_PATTERN = r"\.[A-Za-z_][A-Za-z0-9_-]*|\[(?:[0-9]{1,6}|\*)\]"
-EVENT_PATH_PATTERN = rf"\$(?:{EVENT_PATH_STEP_PATTERN})*"
+EVENT_PATH_PATTERN = rf"(?:[A-Za-z0-9_.-]+:)?\$(?:{EVENT_PATH_STEP_PATTERN})*"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 
 # Addresses of the metadata services of clouds, which serve credentials: link-local addresses (AWS,

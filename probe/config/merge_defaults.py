@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from probe.config.errors import ConfigPath
+from probe.config.protocol_expansion import BODY_KEYS, expand_protocol
 
 # Mappings that a probe and the defaults may both have: they are merged key by key.
 MERGED_BY_KEY = ("tls", "headers", "labels", "expect")
 
-BODY_KEYS = ("json", "body", "body_file")
+# Keys that have a meaning for streams only. Probes without a stream do not inherit them.
+STREAM_KEYS = ("first_token_timeout", "stall_timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class MergedConfig:
 
 
 def merge_defaults(config: dict[str, Any]) -> MergedConfig:
-    """Merge the defaults into each probe.
+    """Merge the defaults into each probe, and then the keys that its protocol provides.
 
     Values of a wrong type stay as they are, so that validation reports them.
     """
@@ -34,9 +36,10 @@ def merge_defaults(config: dict[str, Any]) -> MergedConfig:
     defaults = config.get("defaults")
     probes = value.get("probes")
     inherited: set[ConfigPath] = set()
-    if isinstance(defaults, dict) and isinstance(probes, list):
+    if isinstance(probes, list):
+        shared = defaults if isinstance(defaults, dict) else {}
         value["probes"] = [
-            _merge_probe(defaults, probe, ("probes", index), inherited)
+            _merge_probe(shared, probe, ("probes", index), inherited)
             for index, probe in enumerate(probes)
         ]
     return MergedConfig(value=value, inherited=inherited)
@@ -50,7 +53,9 @@ def defaults_only_config(config: dict[str, Any]) -> MergedConfig:
     defaults = config.get("defaults")
     shared = dict(defaults) if isinstance(defaults, dict) else {}
     shared.pop("name", None)
-    probe = {"name": "defaults", "url": "http://defaults", **shared}
+    probe = expand_protocol({"name": "defaults", "url": "http://defaults", **shared})
+    if any(key in shared for key in STREAM_KEYS):
+        probe.setdefault("stream", {"content": "$"})
     return MergedConfig(
         value={**_without_defaults(config), "probes": [probe]},
         inherited={("probes", 0, key) for key in shared},
@@ -80,7 +85,11 @@ def _merge_probe(
             missing = {name: value[name] for name in value if not _has_key(probe[key], name, key)}
             merged[key] = {**missing, **probe[key]}
             inherited.update((*path, key, name) for name in missing)
-    return merged
+    expanded = expand_protocol(merged)
+    for key in STREAM_KEYS:
+        if expanded.get("stream") is None and (*path, key) in inherited:
+            del expanded[key]
+    return expanded
 
 
 def _applicable(defaults: dict[str, Any], probe: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from probe.config.choices import (
 )
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
+from probe.config.protocol_models import ProtocolChoice
 from probe.config.secrets import find_secret_values
 from probe.result import Component, Measurement, Signal
 
@@ -191,17 +192,23 @@ class Stream(ConfigModel):
     """Format of a response that arrives token by token.
 
     Each event is a JSON document of up to 64 KiB. Paths are `$`, names, indices and `[*]`, such as
-    `$.choices[*].delta.content`.
+    `$.choices[*].delta.content`. A path such as `response.output_text.delta:$.delta` applies to
+    events of this type only.
     """
 
     format: Annotated[EventFormat, *types.choice(EventFormat)] = config_key(
-        "sse", "Format of the events: server-sent events (SSE), or one JSON document per line."
+        "sse",
+        "Format of the events: server-sent events (SSE), one JSON document per line, frames of AWS"
+        " with JSON, or frames of AWS with parts of SSE.",
     )
     content: EventPaths = Field(
         description="Text of the response. A token has arrived if it is not empty.", min_length=1
     )
     reasoning: EventPaths = config_key((), "Text of the reasoning before the response.")
     tool_call: EventPaths = config_key((), "Calls of tools, of any type.")
+    skip: EventPaths = config_key(
+        (), "Whether an event has no token in spite of its text, such as one of a special token."
+    )
     usage: StreamUsage = config_key({}, "Numbers of tokens.")
     error: EventPaths = config_key(
         (), "Errors, of any type. A stream with one that is not null, false or empty has failed."
@@ -359,6 +366,11 @@ class Probe(ConfigModel):
         description="Method of the request. By default POST if there is a body, else GET.",
     )
     expect: Expect = config_key({}, "Conditions on the response.")
+    protocol: ProtocolChoice | None = config_key(
+        None,
+        "Protocol of the model server. It provides path, body, `stream`, `expect` and"
+        " `server_timing`. These keys override it. See docs/protocols.md.",
+    )
     stream: Stream | None = config_key(
         None, "Read the response as a stream of tokens. Without it, latency is that of all bytes."
     )

@@ -23,7 +23,8 @@ from probe.config.errors import (
 )
 from probe.config.foreign_keys import MIGRATION, MODULE_KEYS, REPLACEMENTS
 from probe.config.http_types import ALERT_LABEL_PATTERN
-from probe.config.merge_defaults import BODY_KEYS
+from probe.config.merge_defaults import STREAM_KEYS
+from probe.config.protocol_expansion import BODY_KEYS
 from probe.config.schema import Settings
 from probe.config.secrets import ResolvedText
 from probe.config.types import NotTextError, describe_type, require_text
@@ -39,8 +40,7 @@ _EXPECTED_TYPES = {
     "model_attributes_type": "a mapping",
 }
 
-# Keys of a probe and of its `expect` that need `stream`.
-STREAM_KEYS = ("first_token_timeout", "stall_timeout")
+# Keys of `expect` that need `stream`.
 STREAM_EXPECT_KEYS = ("tokens", "finish")
 
 _MESSAGES = {"missing": "this key is missing", "too_short": "expected at least one item"}
@@ -130,7 +130,7 @@ def _keys_without_stream(probe: dict[str, Any], path: ConfigPath) -> Iterator[Un
     for index, signals in _signals_of_objectives(probe):
         paths += [("objectives", index, key) for key in signals if key in STREAM_SIGNALS]
     for key_path in paths:
-        message = "only streams have tokens; write `stream`, too"
+        message = "only streams have tokens; write `stream` or the `protocol` of a stream, too"
         yield UnlocatedError((*path, *key_path), message, at_key=True)
 
 

@@ -9,7 +9,13 @@ import zlib
 from collections.abc import Iterator
 
 from probe.http.stopwatch import Timestamp
-from probe.http.stream import MAX_EVENT_BYTES, EventBuilder, StreamError, StreamEvent
+from probe.http.stream import (
+    MAX_EVENT_BYTES,
+    EventBuilder,
+    SseParser,
+    StreamError,
+    StreamEvent,
+)
 
 # The limit of the format. Its limit of the payload, 24 MiB, is above MAX_EVENT_BYTES.
 MAX_HEADERS_BYTES = 128 * 1024
@@ -93,6 +99,31 @@ class AwsEventStreamParser:
             headers.get(_TYPE_HEADERS.get(message_type, ":event-type"), ""),
             is_error=message_type in _TYPE_HEADERS,
         )
+
+
+class AwsSseParser:
+    """Parses server-sent events in the payloads of frames, which divide them anywhere."""
+
+    def __init__(self) -> None:
+        self._frames = AwsEventStreamParser()
+        self._events = SseParser()
+
+    @property
+    def has_partial_event(self) -> bool:
+        """Whether a frame or an event has begun and is not complete."""
+        return self._frames.has_partial_event or self._events.has_partial_event
+
+    def feed(self, data: bytes, received: Timestamp) -> Iterator[StreamEvent]:
+        """Yield the events that `data` completes, and frames with errors. Raises StreamError."""
+        for frame in self._frames.feed(data, received):
+            if frame.is_error:
+                yield frame
+            else:
+                yield from self._events.feed(frame.data, received)
+
+    def close(self) -> list[StreamEvent]:
+        """Return the events that the end of the stream completes."""
+        return self._events.close()
 
 
 def _check_crc(data: bytes, description: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +20,7 @@ from probe.config.secrets import (
 )
 from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
+from probe.http.request_variables import RequestVariables
 from probe.redaction import Redactor
 
 # Configured headers that are sent to another host, unless they contain a reference. Any other
@@ -62,6 +63,7 @@ class RequestBuilder:
         self._probe = probe
         self._secrets = secrets
         self._file_body = probe.body_file.read_bytes() if probe.body_file else None
+        self._variables = RequestVariables()
         self._last: tuple[_ResolvedConfig, BuiltRequest] | None = None
 
     def build(self, seconds_left: Callable[[], float]) -> BuiltRequest:
@@ -73,7 +75,10 @@ class RequestBuilder:
         last = self._last
         if last is None or last[0] != config:
             last = self._last = (config, self._build_request(config))
-        return last[1]
+        built = last[1]
+        if self._file_body is not None:
+            return built
+        return replace(built, request=self._variables.substitute(built.request))
 
     def remove_private_headers(self, request: requests.PreparedRequest) -> None:
         """Remove the headers that may identify the client, before a redirect to another host."""

@@ -132,9 +132,10 @@ class _SseLineSplitter(_LineSplitter):
 class SseParser:
     """Parses server-sent events, as in "Interpreting an event stream" of the HTML standard.
 
-    An event that the stream does not complete with an empty line is discarded. In addition, a line
-    that begins with a JSON object or array is an event with an error: some servers, e.g. Gemini,
-    send errors without `data:`.
+    An event that the stream does not complete with an empty line is discarded. In addition, JSON
+    whose first line has no field is an event with an error: some servers, e.g. Gemini, send
+    errors without `data:`. It may have several lines, of which only the last begins with the
+    closing bracket.
     """
 
     def __init__(self) -> None:
@@ -144,12 +145,14 @@ class SseParser:
         self._type = b""
         # The `data` lines of the current event, each with LF.
         self._data = bytearray()
+        # The lines of JSON without `data:`, each with LF.
+        self._json = bytearray()
 
     @property
     def has_partial_event(self) -> bool:
         """Whether fields, or the beginning of a line other than a comment, are incomplete."""
         line = self._without_byte_order_mark(bytes(self._lines.partial))
-        return bool(self._data or self._type or (line and not line.startswith(b":")))
+        return bool(self._data or self._type or self._json or (line and not line.startswith(b":")))
 
     def feed(self, data: bytes, received: Timestamp) -> Iterator[StreamEvent]:
         """Yield the events that `data` completes. Raises StreamError."""
@@ -161,12 +164,12 @@ class SseParser:
                 yield event
 
     def close(self) -> list[StreamEvent]:
-        """Return an error as JSON in a last line without its end; discard all other fields."""
+        """Return an error as JSON whose last line has no end; discard all other fields."""
         line = self._without_byte_order_mark(bytes(self._lines.partial))
-        if not line.startswith((b"{", b"[")):
+        if not self._json and not line.startswith((b"{", b"[")):
             return []
         self._lines.close()
-        return [self._events.build(line, is_error=True)]
+        return [self._complete_json(line)]
 
     def _without_byte_order_mark(self, line: bytes) -> bytes:
         """Return `line`, without the byte order mark if it is the first line."""
@@ -176,11 +179,11 @@ class SseParser:
         """Process a line, and return the event that it completes, if any."""
         line = self._without_byte_order_mark(line)
         self._is_first_line = False
+        # No field begins with these characters.
+        if self._json or line.startswith((b"{", b"[")):
+            return self._parse_json_line(line)
         if not line:
             return self._complete_event()
-        # No field begins with these characters.
-        if line.startswith((b"{", b"[")):
-            return self._events.build(line, is_error=True)
         # The name of a comment is empty. `id` and `retry` matter only to clients that reconnect.
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -191,6 +194,20 @@ class SseParser:
         elif name == b"event":
             self._type = value
         return None
+
+    def _parse_json_line(self, line: bytes) -> StreamEvent | None:
+        """Process a line of JSON without `data:`, and return the event that it completes."""
+        if len(self._json) + len(line) > MAX_EVENT_BYTES:
+            raise StreamError(f"an event of the stream has more than {MAX_EVENT_BYTES} bytes")
+        closing = b"}" if (self._json or line).startswith(b"{") else b"]"
+        if line.startswith(closing) if self._json else line.rstrip().endswith(closing):
+            return self._complete_json(line)
+        self._json += line + b"\n"
+        return None
+
+    def _complete_json(self, last_line: bytes) -> StreamEvent:
+        data, self._json = bytes(self._json + last_line), bytearray()
+        return self._events.build(data, is_error=True)
 
     def _complete_event(self) -> StreamEvent | None:
         """Return the event whose fields have been parsed, or None if it has no data."""

@@ -10,27 +10,48 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from probe.config.http_types import EVENT_PATH_STEP_PATTERN
+from probe.http.aws_event_stream import AwsEventStreamParser, AwsSseParser
 from probe.http.stream import EventParser, NdjsonParser, SseParser
 
 if TYPE_CHECKING:
     from probe.config.schema import Stream
 
-_PARSERS: dict[str, type[EventParser]] = {"sse": SseParser, "ndjson": NdjsonParser}
+_PARSERS: dict[str, type[EventParser]] = {
+    "sse": SseParser,
+    "ndjson": NdjsonParser,
+    "aws-event-stream": AwsEventStreamParser,
+    "aws-event-stream-sse": AwsSseParser,
+}
 
 # A name, an index, or None for all items.
 _Steps = tuple[str | int | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventDocument:
+    """The JSON of an event, and the type of the event."""
+
+    type: str
+    value: Any
+
+
 class EventPath:
-    """Path to values in the JSON of an event, such as `$.choices[*].delta.content`."""
+    """Path to values in the JSON of an event, such as `$.choices[*].delta.content`.
+
+    With a prefix such as `message_delta:`, it applies to events of this type only.
+    """
 
     def __init__(self, text: str) -> None:
         """Compile `text`, a path of a valid config."""
-        self._steps: _Steps = tuple(map(_step, re.findall(EVENT_PATH_STEP_PATTERN, text)))
+        prefix, _, path = text.partition("$")
+        self._type = prefix.removesuffix(":")
+        self._steps: _Steps = tuple(map(_step, re.findall(EVENT_PATH_STEP_PATTERN, path)))
 
-    def find(self, document: Any) -> Iterator[Any]:
+    def find(self, document: EventDocument) -> Iterator[Any]:
         """Yield the values at this path."""
-        return _find(document, self._steps)
+        if self._type and document.type != self._type:
+            return iter(())
+        return _find(document.value, self._steps)
 
 
 def _step(text: str) -> str | int | None:
@@ -62,6 +83,7 @@ class StreamFormat:
     content: tuple[EventPath, ...]
     reasoning: tuple[EventPath, ...]
     tool_call: tuple[EventPath, ...]
+    skip: tuple[EventPath, ...]
     usage: tuple[tuple[str, EventPath], ...]
     """Paths by the name of the count: input, output, cached or reasoning."""
     error: tuple[EventPath, ...]
@@ -82,6 +104,7 @@ class StreamFormat:
             content=tuple(map(EventPath, stream.content)),
             reasoning=tuple(map(EventPath, stream.reasoning)),
             tool_call=tuple(map(EventPath, stream.tool_call)),
+            skip=tuple(map(EventPath, stream.skip)),
             usage=tuple((name, EventPath(path)) for name, paths in usage for path in paths),
             error=tuple(map(EventPath, stream.error)),
             finish=tuple(map(EventPath, stream.finish)),

@@ -11,7 +11,7 @@ from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.stream_errors import StreamFailure, reported_error
-from probe.prober.stream_format import EventPath, StreamFormat
+from probe.prober.stream_format import EventDocument, EventPath, StreamFormat
 from probe.prober.token_times import TokenTimes
 from probe.redaction import Redactor, to_one_line
 from probe.result import STREAM_PHASES, ClockSource, Phase, Reason, StreamResult, TokenCounts
@@ -207,7 +207,7 @@ class StreamReader:
             raise _invalid(f"an event of the stream is longer than {kib} KiB")
         self._chunks += 1
         self._first_chunk = self._first_chunk or event.received
-        document = _parse(event.data)
+        document = _document(event)
         self._check_error(event, document)
         self._count_tokens(document)
         self._process_tokens(event.received, document)
@@ -216,31 +216,37 @@ class StreamReader:
             self.finish_reason = self.finish_reason or reason
             self._end(event.received)
 
-    def _check_error(self, event: StreamEvent, document: Any) -> None:
+    def _check_error(self, event: StreamEvent, document: EventDocument) -> None:
         """Raise StreamFailure if the event reports an error, or is no event of the format."""
         for path in self._format.error:
             for error in path.find(document):
                 if error:
-                    raise reported_error(error, event.type if event.is_error else "")
+                    # Beside the text of an error, some servers have its type.
+                    details = (
+                        {**document.value, "message": error} if isinstance(error, str) else error
+                    )
+                    raise reported_error(details, event.type if event.is_error else "")
         if event.type == "error" or (event.is_error and event.type):
-            raise reported_error(document, event.type)
+            raise reported_error(document.value, event.type)
         if event.is_error:
             raise _invalid(
                 "a line of the stream is JSON without `data:`; if the response is no stream, ask"
                 " for one in `json`, usually with stream: true"
             )
 
-    def _count_tokens(self, document: Any) -> None:
+    def _count_tokens(self, document: EventDocument) -> None:
         for name, path in self._format.usage:
             for value in path.find(document):
                 if type(value) is int and 0 <= value <= MAX_TOKENS:
                     self._counts[name] = value
 
-    def _process_tokens(self, received: Timestamp, document: Any) -> None:
+    def _process_tokens(self, received: Timestamp, document: EventDocument) -> None:
         """Note the tokens of an event.
 
         Empty text is no token: it announces the role, or stands for an incomplete character.
         """
+        if _has_value(self._format.skip, document):
+            return
         content = "".join(_texts(self._format.content, document))
         has_reasoning = any(_texts(self._format.reasoning, document))
         is_output = bool(content) or _has_value(self._format.tool_call, document)
@@ -326,6 +332,17 @@ def first_token_timeout(deadlines: StreamDeadlines) -> StreamFailure:
     return StreamFailure(Reason.FIRST_TOKEN_TIMEOUT, detail)
 
 
+def _document(event: StreamEvent) -> EventDocument:
+    """Return the JSON of an event. Its type may be in it, and an error may be in a list."""
+    value = _parse(event.data)
+    if event.is_error and isinstance(value, list) and value:
+        value = value[0]
+    event_type = event.type
+    if not event_type and isinstance(value, dict) and isinstance(value.get("type"), str):
+        event_type = value["type"]
+    return EventDocument(event_type, value)
+
+
 def _parse(data: bytes) -> Any:
     try:
         return json.loads(data)
@@ -333,17 +350,17 @@ def _parse(data: bytes) -> Any:
         raise _invalid("an event of the stream is not JSON") from None
 
 
-def _texts(paths: tuple[EventPath, ...], document: Any) -> list[str]:
+def _texts(paths: tuple[EventPath, ...], document: EventDocument) -> list[str]:
     """Return the text at all paths, without empty text and values of other types."""
     values = (value for path in paths for value in path.find(document))
     return [value for value in values if isinstance(value, str) and value]
 
 
-def _first_text(paths: tuple[EventPath, ...], document: Any) -> str | None:
+def _first_text(paths: tuple[EventPath, ...], document: EventDocument) -> str | None:
     return next(iter(_texts(paths, document)), None)
 
 
-def _has_value(paths: tuple[EventPath, ...], document: Any) -> bool:
+def _has_value(paths: tuple[EventPath, ...], document: EventDocument) -> bool:
     """Return whether there is a value other than null, empty text and an empty list or object."""
     return any(value for path in paths for value in path.find(document))
 

@@ -97,6 +97,28 @@ def test_usage_without_a_stream(server: str, path: str) -> None:
         assert result.usage.input == chat(server).reported_tokens.input
 
 
+@pytest.mark.parametrize(
+    ("name", "finish"),
+    [
+        ("openai-chat", "length"),
+        ("openai-completions", "length"),
+        ("openai-responses", "completed"),
+        ("anthropic-messages", "max_tokens"),
+    ],
+)
+def test_protocol_key(server: str, name: str, finish: str) -> None:
+    """A model and a prompt are enough."""
+    extra = {"cache_prompt": False}
+    fields = {"model": "tiny", "prompt": "ba de fi", "max_tokens": TOKENS, "extra": extra}
+    result = run(server, protocol={name: fields})
+
+    assert result.failure is None
+    assert result.stream
+    assert result.stream.tokens.output == TOKENS
+    assert result.stream.finish_reason == finish
+    assert result.stream.time_per_output_token
+
+
 def test_a_prompt_that_is_too_long(server: str) -> None:
     """The server rejects it before the stream."""
     prompt = "ba " * 5000

@@ -1,0 +1,157 @@
+"""Expansion of `protocol`: the keys of a probe that its protocol provides.
+
+It works on the values of a config before they are validated. Explicit keys have precedence.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from probe.config.secrets import ResolvedText, Template
+from probe.protocols.protocol import ProtocolKeys
+from probe.protocols.registry import PROTOCOLS
+
+BODY_KEYS = ("json", "body", "body_file")
+DEFAULT_MAX_TOKENS = 16
+
+# A prompt cache holds whole blocks of tokens, so it does not matter for shorter prompts.
+MIN_NONCE_TOKENS = 64
+CHARS_PER_TOKEN = 4
+
+NONCE = "{{nonce}}"
+
+
+def expand_protocol(probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `probe` with those that its protocol provides.
+
+    If `protocol` is invalid, its keys are incomplete; validation reports it.
+    """
+    protocol = probe.get("protocol")
+    if not isinstance(protocol, dict) or len(protocol) != 1:
+        return dict(probe)
+    ((name, written),) = protocol.items()
+    if name not in PROTOCOLS:
+        return dict(probe)
+    fields = {"max_tokens": DEFAULT_MAX_TOKENS, **(written if isinstance(written, dict) else {})}
+    if _needs_nonce(fields):
+        fields = _with_nonce(fields)
+    keys = PROTOCOLS[name](fields)
+    expanded = {**_defaults(probe, keys, fields.get("extra")), **probe}
+    expanded["url"] = _complete_url(probe.get("url"), keys.path)
+    for key, values in (("headers", keys.headers), ("expect", keys.expect)):
+        explicit = probe.get(key)
+        if isinstance(explicit, dict):
+            present = {item.lower() for item in explicit if isinstance(item, str)}
+            missing = {item: values[item] for item in values if item.lower() not in present}
+            expanded[key] = {**missing, **explicit}
+    return expanded
+
+
+def _defaults(probe: Mapping[str, Any], keys: ProtocolKeys, extra: Any) -> dict[str, Any]:
+    """Return the keys that the protocol provides, without those that must not be in the probe."""
+    defaults: dict[str, Any] = {}
+    if keys.stream:
+        defaults["stream"] = dict(keys.stream)
+    if keys.headers:
+        defaults["headers"] = dict(keys.headers)
+    if keys.expect:
+        defaults["expect"] = dict(keys.expect)
+    if keys.server_timing:
+        defaults["server_timing"] = [dict(timing) for timing in keys.server_timing]
+    if not any(probe.get(key) is not None for key in BODY_KEYS):
+        is_text = isinstance(keys.body, (str, ResolvedText))
+        defaults["body" if is_text else "json"] = _merge(keys.body, extra)
+    return defaults
+
+
+def _merge(body: Any, extra: Any) -> Any:
+    """Return `body` with the keys of `extra`, also in inner mappings. A null removes a key."""
+    if not isinstance(body, dict) or not isinstance(extra, dict):
+        return body
+    merged = {**body, **{key: _merge_value(body.get(key), extra[key]) for key in extra}}
+    return {key: value for key, value in merged.items() if key not in extra or value is not None}
+
+
+def _merge_value(value: Any, extra: Any) -> Any:
+    if isinstance(value, dict) and isinstance(extra, dict):
+        return _merge(value, extra)
+    return extra
+
+
+def _complete_url(url: Any, path: tuple[Any, ...]) -> Any:
+    """Return `url` with the path of the protocol, if it has none or only /v1."""
+    text = _text(url)
+    if text is None:
+        return url
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return url
+    if not parts.netloc or parts.query or parts.fragment:
+        return url
+    first, *rest = path
+    if parts.path.rstrip("/") == "/v1" and first.startswith("/v1/"):
+        first = first.removeprefix("/v1")
+    elif parts.path.rstrip("/"):
+        return url
+    return join_texts(url, first.removeprefix("/") if text.endswith("/") else first, *rest)
+
+
+def _needs_nonce(fields: Mapping[str, Any]) -> bool:
+    """Return whether the prompt gets a nonce."""
+    nonce = fields.get("nonce")
+    text = prompt_text(fields)
+    if NONCE in text or nonce is False:
+        return False
+    return nonce is True or estimate_tokens(text) >= MIN_NONCE_TOKENS
+
+
+def _with_nonce(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `fields` with a nonce at the beginning of the prompt or of the first message."""
+    if _text(fields.get("prompt")) is not None:
+        return {**fields, "prompt": join_texts(f"{NONCE} ", fields["prompt"])}
+    messages = fields.get("messages")
+    if isinstance(messages, list) and messages and isinstance(messages[0], dict):
+        first, *others = messages
+        if _text(first.get("content")) is not None:
+            first = {**first, "content": join_texts(f"{NONCE} ", first["content"])}
+            return {**fields, "messages": [first, *others]}
+    return dict(fields)
+
+
+def prompt_text(fields: Mapping[str, Any]) -> str:
+    """Return the text of the prompt, or of all messages whose content is text."""
+    messages = fields.get("messages")
+    contents = [fields.get("prompt")]
+    if isinstance(messages, list):
+        contents += [item.get("content") for item in messages if isinstance(item, dict)]
+    return " ".join(filter(None, map(_text, contents)))
+
+
+def estimate_tokens(text: str) -> int:
+    """Return an estimate of the number of tokens."""
+    return -(-len(text) // CHARS_PER_TOKEN)
+
+
+def join_texts(*parts: Any) -> Any:
+    """Return one text. If a part has references, so has the result."""
+    if not any(isinstance(part, ResolvedText) for part in parts):
+        return "".join(_text(part) or "" for part in parts)
+    source = "".join(_source_text(part) or "" for part in parts)
+    secrets = (part.secrets for part in parts if isinstance(part, ResolvedText))
+    return ResolvedText(
+        Template.parse(source),
+        "".join(_text(part) or "" for part in parts),
+        frozenset().union(*secrets),
+    )
+
+
+def _source_text(value: Any) -> str | None:
+    """Return text as written in the config, with its references; None for other values."""
+    return value.template.source if isinstance(value, ResolvedText) else _text(value)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, ResolvedText):
+        return value.text
+    return value if isinstance(value, str) else None

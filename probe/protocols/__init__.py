@@ -1,0 +1,1 @@
+"""Protocols of model servers: what a request and its response look like."""

@@ -1,0 +1,54 @@
+"""Protocols of Amazon Bedrock and SageMaker, whose responses are AWS event streams.
+
+Requests are not signed: use an API key of Bedrock, or a gateway that signs them.
+Sources: API references of ConverseStream and InvokeEndpointWithResponseStream.
+"""
+
+from typing import Any
+
+from probe.protocols.openai import CHAT_STREAM
+from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages, path_part
+
+_CONVERSE_STREAM: dict[str, Any] = {
+    "format": "aws-event-stream",
+    "content": ["contentBlockDelta:$.delta.text"],
+    "reasoning": ["contentBlockDelta:$.delta.reasoningContent.text"],
+    "tool_call": ["contentBlockDelta:$.delta.toolUse.input"],
+    "usage": {
+        "input": ["metadata:$.usage.inputTokens"],
+        "output": ["metadata:$.usage.outputTokens"],
+        "cached": ["metadata:$.usage.cacheReadInputTokens"],
+    },
+    "finish": ["messageStop:$.stopReason"],
+}
+
+
+def bedrock_converse(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `bedrock-converse`: POST /model/MODEL/converse-stream."""
+    if fields.get("messages") is not None:
+        messages = fields["messages"]
+    else:
+        messages = [{"role": "user", "content": [{"text": fields.get("prompt")}]}]
+    return ProtocolKeys(
+        path=("/model/", path_part(fields.get("model")), "/converse-stream"),
+        body={"messages": messages, "inferenceConfig": {"maxTokens": fields["max_tokens"]}},
+        stream=_CONVERSE_STREAM,
+    )
+
+
+def sagemaker_stream(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `sagemaker-stream`: chat in a container with the API of OpenAI.
+
+    The parts of the response are server-sent events, divided anywhere.
+    """
+    body = {
+        "messages": chat_messages(fields),
+        "max_tokens": fields["max_tokens"],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    return ProtocolKeys(
+        path=("/endpoints/", path_part(fields.get("model")), "/invocations-response-stream"),
+        body=body,
+        stream={**CHAT_STREAM, "format": "aws-event-stream-sse"},
+    )

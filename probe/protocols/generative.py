@@ -1,0 +1,131 @@
+"""Protocols of Anthropic, Ollama, Text Generation Inference, Triton and Gemini.
+
+Sources: https://docs.anthropic.com/en/api/messages, https://docs.ollama.com/api,
+https://huggingface.co/docs/text-generation-inference, extension_generate.md of Triton,
+https://ai.google.dev/api/generate-content
+"""
+
+from typing import Any
+
+from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages, path_part
+
+ANTHROPIC_VERSION = "2023-06-01"
+
+_ANTHROPIC_STREAM: dict[str, Any] = {
+    "content": ["$.delta.text"],
+    "reasoning": ["$.delta.thinking"],
+    "tool_call": ["$.delta.partial_json"],
+    "usage": {
+        # Gateways may send the true numbers at the end only. The last number counts.
+        "input": ["$.message.usage.input_tokens", "$.usage.input_tokens"],
+        "output": ["$.usage.output_tokens"],
+        "cached": [
+            "$.message.usage.cache_read_input_tokens",
+            "$.usage.cache_read_input_tokens",
+        ],
+    },
+    "error": ["$.error"],
+    "finish": ["$.delta.stop_reason"],
+}
+_OLLAMA_STREAM: dict[str, Any] = {
+    "format": "ndjson",
+    "usage": {"input": ["$.prompt_eval_count"], "output": ["$.eval_count"]},
+    "error": ["$.error"],
+    "finish": ["$.done_reason"],
+}
+_TGI_STREAM: dict[str, Any] = {
+    "content": ["$.token.text"],
+    "skip": ["$.token.special"],
+    "usage": {"input": ["$.details.input_length"], "output": ["$.details.generated_tokens"]},
+    "error": ["$.error"],
+    "finish": ["$.details.finish_reason"],
+}
+_GEMINI_STREAM: dict[str, Any] = {
+    "content": ["$.candidates[*].content.parts[*].text"],
+    "tool_call": ["$.candidates[*].content.parts[*].functionCall"],
+    "usage": {
+        "input": ["$.usageMetadata.promptTokenCount"],
+        # Without the thoughts, which are not sent by default.
+        "output": ["$.usageMetadata.candidatesTokenCount"],
+        "cached": ["$.usageMetadata.cachedContentTokenCount"],
+    },
+    "error": ["$.error"],
+    "finish": ["$.candidates[*].finishReason", "$.promptFeedback.blockReason"],
+}
+
+
+def anthropic_messages(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `anthropic-messages`: POST /v1/messages."""
+    body = {
+        "model": fields.get("model"),
+        "messages": chat_messages(fields),
+        "max_tokens": fields["max_tokens"],
+        "stream": True,
+    }
+    return ProtocolKeys(
+        path=("/v1/messages",),
+        body=body,
+        headers={"anthropic-version": ANTHROPIC_VERSION},
+        stream=_ANTHROPIC_STREAM,
+    )
+
+
+def ollama_chat(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `ollama-chat`: POST /api/chat."""
+    body = {"messages": chat_messages(fields), **_ollama_body(fields)}
+    stream = {
+        **_OLLAMA_STREAM,
+        "content": ["$.message.content"],
+        "reasoning": ["$.message.thinking"],
+        "tool_call": ["$.message.tool_calls"],
+    }
+    return ProtocolKeys(path=("/api/chat",), body=body, stream=stream)
+
+
+def ollama_generate(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `ollama-generate`: POST /api/generate."""
+    body = {"prompt": fields.get("prompt"), **_ollama_body(fields)}
+    stream = {**_OLLAMA_STREAM, "content": ["$.response"], "reasoning": ["$.thinking"]}
+    return ProtocolKeys(path=("/api/generate",), body=body, stream=stream)
+
+
+def _ollama_body(fields: Fields) -> dict[str, Any]:
+    options = {"num_predict": fields["max_tokens"]}
+    return {"model": fields.get("model"), "stream": True, "options": options}
+
+
+def tgi(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `tgi`: POST /generate_stream."""
+    parameters = {"max_new_tokens": fields["max_tokens"], "details": True}
+    body = {"inputs": fields.get("prompt"), "parameters": parameters}
+    return ProtocolKeys(path=("/generate_stream",), body=body, stream=_TGI_STREAM)
+
+
+def triton_generate(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `triton-generate`: POST /v2/models/MODEL/generate_stream."""
+    parameters = {"max_tokens": fields["max_tokens"], "stream": True}
+    return ProtocolKeys(
+        path=("/v2/models/", path_part(fields.get("model")), "/generate_stream"),
+        body={"text_input": fields.get("prompt"), "parameters": parameters},
+        stream={"content": ["$.text_output"], "error": ["$.error"]},
+    )
+
+
+def gemini(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `gemini`: POST /v1beta/models/MODEL:streamGenerateContent."""
+    if fields.get("messages") is not None:
+        contents = fields["messages"]
+    else:
+        contents = [{"role": "user", "parts": [{"text": fields.get("prompt")}]}]
+    return ProtocolKeys(
+        path=(
+            "/v1beta/models/",
+            path_part(fields.get("model")),
+            ":streamGenerateContent?alt=sse",
+        ),
+        body={
+            "contents": contents,
+            "generationConfig": {"maxOutputTokens": fields["max_tokens"]},
+        },
+        stream=_GEMINI_STREAM,
+    )

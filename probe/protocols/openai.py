@@ -1,0 +1,109 @@
+"""Protocols of OpenAI, which vLLM, SGLang, llama.cpp, TGI and gateways also serve.
+
+Source: https://platform.openai.com/docs/api-reference
+"""
+
+from typing import Any
+
+from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages
+
+PROCESSING_TIME = {
+    "from": "header",
+    "key": "openai-processing-ms",
+    "unit": "ms",
+    "component": "total",
+}
+
+CHAT_STREAM: dict[str, Any] = {
+    "content": ["$.choices[*].delta.content"],
+    "reasoning": ["$.choices[*].delta.reasoning_content", "$.choices[*].delta.reasoning"],
+    "tool_call": ["$.choices[*].delta.tool_calls"],
+    "usage": {
+        "input": ["$.usage.prompt_tokens"],
+        "output": ["$.usage.completion_tokens"],
+        "cached": ["$.usage.prompt_tokens_details.cached_tokens"],
+        "reasoning": ["$.usage.completion_tokens_details.reasoning_tokens"],
+    },
+    "error": ["$.error"],
+    "finish": ["$.choices[*].finish_reason"],
+    "end": "[DONE]",
+}
+
+# The events repeat the state of the response, so paths name the type of the event.
+_RESPONSES_STREAM: dict[str, Any] = {
+    "content": ["response.output_text.delta:$.delta"],
+    "reasoning": [
+        "response.reasoning_text.delta:$.delta",
+        "response.reasoning_summary_text.delta:$.delta",
+    ],
+    "tool_call": ["response.function_call_arguments.delta:$.delta"],
+    "usage": {
+        "input": ["$.response.usage.input_tokens"],
+        "output": ["$.response.usage.output_tokens"],
+        "cached": ["$.response.usage.input_tokens_details.cached_tokens"],
+        "reasoning": ["$.response.usage.output_tokens_details.reasoning_tokens"],
+    },
+    "error": ["response.failed:$.response.error"],
+    "finish": [
+        "response.incomplete:$.response.incomplete_details.reason",
+        "response.completed:$.response.status",
+    ],
+}
+
+
+def chat(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `openai-chat`: POST /v1/chat/completions."""
+    body = {
+        "model": fields.get("model"),
+        "messages": chat_messages(fields),
+        "max_tokens": fields["max_tokens"],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    return ProtocolKeys(
+        path=("/v1/chat/completions",),
+        body=body,
+        stream=CHAT_STREAM,
+        server_timing=(PROCESSING_TIME,),
+    )
+
+
+def completions(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `openai-completions`: POST /v1/completions."""
+    body = {
+        "model": fields.get("model"),
+        "prompt": fields.get("prompt"),
+        "max_tokens": fields["max_tokens"],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    stream = {**CHAT_STREAM, "content": ["$.choices[*].text"], "reasoning": [], "tool_call": []}
+    return ProtocolKeys(
+        path=("/v1/completions",), body=body, stream=stream, server_timing=(PROCESSING_TIME,)
+    )
+
+
+def responses(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `openai-responses`: POST /v1/responses."""
+    body = {
+        "model": fields.get("model"),
+        "input": chat_messages(fields),
+        "max_output_tokens": fields["max_tokens"],
+        "stream": True,
+    }
+    return ProtocolKeys(
+        path=("/v1/responses",),
+        body=body,
+        stream=_RESPONSES_STREAM,
+        server_timing=(PROCESSING_TIME,),
+    )
+
+
+def embeddings(fields: Fields) -> ProtocolKeys:
+    """Return the keys for `openai-embeddings`: POST /v1/embeddings."""
+    return ProtocolKeys(
+        path=("/v1/embeddings",),
+        body={"model": fields.get("model"), "input": fields.get("input")},
+        # A vector of zeros breaks a search index without an error.
+        expect={"json": {"$.data[0].embedding[?@ != 0]": {"exists": True}}},
+    )
