@@ -11,7 +11,7 @@ from probe.redaction import redact_json
 
 # Headers whose literal value is no secret. Of others, only references are shown.
 _PUBLIC_HEADERS = frozenset({"accept", "anthropic-version", "content-type"})
-MAX_BODY_CHARS = 1000
+SHOWN_BODY_CHARS = 1000
 
 
 def request_lines(probe: Probe) -> Iterator[str]:
@@ -21,7 +21,7 @@ def request_lines(probe: Probe) -> Iterator[str]:
         is_public = name.lower() in _PUBLIC_HEADERS
         yield f"{name}: {value.source if is_public else _references_only(value)}"
     if body := _body(probe):
-        yield body if len(body) <= MAX_BODY_CHARS else f"{body[:MAX_BODY_CHARS]}..."
+        yield body if len(body) <= SHOWN_BODY_CHARS else f"{body[:SHOWN_BODY_CHARS]}..."
     yield f"response: {f'stream, {probe.stream.format}' if probe.stream else 'one document'}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from probe.check.request import request_lines
 from probe.config.errors import ConfigError
 from probe.config.loader import parse
 from probe.config.schema import Probe
@@ -165,3 +166,17 @@ def test_variables(serve: Serve) -> None:
     assert first["n"] != second["n"]
     assert (len(first["n"]), first["n"][:12]) == (24, first["n"][12:])
     assert len(first["t"]) == len("2026-11-29T06:45:00Z")
+
+
+def test_check_shows_the_request() -> None:
+    """Literal values of headers and of keys in the body are masked, numbers are not."""
+    probe = read(
+        headers={"Authorization": "Bearer ${env:M}", "api-key": "s3cret"},
+        fields={**GENERATION, "extra": {"api_key": "s3cret"}},
+    )
+    text = "\n".join(request_lines(probe))
+    assert "POST http://model:80/v1/chat/completions" in text
+    assert "Authorization: Bearer ${env:M}" in text
+    assert '"max_tokens": 16' in text
+    assert "s3cret" not in text
+    assert "response: stream, sse" in text
