@@ -209,6 +209,8 @@ def raw_response_server() -> Iterator[RawResponseServer]:
 
     def script(peer: Peer) -> None:
         while peer.request():
+            # The server keeps the requests for tests. A million of them would look like a leak.
+            listener.requests.clear()
             for piece in server.response.pieces:
                 peer.send(piece)
             if server.response.ending == "hold":
