@@ -283,7 +283,7 @@ class StreamResult:
     chunks: int
     """Events with data."""
     merged_events: int
-    """Events with tokens that arrived in the same read as an earlier one."""
+    """Events that arrived in the same read as an earlier one."""
     tokens: TokenCounts
     finish_reason: str | None
     token_times: tuple[float, ...] = ()

@@ -160,7 +160,7 @@ SIGNAL_MISSING = MetricSpec(
 MERGED_EVENTS = MetricSpec(
     "inference_probe_merged_events_total",
     "counter",
-    "Events with tokens that arrived in the same read as an earlier one. Their gaps are unknown.",
+    "Events that arrived in the same read as an earlier one. The gap before them is unknown.",
     ("probe",),
 )
 COST = MetricSpec(

@@ -194,6 +194,7 @@ class StreamReader:
 
     def _process(self, event: StreamEvent) -> None:
         self._budget.remaining()
+        self._merged_events += event.is_merged
         if self._is_over or not event.data:  # without data, it is no more than a comment
             return
         if self._format.end is not None and event.data.strip() == self._format.end:
@@ -260,9 +261,7 @@ class StreamReader:
         if self._first_token is None:
             self._first_token = received
             self._stopwatch.start_phase(Phase.GENERATE, at=received)
-        if self._last_token == received:
-            self._merged_events += 1
-        else:
+        if self._last_token != received:
             self._add_gap(received)
         self._last_token = received
         if is_output and self._first_output_token is None:

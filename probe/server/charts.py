@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from probe.config.schema import Probe
 from probe.history.half_hours import HalfHour
 from probe.history.result_codec import ResultSummary
 from probe.result import RedirectHop, Result, ResultKind, Signal, classify_result
@@ -125,16 +126,29 @@ class LatencyChart:
 
 def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     """Return the chart of the recent results; None if there are no successes among them."""
-    objectives = summary.probe.objectives
     # The chart shows the latency. Thresholds of other signals would be lines at wrong heights.
-    thresholds = sorted({item.latency for item in objectives if item.latency is not None})
+    thresholds = _thresholds(summary.probe, Signal.LATENCY)
     strictest = summary.probe.strictest_thresholds
     return _latency_chart(summary.history.summaries(), thresholds, strictest)
 
 
-def first_token_chart(results: Iterable[Result]) -> LatencyChart | None:
+def first_token_chart(probe: Probe, results: Iterable[Result]) -> LatencyChart | None:
     """Return the chart of the times to the first token; None if no success has one."""
-    return _latency_chart(list(_first_tokens(results)), [], {})
+    thresholds = _thresholds(probe, Signal.TIME_TO_FIRST_TOKEN)
+    # The summaries have the time to the first token as latency.
+    strictest = {Signal.LATENCY: thresholds[0]} if thresholds else {}
+    return _latency_chart(list(_first_tokens(results)), thresholds, strictest)
+
+
+def _thresholds(probe: Probe, signal: Signal) -> list[float]:
+    """Return the thresholds of the objectives on `signal` (seconds, ascending)."""
+    return sorted(
+        {
+            objective.threshold
+            for objective in probe.objectives
+            if objective.signal is signal and objective.threshold is not None
+        }
+    )
 
 
 def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:

@@ -157,7 +157,7 @@ class Pages:
             "probe.html",
             details=details,
             chart=latency_chart(details.summary),
-            first_token_chart=first_token_chart(details.recent),
+            first_token_chart=first_token_chart(details.summary.probe, details.recent),
             timelines=stream_timelines(details.recent),
             half_hours=half_hours,
             half_hour_bars=half_hour_bars(half_hours),

@@ -202,7 +202,7 @@ def test_everything_in_one_read(serve: Serve) -> None:
     assert result.stream
     assert result.stream.time_per_output_token is None
     assert result.stream.longest_gap is None
-    assert result.stream.merged_events == 2
+    assert result.stream.merged_events == 6
 
 
 @pytest.mark.parametrize("usage", [{}, {"completion_tokens": 1}, {"completion_tokens": "3"}])
