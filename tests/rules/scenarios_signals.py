@@ -130,8 +130,8 @@ MISSING = (
         checks=(silent(0, 38 * MINUTE),),
     ),
     scenario(
-        "values that end, of a probe every 20 minutes",
-        target({0: (FAST,), HOUR: (WITHOUT_USAGE,)}, EACH, interval=20 * MINUTE),
-        checks=(silent(0, 7 * HOUR), firing(8 * HOUR, missing())),
+        "values that end, of a probe every 40 minutes",
+        target({0: (FAST,), HOUR: (WITHOUT_USAGE,)}, EACH, interval=40 * MINUTE),
+        checks=(silent(0, 6 * HOUR), firing(8 * HOUR, missing())),
     ),
 )
