@@ -11,7 +11,7 @@ from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.protocol_expansion import (
     MIN_NONCE_TOKENS,
     NONCE,
-    estimate_tokens,
+    estimate_text_tokens,
     prompt_text,
 )
 from probe.config.schema import Objective, Probe, Settings
@@ -63,7 +63,7 @@ def _cache_advice(probe: Probe) -> Iterator[str]:
     if probe.stream is None or probe.json_body is None:
         return
     prompt = prompt_text(probe.json_body)
-    tokens = estimate_tokens(prompt)
+    tokens = estimate_text_tokens(len(prompt))
     if tokens >= MIN_NONCE_TOKENS and not prompt.startswith(NONCE):
         yield (
             f"{probe.name}: the prompt has about {tokens} tokens and does not begin with"

@@ -16,6 +16,8 @@ DEFAULT_MAX_TOKENS = 16
 
 # A prompt cache holds whole blocks of tokens, so it does not matter for shorter prompts.
 MIN_NONCE_TOKENS = 64
+
+# A common rule of thumb for English text.
 CHARS_PER_TOKEN = 4
 
 NONCE = "{{nonce}}"
@@ -103,7 +105,7 @@ def _needs_nonce(fields: Mapping[str, Any]) -> bool:
     text = prompt_text(fields)
     if NONCE in text or nonce is False:
         return False
-    return nonce is True or estimate_tokens(text) >= MIN_NONCE_TOKENS
+    return nonce is True or estimate_text_tokens(len(text)) >= MIN_NONCE_TOKENS
 
 
 def _with_nonce(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,9 +130,9 @@ def prompt_text(fields: Mapping[str, Any]) -> str:
     return " ".join(filter(None, map(_text, contents)))
 
 
-def estimate_tokens(text: str) -> int:
-    """Return an estimate of the number of tokens."""
-    return -(-len(text) // CHARS_PER_TOKEN)
+def estimate_text_tokens(chars: int) -> int:
+    """Return an estimate of the number of tokens in a text with `chars` characters."""
+    return -(-chars // CHARS_PER_TOKEN)
 
 
 def join_texts(*parts: Any) -> Any:

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from probe.config import types
 from probe.config.config_model import ConfigModel, config_key
+from probe.config.protocol_expansion import DEFAULT_MAX_TOKENS
+from probe.protocols.predictive import MLFLOW_INPUTS
 
 _EXTRA = "More keys of the body, merged into it. A null removes a key that the protocol writes."
 
@@ -24,7 +26,7 @@ def _require_one(model: ConfigModel, *names: str) -> None:
 class GenerationProtocol(ConfigModel):
     """Keys of all requests that generate text."""
 
-    max_tokens: MaxTokens = config_key(16, "Maximum number of generated tokens.")
+    max_tokens: MaxTokens = config_key(DEFAULT_MAX_TOKENS, "Maximum number of generated tokens.")
     nonce: types.Boolean | None = config_key(
         None,
         "Whether the prompt begins with a random number, so that no prompt cache has it. By"
@@ -117,7 +119,7 @@ class MlflowProtocol(ConfigModel):
 
     @model_validator(mode="after")
     def _require_input(self) -> Self:
-        _require_one(self, "inputs", "instances", "dataframe_split", "dataframe_records")
+        _require_one(self, *MLFLOW_INPUTS)
         return self
 
 

@@ -20,7 +20,7 @@ from probe.config.secrets import (
 )
 from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
-from probe.http.request_variables import RequestVariables
+from probe.http.request_variables import RequestVariables, has_variables
 from probe.redaction import Redactor
 
 # Configured headers that are sent to another host, unless they contain a reference. Any other
@@ -55,6 +55,16 @@ class BuiltRequest:
     redactor: Redactor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CachedRequest:
+    """The request for `config`. It is built again only if a secret changes."""
+
+    config: _ResolvedConfig
+    built: BuiltRequest
+    has_variables: bool
+    """Whether its body has variables, whose values each run replaces."""
+
+
 class RequestBuilder:
     """Builds the first request of each run of one probe."""
 
@@ -64,7 +74,7 @@ class RequestBuilder:
         self._secrets = secrets
         self._file_body = probe.body_file.read_bytes() if probe.body_file else None
         self._variables = RequestVariables()
-        self._last: tuple[_ResolvedConfig, BuiltRequest] | None = None
+        self._last: _CachedRequest | None = None
 
     def build(self, seconds_left: Callable[[], float]) -> BuiltRequest:
         """Return the request with the current secrets.
@@ -73,12 +83,12 @@ class RequestBuilder:
         """
         config = self._resolve(self._secrets.with_deadline(seconds_left))
         last = self._last
-        if last is None or last[0] != config:
-            last = self._last = (config, self._build_request(config))
-        built = last[1]
-        if self._file_body is not None:
-            return built
-        return replace(built, request=self._variables.substitute(built.request))
+        if last is None or last.config != config:
+            last = self._last = self._cached_request(config)
+        if last.has_variables:
+            request = self._variables.substitute(last.built.request)
+            return replace(last.built, request=request)
+        return last.built
 
     def remove_private_headers(self, request: requests.PreparedRequest) -> None:
         """Remove the headers that may identify the client, before a redirect to another host."""
@@ -105,6 +115,12 @@ class RequestBuilder:
             url_and_header_secrets=frozenset(url_source.values),
             body_secrets=frozenset(body_source.values),
         )
+
+    def _cached_request(self, config: _ResolvedConfig) -> _CachedRequest:
+        built = self._build_request(config)
+        # Files are sent as they are.
+        variables = self._file_body is None and has_variables(built.request)
+        return _CachedRequest(config=config, built=built, has_variables=variables)
 
     def _build_request(self, config: _ResolvedConfig) -> BuiltRequest:
         request = self._prepare_request(config)

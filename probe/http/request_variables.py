@@ -25,19 +25,28 @@ class RequestVariables:
         self._sequence = itertools.count(1)
 
     def substitute(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return `request` with the values of the variables in its body."""
-        body = request.body.encode() if isinstance(request.body, str) else request.body
-        if not isinstance(body, bytes) or not _VARIABLE.search(body):
-            return request
+        """Return `request`, whose body has variables, with their values."""
         values = {
             b"nonce": _nonce(),
             b"now": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             b"sequence": str(next(self._sequence)),
         }
         changed = request.copy()
-        changed.body = _VARIABLE.sub(lambda match: values[match[1]].encode(), body)
+        changed.body = _VARIABLE.sub(lambda match: values[match[1]].encode(), _body_bytes(request))
         changed.headers["Content-Length"] = str(len(changed.body))
         return changed
+
+
+def has_variables(request: requests.PreparedRequest) -> bool:
+    """Return whether the body of `request` has a variable."""
+    return bool(_VARIABLE.search(_body_bytes(request)))
+
+
+def _body_bytes(request: requests.PreparedRequest) -> bytes:
+    body = request.body
+    if isinstance(body, str):
+        return body.encode()
+    return body if isinstance(body, bytes) else b""
 
 
 def _nonce() -> str:

@@ -25,6 +25,12 @@ class Timestamp(NamedTuple):
     user: int
     kernel: int
 
+    def seconds_until(self, end: "Timestamp", clock: ClockSource) -> float:
+        """Return the time from this instant to `end` (seconds), by the timestamps of `clock`."""
+        if clock is ClockSource.KERNEL:
+            return (end.kernel - self.kernel) / NS_PER_SECOND
+        return (end.user - self.user) / NS_PER_SECOND
+
 
 class _Elapsed(NamedTuple):
     """Time spent in a phase (ns), between the user timestamps and between those of the kernel."""

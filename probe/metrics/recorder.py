@@ -70,7 +70,7 @@ class _Record:
 def _new_record(
     probe: Probe, suspended: Mapping[str, Callable[[], bool]], spending: SpendingMeter | None
 ) -> _Record:
-    thresholds = {signal: _thresholds(probe, signal) for signal in Signal}
+    thresholds = {signal: probe.thresholds(signal) for signal in Signal}
     coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
     return _Record(
         probe=probe,
@@ -91,15 +91,6 @@ def _new_record(
         spending=spending,
         stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
     )
-
-
-def _thresholds(probe: Probe, signal: Signal) -> list[float]:
-    """Return the thresholds (seconds) of the objectives on `signal`."""
-    return [
-        objective.threshold
-        for objective in probe.objectives
-        if objective.signal is signal and objective.threshold is not None
-    ]
 
 
 def _event_keys(probe: Probe, signal: Signal) -> set[tuple[str, Signal, float | None]]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from probe.clock import NS_PER_SECOND, nanoseconds
+from probe.clock import nanoseconds
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
@@ -148,7 +148,7 @@ class StreamReader:
         def since_first_byte(event: Timestamp | None) -> float | None:
             if event is None:
                 return None
-            return until_first_byte + _seconds(self._first_byte, event, times.clock)
+            return until_first_byte + self._first_byte.seconds_until(event, times.clock)
 
         return StreamResult(
             time_to_first_byte=until_first_byte,
@@ -157,7 +157,7 @@ class StreamReader:
             time_to_first_output_token=since_first_byte(self._first_output_token),
             time_per_output_token=self._time_per_output_token(times.clock),
             longest_gap=(
-                _seconds(Timestamp(0, 0), self._longest_gap, times.clock)
+                Timestamp(0, 0).seconds_until(self._longest_gap, times.clock)
                 if self._token_reads > 1
                 else None
             ),
@@ -190,7 +190,7 @@ class StreamReader:
             tokens -= self._counts.get("reasoning", 0)
         if tokens < 2 or self._token_reads < 2:
             return None
-        return _seconds(self._first_token, self._last_token, clock) / (tokens - 1)
+        return self._first_token.seconds_until(self._last_token, clock) / (tokens - 1)
 
     def _process(self, event: StreamEvent) -> None:
         self._budget.remaining()
@@ -362,9 +362,3 @@ def _first_text(paths: tuple[EventPath, ...], document: EventDocument) -> str | 
 def _has_value(paths: tuple[EventPath, ...], document: EventDocument) -> bool:
     """Return whether there is a value other than null, empty text and an empty list or object."""
     return any(value for path in paths for value in path.find(document))
-
-
-def _seconds(start: Timestamp, end: Timestamp, clock: ClockSource) -> float:
-    if clock is ClockSource.KERNEL:
-        return (end.kernel - start.kernel) / NS_PER_SECOND
-    return (end.user - start.user) / NS_PER_SECOND

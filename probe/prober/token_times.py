@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-from probe.clock import NS_PER_SECOND
 from probe.http.stopwatch import Timestamp
 from probe.result import MAX_TOKEN_TIMES, ClockSource
 
@@ -28,9 +27,7 @@ class TokenTimes:
         times = self._times
         if len(times) > MAX_TOKEN_TIMES:
             times = _thinned(times)
-        if clock is ClockSource.KERNEL:
-            return tuple((time.kernel - start.kernel) / NS_PER_SECOND for time in times)
-        return tuple((time.user - start.user) / NS_PER_SECOND for time in times)
+        return tuple(start.seconds_until(time, clock) for time in times)
 
 
 def _thinned(times: list[Timestamp]) -> list[Timestamp]:

@@ -6,7 +6,7 @@ Sources: API references of ConverseStream and InvokeEndpointWithResponseStream.
 
 from typing import Any
 
-from probe.protocols.openai import CHAT_STREAM
+from probe.protocols.openai import CHAT_STREAM, stream_options
 from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages, path_part
 
 _CONVERSE_STREAM: dict[str, Any] = {
@@ -25,10 +25,7 @@ _CONVERSE_STREAM: dict[str, Any] = {
 
 def bedrock_converse(fields: Fields) -> ProtocolKeys:
     """Return the keys for `bedrock-converse`: POST /model/MODEL/converse-stream."""
-    if fields.get("messages") is not None:
-        messages = fields["messages"]
-    else:
-        messages = [{"role": "user", "content": [{"text": fields.get("prompt")}]}]
+    messages = chat_messages(fields, lambda text: {"content": [{"text": text}]})
     return ProtocolKeys(
         path=("/model/", path_part(fields.get("model")), "/converse-stream"),
         body={"messages": messages, "inferenceConfig": {"maxTokens": fields["max_tokens"]}},
@@ -41,14 +38,8 @@ def sagemaker_stream(fields: Fields) -> ProtocolKeys:
 
     The parts of the response are server-sent events, divided anywhere.
     """
-    body = {
-        "messages": chat_messages(fields),
-        "max_tokens": fields["max_tokens"],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
     return ProtocolKeys(
         path=("/endpoints/", path_part(fields.get("model")), "/invocations-response-stream"),
-        body=body,
+        body={"messages": chat_messages(fields), **stream_options(fields)},
         stream={**CHAT_STREAM, "format": "aws-event-stream-sse"},
     )

@@ -113,10 +113,7 @@ def triton_generate(fields: Fields) -> ProtocolKeys:
 
 def gemini(fields: Fields) -> ProtocolKeys:
     """Return the keys for `gemini`: POST /v1beta/models/MODEL:streamGenerateContent."""
-    if fields.get("messages") is not None:
-        contents = fields["messages"]
-    else:
-        contents = [{"role": "user", "parts": [{"text": fields.get("prompt")}]}]
+    contents = chat_messages(fields, lambda text: {"parts": [{"text": text}]})
     return ProtocolKeys(
         path=(
             "/v1beta/models/",

@@ -51,14 +51,21 @@ _RESPONSES_STREAM: dict[str, Any] = {
 }
 
 
+def stream_options(fields: Fields) -> dict[str, Any]:
+    """Return the keys of a body that ask for a stream with the number of its tokens."""
+    return {
+        "max_tokens": fields["max_tokens"],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
 def chat(fields: Fields) -> ProtocolKeys:
     """Return the keys for `openai-chat`: POST /v1/chat/completions."""
     body = {
         "model": fields.get("model"),
         "messages": chat_messages(fields),
-        "max_tokens": fields["max_tokens"],
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        **stream_options(fields),
     }
     return ProtocolKeys(
         path=("/v1/chat/completions",),
@@ -73,9 +80,7 @@ def completions(fields: Fields) -> ProtocolKeys:
     body = {
         "model": fields.get("model"),
         "prompt": fields.get("prompt"),
-        "max_tokens": fields["max_tokens"],
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        **stream_options(fields),
     }
     stream = {**CHAT_STREAM, "content": ["$.choices[*].text"], "reasoning": [], "tool_call": []}
     return ProtocolKeys(

@@ -34,8 +34,13 @@ def path_part(name: Any) -> Any:
     return quote(name, safe=":@") if isinstance(name, str) else name
 
 
-def chat_messages(fields: Fields) -> Any:
-    """Return the messages: those of the config, or one with the prompt."""
+def chat_messages(
+    fields: Fields, prompt_keys: Callable[[Any], Mapping[str, Any]] = lambda text: {"content": text}
+) -> Any:
+    """Return the messages: those of the config, or one with the prompt.
+
+    `prompt_keys` returns the keys of a message for the text of the prompt.
+    """
     if fields.get("messages") is not None:
         return fields["messages"]
-    return [{"role": "user", "content": fields.get("prompt")}]
+    return [{"role": "user", **prompt_keys(fields.get("prompt"))}]

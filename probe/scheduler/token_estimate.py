@@ -1,16 +1,13 @@
 """Estimate of the tokens of a request, from its body."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from probe.config.protocol_expansion import estimate_text_tokens
 from probe.config.schema import Probe
 from probe.config.secrets import Template
-
-# A common rule of thumb for English text.
-CHARS_PER_TOKEN = 4
 
 # Generated tokens of a request that does not limit them.
 DEFAULT_OUTPUT_TOKENS = 1024
@@ -63,7 +60,7 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
     limit = _find_limit(document)
     generates = probe.stream is not None or bool(_PROMPT_KEYS & _keys(document))
     return TokenEstimate(
-        input=math.ceil(chars / CHARS_PER_TOKEN),
+        input=estimate_text_tokens(chars),
         output=limit if limit is not None else DEFAULT_OUTPUT_TOKENS if generates else 0,
         has_limit=limit is not None or not generates,
     )

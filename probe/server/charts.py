@@ -127,28 +127,17 @@ class LatencyChart:
 def latency_chart(summary: ProbeSummary) -> LatencyChart | None:
     """Return the chart of the recent results; None if there are no successes among them."""
     # The chart shows the latency. Thresholds of other signals would be lines at wrong heights.
-    thresholds = _thresholds(summary.probe, Signal.LATENCY)
+    thresholds = summary.probe.thresholds(Signal.LATENCY)
     strictest = summary.probe.strictest_thresholds
     return _latency_chart(summary.history.summaries(), thresholds, strictest)
 
 
 def first_token_chart(probe: Probe, results: Iterable[Result]) -> LatencyChart | None:
     """Return the chart of the times to the first token; None if no success has one."""
-    thresholds = _thresholds(probe, Signal.TIME_TO_FIRST_TOKEN)
+    thresholds = probe.thresholds(Signal.TIME_TO_FIRST_TOKEN)
     # The summaries have the time to the first token as latency.
     strictest = {Signal.LATENCY: thresholds[0]} if thresholds else {}
     return _latency_chart(list(_first_tokens(results)), thresholds, strictest)
-
-
-def _thresholds(probe: Probe, signal: Signal) -> list[float]:
-    """Return the thresholds of the objectives on `signal` (seconds, ascending)."""
-    return sorted(
-        {
-            objective.threshold
-            for objective in probe.objectives
-            if objective.signal is signal and objective.threshold is not None
-        }
-    )
 
 
 def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:
