@@ -42,6 +42,14 @@ class EventFormat(StrEnum):
     AWS_EVENT_STREAM_SSE = "aws-event-stream-sse"
 
 
+class TokenPart(StrEnum):
+    """Number of tokens that is a part of another one: of the input, or of the output."""
+
+    CACHED = "cached"
+    CACHE_WRITE = "cache_write"
+    REASONING = "reasoning"
+
+
 class TimingSource(StrEnum):
     """Part of the response that contains a time reported by the server."""
 

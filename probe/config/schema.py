@@ -28,6 +28,7 @@ from probe.config.choices import (
     TimingSource,
     TimingUnit,
     TlsVersion,
+    TokenPart,
 )
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
@@ -175,6 +176,9 @@ class Expect(ConfigModel):
 
 
 EventPaths = Annotated[tuple[http_types.EventPath, ...], types.SCALAR_OR_LIST]
+TokenParts = Annotated[
+    tuple[Annotated[TokenPart, *types.choice(TokenPart)], ...], types.SCALAR_OR_LIST
+]
 
 
 class StreamUsage(ConfigModel):
@@ -185,7 +189,15 @@ class StreamUsage(ConfigModel):
         (), "Generated tokens. Without their number, the time per token is unknown."
     )
     cached: EventPaths = config_key((), "Tokens of the prompt that were in the server's cache.")
+    cache_write: EventPaths = config_key(
+        (), "Tokens of the prompt that the server wrote into its cache."
+    )
     reasoning: EventPaths = config_key((), "Generated tokens that are reasoning.")
+    separate: TokenParts = config_key(
+        (),
+        "Those of `cached`, `cache_write` and `reasoning` that the server does not count as a part"
+        " of `input` or `output`. They are added to it.",
+    )
 
 
 class Stream(ConfigModel):

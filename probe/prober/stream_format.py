@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from probe.config.choices import TokenPart
 from probe.config.http_types import EVENT_PATH_STEP_PATTERN
 from probe.http.aws_event_stream import AwsEventStreamParser, AwsSseParser
 from probe.http.stream import EventParser, NdjsonParser, SseParser
@@ -85,7 +86,9 @@ class StreamFormat:
     tool_call: tuple[EventPath, ...]
     skip: tuple[EventPath, ...]
     usage: tuple[tuple[str, EventPath], ...]
-    """Paths by the name of the count: input, output, cached or reasoning."""
+    """Paths by the name of the count: a key of `usage`."""
+    separate: frozenset[TokenPart]
+    """Counts that the server does not include in those of the input and the output."""
     error: tuple[EventPath, ...]
     finish: tuple[EventPath, ...]
     end: bytes | None
@@ -98,14 +101,16 @@ class StreamFormat:
 
     @classmethod
     def compile(cls, stream: "Stream") -> "StreamFormat":
-        usage = ((name, getattr(stream.usage, name)) for name in type(stream.usage).model_fields)
+        usage = {name: getattr(stream.usage, name) for name in type(stream.usage).model_fields}
+        separate = frozenset(usage.pop("separate"))
         return cls(
             new_parser=_PARSERS[stream.format],
             content=tuple(map(EventPath, stream.content)),
             reasoning=tuple(map(EventPath, stream.reasoning)),
             tool_call=tuple(map(EventPath, stream.tool_call)),
             skip=tuple(map(EventPath, stream.skip)),
-            usage=tuple((name, EventPath(path)) for name, paths in usage for path in paths),
+            usage=tuple((name, EventPath(path)) for name, paths in usage.items() for path in paths),
+            separate=separate,
             error=tuple(map(EventPath, stream.error)),
             finish=tuple(map(EventPath, stream.finish)),
             end=stream.end.encode() if stream.end else None,

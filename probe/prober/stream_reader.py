@@ -13,6 +13,7 @@ from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.stream_errors import StreamFailure, reported_error
 from probe.prober.stream_format import EventDocument, EventPath, StreamFormat
 from probe.prober.token_times import TokenTimes
+from probe.prober.usage import token_counts
 from probe.redaction import Redactor, to_one_line
 from probe.result import STREAM_PHASES, ClockSource, Phase, Reason, StreamResult, TokenCounts
 
@@ -93,7 +94,11 @@ class StreamReader:
     @property
     def output_tokens(self) -> int | None:
         """Number of generated tokens as reported by the server."""
-        return self._counts.get("output")
+        return self._tokens.output
+
+    @property
+    def _tokens(self) -> TokenCounts:
+        return token_counts(self._counts, separate=self._format.separate)
 
     @property
     def text(self) -> bytes:
@@ -163,7 +168,7 @@ class StreamReader:
             ),
             chunks=self._chunks,
             merged_events=self._merged_events,
-            tokens=TokenCounts(**self._counts),
+            tokens=self._tokens,
             finish_reason=self.public_finish_reason(redactor),
             token_times=tuple(
                 until_first_byte + seconds
@@ -187,7 +192,7 @@ class StreamReader:
             return None
         if not self._has_reasoning:
             # Some servers count tokens of reasoning that they do not send.
-            tokens -= self._counts.get("reasoning", 0)
+            tokens -= self._tokens.reasoning or 0
         if tokens < 2 or self._token_reads < 2:
             return None
         return self._first_token.seconds_until(self._last_token, clock) / (tokens - 1)

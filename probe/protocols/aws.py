@@ -18,6 +18,8 @@ _CONVERSE_STREAM: dict[str, Any] = {
         "input": ["metadata:$.usage.inputTokens"],
         "output": ["metadata:$.usage.outputTokens"],
         "cached": ["metadata:$.usage.cacheReadInputTokens"],
+        "cache_write": ["metadata:$.usage.cacheWriteInputTokens"],
+        "separate": ["cached", "cache_write"],
     },
     "finish": ["messageStop:$.stopReason"],
 }

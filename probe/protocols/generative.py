@@ -23,13 +23,22 @@ _ANTHROPIC_STREAM: dict[str, Any] = {
             "$.message.usage.cache_read_input_tokens",
             "$.usage.cache_read_input_tokens",
         ],
+        "cache_write": [
+            "$.message.usage.cache_creation_input_tokens",
+            "$.usage.cache_creation_input_tokens",
+        ],
+        "separate": ["cached", "cache_write"],
     },
     "error": ["$.error"],
     "finish": ["$.delta.stop_reason"],
 }
 _OLLAMA_STREAM: dict[str, Any] = {
     "format": "ndjson",
-    "usage": {"input": ["$.prompt_eval_count"], "output": ["$.eval_count"]},
+    "usage": {
+        "input": ["$.prompt_eval_count"],
+        "output": ["$.eval_count"],
+        "cached": ["$.prompt_eval_cached_count"],
+    },
     "error": ["$.error"],
     "finish": ["$.done_reason"],
 }
@@ -45,9 +54,11 @@ _GEMINI_STREAM: dict[str, Any] = {
     "tool_call": ["$.candidates[*].content.parts[*].functionCall"],
     "usage": {
         "input": ["$.usageMetadata.promptTokenCount"],
-        # Without the thoughts, which are not sent by default.
         "output": ["$.usageMetadata.candidatesTokenCount"],
         "cached": ["$.usageMetadata.cachedContentTokenCount"],
+        # Charged as output, although they are not sent by default.
+        "reasoning": ["$.usageMetadata.thoughtsTokenCount"],
+        "separate": ["reasoning"],
     },
     "error": ["$.error"],
     "finish": ["$.candidates[*].finishReason", "$.promptFeedback.blockReason"],

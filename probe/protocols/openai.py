@@ -21,7 +21,8 @@ CHAT_STREAM: dict[str, Any] = {
     "usage": {
         "input": ["$.usage.prompt_tokens"],
         "output": ["$.usage.completion_tokens"],
-        "cached": ["$.usage.prompt_tokens_details.cached_tokens"],
+        # The second one is that of llama.cpp.
+        "cached": ["$.usage.prompt_tokens_details.cached_tokens", "$.timings.cache_n"],
         "reasoning": ["$.usage.completion_tokens_details.reasoning_tokens"],
     },
     "error": ["$.error"],

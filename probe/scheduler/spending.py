@@ -140,9 +140,8 @@ class SpendingMeter:
         if reported.input is not None:
             input_tokens = reported.input
         cached_tokens = reported.cached or 0
-        if cached_tokens > input_tokens:
-            # The server does not count them as a part of the input, as Anthropic's.
-            input_tokens += cached_tokens
+        # A prediction may be smaller than its part.
+        input_tokens = max(input_tokens, cached_tokens)
         return Spending(
             input=input_tokens,
             output=output_tokens if reported.output is None else reported.output,

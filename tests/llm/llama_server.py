@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 @contextmanager
-def llama_server(model: Path) -> Iterator[str]:
-    """Serve `model` and yield the URL of the server."""
-    command = [sys.executable, "-m", __name__, str(model)]
+def llama_server(model: Path, *, embeddings: bool = False) -> Iterator[str]:
+    """Serve `model`, or only its `embeddings`, and yield the URL of the server."""
+    command = [sys.executable, "-m", __name__, str(model), *(["embeddings"] if embeddings else [])]
     log = model.with_suffix(".log")
     with (
         log.open("w") as stderr,
@@ -30,7 +30,10 @@ def llama_server(model: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Serve the model of the first argument until the process is killed."""
+    """Serve the model of the first argument until the process is killed.
+
+    With the second argument `embeddings`, it computes embeddings.
+    """
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -42,6 +45,9 @@ def main() -> None:
     parameters.cpuparams.n_threads = 1
     parameters.cpuparams_batch.n_threads = 1
     parameters.warmup = False
+    if sys.argv[2:] == ["embeddings"]:
+        parameters.embedding = True
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     threading.Event().wait()

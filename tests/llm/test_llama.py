@@ -119,6 +119,39 @@ def test_protocol_key(server: str, name: str, finish: str) -> None:
     assert result.stream.time_per_output_token
 
 
+@pytest.mark.parametrize(
+    "name", ["openai-chat", "openai-completions", "openai-responses", "anthropic-messages"]
+)
+def test_cached_tokens(server: str, name: str) -> None:
+    """A repeated prompt has cached tokens, and as many input tokens as before.
+
+    OpenAI's formats count cached tokens as a part of the input, and Anthropic's does not.
+    """
+    fields = {"model": "tiny", "prompt": "go ku la me " * 8, "max_tokens": 4, "nonce": False}
+    first, second = (run(server, protocol={name: fields}).reported_tokens for _ in range(2))
+
+    assert first.input
+    assert second.cached
+    assert second.input == first.input
+    assert first.input // 2 < second.cached < first.input
+
+
+def test_embeddings(tmp_path: Path) -> None:
+    """A model and a text are enough."""
+    write_tiny_model(tmp_path / "embeddings.gguf")
+    fields = {"model": "tiny", "input": "ba de fi"}
+    price = {"input": 1, "currency": "USD"}
+    with llama_server(tmp_path / "embeddings.gguf", embeddings=True) as url:
+        result = run(url, protocol={"openai-embeddings": fields}, price=price)
+        bad = run(url, protocol={"openai-embeddings": {**fields, "input": []}})
+
+    assert result.failure is None
+    assert result.usage
+    assert result.usage.input
+    assert result.usage.output == 0
+    assert reason(bad) is Reason.HTTP_4XX
+
+
 def test_a_prompt_that_is_too_long(server: str) -> None:
     """The server rejects it before the stream."""
     prompt = "ba " * 5000

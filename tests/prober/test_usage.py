@@ -18,12 +18,37 @@ PRICE = {"input": 1, "currency": "USD"}
 
 FORMATS: dict[str, tuple[Any, TokenCounts]] = {
     "OpenAI chat": (
-        {"usage": {**USAGE, "prompt_tokens_details": {"cached_tokens": 8}}},
-        TokenCounts(input=9, output=4, cached=8),
+        {
+            "usage": {
+                **USAGE,
+                "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 0},
+            }
+        },
+        TokenCounts(input=9, output=4, cached=8, reasoning=3),
     ),
     "OpenAI responses": (
-        {"usage": {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13}},
-        TokenCounts(input=9, output=4),
+        {
+            "usage": {
+                "input_tokens": 9,
+                "input_tokens_details": {"cached_tokens": 8},
+                "output_tokens": 4,
+                "output_tokens_details": {"reasoning_tokens": 3},
+                "total_tokens": 13,
+            }
+        },
+        TokenCounts(input=9, output=4, cached=8, reasoning=3),
+    ),
+    "xAI, whose output is without the reasoning": (
+        {
+            "usage": {
+                "prompt_tokens": 9,
+                "completion_tokens": 4,
+                "total_tokens": 19,
+                "completion_tokens_details": {"reasoning_tokens": 6},
+            }
+        },
+        TokenCounts(input=9, output=10, reasoning=6),
     ),
     "OpenAI embeddings": (
         {"usage": {"prompt_tokens": 9, "total_tokens": 9}},
@@ -44,6 +69,18 @@ FORMATS: dict[str, tuple[Any, TokenCounts]] = {
         {"usage": {"inputTokens": 9, "outputTokens": 4, "totalTokens": 13}},
         TokenCounts(input=9, output=4),
     ),
+    "Bedrock, whose input is without the cached tokens": (
+        {
+            "usage": {
+                "inputTokens": 2,
+                "outputTokens": 4,
+                "totalTokens": 13,
+                "cacheReadInputTokens": 6,
+                "cacheWriteInputTokens": 1,
+            }
+        },
+        TokenCounts(input=9, output=4, cached=6),
+    ),
     "Gemini, with thoughts in the total": (
         {
             "usageMetadata": {
@@ -54,10 +91,23 @@ FORMATS: dict[str, tuple[Any, TokenCounts]] = {
                 "cachedContentTokenCount": 3,
             }
         },
-        TokenCounts(input=9, output=9, cached=3),
+        TokenCounts(input=9, output=9, cached=3, reasoning=5),
+    ),
+    "Gemini, with nothing but thoughts": (
+        {
+            "usageMetadata": {
+                "promptTokenCount": 9,
+                "thoughtsTokenCount": 5,
+                "totalTokenCount": 14,
+            }
+        },
+        TokenCounts(input=9, output=5, reasoning=5),
     ),
     "TGI": ([{"details": {"generated_tokens": 4}}], TokenCounts(output=4)),
-    "Ollama": ({"prompt_eval_count": 9, "eval_count": 4}, TokenCounts(input=9, output=4)),
+    "Ollama": (
+        {"prompt_eval_count": 9, "prompt_eval_cached_count": 8, "eval_count": 4},
+        TokenCounts(input=9, output=4, cached=8),
+    ),
     "no usage": ({"choices": []}, TokenCounts()),
     "null usage": ({"usage": None}, TokenCounts()),
     "no numbers": ({"usage": {"prompt_tokens": "9", "completion_tokens": -1}}, TokenCounts()),

@@ -208,13 +208,13 @@ def test_another_request_is_estimated_again(tmp_path: Path) -> None:
     assert harness.ticks(1) == 1
 
 
-def test_more_cached_tokens_than_input_tokens(tmp_path: Path) -> None:
-    """Such a server does not count cached tokens as a part of the input."""
+def test_cached_tokens_without_a_number_of_input_tokens(tmp_path: Path) -> None:
+    """The predicted input is not smaller than its part."""
     harness = BudgetHarness(tmp_path, price=PRICE)
-    harness.reports(input=10, output=0, cached=1000)
+    harness.reports(output=0, cached=1000)
     harness.ticks(1)
-    assert (harness.spending.input, harness.spending.cached) == (1010, 1000)
-    assert harness.spending.cost == 0.01 + 0.5
+    assert (harness.spending.input, harness.spending.cached) == (1000, 1000)
+    assert (harness.spending.cost, harness.spending.estimated) == (0.5, True)
 
 
 def test_an_exception_of_the_prober_takes_no_tokens(tmp_path: Path) -> None:
