@@ -34,6 +34,7 @@ FOREIGN: Mapping[str, Labels] = {
     "up": TARGET,
     "process_start_time_seconds": TARGET,
     "ALERTS": ANY,
+    "vllm:time_to_first_token_seconds_bucket": TARGET | {"engine", "model_name", "le"},
 }
 
 # Aggregations that select series instead of combining them.

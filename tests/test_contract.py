@@ -193,6 +193,7 @@ def exit_codes(setup: Setup) -> Any:
     lines += [advice, [*advice, "--strict"], ["check", broken, "--output=json"], ["rules"]]
     lines += [["rules", "--format=kubernetes"], ["rules", "--format=kubernetes", "--label=a"]]
     lines += [["rules", "--label=a=b"], ["demo", "--fault-for=2m"], ["demo", "--fault=no"]]
+    lines += [["demo", "--model=no"], ["demo", "--fault=stall"]]
     lines += [["run", ok, "--web.listen-address=nowhere"], ["run", ok, "--log.level=loud"]]
     lines += [["run", ok, f"--web.config.file={setup.config}"], ["once", ok, "unknown"]]
     for command in ("status", "pause", "resume", "reload", "healthy"):

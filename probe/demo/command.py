@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from probe.config.units import format_duration, parse_duration
-from probe.demo.fault import Fault
+from probe.demo.fault import Fault, ModelType
 
 # --fast divides durations by this factor. The daemon then probes twice a second.
 FAST_FACTOR = 20
@@ -17,10 +17,19 @@ DEFAULT_FAULT_SECONDS = 1200.0
 def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) -> None:
     """Add the flags. None of them has a variable."""
     parser.add_argument(
+        "--model",
+        choices=[model.value for model in ModelType],
+        default=ModelType.SENTIMENT.value,
+        help="the toy model: sentiment, a classifier, or llm, a language model that streams tokens;"
+        " default %(default)s",
+    )
+    parser.add_argument(
         "--fault",
         choices=[fault.value for fault in Fault],
         help="how the model misbehaves after a healthy start: "
-        + "; ".join(f"{fault}, {fault.description}" for fault in Fault).replace("%", "%%")
+        + _descriptions(ModelType.SENTIMENT)
+        + ". With --model=llm: "
+        + _descriptions(ModelType.LLM)
         + ". The command exits when the alerts have fired and resolved."
         " Without a fault it runs until Ctrl-C",
     )
@@ -41,29 +50,51 @@ def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) 
     )
 
 
+def _descriptions(model: ModelType) -> str:
+    """Return the faults of a model in the form of a help text."""
+    faults = "; ".join(f"{fault}, {fault.description}" for fault in model.faults)
+    return faults.replace("%", "%%")
+
+
 def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     """Run the demo: 0 if the expected alerts fired and resolved, 1 if not, 2 for bad usage."""
     # Imported here because the help needs none of it, and these imports are slow.
     from probe.demo import demonstration  # noqa: PLC0415
 
     factor = FAST_FACTOR if args.fast else 1
+    model = ModelType(args.model)
     fault = Fault(args.fault) if args.fault else None
-    if problem := fault_duration_problem(fault, args.fault_for, factor):
+    problem = fault_problem(model, args.fault) or fault_duration_problem(
+        model, fault, args.fault_for, factor
+    )
+    if problem:
         print(problem, file=sys.stderr)
         return 2
     default_seconds = DEFAULT_FAULT_SECONDS / factor
     fault_seconds = default_seconds if args.fault_for is None else args.fault_for
-    return demonstration.run(fault=fault, fault_seconds=fault_seconds, factor=factor)
+    return demonstration.run(
+        model_type=model, fault=fault, fault_seconds=fault_seconds, factor=factor
+    )
+
+
+def fault_problem(model: ModelType, fault: str | None) -> str | None:
+    """Return what is wrong with --fault, or None. `fault` is the name of one, or None."""
+    if fault is None or fault in model.faults:
+        return None
+    return (
+        f"--fault={fault} needs --model={Fault(fault).model}."
+        f" The faults of --model={model} are: {', '.join(model.faults)}"
+    )
 
 
 def fault_duration_problem(
-    fault: Fault | None, fault_seconds: float | None, factor: int
+    model: ModelType, fault: Fault | None, fault_seconds: float | None, factor: int
 ) -> str | None:
     """Return what is wrong with --fault-for, or None. `fault_seconds` is None without the flag."""
     if fault_seconds is None:
         return None
     if fault is None:
-        return f"--fault-for needs a --fault: {', '.join(Fault)}"
+        return f"--fault-for needs a --fault: {', '.join(model.faults)}"
     needed = fault.seconds_to_alert / factor
     if fault_seconds > needed:
         return None

@@ -14,7 +14,7 @@ import requests
 
 from probe.demo import files
 from probe.demo.alerts import AlertApi
-from probe.demo.fault import Fault
+from probe.demo.fault import Fault, ModelType
 from probe.demo.scenario import AlertWatcher, Scenario
 from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedError, Stack
 
@@ -22,13 +22,13 @@ from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedE
 WINDOW_SECONDS = 300.0
 
 
-def run(*, fault: Fault | None, fault_seconds: float, factor: int) -> int:
+def run(*, model_type: ModelType, fault: Fault | None, fault_seconds: float, factor: int) -> int:
     """Run the demo and return its exit code. Without a fault it runs until Ctrl-C."""
     directory = Path(tempfile.mkdtemp(prefix="inference-probe-demo-"))
     with _stop_on_signals() as stop:
         try:
             with Stack(directory, factor=factor, stop=stop) as stack:
-                code = _run_scenario(stack, fault, fault_seconds)
+                code = _run_scenario(stack, model_type, fault, fault_seconds)
         except (ProcessFailedError, requests.RequestException) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1  # the directory with the logs stays
@@ -39,9 +39,11 @@ def run(*, fault: Fault | None, fault_seconds: float, factor: int) -> int:
     return code
 
 
-def _run_scenario(stack: Stack, fault: Fault | None, fault_seconds: float) -> int:
-    model = stack.start_model()
-    daemon = stack.start_daemon(files.probe(stack.factor, url=model.url))
+def _run_scenario(
+    stack: Stack, model_type: ModelType, fault: Fault | None, fault_seconds: float
+) -> int:
+    model = stack.start_model(model_type)
+    daemon = stack.start_daemon(files.probe(stack.factor, url=model.url, model=model_type))
     binaries = Binaries.find()
     alerts = stack.start_alerting(binaries, daemon=daemon) if binaries else None
     print(_overview(stack, model, daemon, alerts), flush=True)
@@ -63,12 +65,13 @@ def _run_scenario(stack: Stack, fault: Fault | None, fault_seconds: float) -> in
 
 def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi | None) -> str:
     """Return the addresses of the processes, and the limits of what the demo shows."""
+    fault, *_ = model.type.faults
     addresses = {
         "model": f"POST {model.url}",
-        "faults": f"curl -X PUT --data slow {model.admin} (DELETE clears it)",
+        "faults": f"curl -X PUT --data {fault} {model.admin} (DELETE clears it)",
         "probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
-        "one result": f"{daemon}/probe?name=sentiment",
+        "one result": f"{daemon}/probe?name={model.type.probe}",
     }
     if alerts:
         addresses["Prometheus"] = f"{alerts.prometheus}/alerts and {alerts.prometheus}/graph"

@@ -1,15 +1,47 @@
-"""The ways in which the toy model misbehaves."""
+"""The toy models, and the ways in which they misbehave.
+
+The command line reads this without importing the models.
+"""
 
 from enum import StrEnum
 
 
+class ModelType(StrEnum):
+    """A toy model: a classifier, or a server of a language model that streams tokens."""
+
+    SENTIMENT = "sentiment"
+    LLM = "llm"
+
+    @property
+    def path(self) -> str:
+        """The path of its URL, which accepts a POST."""
+        return "/predict" if self is ModelType.SENTIMENT else "/v1/chat/completions"
+
+    @property
+    def probe(self) -> str:
+        """The name of its probe in the demo."""
+        return "sentiment" if self is ModelType.SENTIMENT else "chat"
+
+    @property
+    def faults(self) -> tuple["Fault", ...]:
+        return tuple(fault for fault in Fault if fault.model is self)
+
+
 class Fault(StrEnum):
-    """A fault of the toy model. The command line reads this without importing the model."""
+    """A fault of a toy model."""
 
     SLOW = "slow"
     ERRORS = "errors"
     DOWN = "down"
     TUTORIAL = "tutorial"
+    SLOW_FIRST_TOKEN = "slow-first-token"
+    STALL = "stall"
+    TRUNCATED = "truncated"
+    STREAM_ERROR = "stream-error"
+
+    @property
+    def model(self) -> ModelType:
+        return ModelType.LLM if self in _STREAM_FAULTS else ModelType.SENTIMENT
 
     @property
     def description(self) -> str:
@@ -18,9 +50,9 @@ class Fault(StrEnum):
     @property
     def alerts(self) -> tuple[str, ...]:
         """The alerts that the fault must cause, in the order in which they fire."""
-        if self in (Fault.ERRORS, Fault.DOWN):
-            return ("ModelDown",)
-        return ("ModelObjectiveMissed", "HighModelLatency")
+        if self in (Fault.SLOW, Fault.TUTORIAL, Fault.SLOW_FIRST_TOKEN):
+            return ("ModelObjectiveMissed", "HighModelLatency")
+        return ("ModelDown",)
 
     @property
     def seconds_to_alert(self) -> float:
@@ -28,9 +60,15 @@ class Fault(StrEnum):
         return {"ModelDown": 180.0, "HighModelLatency": 600.0}[self.alerts[-1]]
 
 
+_STREAM_FAULTS = (Fault.SLOW_FIRST_TOKEN, Fault.STALL, Fault.TRUNCATED, Fault.STREAM_ERROR)
+
 _DESCRIPTIONS = {
     Fault.SLOW: "every response takes 600 to 900 ms",
     Fault.ERRORS: "every response is a fast HTTP 500",
     Fault.DOWN: "every connection is refused",
     Fault.TUTORIAL: "responses take 50 to 600 ms, 18 % of them more than 500 ms",
+    Fault.SLOW_FIRST_TOKEN: "the first token takes 600 to 900 ms, the others are fast",
+    Fault.STALL: "every stream stops after its third token",
+    Fault.TRUNCATED: "every stream ends after its third token, without a finish reason",
+    Fault.STREAM_ERROR: "every stream has the status 200, and an error after its third token",
 }

@@ -7,11 +7,13 @@ expression are not durations to Prometheus, and stay the same, too.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from probe.config.units import parse_duration
+from probe.demo.fault import ModelType
 from probe.resources import resource_path
 
 # Time between two probes, before the division.
@@ -35,23 +37,43 @@ def alertmanager(factor: int) -> str:
     return divide_durations(_read("config/alertmanager.yml"), factor)
 
 
-def probe(factor: int, *, url: str) -> str:
-    """Return the config of the daemon: one probe with a latency and an availability objective."""
-    sentiment: dict[str, Any] = {
-        "name": "sentiment",
+def probe(factor: int, *, url: str, model: ModelType = ModelType.SENTIMENT) -> str:
+    """Return the config of the daemon: one probe with objectives on time and on availability."""
+    entry = {
+        "name": model.probe,
         "url": url,
+        "interval": prometheus_duration(PROBE_INTERVAL_SECONDS / factor),
+        "labels": {"model": model.value},
+        **_PROBES[model],
+    }
+    return yaml.safe_dump({"probes": [entry]}, sort_keys=False)
+
+
+# The keys that depend on the model.
+_PROBES: Mapping[ModelType, Mapping[str, Any]] = {
+    ModelType.SENTIMENT: {
         "method": "POST",
         "json": {"data": "sample_input"},
-        "interval": prometheus_duration(PROBE_INTERVAL_SECONDS / factor),
         "timeout": "2s",
         "expect": {"json": {"$.result": {"in": ["positive", "negative"]}}},
-        "labels": {"model": "sentiment"},
         "objectives": [
             {"name": "fast", "target": "99%", "latency": "500ms"},
             {"name": "up", "target": "99.9%"},
         ],
-    }
-    return yaml.safe_dump({"probes": [sentiment]}, sort_keys=False)
+    },
+    ModelType.LLM: {
+        "protocol": {"openai-chat": {"model": "toy", "prompt": "Is ice cold?", "max_tokens": 16}},
+        "timeout": "5s",
+        "first_token_timeout": "3s",
+        "stall_timeout": "1s",
+        "objectives": [
+            {"name": "first-token", "target": "99%", "time_to_first_token": "500ms"},
+            {"name": "per-token", "target": "99%", "time_per_output_token": "100ms"},
+            {"name": "fast", "target": "99%", "latency": "2s"},
+            {"name": "up", "target": "99.9%"},
+        ],
+    },
+}
 
 
 def _read(name: str) -> str:

@@ -1,6 +1,6 @@
-"""Recent latencies of a probe, read from the daemon's metrics without Prometheus."""
+"""Recent times of a probe, read from the daemon's metrics without Prometheus."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,34 +8,40 @@ from prometheus_client.samples import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyObjective:
-    """The target (0.99) of an objective and its threshold, as the `le` text of a bucket."""
+class ThresholdObjective:
+    """The signal of an objective, its target (0.99), and its threshold, as the `le` of a bucket."""
 
+    signal: str
     ratio: float
     threshold: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeCounts:
-    """Counts since the daemon started: successes by upper bound (cumulative), and all results."""
+    """Counts since the daemon started: successes by upper bound (cumulative), and all results.
 
-    objective: LatencyObjective | None = None
+    The bounds are those of the signal of `objective`, such as `latency`.
+    """
+
+    objective: ThresholdObjective | None = None
     successes: Mapping[str, float] = field(default_factory=dict)
     finished: float = 0.0
 
     @classmethod
     def parse(cls, metrics: str) -> "ProbeCounts":
-        """Return the counts in `metrics`, the text of /metrics of a daemon with one probe."""
-        successes, finished, objective = {}, 0.0, None
-        for sample in _samples(metrics):
-            match sample.name, sample.labels:
-                case "inference_probe_latency_seconds_bucket", {"outcome": "success", "le": le}:
-                    successes[le] = sample.value
-                case "inference_probe_latency_seconds_count", _:
-                    finished += sample.value
-                case "inference_probe_slo_objective_ratio", {"threshold": threshold}:
-                    if threshold != "+Inf":
-                        objective = LatencyObjective(ratio=sample.value, threshold=threshold)
+        """Return the counts in `metrics`, the text of /metrics of a daemon with one probe.
+
+        They are those of its first objective with a threshold.
+        """
+        samples = list(_samples(metrics))
+        objective = next(_threshold_objectives(samples), None)
+        histogram = f"inference_probe_{objective.signal if objective else 'latency'}_seconds"
+        successes, finished = {}, 0.0
+        for sample in samples:
+            if sample.name == f"{histogram}_bucket" and sample.labels["outcome"] == "success":
+                successes[sample.labels["le"]] = sample.value
+            elif sample.name == f"{histogram}_count":
+                finished += sample.value
         return cls(objective=objective, successes=successes, finished=finished)
 
     def since(self, earlier: "ProbeCounts") -> "ProbeCounts":
@@ -70,6 +76,14 @@ class ProbeCounts:
             for percent in (50, 95, 99)
         ]
         return "  ".join(f"{column:11}" for column in columns)
+
+
+def _threshold_objectives(samples: Iterable[Sample]) -> Iterator[ThresholdObjective]:
+    for sample in samples:
+        if sample.name == "inference_probe_slo_objective_ratio":
+            signal, threshold = sample.labels["signal"], sample.labels["threshold"]
+            if threshold != "+Inf":
+                yield ThresholdObjective(signal=signal, ratio=sample.value, threshold=threshold)
 
 
 def _samples(metrics: str) -> Iterator[Sample]:

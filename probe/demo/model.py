@@ -1,7 +1,8 @@
 """A toy model endpoint: a sentiment classifier that ignores its input and sleeps.
 
 POST /predict with {"data": "some text"} returns {"result": "positive", "confidence": 0.93} after 50
-to 300 ms. A fault is set on the command line or through an admin port:
+to 300 ms. With `--model llm` it is a server of a language model instead (`language_model.py`).
+A fault is set on the command line or through an admin port:
 
     python -m probe.demo.model --port 5000 --fault slow --after 30s --for 2m
     python -m probe.demo.model --port 5000 --admin-port 5001
@@ -10,58 +11,19 @@ to 300 ms. A fault is set on the command line or through an admin port:
 
 import argparse
 import asyncio
-import contextlib
 import random
 import signal
-import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from json import JSONDecodeError
-from typing import Self
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
 
-from probe.demo.command import duration_argument
-from probe.demo.fault import Fault
-
-
-class RouteServer(uvicorn.Server):
-    """Serves `routes`. Several servers may run in one process."""
-
-    @classmethod
-    async def open(cls, routes: Sequence[Route], host: str, port: int) -> Self:
-        """Return a server that listens; port 0 is any free port. Raises OSError."""
-        server = cls(routes, socket.create_server((host, port)))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        return server
-
-    def __init__(self, routes: Sequence[Route], listener: socket.socket) -> None:
-        config = uvicorn.Config(
-            Starlette(routes=routes),
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        super().__init__(config)
-        self.port: int = listener.getsockname()[1]
-        self._task = asyncio.create_task(self.serve(sockets=[listener]))
-
-    async def close(self) -> None:
-        """Stop listening and close all connections, also idle ones."""
-        self.should_exit = True
-        await self._task
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no signal handlers: the program has one for all its servers."""
-        yield
-
+from probe.demo.command import duration_argument, fault_problem
+from probe.demo.fault import Fault, ModelType
+from probe.demo.language_model import LanguageModel
+from probe.demo.toy_server import RouteServer, ToyModel, admin_routes
 
 # The range of response times (seconds).
 _RESPONSE_SECONDS = {
@@ -73,32 +35,12 @@ _RESPONSE_SECONDS = {
 }
 
 
-class ToyModel:
-    """A model on one port. With the fault `down` the port is closed."""
+class SentimentModel(ToyModel):
+    """A classifier. The class depends on the length of the text."""
 
-    def __init__(self, host: str, port: int, rng: random.Random) -> None:
-        self.host, self.port = host, port
-        self.fault: Fault | None = None
-        self._rng = rng
-        self._server: RouteServer | None = None
-        self._lock = asyncio.Lock()
+    type = ModelType.SENTIMENT
 
-    async def set_fault(self, fault: Fault | None) -> None:
-        """Set the fault, or clear it (None). It is in effect on return."""
-        async with self._lock:
-            self.fault = fault
-            if fault is not Fault.DOWN and not self._server:
-                await self._open()
-            elif fault is Fault.DOWN and self._server:
-                await self._server.close()
-                self._server = None
-
-    async def _open(self) -> None:
-        route = Route("/predict", self._predict, methods=["POST"])
-        self._server = await RouteServer.open([route], self.host, self.port)
-        self.port = self._server.port
-
-    async def _predict(self, request: Request) -> Response:
+    async def respond(self, request: Request) -> Response:
         try:
             text = str((await request.json())["data"])
         except (JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
@@ -125,20 +67,9 @@ class ToyModel:
         return {"Server-Timing": f"queue;dur={queue_ms:.1f}, compute;dur={compute_ms:.1f}"}
 
 
-def admin_routes(model: ToyModel) -> list[Route]:
-    """Return the routes of the admin port: GET, PUT and DELETE /fault."""
-
-    async def fault(request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                await model.set_fault(Fault((await request.body()).decode().strip()))
-            except ValueError:
-                return PlainTextResponse(f"send one of: {', '.join(Fault)}\n", 400)
-        elif request.method == "DELETE":
-            await model.set_fault(None)
-        return PlainTextResponse(f"{model.fault or 'healthy'}\n")
-
-    return [Route("/fault", fault, methods=["GET", "PUT", "DELETE"])]
+_MODELS: Mapping[str, type[ToyModel]] = {
+    model.type: model for model in (SentimentModel, LanguageModel)
+}
 
 
 async def schedule_fault(model: ToyModel, args: argparse.Namespace) -> None:
@@ -157,9 +88,9 @@ async def serve(args: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    model = ToyModel(args.host, args.port, random.Random())
+    model = _MODELS[args.model](args.host, args.port, random.Random())
     await model.set_fault(None)
-    print(f"model on http://{args.host}:{model.port}/predict", flush=True)
+    print(f"model on http://{args.host}:{model.port}{model.type.path}", flush=True)
     if args.admin_port is not None:
         admin = await RouteServer.open(admin_routes(model), args.host, args.admin_port)
         print(f"admin on http://{args.host}:{admin.port}/fault", flush=True)
@@ -172,7 +103,14 @@ async def serve(args: argparse.Namespace) -> None:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m probe.demo.model",
-        description="A toy model endpoint, POST /predict, which takes 50 to 300 ms.",
+        description="A toy model endpoint. The classifier (POST /predict) takes 50 to 300 ms. The"
+        " language model (POST /v1/chat/completions) streams its first token after 50 to 200 ms.",
+    )
+    parser.add_argument(
+        "--model",
+        choices=[model.value for model in ModelType],
+        default=ModelType.SENTIMENT.value,
+        help="the classifier or the language model; default %(default)s",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
@@ -203,7 +141,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the model until it is stopped. Return 1 if it cannot listen."""
-    args = build_parser().parse_args()
+    parser = build_parser()
+    args = parser.parse_args()
+    if problem := fault_problem(ModelType(args.model), args.fault):
+        parser.error(problem)
     try:
         asyncio.run(serve(args))
     except OSError as error:

@@ -95,8 +95,9 @@ class AlertWatcher:
         if is_due and recent.finished and recent.objective:
             self._last_progress = time.monotonic()
             threshold_ms = float(recent.objective.threshold) * 1000
+            signal = recent.objective.signal.replace("_", " ")
             print_line(
-                f"{recent}  {recent.good_ratio:6.1%} of {recent.finished:.0f} under"
+                f"{signal}  {recent}  {recent.good_ratio:6.1%} of {recent.finished:.0f} under"
                 f" {threshold_ms:.0f} ms (objective {recent.objective.ratio * 100:.6g}%)"
             )
 

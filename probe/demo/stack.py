@@ -18,7 +18,7 @@ from typing import Self
 
 from probe.demo import files, http
 from probe.demo.alerts import AlertApi
-from probe.demo.fault import Fault
+from probe.demo.fault import Fault, ModelType
 from probe.demo.files import prometheus_duration
 
 MAX_LOG_LINES_SHOWN = 10
@@ -104,8 +104,9 @@ class Binaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProcess:
-    """The URLs of a running toy model and of its faults."""
+    """A running toy model: its type, its URL and that of its faults."""
 
+    type: ModelType
     url: str
     admin: str
 
@@ -153,12 +154,16 @@ class Stack:
         for child in self.children:
             child.check()
 
-    def start_model(self) -> ModelProcess:
+    def start_model(self, model: ModelType = ModelType.SENTIMENT) -> ModelProcess:
         port, admin_port = free_port(), free_port()
-        command = [sys.executable, "-m", "probe.demo.model", f"--port={port}"]
+        command = [
+            *(sys.executable, "-m", "probe.demo.model", f"--model={model}"),
+            f"--port={port}",
+            f"--admin-port={admin_port}",
+        ]
         admin = f"http://{HOST}:{admin_port}/fault"
-        self.start("model", [*command, f"--admin-port={admin_port}"], ready_url=admin)
-        return ModelProcess(url=f"http://{HOST}:{port}/predict", admin=admin)
+        self.start("model", command, ready_url=admin)
+        return ModelProcess(type=model, url=f"http://{HOST}:{port}{model.path}", admin=admin)
 
     def start_daemon(self, config: str, *, environment: Mapping[str, str] | None = None) -> str:
         """Start the daemon with the text of a config file, and return its URL."""

@@ -49,10 +49,39 @@ def test_fault_that_is_too_short(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--fault=stall"],
+            "--fault=stall needs --model=llm. The faults of --model=sentiment are: slow, errors,",
+        ),
+        (
+            ["--model=llm", "--fault=slow"],
+            "--fault=slow needs --model=sentiment. The faults of --model=llm are: slow-first-token",
+        ),
+        (
+            ["--model=llm", "--fault-for=2m"],
+            "--fault-for needs a --fault: slow-first-token, stall, truncated, stream-error",
+        ),
+        (
+            ["--model=llm", "--fault=stall", "--fault-for=5s", "--fast"],
+            "ModelDown does not fire within 9s.",
+        ),
+    ],
+)
+def test_faults_of_a_model(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of another model exits with 2, and a message that lists those of this one."""
+    assert command.run(parse(*arguments), {}) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     """The help describes every fault, and a % in it is printed as it is."""
     with pytest.raises(SystemExit, match="0"):
         parse("--help")
-    assert "tutorial, responses take 50 to 600 ms, 18 % of them" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert "tutorial, responses take 50 to 600 ms, 18 % of them" in help_text
+    assert "the first token takes 600 to 900 ms, the others are fast" in help_text

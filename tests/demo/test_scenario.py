@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from probe.demo.alerts import AlertKey, Stage
-from probe.demo.fault import Fault
+from probe.demo.fault import Fault, ModelType
 from probe.demo.scenario import AlertWatcher, Scenario, StageChange
 from probe.demo.stack import ModelProcess
 
@@ -41,7 +41,7 @@ class ScriptedWatcher(AlertWatcher):
 def run(*script: dict[AlertKey, Stage]) -> int:
     scenario = Scenario(
         watcher=ScriptedWatcher(*script),
-        model=FakeModel(url="", admin=""),
+        model=FakeModel(type=ModelType.SENTIMENT, url="", admin=""),
         fault=Fault.SLOW,
         fault_seconds=1.0,
         factor=20,

@@ -1,6 +1,7 @@
 """The queries of the dashboard and of autoscalers and rollouts, in a Prometheus with data."""
 
 import math
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ import pytest
 import yaml
 
 from probe.demo import files, http
-from probe.demo.fault import Fault
+from probe.demo.fault import Fault, ModelType
 from probe.demo.files import divide_expression
 from probe.demo.stack import Binaries, ModelProcess, Stack
 from tests import queries
 from tests.e2e.observer import FACTOR, WINDOW_SECONDS
+from tests.e2e.vllm_metrics import running_vllm_metrics
 from tests.queries import Query
 
 pytestmark = pytest.mark.timing
@@ -57,30 +59,48 @@ def prometheus(
     tmp_path_factory: pytest.TempPathFactory, newest_binaries: Binaries
 ) -> Iterator[PrometheusQueries]:
     directory = tmp_path_factory.mktemp("queries")
-    with Stack(directory, factor=FACTOR, stop=threading.Event()) as stack:
+    with (
+        Stack(directory, factor=FACTOR, stop=threading.Event()) as stack,
+        running_vllm_metrics() as vllm,
+    ):
         model = stack.start_model()
-        daemon = stack.start_daemon(_with_canary(files.probe(FACTOR, url=model.url)))
+        language_model = stack.start_model(ModelType.LLM)
+        daemon = stack.start_daemon(_config(model, language_model))
         alerting = stack.start_alerting(newest_binaries, daemon=daemon)
+        _scrape(stack, "vllm", vllm)
         started = time.time()
-        _run_short_outage(model)
+        _run_short_outage(model, language_model)
         yield PrometheusQueries(url=alerting.prometheus, started=started)
 
 
-def _with_canary(config: str) -> str:
-    document = yaml.safe_load(config)
-    (probe,) = document["probes"]
+def _config(model: ModelProcess, language_model: ModelProcess) -> str:
+    """Return the config of a model, of its canary, and of a language model."""
+    (probe,) = yaml.safe_load(files.probe(FACTOR, url=model.url))["probes"]
     # For the panels about cost and budgets.
     probe |= {"price": {"input": 1, "currency": "EUR"}, "budget": {"tokens_per_day": "1G"}}
-    document["probes"].append(probe | {"name": CANARY})
-    return yaml.safe_dump(document)
+    config = files.probe(FACTOR, url=language_model.url, model=ModelType.LLM)
+    (streams,) = yaml.safe_load(config)["probes"]
+    return yaml.safe_dump({"probes": [probe, probe | {"name": CANARY}, streams]})
 
 
-def _run_short_outage(model: ModelProcess) -> None:
-    """Let the model fail for a shorter time than a page needs."""
+def _scrape(stack: Stack, job: str, target: str) -> None:
+    """Let the Prometheus of a stack also scrape `target` (HOST:PORT)."""
+    path = stack.directory / "prometheus.yml"
+    config = yaml.safe_load(path.read_text())
+    config["scrape_configs"].append({"job_name": job, "static_configs": [{"targets": [target]}]})
+    path.write_text(yaml.safe_dump(config))
+    (child,) = (child for child in stack.children if child.name == "prometheus")
+    child.process.send_signal(signal.SIGHUP)
+
+
+def _run_short_outage(model: ModelProcess, language_model: ModelProcess) -> None:
+    """Let the models fail for a shorter time than a page needs."""
     time.sleep(WINDOW_SECONDS)
     model.set_fault(Fault.ERRORS)
+    language_model.set_fault(Fault.STREAM_ERROR)
     time.sleep(WINDOW_SECONDS / 3)
     model.set_fault(None)
+    language_model.set_fault(None)
 
 
 @pytest.mark.full
@@ -89,6 +109,19 @@ def test_dashboard(prometheus: PrometheusQueries) -> None:
     """Every panel of the dashboard has data."""
     missing = prometheus.without_data(queries.dashboard_queries())
     assert not missing, "\n".join(missing)
+
+
+@pytest.mark.full
+def test_streams(prometheus: PrometheusQueries) -> None:
+    """The row of streams draws the thresholds of objectives, and the histogram of vLLM."""
+    panels = {query.where: query.expression for query in queries.dashboard_queries()}
+    assert prometheus.query(panels["panel 'Time to first token', C"]) == [0.5]
+    assert prometheus.query(panels["panel 'Time per output token', C"]) == [0.1]
+    assert prometheus.query(panels["panel 'Time to first token in vLLM', A"]) == [
+        pytest.approx(0.075)
+    ]
+    (tokens_per_second,) = prometheus.query(panels["panel 'Output tokens per second', A"])
+    assert 20 < tokens_per_second < 60
 
 
 @pytest.mark.full
