@@ -36,9 +36,13 @@ class Request:
             return {}
         return value if isinstance(value, dict) else {}
 
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, whose name may have other upper-case letters."""
+        return {key.lower(): value for key, value in self.headers.items()}.get(name.lower())
+
     @property
     def has_key(self) -> bool:
-        return self.headers.get("Authorization") == f"Bearer {KEY}"
+        return self.header("Authorization") == f"Bearer {KEY}"
 
     def is_post(self, path: str) -> bool:
         return (self.method, self.path) == ("POST", path)
@@ -46,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP response. A text is sent unchanged, other bodies as JSON (which may contain NaN)."""
+    """An HTTP response. Text and bytes are sent unchanged, other bodies as JSON (also with NaN)."""
 
     status: int
     body: Any
@@ -54,6 +58,8 @@ class Response:
 
     @property
     def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
 
@@ -113,8 +119,8 @@ def mlflow(request: Request) -> Response:
     if not request.is_post("/invocations"):
         return Response(404, {"detail": "Not Found"})
     frame = request.json.get("dataframe_split")
-    if not frame:
-        message = "The input must be a JSON dictionary with exactly one of the input fields"
+    if not frame or any(len(row) != len(frame["columns"]) for row in frame["data"]):
+        message = "Failed to enforce the schema of the data with the schema of the model"
         return Response(400, {"error_code": "BAD_REQUEST", "message": message})
     return Response(200, {"predictions": [0 for _ in frame["data"]]})
 
@@ -156,24 +162,6 @@ def openai_chat(request: Request) -> Response:
     return Response(200, body)
 
 
-def openai_chat_stream(request: Request) -> Response:
-    """Imitate vLLM, whose last token has the finish reason."""
-    error = _openai_error(request, "/v1/chat/completions", "messages")
-    if error:
-        return error
-    if request.json.get("stream") is not True:
-        answer = openai_chat(request)
-        return Response(answer.status, answer.body, {"Content-Type": "application/json"})
-    chunks: list[dict[str, Any]] = [
-        {"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
-        {"choices": [{"delta": {"content": "Yes"}, "finish_reason": None}]},
-        {"choices": [{"delta": {"content": "."}, "finish_reason": "stop"}]},
-    ]
-    if request.json.get("stream_options", {}).get("include_usage"):
-        chunks.append({"choices": [], "usage": {"prompt_tokens": 21, "completion_tokens": 2}})
-    return Response(200, sse(*chunks, "[DONE]"), {"Content-Type": "text/event-stream"})
-
-
 def sse(*events: Any) -> str:
     """Return server-sent events; text is sent unchanged, other data as JSON."""
     data = (event if isinstance(event, str) else json.dumps(event) for event in events)
@@ -211,33 +199,6 @@ def _openai_error(request: Request, path: str, required_key: str) -> Response | 
         message = f"{required_key}: Field required"
         return Response(400, openai_error(400, "BadRequestError", message))
     return None
-
-
-def ollama(request: Request) -> Response:
-    body = request.json
-    if not request.is_post("/api/chat"):
-        return Response(404, "404 page not found")
-    if not isinstance(body.get("stream", True), bool):
-        return Response(400, {"error": "json: cannot unmarshal string into field stream of bool"})
-    if body.get("model") != MODEL:
-        return Response(404, {"error": f"model '{body.get('model')}' not found"})
-    if not body.get("messages"):
-        return Response(200, ollama_body("", done_reason="load"))
-    if body.get("stream", True):
-        lines = [{**ollama_body("Yes"), "done": False}, ollama_body("", done_reason="length")]
-        return Response(200, "\n".join(map(json.dumps, lines)))
-    times = {
-        "total_duration": 12_000_000,
-        "load_duration": 1_500_000,
-        "prompt_eval_duration": 6_500_000,
-        "eval_duration": 2_000_000,
-    }
-    return Response(200, {**ollama_body("Yes", done_reason="length"), **times})
-
-
-def ollama_body(content: str, **more: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content}
-    return {"model": MODEL, "message": message, "done": True, **more}
 
 
 def health(request: Request) -> Response:

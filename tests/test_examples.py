@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,257 +15,14 @@ from probe.resources import resource_path
 from probe.result import Reason, Result
 from tests import fake_model_servers
 from tests.commands import invoke
-from tests.fake_model_servers import (
-    Response,
-    Server,
-    embeddings,
-    ollama_body,
-    openai_error,
-    sse,
-)
+from tests.example_cases import PREDICTIVE_CASES, Case
+from tests.fake_model_servers import Response, Server
+from tests.llm_example_cases import LLM_CASES
 
 EXAMPLES = resource_path("config/examples")
 MAX_LINE_CHARS, MAX_LINES = 100, 40
 
-NAN = float("nan")
-OVERLOADED = "Model is overloaded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """An example file, its fake server, and errors with their expected reasons."""
-
-    file: str
-    server: Server
-    mistakes: tuple[tuple[str, str, Reason], ...] = ()
-    """Text in the file, its wrong replacement, and the expected reason."""
-    faults: tuple[tuple[Response, Reason], ...] = ()
-    """An error response of the server, and the expected reason."""
-    wrong_bodies: tuple[Any, ...] = ()
-    """Bodies with status 200 that must fail the probe."""
-    times: Mapping[str, float] = field(default_factory=dict)
-    """Expected server-reported times (seconds)."""
-
-
-CASES = (
-    Case(
-        file="json.yml",
-        server=fake_model_servers.json_model,
-        mistakes=(
-            ("/predict", "/classify", Reason.HTTP_4XX),
-            ("{data:", "{datas:", Reason.HTTP_4XX),
-        ),
-        faults=(
-            (Response(500, "Internal Server Error"), Reason.HTTP_5XX),
-            (Response(503, {"detail": OVERLOADED}), Reason.OVERLOADED),
-        ),
-        wrong_bodies=(
-            {"error": "CUDA out of memory"},
-            {"result": "negative", "confidence": 0.9},
-            {"result": "positive", "confidence": 0.2},
-            {"result": "positive", "confidence": NAN},
-            "",
-        ),
-        times={"queue": 0.0015, "compute": 0.0085},
-    ),
-    Case(
-        file="kserve-v1.yml",
-        server=fake_model_servers.kserve_v1,
-        mistakes=(
-            ("}/v1/models/iris", "}/v1/models/rose", Reason.HTTP_4XX),
-            ("instances:", "instance:", Reason.HTTP_4XX),
-        ),
-        faults=(
-            (Response(503, {"error": "Model with name iris is not ready."}), Reason.OVERLOADED),
-            (Response(503, "pending request queue full"), Reason.OVERLOADED),
-            (Response(500, {"error": "expected 4 features"}), Reason.HTTP_5XX),
-        ),
-        wrong_bodies=(
-            {"error": "failed"},
-            {"predictions": []},
-            {"predictions": [2]},
-            {"predictions": [0, 0]},
-            [0],
-        ),
-    ),
-    Case(
-        file="kserve-v2.yml",
-        server=fake_model_servers.kserve_v2,
-        mistakes=(
-            ("}/v2/models/iris", "}/v2/models/rose", Reason.HTTP_4XX),
-            ("shape: [1, 4]", "shape: [1, 3]", Reason.HTTP_4XX),
-            ("id: inference-probe", "key: inference-probe", Reason.ASSERTION),
-        ),
-        faults=((Response(503, {"error": "Exceeds maximum queue size"}), Reason.OVERLOADED),),
-        wrong_bodies=(
-            {"error": "failed"},
-            {"id": "inference-probe", "outputs": []},
-            {"id": "inference-probe", "outputs": [{"data": [1]}]},
-            {"id": "inference-probe", "outputs": [{"data": [0, 0]}]},
-            {"id": "other-request", "outputs": [{"data": [0]}]},
-        ),
-    ),
-    Case(
-        file="tf-serving.yml",
-        server=fake_model_servers.tf_serving,
-        mistakes=(
-            ("}/v1/models/iris", "}/v1/models/rose", Reason.HTTP_4XX),
-            ("instances:", "instance:", Reason.HTTP_4XX),
-        ),
-        faults=(
-            (Response(503, {"error": "The batch scheduling queue is full"}), Reason.OVERLOADED),
-            (Response(429, {"error": "exhausted"}), Reason.RATE_LIMITED),
-            (Response(504, {"error": "deadline exceeded"}), Reason.HTTP_5XX),
-        ),
-        wrong_bodies=(
-            {"error": "failed"},
-            {"predictions": []},
-            {"predictions": [[0.1, 0.8, 0.1]]},
-            {"predictions": [[7.2, -1.1, 0.3]]},
-            {"predictions": [[NAN, NAN, NAN]]},
-        ),
-    ),
-    Case(
-        file="mlflow.yml",
-        server=fake_model_servers.mlflow,
-        mistakes=(
-            ("}/invocations", "}/predict", Reason.HTTP_4XX),
-            ("dataframe_split:", "dataframe:", Reason.HTTP_4XX),
-        ),
-        faults=((Response(504, "Request processing time exceeded limit"), Reason.HTTP_5XX),),
-        wrong_bodies=(
-            {"error_code": "BAD_REQUEST", "message": "failed"},
-            {"predictions": []},
-            {"predictions": [2]},
-            {"predictions": [0, 0]},
-            {"predictions": [NAN]},
-        ),
-    ),
-    Case(
-        file="torchserve.yml",
-        server=fake_model_servers.torchserve,
-        mistakes=(
-            ("predictions/reviews", "predictions/revues", Reason.HTTP_4XX),
-            ("Bearer ${file:torchserve.key}", "Bearer stale", Reason.HTTP_4XX),
-            ("body: What a lovely day", 'body: ""', Reason.OVERLOADED),
-        ),
-        faults=(
-            (
-                Response(503, {"code": 503, "type": "ServiceUnavailableException"}),
-                Reason.OVERLOADED,
-            ),
-            (Response(507, {"code": 507, "type": "OutOfMemoryError"}), Reason.HTTP_5XX),
-        ),
-        wrong_bodies=(
-            {"code": 503, "type": "InternalServerException", "message": "Prediction failed"},
-            {"Positive": 0.07, "Negative": 0.93},
-            [],
-        ),
-    ),
-    Case(
-        file="openai-chat.yml",
-        server=fake_model_servers.openai_chat,
-        mistakes=(
-            ("model: ${env:CHAT_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
-            ("messages:", "message:", Reason.HTTP_4XX),
-            ("Bearer ${env:CHAT_KEY}", "Bearer wrong", Reason.HTTP_401_403),
-        ),
-        faults=(
-            (Response(429, openai_error(429, "requests", "Rate limit")), Reason.RATE_LIMITED),
-            (Response(503, openai_error(503, "Unavailable", OVERLOADED)), Reason.OVERLOADED),
-            (Response(500, openai_error(500, "InternalServerError", "")), Reason.HTTP_5XX),
-        ),
-        wrong_bodies=(
-            openai_error(404, "NotFoundError", "`gone` does not exist."),
-            {"model": "toy", "choices": []},
-            {"model": "toy", "choices": [{"message": {"content": None}}]},
-            {"model": "toy", "choices": [{"message": {"content": "!!!!"}}]},
-            {"model": "smaller", "choices": [{"message": {"content": "Yes"}}]},
-        ),
-        times={"queue": 0.0015, "compute": 0.0085},
-    ),
-    Case(
-        file="openai-chat-stream.yml",
-        server=fake_model_servers.openai_chat_stream,
-        mistakes=(
-            ("model: ${env:CHAT_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
-            ("Bearer ${env:CHAT_KEY}", "Bearer wrong", Reason.HTTP_401_403),
-            ("stream: true", "stream: false", Reason.ASSERTION),
-            ("include_usage: true", "include_usage: false", Reason.ASSERTION),
-            ("delta.content", "message.content", Reason.EMPTY),
-        ),
-        faults=(
-            (Response(503, openai_error(503, "Unavailable", OVERLOADED)), Reason.OVERLOADED),
-            (
-                Response(200, sse(openai_error(400, "BadRequestError", "too long"), "[DONE]")),
-                Reason.STREAM_ERROR,
-            ),
-            (Response(200, sse({"choices": [{"delta": {"content": "Y"}}]})), Reason.TRUNCATED),
-        ),
-        wrong_bodies=(
-            sse({"choices": [{"delta": {"content": "Y"}, "finish_reason": "content_filter"}]}),
-            sse({"choices": [{"delta": {"content": "Y"}, "finish_reason": "stop"}]}),
-        ),
-    ),
-    Case(
-        file="openai-embeddings.yml",
-        server=fake_model_servers.openai_embeddings,
-        mistakes=(
-            ("model: ${env:EMBED_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
-            ("input:", "inputs:", Reason.HTTP_4XX),
-            ("Bearer ${env:EMBED_KEY}", "Bearer wrong", Reason.HTTP_401_403),
-        ),
-        faults=(
-            (Response(429, openai_error(429, "overloaded", OVERLOADED)), Reason.RATE_LIMITED),
-            (Response(503, openai_error(503, "unhealthy", OVERLOADED)), Reason.OVERLOADED),
-        ),
-        wrong_bodies=(
-            openai_error(400, "BadRequestError", "failed"),
-            {**embeddings(0.05, 384), "data": []},
-            embeddings(0.05, 768),
-            embeddings(0.0, 384),
-            embeddings(None, 384),
-            embeddings(NAN, 384),
-            {**embeddings(0.05, 384), "model": "smaller"},
-        ),
-        times={"queue": 0.001, "preprocess": 0.002, "compute": 0.009},
-    ),
-    Case(
-        file="ollama.yml",
-        server=fake_model_servers.ollama,
-        mistakes=(
-            ("model: ${env:OLLAMA_MODEL}\n", "model: gone\n", Reason.HTTP_4XX),
-            ("stream: false", 'stream: "no"', Reason.HTTP_4XX),
-            ("stream: false", "stream: true", Reason.ASSERTION),
-            ("messages:", "message:", Reason.ASSERTION),
-        ),
-        faults=(
-            (
-                Response(503, {"error": "server busy, maximum pending requests exceeded"}),
-                Reason.OVERLOADED,
-            ),
-            (Response(500, {"error": "llama runner process has terminated"}), Reason.HTTP_5XX),
-        ),
-        wrong_bodies=(
-            {"error": "an error was encountered while running the model"},
-            ollama_body("", done_reason="length"),
-            ollama_body("GGGG", done_reason="length"),
-            ollama_body("Yes", done_reason="load"),
-        ),
-        times={"load": 0.0015, "compute": 0.0085, "total": 0.012},
-    ),
-    Case(
-        file="health.yml",
-        server=fake_model_servers.health,
-        mistakes=(("{env:HEALTH_URL}", "{env:HEALTH_URL}/v2", Reason.HTTP_4XX),),
-        faults=(
-            (Response(503, ""), Reason.OVERLOADED),
-            (Response(500, {"status": "Unhealthy"}), Reason.HTTP_5XX),
-            (Response(204, ""), Reason.ASSERTION),
-        ),
-        wrong_bodies=("<!doctype html><title>Sign in</title>", "\n  <html></html>"),
-    ),
-)
+CASES = (*PREDICTIVE_CASES, *LLM_CASES)
 
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
 
@@ -278,6 +34,7 @@ def environment(url: str) -> dict[str, str]:
         "URL": url,
         "MODEL": fake_model_servers.MODEL,
         "KEY": fake_model_servers.KEY,
+        "BEDROCK": fake_model_servers.KEY,
     }
     variables = {name: values[name.rpartition("_")[2]] for name in names}
     return {**variables, "HEALTH_URL": f"{url}/health"}
@@ -325,7 +82,7 @@ def test_no_advice(case: Case, tmp_path: Path) -> None:
 
 @each
 def test_success(case: Case, tmp_path: Path) -> None:
-    """`once` succeeds with the unchanged file, and shows the server-reported times."""
+    """`once` succeeds with the unchanged file, and shows the times or tokens of the server."""
     config = write_config(tmp_path, case)
     with fake_model_servers.serving(case.server) as url:
         arguments = (f"--config.file={config}", "--output=json")
@@ -334,6 +91,11 @@ def test_success(case: Case, tmp_path: Path) -> None:
     (result,) = json.loads(done.stdout)
     assert (result["success"], result["status"]) == (True, 200)
     assert result["server"] == pytest.approx(case.times)
+    assert (result["stream"] is None) == (case.tokens is None)
+    if case.tokens:
+        assert result["stream"]["tokens"] == asdict(case.tokens)
+        assert result["stream"]["finish_reason"] == case.finish_reason
+        assert result["stream"]["time_to_first_token_seconds"]
 
 
 @pytest.mark.parametrize(

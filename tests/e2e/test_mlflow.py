@@ -90,4 +90,4 @@ def test_example(server: str, tmp_path: Path) -> None:
     assert failure("1.4", "140") == (400, "http_4xx")
     assert failure("1.4", "-1.4") == (200, "assertion")
     assert failure("1.4", "5.5") == (200, "assertion")
-    assert failure("/invocations", "/predict") == (404, "http_4xx")
+    assert failure("{env:MLFLOW_URL} #", "{env:MLFLOW_URL}/predict #") == (404, "http_4xx")
