@@ -49,9 +49,11 @@ class Case:
     summary: str
     description: str
     at: float = 20 * MINUTE
+    full: bool = False
+    """Whether it runs only with --full, because another case has a similar text."""
 
 
-def target(*scripts: Script, objective: Objective | None = None) -> Target:
+def target(*scripts: Script, objective: Objective | None = None, streams: bool = False) -> Target:
     """Return a target with a probe for each script; the second and later go to other hosts."""
     names = ("sentiment", "b", "c")
     return Target(
@@ -60,8 +62,9 @@ def target(*scripts: Script, objective: Objective | None = None) -> Target:
                 script=script,
                 name=name,
                 url=f"http://{name}/",
-                phases=("wait",),
+                phases=("first_token" if streams else "wait",),
                 objectives=(objective or Objective(),),
+                streams=streams,
             )
             for script, name in zip(scripts, names, strict=False)
         )
@@ -75,6 +78,19 @@ def certificate(expires: float) -> tuple[Target, ...]:
 
 def breaks(*outcomes: Outcome, heals: float = HOUR) -> Script:
     return {0: (GOOD,), BREAKS: outcomes, heals: (GOOD,)}
+
+
+FIRST_TOKEN = Objective(slo="first", threshold="0.25", signal="time_to_first_token")
+TOKEN = Objective(slo="each", threshold="1.0", signal="time_per_output_token")
+STREAM = Outcome(latency=0.8, success=True, first_token=0.1, per_token=0.02)
+SLOW_FIRST_TOKEN = Outcome(latency=0.8, success=True, first_token=0.5, per_token=0.01)
+SLOW_TOKENS = Outcome(latency=9.0, success=True, first_token=0.1, per_token=1.5)
+WITHOUT_USAGE = Outcome(latency=0.8, success=True, first_token=0.1)
+
+
+def slow_streams(outcome: Outcome, objective: Objective) -> Target:
+    """Return a target whose streams are good, and from BREAKS on alternately `outcome` and good."""
+    return target({0: (STREAM,), BREAKS: (outcome, STREAM)}, objective=objective, streams=True)
 
 
 CASES = {
@@ -166,6 +182,82 @@ CASES = {
             " percentile about 240ms). URL: http://sentiment/. Next: find out whether requests"
             " fail or are slow, and since which change. The alert stays active for 15 minutes"
             " after the problem ends."
+        ),
+    ),
+    "first tokens that are slow for 10 minutes": Case(
+        full=True,
+        alert="HighModelLatency",
+        at=25 * MINUTE,
+        targets=(slow_streams(SLOW_FIRST_TOKEN, FIRST_TOKEN),),
+        labels={**PROBE, "slo": "first", **TICKET},
+        summary=(
+            'sentiment: objective "first" (99% time to first token < 250ms) was missed for 10'
+            " minutes, 50% of requests were bad"
+        ),
+        description=(
+            "At 00:25 UTC, 50% of the requests to sentiment in the last 10 minutes were bad for"
+            ' objective "first" (99% of requests must succeed with a time to first token of at most'
+            " 250ms). At this rate, the error budget of 30 days lasts 14h 24m 0s. Slowest phase:"
+            " first_token (95th percentile about 970ms). URL: http://sentiment/. Next: find out"
+            " whether requests fail or are slow, and since which change. The alert stays active"
+            " for 15 minutes after the problem ends."
+        ),
+    ),
+    "first tokens that burn the budget": Case(
+        alert="ModelErrorBudgetBurn",
+        at=12 * MINUTE,
+        targets=(slow_streams(SLOW_FIRST_TOKEN, FIRST_TOKEN),),
+        labels={**PROBE, "slo": "first", "short": "5m", "long": "1h", **PAGE},
+        summary=(
+            "sentiment: 50% of requests were bad in 5 minutes, which spends the error budget of"
+            ' objective "first" (99% time to first token < 250ms) too fast'
+        ),
+        description=(
+            "At 00:12 UTC, 50% of the requests to sentiment in the last 5 minutes were bad for"
+            ' objective "first" (99% of requests must succeed with a time to first token of at most'
+            " 250ms). Over the last hour, the share was also above 14.4 times the allowed share of"
+            " 1%. A problem that began recently can cause that. At this rate, the error budget of"
+            " 30 days lasts 14h 24m 0s. Slowest phase: first_token (95th percentile about 970ms)."
+            " URL: http://sentiment/. Next: compare the time at which it began with rollouts and"
+            " load. The alert stays active for 5 minutes after the problem ends."
+        ),
+    ),
+    "tokens that are slow for 10 minutes": Case(
+        full=True,
+        alert="ModelObjectiveMissed",
+        targets=(slow_streams(SLOW_TOKENS, TOKEN),),
+        labels={**PROBE, "slo": "each", **PAGE},
+        summary=(
+            'sentiment: objective "each" (99% time per output token < 1s) missed, 50% of requests'
+            " bad in 10 minutes"
+        ),
+        description=(
+            'At 00:20 UTC, more requests to sentiment were bad than objective "each" (99% of'
+            " requests must succeed with a time per output token of at most 1s) allows, for at"
+            " least 3 minutes: 50% in the last 10 minutes, 35% in the last hour. At the rate of"
+            " that hour, the error budget of 30 days lasts 20h 34m 17s. Slowest phase: first_token"
+            " (95th percentile about 1s). URL: http://sentiment/. Next: compare the time at which"
+            " it began with rollouts and load. The alert stays active for 10 minutes after the"
+            " problem ends."
+        ),
+    ),
+    "streams without usage": Case(
+        full=True,
+        alert="InferenceProbeSignalMissing",
+        at=40 * MINUTE,
+        targets=(target({0: (WITHOUT_USAGE,)}, objective=TOKEN, streams=True),),
+        labels={**PROBE, "slo": "each", **TICKET},
+        summary=(
+            'sentiment: no stream had a time per output token for objective "each" in 30 minutes'
+        ),
+        description=(
+            "At 00:40 UTC, requests to sentiment had succeeded for at least 30 minutes without a"
+            ' value for objective "each" (99% of requests must succeed with a time per output token'
+            " of at most 1s). Such requests are neither good nor bad, so alerts about this"
+            " objective fire only for failures. A time per output token needs the number of tokens"
+            " in the server's usage, and at least two of them in two reads. URL: http://sentiment/."
+            " Next: run `inference-probe once` with this probe, and compare the number of tokens"
+            " with the usage that the server reports."
         ),
     ),
     "no data": Case(
@@ -308,7 +400,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=pytest.mark.full if case.full else ())
+        for name, case in CASES.items()
+    ],
+)
 def test_texts(promtool: Path, tmp_path: Path, case: Case) -> None:
     """The alert has these texts."""
     end = Check(at=case.at, expr="", samples={})
