@@ -23,7 +23,7 @@ def render_markdown(
         (
             "; ".join(f"{name}: {value}" for name, value in machine.items()) + ".",
             BOUNDS,
-            _verdicts(verdicts),
+            render_verdicts(verdicts),
             "**Errors** in ms (p50 / p90 / p99 over all rounds), CPU in ms per probe:",
             _accuracies(results.accuracies),
             *_scrapes(results),
@@ -31,7 +31,8 @@ def render_markdown(
     )
 
 
-def _verdicts(verdicts: Iterable[Verdict]) -> str:
+def render_verdicts(verdicts: Iterable[Verdict]) -> str:
+    """Return a table of verdicts."""
     head = ("bound", "where", DAEMON, "baseline", "ratio", "at most", "met")
     return aligned_table(head, (_row(verdict) for verdict in verdicts))
 

@@ -53,6 +53,7 @@ def _spin(stop: threading.Event) -> None:
 
 def _line(result: Result) -> str:
     """Return the times of a result as JSON, in seconds; `started` is Unix time."""
+    stream = result.stream
     fields = {
         "probe": result.probe,
         "started": result.started.timestamp(),
@@ -60,6 +61,9 @@ def _line(result: Result) -> str:
         "total": result.latency,
         "failed": result.failure is not None,
         "clock": result.clock,
+        "first_token": stream and stream.time_to_first_token,
+        "time_per_token": stream and stream.time_per_output_token,
+        "tokens": (stream and stream.tokens.output) or 0,
     }
     return json.dumps(fields) + "\n"
 

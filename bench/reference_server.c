@@ -1,14 +1,19 @@
 /* An endpoint that measures its true latency. It responds a fixed time after the arrival of a request, and
  * measures the time between the kernel's timestamps of the arrival and of the departure of the response.
  *
- *   reference_server DELAY_MICROSECONDS LOG [CERTIFICATE KEY]
+ *   reference_server DELAY_MICROSECONDS LOG TOKENS GAP_MICROSECONDS [CERTIFICATE KEY]
  *
- * Prints the port that it listens on (127.0.0.1). For a request to /N it writes the line
+ * Prints the port that it listens on (127.0.0.1). For a GET request to /N it writes the line
  * "N ARRIVED DURATION HANDSHAKE" to LOG (Unix time and durations in nanoseconds). The log is complete after
  * the end of the server, by SIGTERM or by the end of its parent process. HANDSHAKE is the server's part of
  * the TLS handshake, from the arrival of the client's bytes to the departure of the server's; it is 0 if the
  * connection has already had a request. Each response has the header `Server-Timing: total;dur=MS`, the time
  * until the response was written, which is some microseconds less.
+ *
+ * The response to a POST request is a stream of TOKENS tokens as of OpenAI's chat completions: the headers at
+ * once, the first token after DELAY, and each further token after GAP. Its line in LOG is
+ * "N ID ARRIVED FIRST LAST": the durations until the departure of the first and the last token. ID is the
+ * text of each token; it is unique, for clients that cannot have a number in the path.
  * There is one thread per connection, so that connections do not wait for each other.
  */
 #define _GNU_SOURCE
@@ -18,6 +23,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +34,11 @@
 #include <unistd.h>
 
 static const char BODY[] = "{\"result\": \"positive\", \"confidence\": 0.93}";
-static long long delay_ns;
+static const char STREAM_HEAD[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+static long long delay_ns, gap_ns;
+static int tokens;
+static atomic_llong streams;
 static FILE *log_file;
 static SSL_CTX *context;
 
@@ -144,7 +154,7 @@ static int write_all(struct connection *c, const char *data, size_t size)
 }
 
 /* Read one request. Return its number, or -1 at the end of the connection. */
-static long long read_request(struct connection *c, int *last)
+static long long read_request(struct connection *c, int *last, int *is_post)
 {
     char buffer[65536];
     size_t size = 0;
@@ -160,6 +170,7 @@ static long long read_request(struct connection *c, int *last)
         length = strcasestr(buffer, "\r\ncontent-length:");
     } while (!body || size < (size_t)(body + 4 - buffer) + (length && length < body ? atol(length + 17) : 0));
     *last = strcasestr(buffer, "\r\nconnection: close") != NULL;
+    *is_post = strncmp(buffer, "POST ", 5) == 0;
     sscanf(buffer, "%*s /%lld", &number);
     return number;
 }
@@ -181,10 +192,53 @@ static int respond(struct connection *c, long long number)
     return done;
 }
 
+/* Append an event of a stream to the text. */
+static int add_event(char *text, int size, long long id, const char *choices, const char *usage)
+{
+    return size + sprintf(text + size,
+                          "data: {\"id\":\"chatcmpl-%lld\",\"object\":\"chat.completion.chunk\",\"created\":1,"
+                          "\"model\":\"reference\",\"choices\":[%s]%s}\n\n",
+                          id, choices, usage);
+}
+
+/* Send the text as one chunk of the body. */
+static int send_chunk(struct connection *c, const char *text, int size, const char *end)
+{
+    char chunk[2048];
+    int done = write_all(c, chunk, sprintf(chunk, "%x\r\n%.*s\r\n%s", size, size, text, end));
+    depart(c);
+    return done;
+}
+
+/* Send a stream. As with vLLM and llama.cpp, the role comes with the first token. */
+static int stream(struct connection *c, long long number)
+{
+    static const char ROLE[] =
+        "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}";
+    static const char FINISH[] = "{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}";
+    char text[1536], token[128], usage[128];
+    long long id = atomic_fetch_add(&streams, 1) + 1, arrived = c->arrived, first = 0;
+    int done = write_all(c, STREAM_HEAD, sizeof STREAM_HEAD - 1);
+    sprintf(token, "{\"index\":0,\"delta\":{\"content\":\"%lld \"},\"finish_reason\":null}", id);
+    for (int i = 0; i < tokens && done == 0; i++) {
+        int size = i == 0 ? add_event(text, 0, id, ROLE, "") : 0;
+        size = add_event(text, size, id, token, "");
+        sleep_until(arrived + delay_ns + i * gap_ns);
+        done = send_chunk(c, text, size, "");
+        first = i == 0 ? c->departed : first;
+    }
+    if (done == 0)
+        fprintf(log_file, "%lld %lld %lld %lld %lld\n", number, id, arrived, first - arrived, c->departed - arrived);
+    sprintf(usage, ",\"usage\":{\"prompt_tokens\":8,\"completion_tokens\":%d,\"total_tokens\":%d}", tokens, tokens + 8);
+    int size = add_event(text, add_event(text, 0, id, FINISH, ""), id, "", usage);
+    size += sprintf(text + size, "data: [DONE]\n\n");
+    return done == 0 ? send_chunk(c, text, size, "0\r\n\r\n") : done;
+}
+
 static void *serve(void *argument)
 {
     struct connection c = {.fd = (int)(long)argument};
-    int on = 1, last = 0, state = 1;
+    int on = 1, last = 0, is_post = 0, state = 1;
     setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (context) {
         c.ssl = SSL_new(context);
@@ -194,11 +248,12 @@ static void *serve(void *argument)
         while ((state = exchange(&c, SSL_accept(c.ssl))) == 0) {}
     }
     while (state == 1 && !last) {
-        long long number = read_request(&c, &last);
+        long long number = read_request(&c, &last, &is_post);
         if (number < 0)
             break;
-        sleep_until(c.arrived + delay_ns);
-        if (respond(&c, number) < 0)
+        if (!is_post)
+            sleep_until(c.arrived + delay_ns);
+        if ((is_post ? stream(&c, number) : respond(&c, number)) < 0)
             break;
     }
     SSL_free(c.ssl);
@@ -252,16 +307,18 @@ int main(int count, char **arguments)
     sigset_t end;
     pthread_t thread;
     int listener, signal_number;
-    if (count != 3 && count != 5) {
-        fprintf(stderr, "usage: reference_server DELAY_MICROSECONDS LOG [CERTIFICATE KEY]\n");
+    if (count != 5 && count != 7) {
+        fprintf(stderr, "usage: reference_server DELAY_MICROSECONDS LOG TOKENS GAP_MICROSECONDS [CERTIFICATE KEY]\n");
         return 2;
     }
     delay_ns = atoll(arguments[1]) * 1000;
+    tokens = atoi(arguments[3]);
+    gap_ns = atoll(arguments[4]) * 1000;
     log_file = fopen(arguments[2], "w");
     if (!log_file)
         return perror(arguments[2]), 1;
-    if (count == 5 && !read_identity(arguments[3], arguments[4]))
-        return fprintf(stderr, "no certificate and key in %s and %s\n", arguments[3], arguments[4]), 1;
+    if (count == 7 && !read_identity(arguments[5], arguments[6]))
+        return fprintf(stderr, "no certificate and key in %s and %s\n", arguments[5], arguments[6]), 1;
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);

@@ -45,11 +45,49 @@ class ServedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedStream:
+    """A stream in the server's log. `number` is that in the path of its request, or 0.
+
+    `arrived` is the arrival of the request (Unix time, s). The durations (s) from there end with
+    the departure of the first and the last token.
+    """
+
+    number: int
+    arrived: float
+    first_token: float
+    last_token: float
+
+    def time_per_token(self, tokens: int) -> float:
+        """Return the mean time (s) between two of `tokens` tokens."""
+        return (self.last_token - self.first_token) / (tokens - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamShape:
+    """The streams that the server sends in response to POST requests.
+
+    `first_token` is the time (seconds) from the arrival of a request to the first token, and `gap`
+    that between two tokens. The true times are in the log.
+    """
+
+    first_token: float = DELAY_SECONDS
+    tokens: int = 2
+    gap: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.first_token + (self.tokens - 1) * self.gap
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A running server. `url` ends with a slash; a request appends its number."""
 
     url: str
     log: Path
+
+
+DEFAULT_SHAPE = StreamShape()
 
 
 class ReferenceServer:
@@ -72,12 +110,13 @@ class ReferenceServer:
         identity.private_key_pem.write_to_path(str(self._key))
 
     @contextmanager
-    def run(self, *, tls: bool) -> Iterator[Endpoint]:
+    def run(self, *, tls: bool, streams: StreamShape = DEFAULT_SHAPE) -> Iterator[Endpoint]:
         """Run the server on loopback; its log is complete after the block."""
         log = self._directory / "requests.log"
         identity = (self._certificate, self._key) if tls else ()
-        delay_us = str(round(DELAY_SECONDS * 1e6))
-        with run_process(self._program, delay_us, log, *identity) as process:
+        delay_us, gap_us = (str(round(time * 1e6)) for time in (streams.first_token, streams.gap))
+        shape = (delay_us, log, str(streams.tokens), gap_us)
+        with run_process(self._program, *shape, *identity) as process:
             assert process.stdout
             port = int(process.stdout.readline())
             yield Endpoint(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", log)
@@ -102,6 +141,15 @@ def parse_log(text: str) -> Iterator[tuple[int, ServedRequest]]:
     for line in text.splitlines():
         number, *times = map(int, line.split())
         yield number, ServedRequest(*(time / 1e9 for time in times))
+
+
+def parse_stream_log(text: str) -> dict[int, ServedStream]:
+    """Return the streams by id, from the lines `NUMBER ID ARRIVED FIRST LAST` (nanoseconds)."""
+    streams = {}
+    for line in text.splitlines():
+        number, stream_id, *times = map(int, line.split())
+        streams[stream_id] = ServedStream(number, *(time / 1e9 for time in times))
+    return streams
 
 
 class RequestLog:

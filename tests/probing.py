@@ -78,7 +78,13 @@ def make_prober(
     def open_client(
         stopwatch: Stopwatch, proxy: SplitResult | None, *, use_pool: bool
     ) -> Transport:
-        return Transport(dialer, stopwatch, pool=pool if use_pool else None, proxy=proxy)
+        return Transport(
+            dialer,
+            stopwatch,
+            pool=pool if use_pool else None,
+            proxy=proxy,
+            in_batches=probe.stream is not None,
+        )
 
     return Prober(probe, secrets, open_client, clock or Clock(), EVALUATOR)
 

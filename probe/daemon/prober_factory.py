@@ -108,11 +108,10 @@ class ProberFactory:
             pool = None
             if probe.connection is ConnectionMode.REUSE:
                 pool = ConnectionPool(self._clock, interval=probe.interval)
+            open_client = _client_factory(dialer, pool, in_batches=probe.stream is not None)
             return CompiledProbe(
                 probe=probe,
-                prober=Prober(
-                    probe, secrets, _client_factory(dialer, pool), self._clock, self._evaluator
-                ),
+                prober=Prober(probe, secrets, open_client, self._clock, self._evaluator),
                 close=pool.close if pool else _no_connections,
                 estimate=estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS,
             )
@@ -122,11 +121,19 @@ class ProberFactory:
         }
 
 
-def _client_factory(dialer: Dialer, pool: ConnectionPool | None) -> ClientFactory:
+def _client_factory(
+    dialer: Dialer, pool: ConnectionPool | None, *, in_batches: bool
+) -> ClientFactory:
     def open_client(
         stopwatch: Stopwatch, proxy: SplitResult | None, *, use_pool: bool
     ) -> Transport:
-        return Transport(dialer, stopwatch, pool=pool if use_pool else None, proxy=proxy)
+        return Transport(
+            dialer,
+            stopwatch,
+            pool=pool if use_pool else None,
+            proxy=proxy,
+            in_batches=in_batches,
+        )
 
     return open_client
 

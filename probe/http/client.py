@@ -26,11 +26,18 @@ class ResponseStream:
     """
 
     def __init__(
-        self, url: SplitResult, connection: Connection, pool: ConnectionPool | None
+        self,
+        url: SplitResult,
+        connection: Connection,
+        pool: ConnectionPool | None,
+        *,
+        in_batches: bool = False,
     ) -> None:
+        """Prepare a request. `in_batches`: see `TimedSocket.start_batches`."""
         self._url = url
         self._connection = connection
         self._pool = pool
+        self._in_batches = in_batches
         self._released = False
         self._last_received: Timestamp | None = None
         sock = connection.sock
@@ -60,6 +67,8 @@ class ResponseStream:
         if len(pieces) == 1:
             stopwatch.start_later(sock.last_sent.kernel)
         stopwatch.start_phase(Phase.WAIT, at=sock.last_sent)
+        if self._in_batches:
+            sock.start_batches()
         return self._reader.read_head(method)
 
     def read(self, amount: int) -> bytes:
@@ -80,6 +89,7 @@ class ResponseStream:
     def _end(self) -> None:
         # Another run may use the connection as soon as it is released.
         self._last_received = self._connection.sock.last_received
+        self._connection.sock.stop_batches()
         if self._pool and self._reader.is_connection_reusable:
             self._released = True
             self._pool.release(self._url, self._connection)
@@ -110,12 +120,15 @@ class Transport(BaseAdapter):
         *,
         pool: ConnectionPool | None = None,
         proxy: SplitResult | None = None,
+        in_batches: bool = False,
     ) -> None:
+        """Receive the responses `in_batches` if the times of their parts matter."""
         super().__init__()
         self._dialer = dialer
         self._stopwatch = stopwatch
         self._pool = pool
         self._proxy = proxy
+        self._receives_in_batches = in_batches
         self._stream: ResponseStream | None = None
         self._configured_host: str | None = None
         self.certificate_not_after: float | None = None
@@ -130,7 +143,7 @@ class Transport(BaseAdapter):
         url = urlsplit(request.url or "")
         connection, pool = self._connect(url)
         self.certificate_not_after = connection.certificate_not_after
-        self._stream = ResponseStream(url, connection, pool)
+        self._stream = ResponseStream(url, connection, pool, in_batches=self._receives_in_batches)
         proxy = self._proxy if url.scheme == "http" else None
         head = self._stream.send_request(
             serialize_request(request, url, proxy), request.method or "GET"

@@ -10,11 +10,13 @@ import select
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from probe.clock import NS_PER_SECOND
+from probe.http.batch_receiver import IS_AVAILABLE, AncillaryData, BatchReceiver
 from probe.http.stopwatch import Stopwatch, Timestamp
 
 # Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
@@ -35,8 +37,6 @@ _RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET, _TCP_INFO_BYTES = 68, 
 
 # Bytes that a new connection sends before the first acknowledgement: ten segments (RFC 6928).
 INITIAL_WINDOW_BYTES = 10 * 1400
-
-AncillaryData = list[tuple[int, int, bytes]]
 
 HAS_KERNEL_TIMESTAMPS = sys.platform == "linux"
 
@@ -85,6 +85,9 @@ class TimedSocket(socket.socket):
     """Whether the last read found several segments: the kernel keeps the stamp of the last one."""
 
     _has_stamps = False
+    _batch_receiver: BatchReceiver | None = None
+    _parts: Sequence[tuple[bytes, Timestamp]] = ()
+    """Data of the last batch that was not read yet, and when it arrived; the last part first."""
     _segments = 0
     _bytes_sent = 0
     _pending_tx_stamp: int | None = None
@@ -114,7 +117,19 @@ class TimedSocket(socket.socket):
     def has_input(self) -> bool:
         """Return whether data or the end of the connection was received and not read."""
         ready = self._poll.poll(0)
-        return bool(ready and ready[0][1] & select.POLLIN)
+        return bool(self._parts or (ready and ready[0][1] & select.POLLIN))
+
+    def start_batches(self) -> None:
+        """Receive in batches, which keep the timestamps of data that arrives in quick succession.
+
+        Without kernel timestamps, there is no use for them.
+        """
+        if self._has_stamps and IS_AVAILABLE:
+            self._batch_receiver = BatchReceiver(self)
+
+    def stop_batches(self) -> None:
+        """Receive as soon as data arrives."""
+        self._batch_receiver = None
 
     def _enable_stamps(self, connected: Timestamp, started: int) -> Timestamp:
         """Enable kernel timestamps; return when the handshake ended, by the kernel's measurement.
@@ -188,6 +203,8 @@ class TimedSocket(socket.socket):
 
         Raises TimeoutError at the deadline, and for data that arrived after it.
         """
+        if self._batch_receiver or self._parts:
+            return self._take_part(buffer)
         while True:
             self._wait(select.POLLIN)
             try:
@@ -198,13 +215,53 @@ class TimedSocket(socket.socket):
                 self._on_received(ancillary)
             return count
 
+    def _take_part(self, buffer: memoryview) -> int:
+        """Read from the current batch, or from the next one, as `recv_into` does."""
+        while not self._parts:
+            self._receive_batch()
+        *self._parts, (data, received) = self._parts
+        count = min(len(data), len(buffer))
+        buffer[:count] = data[:count]
+        if count < len(data):
+            self._parts.append((data[count:], received))
+        if count:
+            self.last_received = received
+            self.stopwatch.deadline.check_arrival(received.kernel)
+            self.client_turn = True
+        return count
+
+    def _receive_batch(self) -> None:
+        """Receive the next batch, which may be empty. Raises TimeoutError at the deadline.
+
+        The thread waits in the kernel for all of the batch. So it has noticed a part when it
+        arrived, but not before the call.
+        """
+        assert self._batch_receiver, "batches have started"
+        seconds_left = self.stopwatch.deadline.seconds_left()
+        if not seconds_left:
+            self._wait(select.POLLIN)
+        started = self.stopwatch.now()
+        parts = []
+        for part in self._batch_receiver.receive(seconds_left):
+            received = self.stopwatch.timestamp(_find_stamp(part.ancillary, SO_TIMESTAMPNS))
+            received = received._replace(user=max(started, received.kernel))
+            parts.append((part.data, received))
+        self._parts = parts[::-1]
+        if self._pending_tx_stamp is not None:
+            self._take_tx_stamp()
+        self._count_segments(len(parts))
+
+    def _count_segments(self, reads: int) -> None:
+        """Set `merged` after a number of `reads`."""
+        before, self._segments = self._segments, self._tcp_info().segments
+        self.merged = self._segments - before > reads
+
     def _on_received(self, ancillary: AncillaryData) -> None:
         self.last_received = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPNS))
         self.stopwatch.deadline.check_arrival(self.last_received.kernel)
         self.client_turn = True
         if self._has_stamps:
-            before, self._segments = self._segments, self._tcp_info().segments
-            self.merged = self._segments - before > 1
+            self._count_segments(1)
 
     def _wait(self, event: int) -> None:
         """Wait until the socket is ready for `event`, or broken; TimeoutError at the deadline.

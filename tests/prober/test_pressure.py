@@ -11,9 +11,11 @@ import pytest
 from probe.http import timed_socket
 from probe.prober.prober import Prober
 from probe.result import Phase, Result
+from tests.prober.test_streams import OPENAI
 from tests.probing import make_prober
 from tests.reference_times import ReferenceServer
 from tests.servers import never_respond, serve
+from tests.token_server import token_server
 
 pytestmark = pytest.mark.timing
 
@@ -94,6 +96,24 @@ def test_with_hanging_probes(truth: ReferenceServer) -> None:
     with hanging_probes(50):
         reported, _ = measure_errors(prober, truth)
     assert reported < 0.001
+
+
+def test_tokens_with_the_interpreter_held() -> None:
+    """The times of tokens are exact, although they come faster than a thread gets the lock."""
+    first_token_errors, ratios = [], []
+    with token_server() as server:
+        prober = make_prober(server.url, stream=OPENAI)
+        with interpreter_held():
+            for _ in range(RUNS // 3):
+                stream = prober.run().stream
+                first_token, time_per_token = server.read_times()
+                assert stream
+                assert stream.time_to_first_token
+                assert stream.time_per_output_token
+                first_token_errors.append(abs(stream.time_to_first_token - first_token))
+                ratios.append(stream.time_per_output_token / time_per_token)
+    assert median(first_token_errors) < 0.001
+    assert median(ratios) == pytest.approx(1, abs=0.005)
 
 
 def test_wall_time_is_latency_and_correction(truth: ReferenceServer) -> None:

@@ -1,0 +1,172 @@
+"""Receives a stream in batches, in which each part has the kernel's timestamp of its arrival.
+
+The kernel merges segments that wait unread, and keeps the timestamp of the last one. A thread that
+waits for the interpreter lock before each read would lose the times of tokens in this way.
+`recvmmsg` of Linux reads repeatedly in one call, during which the thread does not need the lock.
+Python's module `socket` does not have it.
+"""
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from probe.clock import NS_PER_SECOND, nanoseconds
+
+# A batch ends after this many reads, after this time (seconds), or after this time without data.
+# The end of a batch is no timestamp, but the thread is busy until then.
+BATCH_READS = 16
+BATCH_SECONDS = 0.25
+IDLE_SECONDS = 0.03
+
+# Bytes of one read. The parts of a longer segment have the same timestamp.
+READ_BYTES = 4096
+
+CONTROL_BYTES = 256
+
+# Linux, <sys/socket.h>: struct timeval, and struct cmsghdr without its data.
+_TIMEVAL = struct.Struct("@ll")
+_CONTROL_HEADER = struct.Struct("@Nii")
+_CONTROL_ALIGNMENT = ctypes.sizeof(ctypes.c_size_t)
+
+AncillaryData = list[tuple[int, int, bytes]]
+
+
+class _IoVector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MessageHeader(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):
+    _fields_ = (("header", _MessageHeader), ("length", ctypes.c_uint))
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+def _find_recvmmsg() -> "ctypes._NamedFuncPointer | None":
+    """Return the function of the C library; None if it or its 64-bit types are missing."""
+    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
+    return getattr(ctypes.CDLL(None, use_errno=True), "recvmmsg", None)
+
+
+_recvmmsg = _find_recvmmsg()
+
+IS_AVAILABLE = _recvmmsg is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPart:
+    """What one read returned. `data` is empty at the end of the connection."""
+
+    data: bytes
+    ancillary: AncillaryData
+
+
+class BatchReceiver:
+    """Receives from one connection, with the memory for one batch. Not thread-safe."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Receive from `sock`, which is non-blocking between the calls."""
+        self._sock = sock
+        # Whether the last call has received data. Then more is likely to follow soon.
+        self._is_flowing = False
+        self._max_wait_seconds = 0.0
+        self._data = ctypes.create_string_buffer(BATCH_READS * READ_BYTES)
+        self._control = ctypes.create_string_buffer(BATCH_READS * CONTROL_BYTES)
+        self._vectors = (_IoVector * BATCH_READS)()
+        self._messages = (_Message * BATCH_READS)()
+        data, control = ctypes.addressof(self._data), ctypes.addressof(self._control)
+        for index, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
+            vector.base, vector.length = data + index * READ_BYTES, READ_BYTES
+            message.header.vectors, message.header.vector_count = ctypes.addressof(vector), 1
+            message.header.control = control + index * CONTROL_BYTES
+
+    def receive(self, max_seconds: float) -> list[ReceivedPart]:
+        """Return the next data, or nothing if none arrives within `max_seconds`.
+
+        The first data is returned at once. After data, a batch may take longer than `max_seconds`,
+        by IDLE_SECONDS at most. Raises OSError if the connection is broken.
+        """
+        if self._is_flowing:
+            batch_seconds = min(max_seconds, BATCH_SECONDS)
+            parts = self._receive(BATCH_READS, min(max_seconds, IDLE_SECONDS), batch_seconds)
+        else:
+            parts = self._receive(1, max_seconds, max_seconds)
+        self._is_flowing = bool(parts)
+        return parts
+
+    def _receive(
+        self, max_reads: int, max_wait_seconds: float, max_seconds: float
+    ) -> list[ReceivedPart]:
+        """Read up to `max_reads` times, each of which waits up to `max_wait_seconds`.
+
+        The kernel compares `max_seconds` with the time after each read only.
+        """
+        self._set_max_wait(max_wait_seconds)
+        for message in self._messages[:max_reads]:
+            message.header.control_length = CONTROL_BYTES
+        timeout = _Timespec(*divmod(nanoseconds(max_seconds), NS_PER_SECOND))
+        assert _recvmmsg, "the function is available"
+        fd = self._sock.fileno()
+        # Reads wait in the kernel only if the socket is blocking.
+        os.set_blocking(fd, True)
+        try:
+            count = _recvmmsg(fd, self._messages, max_reads, 0, ctypes.byref(timeout))
+        finally:
+            os.set_blocking(fd, False)
+        if count < 0:
+            code = ctypes.get_errno()
+            if code in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise OSError(code, os.strerror(code))
+        return list(self._parts(count))
+
+    def _set_max_wait(self, seconds: float) -> None:
+        """Limit the time that a read waits. The limit 0 would stand for none."""
+        if seconds != self._max_wait_seconds:
+            self._max_wait_seconds = seconds
+            whole, rest = divmod(max(1, round(seconds * 1e6)), 1_000_000)
+            timeval = _TIMEVAL.pack(whole, rest)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+
+    def _parts(self, count: int) -> Iterator[ReceivedPart]:
+        """Yield what the first `count` reads returned, up to the end of the connection."""
+        for index in range(count):
+            message = self._messages[index]
+            start = index * READ_BYTES
+            data = self._data.raw[start : start + message.length]
+            start = index * CONTROL_BYTES
+            control = self._control.raw[start : start + message.header.control_length]
+            yield ReceivedPart(data, _parse_control(control))
+            if not data:
+                return
+
+
+def _parse_control(control: bytes) -> AncillaryData:
+    """Return the control messages (level, type, data), as `socket.recvmsg` does."""
+    ancillary = []
+    position = 0
+    while position + _CONTROL_HEADER.size <= len(control):
+        length, level, kind = _CONTROL_HEADER.unpack_from(control, position)
+        data = control[position + _CONTROL_HEADER.size : position + length]
+        ancillary.append((level, kind, data))
+        position += -(-length // _CONTROL_ALIGNMENT) * _CONTROL_ALIGNMENT
+    return ancillary

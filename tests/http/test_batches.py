@@ -1,0 +1,147 @@
+"""Streams that are received in batches: see probe/http/batch_receiver.py."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from probe.http import timed_socket
+from probe.http.batch_receiver import BATCH_SECONDS
+from probe.http.pool import ConnectionPool
+from probe.result import Reason, Result
+from tests.http.conftest import Authority, Serve
+from tests.prober.test_streams import DONE, HEAD, OPENAI, STOP, USAGE, chunk, event, stream, token
+from tests.probing import make_prober, reason, run, run_scheduled
+from tests.raw_servers import Peer, Script
+
+pytestmark = pytest.mark.timing
+
+GAP_SECONDS = 0.02
+TOKENS = (token(), GAP_SECONDS) * 14
+STREAM = (*TOKENS, token(), STOP, USAGE, DONE)
+
+
+def without_delay(script: Script) -> Script:
+    """Return a script whose server sends each token at once, without Nagle's algorithm."""
+
+    def started(peer: Peer) -> None:
+        peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        script(peer)
+
+    return started
+
+
+def token_times(result: Result) -> tuple[float, ...]:
+    assert result.stream
+    return result.stream.token_times
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_each_token_has_its_time(serve: Serve, authority: Authority, tls: bool) -> None:
+    """The stream takes longer than a batch."""
+    assert len(TOKENS) / 2 * GAP_SECONDS > BATCH_SECONDS
+    context = authority.context() if tls else None
+    server = serve(without_delay(stream(*STREAM)), context=context)
+
+    result = run(server.url(), stream=OPENAI, tls=authority.tls)
+
+    assert reason(result) is None
+    times = token_times(result)
+    assert len(times) == 15
+    assert times[-1] - times[0] == pytest.approx(14 * GAP_SECONDS, rel=0.2)
+
+
+def test_without_recvmmsg(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems receive as soon as data arrives."""
+    monkeypatch.setattr(timed_socket, "IS_AVAILABLE", False)
+
+    result = run(serve(without_delay(stream(*STREAM))).url(), stream=OPENAI)
+
+    assert reason(result) is None
+    assert len(token_times(result)) == 15
+
+
+def test_the_wait_for_the_end_of_a_batch_is_no_correction(serve: Serve) -> None:
+    """The thread has noticed the data when it arrived."""
+    result = run(serve(without_delay(stream(*STREAM))).url(), stream=OPENAI)
+
+    assert result.clock == "kernel"
+    assert result.correction < GAP_SECONDS
+
+
+def test_a_long_event(serve: Serve) -> None:
+    """An event may be longer than a read, and than a batch."""
+    text = "a" * 60_000
+
+    result = run(
+        serve(stream(token(text), token(text), STOP)).url(),
+        stream=OPENAI,
+        expect={"body_matches": "^a{120000}$"},
+    )
+
+    assert reason(result) is None
+
+
+def test_a_reset_after_a_token(serve: Serve) -> None:
+    """The token counts, and the failure is that of the connection."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(HEAD + chunk(event(token())))
+        peer.pause(GAP_SECONDS)
+        peer.send(chunk(event(token())))
+        peer.reset()
+
+    result = run(serve(script).url(), stream=OPENAI)
+
+    assert reason(result) is Reason.RESET
+    assert token_times(result)
+
+
+@pytest.mark.parametrize(
+    ("surplus", "connections"), [(b"", 1), (b"HTTP/1.1 200 OK\r\n", 3)], ids=["none", "response"]
+)
+def test_reused_connections(
+    serve: Serve, pool: ConnectionPool, surplus: bytes, connections: int
+) -> None:
+    """A connection is reused, unless more than the stream has come with its last batch."""
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.send(HEAD)
+            for part in (token(), token(), STOP):
+                peer.send(chunk(event(part)))
+                peer.pause(GAP_SECONDS / 4)
+            peer.send(b"0\r\n\r\n")
+            peer.pause(GAP_SECONDS / 4)
+            peer.send(surplus)
+
+    server = serve(without_delay(script))
+    prober = make_prober(server.url(), pool=pool, stream=OPENAI)
+
+    results = [run_scheduled(prober) for _ in range(3)]
+
+    assert [reason(result) for result in results] == [None] * 3
+    assert server.connections == connections
+
+
+def options(**keys: Any) -> dict[str, Any]:
+    return {"stream": OPENAI, "timeout": "5s", **keys}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"stall_timeout": "100ms"}, Reason.STALL_TIMEOUT),
+        ({"timeout": "400ms"}, Reason.BODY_TIMEOUT),
+    ],
+    ids=["stall", "run"],
+)
+def test_deadlines(serve: Serve, keys: dict[str, Any], expected: Reason) -> None:
+    """A deadline that passes in a batch fails the run, and ends the latency."""
+    server = serve(stream(*TOKENS, 3.0, token(), STOP))
+
+    result = run(server.url(), **options(**keys))
+
+    assert reason(result) is expected
+    assert result.latency < 0.6
