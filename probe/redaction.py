@@ -117,29 +117,25 @@ class Redactor:
 
     def redact_prefix(self, text: str) -> str:
         """Return `text` without secrets, where `text` may end in the middle of a secret."""
-        # Cut first, then mask: masking a short secret inside of a longer one would hide the
-        # beginning of the longer one. The cut may end in the middle of another secret.
-        for _ in range(MAX_CUTS):
-            folded = _fold_case(text)
-            overlap = max(
-                (_overlap(folded, encoded) for encoded in self._encoded_secrets()), default=0
-            )
-            if not overlap:
-                return self(text)
-            text = text[:-overlap]
-        return ""
+        return self._redact_part(text, is_prefix=True)
 
     def redact_suffix(self, text: str) -> str:
         """Return `text` without secrets, where `text` may begin in the middle of a secret."""
+        return self._redact_part(text, is_prefix=False)
+
+    def _redact_part(self, text: str, *, is_prefix: bool) -> str:
+        # Cut first, then mask: masking a short secret inside of a longer one would hide the
+        # beginning of the longer one. The cut may end in the middle of another secret.
+        step = 1 if is_prefix else -1
         for _ in range(MAX_CUTS):
-            folded = _fold_case(text)
+            folded = _fold_case(text)[::step]
             overlap = max(
-                (_overlap(folded[::-1], encoded[::-1]) for encoded in self._encoded_secrets()),
+                (_overlap(folded, encoded[::step]) for encoded in self._encoded_secrets()),
                 default=0,
             )
             if not overlap:
                 return self(text)
-            text = text[overlap:]
+            text = text[:-overlap] if is_prefix else text[overlap:]
         return ""
 
     def _encoded_secrets(self) -> list[str]:

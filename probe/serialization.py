@@ -88,6 +88,7 @@ def rounded(number: float) -> float:
 def stream_summary(stream: StreamResult) -> str:
     """Return what a stream contained, such as "9 tokens in 12 chunks, 81.2 tokens/s"."""
     tokens, seconds = stream.tokens.output, stream.time_per_output_token
+    cached, prompt_tokens = stream.tokens.cached, stream.tokens.input
     chunks = count_text(stream.chunks, "chunk")
     if tokens is None:
         text = f"{chunks}, number of tokens not reported"
@@ -95,24 +96,33 @@ def stream_summary(stream: StreamResult) -> str:
         text = f"{count_text(tokens, 'token')} in {chunks}"
     if seconds:
         text += f", {1 / seconds:.1f} tokens/s"
+    if cached:
+        of = "" if prompt_tokens is None else f" of {prompt_tokens:,}"
+        text += f", {cached:,}{of} prompt tokens cached"
     if stream.finish_reason:
         text += f", finish reason {stream.finish_reason}"
     return text
 
 
 def spending_summary(spending: Spending) -> str:
-    """Return what a request took, such as "7 + 4 tokens, 0.0000035 USD"."""
-    text = f"{spending.input:,} + {spending.output:,} tokens"
+    """Return what a request took, such as "7 (3 cached) + 4 tokens, 0.0000035 USD"."""
+    cached = f" ({spending.cached:,} cached)" if spending.cached else ""
+    text = f"{spending.input:,}{cached} + {spending.output:,} tokens"
     if spending.estimated:
         text += " (estimated)"
     if spending.cost is not None:
-        text += f", {format_cost(spending.cost)} {spending.currency}"
+        text += f", {format_money(spending.cost)} {spending.currency}"
     return text
 
 
-def format_cost(cost: float) -> str:
-    """Return an amount of money with three significant digits: "0.0000035", "1.25"."""
-    return f"{Decimal(f'{cost:.3g}'):f}" if cost < 1 else f"{cost:,.2f}"
+def format_money(amount: float | Decimal) -> str:
+    """Return an amount of money in decimals: "1,234.56", "0.50", "0.0000035".
+
+    It has two decimals, and below 1 as many as three significant digits need.
+    """
+    text = f"{Decimal(f'{amount:.3g}'):f}" if amount < 1 else f"{amount:.2f}"
+    whole, _, decimals = text.partition(".")
+    return f"{int(whole):,}.{decimals:0<2}"
 
 
 def count_text(number: int, noun: str) -> str:

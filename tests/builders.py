@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
+from probe.check.advice import lint
 from probe.config.loader import load
 from probe.config.schema import Probe, Settings
 from probe.result import Failure, Phase, Reason, Result, StreamResult, TokenCounts
+from probe.scheduler.token_estimate import estimate_counted_tokens
 
 MEASURED_STREAM = StreamResult(
     time_to_first_byte=0.01,
@@ -29,6 +31,13 @@ def make_settings(directory: Path, *probes: dict[str, Any], **top: Any) -> Setti
     path = directory / "probe.yml"
     path.write_text(yaml.safe_dump({**top, "probes": list(probes)}))
     return load(path, environ={})
+
+
+def lint_settings(settings: Settings) -> list[str]:
+    """Return the advice of `check` about a config."""
+    return list(
+        lint(settings, {probe.name: estimate_counted_tokens(probe) for probe in settings.probes})
+    )
 
 
 def make_probe(directory: Path, **keys: Any) -> Probe:

@@ -35,7 +35,7 @@ EDGES: dict[str, set[str]] = {
         "server",
     },
     "server": {"config", "history", "metrics", "serialization"},
-    "check": {"config", "metrics", "scheduler", "slo"},
+    "check": {"config", "metrics", "scheduler", "serialization", "slo"},
     "scheduler": {"config", "prober"},
     "prober": {"config", "http"},
     "http": {"config"},

@@ -37,6 +37,13 @@ from probe.cli import main
 from tests.commands import running
 from tests.contract import ROOT, USER, Setup, started
 
+PROTOCOL_CONFIG = """\
+probes:
+  - name: chat
+    url: http://model
+    protocol: {openai-chat: {model: m, prompt: hi}}
+    headers: {Authorization: "Bearer key"}
+"""
 GOLDEN = Path(__file__).parent / "testdata" / "contract"
 COMMANDS = tuple(name for name, _, _ in main.COMMANDS)
 
@@ -140,10 +147,12 @@ def _flags(page: str) -> dict[str, object]:
 def documents(setup: Setup) -> Any:
     config, url, slo = f"--config.file={setup.config}", f"--url={setup.url}/ok", "--slo=99% < 500ms"
     invalid = _file(setup, "probes:\n  - name: 5\n    interval: 3\n")
+    protocol = _file(setup, PROTOCOL_CONFIG, "protocol.yml")
     lines = {
         "once, successes": ["once", config, "redirect", "tls"],
         "once, a failure": ["once", config, "fail"],
         "check, valid, with advice": ["check", url, slo, "--interval=1h"],
+        "check, a protocol": ["check", f"--config.file={protocol}"],
         "status": ["status", "fail", f"--daemon.url={setup.plain.url}"],
         "check, invalid": ["check", f"--config.file={invalid}"],
     }
@@ -216,8 +225,8 @@ def exit_codes(setup: Setup) -> Any:
     return codes
 
 
-def _file(setup: Setup, text: str) -> Path:
-    path = setup.config.parent / "invalid.yml"
+def _file(setup: Setup, text: str, name: str = "invalid.yml") -> Path:
+    path = setup.config.parent / name
     path.write_text(text)
     return path
 

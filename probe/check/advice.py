@@ -1,7 +1,7 @@
 """Advice about a valid config with likely mistakes, or whose alerts would not work as intended."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from probe.config.protocol_expansion import (
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
+from probe.scheduler.token_estimate import TokenEstimate
 from probe.slo.alerts import (
     BUDGET_PERIOD_SECONDS,
     MINUTE_SECONDS,
@@ -40,8 +41,11 @@ MIN_INTERVAL_SECONDS = 0.01
 MAX_FALSE_PAGES = 0.1
 
 
-def lint(settings: Settings) -> Iterator[str]:
-    """Yield advice, each text beginning with a position, or with names of probe and objective."""
+def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator[str]:
+    """Yield advice, each text beginning with a position, or with names of probe and objective.
+
+    `estimates` has the tokens of one request of each probe by its name.
+    """
     yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
         yield from _cache_advice(probe)
@@ -50,7 +54,7 @@ def lint(settings: Settings) -> Iterator[str]:
         elif not probe.objectives:
             alerts = "outages, latency regressions and expiring certificates"
             yield f"{probe.name}: no objectives, so only {alerts} raise alerts"
-        yield from spending_advice(probe)
+        yield from spending_advice(probe, estimates[probe.name])
         for objective in probe.objectives:
             if objective.target <= MAX_BUDGET_AS_TARGET:
                 continue  # one of the likely mistakes
@@ -60,7 +64,9 @@ def lint(settings: Settings) -> Iterator[str]:
 
 def _cache_advice(probe: Probe) -> Iterator[str]:
     """Yield advice if a prompt cache of the server may shorten the time to the first token."""
-    if probe.stream is None or probe.json_body is None:
+    if probe.stream is None or not isinstance(probe.json_body, Mapping):
+        return
+    if probe.protocol and probe.protocol.accepts_cached_prompts:
         return
     prompt = prompt_text(probe.json_body)
     tokens = estimate_text_tokens(len(prompt))

@@ -5,13 +5,14 @@ from dataclasses import asdict
 from math import isinf
 
 from probe.check.plan import AlertForecast, Plan, ProbePlan, SeriesCount
-from probe.check.request import request_lines
+from probe.check.request import request_json, request_lines
 from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
 from probe.metrics.recorder import shown_url
 from probe.result import Signal
+from probe.serialization import format_money
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold
 
 LEGEND = """\
@@ -70,12 +71,8 @@ def _spending_line(spending: SpendingForecast) -> str:
         line += f", up to {spending.tokens_per_day:,.0f} tokens"
         line += f" ({estimate.input} of input and {estimate.output} of output each)"
     if spending.cost_per_day is not None:
-        line += f", {_cost(spending.cost_per_day)} {spending.currency}"
+        line += f", {format_money(spending.cost_per_day)} {spending.currency}"
     return line
-
-
-def _cost(value: float) -> str:
-    return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
 
 
 def _series(count: SeriesCount) -> str:
@@ -185,6 +182,7 @@ def _probe_json(planned: ProbePlan) -> dict[str, object]:
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
         "series": planned.series.with_server_times,
+        "request": request_json(probe) if probe.protocol else None,
         "spending": planned.spending and _spending_json(planned.spending),
         "objectives": [_objective_json(forecast) for forecast in planned.forecasts],
     }

@@ -14,7 +14,7 @@ from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
-from probe.scheduler.token_estimate import NO_TOKENS
+from probe.scheduler.token_estimate import NO_TOKENS, estimate_counted_tokens
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 from probe.slo.forecast import (
     HEALTHY_BUDGET_SHARE,
@@ -88,22 +88,25 @@ class Plan:
 
 
 def plan(settings: Settings, *, replicas: int = 1) -> Plan:
-    """Return the plan for a valid config, with the cost of `replicas` daemons."""
+    """Return the plan for a valid config, with the cost of `replicas` daemons.
+
+    Raises OSError if a `body_file` cannot be read.
+    """
     series_of_daemon = _count_series()
-    probes = tuple(_probe_plan(probe, series_of_daemon, replicas) for probe in settings.probes)
+    estimates = {probe.name: estimate_counted_tokens(probe) for probe in settings.probes}
+    probes = tuple(
+        ProbePlan(
+            probe=probe,
+            series=_count_series(probe) - series_of_daemon,
+            spending=forecast_spending(probe, estimates[probe.name], replicas),
+            forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
+        )
+        for probe in settings.probes
+    )
     return Plan(
         probes=probes,
         series=sum((planned.series for planned in probes), start=series_of_daemon),
-        advice=tuple(lint(settings)),
-    )
-
-
-def _probe_plan(probe: Probe, series_of_daemon: SeriesCount, replicas: int) -> ProbePlan:
-    return ProbePlan(
-        probe=probe,
-        series=_count_series(probe) - series_of_daemon,
-        spending=forecast_spending(probe, replicas),
-        forecasts=tuple(_forecast(objective, probe) for objective in probe.objectives),
+        advice=tuple(lint(settings, estimates)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The request of a probe with `protocol`, as text without secrets."""
+"""The request of a probe with `protocol`, without secrets, as JSON and as text."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,26 +14,37 @@ _PUBLIC_HEADERS = frozenset({"accept", "anthropic-version", "content-type"})
 SHOWN_BODY_CHARS = 1000
 
 
+def request_json(probe: Probe) -> dict[str, Any]:
+    """Return method and URL, headers, body, and the format of a stream, None for a document.
+
+    `body` is JSON or text. It is None if `body_file` names its file, or without a body.
+    """
+    return {
+        "method": probe.method,
+        "url": shown_url(probe),
+        "headers": {name: _shown_header(name, value) for name, value in probe.headers.items()},
+        "body": probe.body.source if probe.body is not None else _sources(probe.json_body),
+        "body_file": str(probe.body_file) if probe.body_file is not None else None,
+        "stream": str(probe.stream.format) if probe.stream else None,
+    }
+
+
 def request_lines(probe: Probe) -> Iterator[str]:
-    """Yield method and URL, headers, body, and the format of the response."""
-    yield f"{probe.method} {shown_url(probe)}"
-    for name, value in probe.headers.items():
-        is_public = name.lower() in _PUBLIC_HEADERS
-        yield f"{name}: {value.source if is_public else _references_only(value)}"
-    if body := _body(probe):
-        yield body if len(body) <= SHOWN_BODY_CHARS else f"{body[:SHOWN_BODY_CHARS]}..."
+    """Yield the same as `request_json` in lines of text."""
+    request = request_json(probe)
+    yield f"{request['method']} {request['url']}"
+    yield from (f"{name}: {value}" for name, value in request["headers"].items())
+    body = request["body"]
+    text = body if probe.body is not None else json.dumps(body, ensure_ascii=False)
+    if probe.body_file is not None:
+        yield f"the content of {probe.body_file}"
+    elif body is not None:
+        yield text if len(text) <= SHOWN_BODY_CHARS else f"{text[:SHOWN_BODY_CHARS]}..."
     yield f"response: {f'stream, {probe.stream.format}' if probe.stream else 'one document'}"
 
 
-def _body(probe: Probe) -> str:
-    """Return the body with references instead of their values."""
-    if probe.body_file is not None:
-        return f"the content of {probe.body_file}"
-    if probe.body is not None:
-        return probe.body.source
-    if probe.json_body is None:
-        return ""
-    return json.dumps(_sources(probe.json_body), ensure_ascii=False)
+def _shown_header(name: str, value: Template) -> str:
+    return value.source if name.lower() in _PUBLIC_HEADERS else _references_only(value)
 
 
 def _sources(value: Any) -> Any:

@@ -8,7 +8,7 @@ from probe.config.budget import BudgetKind
 from probe.config.schema import Probe
 from probe.config.units import format_duration
 from probe.scheduler.spending import DAY_SECONDS, DAY_SLICES, HOUR_SECONDS, HOUR_SLICES
-from probe.scheduler.token_estimate import DEFAULT_OUTPUT_TOKENS, TokenEstimate, estimate_tokens
+from probe.scheduler.token_estimate import DEFAULT_OUTPUT_TOKENS, TokenEstimate
 
 # How long an amount can stay in the window: up to one slice longer than the window.
 DAY_WINDOW_SECONDS = DAY_SECONDS + DAY_SECONDS // DAY_SLICES
@@ -47,11 +47,15 @@ class SpendingForecast:
     budgets: tuple[BudgetForecast, ...]
 
 
-def forecast_spending(probe: Probe, replicas: int) -> SpendingForecast | None:
-    """Return the forecast; None without `price` and `budget`. Raises OSError for `body_file`."""
+def forecast_spending(
+    probe: Probe, estimate: TokenEstimate, replicas: int
+) -> SpendingForecast | None:
+    """Return the forecast of `replicas` daemons; None without `price` and `budget`.
+
+    `estimate` has the tokens of one request.
+    """
     if probe.price is None and probe.budget is None:
         return None
-    estimate = estimate_tokens(probe)
     requests_per_day = replicas * DAY_SECONDS / probe.interval
     tokens = estimate.input + estimate.output
     return SpendingForecast(
@@ -65,9 +69,9 @@ def forecast_spending(probe: Probe, replicas: int) -> SpendingForecast | None:
     )
 
 
-def spending_advice(probe: Probe) -> Iterator[str]:
+def spending_advice(probe: Probe, estimate: TokenEstimate) -> Iterator[str]:
     """Yield advice about requests without a limit, and about limits that the schedule exceeds."""
-    forecast = forecast_spending(probe, replicas=1)
+    forecast = forecast_spending(probe, estimate, replicas=1)
     if forecast is None:
         return
     if probe.counts_tokens and not forecast.tokens_per_day:

@@ -7,11 +7,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from probe import __version__
-from probe.check.advice import lint
 from probe.cli.command import EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         daemon.start()
     except OSError as error:  # another process has begun to listen meanwhile
         return usage_error(_listen_error(args.web_listen_address, error))
-    _log_start(config, listener)
+    _log_start(config, listener, daemon.reload.start_advice)
     reload = start_reload_thread(daemon.reload)
     while not (received := signals.wait()) & STOP_SIGNALS:
         if signal.SIGHUP in received:
@@ -139,7 +138,7 @@ def _listen_error(address: str, error: OSError) -> UsageError:
     return UsageError(f"cannot listen on {address}: {reason}")
 
 
-def _log_start(config: LoadedConfig, listener: socket.socket) -> None:
+def _log_start(config: LoadedConfig, listener: socket.socket, advice: Iterable[str]) -> None:
     host, port = listener.getsockname()[:2]
     fields = {
         "version": __version__,
@@ -148,5 +147,5 @@ def _log_start(config: LoadedConfig, listener: socket.socket) -> None:
         "probes": len(config.settings.probes),
     }
     logger.info("inference-probe is running", extra={"fields": fields})
-    for advice in lint(config.settings):
-        logger.warning(advice)
+    for text in advice:
+        logger.warning(text)

@@ -3,7 +3,7 @@
 It works on the values of a config before they are validated. Explicit keys have precedence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,23 @@ MIN_NONCE_TOKENS = 64
 CHARS_PER_TOKEN = 4
 
 NONCE = "{{nonce}}"
+
+# Keys of a body with the texts that a model reads, in this order.
+_PROMPT_KEYS = (
+    "system",
+    "systemInstruction",
+    "system_instruction",
+    "instructions",
+    "prompt",
+    "messages",
+    "contents",
+    "input",
+    "inputs",
+    "text_input",
+)
+
+# Keys of messages and of their parts with text.
+_TEXT_KEYS = ("content", "parts", "text")
 
 
 def expand_protocol(probe: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,24 +127,47 @@ def _needs_nonce(fields: Mapping[str, Any]) -> bool:
 
 def _with_nonce(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return `fields` with a nonce at the beginning of the prompt or of the first message."""
-    if _text(fields.get("prompt")) is not None:
-        return {**fields, "prompt": join_texts(f"{NONCE} ", fields["prompt"])}
-    messages = fields.get("messages")
-    if isinstance(messages, list) and messages and isinstance(messages[0], dict):
-        first, *others = messages
-        if _text(first.get("content")) is not None:
-            first = {**first, "content": join_texts(f"{NONCE} ", first["content"])}
-            return {**fields, "messages": [first, *others]}
+    for key in ("prompt", "messages"):
+        begun = _begin_with_nonce(fields.get(key))
+        if begun is not None:
+            return {**fields, key: begun}
     return dict(fields)
 
 
-def prompt_text(fields: Mapping[str, Any]) -> str:
-    """Return the text of the prompt, or of all messages whose content is text."""
-    messages = fields.get("messages")
-    contents = [fields.get("prompt")]
-    if isinstance(messages, list):
-        contents += [item.get("content") for item in messages if isinstance(item, dict)]
-    return " ".join(filter(None, map(_text, contents)))
+def _begin_with_nonce(value: Any) -> Any:
+    """Return `value` with a nonce at the beginning of its first text; None if it has no text."""
+    if _text(value) is not None:
+        return join_texts(f"{NONCE} ", value)
+    for key, item in _parts(value):
+        begun = _begin_with_nonce(item)
+        if begun is not None:
+            copy = value.copy()
+            copy[key] = begun
+            return copy
+    return None
+
+
+def prompt_text(body: Mapping[str, Any]) -> str:
+    """Return the text of the prompt in the body of a request, or in the fields of a protocol."""
+    return " ".join(text for key in _PROMPT_KEYS for text in _texts(body.get(key)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield text, and that of messages and their parts, but not of other keys such as `role`."""
+    text = _text(value)
+    if text is not None:
+        yield text
+    for _, item in _parts(value):
+        yield from _texts(item)
+
+
+def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the items of a list, or the values of a mapping that may have text, by their keys."""
+    if isinstance(value, (list, tuple)):
+        return enumerate(value)
+    if isinstance(value, Mapping):
+        return [(key, value[key]) for key in _TEXT_KEYS if key in value]
+    return ()
 
 
 def estimate_text_tokens(chars: int) -> int:
@@ -156,4 +196,6 @@ def _source_text(value: Any) -> str | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, ResolvedText):
         return value.text
+    if isinstance(value, Template):
+        return value.source
     return value if isinstance(value, str) else None

@@ -174,6 +174,13 @@ class ProtocolChoice(ConfigModel):
     torchserve: TorchserveProtocol | None = _protocol_key("torchserve", "TorchServe")
     rerank: RerankProtocol | None = _protocol_key("rerank", "Rerank API of vLLM, Jina and Cohere")
 
+    @property
+    def accepts_cached_prompts(self) -> bool:
+        """Whether `nonce` is false explicitly: the prompt may be in the cache of the server."""
+        (name,) = self.model_fields_set
+        request = getattr(self, name)
+        return isinstance(request, GenerationProtocol) and request.nonce is False
+
     @model_validator(mode="after")
     def _require_one_protocol(self) -> Self:
         if len(self.model_fields_set) != 1:

@@ -14,6 +14,7 @@ from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, TaskExecutor
 from probe.scheduler.scheduler import ProbeScheduler
+from probe.scheduler.token_estimate import TokenEstimate
 from probe.server.on_demand import OnDemandRefused, OnDemandTarget
 
 
@@ -55,6 +56,8 @@ class ProbeManager:
         # Probes that clients can request by name. Replaced as a whole, because the server reads it
         # on another thread.
         self.targets: Mapping[str, OnDemandTarget] = {}
+        # Estimated tokens of one request of each probe, by name.
+        self.estimates: Mapping[str, TokenEstimate] = {}
 
     @property
     def longest_timeout(self) -> float:
@@ -83,6 +86,10 @@ class ProbeManager:
             name: _target(self._runners[name], compiled[name])
             if name in compiled
             else self.targets[name]
+            for name in fingerprints
+        }
+        self.estimates = {
+            name: compiled[name].estimate if name in compiled else self.estimates[name]
             for name in fingerprints
         }
         return diff

@@ -25,7 +25,7 @@ from probe.http.stopwatch import Stopwatch
 from probe.prober.evaluator import Evaluator
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
-from probe.scheduler.token_estimate import NO_TOKENS, estimate_tokens
+from probe.scheduler.token_estimate import estimate_counted_tokens
 from probe.threads import ThreadCache
 
 _FAMILIES = {
@@ -113,7 +113,7 @@ class ProberFactory:
                 probe=probe,
                 prober=Prober(probe, secrets, open_client, self._clock, self._evaluator),
                 close=pool.close if pool else _no_connections,
-                estimate=estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS,
+                estimate=estimate_counted_tokens(probe),
             )
 
         return {

@@ -34,10 +34,13 @@ class Reloader:
     ) -> None:
         """`load_config` returns the config or raises ConfigError; it is None if no file was read.
 
-        `settings` is the config in effect.
+        `settings` is the config in effect, which `manager` runs.
         """
         self._load_config = load_config
-        self._advice = frozenset(_advice(settings))
+        advice = _advice(settings, manager)
+        self._known_advice = frozenset(advice)
+        # Advice about the config at the start.
+        self.start_advice = tuple(advice.values())
         self._manager = manager
         self._info = info
         self._clock = clock
@@ -95,8 +98,8 @@ class Reloader:
 
     def _log_new_advice(self, settings: Settings) -> None:
         """Log the advice that is new since the previous config."""
-        previous, advice = self._advice, _advice(settings)
-        self._advice = frozenset(advice)
+        previous, advice = self._known_advice, _advice(settings, self._manager)
+        self._known_advice = frozenset(advice)
         for key, message in advice.items():
             if key not in previous:
                 logger.warning(message)
@@ -120,15 +123,15 @@ def start_reload_thread(reload: Callable[[], str]) -> Callable[[], None]:
     return requested.set
 
 
-def _advice(settings: Settings) -> dict[str, str]:
-    """Return the advice by its text without file, line and column.
+def _advice(settings: Settings, manager: ProbeManager) -> dict[str, str]:
+    """Return the advice about the config that `manager` runs, by its text without its position.
 
     A line that is inserted above a value does not make the advice about this value new.
     """
     keys = {
         str(mistake): f"{mistake.path}: {mistake.message}" for mistake in settings.likely_mistakes
     }
-    return {keys.get(message, message): message for message in lint(settings)}
+    return {keys.get(message, message): message for message in lint(settings, manager.estimates)}
 
 
 def _summary(diff: ConfigDiff) -> dict[str, str]:

@@ -66,6 +66,11 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
     )
 
 
+def estimate_counted_tokens(probe: Probe) -> TokenEstimate:
+    """Return `estimate_tokens`, or NO_TOKENS for a probe without `price` and `budget`."""
+    return estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS
+
+
 def _body(probe: Probe) -> tuple[Any, int]:
     """Return the JSON of the body, None if it is not JSON, and its number of characters."""
     if probe.json_body is not None:

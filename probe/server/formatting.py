@@ -6,7 +6,9 @@ for readers (`1 min 30 s`).
 
 import math
 from datetime import UTC, datetime
-from decimal import Decimal
+
+from probe.config.budget import BudgetKind, BudgetUse
+from probe.serialization import format_money
 
 # Fewer results are too few for any statistic.
 MIN_RESULTS = 10
@@ -57,9 +59,14 @@ def format_budget(left: float) -> str:
     return f"spent {spent:.1f}×" if spent < 9.95 else f"spent {spent:,.0f}×"
 
 
-def format_amount(amount: Decimal) -> str:
-    """Return a number of tokens or an amount of money: `12,000`, `0.0035`, `4.25`."""
-    return f"{int(amount):,}" if amount == int(amount) else f"{Decimal(f'{amount:.3g}'):,f}"
+def format_budget_use(use: BudgetUse, currency: str | None) -> str:
+    """Return how much of a limit is used: `90 of 1,000 tokens per day`, `0.12 of 5.00 EUR per day`.
+
+    `currency` is that of the price.
+    """
+    if use.kind is BudgetKind.COST_PER_DAY:
+        return f"{format_money(use.used)} of {format_money(use.limit)} {currency} per day"
+    return f"{use.used:,.0f} of {use.limit:,.0f} {use.kind.replace('_', ' ')}"
 
 
 def format_elapsed(seconds: float, max_units: int = 2) -> str:

@@ -194,8 +194,8 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     filters = (
-        formatting.format_amount,
         formatting.format_budget,
+        formatting.format_budget_use,
         formatting.format_elapsed,
         formatting.format_expiry,
         formatting.format_latency,

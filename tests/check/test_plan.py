@@ -13,13 +13,12 @@ import trustme
 import yaml
 
 from probe.check import output
-from probe.check.advice import lint
 from probe.check.plan import plan
 from probe.config.loader import load
 from probe.config.schema import Settings
 from probe.config.units import format_duration, parse_duration
 from probe.result import Component, Phase
-from tests.builders import make_probe
+from tests.builders import lint_settings, make_probe
 from tests.commands import COMMAND, environment, invoke, running
 from tests.servers import Handler, respond_with, serve
 
@@ -106,7 +105,7 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
 )
 def test_advice(tmp_path: Path, objective: str, probe: dict[str, str], advice: str) -> None:
     """Settings that do not do what they seem to do are reported with probe and objective."""
-    given = list(lint(settings(tmp_path, objective, **probe)))
+    given = lint_settings(settings(tmp_path, objective, **probe))
     assert any(text.startswith(f"m, o: {advice}") for text in given), given
 
 
@@ -126,7 +125,7 @@ def test_advice_about_deadlines_of_streams(
 ) -> None:
     """A request that is too slow for an objective should succeed, so that its time is known."""
     found = settings(tmp_path, f"target: 99%, {objective}", stream=STREAM, **probe)
-    (advice,) = lint(found)
+    (advice,) = lint_settings(found)
     assert advice.startswith(f"m, o: the {key} ")
     assert advice.endswith(f"choose a {key} above the threshold")
     assert plan(found).probes[0].forecasts[0].all_slow is None
@@ -158,7 +157,7 @@ def test_objectives_on_signals_are_predicted(tmp_path: Path) -> None:
 )
 def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> None:
     """Objectives that work, or have no alerts, get no advice."""
-    assert list(lint(settings(tmp_path, objective, **probe))) == []
+    assert lint_settings(settings(tmp_path, objective, **probe)) == []
 
 
 @pytest.mark.parametrize(
@@ -167,11 +166,13 @@ def test_no_advice(tmp_path: Path, objective: str, probe: dict[str, str]) -> Non
 )
 def test_the_advised_interval_is_enough(tmp_path: Path, objective: str) -> None:
     """A config that follows the advice gets no more advice about its interval."""
-    advice = lint(settings(tmp_path, objective, interval="1m", down="page"))
+    advice = lint_settings(settings(tmp_path, objective, interval="1m", down="page"))
     interval = min(
         map(parse_duration, re.findall(r"probe at least every ([^\s,]+)", " ".join(advice)))
     )
-    followed = lint(settings(tmp_path, objective, interval=format_duration(interval), down="page"))
+    followed = lint_settings(
+        settings(tmp_path, objective, interval=format_duration(interval), down="page")
+    )
     assert not [text for text in followed if "probe at least every" in text]
 
 
@@ -180,7 +181,7 @@ def test_every_target_has_a_possible_interval(tmp_path: Path, target: str) -> No
     """Five seconds between probes are enough for every target."""
     assert not [
         text
-        for text in lint(settings(tmp_path, f"target: {target}", interval="5s"))
+        for text in lint_settings(settings(tmp_path, f"target: {target}", interval="5s"))
         if "probe at least every" in text
     ]
 
@@ -195,7 +196,7 @@ def test_every_target_has_a_possible_interval(tmp_path: Path, target: str) -> No
 def test_very_short_intervals(tmp_path: Path, target: str, advice: str) -> None:
     """Advised intervals are not above the exact ones, and no shorter than a config allows."""
     started = time.process_time()
-    given = list(lint(settings(tmp_path, f"target: {target}")))
+    given = lint_settings(settings(tmp_path, f"target: {target}"))
     assert any(advice in text for text in given), given
     assert "100ms" not in "".join(given)
     assert time.process_time() - started < 2
@@ -329,13 +330,13 @@ def test_one_advice_if_no_page_is_possible(
     tmp_path: Path, target: str, interval: str, end: str
 ) -> None:
     """Advice to raise a target and to lower it, or with two intervals, is not given together."""
-    (advice,) = lint(settings(tmp_path, f"target: {target}", interval=interval))
+    (advice,) = lint_settings(settings(tmp_path, f"target: {target}", interval=interval))
     assert advice.endswith(end)
 
 
 def test_a_budget_instead_of_a_target(tmp_path: Path) -> None:
     """A target of 0.5% has one advice, which proposes 99.5%, and none about its alerts."""
-    (advice,) = lint(settings(tmp_path, "target: 0.5%", interval="1h"))
+    (advice,) = lint_settings(settings(tmp_path, "target: 0.5%", interval="1h"))
     assert advice.startswith(f"{tmp_path / 'probe.yml'}:6:27: probes[0].objectives[0].target: ")
     assert advice.endswith("did you mean 99.5%?")
 
@@ -348,7 +349,7 @@ def test_no_objectives(tmp_path: Path) -> None:
         ("none", "m: no objectives and `down: none`, so no outage raises an alert"),
     ):
         probe = make_probe(tmp_path, name="m", down=down)
-        assert list(lint(Settings(probes=(probe,)))) == [advice]
+        assert lint_settings(Settings(probes=(probe,))) == [advice]
 
 
 def test_windows_that_cannot_page(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from probe.check.advice import lint
 from probe.check.output import render_json, render_text
 from probe.check.plan import plan
 from probe.config.budget import BudgetKind
 from probe.result import Phase
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import estimate_tokens
-from tests.builders import make_probe, make_result, make_settings
+from tests.builders import lint_settings, make_probe, make_result, make_settings
 from tests.commands import invoke
 from tests.fakes import FakeTime
 
@@ -26,7 +25,7 @@ def chat(**keys: Any) -> dict[str, Any]:
 
 
 def budget_advice(directory: Path, **keys: Any) -> list[str]:
-    advice = lint(make_settings(directory, chat(**keys)))
+    advice = lint_settings(make_settings(directory, chat(**keys)))
     return [text for text in advice if "no objectives" not in text]
 
 

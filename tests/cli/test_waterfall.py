@@ -10,7 +10,7 @@ import pytest
 
 from probe.cli.waterfall import render_waterfall
 from probe.config.schema import Objective
-from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result
+from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result, TokenCounts
 from tests.builders import MEASURED_STREAM, make_probe, make_result
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -68,7 +68,11 @@ model: succeeded after 100.0 ms, status 200
 
 def test_stream() -> None:
     """Below the bars, each column in which a token arrived has a mark. A long gap is visible."""
-    stream = replace(MEASURED_STREAM, token_times=(0.05, 0.06, 0.07, 0.0975, 0.1))
+    stream = replace(
+        MEASURED_STREAM,
+        tokens=TokenCounts(output=4),
+        token_times=(0.05, 0.06, 0.07, 0.0975, 0.1),
+    )
     result = success(phases=phases(wait=10, first_token=40, generate=50), stream=stream)
 
     assert (
@@ -83,6 +87,19 @@ model: succeeded after 100.0 ms, status 200
                   first token after 30.000 ms, per token 4.000 ms, longest gap 8.000 ms
     correction        1.234 ms  delay of the interpreter, not in the latency"""
     )
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (TokenCounts(input=2007, output=4, cached=1000), ", 1,000 of 2,007 prompt tokens cached,"),
+        (TokenCounts(output=4, cached=3), ", 3 prompt tokens cached,"),
+    ],
+)
+def test_cached_tokens_of_a_stream(tokens: TokenCounts, text: str) -> None:
+    """A hit of the server's prompt cache is visible."""
+    stream = replace(MEASURED_STREAM, tokens=tokens)
+    assert text in rendered(success(phases=phases(wait=10), stream=stream))
 
 
 def test_failure() -> None:

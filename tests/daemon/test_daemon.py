@@ -15,9 +15,12 @@ import requests
 import yaml
 
 from probe.clock import NS_PER_SECOND, Clock
+from probe.config.schema import Probe, Settings
 from probe.daemon.daemon import Daemon
 from probe.prober.prober import Prober
 from probe.result import Result
+from probe.scheduler import token_estimate
+from probe.scheduler.token_estimate import TokenEstimate
 from probe.server.server import bind
 from probe.threads import ThreadCache
 from tests.builders import make_result, make_settings
@@ -317,3 +320,35 @@ def test_the_garbage_collector_runs_after_the_start() -> None:
     with running("--url=http://127.0.0.1:9/", "--interval=100ms") as daemon:
         before = daemon.total("python_gc_collections_total")
         daemon.wait_for("python_gc_collections_total", before + 1)
+
+
+def test_each_request_body_is_estimated_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start and a reload read a body for its probe, and not again for the advice about it."""
+    estimated = list[str]()
+
+    def estimate(probe: Probe) -> TokenEstimate:
+        estimated.append(probe.name)
+        return TokenEstimate(input=60, output=40, has_limit=True)
+
+    monkeypatch.setattr(token_estimate, "estimate_tokens", estimate)
+
+    def settings(*names: str) -> Settings:
+        keys = {"url": "http://127.0.0.1:1/", "budget": {"tokens_per_day": 100}, "interval": "1h"}
+        probes = [{"name": name, "json": {"prompt": "hi"}, **keys} for name in names]
+        return make_settings(tmp_path, *probes)
+
+    with bind("127.0.0.1:0") as listener:
+        daemon = Daemon(
+            settings("a"),
+            listener,
+            environ={},
+            base=tmp_path,
+            clock=Clock(),
+            load_config=lambda: settings("a", "b"),
+        )
+        assert estimated == ["a"]
+        assert any("`tokens_per_day`" in text for text in daemon.reload.start_advice)
+        daemon.reload()
+        assert estimated == ["a", "b"]

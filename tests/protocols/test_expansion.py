@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from probe.check.request import request_lines
+from probe.check.output import render_json
+from probe.check.plan import plan
+from probe.check.request import request_json, request_lines
 from probe.config.errors import ConfigError
 from probe.config.loader import parse
 from probe.config.schema import Probe
 from probe.protocols.registry import PROTOCOLS
+from tests.builders import make_settings
 from tests.http.conftest import Serve
 from tests.probing import make_prober
 from tests.raw_servers import always, http_response
@@ -180,3 +183,30 @@ def test_check_shows_the_request() -> None:
     assert '"max_tokens": 16' in text
     assert "s3cret" not in text
     assert "response: stream, sse" in text
+    document = request_json(probe)
+    assert "s3cret" not in str(document)
+    assert document["headers"]["Authorization"] == "Bearer ${env:M}"
+    assert (document["method"], document["stream"]) == ("POST", "sse")
+    assert document["body"]["max_tokens"] == 16
+
+
+def test_check_output_has_the_request(tmp_path: Path) -> None:
+    """JSON has what the text shows, and null without `protocol`."""
+    fields = {"model": "reviews", "input": "What a lovely day"}
+    probes = [
+        {"name": "a", "url": "http://m", "protocol": {"torchserve": fields}},
+        {"name": "b", "url": "http://m", "json": {}},
+        {"name": "c", "url": "http://m", "protocol": {"torchserve": fields}, "body_file": "cat"},
+    ]
+    (tmp_path / "cat").write_text("cat")
+    document: Any = render_json(plan(make_settings(tmp_path, *probes)))
+    request: dict[str, Any] = {
+        "method": "POST",
+        "url": "http://m/predictions/reviews",
+        "headers": {},
+        "body": "What a lovely day",
+        "body_file": None,
+        "stream": None,
+    }
+    file = {"body": None, "body_file": str(tmp_path / "cat")}
+    assert [item["request"] for item in document["probes"]] == [request, None, request | file]

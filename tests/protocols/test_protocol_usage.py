@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from probe.clock import Clock
-from probe.result import Result, TokenCounts
+from probe.metrics import catalogue
+from probe.metrics.stream_metrics import StreamMetrics
+from probe.result import STREAM_SIGNALS, Result, TokenCounts
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import NO_TOKENS
 from tests.http.conftest import Serve
@@ -194,13 +196,18 @@ def probe(serve: Serve, name: str, events: list[Any], **keys: Any) -> Result:
 
 @pytest.mark.parametrize("case", USAGES)
 def test_usage(serve: Serve, case: str) -> None:
-    """Cached tokens are a part of the input, reasoning is one of the output, and all are paid."""
+    """Cached tokens are a part of the input, and reasoning of the output, in counters and cost."""
     name, events, expected = USAGES[case]
     result = probe(serve, name, events)
 
     assert result.failure is None
     assert result.stream
     assert result.stream.tokens == expected
+    metrics = StreamMetrics((1.0,), dict.fromkeys(STREAM_SIGNALS, ()))
+    metrics.record(result)
+    counters = "".join(metrics.lines(catalogue.TOKENS, 'probe="m"'))
+    for kind in ("input", "output", "cached", "reasoning"):
+        assert f'{{probe="m",kind="{kind}"}} {float(getattr(expected, kind) or 0)}\n' in counters
     meter = SpendingMeter(read(name, price=PRICE), NO_TOKENS, Clock())
     spending = meter.settle(None, result)
     assert spending

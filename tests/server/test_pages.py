@@ -157,7 +157,7 @@ def test_a_stream_is_summarised(site: Site) -> None:
     """The tokens are below the phases."""
     site.add(stream=MEASURED_STREAM)
     page = site.get("/probes/model").text
-    assert "Stream: 4 tokens in 5 chunks, 250.0 tokens/s, finish reason stop" in page
+    assert "Stream: 4 tokens in 5 chunks, 250.0 tokens/s, 3 of 7 prompt tokens cached" in page
     assert ">30.0 ms<" in page
 
 
@@ -193,6 +193,9 @@ def test_tokens_and_cost_of_a_request(site: Site) -> None:
     site.add(spending=spending)
     page = site.get("/probes/model").text
     assert "Spending: 1,007 + 4 tokens (estimated), 0.0000035 USD." in page
+    site.add(spending=replace(spending, cached=1000, estimated=False))
+    page = site.get("/probes/model").text
+    assert "Spending: 1,007 (1,000 cached) + 4 tokens, 0.0000035 USD." in page
 
 
 def test_responses_and_urls_are_escaped(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_probes_over_their_budget(tmp_path: Path) -> None:
         site.budget = BudgetStatus(is_exhausted=False, uses=(use, cost))
         page = site.get("/probes/model").text
         assert '<span class="warn">95,000 of 100,000 tokens per day</span>' in page
-        assert '<span class="quiet">0.000122 of 5 EUR per day</span>' in page
+        assert '<span class="quiet">0.000122 of 5.00 EUR per day</span>' in page
         assert site.get("/api/v1/probes").json()["probes"][0]["state"] == "ok"
     with site_of(tmp_path, "model") as site:
         site.add(reason=Reason.REFUSED)
