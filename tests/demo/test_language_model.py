@@ -1,7 +1,6 @@
 """The toy server of a language model, as a process, probed with the config of the demo."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
@@ -28,37 +27,35 @@ def model(process: Running) -> Iterator[Running]:
     requests.delete(process.admin, timeout=5)
 
 
-def probe(model: Running, **keys: Any) -> Result:
-    """Return the result of the demo's probe, with these keys instead of its own."""
+def probe(model: Running) -> Result:
+    """Return the result of the demo's probe."""
     (entry,) = yaml.safe_load(files.probe(1, url=model.url, model=ModelType.LLM))["probes"]
-    options = {key: value for key, value in entry.items() if key not in ("name", "url")} | keys
-    return run(entry["url"], **options)
+    del entry["name"]
+    return run(entry.pop("url"), **entry)
 
 
 def test_healthy(model: Running) -> None:
-    """A stream has the requested tokens, and its times are within the objectives of the demo."""
+    """The headers come at once, the first token after 50 ms, and the others every 10 to 30 ms."""
     result = probe(model)
     assert (reason(result), result.status) == (None, 200)
     assert result.stream
-    assert result.stream.time_to_first_token
-    assert 0.05 <= result.stream.time_to_first_token < 0.5
-    assert result.phases[Phase.WAIT] < result.phases[Phase.FIRST_TOKEN]
+    assert result.phases[Phase.FIRST_TOKEN] >= 0.05  # it begins after the headers
     assert result.stream.time_per_output_token
-    assert 0.01 <= result.stream.time_per_output_token < 0.1
+    assert result.stream.time_per_output_token >= 0.01
     assert result.stream.tokens.output == 16
     assert result.stream.finish_reason == "length"
-    assert result.latency < 2
 
 
 def test_slow_first_token(model: Running) -> None:
-    """The first token takes at least 600 ms, and the latency is below the objective of the demo."""
+    """The first token takes at least 600 ms, and the others are as fast as before."""
     set_fault(model, "slow-first-token")
     result = probe(model)
     assert reason(result) is None
     assert result.stream
     assert result.stream.time_to_first_token
     assert result.stream.time_to_first_token >= 0.6
-    assert result.latency < 2
+    assert result.stream.time_per_output_token
+    assert result.stream.time_per_output_token < 0.1
 
 
 @pytest.mark.parametrize(
@@ -72,10 +69,11 @@ def test_slow_first_token(model: Running) -> None:
 def test_faults_after_the_third_token(model: Running, fault: Fault, expected: Reason) -> None:
     """A fault in the middle of a stream has its own reason, although the status is 200."""
     set_fault(model, fault)
-    result = probe(model, stall_timeout="300ms")
+    result = probe(model)
     assert (reason(result), result.status) == (expected, 200)
     assert result.stream
-    assert len(result.stream.token_times) == 3
+    # The first chunk has the role, and no token.
+    assert result.stream.chunks in (4, 5 if fault is Fault.STREAM_ERROR else 4)
 
 
 def test_text_of_the_error(model: Running) -> None:

@@ -53,6 +53,24 @@ def test_fault(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
+def test_fault_of_streams(tmp_path: Path) -> None:
+    """With --model=llm the demo prints times to the first token, and faults of streams alert."""
+    arguments = ("--model=llm", "--fault=stall", "--fault-for=20s", "--fast")
+    output = ""
+    with demo(*arguments, directory=tmp_path) as process:
+        assert process.stdout
+        for line in process.stdout:
+            output += line
+            if "page ModelDown (chat): firing, arrived in Alertmanager" in line:
+                break
+    assert "curl -X PUT --data slow-first-token http://" in output
+    assert re.search(r"/probe\?name=chat$", output, re.MULTILINE)
+    assert re.search(r"time to first token  p50 .* under 500 ms \(objective 99%\)", output)
+    assert "the model is now: every stream stops after its third token, for 20s" in output
+    assert "page ModelDown (chat): firing, arrived in Alertmanager" in output
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(tmp_path: Path, number: signal.Signals) -> None:
     """Without Prometheus the demo shows metrics. Ctrl-C and SIGTERM stop all processes."""
