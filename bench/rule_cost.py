@@ -35,7 +35,8 @@ from probe.config.units import parse_duration
 from probe.demo.stack import free_port
 from probe.metrics.exposition import Exposition
 from probe.metrics.histogram import LATENCY_BUCKETS
-from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
+from probe.metrics.probe_series import SUSPENSION_REASONS
+from probe.metrics.recorder import Recorder
 from probe.result import Phase, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.slo.alerts import DAY_SECONDS, EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, MINUTE_SECONDS

@@ -1,9 +1,10 @@
 """Run the daemon for a long time: `python -m bench.soak [--minutes 20]`.
 
 Runs it at 200 probes/s, a quarter of them to faulty endpoints, reloads its config, requests its
-pages, keeps 250 clients that do not read, and samples its metrics and /proc every few seconds. Exit
-code 0 if every bound is met, 1 if one is missed, 2 if the benchmark cannot run. In short runs
-growth is not evaluated. bench/README.md explains the bounds.
+pages, keeps 250 clients that do not read, and samples its metrics and /proc every few seconds. As
+root on a host with version 1 of the memory controller, the daemon runs in a cgroup with a limit of
+128 MiB. Exit code 0 if every bound is met, 1 if one is missed, 2 if the benchmark cannot run. In
+short runs growth is not evaluated. bench/README.md explains the bounds.
 """
 
 import argparse
@@ -24,10 +25,11 @@ import requests
 
 from bench import soak_plot, soak_report
 from bench.markdown import publish
+from bench.memory_cgroup import MemoryCgroup, memory_cgroup
 from bench.processes import run_process
 from bench.reference_server import ReferenceServerError
 from bench.soak_clients import keep_silent_clients, request_pages
-from bench.soak_criteria import Soak, evaluate
+from bench.soak_criteria import MAX_MEMORY_BYTES, Soak, evaluate
 from bench.soak_samples import Sample, count_ticks, increase, quantile, take_sample
 from bench.soak_targets import run_targets, true_latencies
 from tests.commands import COMMAND, Running, port_of
@@ -68,18 +70,22 @@ def main() -> int:
 
 def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
     config = directory / "probe.yml"
-    with run_targets(directory, args.rate) as targets:
+    with (
+        run_targets(directory, args.rate) as targets,
+        memory_cgroup(MAX_MEMORY_BYTES) as cgroup,
+    ):
         config.write_text(targets.configs[0])
         with (
-            _run_daemon(config, log) as daemon,
+            _run_daemon(config, log, cgroup) as daemon,
             request_pages(daemon) as client,
             keep_silent_clients(daemon.port),
         ):
             time.sleep(START_SECONDS)
             since = time.time()
-            samples = _take_samples(daemon, config, targets.configs, args.minutes * 60)
+            samples = _take_samples(daemon, cgroup, config, targets.configs, args.minutes * 60)
             client.stopped.set()
             exit_code = daemon.terminate()
+        oom_kills = cgroup.count_oom_kills() if cgroup else None
     latencies = true_latencies(targets.logs, since)
     return Soak(
         samples=samples,
@@ -88,30 +94,37 @@ def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
         },
         failed_pages=tuple(client.failed_pages),
         exit_code=exit_code,
+        oom_kills=oom_kills,
     )
 
 
 @contextmanager
-def _run_daemon(config: Path, log: Path) -> Iterator[Running]:
+def _run_daemon(config: Path, log: Path, cgroup: MemoryCgroup | None) -> Iterator[Running]:
     """Run the daemon with its log in a file, because a full pipe would lose lines."""
     listen = "--web.listen-address=127.0.0.1:0"
-    command = (*COMMAND, "run", listen, f"--config.file={config}")
+    command: tuple[str | Path, ...] = (*COMMAND, "run", listen, f"--config.file={config}")
+    if cgroup:
+        command = cgroup.command(*command)
     with log.open("w") as stderr, run_process(*command, stderr=stderr) as process:
         yield Running(process, port_of(process, log), log)
 
 
 def _take_samples(
-    daemon: Running, config: Path, configs: Sequence[str], seconds: float
+    daemon: Running,
+    cgroup: MemoryCgroup | None,
+    config: Path,
+    configs: Sequence[str],
+    seconds: float,
 ) -> Sequence[Sample]:
     """Take samples for `seconds`, and reload the configs in turn."""
-    samples = [take_sample(daemon)]
+    samples = [take_sample(daemon, cgroup)]
     next_configs = cycle((*configs[1:], configs[0]))
     while (passed := samples[-1].received - samples[0].received) < seconds:
         if len(samples) % RELOAD_INTERVAL_SAMPLES == 0:
             config.write_text(next(next_configs))
             daemon.process.send_signal(signal.SIGHUP)
         time.sleep(SAMPLE_INTERVAL_SECONDS)
-        samples.append(take_sample(daemon))
+        samples.append(take_sample(daemon, cgroup))
         _print_progress(passed / seconds, samples[-2], samples[-1])
     return samples
 
@@ -121,8 +134,8 @@ def _print_progress(ratio: float, earlier: Sample, later: Sample) -> None:
     ticks = count_ticks([earlier, later]) / (later.received - earlier.received)
     lag = quantile(increase(earlier.metrics.lag, metrics.lag), 0.99)
     line = (
-        f"{ratio:4.0%}  RSS {later.rss_megabytes:.1f} MB, with sockets "
-        f"{later.memory_megabytes:.1f} MB, {later.threads} threads, "
+        f"{ratio:4.0%}  RSS {later.rss_megabytes:.1f} MB, memory {later.memory_megabytes:.1f} MB, "
+        f"{later.threads} threads, "
         f"{later.descriptors} descriptors, lag p99 {lag * 1e3:.1f} ms, {ticks:.0f} ticks/s, "
         f"{metrics.in_flight} in flight, {sum(metrics.skipped.values())} skipped, "
         f"{len(metrics.unbalanced)} unbalanced"

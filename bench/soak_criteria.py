@@ -24,7 +24,7 @@ TEN_MINUTES = 600.0
 MAX_GROWTH = 1.0
 
 # The memory limit of the container in the manifests: 128 MiB.
-MAX_MEMORY_MEGABYTES = 128 * 2**20 / 1e6
+MAX_MEMORY_BYTES = 128 * 2**20
 
 # A tick is counted at most this long after its due time: half the interval.
 MAX_COUNT_DELAY_SECONDS = 0.5
@@ -44,6 +44,8 @@ class Soak:
     """Pages that were not served, and the reasons."""
     exit_code: int
     """Of the daemon, after SIGTERM."""
+    oom_kills: int | None
+    """Processes that the kernel has ended because of the memory limit; None without a cgroup."""
 
     @property
     def seconds(self) -> float:
@@ -79,19 +81,31 @@ def evaluate(soak: Soak) -> list[Verdict]:
     return [
         Verdict(criterion="ticks not accounted for", where=scrapes, value=unbalanced, bound=0),
         Verdict(criterion="ticks lost", where=f"of {ticks}", value=lost_ticks(samples), bound=0),
-        Verdict(
-            criterion="highest RSS and socket memory",
-            where=scrapes,
-            value=max(sample.memory_megabytes for sample in samples),
-            unit="MB",
-            bound=round(MAX_MEMORY_MEGABYTES, 1),
-        ),
+        *_memory(soak, scrapes),
         *(_growths(soak.samples_after_warm_up) if soak.is_long_enough_for_growth else ()),
         *_medians(soak),
         Verdict(criterion="failures of healthy probes", where="", value=sum(failures), bound=0),
         Verdict(criterion="pages not served", where="", value=len(soak.failed_pages), bound=0),
         Verdict(criterion="exit code after SIGTERM", where="", value=abs(soak.exit_code), bound=0),
     ]
+
+
+def _memory(soak: Soak, scrapes: str) -> Iterator[Verdict]:
+    in_cgroup = soak.oom_kills is not None
+    yield Verdict(
+        criterion="highest memory",
+        where=f"in a cgroup, {scrapes}" if in_cgroup else f"RSS and sockets, {scrapes}",
+        value=max(sample.memory_megabytes for sample in soak.samples),
+        unit="MB",
+        bound=round(MAX_MEMORY_BYTES / 1e6, 1),
+    )
+    if soak.oom_kills is not None:
+        yield Verdict(
+            criterion="processes killed at the memory limit",
+            where="limit of the cgroup: 128 MiB",
+            value=soak.oom_kills,
+            bound=0,
+        )
 
 
 def lost_ticks(samples: Sequence[Sample]) -> int:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import inf, nan
 from pathlib import Path
 
+from bench.memory_cgroup import MemoryCgroup
 from bench.processes import children_memory, memory, socket_memory
 from bench.soak_targets import HEALTHY_KINDS, kind_of
 from tests.commands import Running
@@ -45,18 +46,26 @@ class Sample:
     requested: float
     received: float
     rss_megabytes: float
-    """Of the daemon and its child processes."""
+    """Of the daemon and its child processes; pages that they share are counted twice."""
     memory_megabytes: float
-    """The same, and the kernel memory of the connections of its HTTP server."""
+    """Memory that counts against the limit of a container: see `take_sample`."""
     threads: int
     descriptors: int
     metrics: Metrics
 
 
-def take_sample(daemon: Running) -> Sample:
+def take_sample(daemon: Running, cgroup: MemoryCgroup | None) -> Sample:
+    """Return a sample of `daemon`, which runs in `cgroup`.
+
+    Without a cgroup, its memory is the RSS and the kernel memory of the connections of its HTTP
+    server.
+    """
     process = Path(f"/proc/{daemon.process.pid}")
     rss_megabytes = memory(daemon.process.pid)[0] + children_memory(daemon.process.pid)
-    sockets_megabytes = socket_memory(daemon.port)
+    if cgroup:
+        memory_megabytes = cgroup.used_megabytes()
+    else:
+        memory_megabytes = rss_megabytes + socket_memory(daemon.port)
     threads = len(list((process / "task").iterdir()))
     descriptors = len(list((process / "fd").iterdir()))
     requested = time.monotonic()
@@ -65,7 +74,7 @@ def take_sample(daemon: Running) -> Sample:
         requested=requested,
         received=time.monotonic(),
         rss_megabytes=rss_megabytes,
-        memory_megabytes=rss_megabytes + sockets_megabytes,
+        memory_megabytes=memory_megabytes,
         threads=threads,
         descriptors=descriptors,
         metrics=parse_metrics(text),

@@ -10,7 +10,7 @@ from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
-from probe.metrics.recorder import shown_url
+from probe.metrics.probe_series import shown_url
 from probe.result import Signal
 from probe.serialization import format_money
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold

@@ -10,7 +10,8 @@ from probe.clock import Clock
 from probe.config.schema import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, MetricSource
-from probe.metrics.recorder import SUSPENSION_REASONS, Recorder
+from probe.metrics.probe_series import SUSPENSION_REASONS
+from probe.metrics.recorder import Recorder
 from probe.result import Component, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter

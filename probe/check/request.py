@@ -6,7 +6,7 @@ from typing import Any
 
 from probe.config.schema import Probe
 from probe.config.secrets import Template
-from probe.metrics.recorder import shown_url
+from probe.metrics.probe_series import shown_url
 from probe.redaction import redact_json
 
 # Headers whose literal value is no secret. Of others, only references are shown.

@@ -92,6 +92,9 @@ class ProberFactory:
         def context(tls: Tls) -> ssl.SSLContext:
             return client_ssl_context(tls, self._environ)
 
+        # One copy of a large body, however many probes send it.
+        read_file = cache(Path.read_bytes)
+
         def compile_probe(probe: Probe) -> CompiledProbe:
             tls, other_host_tls = probe.tls, probe.tls.other_host_tls
             if probe.may_need_tls:
@@ -111,7 +114,14 @@ class ProberFactory:
             open_client = _client_factory(dialer, pool, in_batches=probe.stream is not None)
             return CompiledProbe(
                 probe=probe,
-                prober=Prober(probe, secrets, open_client, self._clock, self._evaluator),
+                prober=Prober(
+                    probe,
+                    secrets,
+                    open_client,
+                    self._clock,
+                    self._evaluator,
+                    read_file=read_file,
+                ),
                 close=pool.close if pool else _no_connections,
                 estimate=estimate_counted_tokens(probe),
             )

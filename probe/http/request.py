@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -68,11 +69,11 @@ class _CachedRequest:
 class RequestBuilder:
     """Builds the first request of each run of one probe."""
 
-    def __init__(self, probe: Probe, secrets: Secrets) -> None:
+    def __init__(self, probe: Probe, secrets: Secrets, read_file: Callable[[Path], bytes]) -> None:
         """Read the body's file, if there is one. Raises OSError."""
         self._probe = probe
         self._secrets = secrets
-        self._file_body = probe.body_file.read_bytes() if probe.body_file else None
+        self._file_body = read_file(probe.body_file) if probe.body_file else None
         self._variables = RequestVariables()
         self._last: _CachedRequest | None = None
 

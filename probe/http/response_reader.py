@@ -33,6 +33,9 @@ MAX_LINE_BYTES = 64 * 1024
 # one per second, which is as often as servers send it.
 MAX_INFORMATIONAL_RESPONSES = 100
 
+# Size of the receive buffer. Each run in flight has one, and most responses fit into the initial
+# size. A read that fills it is followed by larger ones.
+INITIAL_RECEIVE_BYTES = 8 * 1024
 RECEIVE_BYTES = 64 * 1024
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\0]*))?")
@@ -83,7 +86,7 @@ class ResponseReader:
         self._sock = sock
         self._stopwatch = stopwatch
         self._awaiting_first_byte = False
-        self._receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._receive_buffer = memoryview(bytearray(INITIAL_RECEIVE_BYTES))
         # `_buffer` from `_position` on is received and not yet consumed.
         self._buffer = b""
         self._position = 0
@@ -319,6 +322,8 @@ class ResponseReader:
             return False
         self._buffer = self._buffer[self._position :] + buffer[:count]
         self._position = 0
+        if count == INITIAL_RECEIVE_BYTES == len(self._receive_buffer):
+            self._receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
         if self._awaiting_first_byte:
             self._begin_receive_phase()
         return True

@@ -6,7 +6,8 @@ second, in which nothing else could run. Here the texts of labels and buckets ar
 tests compare the output with prometheus_client's own parsers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CONTENT_TYPE_PLAIN_1_0_0, generate_latest
@@ -37,26 +38,38 @@ def format_sample(spec: MetricSpec, labels: str, value: float) -> str:
 
 
 class Exposition:
-    """Collects the texts of metric families in `parts`."""
+    """Collects metric families, whose text is written when it is read."""
 
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics
-        self.parts: list[str] = []
+        self._families: list[tuple[MetricSpec, Iterable[str]]] = []
 
     def add_family(self, spec: MetricSpec, samples: Iterable[str]) -> None:
         """Add a metric with the lines of its samples. A metric without samples is left out."""
-        lines = "".join(samples)
-        if lines:
-            name = spec.name
-            if self._openmetrics and spec.kind == "counter":
-                # In OpenMetrics the suffix belongs to the sample, not to the family.
-                name = name.removesuffix("_total")
-            self.parts.append(f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n")
-            self.parts.append(lines)
+        self._families.append((spec, samples))
+
+    def parts(self) -> Iterator[str]:
+        """Yield the text of all families in the order in which they were added, in parts.
+
+        The text of a scrape can have many megabytes. In parts it need not be in memory at once.
+        Can be called once.
+        """
+        for spec, samples in self._families:
+            header = self._header(spec)
+            for sample in samples:
+                yield header + sample
+                header = ""
 
     def text(self) -> str:
-        """Return all families in the order in which they were added."""
-        return "".join(self.parts)
+        """Return the text of all families. Can be called once."""
+        return "".join(self.parts())
+
+    def _header(self, spec: MetricSpec) -> str:
+        name = spec.name
+        if self._openmetrics and spec.kind == "counter":
+            # In OpenMetrics the suffix belongs to the sample, not to the family.
+            name = name.removesuffix("_total")
+        return f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n"
 
 
 class MetricSource(Protocol):
@@ -97,7 +110,7 @@ def _is_1_0_or_later(version: str) -> bool:
 
 def render(
     accept: str, sources: Iterable[MetricSource], others: Collector
-) -> tuple[Sequence[str], str]:
+) -> tuple[Iterable[str], str]:
     """Return the body, in parts, and the content type of a scrape that accepts `accept`.
 
     `others` are the metrics that prometheus_client collects itself. They come last because in
@@ -109,4 +122,4 @@ def render(
     for source in sources:
         source.write_to(exposition)
     rest = openmetrics.generate_latest(others) if is_openmetrics else generate_latest(others)  # type: ignore[no-untyped-call]
-    return [*exposition.parts, rest.decode()], content_type
+    return chain(exposition.parts(), [rest.decode()]), content_type

@@ -70,6 +70,13 @@ class Histogram:
         self._counts[bisect_left(self.bounds, value)] += 1
         self._sum += value
 
+    def copy(self) -> "Histogram":
+        """Return a copy, which is faster than `copy.copy`."""
+        copy = object.__new__(Histogram)
+        copy.bounds, copy._le_labels = self.bounds, self._le_labels
+        copy._counts, copy._sum = self._counts.copy(), self._sum
+        return copy
+
     def samples(self, spec: MetricSpec, labels: str) -> str:
         """Return the lines of all samples; `labels` is text from `format_labels`."""
         comma = "," if labels else ""

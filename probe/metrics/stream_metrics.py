@@ -71,6 +71,17 @@ class StreamMetrics:
         self._missing, self._tokens = old._missing, old._tokens
         self._merged_events = old._merged_events
 
+    def copy(self) -> "StreamMetrics":
+        """Return a copy that later results do not change."""
+        copy = object.__new__(StreamMetrics)
+        copy._histograms = {
+            spec: {outcome: histogram.copy() for outcome, histogram in histograms.items()}
+            for spec, histograms in self._histograms.items()
+        }
+        copy._missing, copy._tokens = self._missing.copy(), self._tokens.copy()
+        copy._merged_events = self._merged_events
+        return copy
+
     def record(self, result: Result) -> None:
         """Count a result. A failure has its latency in each histogram: it is bad for each signal.
 

@@ -1,6 +1,8 @@
 """Runs one probe: builds and sends the request, and evaluates the response."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -86,10 +88,12 @@ class Prober:
         open_client: ClientFactory,
         clock: Clock,
         evaluator: Evaluator,
+        *,
+        read_file: Callable[[Path], bytes] = Path.read_bytes,
     ) -> None:
-        """Compile `probe`. Raises OSError if the body's file cannot be read."""
+        """Compile `probe`. Raises OSError if the body's file cannot be read with `read_file`."""
         self._probe = probe
-        self._request_builder = RequestBuilder(probe, secrets)
+        self._request_builder = RequestBuilder(probe, secrets, read_file)
         self._redirects = Redirects(self._request_builder, probe.redirects)
         self._assertions = Assertions(probe.expect)
         self._server_timing = ServerTimingParser(probe.server_timing)

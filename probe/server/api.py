@@ -11,7 +11,7 @@ from probe.config.budget import BudgetStatus
 from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
-from probe.metrics.recorder import shown_url
+from probe.metrics.probe_series import shown_url
 from probe.result import Result
 from probe.serialization import result_json, rounded, to_json
 from probe.server.lifecycle import Lifecycle

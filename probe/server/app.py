@@ -1,6 +1,6 @@
 """The ASGI application: metrics, on-demand probes, pages, API and lifecycle endpoints."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -25,7 +25,7 @@ from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
 
 # From the content type to the body of a scrape, in parts, and its content type.
-Render = Callable[[str], tuple[Sequence[str], str]]
+Render = Callable[[str], tuple[Iterable[str], str]]
 
 # On-demand probes that run at the same time; a hanging endpoint occupies one of these slots.
 MAX_ON_DEMAND_PROBES = 8

@@ -67,14 +67,28 @@ def compress(parts: Iterable[str]) -> CompressedBody:
 def _pieces(parts: Iterable[str]) -> Iterator[bytes]:
     """Yield the texts in UTF-8, in pieces of PIECE_BYTES."""
     pending = bytearray()
-    for part in parts:
-        for start in range(0, len(part), PIECE_BYTES):
-            pending += part[start : start + PIECE_BYTES].encode()
+    for text in _joined(parts):
+        for start in range(0, len(text), PIECE_BYTES):
+            pending += text[start : start + PIECE_BYTES].encode()
             while len(pending) >= PIECE_BYTES:
                 yield bytes(pending[:PIECE_BYTES])
                 del pending[:PIECE_BYTES]
     if pending:
         yield bytes(pending)
+
+
+def _joined(parts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts, joined to about PIECE_BYTES: most parts of a scrape are one line."""
+    lines: list[str] = []
+    size = 0
+    for part in parts:
+        lines.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            yield "".join(lines)
+            lines.clear()
+            size = 0
+    yield "".join(lines)
 
 
 def accepts_gzip(headers: Headers) -> bool:

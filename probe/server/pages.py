@@ -13,7 +13,7 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
-from probe.metrics.recorder import shown_url
+from probe.metrics.probe_series import shown_url
 from probe.serialization import spending_summary, stream_summary
 from probe.server import formatting
 from probe.server.charts import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from probe.metrics.recorder import shown_url
+from probe.metrics.probe_series import shown_url
 from probe.server.summary import ListedProbe, ProbeState
 
 # Each probe is compared with each word of the text.

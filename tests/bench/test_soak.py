@@ -53,13 +53,18 @@ def _sample(
 
 
 def _soak(
-    samples: Sequence[Sample], *, failed_pages: Sequence[str] = (), exit_code: int = 0
+    samples: Sequence[Sample],
+    *,
+    failed_pages: Sequence[str] = (),
+    exit_code: int = 0,
+    oom_kills: int | None = 0,
 ) -> Soak:
     return Soak(
         samples=samples,
         true_medians=dict.fromkeys(HEALTHY_KINDS, LATENCY_SECONDS),
         failed_pages=failed_pages,
         exit_code=exit_code,
+        oom_kills=oom_kills,
     )
 
 
@@ -118,9 +123,15 @@ def test_growth_during_the_warm_up() -> None:
 
 
 def test_memory_limit() -> None:
-    """One sample over 128 MiB, with the memory of sockets, is too much."""
+    """One sample over 128 MiB is too much, in a cgroup and without one."""
     samples = [*GOOD[:-1], replace(GOOD[-1], memory_megabytes=134.3)]
-    assert _missed(_soak(samples)) == {"highest RSS and socket memory"}
+    for oom_kills in (0, None):
+        assert _missed(_soak(samples, oom_kills=oom_kills)) == {"highest memory"}
+
+
+def test_a_killed_process_misses_a_bound() -> None:
+    """The worker process is started again; the table must not hide that it was killed."""
+    assert _missed(_soak(GOOD, oom_kills=1)) == {"processes killed at the memory limit"}
 
 
 def test_growing_threads_and_descriptors() -> None:

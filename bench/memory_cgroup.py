@@ -1,0 +1,62 @@
+"""Memory limit of a process and its children by a Linux control group."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+# The memory controller of version 1.
+ROOT = Path("/sys/fs/cgroup/memory")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCgroup:
+    """A control group whose processes share a memory limit."""
+
+    directory: Path
+
+    def command(self, *command: str | Path) -> tuple[str | Path, ...]:
+        """Return a command that joins the group and then runs `command` in the same process."""
+        script = 'echo $$ > "$0"; exec "$@"'
+        return ("sh", "-ec", script, self.directory / "cgroup.procs", *command)
+
+    def used_megabytes(self) -> float:
+        """Return the memory that cannot be reclaimed, in MB (10^6 bytes).
+
+        It consists of anonymous memory, kernel objects and buffers of TCP sockets. Pages of files
+        are left out: the kernel charges those of shared libraries to the first process that has
+        read them, which is usually outside of the group.
+        """
+        statistics = dict(map(str.split, self._read("memory.stat").splitlines()))
+        kernel = ("memory.kmem.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes")
+        return (int(statistics["rss"]) + sum(int(self._read(name)) for name in kernel)) / 1e6
+
+    def count_oom_kills(self) -> int:
+        """Return the number of processes that the kernel has ended because of the limit."""
+        values = dict(map(str.split, self._read("memory.oom_control").splitlines()))
+        return int(values["oom_kill"])
+
+    def _read(self, name: str) -> str:
+        return (self.directory / name).read_text()
+
+
+@contextmanager
+def memory_cgroup(limit_bytes: int) -> Iterator[MemoryCgroup | None]:
+    """Create a group with a limit, and remove it at the end. Its processes must have ended.
+
+    None if this process cannot create one: it needs root and version 1 of the memory controller.
+    """
+    directory = ROOT / f"inference-probe-bench-{os.getpid()}"
+    try:
+        directory.mkdir()
+    except OSError:
+        yield None
+        return
+    try:
+        (directory / "memory.limit_in_bytes").write_text(str(limit_bytes))
+        # Without a limit of its own, the memory of sockets is not counted.
+        (directory / "memory.kmem.tcp.limit_in_bytes").write_text(str(limit_bytes))
+        yield MemoryCgroup(directory)
+    finally:
+        directory.rmdir()

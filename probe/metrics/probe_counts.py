@@ -1,0 +1,183 @@
+"""Counts of one probe, from which its series are written."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from probe.config.schema import Probe
+from probe.metrics.exposition import format_labels
+from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, NETWORK_BUCKETS, Histogram
+from probe.metrics.stream_metrics import StreamMetrics
+from probe.result import (
+    STREAM_PHASES,
+    CertificateExpiry,
+    Component,
+    Outcome,
+    Phase,
+    Reason,
+    Result,
+    Signal,
+)
+from probe.scheduler.spending import SpendingMeter
+
+_Key = TypeVar("_Key")
+
+
+@dataclass(slots=True)
+class ProbeCounts:
+    """Counts of one probe. The caller holds a lock, except for a copy of its own."""
+
+    probe: Probe
+    # Text of the label `probe`, with which the labels of each series of this probe begin.
+    labels: str
+    latency: Mapping[Outcome, Histogram]
+    phases: dict[Phase, Histogram]
+    server: dict[Component, Histogram]
+    # Bucket bounds of the times that the server reports, and of the latency of failures.
+    coarse_bounds: Sequence[float]
+    suspended: Mapping[str, Callable[[], bool]]
+    spending: SpendingMeter | None
+    failures: Counter[Reason] = field(default_factory=Counter)
+    server_ignored: int = 0
+    merged_reads: int = 0
+    last_run: float | None = None
+    last_success: float | None = None
+    # Whether the last result is a success, and its status code. None before the first result.
+    succeeded: bool | None = None
+    status: int | None = None
+    certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
+    # None unless the responses of the probe are streams.
+    stream: StreamMetrics | None = None
+
+    @classmethod
+    def of(
+        cls,
+        probe: Probe,
+        suspended: Mapping[str, Callable[[], bool]],
+        spending: SpendingMeter | None,
+    ) -> "ProbeCounts":
+        """Return the counts of a new probe, all of them 0; see `Recorder.add_probe`."""
+        thresholds = {signal: probe.thresholds(signal) for signal in Signal}
+        coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
+        return cls(
+            probe=probe,
+            labels=format_labels({"probe": probe.name}),
+            latency={
+                Outcome.SUCCESS: Histogram(
+                    (*(probe.buckets or LATENCY_BUCKETS), *thresholds[Signal.LATENCY])
+                ),
+                Outcome.FAILURE: Histogram(coarse_bounds),
+            },
+            phases={phase: _phase_histogram(probe, phase) for phase in _preset_phases(probe)},
+            # Only components that the config maps are known in advance. The others are added by the
+            # first Server-Timing: six components preset to 0 would be 66 series per probe, mostly
+            # unused.
+            server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
+            coarse_bounds=coarse_bounds,
+            suspended=suspended,
+            spending=spending,
+            stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
+        )
+
+    def record(self, result: Result, now: float) -> None:
+        """Count the result of a scheduled run that ended at `now` (Unix seconds)."""
+        self.last_run = now
+        self.succeeded = result.failure is None
+        self.status = result.status
+        self.merged_reads += result.merged_reads
+        self.server_ignored += result.server_ignored
+        self.certificate.record(result)
+        if result.failure:
+            self.failures[result.failure.reason] += 1
+        else:
+            self.last_success = now
+            for phase, seconds in result.phases.items():
+                if phase not in self.phases:
+                    self.phases[phase] = _phase_histogram(self.probe, phase)
+                self.phases[phase].observe(seconds)
+            for component, seconds in result.server.items():
+                if component not in self.server:
+                    self.server[component] = Histogram(self.coarse_bounds)
+                self.server[component].observe(seconds)
+        if self.stream:
+            self.stream.record(result)
+        if result.failure is None or result.failure.reason.counts_against_slo:
+            self.latency[result.outcome].observe(result.latency)
+
+    def copy(self) -> "ProbeCounts":
+        """Return a copy that later results do not change."""
+        return dataclasses.replace(
+            self,
+            latency=_copies(self.latency),
+            phases=_copies(self.phases),
+            server=_copies(self.server),
+            failures=self.failures.copy(),
+            certificate=dataclasses.replace(self.certificate),
+            stream=self.stream and self.stream.copy(),
+        )
+
+    def updated(self, probe: Probe, now: float) -> "ProbeCounts":
+        """Return the counts for the new settings `probe`, with all that keep their meaning.
+
+        A histogram is reset in all of its series if one of its bounds changes. A new objective or
+        threshold also resets the histogram of its signal: Prometheus may still have old samples of
+        this threshold's bucket, and would count the requests in between twice. After a change of
+        the URL the certificate is unknown until the next run.
+        """
+        new = ProbeCounts.of(probe, self.suspended, self.spending)
+        unchanged = {
+            signal
+            for signal in Signal
+            if _event_keys(probe, signal) <= _event_keys(self.probe, signal)
+        }
+        same_buckets = _bounds(new.latency.values()) == _bounds(self.latency.values())
+        if same_buckets and Signal.LATENCY in unchanged:
+            new.latency = self.latency
+        usual = [self.phases[phase] for phase in new.phases if phase in self.phases]
+        if _bounds(new.phases.values()) == _bounds(usual):
+            new.phases = self.phases
+        if new.coarse_bounds == self.coarse_bounds:
+            new.server |= self.server
+        if new.stream and self.stream:
+            new.stream.take_over(self.stream, unchanged)
+        same_url = probe.url == self.probe.url
+        return dataclasses.replace(
+            new,
+            failures=self.failures,
+            server_ignored=self.server_ignored,
+            merged_reads=self.merged_reads,
+            last_run=self.last_run,
+            last_success=self.last_success,
+            succeeded=self.succeeded,
+            status=self.status,
+            certificate=self.certificate if same_url else CertificateExpiry(url_since=now),
+        )
+
+
+def _event_keys(probe: Probe, signal: Signal) -> set[tuple[str, Signal, float | None]]:
+    return {item.event_key for item in probe.objectives if item.signal is signal}
+
+
+def _preset_phases(probe: Probe) -> list[Phase]:
+    """Return the phases of a probe that are preset to 0.
+
+    A redirect in front of a stream adds `receive`.
+    """
+    absent = {Phase.RECEIVE} if probe.stream else {*STREAM_PHASES}
+    return [phase for phase in Phase if phase not in absent]
+
+
+def _phase_histogram(probe: Probe, phase: Phase) -> Histogram:
+    """Return the histogram of a phase, by default with fine bounds if the model works in it."""
+    model_works = phase in (Phase.WAIT, Phase.RECEIVE, *STREAM_PHASES)
+    return Histogram(probe.phase_buckets or (LATENCY_BUCKETS if model_works else NETWORK_BUCKETS))
+
+
+def _copies(histograms: Mapping[_Key, Histogram]) -> dict[_Key, Histogram]:
+    return {key: histogram.copy() for key, histogram in histograms.items()}
+
+
+def _bounds(histograms: Iterable[Histogram]) -> list[tuple[float, ...]]:
+    return [histogram.bounds for histogram in histograms]

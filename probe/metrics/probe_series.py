@@ -1,0 +1,185 @@
+"""Writes the series of all probes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+from probe.config.schema import Objective, Probe
+from probe.metrics import catalogue
+from probe.metrics.catalogue import MetricSpec
+from probe.metrics.exposition import Exposition, format_labels, format_sample, format_value
+from probe.metrics.histogram import Histogram
+from probe.metrics.probe_counts import ProbeCounts
+from probe.metrics.spending_metrics import SPENDING_METRICS, spending_lines
+from probe.metrics.stream_metrics import STREAM_METRICS
+from probe.redaction import redact_config_url
+from probe.result import Reason, SkipReason
+from probe.scheduler.accounting import TickCounts
+
+# Values of the label `reason` of inference_probe_suspended.
+SUSPENSION_REASONS = ("startup", "paused", "budget")
+
+
+def write_probe_series(
+    exposition: Exposition, probes: Sequence[ProbeCounts], ticks: Mapping[str, TickCounts]
+) -> None:
+    """Add the metrics of `probes` to `exposition`; `ticks` are their tick counts by name."""
+    _write_ticks(exposition, probes, ticks)
+    _write_counts(exposition, probes)
+
+
+def _write_ticks(
+    exposition: Exposition, probes: Sequence[ProbeCounts], ticks: Mapping[str, TickCounts]
+) -> None:
+    def add(spec: MetricSpec, value: Callable[[TickCounts], int]) -> None:
+        exposition.add_family(
+            spec,
+            (
+                format_sample(spec, counts.labels, value(ticks[counts.probe.name]))
+                for counts in probes
+            ),
+        )
+
+    add(catalogue.TICKS, lambda tick_counts: tick_counts.ticks)
+    add(catalogue.RUNS, lambda tick_counts: tick_counts.runs)
+    add(catalogue.IN_FLIGHT, lambda tick_counts: tick_counts.in_flight)
+    exposition.add_family(
+        catalogue.SKIPPED,
+        (
+            format_sample(
+                catalogue.SKIPPED,
+                f'{counts.labels},reason="{reason}"',
+                ticks[counts.probe.name].skipped[reason],
+            )
+            for counts in probes
+            for reason in SkipReason
+            if reason is not SkipReason.BUDGET
+            or counts.probe.budget
+            or ticks[counts.probe.name].skipped[reason]
+        ),
+    )
+
+
+def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None:
+    def add(spec: MetricSpec, lines: Callable[[ProbeCounts], Iterable[str]]) -> None:
+        exposition.add_family(spec, (line for counts in probes for line in lines(counts)))
+
+    def add_value(spec: MetricSpec, value: Callable[[ProbeCounts], float | None]) -> None:
+        add(spec, lambda counts: _value_line(spec, counts, value(counts)))
+
+    def add_histograms(
+        spec: MetricSpec,
+        label: str,
+        items: Callable[[ProbeCounts], Iterable[tuple[str, Histogram]]],
+    ) -> None:
+        add(spec, lambda counts: _histogram_lines(spec, counts, label, items(counts)))
+
+    add_histograms(catalogue.LATENCY, "outcome", lambda counts: counts.latency.items())
+    add_histograms(catalogue.PHASE, "phase", lambda counts: counts.phases.items())
+    add_histograms(catalogue.SERVER, "component", lambda counts: counts.server.items())
+    for spec in STREAM_METRICS:
+        add(spec, partial(_stream_lines, spec))
+    for spec in SPENDING_METRICS:
+        add(spec, partial(_spending_lines, spec))
+    add_value(catalogue.SERVER_IGNORED, lambda counts: counts.server_ignored)
+    add_value(catalogue.MERGED, lambda counts: counts.merged_reads)
+    add(catalogue.FAILURES, _failure_lines)
+    add(catalogue.SUSPENDED, _suspended_lines)
+    add_value(catalogue.INTERVAL, lambda counts: counts.probe.interval)
+    add_value(catalogue.TIMEOUT, lambda counts: counts.probe.timeout)
+    add_value(catalogue.LAST_RUN, lambda counts: counts.last_run)
+    add_value(catalogue.LAST_SUCCESS, lambda counts: counts.last_success)
+    add_value(catalogue.LAST_SUCCEEDED, lambda counts: counts.succeeded)
+    add_value(catalogue.LAST_STATUS_CODE, lambda counts: counts.status)
+    add_value(catalogue.CERTIFICATE, lambda counts: counts.certificate.not_after)
+    add(catalogue.OBJECTIVE, _objective_lines)
+    add(catalogue.INFO, _info_lines)
+    add(catalogue.ALERT_INFO, _alert_info_lines)
+    add(catalogue.SLO_ALERT_INFO, _slo_alert_info_lines)
+
+
+def _value_line(spec: MetricSpec, counts: ProbeCounts, value: float | None) -> list[str]:
+    return [] if value is None else [format_sample(spec, counts.labels, value)]
+
+
+def _histogram_lines(
+    spec: MetricSpec, counts: ProbeCounts, label: str, items: Iterable[tuple[str, Histogram]]
+) -> Iterator[str]:
+    for value, histogram in items:
+        yield histogram.samples(spec, f'{counts.labels},{label}="{value}"')
+
+
+def _stream_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:
+    return counts.stream.lines(spec, counts.labels) if counts.stream else ()
+
+
+def _spending_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:
+    if counts.spending is None:
+        return ()
+    return spending_lines(spec, counts.probe, counts.labels, counts.spending)
+
+
+def _failure_lines(counts: ProbeCounts) -> Iterator[str]:
+    for reason in Reason:
+        if reason.is_stream_only and not counts.probe.stream and not counts.failures[reason]:
+            continue
+        labels = f'{counts.labels},reason="{reason}"'
+        yield format_sample(catalogue.FAILURES, labels, counts.failures[reason])
+
+
+def _suspended_lines(counts: ProbeCounts) -> Iterator[str]:
+    for reason, is_suspended in counts.suspended.items():
+        if reason == SkipReason.BUDGET and not counts.probe.budget:
+            continue
+        labels = f'{counts.labels},reason="{reason}"'
+        yield format_sample(catalogue.SUSPENDED, labels, is_suspended())
+
+
+def _objective_lines(counts: ProbeCounts) -> Iterator[str]:
+    for objective in counts.probe.objectives:
+        labels = format_labels(
+            {
+                "slo": objective.name,
+                "signal": objective.signal,
+                "threshold": format_value(_threshold(objective)),
+                "alert": objective.alert,
+            }
+        )
+        yield format_sample(catalogue.OBJECTIVE, f"{counts.labels},{labels}", objective.target)
+
+
+def _threshold(objective: Objective) -> float:
+    """Return the largest good value (seconds). Without one, every success is good: +Inf."""
+    return float("inf") if objective.threshold is None else objective.threshold
+
+
+def _info_lines(counts: ProbeCounts) -> Iterator[str]:
+    labels = format_labels({"url": shown_url(counts.probe), **counts.probe.labels})
+    yield format_sample(catalogue.INFO, f"{counts.labels},{labels}", 1)
+
+
+def _alert_info_lines(counts: ProbeCounts) -> Iterator[str]:
+    labels = format_labels({"down": counts.probe.down, **_alert_labels(counts.probe)})
+    yield format_sample(catalogue.ALERT_INFO, f"{counts.labels},{labels}", 1)
+
+
+def _slo_alert_info_lines(counts: ProbeCounts) -> Iterator[str]:
+    """Yield the series of each objective.
+
+    In PromQL a join can add labels of unknown names only if each objective has its own series.
+    """
+    if alert_labels := _alert_labels(counts.probe):
+        for objective in counts.probe.objectives:
+            labels = format_labels({"slo": objective.name, **alert_labels})
+            yield format_sample(catalogue.SLO_ALERT_INFO, f"{counts.labels},{labels}", 1)
+
+
+def _alert_labels(probe: Probe) -> dict[str, str]:
+    return {name: probe.labels[name] for name in probe.alert_labels}
+
+
+def shown_url(probe: Probe) -> str:
+    """Return the URL as in the config, without user, password and query.
+
+    References such as `${file:token}` are not resolved.
+    """
+    return redact_config_url(probe.url.source)
