@@ -1,13 +1,18 @@
 """Memory limit of a process and its children by a Linux control group."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 # The memory controller of version 1.
 ROOT = Path("/sys/fs/cgroup/memory")
+
+# For the processes of a group to end after SIGKILL.
+REMOVAL_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class MemoryCgroup:
 
 @contextmanager
 def memory_cgroup(limit_bytes: int) -> Iterator[MemoryCgroup | None]:
-    """Create a group with a limit, and remove it at the end. Its processes must have ended.
+    """Create a group with a limit. At the end, kill its processes and remove it.
 
     None if this process cannot create one: it needs root and version 1 of the memory controller.
     """
@@ -59,4 +64,19 @@ def memory_cgroup(limit_bytes: int) -> Iterator[MemoryCgroup | None]:
         (directory / "memory.kmem.tcp.limit_in_bytes").write_text(str(limit_bytes))
         yield MemoryCgroup(directory)
     finally:
-        directory.rmdir()
+        _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a group. Children of a process that was killed may still be in it."""
+    for pid in (directory / "cgroup.procs").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    deadline = time.monotonic() + REMOVAL_TIMEOUT_SECONDS
+    while True:
+        try:
+            return directory.rmdir()
+        except OSError:  # a killed process has not ended yet
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -342,6 +342,13 @@ LIMITS = (
     ),
     Limit(
         "HTTP client",
+        "pause between two renderings of pages, or of scrapes",
+        "as long as the last rendering, {} at most",
+        "requests in the pause share the next rendering",
+        ("server.single_flight:MAX_PAUSE_SECONDS",),
+    ),
+    Limit(
+        "HTTP client",
         "age of a shared web page",
         "{}",
         "it is rendered again; concurrent requests share one response",

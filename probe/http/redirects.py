@@ -3,6 +3,7 @@
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
+from requests.sessions import SessionRedirectMixin
 from requests.utils import requote_uri
 
 from probe.http.connection import DEFAULT_PORTS
@@ -19,7 +20,8 @@ class Redirects:
     def __init__(self, request_builder: RequestBuilder, max_redirects: int) -> None:
         self._request_builder = request_builder
         self._max_redirects = max_redirects
-        self._session = requests.Session()
+        # The part of `requests.Session` with the rules. A session of each probe would take 6 kB.
+        self._rules = SessionRedirectMixin()
 
     def next_request(
         self, response: requests.Response, *, followed: int
@@ -36,10 +38,10 @@ class Redirects:
             raise RedirectError(f"more than {self._max_redirects} redirects (`redirects`)")
         request = response.request.copy()
         request.url = self._target_url(response)
-        self._session.rebuild_method(request, response)
+        self._rules.rebuild_method(request, response)
         if response.status_code not in (307, 308):
             _remove_body(request)
-        if self._session.should_strip_auth(response.url, request.url):
+        if self._rules.should_strip_auth(response.url, request.url):
             if request.body:
                 status = response.status_code
                 raise RedirectError(
@@ -50,7 +52,7 @@ class Redirects:
 
     def _target_url(self, response: requests.Response) -> str:
         try:
-            target = self._session.get_redirect_target(response) or ""
+            target = self._rules.get_redirect_target(response) or ""
             url = _absolute_url(response.url, target)
         except ValueError:  # also for text that is not UTF-8, and for invalid ports
             message = "redirect to an invalid URL, or one that is not http or https"

@@ -27,7 +27,7 @@ _Key = TypeVar("_Key")
 
 @dataclass(slots=True)
 class ProbeCounts:
-    """Counts of one probe. The caller holds a lock, except for a copy of its own."""
+    """Counts of one probe. The caller holds the lock of the recorder; a copy needs none."""
 
     probe: Probe
     # Text of the label `probe`, with which the labels of each series of this probe begin.

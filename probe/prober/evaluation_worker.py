@@ -10,6 +10,7 @@ import pickle
 import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from probe.prober.evaluation import Evaluation, EvaluationTask
 
 # Memory that a task may take: the base, and a multiple of the probe's `max_bytes`. Python objects
 # take about five times the size of usual JSON, and its text up to three times.
-BASE_MEMORY_BYTES = 12 * 1024 * 1024
+BASE_MEMORY_BYTES = 6 * 1024 * 1024
 MEMORY_PER_BODY_BYTE = 8
 
 # The kernel ends the process after this CPU time. The evaluation usually ends itself before, after
@@ -26,7 +27,7 @@ MEMORY_PER_BODY_BYTE = 8
 KILL_CPU_SECONDS = MAX_CPU_SECONDS + 0.25
 
 # A process that keeps more memory than this after a task (fragmentation) is replaced.
-MAX_RETAINED_BYTES = 8 * 1024 * 1024
+MAX_RETAINED_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def main() -> None:
 
     # Ctrl-C in a terminal goes to all processes; the daemon ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _prefer_for_oom_killer()
     gc.freeze()  # so that collecting the garbage of a task does not search the modules
     initial_bytes = _address_space_bytes()
     while True:
@@ -73,6 +75,15 @@ def main() -> None:
         gc.collect()
         retained_bytes = _address_space_bytes() - initial_bytes
         _send(replace(finished, should_be_replaced=retained_bytes > MAX_RETAINED_BYTES))
+
+
+def _prefer_for_oom_killer() -> None:
+    """Let the kernel end this process before the daemon when the container has no memory left.
+
+    The evaluation then fails with the reason `internal`, and the daemon starts a new process.
+    """
+    with suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _send(reply: Evaluated | Finished) -> None:

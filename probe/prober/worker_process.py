@@ -35,7 +35,7 @@ _COMMAND = (
 # Variables that the interpreter may need. All others may contain secrets. The threshold lets the C
 # library return large blocks to the system, as in `probe.daemon.malloc`.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(256 * 1024)}
+_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
 
 _ADVICE = "simplify the patterns and paths in expect and server_timing"
 

@@ -21,7 +21,7 @@ MAX_CONNECTIONS = 256
 MAX_HANDSHAKES = 64
 RETRY_SECONDS = 0.1
 # Compressed bodies of pages that are being sent, each counted once. One body may be larger.
-MAX_UNSENT_BYTES = 4 * 1024**2
+MAX_UNSENT_BYTES = 2 * 1024**2
 # The same, with the bodies of clients that read, however slowly.
 MAX_UNSENT_BYTES_OF_READERS = 16 * 1024**2
 # Only a client that has read nothing for this time is evicted because of the lower limit. One that

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
@@ -31,8 +32,10 @@ class CompressedBody:
     serves the clients that accept gzip and those that do not.
     """
 
-    deflated: Sequence[bytes]
-    """One deflate stream. Each item ends with a full flush, so that it refers to no other."""
+    deflated: bytes
+    """One deflate stream in one block of memory, which the allocator returns to the system."""
+    piece_ends: Sequence[int]
+    """Where the pieces end. Each ends with a full flush, so that it refers to no other."""
     gzip_size: int
     """Size of the gzip stream."""
     size: int
@@ -42,26 +45,33 @@ class CompressedBody:
     def gzip_pieces(self) -> Iterator[bytes]:
         """Yield the gzip stream."""
         yield _GZIP_HEADER
-        yield from self.deflated
+        yield from self._deflated_pieces()
         yield _GZIP_TRAILER.pack(self.crc, self.size % 2**32)
 
     def plain_pieces(self) -> Iterator[bytes]:
         """Yield the body without compression, which is decompressed piece by piece."""
-        for deflated in self.deflated:
+        for deflated in self._deflated_pieces():
             yield zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated)
+
+    def _deflated_pieces(self) -> Iterator[bytes]:
+        for start, end in pairwise((0, *self.piece_ends)):
+            yield self.deflated[start:end]
 
 
 def compress(parts: Iterable[str]) -> CompressedBody:
     """Return the compressed body of the texts `parts`. Releases the GIL for each piece."""
     compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    deflated, size, crc = [], 0, 0
+    deflated, piece_ends, size, crc = bytearray(), list[int](), 0, 0
     for piece in _pieces(parts):
         size += len(piece)
         crc = zlib.crc32(piece, crc)
-        deflated.append(compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH))
-    deflated.append(compressor.flush())
-    gzip_size = len(_GZIP_HEADER) + sum(map(len, deflated)) + _GZIP_TRAILER.size
-    return CompressedBody(deflated, gzip_size, size, crc)
+        deflated += compressor.compress(piece)
+        deflated += compressor.flush(zlib.Z_FULL_FLUSH)
+        piece_ends.append(len(deflated))
+    deflated += compressor.flush()
+    piece_ends.append(len(deflated))
+    gzip_size = len(_GZIP_HEADER) + len(deflated) + _GZIP_TRAILER.size
+    return CompressedBody(bytes(deflated), piece_ends, gzip_size, size, crc)
 
 
 def _pieces(parts: Iterable[str]) -> Iterator[bytes]:

@@ -13,6 +13,10 @@ T = TypeVar("T")
 # For calls with precedence. Longer than a scrape takes, unless the host is overloaded.
 MAX_PRECEDENCE_SECONDS = 5.0
 
+# Between the end of one execution and the start of the next one. It is otherwise as long as the
+# execution was, so that clients that request pages all the time leave half of the CPU to probes.
+MAX_PAUSE_SECONDS = 0.25
+
 
 class SingleFlight(Generic[T]):
     """Runs work on threads, and shares one result between concurrent callers with the same key.
@@ -39,6 +43,8 @@ class SingleFlight(Generic[T]):
         self._now = now
         self._after = after
         self._calls: dict[Hashable, _Call[T]] = {}
+        # Until this time (monotonic seconds) no execution starts.
+        self._paused_until = now()
         self._pending = 0
         self._idle = threading.Event()
         self._idle.set()
@@ -68,6 +74,7 @@ class SingleFlight(Generic[T]):
 
     async def _run(self, key: Hashable, call: "_Call[T]") -> T:
         remaining_seconds = 0.0
+        await asyncio.sleep(self._paused_until - self._now())
         try:
             result = await anyio.to_thread.run_sync(
                 self._execute, call, abandon_on_cancel=True, limiter=self._limiter
@@ -80,7 +87,12 @@ class SingleFlight(Generic[T]):
     def _execute(self, call: "_Call[T]") -> T:
         if self._after:
             self._after._idle.wait(MAX_PRECEDENCE_SECONDS)
-        return call.execute()
+        try:
+            return call.execute()
+        finally:
+            ended = self._now()
+            assert call.started is not None, "it has been executed"
+            self._paused_until = ended + min(ended - call.started, MAX_PAUSE_SECONDS)
 
     def _end(self, _: asyncio.Task[T]) -> None:
         self._pending -= 1

@@ -94,6 +94,20 @@ def test_streams_have_phases_and_reasons_of_their_own(tmp_path: Path) -> None:
     assert exporter.value(**receive) == 1
 
 
+@pytest.mark.parametrize("keys", [{}, {"stream": {"content": "$.text"}}], ids=["plain", "stream"])
+def test_results_during_a_scrape_do_not_change_its_text(
+    tmp_path: Path, keys: dict[str, Any]
+) -> None:
+    """The text is written after the counts were read; one scrape has the counts of one moment."""
+    exporter = Exporter(tmp_path, **keys)
+    unchanged = exporter.page()
+    parts, _ = render("text/plain", (exporter.recorder, DaemonInfo(NOW)), CollectorRegistry())
+    exporter.recorder.record(make_result())
+    exporter.recorder.record(make_result(reason=Reason.REFUSED))
+    assert "".join(parts) == unchanged
+    assert exporter.page() != unchanged
+
+
 def test_a_changed_stream_resets_the_phases(tmp_path: Path) -> None:
     """A run of the config before may end after the change."""
     exporter = Exporter(tmp_path)

@@ -140,11 +140,32 @@ def test_expensive_evaluations_are_assertions(evaluator: Evaluator, name: str) -
     assert evaluator.evaluate(large_task()).failure is None
 
 
+@pytest.mark.parametrize(
+    "value",
+    [0.25, 1234, {"label": "cat", "score": 0.9731, "box": [17, 201, 64, 8]}, [17, 0.25]],
+    ids=["fractions", "integers", "boxes", "pairs"],
+)
+def test_usual_json_of_max_bytes_is_evaluated(evaluator: Evaluator, value: object) -> None:
+    """The objects of a document take a multiple of its size, and fit into the limit."""
+    item = f"{json.dumps(value)}, "
+    items = item * ((MAX_BYTES - 100) // len(item))
+    body = f'{{"data": [{items}0], "last": 1}}'.encode()
+    evaluation = evaluator.evaluate(make_task({"json": {"$.last": {"equals": 1}}}, body))
+    assert evaluation.failure is None
+
+
+def test_the_oom_killer_prefers_the_worker_process(evaluator: Evaluator) -> None:
+    """In a container without memory, the kernel ends this process, and the daemon continues."""
+    evaluator.evaluate(large_task())
+    score = Path(f"/proc/{worker(evaluator).pid}/oom_score_adj").read_text()
+    assert int(score) == 1000
+
+
 def test_memory_of_the_worker_process(evaluator: Evaluator) -> None:
     """It returns its memory after a document that takes too much, or is replaced."""
     evaluation = evaluator.evaluate(make_task(*ATTACKS["(.|\\n)*zq$"]))
 
-    assert detail(evaluation).startswith("evaluating the response takes more than 20 MiB of memory")
+    assert detail(evaluation).startswith("evaluating the response takes more than 14 MiB of memory")
     assert evaluator.evaluate(large_task()).failure is None
     assert memory_mib("VmRSS", worker(evaluator).pid) < 32
 

@@ -181,3 +181,41 @@ def test_an_execution_waits_for_calls_with_precedence(monkeypatch: pytest.Monkey
         assert await scraping == 2
 
     run(scenario)
+
+
+def test_a_pause_follows_each_execution() -> None:
+    """Clients that request pages all the time leave CPU time to the probes."""
+
+    async def scenario() -> None:
+        flight, starts = single_flight(), list[float]()
+
+        def work() -> int:
+            starts.append(time.monotonic())
+            time.sleep(0.1)
+            return 0
+
+        await call(flight, work)
+        calls = [call(flight, work) for _ in range(20)]
+        await asyncio.gather(*calls)
+        first, second = starts
+        assert 0.19 < second - first < 0.35
+
+    run(scenario)
+
+
+def test_the_pause_is_limited() -> None:
+    """After an execution that took long, the next caller waits for a quarter of a second."""
+
+    async def scenario() -> None:
+        flight = single_flight()
+
+        def work() -> int:
+            time.sleep(1)
+            return 0
+
+        await call(flight, work)
+        started = time.monotonic()
+        await call(flight, lambda: 2)
+        assert 0.2 < time.monotonic() - started < 0.5
+
+    run(scenario)
