@@ -103,6 +103,8 @@ def _document_counts(usage: Mapping[str, Any]) -> TokenCounts:
     objects = [usage, *(item for item in details if isinstance(item, Mapping))]
     separate = dict(_find_counts([usage], _SEPARATE_KEYS))
     counts = {**dict(_find_counts(objects, _COUNT_KEYS)), **separate}
+    if counts.keys() == {"total"}:  # of a ranking
+        return TokenCounts(input=counts["total"], output=0)
     tokens = token_counts(counts, separate={TokenPart(name) for name in separate})
     if "total" in counts and tokens.input is not None:
         # A response with embeddings reports no output.

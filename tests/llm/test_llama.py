@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from probe.prober import stream_reader
+from probe.resources import resource_path
 from probe.result import Reason, Result
+from tests.commands import invoke
 from tests.llm.llama_server import llama_server
 from tests.llm.tiny_model import write_tiny_model
 from tests.prober.test_streams import OPENAI
@@ -134,6 +136,18 @@ def test_cached_tokens(server: str, name: str) -> None:
     assert second.cached
     assert second.input == first.input
     assert first.input // 2 < second.cached < first.input
+
+
+def test_example(server: str) -> None:
+    """The config in config/examples succeeds, and its prompt is computed again each time."""
+    config = f"--config.file={resource_path('config/examples/llama-cpp.yml')}"
+    environ = {"LLAMA_URL": server, "LLAMA_MODEL": "tiny", "LLAMA_KEY": "k"}
+    for _ in range(2):
+        done = invoke("once", config, "--output=json", environ=environ)
+        (result,) = json.loads(done.stdout)
+        assert result["success"], result
+        tokens = result["stream"]["tokens"]
+        assert (tokens["output"], tokens["cached"]) == (16, 0)
 
 
 def test_embeddings(tmp_path: Path) -> None:
