@@ -16,7 +16,7 @@ from probe.server.connection_protocol import ConnectionProtocol, HttpProtocolFac
 from probe.server.limits import address_key
 from probe.server.web_config_watch import WebConfig
 
-MAX_CONNECTIONS = 256
+MAX_CONNECTIONS = 128
 # A client in its handshake is not authenticated yet, and costs 50 kB.
 MAX_HANDSHAKES = 64
 RETRY_SECONDS = 0.1

@@ -46,7 +46,7 @@ def server_ssl_context(tls: TlsServer) -> ssl.SSLContext:
 class TlsSession:
     """The server side of one TLS connection, in memory (`ssl.SSLObject`).
 
-    asyncio's own TLS allocates a buffer of 256 KiB for each connection, 64 MiB for 256 clients,
+    asyncio's own TLS allocates a buffer of 256 KiB for each connection, 32 MiB for 128 clients,
     from the first byte of a handshake that may never continue.
     """
 
