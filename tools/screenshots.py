@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any, Literal
 
 from playwright.sync_api import Browser
 
-from probe.result import Excerpt, Reason
+from probe.result import Excerpt, Phase, Reason, StreamResult, TokenCounts
 from tests.server import chromium
 from tests.server.page_fixtures import Site, site_of, success, typical_result
 from tools.png import save_with_palette
@@ -46,6 +46,8 @@ class Scene:
     full_page: bool = True
     whole_day: bool = False
     """Whether the probes have results of the day before."""
+    streams: bool = False
+    """Whether the responses are streams of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,26 @@ SCENES = (
         keys={"labels": _team_labels},
         full_page=False,
     ),
+    Scene(
+        "stream",
+        ("chat",),
+        ("/probes/chat",),
+        keys={
+            "stream": {"content": "$.text", "usage": {"output": "$.tokens"}},
+            "objectives": [
+                {"name": "first-token", "target": "99%", "time_to_first_token": "500ms"},
+                {"name": "speed", "target": "99%", "time_per_output_token": "40ms"},
+            ],
+        },
+        streams=True,
+    ),
     Scene("empty", MODELS[:1], LIST_AND_PROBE, results=0),
     Scene("failing", MODELS[:1], LIST_AND_PROBE, failing=MODELS[:1]),
 )
 # Screenshots in docs/images.
 DOCS_SCREENSHOTS = (
     "one-probe-desktop-dark",
+    "stream-probe-desktop-light",
     "three-list-desktop-light",
     "200-list-desktop-light",
     "200-list-phone-light",
@@ -157,7 +173,7 @@ def _add_results(site: Site, scene: Scene, probe: str, index: int) -> None:
     first_failure = scene.results - 10 - index % 50
     for step in range(scene.results):
         site.now = start + 10 * step
-        fields = typical_result(step)
+        fields = _stream(step, scene.results) if scene.streams else typical_result(step)
         if probe in scene.failing and step >= first_failure:
             fields = dict(FAILURES[index % len(FAILURES)])
         elif probe in scene.slow and step == scene.results - 1:
@@ -177,6 +193,45 @@ def _add_earlier_results(site: Site, probe: str) -> None:
             fields = success(0.8)
         site.add(probe, seconds_ago=DAY_SECONDS - step * 300, **fields)
         site.now += 300
+
+
+def _stream(step: int, count: int) -> dict[str, Any]:
+    """Return the fields of stream `step` of `count`: two late first tokens, a stall, a failure."""
+    first = 0.18 + step * 37 % 50 / 1000
+    if step in {count - 9, count - 40}:
+        first = 0.62
+    gaps = [0.022 + n * 7 % 5 / 1000 for n in range(23)]
+    fields: dict[str, Any] = {"status": 200, "clock": "kernel"}
+    if step == count - 5:
+        gaps[11] = 0.19
+    if step == count - 3:
+        gaps = gaps[:8]
+        fields |= {
+            "reason": Reason.TRUNCATED,
+            "detail": "the stream ended without its last event",
+        }
+    times = tuple(accumulate(gaps, initial=first))
+    stream = StreamResult(
+        time_to_first_byte=0.012,
+        time_to_first_chunk=0.015,
+        time_to_first_token=first,
+        time_to_first_output_token=first,
+        time_per_output_token=None if "reason" in fields else (times[-1] - first) / len(gaps),
+        longest_gap=max(gaps),
+        chunks=len(times),
+        merged_events=0,
+        tokens=TokenCounts(input=31, output=None if "reason" in fields else len(times)),
+        finish_reason=None if "reason" in fields else "length",
+        token_times=times,
+    )
+    phases = {
+        Phase.CONNECT: 0.0011,
+        Phase.SEND: 0.0001,
+        Phase.WAIT: 0.0108,
+        Phase.FIRST_TOKEN: first - 0.012,
+        Phase.GENERATE: times[-1] - first,
+    }
+    return {**fields, "phases": phases, "latency": times[-1], "stream": stream}
 
 
 def _screenshots(scene: Scene, site: Site) -> Iterator[Screenshot]:
