@@ -37,7 +37,8 @@ def sglang(request: Request) -> Response:
         _delta({"role": None, "content": "Yes", "reasoning_content": None}),
         _delta({"role": None, "content": None}, finish_reason="stop", matched_stop=2),
     ]
-    return _sse(*chunks, *_chat_usage(request, prompt_tokens_details=None), "[DONE]")
+    usage = _chat_usage(request, prompt_tokens_details=None, reasoning_tokens=1)
+    return _sse(*chunks, *usage, "[DONE]")
 
 
 def llama_cpp(request: Request) -> Response:

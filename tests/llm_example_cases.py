@@ -71,7 +71,7 @@ LLM_CASES = (
             ),
             (Response(200, filtered("abort")), Reason.STREAM_ERROR),
         ),
-        tokens=TokenCounts(input=21, output=2),
+        tokens=TokenCounts(input=21, output=2, reasoning=1),
         finish_reason="stop",
     ),
     Case(

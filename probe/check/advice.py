@@ -1,10 +1,11 @@
 """Advice about a valid config with likely mistakes, or whose alerts would not work as intended."""
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from probe.check.spending import spending_advice
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
@@ -64,11 +65,10 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
 
 def _cache_advice(probe: Probe) -> Iterator[str]:
     """Yield advice if a prompt cache of the server may shorten the time to the first token."""
-    if probe.stream is None or not isinstance(probe.json_body, Mapping):
+    if probe.stream is None or (probe.protocol and probe.protocol.accepts_cached_prompts):
         return
-    if probe.protocol and probe.protocol.accepts_cached_prompts:
-        return
-    prompt = prompt_text(probe.json_body)
+    body = _json_body(probe)
+    prompt = prompt_text(body) if isinstance(body, Mapping) else ""
     tokens = estimate_text_tokens(len(prompt))
     if tokens >= MIN_NONCE_TOKENS and not prompt.startswith(NONCE):
         yield (
@@ -76,6 +76,16 @@ def _cache_advice(probe: Probe) -> Iterator[str]:
             f" {NONCE}, so a prompt cache of the server shortens the time to the first token;"
             f' begin it with {NONCE}, and watch inference_probe_tokens_total{{kind="cached"}}'
         )
+
+
+def _json_body(probe: Probe) -> Any:
+    """Return the JSON of the body; None if the body is a file or no JSON."""
+    if probe.body is None:
+        return probe.json_body
+    try:
+        return json.loads(probe.body.source)
+    except (ValueError, RecursionError):
+        return None
 
 
 def alert_timing(objective: Objective, probe: Probe) -> AlertTiming:

@@ -148,7 +148,7 @@ LONGEST_TOKEN_GAP = MetricSpec(
 TOKENS = MetricSpec(
     "inference_probe_tokens_total",
     "counter",
-    "Tokens by kind, as reported by the server. Output includes reasoning.",
+    "Tokens by kind, as reported by the server. Input includes cached, and output reasoning.",
     ("probe", "kind"),
 )
 SIGNAL_MISSING = MetricSpec(

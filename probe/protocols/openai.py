@@ -23,7 +23,11 @@ CHAT_STREAM: dict[str, Any] = {
         "output": ["$.usage.completion_tokens"],
         # The second one is that of llama.cpp.
         "cached": ["$.usage.prompt_tokens_details.cached_tokens", "$.timings.cache_n"],
-        "reasoning": ["$.usage.completion_tokens_details.reasoning_tokens"],
+        # The first one is that of SGLang.
+        "reasoning": [
+            "$.usage.reasoning_tokens",
+            "$.usage.completion_tokens_details.reasoning_tokens",
+        ],
     },
     "error": ["$.error"],
     "finish": ["$.choices[*].finish_reason"],

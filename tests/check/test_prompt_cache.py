@@ -1,5 +1,6 @@
 """Advice of `check` about prompts that a server may have in its cache."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_a_long_prompt_without_a_nonce_at_its_beginning(tmp_path: Path, body: An
 def test_other_bodies(tmp_path: Path, body: Any) -> None:
     """A prompt is short, begins with a nonce, or the text is not a part of it."""
     assert of_body(tmp_path, body) == []
+
+
+def test_a_body_that_is_text(tmp_path: Path) -> None:
+    """It may be JSON."""
+    keys = {"stream": STREAM, "headers": {"Content-Type": "application/json"}}
+    assert len(cache_advice(tmp_path, body=json.dumps({"prompt": LONG}), **keys)) == 1
+    assert cache_advice(tmp_path, body=LONG, **keys) == []
+    assert cache_advice(tmp_path, body="[" * 100_000, **keys) == []
 
 
 def test_a_response_that_is_no_stream(tmp_path: Path) -> None:
