@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -424,6 +425,21 @@ def test_a_slow_path_is_aborted(path: str, element: Any, nested: bool) -> None:
     assert isinstance(find(document(5), CpuBudget(1000, looks.__next__)), list)
     with pytest.raises(TimeoutError):
         find(document(3000), CpuBudget(1000, looks.__next__))
+
+
+@pytest.mark.parametrize("path", ["$[*]", "$..*", "$[?@ >= 0]", "$[0:]"])
+def test_a_path_takes_little_memory(path: str) -> None:
+    """Only for the list of the values that it finds: the library would keep 300 bytes for each."""
+    find = compile_query(path)
+    document = list(range(10_000))
+    find(document, CpuBudget(1000))
+    tracemalloc.start()
+    try:
+        assert find(document, CpuBudget(1000)) == document
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 30 * len(document)
 
 
 def test_slow_paths_in_filters_are_aborted() -> None:
