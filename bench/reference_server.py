@@ -1,5 +1,6 @@
 """The endpoint that measures its true latency (reference_server.c), compiled at startup."""
 
+import itertools
 import shutil
 import subprocess
 from bisect import bisect_left
@@ -100,6 +101,7 @@ class ReferenceServer:
     def __init__(self, directory: Path) -> None:
         """Raise ReferenceServerError if there is no compiler."""
         self._directory = directory
+        self._runs = itertools.count(1)
         self._program = _compile(directory)
         self.ca_file = directory / "ca.pem"
         self._certificate, self._key = directory / "server.pem", directory / "server.key"
@@ -112,7 +114,7 @@ class ReferenceServer:
     @contextmanager
     def run(self, *, tls: bool, streams: StreamShape = DEFAULT_SHAPE) -> Iterator[Endpoint]:
         """Run the server on loopback; its log is complete after the block."""
-        log = self._directory / "requests.log"
+        log = self._directory / f"requests-{next(self._runs)}.log"
         identity = (self._certificate, self._key) if tls else ()
         delay_us, gap_us = (str(round(time * 1e6)) for time in (streams.first_token, streams.gap))
         shape = (delay_us, log, str(streams.tokens), gap_us)

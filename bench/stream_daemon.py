@@ -26,21 +26,13 @@ from bench.stream_workload import (
 )
 
 
-def write_config(path: Path, endpoint: Endpoint, *, probes: int, interval: str = "1s") -> None:
-    """Write a config with `probes` probes of streams, numbered from 1 in their paths."""
-    protocol = {"openai-chat": {"model": "reference", "prompt": "ba de fi"}}
-    config = {
-        "defaults": {"interval": interval, "timeout": "10s"},
-        "probes": [
-            {
-                "name": probe_name(number),
-                "url": f"{endpoint.url}{number}/v1/chat/completions",
-                "protocol": protocol,
-            }
-            for number in range(1, probes + 1)
-        ],
+def stream_probe(endpoint: Endpoint, number: int) -> dict[str, Any]:
+    """Return the config of a probe of streams, with a `number` in its name and path."""
+    return {
+        "name": probe_name(number),
+        "url": f"{endpoint.url}{number}/v1/chat/completions",
+        "protocol": {"openai-chat": {"model": "reference", "prompt": "ba de fi"}},
     }
-    path.write_text(yaml.safe_dump(config))
 
 
 def measure(
@@ -49,7 +41,9 @@ def measure(
     """Run the daemon with one probe per second and stream, for `seconds` after its warm-up."""
     config = directory / "probe.yml"
     with server.run(tls=False, streams=workload.shape) as endpoint:
-        write_config(config, endpoint, probes=workload.rate)
+        probes = [stream_probe(endpoint, number) for number in range(1, workload.rate + 1)]
+        defaults = {"interval": "1s", "timeout": "10s"}
+        config.write_text(yaml.safe_dump({"defaults": defaults, "probes": probes}))
         with run_daemon(config, spin=workload.gil) as daemon:
             time.sleep(WARM_UP_SECONDS)
             since, cpu_before = time.time(), cpu_seconds(daemon.process.pid)

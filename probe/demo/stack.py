@@ -198,12 +198,13 @@ class Stack:
         *,
         ready_url: str,
         environment: Mapping[str, str] | None = None,
+        timeout_seconds: float = 30,
     ) -> ChildProcess:
         """Start a process and wait until a GET of `ready_url` succeeds."""
         log = self.directory / f"{name}.log"
         child = ChildProcess(name, command, log=log, environment=environment)
         self.children.append(child)
-        if not self._wait_until(lambda: http.is_ok(ready_url)):
+        if not self._wait_until(lambda: http.is_ok(ready_url), timeout_seconds=timeout_seconds):
             raise child.failed(f"does not respond to {ready_url}")
         return child
 

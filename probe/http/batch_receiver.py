@@ -24,7 +24,7 @@ BATCH_SECONDS = 0.25
 IDLE_SECONDS = 0.03
 
 # Bytes of one read. The parts of a longer segment have the same timestamp.
-READ_BYTES = 4096
+READ_BYTES = 2048
 
 CONTROL_BYTES = 256
 
@@ -89,11 +89,11 @@ class BatchReceiver:
         # Whether the last call has received data. Then more is likely to follow soon.
         self._is_flowing = False
         self._max_wait_seconds = 0.0
-        self._data = ctypes.create_string_buffer(BATCH_READS * READ_BYTES)
-        self._control = ctypes.create_string_buffer(BATCH_READS * CONTROL_BYTES)
+        self._data = bytearray(BATCH_READS * READ_BYTES)
+        self._control = bytearray(BATCH_READS * CONTROL_BYTES)
         self._vectors = (_IoVector * BATCH_READS)()
         self._messages = (_Message * BATCH_READS)()
-        data, control = ctypes.addressof(self._data), ctypes.addressof(self._control)
+        data, control = _address(self._data), _address(self._control)
         for index, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
             vector.base, vector.length = data + index * READ_BYTES, READ_BYTES
             message.header.vectors, message.header.vector_count = ctypes.addressof(vector), 1
@@ -152,21 +152,26 @@ class BatchReceiver:
         for index in range(count):
             message = self._messages[index]
             start = index * READ_BYTES
-            data = self._data.raw[start : start + message.length]
+            data = bytes(self._data[start : start + message.length])
             start = index * CONTROL_BYTES
-            control = self._control.raw[start : start + message.header.control_length]
+            control = self._control[start : start + message.header.control_length]
             yield ReceivedPart(data, _parse_control(control))
             if not data:
                 return
 
 
-def _parse_control(control: bytes) -> AncillaryData:
+def _address(buffer: bytearray) -> int:
+    """Return the address of the bytes, which stays the same while the size does."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def _parse_control(control: bytes | bytearray) -> AncillaryData:
     """Return the control messages (level, type, data), as `socket.recvmsg` does."""
     ancillary = []
     position = 0
     while position + _CONTROL_HEADER.size <= len(control):
         length, level, kind = _CONTROL_HEADER.unpack_from(control, position)
-        data = control[position + _CONTROL_HEADER.size : position + length]
+        data = bytes(control[position + _CONTROL_HEADER.size : position + length])
         ancillary.append((level, kind, data))
         position += -(-length // _CONTROL_ALIGNMENT) * _CONTROL_ALIGNMENT
     return ancillary

@@ -6,7 +6,7 @@ import pytest
 
 from bench.accuracy_results import DAEMON
 from bench.reference_server import ServedStream, StreamShape, parse_stream_log
-from bench.stream_report import render_markdown
+from bench.stream_report import render_accuracies
 from bench.stream_results import (
     FIRST_TOKEN_P50,
     FIRST_TOKEN_P99,
@@ -109,4 +109,4 @@ def test_client_without_a_successful_stream() -> None:
     accuracies = (accuracy(DAEMON, 0.1), failed)
 
     assert FIRST_TOKEN_P99 not in verdicts(*accuracies)
-    assert "| a " in render_markdown(accuracies, list(evaluate(accuracies)), "head")
+    assert "| a " in render_accuracies(accuracies, list(evaluate(accuracies)), "head")

@@ -113,7 +113,7 @@ def test_tokens_with_the_interpreter_held() -> None:
                 first_token_errors.append(abs(stream.time_to_first_token - first_token))
                 ratios.append(stream.time_per_output_token / time_per_token)
     assert median(first_token_errors) < 0.001
-    assert median(ratios) == pytest.approx(1, abs=0.005)
+    assert median(ratios) == pytest.approx(1, abs=0.02)
 
 
 def test_wall_time_is_latency_and_correction(truth: ReferenceServer) -> None:
