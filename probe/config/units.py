@@ -1,4 +1,4 @@
-"""Durations, sizes, counts and percentages with their units: parsing and formatting.
+"""Durations, sizes, counts, rates and percentages with their units: parsing and formatting.
 
 The arithmetic is decimal: "100ms" is the float nearest to 0.1, and "99.9%" equals 0.999. Parsers
 raise ValueError with a message that quotes the text (or `quoted`, if the text may be a secret) and
@@ -35,6 +35,9 @@ SIZE_PATTERN = rf"({NUMBER_PATTERN})({'|'.join(_BYTES)})"
 
 _COUNT_UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 COUNT_PATTERN = rf"({NUMBER_PATTERN}) ?({'|'.join(filter(None, _COUNT_UNITS))})?"
+
+# Requests per second.
+RATE_PATTERN = rf"({NUMBER_PATTERN})(?: ?/ ?s)?"
 
 PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN}) ?%"
 
@@ -82,6 +85,15 @@ def parse_percentage(text: str, *, quoted: str | None = None) -> float:
         advice = _decimal_point(text) or "write one such as 99% or 99.95%"
         raise ValueError(f"not a percentage: {quoted or quote(text)}; {advice}")
     return float(Decimal(match[1]) / 100)
+
+
+def parse_rate(text: str, *, quoted: str | None = None) -> float:
+    """Return the requests per second of a rate such as "600/s" or "0.5"."""
+    match = _match(RATE_PATTERN, text)
+    if match is None:
+        advice = _decimal_point(text) or "write a number of requests per second, such as 600/s"
+        raise ValueError(f"not a rate: {quoted or quote(text)}; {advice}")
+    return float(Decimal(match[1]))
 
 
 def _decimal_point(text: str) -> str | None:
