@@ -61,10 +61,16 @@ class _Timespec(ctypes.Structure):
 
 
 def _find_recvmmsg() -> "ctypes._NamedFuncPointer | None":
-    """Return the function of the C library; None if it or its 64-bit types are missing."""
+    """Return the function of the C library; None if it or its 64-bit types are missing.
+
+    A sandbox may forbid the call. If it does not, the kernel finds that the descriptor is invalid.
+    """
     if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
-    return getattr(ctypes.CDLL(None, use_errno=True), "recvmmsg", None)
+    function = getattr(ctypes.CDLL(None, use_errno=True), "recvmmsg", None)
+    if function:
+        function(-1, None, 0, 0, None)
+    return function if ctypes.get_errno() == errno.EBADF else None
 
 
 _recvmmsg = _find_recvmmsg()

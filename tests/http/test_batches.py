@@ -1,11 +1,14 @@
 """Streams that are received in batches: see probe/http/batch_receiver.py."""
 
+import ctypes
+import errno
 import socket
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from probe.http import timed_socket
+from probe.http import batch_receiver, timed_socket
 from probe.http.batch_receiver import BATCH_SECONDS
 from probe.http.pool import ConnectionPool
 from probe.result import Reason, Result
@@ -59,6 +62,20 @@ def test_without_recvmmsg(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
 
     assert reason(result) is None
     assert len(token_times(result)) == 15
+
+
+@pytest.mark.parametrize(
+    ("code", "found"), [(errno.EBADF, True), (errno.ENOSYS, False), (errno.EPERM, False)]
+)
+def test_a_sandbox_may_forbid_recvmmsg(
+    monkeypatch: pytest.MonkeyPatch, code: int, found: bool
+) -> None:
+    """Then it is not used."""
+    library = Mock()
+    library.recvmmsg.side_effect = lambda *_: ctypes.set_errno(code)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
+
+    assert (batch_receiver._find_recvmmsg() is not None) is found
 
 
 def test_the_wait_for_the_end_of_a_batch_is_no_correction(serve: Serve) -> None:
