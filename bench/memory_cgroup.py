@@ -54,17 +54,25 @@ def memory_cgroup(limit_bytes: int) -> Iterator[MemoryCgroup | None]:
     """
     directory = ROOT / f"inference-probe-bench-{os.getpid()}"
     try:
-        directory.mkdir()
+        _create(directory, limit_bytes)
     except OSError:
         yield None
         return
     try:
-        (directory / "memory.limit_in_bytes").write_text(str(limit_bytes))
-        # Without a limit of its own, the memory of sockets is not counted.
-        (directory / "memory.kmem.tcp.limit_in_bytes").write_text(str(limit_bytes))
         yield MemoryCgroup(directory)
     finally:
         _remove(directory)
+
+
+def _create(directory: Path, limit_bytes: int) -> None:
+    directory.mkdir()
+    try:
+        (directory / "memory.limit_in_bytes").write_text(str(limit_bytes))
+        # Without a limit of its own, the memory of sockets is not counted.
+        (directory / "memory.kmem.tcp.limit_in_bytes").write_text(str(limit_bytes))
+    except OSError:
+        directory.rmdir()
+        raise
 
 
 def _remove(directory: Path) -> None:

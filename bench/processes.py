@@ -44,9 +44,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """Return the current and the highest resident memory of a process, in MB (10^6 bytes)."""
+    """Return the current and the highest resident memory of a process, in MB (10^6 bytes).
+
+    Raises ProcessLookupError if it has ended.
+    """
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
+    if "VmRSS" not in fields:
+        raise ProcessLookupError(f"process {pid} has ended")
     current, highest = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
     return current, highest
 

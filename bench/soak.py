@@ -46,6 +46,10 @@ SAMPLE_INTERVAL_SECONDS = 5.0
 RELOAD_INTERVAL_SAMPLES = 6
 
 
+class DaemonUnavailable(Exception):
+    """The daemon has ended or does not respond."""
+
+
 def main() -> int:
     args = _arguments()
     if find_spec("matplotlib") is None:
@@ -60,7 +64,7 @@ def main() -> int:
         except ReferenceServerError as error:
             print(error, file=sys.stderr)
             return 2
-        except requests.RequestException as error:
+        except DaemonUnavailable as error:
             tail = "".join(log.read_text().splitlines(keepends=True)[-20:])
             print(f"the daemon did not respond: {error}\n{tail}", file=sys.stderr)
             return 1
@@ -82,7 +86,12 @@ def _soak(directory: Path, log: Path, args: argparse.Namespace) -> Soak:
         ):
             time.sleep(START_SECONDS)
             since = time.time()
-            samples = _take_samples(daemon, cgroup, config, targets.configs, args.minutes * 60)
+            try:
+                samples = _take_samples(daemon, cgroup, config, targets.configs, args.minutes * 60)
+            except (requests.RequestException, ProcessLookupError) as error:
+                kills = cgroup.count_oom_kills() if cgroup else 0
+                message = f"{error}; processes killed at the memory limit: {kills}"
+                raise DaemonUnavailable(message) from error
             client.stopped.set()
             exit_code = daemon.terminate()
         oom_kills = cgroup.count_oom_kills() if cgroup else None
