@@ -244,13 +244,13 @@ class Prober:
             stopwatch.end_phase(client.last_received)
             raise
         except BodyIncomplete:
-            stream.close()
+            stream.close(body_is_complete=False)
         except (OSError, ProbeError) as error:  # TimeoutError and ssl.SSLError are OSErrors
             if not stream.is_complete:
                 passed = stream.timed_out() if isinstance(error, TimeoutError) else None
                 raise passed or error from None
         else:
-            stream.close()
+            stream.close(body_is_complete=True)
 
     def _evaluate(self, exchange: _Exchange, *, wall_seconds: float) -> Evaluation:
         """Evaluate the complete response. `wall_seconds` is the duration of the run until now."""

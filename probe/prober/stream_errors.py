@@ -32,7 +32,9 @@ def reported_error(error: Any, event_type: str = "") -> StreamFailure:
     """
     kinds, message = [event_type] if event_type else [], error
     if isinstance(error, dict):
-        kinds = [*(str(error[key]) for key in _TYPE_KEYS if error.get(key)), *kinds]
+        values = [error.get(key) for key in _TYPE_KEYS]
+        # `error` is the type of the event, and says less than a code.
+        kinds = [*(str(value) for value in values if value and value != "error"), *kinds]
         message = error.get("message")
     if not isinstance(message, str) or not message:
         message = json.dumps(error)

@@ -121,13 +121,17 @@ class StreamReader:
             # Comments and empty lines are no events.
             self._budget.remaining()
 
-    def close(self) -> None:
-        """Process the end of the body. Raises StreamFailure if the stream is not complete."""
+    def close(self, *, body_is_complete: bool) -> None:
+        """Process the end of the body. Raises StreamFailure if the stream is not complete.
+
+        If the format has no event that ends a stream, the body must be complete.
+        """
         if not self._is_over:
             with _stream_failures():
                 for event in self._parser.close():
                     self._process(event)
-        if self._format.has_end and not (self.is_complete or self.finish_reason):
+        has_ended = self.is_complete or self.finish_reason
+        if not has_ended and (self._format.has_end or not body_is_complete):
             raise self._truncated()
         self._end(None)
 
@@ -177,7 +181,9 @@ class StreamReader:
         )
 
     def _truncated(self) -> StreamFailure:
-        end = "a finish reason" if self._format.finish else "its last event"
+        end = "the end of the body"
+        if self._format.has_end:
+            end = "a finish reason" if self._format.finish else "its last event"
         where = "in the middle of an event" if self._parser.has_partial_event else f"before {end}"
         detail = f"the stream ended {where}, after {self._progress()}"
         return StreamFailure(Reason.TRUNCATED, detail)
@@ -232,8 +238,8 @@ class StreamReader:
                         {**document.value, "message": error} if isinstance(error, str) else error
                     )
                     raise reported_error(details, event.type if event.is_error else "")
-        if event.type == "error" or (event.is_error and event.type):
-            raise reported_error(document.value, event.type)
+        if document.type == "error" or (event.is_error and event.type):
+            raise reported_error(document.value, document.type)
         if event.is_error:
             raise _invalid(
                 "a line of the stream is JSON without `data:`; if the response is no stream, ask"

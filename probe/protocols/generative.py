@@ -52,6 +52,8 @@ _TGI_STREAM: dict[str, Any] = {
 _GEMINI_STREAM: dict[str, Any] = {
     "content": ["$.candidates[*].content.parts[*].text"],
     "tool_call": ["$.candidates[*].content.parts[*].functionCall"],
+    # True in a summary of thoughts: usage has the tokens of the thoughts, not those of the summary.
+    "skip": ["$.candidates[*].content.parts[*].thought"],
     "usage": {
         "input": ["$.usageMetadata.promptTokenCount"],
         "output": ["$.usageMetadata.candidatesTokenCount"],

@@ -37,10 +37,8 @@ CHAT_STREAM: dict[str, Any] = {
 # The events repeat the state of the response, so paths name the type of the event.
 _RESPONSES_STREAM: dict[str, Any] = {
     "content": ["response.output_text.delta:$.delta"],
-    "reasoning": [
-        "response.reasoning_text.delta:$.delta",
-        "response.reasoning_summary_text.delta:$.delta",
-    ],
+    # Not `reasoning_summary_text`: usage has the tokens of the reasoning, not those of its summary.
+    "reasoning": ["response.reasoning_text.delta:$.delta"],
     "tool_call": ["response.function_call_arguments.delta:$.delta"],
     "usage": {
         "input": ["$.response.usage.input_tokens"],

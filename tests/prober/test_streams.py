@@ -249,6 +249,20 @@ def test_a_format_without_an_end(serve: Serve) -> None:
     assert result.failure is None
 
 
+def test_an_incomplete_body_of_a_format_without_an_end(serve: Serve) -> None:
+    """Only the framing of the body shows that the server has stopped."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(HEAD + chunk(event({"text_output": "a"})))
+        peer.connection.close()
+
+    result = probe(serve, script, TRITON)
+
+    assert reason(result) is Reason.TRUNCATED
+    assert detail(result) == "the stream ended before the end of the body, after 1 chunk"
+
+
 def test_the_connection_is_reused(serve: Serve) -> None:
     """A stream that was read to the end of the body returns its connection."""
     server = serve(stream(*COMPLETE))
@@ -589,6 +603,15 @@ def test_the_event_type_of_an_error(serve: Serve) -> None:
 
     assert reason(result) is Reason.STREAM_ERROR
     assert detail(result) == "the stream reports an error: it broke (error)"
+
+
+def test_the_type_of_an_error_in_its_json(serve: Serve) -> None:
+    """Some gateways leave out the field `event`."""
+    error = {"type": "error", "code": "server_error", "message": "it broke"}
+    result = probe(serve, stream(token(), error))
+
+    assert reason(result) is Reason.STREAM_ERROR
+    assert detail(result) == "the stream reports an error: it broke (server_error)"
 
 
 def test_secrets_at_the_cuts_of_an_excerpt(serve: Serve) -> None:

@@ -8,8 +8,16 @@ import pytest
 
 from probe.result import Reason
 from tests.http.conftest import Serve
-from tests.prober.test_streams import GAP_SECONDS, HEAD, TOLERANCE_SECONDS, stream
+from tests.prober.test_streams import (
+    GAP_SECONDS,
+    HEAD,
+    TOLERANCE_SECONDS,
+    chunk,
+    event,
+    stream,
+)
 from tests.probing import detail, reason, run
+from tests.raw_servers import Peer
 
 pytestmark = pytest.mark.timing
 
@@ -213,6 +221,57 @@ def test_streams(serve: Serve, name: str) -> None:
     assert "hi" in request.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("name", "summary", "tokens"),
+    [
+        (
+            "openai-responses",
+            named({"type": "response.reasoning_summary_text.delta", "delta": "x"}),
+            [
+                *[named({"type": "response.output_text.delta", "delta": text}) for text in "ab"],
+                named(
+                    {
+                        "type": "response.completed",
+                        "response": {
+                            "status": "completed",
+                            "usage": {
+                                "output_tokens": 202,
+                                "output_tokens_details": {"reasoning_tokens": 200},
+                            },
+                        },
+                    }
+                ),
+            ],
+        ),
+        (
+            "gemini",
+            {"candidates": [{"content": {"parts": [{"text": "x", "thought": True}]}}]},
+            [
+                gemini("a"),
+                gemini("b"),
+                {
+                    "candidates": [{"finishReason": "STOP"}],
+                    "usageMetadata": {"candidatesTokenCount": 2, "thoughtsTokenCount": 200},
+                },
+            ],
+        ),
+    ],
+    ids=["openai-responses", "gemini"],
+)
+def test_summaries_of_reasoning(serve: Serve, name: str, summary: Any, tokens: list[Any]) -> None:
+    """They are no tokens: the number of their tokens is not in usage."""
+    first, second, end = tokens
+    parts = (summary, 2 * GAP_SECONDS, first, GAP_SECONDS, second, end)
+    server = serve(stream(*parts))
+    fields = {"model": "m", "prompt": "hi"}
+    result = run(server.url(""), protocol={name: fields}, expect={"body_matches": "^ab$"})
+
+    assert result.failure is None
+    assert result.stream
+    assert result.stream.time_per_output_token == pytest.approx(GAP_SECONDS, abs=TOLERANCE_SECONDS)
+    assert result.stream.tokens.output == 202
+
+
 GEMINI_ERROR = {"error": {"code": 503, "message": "no capacity", "status": "UNAVAILABLE"}}
 ERRORS: tuple[tuple[str, Any, Reason, str], ...] = (
     (
@@ -341,3 +400,20 @@ def test_truncated(serve: Serve, name: str) -> None:
     fields = {"prompt": "hi"} if name == "tgi" else {"model": "m", "prompt": "hi"}
 
     assert reason(run(server.url(""), protocol={name: fields})) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_closed_connection(serve: Serve, name: str) -> None:
+    """No protocol takes a body that is cut after the first token for a complete stream."""
+    before, first, *_ = STREAMS[name]
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(HEADS.get(name, HEAD))
+        for part in (*before, first):
+            peer.send(chunk(part if isinstance(part, bytes) else event(part)))
+        peer.connection.close()
+
+    fields = {"prompt": "hi"} if name == "tgi" else {"model": "m", "prompt": "hi"}
+
+    assert reason(run(serve(script).url(""), protocol={name: fields})) is Reason.TRUNCATED
