@@ -49,6 +49,7 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
     """
     yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
+        yield from _document_advice(probe)
         yield from _cache_advice(probe)
         if not probe.objectives and probe.down == "none":
             yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
@@ -61,6 +62,16 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
                 continue  # one of the likely mistakes
             for advice in _objective_advice(objective, probe):
                 yield f"{probe.name}, {objective.name}: {advice}"
+
+
+def _document_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice if the body asks for one document although the probe expects a stream."""
+    body = probe.json_body
+    if probe.stream and isinstance(body, Mapping) and body.get("stream") is False:
+        yield (
+            f"{probe.name}: the body has `stream: false`, but the probe expects a stream; write"
+            " `stream: null` in the probe, or ask for a stream"
+        )
 
 
 def _cache_advice(probe: Probe) -> Iterator[str]:

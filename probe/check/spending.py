@@ -82,6 +82,8 @@ def spending_advice(probe: Probe, estimate: TokenEstimate) -> Iterator[str]:
             " tokens are assumed until the server reports some; write a limit such as max_tokens in"
             " the body"
         )
+    if probe.price and "output" not in probe.price.model_fields_set and estimate.output:
+        yield f"{probe.name}: `price` has no `output`, so generated tokens cost nothing; write it"
     for budget in forecast.budgets:
         if budget.allowed_requests == 0:
             yield f"{probe.name}: `{budget.kind}` is less than one request may take; raise it"

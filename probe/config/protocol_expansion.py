@@ -98,7 +98,7 @@ def _merge_value(value: Any, extra: Any) -> Any:
 
 
 def _complete_url(url: Any, path: tuple[Any, ...]) -> Any:
-    """Return `url` with the path of the protocol, if it has none or only /v1."""
+    """Return `url` with the path of the protocol, if it has none or one that ends with /v1."""
     text = _text(url)
     if text is None:
         return url
@@ -109,7 +109,7 @@ def _complete_url(url: Any, path: tuple[Any, ...]) -> Any:
     if not parts.netloc or parts.query or parts.fragment:
         return url
     first, *rest = path
-    if parts.path.rstrip("/") == "/v1" and first.startswith("/v1/"):
+    if parts.path.rstrip("/").endswith("/v1") and first.startswith("/v1/"):
         first = first.removeprefix("/v1")
     elif parts.path.rstrip("/"):
         return url

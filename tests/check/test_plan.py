@@ -426,3 +426,21 @@ def test_equal_configs_have_equal_forecasts(tmp_path: Path) -> None:
     path = tmp_path / "probe.yml"
     write_fleet(path, 3)
     assert check_in_new_process(path, "1")[1] == check_in_new_process(path, "2")[1]
+
+
+def test_a_body_that_asks_for_no_stream(tmp_path: Path) -> None:
+    """The protocol still expects a stream, so each probe would fail."""
+    protocol = "protocol: {openai-chat: {model: m, prompt: hi, extra: {stream: false}}}"
+    document = "stream: null"
+    url = "http://127.0.0.1:9/"
+    path = tmp_path / "probe.yml"
+    path.write_text(
+        f"probes:\n  - {{name: a, url: '{url}', {protocol}}}\n"
+        f"  - {{name: b, url: '{url}', {protocol}, {document}}}\n"
+    )
+    (advice,) = (text for text in lint_settings(load(path, environ={})) if "stream" in text)
+
+    assert advice == (
+        "a: the body has `stream: false`, but the probe expects a stream; write `stream: null` in"
+        " the probe, or ask for a stream"
+    )

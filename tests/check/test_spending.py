@@ -123,6 +123,15 @@ def test_requests_without_a_limit_or_a_body(tmp_path: Path) -> None:
     assert advice == "chat: the request has no body, so it has no tokens that count"
 
 
+def test_a_price_without_output(tmp_path: Path) -> None:
+    """Its default of 0 is right only for requests that generate nothing, such as embeddings."""
+    price = {"input": 1, "currency": "EUR"}
+    (advice,) = budget_advice(tmp_path, price=price)
+    assert advice == ("chat: `price` has no `output`, so generated tokens cost nothing; write it")
+    assert budget_advice(tmp_path, price={**price, "output": 0}) == []
+    assert budget_advice(tmp_path, price=price, json={"input": "x"}) == []
+
+
 def test_the_flag(tmp_path: Path) -> None:
     """`--replicas` is a positive number."""
     path = tmp_path / "probe.yml"

@@ -58,13 +58,14 @@ def test_each_protocol_is_valid(name: str) -> None:
         ("http://m/", "http://m/v1/chat/completions"),
         ("http://m/v1", "http://m/v1/chat/completions"),
         ("http://m/v1/", "http://m/v1/chat/completions"),
-        ("http://m/api/v1", "http://m/api/v1"),
+        ("http://m/api/v1", "http://m/api/v1/chat/completions"),
+        ("http://m/api/v10", "http://m/api/v10"),
         ("http://m/?api-version=1", "http://m/?api-version=1"),
         ("http://${env:M}", "http://${env:M}/v1/chat/completions"),
     ],
 )
 def test_url(url: str, expected: str) -> None:
-    """Only a URL without a path, or with /v1, is completed."""
+    """Only a URL without a path, or with one that ends with /v1, is completed."""
     assert read(url=url).url.source == expected
 
 
