@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 GZIP_LEVEL = 1
 # Shorter responses are not compressed.
 MIN_GZIP_BYTES = 1000
-# Size of a piece of a body before compression. Deflate looks back 32 KiB at most, so larger pieces
-# compress a scrape by only a few percent better.
+# Size of a piece of a body before compression, and of a piece that is sent. Deflate looks back 32
+# KiB at most, so larger pieces compress a scrape by only a few percent better.
 PIECE_BYTES = 16 * 1024
 
 # RFC 1952, 2.3: deflate, no flags, no time, fastest compression, Unix.
@@ -43,19 +43,16 @@ class CompressedBody:
     crc: int
 
     def gzip_pieces(self) -> Iterator[bytes]:
-        """Yield the gzip stream."""
+        """Yield the gzip stream in pieces of PIECE_BYTES, each with many pieces of the body."""
         yield _GZIP_HEADER
-        yield from self._deflated_pieces()
+        for start in range(0, len(self.deflated), PIECE_BYTES):
+            yield self.deflated[start : start + PIECE_BYTES]
         yield _GZIP_TRAILER.pack(self.crc, self.size % 2**32)
 
     def plain_pieces(self) -> Iterator[bytes]:
         """Yield the body without compression, which is decompressed piece by piece."""
-        for deflated in self._deflated_pieces():
-            yield zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated)
-
-    def _deflated_pieces(self) -> Iterator[bytes]:
         for start, end in pairwise((0, *self.piece_ends)):
-            yield self.deflated[start:end]
+            yield zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated[start:end])
 
 
 def compress(parts: Iterable[str]) -> CompressedBody:

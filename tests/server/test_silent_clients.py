@@ -18,6 +18,7 @@ import yaml
 from probe.clock import Clock
 from probe.history.history import History
 from probe.server.app import create_app
+from probe.server.compression import PIECE_BYTES, compress
 from probe.server.server import Server, bind
 from tests.commands import running
 from tests.server.http_server_fixture import http_server, read_until_closed
@@ -90,6 +91,16 @@ def test_a_body_in_pieces_is_complete(encoding: str) -> None:
     assert text.startswith("value_0_0 0\nvalue_0_0 0\nvalue_0_1 1\n")
     assert text.endswith(f"value_0_{LINES // 2 - 1} {LINES // 2 - 1}\n")
     assert (head.status_code, head.content) == (200, b"")
+
+
+def test_a_compressed_body_has_few_pieces() -> None:
+    """The event loop sends one piece at a time, and is slow while a scrape is rendered."""
+    text = "".join(f"value_{line} {line}\n" for line in range(LINES))
+    body = compress([text])
+    pieces = list(body.gzip_pieces())
+    assert gzip.decompress(b"".join(pieces)).decode() == text
+    assert max(map(len, pieces)) == PIECE_BYTES
+    assert len(pieces) <= body.gzip_size // PIECE_BYTES + 3  # with header, trailer and the rest
 
 
 @pytest.mark.parametrize(
