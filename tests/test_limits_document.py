@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from probe.config.schema import Probe
+from probe.prober.evaluation_worker import memory_limit_bytes
 from tools.limits_table import LIMITS, NOT_LIMITS, security_with_limits
 
 PROBE = Path(__file__).parents[1] / "probe"
@@ -51,3 +52,11 @@ def test_a_changed_constant_changes_the_document(monkeypatch: pytest.MonkeyPatch
     assert "| 16 KiB |" in security_with_limits(document)
     monkeypatch.setattr("probe.server.limits.MAX_HEADER_BYTES", 17 * 1024)
     assert "| 17 KiB |" in security_with_limits(document)
+
+
+def test_the_description_of_max_bytes_has_the_memory_limit() -> None:
+    """The config does not import the worker process, whose limit depends on this key."""
+    base_bytes = memory_limit_bytes(0)
+    factor = memory_limit_bytes(1) - base_bytes
+    description = Probe.model_fields["max_bytes"].description
+    assert f"{base_bytes // 1024**2} MiB of memory and {factor} times" in str(description)

@@ -52,8 +52,23 @@ LIMITS = (
     Limit(
         "endpoint",
         "tokens and cost in 24 hours, requests in an hour",
-        "none, or those of `budget`",
+        "{default}",
         "the tick is skipped with the reason `budget`, `/probe` is refused with 429",
+        key="budget",
+    ),
+    Limit(
+        "endpoint",
+        "time until the first token of a stream",
+        "{default}",
+        "failure with the reason `first_token_timeout`",
+        key="first_token_timeout",
+    ),
+    Limit(
+        "endpoint",
+        "time between two tokens of a stream",
+        "{default}",
+        "failure with the reason `stall_timeout`",
+        key="stall_timeout",
     ),
     Limit(
         "config",
@@ -614,7 +629,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
     for limit in LIMITS:
         values = [_value(constant) for constant in limit.constants]
         default = Probe.model_fields[limit.key].default if limit.key else ""
-        value = limit.value.format(*values, default=default)
+        value = limit.value.format(*values, default="none" if default is None else default)
         key = f"[`{limit.key}`](config.md)" if limit.key else FIXED
         yield limit.of, limit.what, value, key, limit.exceeded
 
