@@ -113,7 +113,7 @@ def explain_error(error: Exception) -> str | None:
 
     The name or address that the error is about is in `error.filename`.
     """
-    about = getattr(error, "filename", None) or "the address"
+    target = getattr(error, "filename", None) or "the address"
     match error:
         case socket.gaierror():
             text = _explain_lookup(error)
@@ -122,11 +122,11 @@ def explain_error(error: Exception) -> str | None:
         case ssl.SSLError(reason=str(reason)):
             text = _TLS_ERRORS.get(reason, f"TLS failed: {reason.replace('_', ' ').lower()}")
         case ConnectionRefusedError():
-            text = f"connection refused, nothing listens on {about}"
+            text = f"connection refused, nothing listens on {target}"
         case ConnectionResetError(errno=int()):  # without a number, the message is for users
             text = "the server, or a proxy in front of it, reset the connection"
         case OSError() if is_unreachable(error):
-            text = f"no route to {about}: check networks and firewalls"
+            text = f"no route to {target}: check networks and firewalls"
         case _:
             return None
     return text

@@ -52,8 +52,8 @@ class EvaluationTask:
     ) -> Iterator[Evaluation]:
         """Yield the evaluation of the response within `budget`.
 
-        If server times or numbers of tokens are in the body, yield the evaluation without them
-        before: they cannot fail a probe, so this one counts if reading them exceeds a limit.
+        If server times or numbers of tokens are in the body, yield an evaluation without them
+        first. It counts if reading them exceeds a limit, because they cannot fail a probe.
         Raises the error of `budget`, unless it is a TimeoutError: that one becomes a failed
         assertion or an ignored server time. Raises LocalLimitExceeded if the evaluation needs
         a decoded body larger than `affordable_bytes`.

@@ -1,9 +1,11 @@
 """Queue of the responses that wait for the worker process. Probes share its time equally.
 
 An endpoint whose responses are expensive to evaluate must neither take the places of other probes
-nor delay them by more than one evaluation. The order is that of start-time fair queueing: a
-response begins at the virtual time of its arrival, or when the time that its probe has used before
-ends, if this is later; the one with the earliest begin is next.
+nor delay them by more than one evaluation. The order is that of start-time fair queueing (Goyal,
+1996): the response with the lowest start tag is next. A start tag is the virtual time at which the
+response arrived, or the finish tag of the last response of the same probe, if that is later. A
+finish tag is the start tag plus the time in the worker process. The virtual time is the start tag
+of the response that is evaluated.
 """
 
 import threading
@@ -42,10 +44,10 @@ class WorkerQueue:
         self._waiting: list[_Place] = []
         self._current: _Place | None = None
         self._started = 0.0
-        # Seconds since the queue was last empty: begin of the current response in virtual time, and
-        # by probe the end of the last one in virtual time, and the time in the worker process.
+        # Seconds since the queue was last empty. By probe: the finish tag of the last response, and
+        # the time in the worker process.
         self._virtual_time = 0.0
-        self._ends: dict[str, float] = {}
+        self._finish_tags: dict[str, float] = {}
         self._worker_seconds: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -64,7 +66,7 @@ class WorkerQueue:
             finally:
                 self._waiting.remove(place)
             self._current, self._started = place, time.monotonic()
-            self._virtual_time = self._begin(place)
+            self._virtual_time = self._start_tag(place)
         try:
             yield
         finally:
@@ -88,18 +90,18 @@ class WorkerQueue:
             )
 
     def _is_next(self, place: _Place) -> bool:
-        return self._current is None and min(self._waiting, key=self._begin) is place
+        return self._current is None and min(self._waiting, key=self._start_tag) is place
 
-    def _begin(self, place: _Place) -> float:
-        return max(place.arrived, self._ends.get(place.probe, 0.0))
+    def _start_tag(self, place: _Place) -> float:
+        return max(place.arrived, self._finish_tags.get(place.probe, 0.0))
 
     def _finish(self, place: _Place) -> None:
         self._worker_seconds = self._seconds_by_probe()
-        self._ends[place.probe] = self._virtual_time + time.monotonic() - self._started
+        self._finish_tags[place.probe] = self._virtual_time + time.monotonic() - self._started
         self._current = None
         if not self._waiting:
             self._virtual_time = 0.0
-            self._ends.clear()
+            self._finish_tags.clear()
             self._worker_seconds.clear()
         self._condition.notify_all()
 

@@ -71,11 +71,11 @@ class SharedRenders:
             RENDER_THREADS,
             max_age_seconds=max_age_seconds,
             now=clock.monotonic_seconds,
-            after=scrapes,
+            waits_for=scrapes,
         )
         # Shared by pages with different queries: a client can invent any number of them.
         self._listings = SingleFlight[ProbeListing](
-            1, max_age_seconds=max_age_seconds, now=clock.monotonic_seconds, after=scrapes
+            1, max_age_seconds=max_age_seconds, now=clock.monotonic_seconds, waits_for=scrapes
         )
 
     async def listing(self, render: Callable[[], ProbeListing]) -> ProbeListing:

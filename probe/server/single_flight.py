@@ -32,16 +32,16 @@ class SingleFlight(Generic[T]):
         *,
         max_age_seconds: float,
         now: Callable[[], float],
-        after: "SingleFlight[Any] | None" = None,
+        waits_for: "SingleFlight[Any] | None" = None,
     ) -> None:
         """`now` is a monotonic clock in seconds.
 
-        An execution does not start while `after` has calls, for MAX_PRECEDENCE_SECONDS at most.
+        An execution waits until `waits_for` has no calls, for MAX_PRECEDENCE_SECONDS at most.
         """
         self._limiter = anyio.CapacityLimiter(threads)
         self._max_age_seconds = max_age_seconds
         self._now = now
-        self._after = after
+        self._waits_for = waits_for
         self._calls: dict[Hashable, _Call[T]] = {}
         # Until this time (monotonic seconds) no execution starts.
         self._paused_until = now()
@@ -85,8 +85,8 @@ class SingleFlight(Generic[T]):
         return result
 
     def _execute(self, call: "_Call[T]") -> T:
-        if self._after:
-            self._after._idle.wait(MAX_PRECEDENCE_SECONDS)
+        if self._waits_for:
+            self._waits_for._idle.wait(MAX_PRECEDENCE_SECONDS)
         try:
             return call.execute()
         finally:

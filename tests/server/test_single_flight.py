@@ -164,7 +164,7 @@ def test_an_execution_waits_for_calls_with_precedence(monkeypatch: pytest.Monkey
 
     async def scenario() -> None:
         scrape, page, scrapes = Work(), Work(), single_flight()
-        pages = SingleFlight[int](1, max_age_seconds=0.0, now=time.monotonic, after=scrapes)
+        pages = SingleFlight[int](1, max_age_seconds=0.0, now=time.monotonic, waits_for=scrapes)
         page.go.release(2)
         scraping = call(scrapes, scrape)
         await scrape.wait_for_start(1)
