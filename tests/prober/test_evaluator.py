@@ -49,8 +49,8 @@ ATTACKS: dict[str, tuple[dict[str, Any], bytes]] = {
     "(.|\\n)*zq$": ({"body_matches": "(.|\\n)*zq$"}, LETTERS),
     "nested groups": ({"body_matches": "(([a-z])+.)+[A-Z]([a-z])+$"}, LETTERS),
     "(x+x+)+y": ({"body_matches": "(x+x+)+y"}, b"x" * 5000),
-    "many objects, $..": ({"json": {"$..result": {"exists": True}}}, OBJECTS),
-    "many objects, [*]": ({"json": {"$[*].result": {"exists": True}}}, OBJECTS),
+    "many objects, $..": ({"json": {"$..*..result": {"exists": True}}}, OBJECTS),
+    "many objects, filter": ({"json": {"$[?@..result]": {"exists": True}}}, OBJECTS),
     "many values, in": ({"json": {"$[*]": {"in": [*range(1, 200), 0]}}}, MANY_NUMBERS),
 }
 
