@@ -11,7 +11,7 @@ from probe.redaction import redact_json
 
 # Headers whose literal value is no secret. Of others, only references are shown.
 _PUBLIC_HEADERS = frozenset({"accept", "anthropic-version", "content-type"})
-SHOWN_BODY_CHARS = 1000
+MAX_SHOWN_BODY_CHARS = 1000
 
 
 def request_json(probe: Probe) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def request_lines(probe: Probe) -> Iterator[str]:
     if probe.body_file is not None:
         yield f"the content of {probe.body_file}"
     elif body is not None:
-        yield text if len(text) <= SHOWN_BODY_CHARS else f"{text[:SHOWN_BODY_CHARS]}..."
+        yield text if len(text) <= MAX_SHOWN_BODY_CHARS else f"{text[:MAX_SHOWN_BODY_CHARS]}..."
     yield f"response: {f'stream, {probe.stream.format}' if probe.stream else 'one document'}"
 
 

@@ -25,7 +25,7 @@ from probe.prober.excerpt import make_excerpt
 from probe.prober.server_timing import ServerTimingParser
 from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
-from probe.prober.stream_reader import StreamDeadlines, StreamReader, first_token_timeout
+from probe.prober.stream_reader import StreamDeadlines, StreamReader, first_token_timeout_failure
 from probe.prober.stream_verdict import find_stream_failure, require_stream
 from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
 from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
@@ -213,7 +213,7 @@ class Prober:
         except TimeoutError:
             # Some servers send the headers together with the first token.
             if stopwatch.phase is Phase.WAIT and stopwatch.deadline.has_interim:
-                raise first_token_timeout(self._stream_deadlines) from None
+                raise first_token_timeout_failure(self._stream_deadlines) from None
             raise
 
     def _is_stream(self, response: Response) -> bool:

@@ -13,7 +13,7 @@ from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.stream_errors import StreamFailure, reported_error
 from probe.prober.stream_format import EventDocument, EventPath, StreamFormat
 from probe.prober.token_times import TokenTimes
-from probe.prober.usage import token_counts
+from probe.prober.usage import is_plausible_count, token_counts
 from probe.redaction import Redactor, to_one_line
 from probe.result import STREAM_PHASES, ClockSource, Phase, Reason, StreamResult, TokenCounts
 
@@ -25,9 +25,6 @@ MAX_PARSED_EVENT_BYTES = 64 * 1024
 
 # Finish reasons are single words.
 MAX_FINISH_REASON_CHARS = 64
-
-# A number of tokens that is larger is a mistake of the server.
-MAX_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +137,7 @@ class StreamReader:
         if not self._stopwatch.deadline.has_interim:
             return None
         if not self.has_token:
-            return first_token_timeout(self._deadlines)
+            return first_token_timeout_failure(self._deadlines)
         seconds = self._deadlines.stall
         return StreamFailure(
             Reason.STALL_TIMEOUT,
@@ -249,7 +246,7 @@ class StreamReader:
     def _count_tokens(self, document: EventDocument) -> None:
         for name, path in self._format.usage:
             for value in path.find(document):
-                if type(value) is int and 0 <= value <= MAX_TOKENS:
+                if is_plausible_count(value):
                     self._counts[name] = value
 
     def _process_tokens(self, received: Timestamp, document: EventDocument) -> None:
@@ -335,7 +332,7 @@ def _invalid(detail: str) -> StreamFailure:
     return StreamFailure(Reason.STREAM_ERROR, detail)
 
 
-def first_token_timeout(deadlines: StreamDeadlines) -> StreamFailure:
+def first_token_timeout_failure(deadlines: StreamDeadlines) -> StreamFailure:
     """Return the failure if no token came in time."""
     seconds = deadlines.first_token
     detail = f"no token came within {seconds:g} s (`first_token_timeout`)"

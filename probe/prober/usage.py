@@ -8,6 +8,9 @@ from probe.config.choices import TokenPart
 from probe.prober.response import BodyDecodeError, ProbeResponse
 from probe.result import TokenCounts
 
+# A number of tokens that is larger is a mistake of the server.
+MAX_TOKENS = 10**9
+
 # Objects with numbers of tokens: OpenAI, Anthropic and Bedrock; Gemini; TGI; Ollama (the top).
 _USAGE_KEYS = ("usage", "usageMetadata", "details")
 
@@ -46,6 +49,11 @@ _SEPARATE_KEYS: Mapping[str, tuple[str, ...]] = {
     TokenPart.CACHE_WRITE: ("cache_creation_input_tokens", "cacheWriteInputTokens"),
     TokenPart.REASONING: ("thoughtsTokenCount",),
 }
+
+
+def is_plausible_count(value: Any) -> bool:
+    """Return whether a value in the usage of a server is a number of tokens."""
+    return type(value) is int and 0 <= value <= MAX_TOKENS
 
 
 def token_counts(counts: Mapping[str, int], *, separate: Collection[TokenPart]) -> TokenCounts:
@@ -119,7 +127,6 @@ def _find_counts(
     """Yield the name and the first number of each count that one of the `objects` has."""
     for name, names in keys.items():
         values = (item.get(key) for item in objects for key in names)
-        numbers = (value for value in values if type(value) is int and 0 <= value < 10**12)
-        number = next(numbers, None)
+        number = next(filter(is_plausible_count, values), None)
         if number is not None:
             yield name, number

@@ -95,7 +95,7 @@ class SpendingMeter:
         with self._lock:
             if reservation:
                 self._reserved.remove(reservation)
-            if self._probe.budget:
+            if self._probe.budget or self._probe.price:
                 self._requests.add(Decimal(1))
             return self._spend(result) if self._probe.counts_tokens else None
 

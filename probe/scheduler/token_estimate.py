@@ -33,7 +33,7 @@ _LIMIT_PATHS = (
 
 # Keys of requests that generate tokens. Requests without them and without `stream`, such as those
 # for embeddings, generate none.
-_PROMPT_KEYS = frozenset({"messages", "prompt", "contents"})
+_GENERATION_KEYS = frozenset({"messages", "prompt", "contents"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
     """
     document, chars = _body(probe)
     limit = _find_limit(document)
-    generates = probe.stream is not None or bool(_PROMPT_KEYS & _keys(document))
+    generates = probe.stream is not None or bool(_GENERATION_KEYS & _keys(document))
     return TokenEstimate(
         input=estimate_text_tokens(chars),
         output=limit if limit is not None else DEFAULT_OUTPUT_TOKENS if generates else 0,

@@ -118,3 +118,13 @@ def test_a_changed_price_continues_the_cost(tmp_path: Path) -> None:
     assert exporter.values("cost_total") == {"EUR": 27}
     exporter.update(price={**PRICE, "currency": "USD"})
     assert exporter.values("cost_total") == {"USD": 0}
+
+
+def test_a_budget_that_is_added_to_a_price(tmp_path: Path) -> None:
+    """Earlier requests count in all of its limits."""
+    exporter = Exporter(tmp_path, price=PRICE)
+    exporter.settle()
+    limits = {"tokens_per_day": 20, "cost_per_day": 28, "requests_per_hour": 4}
+    exporter.update(price=PRICE, budget=limits)
+    used = dict(zip(limits, (0.25, 0.5, 0.25), strict=True))
+    assert exporter.values("budget_used_ratio") == used
