@@ -73,9 +73,11 @@ class StreamLoad:
         ]
 
 
-def measure(server: ReferenceServer, directory: Path, seconds: float) -> StreamLoad:
+def measure(
+    server: ReferenceServer, directory: Path, seconds: float, *, streams_at_a_time: int = STREAMS
+) -> StreamLoad:
     """Run the daemon for `seconds` after its warm-up."""
-    count = round(STREAMS * INTERVAL_SECONDS / SHAPE.seconds)
+    count = round(streams_at_a_time * INTERVAL_SECONDS / SHAPE.seconds)
     config = directory / "probe.yml"
     with ExitStack() as stack:
         streams = stack.enter_context(server.run(tls=False, streams=SHAPE))
