@@ -1,4 +1,4 @@
-"""Result of one probe run, and the enums that label it.
+"""Result of one probe run, the enums that label it, and the use of the probe's budget.
 
 The value of an enum member is its label value in the metrics and its name in the JSON.
 """
@@ -6,6 +6,7 @@ The value of an enum member is its label value in the metrics and its name in th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -204,6 +205,14 @@ class SkipReason(_DescribedEnum):
     SHUTDOWN = "shutdown", "The daemon is shutting down."
 
 
+class BudgetKind(StrEnum):
+    """Limit of a budget: the name of its key."""
+
+    TOKENS_PER_DAY = "tokens_per_day"
+    COST_PER_DAY = "cost_per_day"
+    REQUESTS_PER_HOUR = "requests_per_hour"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Reason of a failure, with a sentence that describes it."""
@@ -259,6 +268,32 @@ class Spending:
     cost: float | None
     """None without `price`."""
     currency: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetUse:
+    """How much of one limit is used. `used` includes what requests in flight may use."""
+
+    kind: BudgetKind
+    used: Decimal
+    limit: Decimal
+
+    @property
+    def ratio(self) -> float:
+        """Used share: 1 if all is used, and for a limit of 0."""
+        return float(self.used / self.limit) if self.limit else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """State of the budget of a probe."""
+
+    is_exhausted: bool
+    """Whether the last tick was skipped because of the budget."""
+    uses: tuple[BudgetUse, ...]
+
+
+NO_BUDGET = BudgetStatus(is_exhausted=False, uses=())
 
 
 # Times of tokens that a result keeps of one stream, for its timeline.

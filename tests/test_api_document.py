@@ -13,8 +13,17 @@ from typing import Any
 import pytest
 import requests
 
-from probe.config.budget import BudgetKind, BudgetStatus, BudgetUse
-from probe.result import Component, Phase, RedirectHop, Result, Spending, TokenCounts
+from probe.result import (
+    BudgetKind,
+    BudgetStatus,
+    BudgetUse,
+    Component,
+    Phase,
+    RedirectHop,
+    Result,
+    Spending,
+    TokenCounts,
+)
 from probe.serialization import result_json
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.lifecycle import ReloadRejected, lifecycle_routes, status_json

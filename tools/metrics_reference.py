@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from probe.config.budget import BudgetKind
 from probe.config.units import format_duration, parse_duration
 from probe.metrics.catalogue import ALERT_INFO, ALL_METRICS, INFO, SLO_ALERT_INFO
 from probe.metrics.histogram import (
@@ -21,7 +20,16 @@ from probe.metrics.histogram import (
     TOKEN_BUCKETS,
 )
 from probe.resources import resource_path
-from probe.result import STREAM_SIGNALS, Component, Outcome, Phase, Reason, Signal, SkipReason
+from probe.result import (
+    STREAM_SIGNALS,
+    BudgetKind,
+    Component,
+    Outcome,
+    Phase,
+    Reason,
+    Signal,
+    SkipReason,
+)
 from tools.markdown import table
 
 HEAD = """\

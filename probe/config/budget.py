@@ -1,9 +1,7 @@
 """Models of `price` and `budget`: cost of a probe's requests, and their limits."""
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -97,37 +95,3 @@ class Budget(ConfigModel):
         if not self.limits_tokens and self.requests_per_hour is None:
             raise ValueError("no limit; write tokens_per_day, cost_per_day or requests_per_hour")
         return self
-
-
-class BudgetKind(StrEnum):
-    """Limit of a budget: the name of its key."""
-
-    TOKENS_PER_DAY = "tokens_per_day"
-    COST_PER_DAY = "cost_per_day"
-    REQUESTS_PER_HOUR = "requests_per_hour"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetUse:
-    """How much of one limit is used. `used` includes what requests in flight may use."""
-
-    kind: BudgetKind
-    used: Decimal
-    limit: Decimal
-
-    @property
-    def ratio(self) -> float:
-        """Used share: 1 if all is used, and for a limit of 0."""
-        return float(self.used / self.limit) if self.limit else 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetStatus:
-    """State of the budget of a probe."""
-
-    is_exhausted: bool
-    """Whether the last tick was skipped because of the budget."""
-    uses: tuple[BudgetUse, ...]
-
-
-NO_BUDGET = BudgetStatus(is_exhausted=False, uses=())

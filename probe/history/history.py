@@ -14,12 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from probe.config.budget import NO_BUDGET, BudgetStatus
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
-from probe.result import CertificateExpiry, Excerpt, Failure, Result, ResultKind, classify_result
+from probe.result import (
+    NO_BUDGET,
+    BudgetStatus,
+    CertificateExpiry,
+    Excerpt,
+    Failure,
+    Result,
+    ResultKind,
+    classify_result,
+)
 
 MAX_RESULTS = 128
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
-from probe.config.budget import BudgetStatus
 from probe.config.schema import Probe
 from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
-from probe.result import Result, SkipReason
+from probe.result import BudgetStatus, Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks
 from probe.scheduler.run_state import RunState
 from probe.scheduler.spending import Reservation, SpendingMeter

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from probe.clock import Clock
-from probe.config.budget import BudgetKind, BudgetStatus, BudgetUse
 from probe.config.schema import Probe
-from probe.result import Phase, Result, Spending, TokenCounts
+from probe.result import BudgetKind, BudgetStatus, BudgetUse, Phase, Result, Spending, TokenCounts
 from probe.scheduler.rolling_window import RollingWindow
 from probe.scheduler.token_estimate import TokenEstimate
 

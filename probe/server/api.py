@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from probe.clock import rfc3339
-from probe.config.budget import BudgetStatus
 from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
 from probe.metrics.probe_series import shown_url
-from probe.result import Result
+from probe.result import BudgetStatus, Result
 from probe.serialization import result_json, rounded, to_json
 from probe.server.lifecycle import Lifecycle
 from probe.server.summary import ProbeSummary, read_details, summarise

@@ -7,7 +7,7 @@ for readers (`1 min 30 s`).
 import math
 from datetime import UTC, datetime
 
-from probe.config.budget import BudgetKind, BudgetUse
+from probe.result import BudgetKind, BudgetUse
 from probe.serialization import format_money
 
 # Fewer results are too few for any statistic.

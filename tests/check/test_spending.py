@@ -8,8 +8,7 @@ import pytest
 
 from probe.check.output import render_json, render_text
 from probe.check.plan import plan
-from probe.config.budget import BudgetKind
-from probe.result import Phase
+from probe.result import BudgetKind, Phase
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import estimate_tokens
 from tests.builders import lint_settings, make_probe, make_result, make_settings

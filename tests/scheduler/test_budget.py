@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from probe.config.budget import BudgetKind
-from probe.result import Phase, Reason, Result, SkipReason, TokenCounts
+from probe.result import BudgetKind, Phase, Reason, Result, SkipReason, TokenCounts
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.token_estimate import estimate_tokens
 from tests.builders import MEASURED_STREAM, make_result

@@ -13,11 +13,10 @@ import requests
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe.clock import Clock
-from probe.config.budget import NO_BUDGET
 from probe.config.schema import Probe
 from probe.history.history import History
 from probe.metrics.daemon_info import ConfigState
-from probe.result import Component, Excerpt, Phase, Reason
+from probe.result import NO_BUDGET, Component, Excerpt, Phase, Reason
 from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from probe.config.budget import BudgetKind, BudgetUse
+from probe.result import BudgetKind, BudgetUse
 from probe.serialization import format_money
 from probe.server import formatting
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from probe.config.budget import BudgetKind, BudgetStatus, BudgetUse
 from probe.history.history import ProbeOverview
-from probe.result import Failure, Reason
+from probe.result import BudgetKind, BudgetStatus, BudgetUse, Failure, Reason
 from probe.server.probe_list import MAX_WORDS, ListQuery
 from tests.builders import make_result
 from tests.server.page_fixtures import Site, overloaded, site_of, success
