@@ -10,7 +10,7 @@ from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
 from probe.config.units import format_duration
-from probe.metrics.probe_series import shown_url
+from probe.redaction import redact_config_url
 from probe.result import Signal
 from probe.serialization import format_money
 from probe.slo.forecast import DetectionTime, FalseAlarms, PageThreshold
@@ -49,7 +49,7 @@ def render_text(plan: Plan, source: str) -> str:
 def _probe_lines(planned: ProbePlan) -> Iterator[str]:
     probe = planned.probe
     schedule = f"every {format_duration(probe.interval)}, timeout {format_duration(probe.timeout)}"
-    request = f"{probe.method} {shown_url(probe)}"
+    request = f"{probe.method} {redact_config_url(probe.url.source)}"
     yield f"{probe.name}: {request} {schedule}, {_series(planned.series)}"
     if probe.protocol:
         yield "    request:"
@@ -178,7 +178,7 @@ def _probe_json(planned: ProbePlan) -> dict[str, object]:
     return {
         "name": probe.name,
         "method": probe.method,
-        "url": shown_url(probe),
+        "url": redact_config_url(probe.url.source),
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,
         "series": planned.series.with_server_times,

@@ -6,8 +6,7 @@ from typing import Any
 
 from probe.config.schema import Probe
 from probe.config.secrets import Template
-from probe.metrics.probe_series import shown_url
-from probe.redaction import redact_json
+from probe.redaction import redact_config_url, redact_json
 
 # Headers whose literal value is no secret. Of others, only references are shown.
 _PUBLIC_HEADERS = frozenset({"accept", "anthropic-version", "content-type"})
@@ -21,7 +20,7 @@ def request_json(probe: Probe) -> dict[str, Any]:
     """
     return {
         "method": probe.method,
-        "url": shown_url(probe),
+        "url": redact_config_url(probe.url.source),
         "headers": {name: _shown_header(name, value) for name, value in probe.headers.items()},
         "body": probe.body.source if probe.body is not None else _sources(probe.json_body),
         "body_file": str(probe.body_file) if probe.body_file is not None else None,

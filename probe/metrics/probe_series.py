@@ -153,7 +153,8 @@ def _threshold(objective: Objective) -> float:
 
 
 def _info_lines(counts: ProbeCounts) -> Iterator[str]:
-    labels = format_labels({"url": shown_url(counts.probe), **counts.probe.labels})
+    url = redact_config_url(counts.probe.url.source)
+    labels = format_labels({"url": url, **counts.probe.labels})
     yield format_sample(catalogue.INFO, f"{counts.labels},{labels}", 1)
 
 
@@ -175,11 +176,3 @@ def _slo_alert_info_lines(counts: ProbeCounts) -> Iterator[str]:
 
 def _alert_labels(probe: Probe) -> dict[str, str]:
     return {name: probe.labels[name] for name in probe.alert_labels}
-
-
-def shown_url(probe: Probe) -> str:
-    """Return the URL as in the config, without user, password and query.
-
-    References such as `${file:token}` are not resolved.
-    """
-    return redact_config_url(probe.url.source)

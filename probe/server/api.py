@@ -10,7 +10,7 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
-from probe.metrics.probe_series import shown_url
+from probe.redaction import redact_config_url
 from probe.result import BudgetStatus, Result
 from probe.serialization import result_json, rounded, to_json
 from probe.server.lifecycle import Lifecycle
@@ -53,7 +53,7 @@ def _summary_json(summary: ProbeSummary) -> dict[str, Any]:
     expiry = summary.history.certificate_not_after
     return {
         "probe": probe.name,
-        "url": shown_url(probe),
+        "url": redact_config_url(probe.url.source),
         "labels": dict(probe.labels),
         "interval_seconds": probe.interval,
         "timeout_seconds": probe.timeout,

@@ -13,7 +13,7 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
-from probe.metrics.probe_series import shown_url
+from probe.redaction import redact_config_url
 from probe.serialization import spending_summary, stream_summary
 from probe.server import formatting
 from probe.server.charts import (
@@ -203,13 +203,14 @@ def _environment() -> "Environment":
         formatting.format_target,
         formatting.format_threshold,
         formatting.format_time,
+        redact_config_url,
         request_bars,
         rfc3339,
         spending_summary,
         stream_summary,
     )
     environment.filters |= {function.__name__: function for function in filters}
-    environment.filters.update(in_path=lambda name: quote(name, safe=""), url=shown_url)
+    environment.filters.update(in_path=lambda name: quote(name, safe=""))
     environment.globals |= {
         "version": __version__,
         "windows": tuple(StatusWindow),

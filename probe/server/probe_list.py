@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from probe.metrics.probe_series import shown_url
+from probe.redaction import redact_config_url
 from probe.server.summary import ListedProbe, ProbeState
 
 # Each probe is compared with each word of the text.
@@ -173,5 +173,6 @@ def _contains(listed: ListedProbe, words: Iterable[str]) -> bool:
     labels = (f"{name}={value}" for name, value in listed.probe.labels.items())
     failure = listed.overview.last_failure()
     reasons = (failure.reason, failure.detail) if failure else ()
-    text = "\n".join((listed.name, shown_url(listed.probe), *labels, *reasons)).lower()
+    url = redact_config_url(listed.probe.url.source)
+    text = "\n".join((listed.name, url, *labels, *reasons)).lower()
     return all(word in text for word in words)
