@@ -24,5 +24,5 @@ def spending_lines(
     elif spec is catalogue.ESTIMATED_USAGE and probe.counts_tokens:
         yield format_sample(spec, labels, meter.totals().estimated_requests)
     elif spec is catalogue.BUDGET_USED:
-        for use in meter.status(is_exhausted=False).uses:
+        for use in meter.uses():
             yield format_sample(spec, f'{labels},budget="{use.kind}"', use.ratio)

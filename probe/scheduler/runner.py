@@ -143,7 +143,7 @@ class ProbeRunner:
     @property
     def budget_status(self) -> BudgetStatus:
         """The use of the budget, and whether the last tick was over it."""
-        return self.spending.status(is_exhausted=self._is_over_budget)
+        return BudgetStatus(is_exhausted=self._is_over_budget, uses=self.spending.uses())
 
     def update(self, compiled: CompiledProbe) -> None:
         """Use another config from now on. A run in flight ends with the config it started with."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from probe.clock import Clock
 from probe.config.schema import Probe
-from probe.result import BudgetKind, BudgetStatus, BudgetUse, Phase, Result, Spending, TokenCounts
+from probe.result import BudgetKind, BudgetUse, Phase, Result, Spending, TokenCounts
 from probe.scheduler.rolling_window import RollingWindow
 from probe.scheduler.token_estimate import TokenEstimate
 
@@ -98,10 +98,10 @@ class SpendingMeter:
                 self._requests.add(Decimal(1))
             return self._spend(result) if self._probe.counts_tokens else None
 
-    def status(self, *, is_exhausted: bool) -> BudgetStatus:
-        """Return how much of each limit is used."""
+    def uses(self) -> tuple[BudgetUse, ...]:
+        """Return how much of each limit is used; nothing without a budget."""
         with self._lock:
-            return BudgetStatus(is_exhausted=is_exhausted, uses=tuple(self._uses(None)))
+            return tuple(self._uses(None))
 
     def totals(self) -> SpendingTotals:
         """Return the sums since the start of the probe."""
