@@ -1,14 +1,16 @@
 """Metrics of the streams of one probe: times of tokens, and numbers of tokens."""
 
+import copy
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
+from typing import Self
 
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import format_sample
 from probe.metrics.histogram import FIRST_TOKEN_BUCKETS, GAP_BUCKETS, TOKEN_BUCKETS, Histogram
-from probe.result import STREAM_SIGNALS, Outcome, Result, Signal, StreamResult
+from probe.result import STREAM_SIGNALS, Outcome, Result, Signal, StreamResult, TokenCounts
 
 # Bounds of the histograms of successes.
 _BOUNDS: Mapping[MetricSpec, Sequence[float]] = {
@@ -30,7 +32,8 @@ STREAM_METRICS = (
     catalogue.MERGED_EVENTS,
 )
 
-_TOKEN_KINDS = ("input", "output", "cached", "reasoning")
+# Values of the label `kind`.
+_TOKEN_KINDS = tuple(field.name for field in fields(TokenCounts))
 
 
 class StreamMetrics:
@@ -71,16 +74,15 @@ class StreamMetrics:
         self._missing, self._tokens = old._missing, old._tokens
         self._merged_events = old._merged_events
 
-    def copy(self) -> "StreamMetrics":
+    def copy(self) -> Self:
         """Return a copy that later results do not change."""
-        copy = object.__new__(StreamMetrics)
-        copy._histograms = {
+        duplicate = copy.copy(self)
+        duplicate._histograms = {
             spec: {outcome: histogram.copy() for outcome, histogram in histograms.items()}
             for spec, histograms in self._histograms.items()
         }
-        copy._missing, copy._tokens = self._missing.copy(), self._tokens.copy()
-        copy._merged_events = self._merged_events
-        return copy
+        duplicate._missing, duplicate._tokens = self._missing.copy(), self._tokens.copy()
+        return duplicate
 
     def record(self, result: Result) -> None:
         """Count a result. A failure has its latency in each histogram: it is bad for each signal.
@@ -123,8 +125,8 @@ class StreamMetrics:
 
     def _count(self, stream: StreamResult) -> None:
         self._merged_events += stream.merged_events
-        for kind in fields(stream.tokens):
-            self._tokens[kind.name] += getattr(stream.tokens, kind.name) or 0
+        for kind in _TOKEN_KINDS:
+            self._tokens[kind] += getattr(stream.tokens, kind) or 0
 
 
 def _thresholds(spec: MetricSpec, thresholds: Mapping[Signal, Sequence[float]]) -> Sequence[float]:
