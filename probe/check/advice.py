@@ -18,7 +18,7 @@ from probe.config.protocol_expansion import (
 from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
-from probe.scheduler.token_estimate import TokenEstimate
+from probe.scheduler.token_estimate import TokenEstimate, find_output_limit
 from probe.slo.alerts import (
     BUDGET_PERIOD_SECONDS,
     MINUTE_SECONDS,
@@ -50,6 +50,7 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
     yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
         yield from _document_advice(probe)
+        yield from _token_advice(probe)
         yield from _cache_advice(probe)
         if not probe.objectives and probe.down == "none":
             yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
@@ -71,6 +72,19 @@ def _document_advice(probe: Probe) -> Iterator[str]:
         yield (
             f"{probe.name}: the body has `stream: false`, but the probe expects a stream; write"
             " `stream: null` in the probe, or ask for a stream"
+        )
+
+
+def _token_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice if a stream cannot have as many tokens as the probe expects."""
+    if probe.stream is None or probe.expect.tokens is None:
+        return
+    minimum, limit = probe.expect.tokens.min, find_output_limit(_json_body(probe))
+    if limit is not None and limit < minimum:
+        yield (
+            f"{probe.name}: `expect.tokens.min` is {minimum}, but the request limits the output to"
+            f" {limit} tokens, so every stream fails; lower it, or raise the limit, such as"
+            " max_tokens"
         )
 
 

@@ -57,7 +57,7 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
     counts as it is written.
     """
     document, chars = _body(probe)
-    limit = _find_limit(document)
+    limit = find_output_limit(document)
     generates = probe.stream is not None or bool(_GENERATION_KEYS & _keys(document))
     return TokenEstimate(
         input=estimate_text_tokens(chars),
@@ -69,6 +69,17 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
 def estimate_counted_tokens(probe: Probe) -> TokenEstimate:
     """Return `estimate_tokens`, or NO_TOKENS for a probe without `price` and `budget`."""
     return estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS
+
+
+def find_output_limit(document: Any) -> int | None:
+    """Return the maximum number of generated tokens, None if the JSON of the body has none."""
+    for path in _LIMIT_PATHS:
+        value = document
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if type(value) is int and value >= 0:
+            return value
+    return None
 
 
 def _body(probe: Probe) -> tuple[Any, int]:
@@ -107,14 +118,3 @@ def _texts(document: Any) -> Iterator[str]:
 
 def _keys(document: Any) -> set[str]:
     return set(document) if isinstance(document, Mapping) else set()
-
-
-def _find_limit(document: Any) -> int | None:
-    """Return the maximum number of generated tokens, None if the body has none."""
-    for path in _LIMIT_PATHS:
-        value = document
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if type(value) is int and value >= 0:
-            return value
-    return None

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -18,7 +19,7 @@ from probe.config.loader import load
 from probe.config.schema import Settings
 from probe.config.units import format_duration, parse_duration
 from probe.result import Component, Phase
-from tests.builders import lint_settings, make_probe
+from tests.builders import lint_settings, make_probe, make_settings
 from tests.commands import COMMAND, environment, invoke, running
 from tests.servers import Handler, respond_with, serve
 
@@ -443,4 +444,32 @@ def test_a_body_that_asks_for_no_stream(tmp_path: Path) -> None:
     assert advice == (
         "a: the body has `stream: false`, but the probe expects a stream; write `stream: null` in"
         " the probe, or ask for a stream"
+    )
+
+
+@pytest.mark.parametrize(
+    "request_keys",
+    [
+        {"protocol": {"openai-chat": {"model": "m", "prompt": "hi"}}},
+        {"protocol": {"gemini": {"model": "m", "prompt": "hi", "max_tokens": 16}}},
+        {
+            "json": {"prompt": "hi", "max_tokens": 16},
+            "stream": {"content": "$.text", "usage": {"output": "$.tokens"}},
+        },
+    ],
+)
+def test_more_expected_tokens_than_requested(tmp_path: Path, request_keys: dict[str, Any]) -> None:
+    """No stream can have them: each probe would fail."""
+
+    def token_advice(minimum: int) -> list[str]:
+        probe = {"name": "a", "url": "http://127.0.0.1:9/", **request_keys}
+        probe["expect"] = {"tokens": {"min": minimum}}
+        advice = lint_settings(make_settings(tmp_path, probe))
+        return [text for text in advice if "expect.tokens" in text]
+
+    assert token_advice(16) == []
+    (advice,) = token_advice(17)
+    assert advice == (
+        "a: `expect.tokens.min` is 17, but the request limits the output to 16 tokens, so every"
+        " stream fails; lower it, or raise the limit, such as max_tokens"
     )
