@@ -86,7 +86,8 @@ class WorkerProcess:
         if finished.is_out_of_memory:
             mebibytes = memory_limit_bytes(task.max_bytes) // 1024**2
             raise WorkerLimitExceeded(
-                f"evaluating the response takes more than {mebibytes} MiB of memory; {_ADVICE}"
+                f"evaluating the response takes more than {mebibytes} MiB of memory; {_ADVICE},"
+                " or raise `max_bytes`, which raises this limit"
             )
         if finished.bug:
             raise WorkerFailed(

@@ -165,7 +165,10 @@ def test_memory_of_the_worker_process(evaluator: Evaluator) -> None:
     """It returns its memory after a document that takes too much, or is replaced."""
     evaluation = evaluator.evaluate(make_task(*ATTACKS["(.|\\n)*zq$"]))
 
-    assert detail(evaluation).startswith("evaluating the response takes more than 14 MiB of memory")
+    assert detail(evaluation) == (
+        "evaluating the response takes more than 14 MiB of memory; simplify the patterns and paths"
+        " in expect and server_timing, or raise `max_bytes`, which raises this limit"
+    )
     assert evaluator.evaluate(large_task()).failure is None
     assert memory_mib("VmRSS", worker(evaluator).pid) < 32
 
