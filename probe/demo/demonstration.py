@@ -71,7 +71,7 @@ def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi |
         "faults": f"curl -X PUT --data {fault} {model.admin} (DELETE clears it)",
         "probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
-        "one result": f"{daemon}/probe?name={model.type.probe}",
+        "one result": f"{daemon}/probe?name={model.type.probe_name}",
     }
     if alerts:
         addresses["Prometheus"] = f"{alerts.prometheus}/alerts and {alerts.prometheus}/graph"

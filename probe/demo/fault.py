@@ -18,7 +18,7 @@ class ModelType(StrEnum):
         return "/predict" if self is ModelType.SENTIMENT else "/v1/chat/completions"
 
     @property
-    def probe(self) -> str:
+    def probe_name(self) -> str:
         """The name of its probe in the demo."""
         return "sentiment" if self is ModelType.SENTIMENT else "chat"
 

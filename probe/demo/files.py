@@ -40,7 +40,7 @@ def alertmanager(factor: int) -> str:
 def probe(factor: int, *, url: str, model: ModelType = ModelType.SENTIMENT) -> str:
     """Return the config of the daemon: one probe with objectives on time and on availability."""
     entry = {
-        "name": model.probe,
+        "name": model.probe_name,
         "url": url,
         "interval": prometheus_duration(PROBE_INTERVAL_SECONDS / factor),
         "labels": {"model": model.value},
