@@ -39,9 +39,10 @@ class ListQuery:
 
         Raises ValueError for an unknown state, too many words, or a page that is not a number.
         """
-        words = list(dict.fromkeys(parameters.get("q", "").split()))
-        if len(words) > MAX_WORDS:
-            raise ValueError(f"q has {len(words)} different words; write {MAX_WORDS} at most")
+        search_words = list(dict.fromkeys(parameters.get("q", "").split()))
+        count = len(search_words)
+        if count > MAX_WORDS:
+            raise ValueError(f"q has {count} different words; write {MAX_WORDS} at most")
         state = parameters.get("state", "")
         if state and state not in {*ProbeState}:
             raise ValueError(f"no state {state!r}; there are: {', '.join(ProbeState)}")
@@ -49,7 +50,7 @@ class ListQuery:
         if not re.fullmatch(f"[1-9][0-9]{{0,{_MAX_PAGE_DIGITS - 1}}}", page):
             raise ValueError(f"no page {page[:20]!r}; write a number from 1 on")
         return cls(
-            text=" ".join(words),
+            text=" ".join(search_words),
             state=ProbeState(state) if state else None,
             group_by=parameters.get("group_by", ""),
             page=int(page),
@@ -168,11 +169,11 @@ def _severity(probe: ListedProbe) -> tuple[int, bool]:
     return _SEVERITY[probe.state], not probe.missed
 
 
-def _contains(listed: ListedProbe, words: Iterable[str]) -> bool:
-    """Return whether each of `words` (in lower case) occurs in the texts of the probe."""
+def _contains(listed: ListedProbe, search_words: Iterable[str]) -> bool:
+    """Return whether each of `search_words` (in lower case) occurs in the texts of the probe."""
     labels = (f"{name}={value}" for name, value in listed.probe.labels.items())
     failure = listed.overview.last_failure()
     reasons = (failure.reason, failure.detail) if failure else ()
     url = redact_config_url(listed.probe.url.source)
     text = "\n".join((listed.name, url, *labels, *reasons)).lower()
-    return all(word in text for word in words)
+    return all(word in text for word in search_words)
