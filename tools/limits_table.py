@@ -358,7 +358,7 @@ LIMITS = (
     Limit(
         "HTTP client",
         "pause between two renderings of pages, or of scrapes",
-        "as long as the last rendering, {} at most",
+        "three times as long as the last rendering, {} at most",
         "requests in the pause share the next rendering",
         ("server.single_flight:MAX_PAUSE_SECONDS",),
     ),

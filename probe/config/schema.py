@@ -365,7 +365,7 @@ class Probe(ConfigModel):
     max_bytes: types.Size = config_key(
         "1MiB",
         "Maximum size of the body of the response. A longer one is a failure. Evaluating one may "
-        "take 6 MiB of memory and 8 times this size.",
+        "take 6 MiB of memory and 6 times this size.",
     )
     headers: Mapping[http_types.HeaderName, http_types.HeaderValue] = config_key(
         {}, "Headers of the request."

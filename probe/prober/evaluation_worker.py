@@ -18,16 +18,16 @@ from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
 from probe.prober.evaluation import Evaluation, EvaluationTask
 
 # Memory that a task may take: the base, and a multiple of the probe's `max_bytes`. Python objects
-# take about five times the size of usual JSON, and its text up to three times.
+# take about five times the size of usual JSON, and the base has room for the body and its text.
 BASE_MEMORY_BYTES = 6 * 1024 * 1024
-MEMORY_PER_BODY_BYTE = 8
+MEMORY_PER_BODY_BYTE = 6
 
 # The kernel ends the process after this CPU time. The evaluation usually ends itself before, after
 # MAX_CPU_SECONDS, with a message that names the pattern or the path.
 KILL_CPU_SECONDS = MAX_CPU_SECONDS + 0.25
 
 # A process that keeps more memory than this after a task (fragmentation) is replaced.
-MAX_RETAINED_BYTES = 4 * 1024 * 1024
+MAX_RETAINED_BYTES = 3 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ T = TypeVar("T")
 # For calls with precedence. Longer than a scrape takes, unless the host is overloaded.
 MAX_PRECEDENCE_SECONDS = 5.0
 
-# Between the end of one execution and the start of the next one. It is otherwise as long as the
-# execution was, so that clients that request pages all the time leave half of the CPU to probes.
-MAX_PAUSE_SECONDS = 0.25
+# Pause between the end of one execution and the start of the next one: a multiple of the duration
+# of the first, and a limit. Clients that request pages all the time then leave CPU time to probes.
+PAUSE_PER_EXECUTION = 3
+MAX_PAUSE_SECONDS = 0.5
 
 
 class SingleFlight(Generic[T]):
@@ -92,7 +93,8 @@ class SingleFlight(Generic[T]):
         finally:
             ended = self._now()
             assert call.started is not None, "it has been executed"
-            self._paused_until = ended + min(ended - call.started, MAX_PAUSE_SECONDS)
+            pause_seconds = PAUSE_PER_EXECUTION * (ended - call.started)
+            self._paused_until = ended + min(pause_seconds, MAX_PAUSE_SECONDS)
 
     def _end(self, _: asyncio.Task[T]) -> None:
         self._pending -= 1

@@ -166,7 +166,7 @@ def test_memory_of_the_worker_process(evaluator: Evaluator) -> None:
     evaluation = evaluator.evaluate(make_task(*ATTACKS["(.|\\n)*zq$"]))
 
     assert detail(evaluation) == (
-        "evaluating the response takes more than 14 MiB of memory; simplify the patterns and paths"
+        "evaluating the response takes more than 12 MiB of memory; simplify the patterns and paths"
         " in expect and server_timing, or raise `max_bytes`, which raises this limit"
     )
     assert evaluator.evaluate(large_task()).failure is None
