@@ -216,6 +216,9 @@ class Stream(ConfigModel):
     content: EventPaths = Field(
         description="Text of the response. A token has arrived if it is not empty.", min_length=1
     )
+    refusal: EventPaths = config_key(
+        (), "Text with which the model refuses to respond. The finish reason is then `refusal`."
+    )
     reasoning: EventPaths = config_key((), "Text of the reasoning before the response.")
     tool_call: EventPaths = config_key((), "Calls of tools, of any type.")
     skip: EventPaths = config_key(

@@ -1,4 +1,4 @@
-"""The exception of a run that fails because of its stream, and its reason for reported errors."""
+"""The exception of a run that fails because of its stream: reported errors and finish reasons."""
 
 import json
 import re
@@ -11,6 +11,20 @@ from probe.result import Reason
 _OVERLOADED = re.compile(r"overload|unavailable|\b(503|529)\b", re.IGNORECASE)
 _RATE_LIMITED = re.compile(
     r"rate.?limit|throttl|too_many_requests|resource_exhausted|\b429\b", re.IGNORECASE
+)
+
+# Finish reasons of vLLM, SGLang and gateways for a request that has failed.
+_ERROR_FINISH = re.compile("error|abort", re.IGNORECASE)
+
+# The finish reason of a stream with text at one of the paths `refusal`.
+REFUSAL = "refusal"
+
+# Finish reasons of a model or a filter that refuses to respond. `length` is what `max_tokens` asks
+# for.
+_REFUSAL_FINISH = re.compile(
+    f"content_filter|content_filtered|{REFUSAL}|safety|recitation|blocklist|prohibited_content|spii"
+    "|image_safety|language|other|unexpected_tool_call|guardrail_intervened|malformed_.*",
+    re.IGNORECASE,
 )
 
 # Keys of an error object that may name its type.
@@ -47,3 +61,13 @@ def reported_error(error: Any, event_type: str = "") -> StreamFailure:
     elif any(map(_RATE_LIMITED.search, kinds)):
         reason = Reason.RATE_LIMITED
     return StreamFailure(reason, text)
+
+
+def is_error_finish(reason: str) -> bool:
+    """Return whether a finish reason says that the request has failed."""
+    return bool(_ERROR_FINISH.fullmatch(reason))
+
+
+def is_failed_finish(reason: str) -> bool:
+    """Return whether a finish reason is an error or a refusal, unless `expect.finish` allows it."""
+    return is_error_finish(reason) or bool(_REFUSAL_FINISH.fullmatch(reason))

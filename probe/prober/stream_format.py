@@ -82,6 +82,7 @@ class StreamFormat:
 
     new_parser: type[EventParser]
     content: tuple[EventPath, ...]
+    refusal: tuple[EventPath, ...]
     reasoning: tuple[EventPath, ...]
     tool_call: tuple[EventPath, ...]
     skip: tuple[EventPath, ...]
@@ -106,6 +107,7 @@ class StreamFormat:
         return cls(
             new_parser=_PARSERS[stream.format],
             content=tuple(map(EventPath, stream.content)),
+            refusal=tuple(map(EventPath, stream.refusal)),
             reasoning=tuple(map(EventPath, stream.reasoning)),
             tool_call=tuple(map(EventPath, stream.tool_call)),
             skip=tuple(map(EventPath, stream.skip)),

@@ -1,6 +1,7 @@
 """Reads one stream while it arrives: measures its tokens, and sets the deadlines between them."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,12 @@ from probe.clock import nanoseconds
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
-from probe.prober.stream_errors import StreamFailure, reported_error
+from probe.prober.stream_errors import (
+    REFUSAL,
+    StreamFailure,
+    is_failed_finish,
+    reported_error,
+)
 from probe.prober.stream_format import EventDocument, EventPath, StreamFormat
 from probe.prober.token_times import TokenTimes
 from probe.prober.usage import is_plausible_count, token_counts
@@ -25,6 +31,9 @@ MAX_PARSED_EVENT_BYTES = 64 * 1024
 
 # Finish reasons are single words.
 MAX_FINISH_REASON_CHARS = 64
+
+# Finish reasons of a response that the model has ended, with a token without text.
+_ENDED_BY_MODEL = re.compile("stop|end_turn|eos|eos_token|completed", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +77,17 @@ class StreamReader:
         self._last_token: Timestamp | None = None
         self._longest_gap = Timestamp(0, 0)
         self._token_reads = 0
+        self._token_events = 0
         self._token_times = TokenTimes()
         self._chunks = 0
         self._merged_events = 0
         self._has_reasoning = False
         self._counts: dict[str, int] = {}
+        self._is_refused = False
         # Where the last phase has ended, while no more tokens are expected.
-        self._ended: Timestamp | None = None
-        self._is_over = False
+        self._phase_end: Timestamp | None = None
+        # Whether the last event has arrived, and bytes after it do not count.
+        self._ignores_rest = False
         self.finish_reason: str | None = None
         stopwatch.relabel_phase(Phase.FIRST_TOKEN)
 
@@ -86,7 +98,7 @@ class StreamReader:
     @property
     def is_complete(self) -> bool:
         """Whether the event that ends a complete stream has arrived."""
-        return self._ended is not None
+        return self._phase_end is not None
 
     @property
     def output_tokens(self) -> int | None:
@@ -110,7 +122,7 @@ class StreamReader:
 
     def feed(self, data: bytes, received: Timestamp) -> None:
         """Process the next bytes. Raises StreamFailure for an event that fails the probe."""
-        if self._is_over:
+        if self._ignores_rest:
             return
         with _stream_failures():
             for event in self._parser.feed(data, received):
@@ -123,14 +135,14 @@ class StreamReader:
 
         If the format has no event that ends a stream, the body must be complete.
         """
-        if not self._is_over:
+        if not self._ignores_rest:
             with _stream_failures():
                 for event in self._parser.close():
                     self._process(event)
         has_ended = self.is_complete or self.finish_reason
         if not has_ended and (self._format.has_end or not body_is_complete):
             raise self._truncated()
-        self._end(None)
+        self._end_phase(None)
 
     def timed_out(self) -> StreamFailure | None:
         """Return the failure for the deadline that has passed; None if it is that of the run."""
@@ -196,6 +208,10 @@ class StreamReader:
         if not self._has_reasoning:
             # Some servers count tokens of reasoning that they do not send.
             tokens -= self._tokens.reasoning or 0
+        if _ENDED_BY_MODEL.fullmatch(self.finish_reason or ""):
+            # Some servers count the token with which the model ends its response. It has no text
+            # and no event. If each other token has one, it is recognised by their number.
+            tokens -= self._token_events == tokens - 1
         if tokens < 2 or self._token_reads < 2:
             return None
         return self._first_token.seconds_until(self._last_token, clock) / (tokens - 1)
@@ -203,13 +219,13 @@ class StreamReader:
     def _process(self, event: StreamEvent) -> None:
         self._budget.remaining()
         self._merged_events += event.is_merged
-        if self._is_over or not event.data:  # without data, it is no more than a comment
+        if self._ignores_rest or not event.data:  # without data, it is no more than a comment
             return
         if self._format.end is not None and event.data.strip() == self._format.end:
             # Gateways also send it after a stream that was cut.
             if self.finish_reason or not self._format.finish:
-                self._end(event.received)
-                self._is_over = True
+                self._end_phase(event.received)
+                self._ignores_rest = True
             return
         if len(event.data) > MAX_PARSED_EVENT_BYTES:
             kib = MAX_PARSED_EVENT_BYTES // 1024
@@ -220,10 +236,16 @@ class StreamReader:
         self._check_error(event, document)
         self._count_tokens(document)
         self._process_tokens(event.received, document)
-        reason = _first_text(self._format.finish, document)
-        if reason:
-            self.finish_reason = self.finish_reason or reason
-            self._end(event.received)
+        if reason := _first_text(self._format.finish, document):
+            self._finish(reason)
+            self._end_phase(event.received)
+
+    def _finish(self, reason: str) -> None:
+        """Note a finish reason. Of several, a refusal or an error counts, or else the first one."""
+        if self._is_refused:
+            reason = REFUSAL
+        if self.finish_reason is None or is_failed_finish(reason):
+            self.finish_reason = reason
 
     def _check_error(self, event: StreamEvent, document: EventDocument) -> None:
         """Raise StreamFailure if the event reports an error, or is no event of the format."""
@@ -256,16 +278,19 @@ class StreamReader:
         """
         if _has_value(self._format.skip, document):
             return
-        content = "".join(_texts(self._format.content, document))
+        refusal = _texts(self._format.refusal, document)
+        self._is_refused |= bool(refusal)
+        content = "".join([*_texts(self._format.content, document), *refusal])
         has_reasoning = any(_texts(self._format.reasoning, document))
         is_output = bool(content) or _has_value(self._format.tool_call, document)
         if not is_output and not has_reasoning:
             return
+        self._token_events += 1
         self._has_reasoning |= has_reasoning
         if self._text is not None:
             self._text += content.encode("utf-16-le", "surrogatepass")
-        if self._ended:
-            self._reopen(self._ended)
+        if self._phase_end:
+            self._reopen(self._phase_end)
         if self._first_token is None:
             self._first_token = received
             self._stopwatch.start_phase(Phase.GENERATE, at=received)
@@ -293,15 +318,15 @@ class StreamReader:
         else:
             deadline.set_interim(received.user + nanoseconds(self._deadlines.stall))
 
-    def _end(self, received: Timestamp | None) -> None:
+    def _end_phase(self, received: Timestamp | None) -> None:
         """End the last phase with the last token. What follows may take the grace period.
 
         Without a token, it ends with the event that ended the stream, `received`, or now.
         """
-        if self._ended:
+        if self._phase_end:
             return
-        self._ended = self._last_token or received or self._stopwatch.timestamp()
-        self._stopwatch.end_phase(self._ended)
+        self._phase_end = self._last_token or received or self._stopwatch.timestamp()
+        self._stopwatch.end_phase(self._phase_end)
         grace_end = self._stopwatch.now() + nanoseconds(GRACE_SECONDS)
         self._stopwatch.deadline.set_interim(grace_end)
 
@@ -309,7 +334,7 @@ class StreamReader:
         """Continue the phase that has `ended`: a token has come after the finish reason."""
         phase = Phase.GENERATE if self.has_token else Phase.FIRST_TOKEN
         self._stopwatch.start_phase(phase, at=ended)
-        self._ended = None
+        self._phase_end = None
 
     def _progress(self) -> str:
         return f"{self._chunks} chunk{'' if self._chunks == 1 else 's'}"

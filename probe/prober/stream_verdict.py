@@ -1,29 +1,17 @@
 """Decides whether a stream that was read is a success."""
 
-import re
 from collections.abc import Mapping
 
 from probe.config.schema import Expect
 from probe.http.stream import SseParser
 from probe.prober.response import content_encoding
-from probe.prober.stream_errors import StreamFailure
+from probe.prober.stream_errors import StreamFailure, is_error_finish, is_failed_finish
 from probe.prober.stream_format import StreamFormat
 from probe.prober.stream_reader import StreamReader
 from probe.redaction import Redactor
 from probe.result import Failure, Reason
 
 SSE_MEDIA_TYPE = "text/event-stream"
-
-# Finish reasons of vLLM, SGLang and gateways for a request that has failed.
-_ERRORS = re.compile("error|abort", re.IGNORECASE)
-
-# Finish reasons of a model or a filter that refuses to respond. `length` is what `max_tokens` asks
-# for.
-_REFUSALS = re.compile(
-    "content_filter|content_filtered|refusal|safety|recitation|blocklist|prohibited_content|spii"
-    "|image_safety|language|other|unexpected_tool_call|guardrail_intervened|malformed_.*",
-    re.IGNORECASE,
-)
 
 
 def require_stream(stream_format: StreamFormat, headers: Mapping[str, str]) -> None:
@@ -52,7 +40,7 @@ def find_stream_failure(stream: StreamReader, expect: Expect, redactor: Redactor
     shown = stream.public_finish_reason(redactor)
     detail = _finish_mismatch(stream.finish_reason, expect, shown)
     if detail:
-        is_error = _ERRORS.fullmatch(stream.finish_reason or "") and not expect.finish
+        is_error = is_error_finish(stream.finish_reason or "") and not expect.finish
         reason = Reason.STREAM_ERROR if is_error else Reason.ASSERTION
         return Failure(reason=reason, detail=detail)
     if not stream.has_token:
@@ -67,7 +55,7 @@ def _finish_mismatch(reason: str | None, expect: Expect, shown: str | None) -> s
             return None
         expected = " or ".join(expect.finish)
         return f"the finish reason {f'is {shown}' if reason else 'is missing'}, not {expected}"
-    if reason and (_REFUSALS.fullmatch(reason) or _ERRORS.fullmatch(reason)):
+    if reason and is_failed_finish(reason):
         return f"the finish reason is {shown}"
     return None
 

@@ -127,10 +127,14 @@ def triton_generate(fields: Fields) -> ProtocolKeys:
 def gemini(fields: Fields) -> ProtocolKeys:
     """Return the keys for `gemini`: POST /v1beta/models/MODEL:streamGenerateContent."""
     contents = chat_messages(fields, lambda text: {"parts": [{"text": text}]})
+    model = fields.get("model")
+    if isinstance(model, str):
+        # Gemini's own list of models has this prefix.
+        model = model.removeprefix("models/")
     return ProtocolKeys(
         path=(
             "/v1beta/models/",
-            path_part(fields.get("model")),
+            path_part(model),
             ":streamGenerateContent?alt=sse",
         ),
         body={

@@ -15,7 +15,9 @@ PROCESSING_TIME = {
 }
 
 CHAT_STREAM: dict[str, Any] = {
-    "content": ["$.choices[*].delta.content"],
+    # The second one is that of servers that send parts, such as Mistral's with reasoning.
+    "content": ["$.choices[*].delta.content", "$.choices[*].delta.content[*].text"],
+    "refusal": ["$.choices[*].delta.refusal"],
     "reasoning": ["$.choices[*].delta.reasoning_content", "$.choices[*].delta.reasoning"],
     "tool_call": ["$.choices[*].delta.tool_calls"],
     "usage": {
@@ -37,6 +39,7 @@ CHAT_STREAM: dict[str, Any] = {
 # The events repeat the state of the response, so paths name the type of the event.
 _RESPONSES_STREAM: dict[str, Any] = {
     "content": ["response.output_text.delta:$.delta"],
+    "refusal": ["response.refusal.delta:$.delta"],
     # Not `reasoning_summary_text`: usage has the tokens of the reasoning, not those of its summary.
     "reasoning": ["response.reasoning_text.delta:$.delta"],
     "tool_call": ["response.function_call_arguments.delta:$.delta"],
@@ -85,7 +88,13 @@ def completions(fields: Fields) -> ProtocolKeys:
         "prompt": fields.get("prompt"),
         **stream_options(fields),
     }
-    stream = {**CHAT_STREAM, "content": ["$.choices[*].text"], "reasoning": [], "tool_call": []}
+    stream = {
+        **CHAT_STREAM,
+        "content": ["$.choices[*].text"],
+        "refusal": [],
+        "reasoning": [],
+        "tool_call": [],
+    }
     return ProtocolKeys(
         path=("/v1/completions",), body=body, stream=stream, server_timing=(PROCESSING_TIME,)
     )

@@ -20,6 +20,7 @@ TOLERANCE_SECONDS = 0.03
 
 OPENAI: dict[str, Any] = {
     "content": "$.choices[*].delta.content",
+    "refusal": "$.choices[*].delta.refusal",
     "reasoning": ["$.choices[*].delta.reasoning_content", "$.choices[*].delta.reasoning"],
     "tool_call": "$.choices[*].delta.tool_calls",
     "usage": {
@@ -214,6 +215,20 @@ def test_unknown_number_of_tokens(serve: Serve, usage: dict[str, Any]) -> None:
     assert result.failure is None
     assert result.stream
     assert result.stream.time_per_output_token is None
+
+
+@pytest.mark.parametrize(("finish", "gaps"), [("stop", 2), ("length", 3)])
+def test_the_token_that_ends_a_response_has_no_text(serve: Serve, finish: str, gaps: int) -> None:
+    """Servers count it. Three events and four tokens are two gaps, unless the limit was reached."""
+    tokens = (token(), GAP_SECONDS, token(), GAP_SECONDS, token())
+    last = {"choices": [{"delta": {}, "finish_reason": finish}], "usage": {"completion_tokens": 4}}
+    result = probe(serve, stream(*tokens, last))
+
+    assert result.failure is None
+    assert result.stream
+    assert result.stream.tokens.output == 4
+    expected = result.phases[Phase.GENERATE] / gaps
+    assert result.stream.time_per_output_token == pytest.approx(expected)
 
 
 def test_one_byte_per_read(serve: Serve) -> None:
@@ -438,6 +453,30 @@ def test_allowed_finish_reasons(serve: Serve) -> None:
     expect = {"finish": ["stop", "content_filter"], "tokens": {"min": 3}}
 
     assert probe(serve, stream(token(), last, USAGE), expect=expect).failure is None
+
+
+def test_refusals(serve: Serve) -> None:
+    """A refusal has text of its own, and the finish reason of a success."""
+    refusal = [{"choices": [{"delta": {"refusal": text}}]} for text in ("I ", "cannot")]
+    result = probe(serve, stream(ROLE, *refusal, STOP, USAGE))
+
+    assert reason(result) is Reason.ASSERTION
+    assert detail(result) == "the finish reason is refusal"
+    assert result.stream
+    assert result.stream.time_to_first_token
+    expect = {"finish": "refusal", "body_matches": "^I cannot$"}
+    assert probe(serve, stream(ROLE, *refusal, STOP, USAGE), expect=expect).failure is None
+
+
+@pytest.mark.parametrize("reasons", [("stop", "content_filter"), ("content_filter", "stop")])
+def test_a_refusal_counts_before_other_finish_reasons(
+    serve: Serve, reasons: tuple[str, str]
+) -> None:
+    """Filters of some servers report after the model has ended, or for one of several choices."""
+    parts = [{"choices": [{"delta": {}, "finish_reason": text}]} for text in reasons]
+    result = probe(serve, stream(token(), *parts))
+
+    assert detail(result) == "the finish reason is content_filter"
 
 
 def test_conditions_on_the_text(serve: Serve) -> None:

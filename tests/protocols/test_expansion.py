@@ -79,6 +79,8 @@ def test_model_in_the_path() -> None:
     assert read("bedrock-converse", fields).url.source.endswith(
         "/model/a%2Fb%20c:0/converse-stream"
     )
+    fields = {"model": "models/gemini-3", "prompt": "hi"}  # as in the list of Gemini's models
+    assert "/v1beta/models/gemini-3:streamGenerateContent" in read("gemini", fields).url.source
 
 
 def test_explicit_keys_override() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from probe.result import Reason
+from probe.result import Phase, Reason
 from tests.http.conftest import Serve
 from tests.prober.test_streams import (
     GAP_SECONDS,
     HEAD,
+    STOP,
     TOLERANCE_SECONDS,
+    USAGE,
     chunk,
     event,
     stream,
@@ -270,6 +272,40 @@ def test_summaries_of_reasoning(serve: Serve, name: str, summary: Any, tokens: l
     assert result.stream
     assert result.stream.time_per_output_token == pytest.approx(GAP_SECONDS, abs=TOLERANCE_SECONDS)
     assert result.stream.tokens.output == 202
+
+
+def test_content_in_parts(serve: Serve) -> None:
+    """Some servers of openai-chat send a list of parts, and reasoning in parts of another type."""
+    parts = [{"type": "text", "text": "a"}], [{"type": "text", "text": "b"}]
+    tokens = [{"choices": [{"delta": {"content": part}}]} for part in parts]
+    server = serve(stream(tokens[0], GAP_SECONDS, tokens[1], STOP, USAGE))
+    fields = {"model": "m", "prompt": "hi"}
+    result = run(server.url(""), protocol={"openai-chat": fields}, expect={"body_matches": "^ab$"})
+
+    assert result.failure is None
+    assert result.phases[Phase.GENERATE] == pytest.approx(GAP_SECONDS, abs=TOLERANCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("openai-chat", ({"choices": [{"delta": {"refusal": "I cannot"}}]}, STOP)),
+        (
+            "openai-responses",
+            (
+                named({"type": "response.refusal.delta", "delta": "I cannot"}),
+                named({"type": "response.completed", "response": {"status": "completed"}}),
+            ),
+        ),
+    ],
+)
+def test_refusals(serve: Serve, name: str, parts: tuple[Any, ...]) -> None:
+    """The text of a refusal has an event or key of its own, and the finish reason of a success."""
+    server = serve(stream(*parts))
+    result = run(server.url(""), protocol={name: {"model": "m", "prompt": "hi"}})
+
+    assert reason(result) is Reason.ASSERTION
+    assert detail(result) == "the finish reason is refusal"
 
 
 GEMINI_ERROR = {"error": {"code": 503, "message": "no capacity", "status": "UNAVAILABLE"}}
