@@ -9,6 +9,7 @@ from probe.config.schema import Objective
 from probe.result import (
     ClockSource,
     Excerpt,
+    Reason,
     Result,
     Signal,
     StreamResult,
@@ -87,7 +88,7 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
     if result.stream:
         if result.latency:
             yield from _token_lines(result.stream, _Scale(total=result.latency, block=block))
-        yield from _stream_lines(result.stream)
+        yield from _stream_lines(result.stream, _unfinished_gap(result))
     if result.spending:
         yield _note("spending", spending_summary(result.spending))
     if result.server_ignored:
@@ -125,13 +126,22 @@ def _token_lines(stream: StreamResult, scale: _Scale) -> Iterator[str]:
         yield f"    {'tokens':<28}{' ' * first}{marks}"
 
 
-def _stream_lines(stream: StreamResult) -> Iterator[str]:
+def _unfinished_gap(result: Result) -> float | None:
+    """Return the time from the last token to the deadline that ended a stream (seconds)."""
+    timed_out = result.reason in (Reason.STALL_TIMEOUT, Reason.BODY_TIMEOUT)
+    if not timed_out or result.stream is None or not result.stream.token_times:
+        return None
+    return result.latency - result.stream.token_times[-1]
+
+
+def _stream_lines(stream: StreamResult, unfinished_gap: float | None) -> Iterator[str]:
     """Yield what a stream contained, and its times that are no phases."""
     yield _note("stream", printable(stream_summary(stream)))
     times = (
         ("first token after", stream.time_to_first_token),
         ("per token", stream.time_per_output_token),
         ("longest gap", stream.longest_gap),
+        ("then no token for", unfinished_gap),
     )
     parts = [f"{name} {time * 1000:.3f} ms" for name, time in times if time is not None]
     if parts:

@@ -90,6 +90,25 @@ model: succeeded after 100.0 ms, status 200
 
 
 @pytest.mark.parametrize(
+    ("reason", "gap"),
+    [
+        (Reason.STALL_TIMEOUT, ", then no token for 940.000 ms"),
+        (Reason.BODY_TIMEOUT, ", then no token for 940.000 ms"),
+        (Reason.ASSERTION, ""),
+    ],
+)
+def test_stalled_stream(reason: Reason, gap: str) -> None:
+    """The time after the last token is no gap between tokens, so it is shown beside those."""
+    stream = replace(MEASURED_STREAM, token_times=(0.05, 0.06))
+    result = make_result(
+        reason=reason,
+        phases=phases(wait=10, first_token=40, generate=950),
+        stream=stream,
+    )
+    assert f"longest gap 8.000 ms{gap}\n" in rendered(result)
+
+
+@pytest.mark.parametrize(
     ("tokens", "text"),
     [
         (TokenCounts(input=2007, output=4, cached=1000), ", 1,000 of 2,007 prompt tokens cached,"),
