@@ -7,7 +7,7 @@ Sources: API references of ConverseStream and InvokeEndpointWithResponseStream.
 from typing import Any
 
 from probe.protocols.openai import CHAT_STREAM, stream_options
-from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages, path_part
+from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, path_part
 
 _CONVERSE_STREAM: dict[str, Any] = {
     "format": "aws-event-stream",
@@ -25,23 +25,23 @@ _CONVERSE_STREAM: dict[str, Any] = {
 }
 
 
-def bedrock_converse(fields: Fields) -> ProtocolKeys:
+def bedrock_converse(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `bedrock-converse`: POST /model/MODEL/converse-stream."""
-    messages = chat_messages(fields, lambda text: {"content": [{"text": text}]})
+    messages = chat_messages(options, lambda text: {"content": [{"text": text}]})
     return ProtocolKeys(
-        path=("/model/", path_part(fields.get("model")), "/converse-stream"),
-        body={"messages": messages, "inferenceConfig": {"maxTokens": fields["max_tokens"]}},
+        path=("/model/", path_part(options.get("model")), "/converse-stream"),
+        body={"messages": messages, "inferenceConfig": {"maxTokens": options["max_tokens"]}},
         stream=_CONVERSE_STREAM,
     )
 
 
-def sagemaker_stream(fields: Fields) -> ProtocolKeys:
+def sagemaker_stream(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `sagemaker-stream`: chat in a container with the API of OpenAI.
 
     The parts of the response are server-sent events, divided anywhere.
     """
     return ProtocolKeys(
-        path=("/endpoints/", path_part(fields.get("model")), "/invocations-response-stream"),
-        body={"messages": chat_messages(fields), **stream_options(fields)},
+        path=("/endpoints/", path_part(options.get("model")), "/invocations-response-stream"),
+        body={"messages": chat_messages(options), **stream_options(options)},
         stream={**CHAT_STREAM, "format": "aws-event-stream-sse"},
     )

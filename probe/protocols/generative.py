@@ -7,7 +7,7 @@ https://ai.google.dev/api/generate-content
 
 from typing import Any
 
-from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages, path_part
+from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, path_part
 
 ANTHROPIC_VERSION = "2023-06-01"
 
@@ -67,12 +67,12 @@ _GEMINI_STREAM: dict[str, Any] = {
 }
 
 
-def anthropic_messages(fields: Fields) -> ProtocolKeys:
+def anthropic_messages(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `anthropic-messages`: POST /v1/messages."""
     body = {
-        "model": fields.get("model"),
-        "messages": chat_messages(fields),
-        "max_tokens": fields["max_tokens"],
+        "model": options.get("model"),
+        "messages": chat_messages(options),
+        "max_tokens": options["max_tokens"],
         "stream": True,
     }
     return ProtocolKeys(
@@ -83,9 +83,9 @@ def anthropic_messages(fields: Fields) -> ProtocolKeys:
     )
 
 
-def ollama_chat(fields: Fields) -> ProtocolKeys:
+def ollama_chat(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `ollama-chat`: POST /api/chat."""
-    body = {"messages": chat_messages(fields), **_ollama_body(fields)}
+    body = {"messages": chat_messages(options), **_ollama_body(options)}
     stream = {
         **_OLLAMA_STREAM,
         "content": ["$.message.content"],
@@ -95,39 +95,42 @@ def ollama_chat(fields: Fields) -> ProtocolKeys:
     return ProtocolKeys(path=("/api/chat",), body=body, stream=stream)
 
 
-def ollama_generate(fields: Fields) -> ProtocolKeys:
+def ollama_generate(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `ollama-generate`: POST /api/generate."""
-    body = {"prompt": fields.get("prompt"), **_ollama_body(fields)}
+    body = {"prompt": options.get("prompt"), **_ollama_body(options)}
     stream = {**_OLLAMA_STREAM, "content": ["$.response"], "reasoning": ["$.thinking"]}
     return ProtocolKeys(path=("/api/generate",), body=body, stream=stream)
 
 
-def _ollama_body(fields: Fields) -> dict[str, Any]:
-    options = {"num_predict": fields["max_tokens"]}
-    return {"model": fields.get("model"), "stream": True, "options": options}
+def _ollama_body(options: ProtocolOptions) -> dict[str, Any]:
+    return {
+        "model": options.get("model"),
+        "stream": True,
+        "options": {"num_predict": options["max_tokens"]},
+    }
 
 
-def tgi(fields: Fields) -> ProtocolKeys:
+def tgi(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `tgi`: POST /generate_stream."""
-    parameters = {"max_new_tokens": fields["max_tokens"], "details": True}
-    body = {"inputs": fields.get("prompt"), "parameters": parameters}
+    parameters = {"max_new_tokens": options["max_tokens"], "details": True}
+    body = {"inputs": options.get("prompt"), "parameters": parameters}
     return ProtocolKeys(path=("/generate_stream",), body=body, stream=_TGI_STREAM)
 
 
-def triton_generate(fields: Fields) -> ProtocolKeys:
+def triton_generate(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `triton-generate`: POST /v2/models/MODEL/generate_stream."""
-    parameters = {"max_tokens": fields["max_tokens"], "stream": True}
+    parameters = {"max_tokens": options["max_tokens"], "stream": True}
     return ProtocolKeys(
-        path=("/v2/models/", path_part(fields.get("model")), "/generate_stream"),
-        body={"text_input": fields.get("prompt"), "parameters": parameters},
+        path=("/v2/models/", path_part(options.get("model")), "/generate_stream"),
+        body={"text_input": options.get("prompt"), "parameters": parameters},
         stream={"content": ["$.text_output"], "error": ["$.error"]},
     )
 
 
-def gemini(fields: Fields) -> ProtocolKeys:
+def gemini(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `gemini`: POST /v1beta/models/MODEL:streamGenerateContent."""
-    contents = chat_messages(fields, lambda text: {"parts": [{"text": text}]})
-    model = fields.get("model")
+    contents = chat_messages(options, lambda text: {"parts": [{"text": text}]})
+    model = options.get("model")
     if isinstance(model, str):
         # Gemini's own list of models has this prefix.
         model = model.removeprefix("models/")
@@ -139,7 +142,7 @@ def gemini(fields: Fields) -> ProtocolKeys:
         ),
         body={
             "contents": contents,
-            "generationConfig": {"maxOutputTokens": fields["max_tokens"]},
+            "generationConfig": {"maxOutputTokens": options["max_tokens"]},
         },
         stream=_GEMINI_STREAM,
     )

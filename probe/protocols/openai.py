@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference
 
 from typing import Any
 
-from probe.protocols.protocol import Fields, ProtocolKeys, chat_messages
+from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages
 
 PROCESSING_TIME = {
     "from": "header",
@@ -57,21 +57,21 @@ _RESPONSES_STREAM: dict[str, Any] = {
 }
 
 
-def stream_options(fields: Fields) -> dict[str, Any]:
+def stream_options(options: ProtocolOptions) -> dict[str, Any]:
     """Return the keys of a body that ask for a stream with the number of its tokens."""
     return {
-        "max_tokens": fields["max_tokens"],
+        "max_tokens": options["max_tokens"],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
 
 
-def chat(fields: Fields) -> ProtocolKeys:
+def chat(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `openai-chat`: POST /v1/chat/completions."""
     body = {
-        "model": fields.get("model"),
-        "messages": chat_messages(fields),
-        **stream_options(fields),
+        "model": options.get("model"),
+        "messages": chat_messages(options),
+        **stream_options(options),
     }
     return ProtocolKeys(
         path=("/v1/chat/completions",),
@@ -81,12 +81,12 @@ def chat(fields: Fields) -> ProtocolKeys:
     )
 
 
-def completions(fields: Fields) -> ProtocolKeys:
+def completions(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `openai-completions`: POST /v1/completions."""
     body = {
-        "model": fields.get("model"),
-        "prompt": fields.get("prompt"),
-        **stream_options(fields),
+        "model": options.get("model"),
+        "prompt": options.get("prompt"),
+        **stream_options(options),
     }
     stream = {
         **CHAT_STREAM,
@@ -100,12 +100,12 @@ def completions(fields: Fields) -> ProtocolKeys:
     )
 
 
-def responses(fields: Fields) -> ProtocolKeys:
+def responses(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `openai-responses`: POST /v1/responses."""
     body = {
-        "model": fields.get("model"),
-        "input": chat_messages(fields),
-        "max_output_tokens": fields["max_tokens"],
+        "model": options.get("model"),
+        "input": chat_messages(options),
+        "max_output_tokens": options["max_tokens"],
         "stream": True,
     }
     return ProtocolKeys(
@@ -116,11 +116,11 @@ def responses(fields: Fields) -> ProtocolKeys:
     )
 
 
-def embeddings(fields: Fields) -> ProtocolKeys:
+def embeddings(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `openai-embeddings`: POST /v1/embeddings."""
     return ProtocolKeys(
         path=("/v1/embeddings",),
-        body={"model": fields.get("model"), "input": fields.get("input")},
+        body={"model": options.get("model"), "input": options.get("input")},
         # A vector of zeros breaks a search index without an error.
         expect={"json": {"$.data[0].embedding[?@ != 0]": {"exists": True}}},
     )

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 # The keys below the name of the protocol, such as `model` and `prompt`.
-Fields = Mapping[str, Any]
+ProtocolOptions = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class ProtocolKeys:
     server_timing: tuple[Mapping[str, Any], ...] = ()
 
 
-Protocol = Callable[[Fields], ProtocolKeys]
+Protocol = Callable[[ProtocolOptions], ProtocolKeys]
 
 
 def path_part(name: Any) -> Any:
@@ -35,12 +35,13 @@ def path_part(name: Any) -> Any:
 
 
 def chat_messages(
-    fields: Fields, prompt_keys: Callable[[Any], Mapping[str, Any]] = lambda text: {"content": text}
+    options: ProtocolOptions,
+    prompt_keys: Callable[[Any], Mapping[str, Any]] = lambda text: {"content": text},
 ) -> Any:
     """Return the messages: those of the config, or one with the prompt.
 
     `prompt_keys` returns the keys of a message for the text of the prompt.
     """
-    if fields.get("messages") is not None:
-        return fields["messages"]
-    return [{"role": "user", **prompt_keys(fields.get("prompt"))}]
+    if options.get("messages") is not None:
+        return options["messages"]
+    return [{"role": "user", **prompt_keys(options.get("prompt"))}]
