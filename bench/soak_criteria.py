@@ -26,7 +26,7 @@ MAX_GROWTH = 1.0
 # The memory limit of the container in the manifests: 128 MiB.
 MAX_MEMORY_BYTES = 128 * 2**20
 
-# A tick is counted at most this long after its due time: half the interval.
+# A tick is counted at most this long after its due time: half of the shortest interval.
 MAX_COUNT_DELAY_SECONDS = 0.5
 
 # Between the median that a probe reports and the true one.
@@ -111,16 +111,20 @@ def _memory(soak: Soak, scrapes: str) -> Iterator[Verdict]:
 def lost_ticks(samples: Sequence[Sample]) -> int:
     """Return the number of ticks that were due and not counted.
 
-    Considers the probes that exist in all samples; each has a tick per second.
+    Considers the probes that exist in all samples.
     """
     first, *others = samples
     missing = dict.fromkeys(first.metrics.ticks, 0)
     for sample in others:
-        due = math.floor(sample.requested - first.received - MAX_COUNT_DELAY_SECONDS)
+        seconds = sample.requested - first.received - MAX_COUNT_DELAY_SECONDS
+        ticks, intervals = sample.metrics.ticks, sample.metrics.intervals
         missing = {
-            probe: max(highest, due - sample.metrics.ticks[probe] + first.metrics.ticks[probe])
+            probe: max(
+                highest,
+                math.floor(seconds / intervals[probe]) - ticks[probe] + first.metrics.ticks[probe],
+            )
             for probe, highest in missing.items()
-            if probe in sample.metrics.ticks
+            if probe in ticks
         }
     return sum(missing.values())
 

@@ -26,6 +26,8 @@ class Metrics:
 
     ticks: Mapping[str, int]
     """By probe."""
+    intervals: Mapping[str, int]
+    """By probe, in seconds."""
     unbalanced: tuple[str, ...]
     """Probes with a tick that is neither finished nor skipped nor in flight."""
     in_flight: int
@@ -96,8 +98,10 @@ def parse_metrics(text: str) -> Metrics:
     ).items():
         if outcome == "success" and kind_of(probe) in latency:
             latency[kind_of(probe)][float(le)] += count
+    intervals = _sums(text, "interval_seconds", "probe")
     return Metrics(
         ticks={probe: count for (probe,), count in ticks.items()},
+        intervals={probe: seconds for (probe,), seconds in intervals.items()},
         unbalanced=tuple(
             probe[0]
             for probe, count in ticks.items()

@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf, isnan
 
@@ -27,12 +27,14 @@ def _sample(
     *,
     rss_megabytes: float = 60.0,
     median: float = LATENCY_SECONDS,
+    ticks: Mapping[str, int] | None = None,
     **fields: object,
 ) -> Sample:
     """Return a sample of two probes with an interval of one second and without problems."""
     count = int(at)
     metrics = Metrics(
-        ticks={"tls-new-1": count, "hanging-2": count},
+        ticks=ticks or {"tls-new-1": count, "hanging-2": count},
+        intervals=dict.fromkeys(ticks or ("tls-new-1", "hanging-2"), 1),
         unbalanced=(),
         in_flight=0,
         skipped={},
@@ -174,6 +176,14 @@ def test_one_lost_tick() -> None:
     assert _missed(_soak(incomplete)) == {"ticks lost"}
 
 
+def test_intervals_of_several_seconds() -> None:
+    """A probe every four seconds has a quarter of the ticks, and loses none."""
+    intervals = {"expensive": 4}
+    samples = [_sample(at, ticks={"expensive": at // 4}, intervals=intervals) for at in range(90)]
+    assert lost_ticks(samples) == 0
+    assert lost_ticks([*samples, _sample(90, ticks={"expensive": 20}, intervals=intervals)]) == 2
+
+
 def test_temporary_probes_lose_no_ticks() -> None:
     """Adding or removing a probe does not count as lost ticks."""
     samples = [
@@ -230,6 +240,8 @@ METRICS = """
 # TYPE inference_probe_ticks_total counter
 inference_probe_ticks_total{probe="tls-new-1"} 7
 inference_probe_ticks_total{probe="hanging-2"} 7
+inference_probe_interval_seconds{probe="tls-new-1"} 1
+inference_probe_interval_seconds{probe="hanging-2"} 4
 inference_probe_runs_total{probe="tls-new-1"} 6
 inference_probe_runs_total{probe="hanging-2"} 4
 inference_probe_in_flight{probe="tls-new-1"} 1
@@ -250,6 +262,7 @@ def test_parse_metrics() -> None:
     """One of two probes has an unaccounted tick; failures and histograms are summed by kind."""
     metrics = parse_metrics(METRICS)
     assert metrics.ticks == {"tls-new-1": 7, "hanging-2": 7}
+    assert metrics.intervals == {"tls-new-1": 1, "hanging-2": 4}
     assert metrics.unbalanced == ("hanging-2",)
     assert (metrics.in_flight, metrics.skipped) == (2, {"late": 1})
     assert metrics.failures == {("hanging", "reset"): 4}
