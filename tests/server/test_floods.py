@@ -60,7 +60,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(
-    ("path", "clients"), [("/metrics", 128), ("/probes/m1", 60), ("/api/v1/probes", 60)]
+    ("path", "clients"), [("/metrics", 100), ("/probes/m1", 60), ("/api/v1/probes", 60)]
 )
 def test_scrapes_during_a_flood(daemon: Running, path: str, clients: int) -> None:
     """A scrape takes at most a few seconds, whatever other clients request."""
