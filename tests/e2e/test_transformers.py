@@ -71,7 +71,7 @@ def server(stack: Stack, programs: Path) -> str:
         [*command, *where],
         ready_url=f"{url}/health",
         environment=environment,
-        timeout_seconds=120,
+        timeout_seconds=240,
     )
     return url
 
@@ -86,7 +86,7 @@ def test_streams(server: str, tmp_path: Path) -> None:
     """
     for name in ("openai-chat", "openai-completions", "openai-responses"):
         fields = {"model": str(tmp_path / "tiny"), "prompt": "ba de fi", "max_tokens": TOKENS}
-        result = run_probe(server, protocol={name: fields}, timeout="20s")
+        result = run_probe(server, protocol={name: fields}, timeout="60s")
 
         assert result.failure is None, f"{name}: {result.failure}"
         assert result.stream
