@@ -68,7 +68,7 @@ def _create(directory: Path, limit_bytes: int) -> None:
     directory.mkdir()
     try:
         (directory / "memory.limit_in_bytes").write_text(str(limit_bytes))
-        # Without a limit of its own, the memory of sockets is not counted.
+        # The kernel counts the memory of sockets only if it has a limit.
         (directory / "memory.kmem.tcp.limit_in_bytes").write_text(str(limit_bytes))
     except OSError:
         directory.rmdir()

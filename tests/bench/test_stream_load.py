@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timing]
 
 SECONDS = 12
 
-# `bench.streams` has 100, for which the daemon needs a core of its own. Tests run in parallel.
+# Fewer than the 100 of `bench.streams`: the daemon then needs a whole core, and tests share it.
 STREAMS = 30
 
 

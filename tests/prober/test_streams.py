@@ -456,7 +456,7 @@ def test_allowed_finish_reasons(serve: Serve) -> None:
 
 
 def test_refusals(serve: Serve) -> None:
-    """A refusal has text of its own, and the finish reason of a success."""
+    """The text of a refusal is in another key, and the finish reason is that of a success."""
     refusal = [{"choices": [{"delta": {"refusal": text}}]} for text in ("I ", "cannot")]
     result = probe(serve, stream(ROLE, *refusal, STOP, USAGE))
 

@@ -300,7 +300,7 @@ def test_content_in_parts(serve: Serve) -> None:
     ],
 )
 def test_refusals(serve: Serve, name: str, parts: tuple[Any, ...]) -> None:
-    """The text of a refusal has an event or key of its own, and the finish reason of a success."""
+    """The text is in another event or key, and the finish reason is that of a success."""
     server = serve(stream(*parts))
     result = run(server.url(""), protocol={name: {"model": "m", "prompt": "hi"}})
 
