@@ -49,9 +49,8 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
     """
     yield from map(str, settings.likely_mistakes)
     for probe in settings.probes:
-        yield from _document_advice(probe)
-        yield from _token_advice(probe)
-        yield from _cache_advice(probe)
+        if probe.stream:
+            yield from _stream_advice(probe)
         if not probe.objectives and probe.down == "none":
             yield f"{probe.name}: no objectives and `down: none`, so no outage raises an alert"
         elif not probe.objectives:
@@ -65,21 +64,29 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
                 yield f"{probe.name}, {objective.name}: {advice}"
 
 
+def _stream_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice about the request for a stream."""
+    body = _json_body(probe)
+    yield from _document_advice(probe)
+    yield from _token_advice(probe, body)
+    yield from _cache_advice(probe, body)
+
+
 def _document_advice(probe: Probe) -> Iterator[str]:
     """Yield advice if the body asks for one document although the probe expects a stream."""
     body = probe.json_body
-    if probe.stream and isinstance(body, Mapping) and body.get("stream") is False:
+    if isinstance(body, Mapping) and body.get("stream") is False:
         yield (
             f"{probe.name}: the body has `stream: false`, but the probe expects a stream; write"
             " `stream: null` in the probe, or ask for a stream"
         )
 
 
-def _token_advice(probe: Probe) -> Iterator[str]:
+def _token_advice(probe: Probe, body: Any) -> Iterator[str]:
     """Yield advice if a stream cannot have as many tokens as the probe expects."""
-    if probe.stream is None or probe.expect.tokens is None:
+    if probe.expect.tokens is None:
         return
-    minimum, limit = probe.expect.tokens.min, find_output_limit(_json_body(probe))
+    minimum, limit = probe.expect.tokens.min, find_output_limit(body)
     if limit is not None and limit < minimum:
         yield (
             f"{probe.name}: `expect.tokens.min` is {minimum}, but the request limits the output to"
@@ -88,11 +95,10 @@ def _token_advice(probe: Probe) -> Iterator[str]:
         )
 
 
-def _cache_advice(probe: Probe) -> Iterator[str]:
+def _cache_advice(probe: Probe, body: Any) -> Iterator[str]:
     """Yield advice if a prompt cache of the server may shorten the time to the first token."""
-    if probe.stream is None or (probe.protocol and probe.protocol.accepts_cached_prompts):
+    if probe.protocol and probe.protocol.accepts_cached_prompts:
         return
-    body = _json_body(probe)
     prompt = prompt_text(body) if isinstance(body, Mapping) else ""
     tokens = estimate_text_tokens(len(prompt))
     if tokens >= MIN_NONCE_TOKENS and not prompt.startswith(NONCE):
