@@ -81,7 +81,13 @@ def started(directory: Path) -> Iterator[Setup]:
         limits = {"tokens_per_day": "1G", "cost_per_day": 1, "requests_per_hour": "1M"}
         spending = {"price": {"input": 1, "currency": "USD"}, "budget": limits}
         probes: list[dict[str, object]] = [
-            {"name": "ok", "url": f"http://{host}/ok", "labels": labels, "objectives": objectives},
+            {
+                "name": "ok",
+                "url": f"http://{host}/ok",
+                "labels": labels,
+                "capacity": {"safe_rate": "140/s"},
+                "objectives": objectives,
+            },
             {"name": "fail", "url": f"http://{host}/fail", "objectives": objectives},
             {"name": "redirect", "url": f"http://{host}/redirect", "redirects": 1, **spending},
             {"name": "tls", "url": f"https://{secure}/ok", "tls": {"ca_file": "ca.pem"}},

@@ -57,6 +57,7 @@ SECTIONS = {
     "TorchserveProtocol": ("torchserve", ""),
     "Price": ("price", "The key `price` of a probe."),
     "Budget": ("budget", "The key `budget` of a probe."),
+    "Capacity": ("capacity", "The key `capacity` of a probe."),
     "Objective": ("objectives", "An entry of the key `objectives` of a probe."),
     "ServerTiming": ("server_timing", "An entry of the key `server_timing` of a probe."),
     "Tls": ("tls", "The key `tls` of a probe."),

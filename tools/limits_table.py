@@ -575,6 +575,7 @@ LIMITS = (
 # Constants that look like limits, and why they are not in the table.
 NOT_LIMITS: Mapping[str, str] = {
     "check.advice:MAX_FALSE_PAGES": "threshold of advice",
+    "check.advice:MAX_PROBE_SHARE": "threshold of advice",
     "check.request:MAX_SHOWN_BODY_CHARS": "layout of a message",
     "cli.daemon_client:MAX_MESSAGE_CHARS": "layout of a message",
     "cli.prometheus_rule:_MAX_DOMAIN_CHARS": "of Kubernetes",

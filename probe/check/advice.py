@@ -4,7 +4,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 from probe.check.spending import spending_advice
@@ -38,6 +38,9 @@ DETECTABLE_BAD_RATIO = 0.5
 # The shortest interval that the config allows.
 MIN_INTERVAL_SECONDS = 0.01
 
+# Share of the safe rate of an endpoint that its probe may use.
+MAX_PROBE_SHARE = 0.1
+
 # In 30 days, of a model that just meets its objective.
 MAX_FALSE_PAGES = 0.1
 
@@ -57,11 +60,25 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
             alerts = "outages, latency regressions and expiring certificates"
             yield f"{probe.name}: no objectives, so only {alerts} raise alerts"
         yield from spending_advice(probe, estimates[probe.name])
+        yield from _capacity_advice(probe)
         for objective in probe.objectives:
             if objective.target <= MAX_BUDGET_AS_TARGET:
                 continue  # one of the likely mistakes
             for advice in _objective_advice(objective, probe):
                 yield f"{probe.name}, {objective.name}: {advice}"
+
+
+def _capacity_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice if the requests of the probe are a considerable load for the endpoint."""
+    if probe.capacity is None:
+        return
+    share = 1 / probe.interval / probe.capacity.safe_rate
+    if share > MAX_PROBE_SHARE:
+        seconds = 1 / (MAX_PROBE_SHARE * probe.capacity.safe_rate)
+        yield (
+            f"{probe.name}: the probe alone sends {100 * share:.3g}% of the `safe_rate` of its"
+            f" endpoint; probe every {_round_up(seconds)} or less often"
+        )
 
 
 def _stream_advice(probe: Probe) -> Iterator[str]:
@@ -294,5 +311,16 @@ def _remedy(interval: float, alternative: str) -> str:
 
 def _round_down(seconds: float) -> str:
     """Return a duration that people would write in a config, not above `seconds`."""
-    unit = 60 if seconds >= 120 else 1 if seconds >= 2 else 0.1 if seconds >= 0.2 else 0.01
+    unit = _rounding_unit(seconds)
     return format_duration(round(seconds // unit * unit, 2))
+
+
+def _round_up(seconds: float) -> str:
+    """Return a duration that people would write in a config, not below `seconds`."""
+    unit = _rounding_unit(seconds)
+    # Not one unit more because of the error of a division.
+    return format_duration(round(ceil(round(seconds / unit, 6)) * unit, 2))
+
+
+def _rounding_unit(seconds: float) -> float:
+    return 60 if seconds >= 120 else 1 if seconds >= 2 else 0.1 if seconds >= 0.2 else 0.01

@@ -1,4 +1,4 @@
-"""Models of `price` and `budget`: cost of a probe's requests, and their limits."""
+"""Models of `price`, `budget` and `capacity`: cost and limits of requests, by probe."""
 
 import re
 from decimal import Decimal
@@ -95,3 +95,12 @@ class Budget(ConfigModel):
         if not self.limits_tokens and self.requests_per_hour is None:
             raise ValueError("no limit; write tokens_per_day, cost_per_day or requests_per_hour")
         return self
+
+
+class Capacity(ConfigModel):
+    """Capacity of the endpoint, from a load test. It is exported, and limits no requests."""
+
+    safe_rate: types.Rate = Field(
+        description="Highest request rate at which the endpoint keeps its objectives, such as"
+        " 140/s. It is the metric `inference_probe_safe_rate`."
+    )

@@ -23,6 +23,7 @@ _IN_PROBE = {
     "fail_if_body_not_matches_regexp": "write `expect`, with the key body_matches",
     "insecure_skip_verify": _TLS,
     "oauth2": f"OAuth 2 is not supported; let another program renew the token, and write {_BEARER}",
+    "safe_rate": "write `capacity`, such as {safe_rate: 140/s}",
     "slo": _OBJECTIVES,
     "slos": _OBJECTIVES,
     "status": "write `expect`, with the key status",

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from probe.config import http_types, types
-from probe.config.budget import Budget, Price
+from probe.config.budget import Budget, Capacity, Price
 from probe.config.choices import (
     AlertLevel,
     ConnectionMode,
@@ -402,6 +402,9 @@ class Probe(ConfigModel):
     price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
     budget: Budget | None = config_key(
         None, "Limits of the requests. Ticks over the budget are skipped."
+    )
+    capacity: Capacity | None = config_key(
+        None, "Capacity of the endpoint, for alerts about its headroom. See docs/capacity.md."
     )
     buckets: BucketBounds = config_key(
         None,

@@ -184,6 +184,19 @@ def _percentage(value: Any) -> float:
     return ratio
 
 
+def _rate(value: Any) -> float:
+    if number := _bare_number(value):
+        raise ValueError(f"a rate needs its unit; write {number}/s")
+    text = require_text(value)
+    if re.fullmatch(units.NUMBER_PATTERN, text):  # the value of a reference
+        raise ValueError(f"a rate needs its unit, such as 140/s: {quote(value)}")
+    # The advice about a spelling shows the number, which must not be that of a reference.
+    rate = units.parse_rate(text, quoted=None if isinstance(value, str) else quote(value))
+    if not 0 < rate <= 1_000_000:
+        raise ValueError(f"{quote(value)} is not between 0/s, excluded, and 1000000/s")
+    return rate
+
+
 def _boolean(value: Any) -> bool:
     if isinstance(value, ResolvedText):
         value = {"true": True, "false": False}.get(value.text)
@@ -329,6 +342,11 @@ _PERCENTAGE_SCHEMA = pattern_schema(
     examples=["99%", "99.9%"],
     description="A percentage between 0% and 100%, both excluded.",
 )
+_RATE_SCHEMA = pattern_schema(
+    units.RATE_PATTERN,
+    examples=["140/s", "0.5/s"],
+    description="Requests per second, such as 140/s.",
+)
 _NETWORK_SCHEMA = {"type": "string", "examples": ["10.0.0.0/8", "fd00::/8"]}
 _REGEX_SCHEMA = {"type": "string", "format": "regex"}
 
@@ -338,6 +356,7 @@ Boolean = Annotated[bool, *scalar(_boolean, {"type": "boolean"})]
 Number = Annotated[float, *scalar(to_number, {"type": "number"})]
 Size = Annotated[int, *scalar(_size, _SIZE_SCHEMA)]
 Percentage = Annotated[float, *scalar(_percentage, _PERCENTAGE_SCHEMA)]
+Rate = Annotated[float, *scalar(_rate, _RATE_SCHEMA)]
 Network = Annotated[
     IPv4Network | IPv6Network, *scalar(_network, _NETWORK_SCHEMA, allow_reference=False)
 ]

@@ -37,7 +37,14 @@ _COUNT_UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 COUNT_PATTERN = rf"({NUMBER_PATTERN}) ?({'|'.join(filter(None, _COUNT_UNITS))})?"
 
 # Requests per second.
-RATE_PATTERN = rf"({NUMBER_PATTERN})(?: ?/ ?s)?"
+RATE_PATTERN = rf"({NUMBER_PATTERN}) ?/ ?s"
+
+# Other spellings of a rate: 140rps, 140 req/s, 140 per second, 8400/min.
+_RATE_SPELLING = re.compile(
+    rf"({NUMBER_PATTERN}) ?(k?)(?:(?:r|q)ps|hz|(?:r|req|reqs|requests?|quer(?:y|ies))?"
+    r"(?: ?/ ?| per )(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?))",
+    re.IGNORECASE,
+)
 
 PERCENTAGE_PATTERN = rf"({NUMBER_PATTERN}) ?%"
 
@@ -89,11 +96,22 @@ def parse_percentage(text: str, *, quoted: str | None = None) -> float:
 
 def parse_rate(text: str, *, quoted: str | None = None) -> float:
     """Return the requests per second of a rate such as "600/s" or "0.5"."""
-    match = _match(RATE_PATTERN, text)
+    match = _match(RATE_PATTERN, text) or _match(f"({NUMBER_PATTERN})", text)
     if match is None:
-        advice = _decimal_point(text) or "write a number of requests per second, such as 600/s"
+        advice = _decimal_point(text) or (None if quoted else _rate_advice(text))
+        advice = advice or "write a number of requests per second, such as 600/s"
         raise ValueError(f"not a rate: {quoted or quote(text)}; {advice}")
     return float(Decimal(match[1]))
+
+
+def _rate_advice(text: str) -> str | None:
+    """Return the advice about another spelling of a rate, converted to requests per second."""
+    match = _RATE_SPELLING.fullmatch(text) if len(text) <= MAX_QUANTITY_CHARS else None
+    if match is None:
+        return None
+    thousands, unit = match[2], (match[3] or "s")[0].lower()
+    rate = Decimal(match[1]) * (1000 if thousands else 1) / _SECONDS[unit]
+    return f"write {format_number(f'{rate:.6g}')}/s"
 
 
 def _decimal_point(text: str) -> str | None:

@@ -252,6 +252,8 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
         advice = '; begin each item with "- "' if is_block else "; put it into brackets: [...]"
     elif path[-2:-1] in (("json",), ("headers",)) and "expect" in path:
         advice = "; write a condition, such as {equals: ...}"
+    elif path[-1] == "capacity":
+        advice = "; write {safe_rate: 140/s}, with your rate"
     return f"expected {expected}, not {describe_type(value)}{advice}"
 
 

@@ -105,6 +105,13 @@ OBJECTIVE = MetricSpec(
     'threshold="+Inf" is an availability objective.',
     ("probe", "slo", "signal", "threshold", "alert"),
 )
+SAFE_RATE = MetricSpec(
+    "inference_probe_safe_rate",
+    "gauge",
+    "Highest safe request rate of the endpoint (requests per second), from `capacity` in the "
+    "config. Absent without it.",
+    ("probe",),
+)
 INFO = MetricSpec(
     "inference_probe_info", "gauge", "URL of the endpoint and the labels of the config. Always 1.",
     ("probe", "url"),
@@ -233,6 +240,7 @@ ALL_METRICS = (
     LAST_SUCCEEDED,
     LAST_STATUS_CODE,
     OBJECTIVE,
+    SAFE_RATE,
     INFO,
     ALERT_INFO,
     SLO_ALERT_INFO,

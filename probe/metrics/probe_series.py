@@ -92,6 +92,7 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
     add_value(catalogue.LAST_STATUS_CODE, lambda counts: counts.status)
     add_value(catalogue.CERTIFICATE, lambda counts: counts.certificate.not_after)
     add(catalogue.OBJECTIVE, _objective_lines)
+    add_value(catalogue.SAFE_RATE, _safe_rate)
     add(catalogue.INFO, _info_lines)
     add(catalogue.ALERT_INFO, _alert_info_lines)
     add(catalogue.SLO_ALERT_INFO, _slo_alert_info_lines)
@@ -150,6 +151,11 @@ def _objective_lines(counts: ProbeCounts) -> Iterator[str]:
 def _threshold(objective: Objective) -> float:
     """Return the largest good value (seconds). Without one, every success is good: +Inf."""
     return float("inf") if objective.threshold is None else objective.threshold
+
+
+def _safe_rate(counts: ProbeCounts) -> float | None:
+    capacity = counts.probe.capacity
+    return None if capacity is None else capacity.safe_rate
 
 
 def _info_lines(counts: ProbeCounts) -> Iterator[str]:

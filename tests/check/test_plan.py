@@ -473,3 +473,31 @@ def test_more_expected_tokens_than_requested(tmp_path: Path, request_keys: dict[
         "a: `expect.tokens.min` is 17, but the request limits the output to 16 tokens, so every"
         " stream fails; lower it, or raise the limit, such as max_tokens"
     )
+
+
+@pytest.mark.parametrize(
+    ("interval", "safe_rate", "share", "advised"),
+    [
+        ("10s", "0.5/s", "20%", "20s"),
+        ("100ms", "30/s", "33.3%", "400ms"),
+        ("1m", "0.1/s", "16.7%", "1m40s"),
+    ],
+)
+def test_a_probe_that_uses_the_capacity(
+    tmp_path: Path, interval: str, safe_rate: str, share: str, advised: str
+) -> None:
+    """The probe of a slow endpoint is a considerable load. The advised interval is sufficient."""
+
+    def capacity_advice(interval: str) -> list[str]:
+        keys = {"interval": interval, "capacity": {"safe_rate": safe_rate}}
+        advice = lint_settings(
+            make_settings(tmp_path, {"name": "a", "url": "http://127.0.0.1:9/", **keys})
+        )
+        return [text for text in advice if "safe_rate" in text]
+
+    (advice,) = capacity_advice(interval)
+    assert advice == (
+        f"a: the probe alone sends {share} of the `safe_rate` of its endpoint;"
+        f" probe every {advised} or less often"
+    )
+    assert capacity_advice(advised) == []

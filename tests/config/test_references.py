@@ -76,6 +76,7 @@ FULL: dict[str, Any] = {
             "phase_buckets": ["1s"],
             "server_timing": [{"from": "json", "key": "$.a", "unit": "ms", "component": "total"}],
             "labels": {"a": "b"},
+            "capacity": {"safe_rate": "1/s"},
             "objectives": [{"name": "a", "target": "99%", "latency": "1s", "alert": "page"}],
         }
     ],
@@ -103,6 +104,7 @@ SECRETS = [
     "http://hunter2:x",
     "2001:db8::1/48",
     "98765432",
+    "98765432rps",
 ]
 
 

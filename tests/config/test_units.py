@@ -1,12 +1,19 @@
-"""Durations, sizes and percentages."""
+"""Durations, sizes, rates and percentages."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.config.units import format_duration, parse_duration, parse_percentage, parse_size
+from probe.config.units import (
+    format_duration,
+    parse_duration,
+    parse_percentage,
+    parse_rate,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,12 @@ def test_invalid_durations(text: str) -> None:
 @pytest.mark.parametrize("digits", [1001, 2_000_000])
 def test_too_many_digits(digits: int) -> None:
     """Text with very many digits is refused before decimals overflow, and is quoted in part."""
-    for parse, unit in ((parse_duration, "s"), (parse_size, "B"), (parse_percentage, "%")):
+    for parse, unit in (
+        (parse_duration, "s"),
+        (parse_size, "B"),
+        (parse_percentage, "%"),
+        (parse_rate, "rps"),
+    ):
         with pytest.raises(ValueError, match=r"^not a .{,250}$"):
             parse("9" * digits + unit)
 
@@ -80,7 +92,38 @@ def test_parse_percentage(text: str, ratio: float) -> None:
     assert parse_percentage(text) == ratio
 
 
-@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_percentage])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("140/s", 140), ("0.1/s", 0.1), ("140 / s", 140), ("600", 600)]
+)
+def test_parse_rate(text: str, rate: float) -> None:
+    """The result is in requests per second, with and without the unit."""
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("140rps", "140/s"),
+        ("140 qps", "140/s"),
+        ("0.5Hz", "0.5/s"),
+        ("140 req/s", "140/s"),
+        ("140 requests/second", "140/s"),
+        ("1 query per second", "1/s"),
+        ("1.2k/s", "1200/s"),
+        ("8400/min", "140/s"),
+        ("500 requests per hour", "0.138889/s"),
+        ("1d/s", "a number of requests per second, such as 600/s"),
+        ("140/ms", "a number of requests per second, such as 600/s"),
+        ("140,5/s", "a decimal point, not a comma"),
+    ],
+)
+def test_other_spellings_of_rates(text: str, advice: str) -> None:
+    """The message says what to write instead, with the number converted."""
+    with pytest.raises(ValueError, match=f"^not a rate: .*; write {re.escape(advice)}$"):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_percentage, parse_rate])
 def test_quoted_replaces_the_text_in_the_message(parse: Callable[..., float]) -> None:
     """The text may be a secret that a reference stands for."""
     with pytest.raises(ValueError, match=r'^not a \w+: "\$\{env:A\}"') as caught:

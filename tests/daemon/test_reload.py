@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -56,14 +57,18 @@ def test_probes_are_added_changed_and_removed(tmp_path: Path) -> None:
     """A reload reports the changes. Counts of kept probes continue, series of removed ones end."""
     path = tmp_path / "probe.yml"
     with serve(respond_with()) as url:
-        stays, changes, goes = ({"name": n, "url": url} for n in ("stays", "changes", "goes"))
+        stays, changes, goes = (
+            {"name": name, "url": url, "capacity": {"safe_rate": "140/s"}}
+            for name in ("stays", "changes", "goes")
+        )
         with daemon_of(path, stays, changes, goes) as daemon:
             daemon.wait_for("inference_probe_runs_total", 15)
             before = {
                 n: sample(daemon, f'inference_probe_runs_total{{probe="{n}"')
                 for n in ("stays", "changes")
             }
-            write(path, stays, {**changes, "interval": "1h"}, {"name": "comes", "url": url})
+            changed = {**changes, "interval": "1h", "capacity": {"safe_rate": "150/s"}}
+            write(path, stays, changed, {"name": "comes", "url": url})
             response = post(daemon, "reload")
             assert (response.status_code, response.text) == (
                 200,
@@ -77,6 +82,8 @@ def test_probes_are_added_changed_and_removed(tmp_path: Path) -> None:
             text = daemon.get("/metrics").text
             assert 'probe="goes"' not in text
             assert 'inference_probe_interval_seconds{probe="changes"} 3600.0' in text
+            rates = re.findall('inference_probe_safe_rate{probe="(.*)"} (.*)', text)
+            assert rates == [("stays", "140.0"), ("changes", "150.0")]
             assert daemon.get("/probe?name=comes").json()["success"]
             assert daemon.get("/probe?name=goes").status_code == 404
             assert "goes" not in daemon.get("/api/v1/probes").text

@@ -346,6 +346,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
         stream={"content": "$.text"},
         price={"input": 1, "currency": "USD"},
         budget={"tokens_per_day": "1k"},
+        capacity={"safe_rate": "140/s"},
     )
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
     seen = {
@@ -451,6 +452,17 @@ def test_settings_that_change(
     assert _counts(_reloaded(tmp_path, before, before | keys)) == counts
 
 
+def test_safe_rate(tmp_path: Path) -> None:
+    """It exists for a probe with the key only, and a reload keeps, changes or removes it."""
+    name, capacity = "inference_probe_safe_rate", {"capacity": {"safe_rate": "0.5/s"}}
+    assert Exporter(tmp_path).value(name) is None
+    assert Exporter(tmp_path, **capacity).value(name) == 0.5
+    assert _reloaded(tmp_path, capacity, {**capacity, "interval": "3s"}).value(name) == 0.5
+    changed = {"capacity": {"safe_rate": "140/s"}}
+    assert _reloaded(tmp_path, capacity, changed).value(name) == 140
+    assert _reloaded(tmp_path, capacity, {}).value(name) is None
+
+
 def test_times_of_the_last_runs_are_kept(tmp_path: Path) -> None:
     """The times of the last run and the last success survive a reload."""
     exporter = _reloaded(tmp_path, {}, {"interval": "3s"})
@@ -538,7 +550,7 @@ def test_escaping_is_negotiated() -> None:
 
 def test_probe_that_is_removed(tmp_path: Path) -> None:
     """Its series disappear, and a late result does not bring them back."""
-    exporter = Exporter(tmp_path)
+    exporter = Exporter(tmp_path, capacity={"safe_rate": "140/s"})
     exporter.recorder.remove_probe("model")
     exporter.recorder.record(make_result())
     assert [sample for sample in exporter.samples() if "probe" in sample.labels] == []
