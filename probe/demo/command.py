@@ -4,7 +4,13 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from probe.config.units import format_duration, parse_duration
+from probe.config.units import format_duration
+from probe.demo.batch_flags import (
+    add_batch_flags,
+    batch_flag_problem,
+    batch_settings,
+    duration_argument,
+)
 from probe.demo.fault import Fault, ModelType
 
 # --fast divides durations by this factor. The daemon then probes twice a second.
@@ -20,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) 
         "--model",
         choices=[model.value for model in ModelType],
         default=ModelType.SENTIMENT.value,
-        help="the toy model: sentiment, a classifier, or llm, a language model that streams tokens;"
+        help="the toy model: sentiment, a classifier; llm, a language model that streams tokens; or"
+        " batching, a classifier that processes requests in batches, for load tests;"
         " default %(default)s",
     )
     parser.add_argument(
@@ -30,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) 
         + _descriptions(ModelType.SENTIMENT)
         + ". With --model=llm: "
         + _descriptions(ModelType.LLM)
+        + f". With --model=batching: {', '.join(ModelType.BATCHING.faults)}"
         + ". The command exits when the alerts have fired and resolved."
         " Without a fault it runs until Ctrl-C",
     )
@@ -48,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser, _environ: Mapping[str, str]) 
         help=f"run {FAST_FACTOR} times as fast: divide the durations in a copy of the rules,"
         " and the probe and scrape intervals. Latencies and objectives stay the same",
     )
+    add_batch_flags(parser)
 
 
 def _descriptions(model: ModelType) -> str:
@@ -64,8 +73,10 @@ def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     factor = FAST_FACTOR if args.fast else 1
     model = ModelType(args.model)
     fault = Fault(args.fault) if args.fault else None
-    problem = fault_problem(model, args.fault) or fault_duration_problem(
-        model, fault, args.fault_for, factor
+    problem = (
+        fault_problem(model, args.fault)
+        or fault_duration_problem(model, fault, args.fault_for, factor)
+        or batch_flag_problem(args)
     )
     if problem:
         print(problem, file=sys.stderr)
@@ -73,7 +84,11 @@ def run(args: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     default_seconds = DEFAULT_FAULT_SECONDS / factor
     fault_seconds = default_seconds if args.fault_for is None else args.fault_for
     return demonstration.run(
-        model_type=model, fault=fault, fault_seconds=fault_seconds, factor=factor
+        model_type=model,
+        batches=batch_settings(args) if model is ModelType.BATCHING else None,
+        fault=fault,
+        fault_seconds=fault_seconds,
+        factor=factor,
     )
 
 
@@ -82,7 +97,7 @@ def fault_problem(model: ModelType, fault: str | None) -> str | None:
     if fault is None or fault in model.faults:
         return None
     return (
-        f"--fault={fault} needs --model={Fault(fault).model}."
+        f"--fault={fault} needs --model={' or --model='.join(Fault(fault).models)}."
         f" The faults of --model={model} are: {', '.join(model.faults)}"
     )
 
@@ -104,11 +119,3 @@ def fault_duration_problem(
         f" Leave the flag out, or write --fault-for={format_duration(2 * needed)}"
         + ("" if factor > 1 else ", or add --fast")
     )
-
-
-def duration_argument(text: str) -> float:
-    """Return the seconds of a duration on the command line."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

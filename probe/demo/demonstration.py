@@ -12,8 +12,14 @@ from pathlib import Path
 
 import requests
 
+from probe.config.units import format_duration
 from probe.demo import files
 from probe.demo.alerts import AlertApi
+from probe.demo.batch_queue import (
+    BATCH_ITEM_SECONDS,
+    BATCH_OVERHEAD_SECONDS,
+    BatchSettings,
+)
 from probe.demo.fault import Fault, ModelType
 from probe.demo.scenario import AlertWatcher, Scenario
 from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedError, Stack
@@ -22,13 +28,24 @@ from probe.demo.stack import Binaries, Interrupted, ModelProcess, ProcessFailedE
 WINDOW_SECONDS = 300.0
 
 
-def run(*, model_type: ModelType, fault: Fault | None, fault_seconds: float, factor: int) -> int:
-    """Run the demo and return its exit code. Without a fault it runs until Ctrl-C."""
+def run(
+    *,
+    model_type: ModelType,
+    batches: BatchSettings | None,
+    fault: Fault | None,
+    fault_seconds: float,
+    factor: int,
+) -> int:
+    """Run the demo and return its exit code. Without a fault it runs until Ctrl-C.
+
+    `batches` is for the model that processes batches, and None for the others.
+    """
     directory = Path(tempfile.mkdtemp(prefix="inference-probe-demo-"))
     with _stop_on_signals() as stop:
         try:
             with Stack(directory, factor=factor, stop=stop) as stack:
-                code = _run_scenario(stack, model_type, fault, fault_seconds)
+                model = stack.start_model(model_type, batches=batches)
+                code = _run_scenario(stack, model, fault, fault_seconds)
         except (ProcessFailedError, requests.RequestException) as error:
             print(f"\n{error}", file=sys.stderr)
             return 1  # the directory with the logs stays
@@ -40,10 +57,9 @@ def run(*, model_type: ModelType, fault: Fault | None, fault_seconds: float, fac
 
 
 def _run_scenario(
-    stack: Stack, model_type: ModelType, fault: Fault | None, fault_seconds: float
+    stack: Stack, model: ModelProcess, fault: Fault | None, fault_seconds: float
 ) -> int:
-    model = stack.start_model(model_type)
-    daemon = stack.start_daemon(files.probe(stack.factor, url=model.url, model=model_type))
+    daemon = stack.start_daemon(files.probe(stack.factor, url=model.url, model=model.type))
     binaries = Binaries.find()
     alerts = stack.start_alerting(binaries, daemon=daemon) if binaries else None
     print(_overview(stack, model, daemon, alerts), flush=True)
@@ -68,6 +84,7 @@ def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi |
     fault, *_ = model.type.faults
     addresses = {
         "model": f"POST {model.url}",
+        **({"batches": _describe_batches(model.batches)} if model.batches else {}),
         "faults": f"curl -X PUT --data {fault} {model.admin} (DELETE clears it)",
         "probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
@@ -94,6 +111,17 @@ def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi |
             "Latencies and objectives are not.",
         ]
     return "\n".join(["Everything is running. Press Ctrl-C to stop.", *lines, ""])
+
+
+def _describe_batches(batches: BatchSettings) -> str:
+    if batches.max_batch_size == 1:
+        seconds = format_duration(BATCH_OVERHEAD_SECONDS + BATCH_ITEM_SECONDS)
+        return f"none: each request takes {seconds}, one after the other"
+    overhead, item = map(format_duration, (BATCH_OVERHEAD_SECONDS, BATCH_ITEM_SECONDS))
+    return (
+        f"of at most {batches.max_batch_size} requests, which wait for others for at most"
+        f" {format_duration(batches.max_wait_seconds)}; {overhead} + {item} per request"
+    )
 
 
 @contextlib.contextmanager

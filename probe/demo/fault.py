@@ -7,24 +7,25 @@ from enum import StrEnum
 
 
 class ModelType(StrEnum):
-    """A toy model: a classifier, or a server of a language model that streams tokens."""
+    """A toy model: a classifier, a language model that streams tokens, or one with batches."""
 
     SENTIMENT = "sentiment"
     LLM = "llm"
+    BATCHING = "batching"
 
     @property
     def path(self) -> str:
         """The path of its URL, which accepts a POST."""
-        return "/predict" if self is ModelType.SENTIMENT else "/v1/chat/completions"
+        return "/v1/chat/completions" if self is ModelType.LLM else "/predict"
 
     @property
     def probe_name(self) -> str:
         """The name of its probe in the demo."""
-        return "sentiment" if self is ModelType.SENTIMENT else "chat"
+        return "chat" if self is ModelType.LLM else self.value
 
     @property
     def faults(self) -> tuple["Fault", ...]:
-        return tuple(fault for fault in Fault if fault.model is self)
+        return tuple(fault for fault in Fault if self in fault.models)
 
 
 class Fault(StrEnum):
@@ -40,8 +41,13 @@ class Fault(StrEnum):
     STREAM_ERROR = "stream-error"
 
     @property
-    def model(self) -> ModelType:
-        return ModelType.LLM if self in _STREAM_FAULTS else ModelType.SENTIMENT
+    def models(self) -> tuple[ModelType, ...]:
+        """The toy models that can have the fault."""
+        if self in _STREAM_FAULTS:
+            return (ModelType.LLM,)
+        if self in (Fault.ERRORS, Fault.DOWN):
+            return (ModelType.SENTIMENT, ModelType.BATCHING)
+        return (ModelType.SENTIMENT,)
 
     @property
     def description(self) -> str:

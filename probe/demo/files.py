@@ -49,13 +49,17 @@ def probe(factor: int, *, url: str, model: ModelType = ModelType.SENTIMENT) -> s
     return yaml.safe_dump({"probes": [entry]}, sort_keys=False)
 
 
+_CLASSIFIER = {
+    "method": "POST",
+    "json": {"data": "sample_input"},
+    "timeout": "2s",
+    "expect": {"json": {"$.result": {"in": ["positive", "negative"]}}},
+}
+
 # The keys that depend on the model.
 _PROBES: Mapping[ModelType, Mapping[str, Any]] = {
     ModelType.SENTIMENT: {
-        "method": "POST",
-        "json": {"data": "sample_input"},
-        "timeout": "2s",
-        "expect": {"json": {"$.result": {"in": ["positive", "negative"]}}},
+        **_CLASSIFIER,
         "objectives": [
             {"name": "fast", "target": "99%", "latency": "500ms"},
             {"name": "up", "target": "99.9%"},
@@ -70,6 +74,13 @@ _PROBES: Mapping[ModelType, Mapping[str, Any]] = {
             {"name": "first-token", "target": "99%", "time_to_first_token": "500ms"},
             {"name": "per-token", "target": "99%", "time_per_output_token": "100ms"},
             {"name": "fast", "target": "99%", "latency": "2s"},
+            {"name": "up", "target": "99.9%"},
+        ],
+    },
+    ModelType.BATCHING: {
+        **_CLASSIFIER,
+        "objectives": [
+            {"name": "fast", "target": "95%", "latency": "120ms"},
             {"name": "up", "target": "99.9%"},
         ],
     },

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from probe.demo.fault import Fault, ModelType
-from probe.demo.toy_server import ToyModel
+from probe.demo.toy_server import RouteModel
 
 # The ranges of the times to the first token and between two tokens (seconds).
 _FIRST_TOKEN_SECONDS = (0.050, 0.200)
@@ -59,7 +59,7 @@ class ChatRequest:
         )
 
 
-class LanguageModel(ToyModel):
+class LanguageModel(RouteModel):
     """A model whose tokens are words."""
 
     type = ModelType.LLM
@@ -94,9 +94,9 @@ class LanguageModel(ToyModel):
     def _delay_seconds(self, number: int, fault: Fault | None) -> float:
         """Return the time before the token `number`, the first of which is 0."""
         if number:
-            return self._rng.uniform(*_TOKEN_SECONDS)
+            return self.rng.uniform(*_TOKEN_SECONDS)
         is_slow = fault is Fault.SLOW_FIRST_TOKEN
-        return self._rng.uniform(*(_SLOW_FIRST_TOKEN_SECONDS if is_slow else _FIRST_TOKEN_SECONDS))
+        return self.rng.uniform(*(_SLOW_FIRST_TOKEN_SECONDS if is_slow else _FIRST_TOKEN_SECONDS))
 
 
 def _chunk(delta: Mapping[str, str], finish_reason: str | None = None) -> str:

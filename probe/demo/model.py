@@ -1,8 +1,7 @@
-"""A toy model endpoint: a sentiment classifier that ignores its input and sleeps.
+"""A toy model endpoint: a classifier, one that processes batches, or a language model.
 
-POST /predict with {"data": "some text"} returns {"result": "positive", "confidence": 0.93} after 50
-to 300 ms. With `--model llm` it is a server of a language model instead (`language_model.py`).
-A fault is set on the command line or through an admin port:
+`sentiment_model.py`, `batching_model.py` and `language_model.py` describe their requests and their
+times. A fault is set on the command line or through an admin port:
 
     python -m probe.demo.model --port 5000 --fault slow --after 30s --for 2m
     python -m probe.demo.model --port 5000 --admin-port 5001
@@ -14,62 +13,31 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import Mapping
-from json import JSONDecodeError
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from probe.demo.command import duration_argument, fault_problem
+from probe.demo.batch_flags import (
+    add_batch_flags,
+    batch_flag_problem,
+    batch_settings,
+    duration_argument,
+)
+from probe.demo.batching_model import BatchingModel
+from probe.demo.command import fault_problem
+from probe.demo.event_loop import new_event_loop
 from probe.demo.fault import Fault, ModelType
 from probe.demo.language_model import LanguageModel
+from probe.demo.sentiment_model import SentimentModel
 from probe.demo.toy_server import RouteServer, ToyModel, admin_routes
 
-# The range of response times (seconds).
-_RESPONSE_SECONDS = {
-    None: (0.050, 0.300),
-    Fault.SLOW: (0.600, 0.900),
-    Fault.ERRORS: (0.005, 0.020),
-    Fault.DOWN: (0.0, 0.0),  # requests in flight when the port closes
-    Fault.TUTORIAL: (0.050, 0.600),
-}
 
-
-class SentimentModel(ToyModel):
-    """A classifier. The class depends on the length of the text."""
-
-    type = ModelType.SENTIMENT
-
-    async def respond(self, request: Request) -> Response:
-        try:
-            text = str((await request.json())["data"])
-        except (JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
-            return JSONResponse({"error": 'send JSON such as {"data": "some text"}'}, 400)
-        fault = self.fault
-        headers = await self._work(*_RESPONSE_SECONDS[fault])
-        if fault is Fault.ERRORS:
-            return JSONResponse({"error": "the model is out of order"}, 500, headers=headers)
-        return JSONResponse(self._prediction(text), headers=headers)
-
-    def _prediction(self, text: str) -> dict[str, str | float]:
-        result = "positive" if len(text) % 2 == 0 else "negative"
-        return {"result": result, "confidence": round(self._rng.uniform(0.6, 0.99), 2)}
-
-    async def _work(self, min_seconds: float, max_seconds: float) -> dict[str, str]:
-        """Sleep, and return a Server-Timing header with the time that was really spent."""
-        seconds = self._rng.uniform(min_seconds, max_seconds)
-        clock = asyncio.get_running_loop().time
-        arrived = clock()
-        await asyncio.sleep(seconds / 10)
-        started = clock()
-        await asyncio.sleep(seconds - (started - arrived))
-        queue_ms, compute_ms = (started - arrived) * 1000, (clock() - started) * 1000
-        return {"Server-Timing": f"queue;dur={queue_ms:.1f}, compute;dur={compute_ms:.1f}"}
-
-
-_MODELS: Mapping[str, type[ToyModel]] = {
-    model.type: model for model in (SentimentModel, LanguageModel)
-}
+def build_model(args: argparse.Namespace) -> ToyModel:
+    rng = random.Random()
+    match ModelType(args.model):
+        case ModelType.SENTIMENT:
+            return SentimentModel(args.host, args.port, rng)
+        case ModelType.LLM:
+            return LanguageModel(args.host, args.port, rng)
+        case ModelType.BATCHING:
+            return BatchingModel(args.host, args.port, rng, batch_settings(args))
 
 
 async def schedule_fault(model: ToyModel, args: argparse.Namespace) -> None:
@@ -88,7 +56,7 @@ async def serve(args: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    model = _MODELS[args.model](args.host, args.port, random.Random())
+    model = build_model(args)
     await model.set_fault(None)
     print(f"model on http://{args.host}:{model.port}{model.type.path}", flush=True)
     if args.admin_port is not None:
@@ -104,13 +72,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m probe.demo.model",
         description="A toy model endpoint. The classifier (POST /predict) takes 50 to 300 ms. The"
-        " language model (POST /v1/chat/completions) streams its first token after 50 to 200 ms.",
+        " language model (POST /v1/chat/completions) streams its first token after 50 to 200 ms."
+        " The model with batches (POST /predict) takes 6 ms + 4 ms per request for a batch.",
     )
     parser.add_argument(
         "--model",
         choices=[model.value for model in ModelType],
         default=ModelType.SENTIMENT.value,
-        help="the classifier or the language model; default %(default)s",
+        help="the toy model; default %(default)s",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
@@ -136,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
         dest="fault_seconds",
         help="how long the fault lasts; default: until the end",
     )
+    add_batch_flags(parser)
     return parser
 
 
@@ -143,10 +113,12 @@ def main() -> int:
     """Run the model until it is stopped. Return 1 if it cannot listen."""
     parser = build_parser()
     args = parser.parse_args()
-    if problem := fault_problem(ModelType(args.model), args.fault):
+    problem = fault_problem(ModelType(args.model), args.fault) or batch_flag_problem(args)
+    if problem:
         parser.error(problem)
     try:
-        asyncio.run(serve(args))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve(args))
     except OSError as error:
         print(f"cannot listen on {args.host}: {error}", file=sys.stderr)
         return 1

@@ -18,6 +18,8 @@ from typing import Self
 
 from probe.demo import files, http
 from probe.demo.alerts import AlertApi
+from probe.demo.batch_flags import format_batch_flags
+from probe.demo.batch_queue import BatchSettings
 from probe.demo.fault import Fault, ModelType
 from probe.demo.files import prometheus_duration
 
@@ -104,11 +106,15 @@ class Binaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProcess:
-    """A running toy model: its type, its URL and that of its faults."""
+    """A running toy model: its type, its URL and that of its faults.
+
+    `batches` is None for a model that processes none.
+    """
 
     type: ModelType
     url: str
     admin: str
+    batches: BatchSettings | None = None
 
     def set_fault(self, fault: Fault | None) -> None:
         """Set the fault, or clear it (None). It is in effect on return."""
@@ -154,16 +160,21 @@ class Stack:
         for child in self.children:
             child.check()
 
-    def start_model(self, model: ModelType = ModelType.SENTIMENT) -> ModelProcess:
+    def start_model(
+        self, model: ModelType = ModelType.SENTIMENT, *, batches: BatchSettings | None = None
+    ) -> ModelProcess:
+        """Start a toy model; `batches` is for the one that processes batches."""
         port, admin_port = free_port(), free_port()
         command = [
             *(sys.executable, "-m", "probe.demo.model", f"--model={model}"),
             f"--port={port}",
             f"--admin-port={admin_port}",
+            *(format_batch_flags(batches) if batches else ()),
         ]
         admin = f"http://{HOST}:{admin_port}/fault"
         self.start("model", command, ready_url=admin)
-        return ModelProcess(type=model, url=f"http://{HOST}:{port}{model.path}", admin=admin)
+        url = f"http://{HOST}:{port}{model.path}"
+        return ModelProcess(type=model, url=url, admin=admin, batches=batches)
 
     def start_daemon(self, config: str, *, environment: Mapping[str, str] | None = None) -> str:
         """Start the daemon with the text of a config file, and return its URL."""

@@ -6,7 +6,7 @@ import random
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import Protocol, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -51,6 +51,16 @@ class RouteServer(uvicorn.Server):
         yield
 
 
+class ToyServer(Protocol):
+    """A server that listens on `port`."""
+
+    @property
+    def port(self) -> int: ...
+
+    async def close(self) -> None:
+        """Stop listening and close all connections, also idle ones."""
+
+
 class ToyModel(ABC):
     """A model on one port. With the fault `down` the port is closed."""
 
@@ -59,8 +69,8 @@ class ToyModel(ABC):
     def __init__(self, host: str, port: int, rng: random.Random) -> None:
         self.host, self.port = host, port
         self.fault: Fault | None = None
-        self._rng = rng
-        self._server: RouteServer | None = None
+        self.rng = rng
+        self._server: ToyServer | None = None
         self._lock = asyncio.Lock()
 
     async def set_fault(self, fault: Fault | None) -> None:
@@ -68,15 +78,23 @@ class ToyModel(ABC):
         async with self._lock:
             self.fault = fault
             if fault is not Fault.DOWN and not self._server:
-                await self._open()
+                self._server = await self.open_server()
+                self.port = self._server.port
             elif fault is Fault.DOWN and self._server:
                 await self._server.close()
                 self._server = None
 
-    async def _open(self) -> None:
+    @abstractmethod
+    async def open_server(self) -> ToyServer:
+        """Return a server that listens on `host` and `port`."""
+
+
+class RouteModel(ToyModel):
+    """A model behind Starlette."""
+
+    async def open_server(self) -> ToyServer:
         route = Route(self.type.path, self.respond, methods=["POST"])
-        self._server = await RouteServer.open([route], self.host, self.port)
-        self.port = self._server.port
+        return await RouteServer.open([route], self.host, self.port)
 
     @abstractmethod
     async def respond(self, request: Request) -> Response:

@@ -5,6 +5,8 @@ import argparse
 import pytest
 
 from probe.demo import command
+from probe.demo.batch_flags import batch_settings, format_batch_flags
+from probe.demo.batch_queue import BatchSettings
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -18,6 +20,9 @@ def parse(*arguments: str) -> argparse.Namespace:
     [
         (["--fault=sleepy"], "choose from 'slow', 'errors', 'down', 'tutorial'"),
         (["--fault=slow", "--fault-for=2"], "write a number with a unit"),
+        (["--max-wait=20"], "write a number with a unit"),
+        (["--max-batch-size=many"], "write a whole number"),
+        (["--max-batch-size=0"], "a batch has at least 1 request"),
     ],
 )
 def test_invalid_values(
@@ -61,6 +66,11 @@ def test_fault_that_is_too_short(
             "--fault=slow needs --model=sentiment. The faults of --model=llm are: slow-first-token",
         ),
         (
+            ["--model=llm", "--fault=errors"],
+            "--fault=errors needs --model=sentiment or --model=batching. The faults of --model=llm",
+        ),
+        (["--model=batching", "--fault=slow"], "The faults of --model=batching are: errors, down"),
+        (
             ["--model=llm", "--fault-for=2m"],
             "--fault-for needs a --fault: slow-first-token, stall, truncated, stream-error",
         ),
@@ -78,6 +88,31 @@ def test_faults_of_a_model(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--max-batch-size=1", "--max-wait=0s"])
+def test_flags_of_batches(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag about batches exits with 2 for a model that processes none."""
+    assert command.run(parse("--model=llm", flag), {}) == 2
+    assert capsys.readouterr().err == f"{flag.partition('=')[0]} needs --model=batching\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        ([], BatchSettings(max_batch_size=8, max_wait_seconds=0.020)),
+        (["--max-batch-size=1"], BatchSettings(max_batch_size=1, max_wait_seconds=0.020)),
+        (["--max-wait=0s"], BatchSettings(max_batch_size=8, max_wait_seconds=0)),
+        (
+            ["--max-batch-size=16", "--max-wait=1.5ms"],
+            BatchSettings(max_batch_size=16, max_wait_seconds=0.0015),
+        ),
+    ],
+)
+def test_batch_settings(flags: list[str], settings: BatchSettings) -> None:
+    """The settings are those of the flags, which the demo passes on to the model."""
+    assert batch_settings(parse("--model=batching", *flags)) == settings
+    assert batch_settings(parse(*format_batch_flags(settings))) == settings
+
+
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     """The help describes every fault, and a % in it is printed as it is."""
     with pytest.raises(SystemExit, match="0"):
@@ -85,3 +120,4 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     help_text = " ".join(capsys.readouterr().out.split())
     assert "tutorial, responses take 50 to 600 ms, 18 % of them" in help_text
     assert "the first token takes 600 to 900 ms, the others are fast" in help_text
+    assert "With --model=batching: errors, down" in help_text

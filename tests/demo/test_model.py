@@ -165,6 +165,7 @@ def test_fault_from_the_command_line() -> None:
     [
         ("--fault=sleepy", "choose from 'slow', 'errors', 'down', 'tutorial'"),
         ("--fault=stall", "--fault=stall needs --model=llm"),
+        ("--max-wait=20ms", "--max-wait needs --model=batching"),
         ("--after=30", 'not a duration: "30"; write a number with a unit'),
         ("--host=no.such.host.invalid", "cannot listen on no.such.host.invalid"),
     ],

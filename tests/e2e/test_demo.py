@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from probe.demo import http
 
@@ -102,3 +103,17 @@ def test_part_that_cannot_start(tmp_path: Path) -> None:
     assert log, output
     assert "out of order" in Path(log[1]).read_text()
     assert "Traceback" not in output
+
+
+def test_batches(tmp_path: Path) -> None:
+    """With --model=batching the demo passes the flags about batches on, and prints them."""
+    arguments = ("--model=batching", "--max-batch-size=1")
+    with demo(*arguments, directory=tmp_path, path=str(tmp_path)) as process:
+        assert process.stdout
+        output = "".join(iter(process.stdout.readline, "\n"))
+        (url,) = re.findall(r"POST (http://\S+/predict)", output)
+        response = requests.post(url, json={"data": "sample_input"}, timeout=5)
+    assert "  batches       none: each request takes 10ms, one after the other" in output
+    assert (
+        response.headers["Server-Timing"] == 'queue;dur=0.000, compute;dur=10.000, batch;desc="1"'
+    )
