@@ -1,0 +1,245 @@
+"""What an exported script does: the request of a probe, and the steps, limits and objectives."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from probe import __version__
+from probe.config.choices import ConnectionMode
+from probe.config.schema import Condition, Probe
+from probe.config.secrets import Reference, Template
+from probe.config.units import format_duration, format_number
+from probe.result import Signal
+
+# Steps start after this time, in addition to the timeout, so that no request of the step before is
+# in flight.
+DRAIN_RESERVE_SECONDS = 1.0
+
+_VARIABLE = re.compile(r"\{\{(nonce|now|sequence)\}\}")
+
+# A regular expression that matches itself only.
+_LITERAL = re.compile(r"[^\\.^$*+?{}\[\]|()]+")
+
+
+class ExportObjective(Protocol):
+    """Share of requests that must be good, as in `probe.load`. Failures are bad."""
+
+    @property
+    def target(self) -> float:
+        """Ratio of requests that must be good."""
+
+    @property
+    def signal(self) -> Signal:
+        """The time that decides."""
+
+    @property
+    def threshold_seconds(self) -> float | None:
+        """The largest good value of the signal. None: every success is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportStep:
+    """Requests at one rate (per second). `name` consists of letters, digits and `_`."""
+
+    name: str
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLimit:
+    """An objective on the latency in a script. `metric` is the name of its counts."""
+
+    metric: str
+    target: float
+    seconds: float | None
+    """The largest good latency. None: every success is good."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPlan:
+    """A load test with fixed steps, to be written as a script for another program.
+
+    `rates` are requests per second, and `arrivals` is `poisson` or `uniform`. Requests of the first
+    `warm_up_seconds` of a step do not count. `max_error_ratio` is the largest share of failures in
+    a step.
+    """
+
+    probe: Probe
+    rates: Sequence[float]
+    step_seconds: float
+    objectives: Sequence[ExportObjective]
+    max_error_ratio: float | None
+    arrivals: str
+    max_in_flight: int
+    warm_up_seconds: float = 0.0
+
+    @property
+    def steps(self) -> tuple[ExportStep, ...]:
+        return tuple(
+            ExportStep(f"step_{number}_at_{format_number(rate).replace('.', '_')}_per_s", rate)
+            for number, rate in enumerate(self.rates, start=1)
+        )
+
+    @property
+    def pause_seconds(self) -> float:
+        """Time between two steps, in which all requests of the first one end."""
+        return self.probe.timeout + DRAIN_RESERVE_SECONDS
+
+    @property
+    def limits(self) -> tuple[ExportLimit, ...]:
+        """The objectives on the latency, one for each threshold: the one with the highest target.
+
+        Other times need the events of a stream.
+        """
+        targets: dict[float | None, float] = {}
+        for objective in self.objectives:
+            if objective.signal is Signal.LATENCY:
+                threshold = objective.threshold_seconds
+                targets[threshold] = max(objective.target, targets.get(threshold, 0.0))
+        return tuple(
+            ExportLimit(_metric_name(seconds), target, seconds)
+            for seconds, target in targets.items()
+        )
+
+    @property
+    def stream_signals(self) -> tuple[Signal, ...]:
+        """The signals of the objectives that `limits` does not have."""
+        signals = {objective.signal for objective in self.objectives} - {Signal.LATENCY}
+        return tuple(signal for signal in Signal if signal in signals)
+
+    @property
+    def statuses(self) -> tuple[tuple[int, int], ...]:
+        """Expected status codes, as ranges with both ends."""
+        patterns = [pattern.text for pattern in self.probe.expect.status]
+        return tuple(
+            (int(text[0]) * 100, int(text[0]) * 100 + 99)
+            if text.endswith("x")
+            else (int(text), int(text))
+            for text in patterns
+        )
+
+    @property
+    def is_new_connection(self) -> bool:
+        """Whether each request opens a connection."""
+        return self.probe.connection is ConnectionMode.NEW
+
+    @property
+    def is_https(self) -> bool:
+        """Whether requests may use TLS."""
+        return self.probe.may_need_tls
+
+    @property
+    def headers(self) -> Mapping[str, str | Template]:
+        """The headers of the request, with the defaults of a probe."""
+        headers: dict[str, str | Template] = {
+            "User-Agent": f"inference-probe/{__version__}",
+            "Accept": "*/*",
+            "Connection": "close" if self.is_new_connection else "keep-alive",
+        }
+        if self.probe.json_body is not None and not (self.probe.body or self.probe.body_file):
+            headers["Content-Type"] = "application/json"
+        configured = {name.lower() for name in self.probe.headers}
+        defaults = {name: headers[name] for name in headers if name.lower() not in configured}
+        return {**defaults, **self.probe.headers}
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Names of the variables in the body. A file is sent as it is."""
+        if self.probe.body_file:
+            return frozenset()
+        texts = _texts(self.probe.body or self.probe.json_body)
+        return frozenset(name for text in texts for name in _VARIABLE.findall(text))
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The references in the request, without repetitions, in the order of their names.
+
+        The proxy has references too, but only some scripts write it.
+        """
+        templates = [self.probe.url, *self.probe.headers.values()]
+        if not self.probe.body_file:
+            templates += _templates(self.probe.body or self.probe.json_body)
+        found = {
+            part for template in templates for part in template.parts if isinstance(part, Reference)
+        }
+        return tuple(sorted(found, key=str))
+
+    @property
+    def literal_body_match(self) -> str | None:
+        """The text of `body_matches`, if it is a text without operators."""
+        pattern = self.body_pattern
+        return pattern if pattern and _LITERAL.fullmatch(pattern) else None
+
+    @property
+    def body_pattern(self) -> str | None:
+        """`body_matches`, unless it is absent or has the value of a reference."""
+        pattern = self.probe.expect.body_matches
+        return pattern.text if pattern and not self._has_secret(pattern.text) else None
+
+    @property
+    def header_values(self) -> Mapping[str, tuple[str, ...] | None]:
+        """Conditions on headers: the allowed values by lower-case name. None allows any value."""
+        conditions = self.probe.expect.headers.items()
+        return {
+            name.lower(): _allowed_values(condition)
+            for name, condition in conditions
+            if self._is_exportable(condition)
+        }
+
+    @property
+    def unchecked_headers(self) -> tuple[str, ...]:
+        """Names of headers with a condition that `header_values` does not have."""
+        conditions = self.probe.expect.headers.items()
+        return tuple(name for name, condition in conditions if not self._is_exportable(condition))
+
+    def _is_exportable(self, condition: Condition) -> bool:
+        operators = dict(condition.operators)
+        if operators == {"exists": True}:
+            return True
+        values = _allowed_values(condition) or ()
+        return (
+            operators.keys() in ({"equals"}, {"in"})
+            and all(isinstance(value, str) for value in values)
+            and not any(self._has_secret(value) for value in values)
+        )
+
+    def _has_secret(self, text: str) -> bool:
+        return any(secret in text for secret in self.probe.expect.secrets if secret)
+
+
+def _allowed_values(condition: Condition) -> tuple[Any, ...] | None:
+    if "equals" in condition.operators:
+        return (condition.operators["equals"],)
+    return condition.operators.get("in")
+
+
+def _metric_name(seconds: float | None) -> str:
+    if seconds is None:
+        return "good"
+    return f"good_within_{format_duration(seconds).replace('.', '_')}"
+
+
+def _templates(body: Any) -> list[Template]:
+    """Return the templates in a body at any depth."""
+    if isinstance(body, Template):
+        return [body]
+    if isinstance(body, Mapping):
+        return [template for item in body.values() for template in _templates(item)]
+    if isinstance(body, (list, tuple)):
+        return [template for item in body for template in _templates(item)]
+    return []
+
+
+def _texts(body: Any) -> list[str]:
+    """Return all texts in a body, also its keys."""
+    if isinstance(body, Template):
+        return [part for part in body.parts if isinstance(part, str)]
+    if isinstance(body, str):
+        return [body]
+    if isinstance(body, Mapping):
+        return [*body, *(text for item in body.values() for text in _texts(item))]
+    if isinstance(body, (list, tuple)):
+        return [text for item in body for text in _texts(item)]
+    return []
