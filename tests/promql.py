@@ -34,6 +34,10 @@ FOREIGN: Mapping[str, Labels] = {
     "up": TARGET,
     "process_start_time_seconds": TARGET,
     "ALERTS": ANY,
+    "http_requests_total": ANY,
+    "nv_inference_request_success": TARGET | {"model", "version"},
+    "tgi_request_count": TARGET,
+    "vllm:request_success_total": TARGET | {"engine", "model_name", "finished_reason"},
     "vllm:time_to_first_token_seconds_bucket": TARGET | {"engine", "model_name", "le"},
 }
 
@@ -51,15 +55,16 @@ class Catalogue:
     """Names of metrics without suffixes such as _bucket."""
 
     @classmethod
-    def of(cls, rules: str) -> Self:
-        """Return the metrics of the daemon and the recordings in the text of `rules`."""
+    def of(cls, *rules: str) -> Self:
+        """Return the metrics of the daemon and the recordings in the texts of `rules`."""
         series = dict(FOREIGN)
         for metric in ALL_METRICS:
             series.update(_exposed(metric))
         metrics = frozenset(metric.name for metric in ALL_METRICS)
         records = [
             rule
-            for group in yaml.safe_load(rules)["groups"]
+            for text in rules
+            for group in yaml.safe_load(text)["groups"]
             for rule in group["rules"]
             if "record" in rule
         ]

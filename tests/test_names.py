@@ -13,8 +13,10 @@ from tests.promql import Catalogue
 from tests.queries import ROOT, Query
 
 RULES = ROOT / "rules/inference-probe.rules.yml"
+EXAMPLES = sorted((ROOT / "rules/examples").glob("*.yml"))
 FILES = [
     RULES,
+    *EXAMPLES,
     ROOT / "README.md",
     ROOT / "rules/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -28,7 +30,7 @@ CODE = re.compile(r"```promql\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
 @cache
 def catalogue() -> Catalogue:
-    return Catalogue.of(RULES.read_text())
+    return Catalogue.of(*(path.read_text() for path in (RULES, *EXAMPLES)))
 
 
 def unknown(text: str) -> Iterator[str]:
@@ -58,10 +60,11 @@ def _unknown_labels(name: str, braces: str) -> Iterator[str]:
 
 
 def expressions() -> Iterator[Query]:
-    for group in yaml.safe_load(RULES.read_text())["groups"]:
-        for rule in group["rules"]:
-            name = rule.get("record") or rule["alert"]
-            yield Query(where=f"{RULES.name} {name}", expression=rule["expr"])
+    for path in (RULES, *EXAMPLES):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                name = rule.get("record") or rule["alert"]
+                yield Query(where=f"{path.name} {name}", expression=rule["expr"])
     yield from queries.dashboard_queries()
     yield from queries.annotation_queries()
     yield from queries.manifest_queries()

@@ -1,11 +1,13 @@
 """Validation of YAML blocks and PromQL in the documents."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import trustme
 import yaml
@@ -34,6 +36,10 @@ def try_out(text: str, directory: Path) -> None:
         probe = {"name": "shown", "url": "http://model/", **document}
         path.write_text(yaml.safe_dump({"probes": [probe]}))
         load(path, environ={})
+    elif "apiVersion" in document:
+        _manifest(document)
+    elif "seriesQuery" in document.get("rules", [{}])[0]:
+        _prometheus_adapter(document["rules"], directory)
     elif "tls_server_config" in document:
         _web(path)
     elif "modules" in document:
@@ -66,6 +72,22 @@ def _alertmanager(routes: list[Any], path: Path) -> None:
     config = {"route": {"receiver": "default", "routes": routes}, "receivers": receivers}
     path.write_text(yaml.safe_dump(config))
     _command("amtool", "check-config", str(path))
+
+
+def _manifest(document: dict[str, Any]) -> None:
+    """Check a manifest with the schema of Kubernetes, and one of KEDA without a schema."""
+    if not document["apiVersion"].partition("/")[0].endswith("keda.sh"):
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    assert document.keys() == {"apiVersion", "kind", "metadata", "spec"}
+
+
+def _prometheus_adapter(rules: list[dict[str, Any]], directory: Path) -> None:
+    """Check the queries with values in place of their variables."""
+    for rule in rules:
+        assert rule.keys() <= {"seriesQuery", "resources", "name", "metricsQuery"}
+        promql(rule["seriesQuery"], directory)
+        query = re.sub("<<.GroupBy>>", "pod", rule["metricsQuery"])
+        promql(re.sub("<<.LabelMatchers>>", 'pod="a"', query), directory)
 
 
 def _blackbox() -> str:
