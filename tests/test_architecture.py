@@ -54,7 +54,7 @@ EDGES: dict[str, set[str]] = {
     "serialization": set(),
     "config": {"protocols"},
     "protocols": set(),
-    "load": {"config"},
+    "load": {"config", "slo"},
     "slo": set(),
     "redaction": set(),
     "demo": {"config"},

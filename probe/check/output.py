@@ -9,7 +9,7 @@ from probe.check.request import request_json, request_lines
 from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
 from probe.config.schema import Objective
-from probe.config.units import format_duration
+from probe.config.units import format_duration, format_percentage
 from probe.redaction import redact_config_url
 from probe.result import Signal
 from probe.serialization import format_money
@@ -81,7 +81,7 @@ def _series(count: SeriesCount) -> str:
 
 def format_objective(objective: Objective) -> str:
     """Return an objective in one line: `99% under 500ms (page)`."""
-    target = _percent(objective.target)
+    target = format_percentage(objective.target)
     condition = "succeed"
     if objective.threshold is not None:
         signal = "" if objective.signal is Signal.LATENCY else f"{objective.signal.words} "
@@ -101,15 +101,15 @@ def _forecast_lines(forecast: AlertForecast, down: AlertLevel) -> Iterator[str]:
         yield _row("ModelErrorBudgetBurn", _conditions(forecast.burn_page_thresholds))
     for detection in forecast.detection_times:
         ratio = detection.bad_ratio
-        label = "all fail" if ratio == 1 else f"{_percent(ratio)} are bad"
+        label = "all fail" if ratio == 1 else f"{format_percentage(ratio)} are bad"
         yield _row(label, _detection(detection, alert))
         if ratio == 1 and forecast.all_slow:
             yield _row("all are slow", _detection(forecast.all_slow, alert))
     if forecast.brown_out:
-        label = f"{_percent(forecast.brown_out.bad_ratio)} stay bad"
+        label = f"{format_percentage(forecast.brown_out.bad_ratio)} stay bad"
         yield _row(label, f"new pages per day: {_number(forecast.brown_out.pages_per_day)}")
     for expected in forecast.false_alarms:
-        yield _row(f"at {_percent(1 - expected.bad_ratio)} good", _false_alarms(expected))
+        yield _row(f"at {format_percentage(1 - expected.bad_ratio)} good", _false_alarms(expected))
 
 
 def _row(label: str, text: str) -> str:
@@ -149,10 +149,6 @@ def format_approximate_duration(seconds: float) -> str:
     """Return a duration rounded to about a tenth, the accuracy of the forecast."""
     unit = next(unit for limit, unit in _ROUNDING if seconds < limit)
     return format_duration(float(max(1, round(seconds / unit)) * unit))
-
-
-def _percent(ratio: float) -> str:
-    return f"{ratio * 100:.10g}%"
 
 
 def _number(value: float) -> str:

@@ -148,6 +148,11 @@ def format_duration(seconds: float) -> str:
     return text + (f"{_plain_digits(rest)}s" if rest or not text else "")
 
 
+def format_percentage(ratio: float) -> str:
+    """Return the percentage of a ratio: "99.9%" for 0.999."""
+    return f"{ratio * 100:.10g}%"
+
+
 def _plain_digits(number: Decimal) -> str:
     """Return the digits of `number` without an exponent and without trailing zeros."""
     text = f"{number:f}"

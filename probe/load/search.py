@@ -1,0 +1,226 @@
+"""Search for the highest rate at which all objectives are met, and its confirmation.
+
+Short steps with growing rates find an interval, and bisection narrows it. A step that begins with
+an empty queue is optimistic, so the result is then confirmed by a long step, at lower rates until
+one is met.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probe.load.step import Step, StepPlan
+from probe.load.verdict import Verdict
+
+# Ratio of two successive rates until one is missed.
+RATE_GROWTH = 1.5
+
+# The bisection ends when the missed rate exceeds the met one by at most this share.
+RATE_PRECISION = 0.05
+
+# After a confirmation that is not met, the rate is multiplied by this.
+CONFIRMATION_DECREASE = 0.95
+
+# If the first rates are missed, the next one is that of the good requests, within these parts.
+MAX_DECREASE, MIN_DECREASE = 10.0, RATE_GROWTH
+
+# A search does not go below this part of its first rate.
+MIN_RATE_RATIO = 1e-3
+
+# An endpoint that fails this share of its requests may be down.
+DOWN_FAILURE_SHARE = 0.5
+
+# Confirmations for which the search reserves time.
+RESERVED_CONFIRMATIONS = 2
+
+
+class StopReason(StrEnum):
+    """Reason why a search ended."""
+
+    CONFIRMED = "confirmed"
+    NO_RATE = "no rate met the objectives"
+    ENDPOINT_DOWN = "the endpoint failed at rates that it had served, or at all rates"
+    SATURATED = "the load generator was too late at the lowest rate"
+    OUT_OF_TIME = "the time was over before a rate was confirmed"
+    LIMIT = "a limit was reached"
+    INTERRUPTED = "interrupted"
+
+
+class SearchEnded(Exception):
+    """The search has to end. Its steps until now are still valid."""
+
+    def __init__(self, reason: StopReason, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What a search may do. Rates are requests per second."""
+
+    first_rate: float
+    max_rate: float
+    max_seconds: float
+    """Duration of the search with its confirmations."""
+    rates: tuple[float, ...] = ()
+    """Rates to measure, ascending, instead of a search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """Steps of a search, in order, and the rate that they confirm."""
+
+    steps: tuple[Step, ...]
+    confirmed: Step | None
+    reason: StopReason
+    detail: str = ""
+
+    @property
+    def safe_rate(self) -> float | None:
+        """The confirmed rate."""
+        return self.confirmed.rate if self.confirmed else None
+
+    @property
+    def missed(self) -> Step | None:
+        """The step with the lowest rate above the safe one that was missed."""
+        lowest = self.safe_rate or 0.0
+        missed = [
+            step
+            for step in self.steps
+            if step.rate > lowest and step.verdict is not Verdict.VOID and not step.is_usable
+        ]
+        return min(missed, key=lambda step: step.rate, default=None)
+
+
+class Search:
+    """One search. `run` may be called once."""
+
+    def __init__(
+        self,
+        options: SearchOptions,
+        *,
+        plan_search: Callable[[float], StepPlan],
+        plan_confirmation: Callable[[float, float], StepPlan],
+        run_step: Callable[[StepPlan], Step],
+        now: Callable[[], float],
+    ) -> None:
+        """`plan_search` and `plan_confirmation` return the step for a rate.
+
+        The latter also takes the seconds that are left. `run_step` may raise SearchEnded. `now` is
+        in seconds.
+        """
+        self._options = options
+        self._plan_search = plan_search
+        self._plan_confirmation = plan_confirmation
+        self._run_step = run_step
+        self._now = now
+        self._deadline = now() + options.max_seconds
+        self._steps: list[Step] = []
+
+    def run(self) -> SearchResult:
+        """Search, confirm, and return the result. It is partial if the search has to end."""
+        confirmed, reason, detail = None, StopReason.CONFIRMED, ""
+        try:
+            if self._options.rates:
+                candidate = self._measure_rates(self._options.rates)
+            else:
+                candidate = self._bisect(*self._bracket())
+            confirmed = self._confirm(candidate)
+        except SearchEnded as end:
+            reason, detail = end.reason, end.detail
+        return SearchResult(
+            steps=tuple(self._steps), confirmed=confirmed, reason=reason, detail=detail
+        )
+
+    def _measure_rates(self, rates: Sequence[float]) -> float:
+        """Measure each of `rates`. Return the highest one below the first that is missed."""
+        usable = [self._step(self._plan_search(rate)).is_usable for rate in rates]
+        count = usable.index(False) if False in usable else len(usable)
+        if count == 0:
+            raise SearchEnded(StopReason.NO_RATE)
+        return rates[count - 1]
+
+    def _bracket(self) -> tuple[float, float | None]:
+        """Return a met and a missed rate. There is no missed one if the highest rate is met."""
+        options = self._options
+        met = missed = None
+        rate = min(options.first_rate, options.max_rate)
+        while met is None or missed is None:
+            step = self._step(self._plan_search(rate))
+            if step.is_usable:
+                met = rate
+                if rate >= options.max_rate:
+                    break
+                rate = min(rate * RATE_GROWTH, options.max_rate)
+            else:
+                missed = rate
+                rate = _lower_rate(step)
+                if met is None and rate < options.first_rate * MIN_RATE_RATIO:
+                    is_void = step.verdict is Verdict.VOID
+                    raise SearchEnded(StopReason.SATURATED if is_void else StopReason.NO_RATE)
+        return met, missed
+
+    def _bisect(self, met: float, missed: float | None) -> float:
+        """Return a rate that looks met, at most RATE_PRECISION below one that does not.
+
+        It is less precise if the time is short.
+        """
+        while missed is not None and missed / met - 1 > RATE_PRECISION:
+            rate = math.sqrt(met * missed)
+            plan = self._plan_search(rate)
+            reserve = RESERVED_CONFIRMATIONS * self._plan_confirmation(met, math.inf).max_seconds
+            if plan.max_seconds + reserve > self._seconds_left():
+                break
+            if self._step(plan).is_usable:
+                met = rate
+            else:
+                missed = rate
+        return met
+
+    def _confirm(self, rate: float) -> Step:
+        """Return the step that confirms `rate` or a lower one."""
+        while True:
+            plan = self._plan_confirmation(rate, self._seconds_left())
+            if plan.max_seconds > self._seconds_left():
+                raise SearchEnded(StopReason.OUT_OF_TIME)
+            step = self._step(plan)
+            if step.verdict is Verdict.MET:
+                return step
+            rate *= CONFIRMATION_DECREASE
+
+    def _seconds_left(self) -> float:
+        return self._deadline - self._now()
+
+    def _step(self, plan: StepPlan) -> Step:
+        step = self._run_step(plan)
+        self._steps.append(step)
+        self._require_endpoint(step)
+        return step
+
+    def _require_endpoint(self, step: Step) -> None:
+        """Raise SearchEnded if the endpoint fails and its load is not the cause."""
+        if not _fails(step):
+            return
+        served = any(other.rate >= step.rate and other.is_usable for other in self._steps)
+        always = len(self._steps) > 1 and all(map(_has_no_good_request, self._steps))
+        if served or always:
+            raise SearchEnded(StopReason.ENDPOINT_DOWN)
+
+
+def _fails(step: Step) -> bool:
+    counts = step.evaluation.counts
+    return counts.failed > DOWN_FAILURE_SHARE * counts.offered
+
+
+def _has_no_good_request(step: Step) -> bool:
+    counts = step.evaluation.counts
+    return counts.failed >= counts.completed
+
+
+def _lower_rate(step: Step) -> float:
+    """Return a rate below that of a missed step: that of its good requests, within limits."""
+    decisive, seconds = step.evaluation.decisive, max(1, step.evaluation.seconds)
+    good_rate = (decisive.requests - decisive.bad) / seconds
+    return min(max(good_rate, step.rate / MAX_DECREASE), step.rate / MIN_DECREASE)

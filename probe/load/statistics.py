@@ -1,0 +1,128 @@
+"""Statistics of a load test: bounds of the share of bad requests, and intervals of percentiles.
+
+All bounds are one-sided with a confidence of 95 %; the intervals are two-sided with 95 %.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from probe.load.measurement import LatencyHistogram
+from probe.slo.binomial import binomial_sf
+
+# Quantile of the normal distribution for a one-sided bound with 95 %.
+NORMAL_QUANTILE = 1.6449
+
+# Number of batches, and the quantile of Student's t distribution with nine degrees of freedom.
+BATCHES = 10
+STUDENT_QUANTILE = 1.8331
+
+# Fewer requests in a batch say too little about the variance between batches.
+MIN_BATCH_REQUESTS = 5
+
+# Probability of an error of each side of a two-sided interval.
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lower and upper bound of a share."""
+
+    lower: float
+    upper: float
+
+
+def wilson_bounds(bad: int, requests: int) -> Bounds:
+    """Return the bounds of the share of bad requests, if these are independent.
+
+    Wilson's score interval (Wilson, 1927), as recommended by Brown, Cai and DasGupta, "Interval
+    Estimation for a Binomial Proportion" (2001). `requests` is positive.
+    """
+    z, share = NORMAL_QUANTILE, bad / requests
+    center = share + z * z / (2 * requests)
+    spread = z * math.sqrt(share * (1 - share) / requests + (z / (2 * requests)) ** 2)
+    scale = 1 + z * z / requests
+    return Bounds(max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale))
+
+
+def batch_bounds(batches: Sequence[tuple[int, int]]) -> Bounds:
+    """Return the bounds of the share of bad requests, from the shares of BATCHES periods.
+
+    `batches` are numbers of bad requests and of requests. Requests that wait in the same queue are
+    correlated, so bounds for independent requests are too narrow. The means of long periods are
+    almost independent (the method of batch means: Law, "Simulation Modeling and Analysis", 9.5).
+    """
+    shares = [bad / requests for bad, requests in batches]
+    spread = STUDENT_QUANTILE * stdev(shares) / math.sqrt(len(shares))
+    return Bounds(max(0.0, fmean(shares) - spread), min(1.0, fmean(shares) + spread))
+
+
+def bad_share_bounds(seconds: Sequence[tuple[int, int]]) -> Bounds:
+    """Return the bounds of the share of bad requests of a steady load: the wider of both methods.
+
+    `seconds` are the numbers of bad requests and of requests of successive seconds, with at least
+    one request.
+    """
+    bad, requests = (sum(column) for column in zip(*seconds, strict=True))
+    wilson = wilson_bounds(bad, requests)
+    batches = _batches(seconds)
+    if min(count for _, count in batches) < MIN_BATCH_REQUESTS:
+        return wilson
+    correlated = batch_bounds(batches)
+    return Bounds(min(wilson.lower, correlated.lower), max(wilson.upper, correlated.upper))
+
+
+def _batches(seconds: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the sums of BATCHES equal periods; the remainder at the start is omitted."""
+    size = len(seconds) // BATCHES
+    start = len(seconds) - size * BATCHES
+    batches = []
+    for index in range(BATCHES):
+        part = seconds[start + index * size : start + (index + 1) * size]
+        batches.append((sum(bad for bad, _ in part), sum(count for _, count in part)))
+    return batches
+
+
+def min_requests(target: float) -> int:
+    """Return the number of good requests without a bad one that is evidence for `target`.
+
+    It is the smallest n with target^n <= 5 %: 59 for 95 %, 299 for 99 %. `target` is a ratio below
+    1.
+    """
+    return math.ceil(math.log(0.05) / math.log(target))
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """A quantile of the latency (seconds), with a 95 % interval. Infinite: of failed requests."""
+
+    seconds: float
+    lower: float
+    upper: float
+
+
+def latency_quantile(latencies: LatencyHistogram, requests: int, ratio: float) -> Quantile | None:
+    """Return the quantile `ratio` of `requests`, of which those without a latency are the slowest.
+
+    The interval is that of order statistics, which is valid for all distributions of independent
+    requests (David and Nagaraja, "Order Statistics", 7.1). None if there are too few requests for
+    an upper bound: less than 72 for 0.95, and 368 for 0.99.
+    """
+    if requests == 0 or ratio**requests > _TAIL:
+        return None
+    # The largest rank r with P(Bin(n, ratio) < r) <= 2.5 %, and the smallest with 97.5 %.
+    lower = _first_rank(requests, lambda rank: 1 - binomial_sf(requests, rank, ratio) > _TAIL) - 1
+    upper = _first_rank(requests, lambda rank: binomial_sf(requests, rank, ratio) <= _TAIL)
+    rank = math.ceil(ratio * requests)
+    return Quantile(
+        latencies.at_rank(rank),
+        latencies.at_rank(max(1, lower)),
+        latencies.at_rank(min(requests, upper)),
+    )
+
+
+def _first_rank(requests: int, is_reached: Callable[[int], bool]) -> int:
+    """Return the first rank of 1 to `requests` for which `is_reached`, which stays true."""
+    return bisect_left(range(1, requests + 1), True, key=is_reached) + 1

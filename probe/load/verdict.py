@@ -1,0 +1,186 @@
+"""Verdict about a step of a load test: whether its objectives are met."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probe.load.measurement import Counts, StepMeasurement, total
+from probe.load.objective import LoadObjective
+from probe.load.statistics import Bounds, bad_share_bounds, min_requests, wilson_bounds
+from probe.result import Reason
+
+# Evidence that an objective is missed needs this many requests, evidence that it is met needs more.
+MIN_REQUESTS_TO_MISS = 20
+
+# A step ends at once if the lower bound of its bad share exceeds the allowed share this many times.
+HOPELESS_RATIO = 3.0
+
+# In a steady state the mean number of requests in flight is rate x mean latency (Little's law). A
+# growing queue breaks it, and leaves requests without a result.
+MAX_LITTLE_DEVIATION = 0.2
+MIN_COMPLETED_SHARE = 0.95
+
+# The load generator is too late if its delays at this quantile exceed this part of the smallest
+# threshold of an objective.
+LAG_QUANTILE = 0.99
+MAX_LAG_SHARE = 0.1
+
+# The load generator has failed if more of its requests than this were not sent because of a fault
+# of its process or host.
+MAX_INTERNAL_SHARE = 0.01
+
+
+class Verdict(StrEnum):
+    """Verdict about a step."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNDECIDED = "undecided"
+    """The bounds of a bad share are on both sides of the allowed share."""
+    VOID = "void"
+    """The load generator was too late, so the step says nothing about the endpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Requests of a step that count for one objective, and the bounds of their bad share."""
+
+    objective: LoadObjective
+    requests: int
+    bad: int
+    bounds: Bounds
+
+    @property
+    def bad_share(self) -> float:
+        return self.bad / self.requests if self.requests else 0.0
+
+    @property
+    def usage(self) -> float:
+        """Upper bound of the bad share, as a multiple of the allowed share."""
+        return self.bounds.upper / self.objective.allowed
+
+    @property
+    def looks_met(self) -> bool:
+        """Whether no more requests were bad than allowed."""
+        return self.bad_share <= self.objective.allowed
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict about this objective alone."""
+        objective = self.objective
+        if self.requests >= MIN_REQUESTS_TO_MISS and self.bounds.lower > objective.allowed:
+            return Verdict.MISSED
+        is_proven = (
+            self.requests >= min_requests(objective.target)
+            and self.bounds.upper <= objective.allowed
+        )
+        if is_proven or (objective.is_limit and self.looks_met):
+            return Verdict.MET
+        return Verdict.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a step shows, from the end of its warm-up until now."""
+
+    evidence: tuple[Evidence, ...]
+    counts: Counts
+    seconds: int
+    """Number of the seconds that count."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict about all objectives."""
+        if self.is_void:
+            return Verdict.VOID
+        verdicts = {evidence.verdict for evidence in self.evidence}
+        if Verdict.MISSED in verdicts:
+            return Verdict.MISSED
+        is_met = verdicts == {Verdict.MET} and self.is_steady
+        return Verdict.MET if is_met else Verdict.UNDECIDED
+
+    @property
+    def looks_met(self) -> bool:
+        """Whether the observed shares are those of a rate that meets all objectives."""
+        return self.is_steady and all(evidence.looks_met for evidence in self.evidence)
+
+    @property
+    def decisive(self) -> Evidence:
+        """The evidence for the objective that uses most of its allowed share."""
+        return max(self.evidence, key=lambda evidence: evidence.usage)
+
+    @property
+    def lag_seconds(self) -> float:
+        """Delay of the starts at LAG_QUANTILE."""
+        lags = self.counts.lags
+        return lags.at_rank(math.ceil(LAG_QUANTILE * lags.count)) if lags.count else 0.0
+
+    @property
+    def max_lag_seconds(self) -> float:
+        """The largest delay that does not change the verdict; infinite without a threshold."""
+        thresholds = (evidence.objective.threshold_seconds for evidence in self.evidence)
+        return min((MAX_LAG_SHARE * seconds for seconds in thresholds if seconds), default=math.inf)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the load generator was too late, or failed."""
+        internal = self.counts.failures[Reason.INTERNAL]
+        return (
+            self.lag_seconds > self.max_lag_seconds
+            or internal > MAX_INTERNAL_SHARE * self.counts.offered
+        )
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether requests are completed as fast as they are due."""
+        counts = self.counts
+        deviation = abs(counts.in_flight_seconds - counts.latency_seconds)
+        return (
+            counts.completed >= MIN_COMPLETED_SHARE * counts.offered
+            and deviation <= MAX_LITTLE_DEVIATION * counts.latency_seconds
+        )
+
+    @property
+    def in_flight(self) -> float:
+        """Mean number of requests in flight."""
+        return self.counts.in_flight_seconds / self.seconds if self.seconds else 0.0
+
+
+def evaluate(
+    measurement: StepMeasurement, objectives: Sequence[LoadObjective], *, warm_up_seconds: float
+) -> Evaluation:
+    """Return what `measurement` shows. Only whole seconds after the warm-up count."""
+    seconds = _counted_seconds(measurement, warm_up_seconds)
+    evidence = (
+        _evidence(objective, [(part.bad[index], part.events[index]) for part in seconds])
+        for index, objective in enumerate(objectives)
+    )
+    return Evaluation(evidence=tuple(evidence), counts=total(seconds), seconds=len(seconds))
+
+
+def is_hopeless(
+    measurement: StepMeasurement, objectives: Sequence[LoadObjective], *, warm_up_seconds: float
+) -> bool:
+    """Return whether an objective is missed by so far that more requests are of no use."""
+    seconds = _counted_seconds(measurement, warm_up_seconds)
+    for index, objective in enumerate(objectives):
+        requests = sum(part.events[index] for part in seconds)
+        bad = sum(part.bad[index] for part in seconds)
+        if requests >= MIN_REQUESTS_TO_MISS:
+            lower_bound = wilson_bounds(bad, requests).lower
+            if lower_bound > min(1.0, HOPELESS_RATIO * objective.allowed):
+                return True
+    return False
+
+
+def _counted_seconds(measurement: StepMeasurement, warm_up_seconds: float) -> Sequence[Counts]:
+    end = math.floor(measurement.judged_until)
+    return measurement.seconds[math.ceil(warm_up_seconds) : end]
+
+
+def _evidence(objective: LoadObjective, seconds: Sequence[tuple[int, int]]) -> Evidence:
+    """Return the evidence of `seconds`, each with its numbers of bad requests and of requests."""
+    bad, requests = (sum(column) for column in zip(*seconds, strict=True)) if seconds else (0, 0)
+    bounds = bad_share_bounds(seconds) if requests else Bounds(0.0, 1.0)
+    return Evidence(objective=objective, requests=requests, bad=bad, bounds=bounds)
