@@ -8,9 +8,9 @@ one is met.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from probe.load.step import Step, StepPlan
+from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Verdict
 
 # Ratio of two successive rates until one is missed.
@@ -35,27 +35,6 @@ DOWN_FAILURE_SHARE = 0.5
 RESERVED_CONFIRMATIONS = 2
 
 
-class StopReason(StrEnum):
-    """Reason why a search ended."""
-
-    CONFIRMED = "confirmed"
-    NO_RATE = "no rate met the objectives"
-    ENDPOINT_DOWN = "the endpoint failed at rates that it had served, or at all rates"
-    SATURATED = "the load generator was too late at the lowest rate"
-    OUT_OF_TIME = "the time was over before a rate was confirmed"
-    LIMIT = "a limit was reached"
-    INTERRUPTED = "interrupted"
-
-
-class SearchEnded(Exception):
-    """The search has to end. Its steps until now are still valid."""
-
-    def __init__(self, reason: StopReason, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
-        self.detail = detail
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """What a search may do. Rates are requests per second."""
@@ -75,7 +54,7 @@ class SearchResult:
     steps: tuple[Step, ...]
     confirmed: Step | None
     reason: StopReason
-    detail: str = ""
+    """Why the search ended."""
 
     @property
     def safe_rate(self) -> float | None:
@@ -108,8 +87,7 @@ class Search:
     ) -> None:
         """`plan_search` and `plan_confirmation` return the step for a rate.
 
-        The latter also takes the seconds that are left. `run_step` may raise SearchEnded. `now` is
-        in seconds.
+        The latter also takes the seconds that are left. `now` is in seconds.
         """
         self._options = options
         self._plan_search = plan_search
@@ -121,25 +99,23 @@ class Search:
 
     def run(self) -> SearchResult:
         """Search, confirm, and return the result. It is partial if the search has to end."""
-        confirmed, reason, detail = None, StopReason.CONFIRMED, ""
+        confirmed, reason = None, StopReason.CONFIRMED
         try:
             if self._options.rates:
                 candidate = self._measure_rates(self._options.rates)
             else:
                 candidate = self._bisect(*self._bracket())
             confirmed = self._confirm(candidate)
-        except SearchEnded as end:
-            reason, detail = end.reason, end.detail
-        return SearchResult(
-            steps=tuple(self._steps), confirmed=confirmed, reason=reason, detail=detail
-        )
+        except LoadTestEnded as end:
+            reason = end.reason
+        return SearchResult(steps=tuple(self._steps), confirmed=confirmed, reason=reason)
 
     def _measure_rates(self, rates: Sequence[float]) -> float:
         """Measure each of `rates`. Return the highest one below the first that is missed."""
         usable = [self._step(self._plan_search(rate)).is_usable for rate in rates]
         count = usable.index(False) if False in usable else len(usable)
         if count == 0:
-            raise SearchEnded(StopReason.NO_RATE)
+            raise LoadTestEnded(StopReason.NO_RATE)
         return rates[count - 1]
 
     def _bracket(self) -> tuple[float, float | None]:
@@ -159,7 +135,7 @@ class Search:
                 rate = _lower_rate(step)
                 if met is None and rate < options.first_rate * MIN_RATE_RATIO:
                     is_void = step.verdict is Verdict.VOID
-                    raise SearchEnded(StopReason.SATURATED if is_void else StopReason.NO_RATE)
+                    raise LoadTestEnded(StopReason.SATURATED if is_void else StopReason.NO_RATE)
         return met, missed
 
     def _bisect(self, met: float, missed: float | None) -> float:
@@ -184,7 +160,7 @@ class Search:
         while True:
             plan = self._plan_confirmation(rate, self._seconds_left())
             if plan.max_seconds > self._seconds_left():
-                raise SearchEnded(StopReason.OUT_OF_TIME)
+                raise LoadTestEnded(StopReason.OUT_OF_TIME)
             step = self._step(plan)
             if step.verdict is Verdict.MET:
                 return step
@@ -196,17 +172,19 @@ class Search:
     def _step(self, plan: StepPlan) -> Step:
         step = self._run_step(plan)
         self._steps.append(step)
+        if step.stop_reason:
+            raise LoadTestEnded(step.stop_reason)
         self._require_endpoint(step)
         return step
 
     def _require_endpoint(self, step: Step) -> None:
-        """Raise SearchEnded if the endpoint fails and its load is not the cause."""
+        """Raise LoadTestEnded if the endpoint fails and its load is not the cause."""
         if not _fails(step):
             return
         served = any(other.rate >= step.rate and other.is_usable for other in self._steps)
         always = len(self._steps) > 1 and all(map(_has_no_good_request, self._steps))
         if served or always:
-            raise SearchEnded(StopReason.ENDPOINT_DOWN)
+            raise LoadTestEnded(StopReason.ENDPOINT_DOWN)
 
 
 def _fails(step: Step) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from probe.load.measurement import LoadGenerator, StepMeasurement
 from probe.load.objective import LoadObjective
 from probe.load.statistics import min_requests
+from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Evaluation, Verdict, evaluate, is_hopeless
 
 # Seconds of a step that only searches. It is evaluated after the first time, and again whenever it
@@ -95,8 +96,10 @@ class Step:
     evaluation: Evaluation
     seconds: float
     """Duration, with the warm-up, until the last request was due."""
-    ended_early: bool
+    ended_early: bool = False
     """Whether an objective was missed by far."""
+    stop_reason: StopReason | None = None
+    """Why the load test ended during this step. None: it goes on."""
 
     @property
     def rate(self) -> float:
@@ -124,26 +127,60 @@ def run_step(
     objectives: Sequence[LoadObjective],
     on_progress: OnProgress,
 ) -> Step:
-    """Send requests at the rate of `plan` until the verdict is clear, or the time is over."""
+    """Send requests at the rate of `plan` until the verdict is clear, or the time is over.
+
+    If the load test has to end, the step has what was measured until then.
+    """
+    progress = _Progress()
+    stop_reason = None
     generator.start(plan.rate)
-    time, next_evaluation = 0.0, min(MIN_SEARCH_SECONDS, plan.min_seconds)
-    ended_early = is_clear = False
-    while time < plan.max_seconds and not (ended_early or is_clear):
-        time = min(time + CHECK_INTERVAL_SECONDS, plan.max_seconds)
-        measurement = generator.measure(time)
-        on_progress(plan, time, measurement)
-        ended_early = is_hopeless(measurement, objectives, warm_up_seconds=plan.warm_up_seconds)
-        if time >= next_evaluation:
-            next_evaluation = time * GROWTH
-            evaluation = evaluate(measurement, objectives, warm_up_seconds=plan.warm_up_seconds)
-            # Ending as soon as a step looks met would prefer lucky moments.
-            is_clear = evaluation.verdict in (Verdict.MISSED, Verdict.VOID) or (
-                evaluation.verdict is Verdict.MET and time >= plan.min_seconds
-            )
+    try:
+        _wait_for_verdict(generator, plan, objectives, on_progress, progress)
+    except LoadTestEnded as end:
+        stop_reason = end.reason
+    except KeyboardInterrupt:
+        stop_reason = StopReason.INTERRUPTED
     measurement = generator.stop()
     return Step(
         plan=plan,
         evaluation=evaluate(measurement, objectives, warm_up_seconds=plan.warm_up_seconds),
-        seconds=time,
-        ended_early=ended_early,
+        seconds=progress.seconds,
+        ended_early=progress.ended_early,
+        stop_reason=stop_reason,
     )
+
+
+@dataclass(slots=True)
+class _Progress:
+    """State of a step. `seconds` is the time since its start."""
+
+    seconds: float = 0.0
+    ended_early: bool = False
+
+
+def _wait_for_verdict(
+    generator: LoadGenerator,
+    plan: StepPlan,
+    objectives: Sequence[LoadObjective],
+    on_progress: OnProgress,
+    progress: _Progress,
+) -> None:
+    """Return when the verdict is clear, an objective is missed by far, or the time is over."""
+    warm_up_seconds = plan.warm_up_seconds
+    next_evaluation = min(MIN_SEARCH_SECONDS, plan.min_seconds)
+    while progress.seconds < plan.max_seconds:
+        progress.seconds = min(progress.seconds + CHECK_INTERVAL_SECONDS, plan.max_seconds)
+        measurement = generator.measure(progress.seconds)
+        on_progress(plan, progress.seconds, measurement)
+        if is_hopeless(measurement, objectives, warm_up_seconds=warm_up_seconds):
+            progress.ended_early = True
+            return
+        if progress.seconds < next_evaluation:
+            continue
+        next_evaluation = progress.seconds * GROWTH
+        verdict = evaluate(measurement, objectives, warm_up_seconds=warm_up_seconds).verdict
+        if verdict in (Verdict.MISSED, Verdict.VOID):
+            return
+        # A step that ends as soon as it looks met would prefer lucky moments.
+        if verdict is Verdict.MET and progress.seconds >= plan.min_seconds:
+            return

@@ -1,0 +1,24 @@
+"""Reasons why a load test ends."""
+
+from enum import StrEnum
+
+
+class StopReason(StrEnum):
+    """Reason why a load test ended. The value completes the sentence "The test ended because"."""
+
+    CONFIRMED = "a rate was confirmed"
+    NO_RATE = "no rate met the objectives"
+    ENDPOINT_DOWN = "the endpoint failed at a rate that it had served before, or at all rates"
+    SATURATED = "the load generator was too late, even at the lowest rate"
+    OUT_OF_TIME = "the time was over before a rate was confirmed"
+    MAX_REQUESTS = "--max-requests was reached"
+    MAX_TOKENS = "--max-tokens was reached"
+    INTERRUPTED = "it was interrupted"
+
+
+class LoadTestEnded(Exception):
+    """The load test has to end now. Its measurements until now are valid."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
