@@ -16,6 +16,7 @@ from probe.config.units import (
     parse_percentage,
     parse_rate,
 )
+from probe.load.formatting import align, format_rate
 from probe.load.sizing import (
     MAX_BATCH_SIZE,
     BatchPlan,
@@ -91,23 +92,25 @@ class _InstanceReport:
 
     def text(self) -> str:
         demand, args = self.demand, self.args
-        capacity, planned = _rate(demand.instance_capacity), _rate(demand.planned_rate)
+        capacity, planned = format_rate(demand.instance_capacity), format_rate(demand.planned_rate)
         concurrency, utilization, headroom = (
             _text(args, name) for name in ("concurrency", "utilization", "headroom")
         )
-        lines = _aligned(
+        lines = align(
             [
                 (
                     "capacity of an instance",
                     capacity,
                     f"{concurrency} / {args.service_time} x {utilization}",
                 ),
-                ("capacity to provide", planned, f"{_rate(demand.rate)} / (1 - {headroom})"),
+                ("capacity to provide", planned, f"{format_rate(demand.rate)} / (1 - {headroom})"),
                 ("instances", str(demand.instances), f"{planned} / {capacity}, rounded up"),
             ]
         )
         used = f"{float(demand.utilization):.0%}"
-        return "\n".join([*lines, f"At {_rate(demand.rate)} they use {used} of their capacity."])
+        return "\n".join(
+            [*lines, f"At {format_rate(demand.rate)} they use {used} of their capacity."]
+        )
 
     def document(self) -> dict[str, Any]:
         return {
@@ -132,16 +135,16 @@ class _BatchReport:
                 _milliseconds(plan.wait_seconds),
                 _milliseconds(plan.service_seconds),
                 "-" if plan.is_saturated else _milliseconds(plan.min_p95_seconds),
-                _rate(plan.capacity),
+                format_rate(plan.capacity),
                 self._remark(plan),
             )
             for plan in self.plans
         ]
-        return "\n".join([*_aligned(rows), "", self._conclusion()])
+        return "\n".join([*align(rows), "", self._conclusion()])
 
     def _remark(self, plan: BatchPlan) -> str:
         if plan.is_saturated:
-            return f"saturated at {_rate(self.rate)}"
+            return f"saturated at {format_rate(self.rate)}"
         if plan.min_p95_seconds > self.slo_seconds:
             return f"over {format_duration(float(self.slo_seconds))}"
         return ""
@@ -154,15 +157,15 @@ class _BatchReport:
         ]
 
     def _conclusion(self) -> str:
-        slo = format_duration(float(self.slo_seconds))
+        slo, rate = format_duration(float(self.slo_seconds)), format_rate(self.rate)
         if sizes := [str(plan.size) for plan in self._usable()]:
             return (
-                f"Batches of {' or '.join(sizes)} can keep a p95 of {slo} at {_rate(self.rate)}."
+                f"Batches of {' or '.join(sizes)} can keep a p95 of {slo} at {rate}."
                 " The p95 is a lower bound: uneven arrivals and queues add to it, so measure it."
             )
         return (
-            f"No batch size keeps a p95 of {slo} at {_rate(self.rate)} with one instance: divide"
-            " the rate among several, or make batches faster."
+            f"No batch size keeps a p95 of {slo} at {rate} with one instance: divide the rate among"
+            " several, or make batches faster."
         )
 
     def document(self) -> dict[str, Any]:
@@ -259,18 +262,5 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _rate(rate: Fraction) -> str:
-    """Return requests per second with four digits: `116.7/s`."""
-    return f"{float(rate):.4g}/s" if rate < 10_000 else f"{float(rate):.0f}/s"
-
-
 def _milliseconds(seconds: Fraction) -> str:
     return f"{float(seconds * 1000):.4g} ms"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -56,22 +56,6 @@ class SearchResult:
     reason: StopReason
     """Why the search ended."""
 
-    @property
-    def safe_rate(self) -> float | None:
-        """The confirmed rate."""
-        return self.confirmed.rate if self.confirmed else None
-
-    @property
-    def missed(self) -> Step | None:
-        """The step with the lowest rate above the safe one that was missed."""
-        lowest = self.safe_rate or 0.0
-        missed = [
-            step
-            for step in self.steps
-            if step.rate > lowest and step.verdict is not Verdict.VOID and not step.is_usable
-        ]
-        return min(missed, key=lambda step: step.rate, default=None)
-
 
 class Search:
     """One search. `run` may be called once."""

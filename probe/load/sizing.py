@@ -50,13 +50,22 @@ def size_instances(
     peaks and for the failure of instances. 0 <= headroom < 1, all other arguments are positive.
     """
     capacity = concurrency / service_seconds * utilization
-    planned_rate = rate / (1 - headroom)
     return InstanceDemand(
         rate=rate,
         instance_capacity=capacity,
-        planned_rate=planned_rate,
-        instances=math.ceil(planned_rate / capacity),
+        planned_rate=planned_rate(rate, headroom),
+        instances=required_instances(rate, capacity, headroom),
     )
+
+
+def planned_rate(rate: Fraction, headroom: Fraction) -> Fraction:
+    """Return the capacity of which the share `headroom` is free at `rate`, for headroom < 1."""
+    return rate / (1 - headroom)
+
+
+def required_instances(rate: Fraction, instance_capacity: Fraction, headroom: Fraction) -> int:
+    """Return how many instances of this capacity serve `rate` with the share `headroom` free."""
+    return math.ceil(planned_rate(rate, headroom) / instance_capacity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,171 @@
+"""The report of a load test as text and as JSON."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from probe.config.units import format_percentage
+from probe.load.formatting import align, format_quantile, format_rate, format_seconds
+from probe.load.objective import describe
+from probe.load.report import Edge, LoadReport, StepReport
+from probe.load.statistics import Quantile
+from probe.load.verdict import Verdict
+
+_EDGE_TEXTS = {
+    Edge.SLOPE: "slope: above the safe rate, a few more requests are bad",
+    Edge.CLIFF: "cliff: just above the safe rate, most requests are bad; keep headroom",
+}
+
+_COLUMNS = (
+    *("rate", "seconds", "requests", "failed", "bad", "at most", "p50", "p95", "in flight"),
+    "verdict",
+)
+
+
+def render_text(report: LoadReport) -> str:
+    """Return the table of steps and the result."""
+    table = align([_COLUMNS, *(_row(step) for step in report.steps)])
+    head = f"{report.probe}: {describe(report.objectives)}"
+    return "\n".join([head, "", *table, "", *_result(report)])
+
+
+def _row(step: StepReport) -> tuple[str, ...]:
+    verdict = f"{step.verdict} (confirmation)" if step.is_confirmation else str(step.verdict)
+    return (
+        format_rate(step.rate),
+        f"{step.seconds:.0f}",
+        f"{step.offered}",
+        f"{step.failed + step.dropped}",
+        format_percentage(round(step.bad_share, 5)),
+        format_percentage(round(step.upper_bound, 4)),
+        format_quantile(step.p50),
+        format_quantile(step.p95),
+        f"{step.in_flight:.3g}",
+        verdict,
+    )
+
+
+def _result(report: LoadReport) -> Iterator[str]:
+    confirmed = report.confirmed
+    if confirmed is None:
+        yield f"No safe rate is confirmed: {report.reason}."
+    else:
+        yield (
+            f"Safe rate: {format_rate(confirmed.rate)}, held for {confirmed.seconds:.0f} s:"
+            f" {confirmed.requests} requests, {confirmed.bad} bad, upper bound"
+            f" {format_percentage(round(confirmed.upper_bound, 4))}."
+        )
+        yield f"Requests in flight at this rate: {confirmed.in_flight:.3g}."
+    if report.missed:
+        yield (
+            f"First missed rate: {format_rate(report.missed.rate)}, with"
+            f" {format_percentage(round(report.missed.bad_share, 4))} bad."
+        )
+        if text := _EDGE_TEXTS.get(report.edge):
+            yield f"Edge: {text}."
+    elif confirmed:
+        yield "No higher rate was missed, so the limit may be higher."
+    if degradation := report.degradation:
+        yield (
+            f"Grew most until the missed rate: {degradation.name}, from"
+            f" {format_seconds(degradation.before)} to {format_seconds(degradation.after)}."
+        )
+    if any(step.verdict is Verdict.VOID for step in report.steps):
+        yield from _void_note(report)
+    yield from _demand(report)
+
+
+def _void_note(report: LoadReport) -> Iterator[str]:
+    rate = min(step.rate for step in report.steps if step.verdict is Verdict.VOID)
+    yield (
+        f"The load generator was too late at {format_rate(rate)}, so this step is void. Use a"
+        " machine with more free CPU, or several machines (--share)."
+    )
+
+
+def _demand(report: LoadReport) -> Iterator[str]:
+    demand = report.demand
+    if demand is None or report.headroom is None:
+        return
+    yield (
+        f"Headroom at {format_rate(demand.rate)}: {format_percentage(round(report.headroom, 3))}"
+        " of the safe rate."
+    )
+    yield (
+        f"Replicas for {format_rate(demand.rate)} with a headroom of"
+        f" {format_percentage(demand.headroom)} and at most"
+        f" {format_percentage(demand.utilization)} of the safe rate each: {report.replicas}."
+    )
+
+
+def render_json(report: LoadReport) -> dict[str, Any]:
+    """Return the report for machines: rates per second, times in seconds."""
+    confirmed, degradation = report.confirmed, report.degradation
+    return {
+        "probe": report.probe,
+        "objective": describe(report.objectives),
+        "safe_rate": report.safe_rate,
+        "missed_rate": report.missed.rate if report.missed else None,
+        "edge": str(report.edge),
+        "reason": report.reason,
+        "confirmed": {
+            "rate": confirmed.rate,
+            "seconds": confirmed.seconds,
+            "requests": confirmed.requests,
+            "bad": confirmed.bad,
+            "upper_bound": confirmed.upper_bound,
+            "in_flight": confirmed.in_flight,
+        }
+        if confirmed
+        else None,
+        "degraded": {
+            "name": degradation.name,
+            "before_seconds": degradation.before,
+            "after_seconds": degradation.after,
+        }
+        if degradation
+        else None,
+        "steps": [_step_json(step) for step in report.steps],
+        "expected": report.demand.rate if report.demand else None,
+        "headroom": report.headroom,
+        "replicas": report.replicas,
+    }
+
+
+def _step_json(step: StepReport) -> dict[str, Any]:
+    return {
+        "rate": step.rate,
+        "confirmation": step.is_confirmation,
+        "seconds": step.seconds,
+        "offered": step.offered,
+        "completed": step.completed,
+        "dropped": step.dropped,
+        "failures": {str(reason): count for reason, count in step.failures.items()},
+        "requests": step.requests,
+        "bad": step.bad,
+        "upper_bound": step.upper_bound,
+        "p50": _finite(step.p50),
+        "p95": _finite(step.p95),
+        "p99": _finite(step.p99),
+        "in_flight": step.in_flight,
+        "throughput": step.throughput,
+        "phases": {str(phase): seconds for phase, seconds in step.phases.items()},
+        "server": {str(component): seconds for component, seconds in step.components.items()},
+        "lag_seconds": step.lag_seconds,
+        "verdict": str(step.verdict),
+    }
+
+
+def _finite(quantile: Quantile | None) -> float | None:
+    """Return the quantile (seconds); None if it is unknown, or that of a failed request."""
+    return quantile.seconds if quantile and math.isfinite(quantile.seconds) else None
+
+
+def progress_line(steps: Sequence[StepReport]) -> str:
+    """Return one line about the last of `steps`, for the progress on stderr."""
+    step = steps[-1]
+    kind = "confirm" if step.is_confirmation else "step"
+    return (
+        f"{kind} {len(steps)}: {format_rate(step.rate)} for {step.seconds:.0f} s:"
+        f" {step.bad} of {step.requests} bad, p95 {format_quantile(step.p95)}: {step.verdict}"
+    )

@@ -1,0 +1,235 @@
+"""Result of a load test: its steps, the safe rate, and what follows from them.
+
+The text, JSON and HTML reports show these values. They come from a search, or from Prometheus.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from probe.load.objective import LoadObjective
+from probe.load.sizing import required_instances
+from probe.load.statistics import Quantile, latency_quantile
+from probe.load.step import Step
+from probe.load.verdict import Verdict
+from probe.result import Component, Phase, Reason
+
+# Two rates are neighbours if their ratio is at most this: what happens between them is known.
+MAX_NEIGHBOUR_RATIO = 1.15
+
+# With a cliff, the bad share of the next rate is at least this multiple of the allowed share.
+CLIFF_RATIO = 4.0
+
+# A phase or server component is degraded if its mean time has grown by at least this factor.
+MIN_DEGRADATION = 1.5
+
+
+class Edge(StrEnum):
+    """What happens at rates just above the safe rate."""
+
+    SLOPE = "slope"
+    """A few more requests are bad."""
+    CLIFF = "cliff"
+    """Most requests are bad."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """Measurements of one step after its warm-up. Times are seconds, rates per second."""
+
+    rate: float
+    is_confirmation: bool
+    seconds: float
+    offered: int
+    completed: int
+    failures: Mapping[Reason, int]
+    dropped: int
+    requests: int
+    """Good and bad requests, for the objective that was closest to its limit."""
+    bad: int
+    upper_bound: float
+    """Upper bound of the share of bad requests of this objective."""
+    p50: Quantile | None
+    p95: Quantile | None
+    p99: Quantile | None
+    in_flight: float
+    """Mean number of requests in flight."""
+    phases: Mapping[Phase, float]
+    """Mean time of each phase of the successes."""
+    components: Mapping[Component, float]
+    """Mean of each time that the server reported, per success."""
+    lag_seconds: float
+    """99th percentile of the delays of the load generator."""
+    verdict: Verdict
+    is_usable: bool
+    """Whether the objectives are met, or look met."""
+
+    @classmethod
+    def of(cls, step: Step) -> "StepReport":
+        evaluation = step.evaluation
+        counts, evidence = evaluation.counts, evaluation.decisive
+        successes = max(1, counts.latencies.count)
+        p50, p95, p99 = (
+            latency_quantile(counts.latencies, counts.completed + counts.dropped, ratio)
+            for ratio in (0.5, 0.95, 0.99)
+        )
+        return cls(
+            rate=step.rate,
+            is_confirmation=step.plan.is_confirmation,
+            seconds=evaluation.seconds,
+            offered=counts.offered,
+            completed=counts.completed,
+            failures=counts.failures,
+            dropped=counts.dropped,
+            requests=evidence.requests,
+            bad=evidence.bad,
+            upper_bound=evidence.bounds.upper,
+            p50=p50,
+            p95=p95,
+            p99=p99,
+            in_flight=evaluation.in_flight,
+            phases={phase: seconds / successes for phase, seconds in counts.phases.items()},
+            components={part: total / successes for part, total in counts.components.items()},
+            lag_seconds=evaluation.lag_seconds,
+            verdict=step.verdict,
+            is_usable=step.is_usable,
+        )
+
+    @property
+    def bad_share(self) -> float:
+        return self.bad / self.requests if self.requests else 0.0
+
+    @property
+    def failed(self) -> int:
+        return sum(self.failures.values())
+
+    @property
+    def throughput(self) -> float:
+        """Results per second."""
+        return self.completed / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """Mean time (seconds) of a phase or server component, at the lowest and at a missed rate."""
+
+    name: str
+    """Such as `wait`, or `server: queue`."""
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Load to plan for: requests per second, and the shares to keep free."""
+
+    rate: float
+    headroom: float
+    """Share of the capacity that must be free for peaks and for the failure of replicas."""
+    utilization: float
+    """Share of the safe rate that one replica may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """Result of a load test of one endpoint."""
+
+    probe: str
+    url: str
+    """Without secrets."""
+    objectives: tuple[LoadObjective, ...]
+    steps: tuple[StepReport, ...]
+    """In the order in which they were run."""
+    confirmed: StepReport | None
+    reason: str
+    """Why the test ended."""
+    demand: Demand | None = None
+
+    @property
+    def safe_rate(self) -> float | None:
+        """The confirmed rate."""
+        return self.confirmed.rate if self.confirmed else None
+
+    @property
+    def missed(self) -> StepReport | None:
+        """The step with the lowest rate above the safe rate that missed an objective."""
+        safe_rate = self.safe_rate or 0.0
+        missed = [
+            step
+            for step in self.steps
+            if step.rate > safe_rate and not step.is_usable and step.verdict is not Verdict.VOID
+        ]
+        return min(missed, key=lambda step: step.rate, default=None)
+
+    @property
+    def edge(self) -> Edge:
+        """What happens above the safe rate."""
+        missed = self.missed
+        if missed is None or self.safe_rate is None:
+            return Edge.UNKNOWN
+        allowed = min(objective.allowed for objective in self.objectives)
+        if missed.bad_share < CLIFF_RATIO * allowed:
+            return Edge.SLOPE
+        is_neighbour = missed.rate <= MAX_NEIGHBOUR_RATIO * self.safe_rate
+        return Edge.CLIFF if is_neighbour else Edge.UNKNOWN
+
+    @property
+    def degradation(self) -> Degradation | None:
+        """The server component, or else the phase, that grew most until the first missed rate.
+
+        None if no time has grown by MIN_DEGRADATION.
+        """
+        usable = [step for step in self.steps if step.is_usable]
+        if not usable or self.missed is None:
+            return None
+        before, after = min(usable, key=lambda step: step.rate), self.missed
+        parts = {
+            f"server: {name}": (seconds, after.components.get(name, 0.0))
+            for name, seconds in before.components.items()
+            if name is not Component.TOTAL
+        }
+        phases = {
+            str(phase): (seconds, after.phases.get(phase, 0.0))
+            for phase, seconds in before.phases.items()
+        }
+        return _largest_growth(parts) or _largest_growth(phases)
+
+    @property
+    def headroom(self) -> float | None:
+        """Share of the safe rate that is free at the expected rate; negative if it is exceeded."""
+        if self.safe_rate is None or self.demand is None:
+            return None
+        return 1 - self.demand.rate / self.safe_rate
+
+    @property
+    def replicas(self) -> int | None:
+        """Number of replicas for the expected rate."""
+        if self.safe_rate is None or self.demand is None:
+            return None
+        return required_instances(
+            Fraction(self.demand.rate),
+            Fraction(self.safe_rate) * Fraction(self.demand.utilization),
+            Fraction(self.demand.headroom),
+        )
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a rate is confirmed, which is not below the expected one."""
+        if self.safe_rate is None:
+            return False
+        return self.demand is None or self.safe_rate >= self.demand.rate
+
+
+def _largest_growth(times: Mapping[str, tuple[float, float]]) -> Degradation | None:
+    """Return the time that has grown most, in seconds, if it has grown by MIN_DEGRADATION.
+
+    `times` are values before and after, by name.
+    """
+    grown = [
+        Degradation(name, before, after)
+        for name, (before, after) in times.items()
+        if after >= MIN_DEGRADATION * before
+    ]
+    return max(grown, key=lambda growth: growth.after - growth.before, default=None)
