@@ -1,7 +1,7 @@
 """What an exported script does: the request of a probe, and the steps, limits and objectives."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -49,12 +49,29 @@ class ExportStep:
 
 @dataclass(frozen=True, slots=True)
 class ExportLimit:
-    """An objective on the latency in a script. `metric` is the name of its counts."""
+    """An objective in a script."""
 
-    metric: str
-    target: float
+    signal: Signal
     seconds: float | None
-    """The largest good latency. None: every success is good."""
+    """The largest good value of the signal. None: every success is good."""
+    target: float
+
+    @property
+    def metric(self) -> str:
+        """Name that consists of letters, digits and `_`."""
+        if self.seconds is None:
+            return "good"
+        prefix = "good" if self.signal is Signal.LATENCY else self.signal
+        return f"{prefix}_within_{format_duration(self.seconds).replace('.', '_')}"
+
+    @property
+    def text(self) -> str:
+        """The objective in the syntax of --slo: `95% < 120ms`."""
+        percentage = f"{format_number(100 * self.target)}%"
+        if self.seconds is None:
+            return percentage
+        signal = "" if self.signal is Signal.LATENCY else f"{self.signal} "
+        return f"{percentage} {signal}< {format_duration(self.seconds)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,27 +104,22 @@ class ExportPlan:
         """Time between two steps, in which all requests of the first one end."""
         return self.probe.timeout + DRAIN_RESERVE_SECONDS
 
-    @property
-    def limits(self) -> tuple[ExportLimit, ...]:
-        """The objectives on the latency, one for each threshold: the one with the highest target.
+    def limits(self, signals: Collection[Signal]) -> tuple[ExportLimit, ...]:
+        """Return the objectives on these signals.
 
-        Other times need the events of a stream.
+        Of several with the same threshold, the one with the highest target is sufficient.
         """
-        targets: dict[float | None, float] = {}
+        targets: dict[tuple[Signal, float | None], float] = {}
         for objective in self.objectives:
-            if objective.signal is Signal.LATENCY:
-                threshold = objective.threshold_seconds
-                targets[threshold] = max(objective.target, targets.get(threshold, 0.0))
-        return tuple(
-            ExportLimit(_metric_name(seconds), target, seconds)
-            for seconds, target in targets.items()
-        )
+            if objective.signal in signals:
+                key = objective.signal, objective.threshold_seconds
+                targets[key] = max(objective.target, targets.get(key, 0.0))
+        return tuple(ExportLimit(*key, target) for key, target in targets.items())
 
-    @property
-    def stream_signals(self) -> tuple[Signal, ...]:
-        """The signals of the objectives that `limits` does not have."""
-        signals = {objective.signal for objective in self.objectives} - {Signal.LATENCY}
-        return tuple(signal for signal in Signal if signal in signals)
+    def unmeasured_signals(self, signals: Collection[Signal]) -> tuple[Signal, ...]:
+        """Return the signals of objectives that are not among these."""
+        unmeasured = {objective.signal for objective in self.objectives} - {*signals}
+        return tuple(signal for signal in Signal if signal in unmeasured)
 
     @property
     def statuses(self) -> tuple[tuple[int, int], ...]:
@@ -174,9 +186,20 @@ class ExportPlan:
 
     @property
     def body_pattern(self) -> str | None:
-        """`body_matches`, unless it is absent or has the value of a reference."""
+        """`body_matches`, if it can be checked.
+
+        Its text may be the value of a reference, and the text of a stream is in several events.
+        """
         pattern = self.probe.expect.body_matches
-        return pattern.text if pattern and not self._has_secret(pattern.text) else None
+        if not pattern or self.probe.stream or self._has_secret(pattern.text):
+            return None
+        return pattern.text
+
+    @property
+    def finish_reasons(self) -> tuple[str, ...]:
+        """`expect.finish`, without values of references."""
+        reasons = self.probe.expect.finish
+        return tuple(reason for reason in reasons if not self._has_secret(reason))
 
     @property
     def header_values(self) -> Mapping[str, tuple[str, ...] | None]:
@@ -213,12 +236,6 @@ def _allowed_values(condition: Condition) -> tuple[Any, ...] | None:
     if "equals" in condition.operators:
         return (condition.operators["equals"],)
     return condition.operators.get("in")
-
-
-def _metric_name(seconds: float | None) -> str:
-    if seconds is None:
-        return "good"
-    return f"good_within_{format_duration(seconds).replace('.', '_')}"
 
 
 def _templates(body: Any) -> list[Template]:

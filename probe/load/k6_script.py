@@ -7,8 +7,9 @@ from probe.config.choices import IpFamily, TlsVersion
 from probe.config.units import format_duration
 from probe.load.export_plan import ExportPlan
 from probe.load.script_literals import JAVASCRIPT
-from probe.load.script_notes import differences, preparations, stream_difference
+from probe.load.script_notes import differences, preparations, unread_stream_differences
 from probe.load.script_template import render
+from probe.result import Signal
 
 # Iterations that k6 starts for each request of Poisson arrivals. The variation of the times between
 # requests is the square root of 0.9, that of Poisson arrivals is 1.
@@ -27,13 +28,14 @@ def render_k6(plan: ExportPlan) -> str:
         plan,
         {"js": JAVASCRIPT.json},
         preparations=[*preparations(plan), *_preparations(plan)],
-        differences=[*_differences(plan), *differences(plan), *stream_difference(plan)],
+        differences=[*_differences(plan), *differences(plan), *unread_stream_differences(plan)],
         environment=[ref.name for ref in plan.references if ref.kind == "env"],
         iterations_per_request=ITERATIONS_PER_REQUEST,
         headers=JAVASCRIPT.json(plan.headers, "  "),
         timeout=format_duration(plan.probe.timeout),
         body=body,
         body_argument=_body_argument(plan, body),
+        limits=plan.limits([Signal.LATENCY]),
         checks=list(_checks(plan)),
         options=dict(_options(plan)),
         needs_clock=needs_clock,

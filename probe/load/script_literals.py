@@ -39,14 +39,17 @@ class Literals(ABC):
             for part in template.parts
         ) or self.text("")
 
-    def json(self, value: Any, margin: str = "") -> str:
-        """Return a literal of the JSON `value`, whose lines after the first begin with `margin`."""
+    def json(self, value: Any, margin: str = "", start: str = "") -> str:
+        """Return a literal of the JSON `value`.
+
+        Its first line follows `start`, such as the key of an object. The others follow `margin`.
+        """
         if isinstance(value, Template):
             return self.template(value)
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, (Mapping, list, tuple)):
-            return self._container(value, margin)
+            return self._container(value, margin, start)
         return self.constants[value] if value is None or isinstance(value, bool) else repr(value)
 
     def key(self, key: str) -> str:
@@ -61,20 +64,20 @@ class Literals(ABC):
     def _escape(self, code_point: int) -> str:
         """Return the escape of a character."""
 
-    def _container(self, value: Any, margin: str) -> str:
+    def _container(self, value: Any, margin: str, start: str) -> str:
         if isinstance(value, Mapping):
-            start, end = "{", "}"
+            opening, closing = "{", "}"
             items = [(f"{self.key(key)}: ", item) for key, item in value.items()]
         else:
-            start, end = "[", "]"
+            opening, closing = "[", "]"
             items = [("", item) for item in value]
         inner = margin + self.indent
-        values = [key + self.json(item, inner) for key, item in items]
-        line = start + ", ".join(values) + end
-        if len(margin + line) <= LINE_WIDTH and "\n" not in line:
+        values = [key + self.json(item, inner, key) for key, item in items]
+        line = opening + ", ".join(values) + closing
+        if len(margin + start + line) <= LINE_WIDTH and "\n" not in line:
             return line
         lines = "".join(f"{inner}{value},\n" for value in values)
-        return f"{start}\n{lines}{margin}{end}"
+        return f"{opening}\n{lines}{margin}{closing}"
 
 
 class JavaScriptLiterals(Literals):

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from probe.load.export_plan import ExportPlan
 from probe.redaction import CREDENTIAL_NAME
+from probe.result import Signal
 
 WARNING_OF_LITERALS = (
     "This file has credentials that the config has as plain text ({}): keep it secret, or write"
@@ -47,21 +48,37 @@ def differences(plan: ExportPlan) -> Iterator[str]:
     if expect.json_paths:
         keys.append("`expect.json`")
     if expect.body_matches and plan.body_pattern is None:
-        keys.append("`expect.body_matches`, because it has a reference")
+        reason = "a stream has its text in parts" if plan.probe.stream else "it has a reference"
+        keys.append(f"`expect.body_matches`, because {reason}")
     if keys:
         yield f"Conditions that are not checked: {', '.join(keys)}."
     if plan.probe.redirects:
-        yield "After a redirect, other hosts get the headers of the request, too."
+        yield (
+            "After a redirect, other hosts get the headers of the request, too, except"
+            " Authorization and Cookie."
+        )
 
 
-def stream_difference(plan: ExportPlan) -> Iterator[str]:
-    """Yield what a script does not preserve of a stream, which it reads as one body."""
+def unread_stream_differences(plan: ExportPlan) -> Iterator[str]:
+    """Yield what a script does not preserve of a stream that it reads as one body."""
     if not plan.probe.stream:
         return
     yield (
-        "The stream is read as one body: its errors, its truncation and its number of tokens are"
-        " not checked, and it has no deadlines but the timeout."
+        "The stream is read as one body: its errors, its truncation, its finish reason and its"
+        " number of tokens are not checked, and it has no deadlines but the timeout."
     )
-    if signals := plan.stream_signals:
+    if signals := plan.unmeasured_signals([Signal.LATENCY]):
         names = " and ".join(signal.words for signal in signals)
         yield f"Objectives on the {names} are left out: the script does not measure it."
+
+
+def read_stream_differences() -> Iterator[str]:
+    """Yield what a script does not preserve of a stream whose events it reads."""
+    yield (
+        "`first_token_timeout` and `stall_timeout` have no effect, and a refusal of the model is a"
+        " success unless `expect.finish` says otherwise."
+    )
+    yield (
+        "The time per token is that of all tokens that the server counts. `load` leaves out tokens"
+        " that it does not send."
+    )

@@ -80,17 +80,26 @@ def test_what_is_lost_is_at_the_top(
     assert note in comments(render(make_plan(tmp_path, **keys)))
 
 
-@BOTH
-def test_objectives_of_streams_are_left_out(render: Render, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("render", "stream"),
+    [
+        (render_k6, {}),
+        (render_locust, {"stream": {"format": "aws-event-stream", "content": ["$.x"]}}),
+    ],
+)
+def test_objectives_that_cannot_be_measured_are_left_out(
+    render: Render, stream: dict[str, Any], tmp_path: Path
+) -> None:
     """An objective on the first token is not replaced by one on another time."""
     plan = make_plan(
         tmp_path,
         protocol={"openai-chat": {"model": "m", "prompt": "p"}},
         objectives=[Objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.25)],
+        **stream,
     )
     script = render(plan)
     assert "Objectives on the time to first token are left out" in comments(script)
-    assert "good_within" not in script
+    assert "0.25" not in script
 
 
 @BOTH
@@ -110,7 +119,8 @@ def test_texts_of_the_config_cannot_break_out_of_comments(
 def test_the_strictest_of_two_objectives_with_a_threshold_counts(tmp_path: Path) -> None:
     """Two objectives on the same time have one metric, with the higher target."""
     plan = make_plan(tmp_path, objectives=[Objective(0.9), Objective(0.99), Objective(0.95)])
-    assert [(limit.metric, limit.target) for limit in plan.limits] == [("good_within_120ms", 0.99)]
+    (limit,) = plan.limits([Signal.LATENCY])
+    assert (limit.metric, limit.text) == ("good_within_120ms", "99% < 120ms")
 
 
 def test_scripts_of_locust_are_python(tmp_path: Path) -> None:
