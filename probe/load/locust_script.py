@@ -172,7 +172,7 @@ def _sibling(path: Path) -> str:
 
 
 def _pool(plan: ExportPlan) -> str:
-    """Return the call that opens a pool of connections, with each argument on a line of its own."""
+    """Return the call that opens a pool of connections, one argument per line."""
     probe, tls = plan.probe, plan.probe.tls
     arguments = ["PROXY", "proxy_headers=PROXY_HEADERS"] if probe.proxy else []
     arguments.append("maxsize=MAX_IN_FLIGHT")
@@ -184,7 +184,7 @@ def _pool(plan: ExportPlan) -> str:
 
 
 def _request_arguments(plan: ExportPlan) -> str:
-    """Return the arguments of a request, each on a line of its own."""
+    """Return the arguments of a request, one per line."""
     redirects = plan.probe.redirects
     no_retries = "total=None, connect=0, read=0, status=0, other=0"
     retries = f"urllib3.Retry({no_retries}, redirect={redirects})" if redirects else "False"

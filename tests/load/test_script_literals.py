@@ -2,17 +2,14 @@
 
 import ast
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
 from probe.config.secrets import Reference, Template
 from probe.load.script_literals import JAVASCRIPT, PYTHON
-from tests.server.chromium import CHROMIUM, MISSING, run_chromium
 
 # Texts that end a string, a line or a comment, or that are code in one of the languages.
 FRAGMENTS = (
@@ -41,14 +38,6 @@ VALUES = st.recursive(
     lambda items: st.lists(items, max_size=4) | st.dictionaries(TEXTS, items, max_size=4),
     max_leaves=8,
 )
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.fail(MISSING)
-    with run_chromium() as browser:
-        yield browser.new_page()
 
 
 def _code_units(text: str) -> list[int]:
