@@ -4,13 +4,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from probe import __version__
 from probe.config.choices import ConnectionMode
 from probe.config.schema import Condition, Probe
 from probe.config.secrets import Reference, Template
-from probe.config.units import format_duration, format_number
+from probe.config.units import format_number
+from probe.load.arrivals import Arrivals
+from probe.load.objective import LoadObjective
 from probe.result import Signal
 
 # Steps start after this time, in addition to the timeout, so that no request of the step before is
@@ -23,22 +25,6 @@ _VARIABLE = re.compile(r"\{\{(nonce|now|sequence)\}\}")
 _LITERAL = re.compile(r"[^\\.^$*+?{}\[\]|()]+")
 
 
-class ExportObjective(Protocol):
-    """Share of requests that must be good, as in `probe.load`. Failures are bad."""
-
-    @property
-    def target(self) -> float:
-        """Ratio of requests that must be good."""
-
-    @property
-    def signal(self) -> Signal:
-        """The time that decides."""
-
-    @property
-    def threshold_seconds(self) -> float | None:
-        """The largest good value of the signal. None: every success is good."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExportStep:
     """Requests at one rate (per second). `name` consists of letters, digits and `_`."""
@@ -47,48 +33,20 @@ class ExportStep:
     rate: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExportLimit:
-    """An objective in a script."""
-
-    signal: Signal
-    seconds: float | None
-    """The largest good value of the signal. None: every success is good."""
-    target: float
-
-    @property
-    def metric(self) -> str:
-        """Name that consists of letters, digits and `_`."""
-        if self.seconds is None:
-            return "good"
-        prefix = "good" if self.signal is Signal.LATENCY else self.signal
-        return f"{prefix}_within_{format_duration(self.seconds).replace('.', '_')}"
-
-    @property
-    def text(self) -> str:
-        """The objective in the syntax of --slo: `95% < 120ms`."""
-        percentage = f"{format_number(100 * self.target)}%"
-        if self.seconds is None:
-            return percentage
-        signal = "" if self.signal is Signal.LATENCY else f"{self.signal} "
-        return f"{percentage} {signal}< {format_duration(self.seconds)}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class ExportPlan:
     """A load test with fixed steps, to be written as a script for another program.
 
-    `rates` are requests per second, and `arrivals` is `poisson` or `uniform`. Requests of the first
-    `warm_up_seconds` of a step do not count. `max_error_ratio` is the largest share of failures in
-    a step.
+    `rates` are requests per second. Requests of the first `warm_up_seconds` of a step do not count.
+    `max_error_ratio` is the largest share of failures in a step.
     """
 
     probe: Probe
     rates: Sequence[float]
     step_seconds: float
-    objectives: Sequence[ExportObjective]
+    objectives: Sequence[LoadObjective]
     max_error_ratio: float | None
-    arrivals: str
+    arrivals: Arrivals
     max_in_flight: int
     warm_up_seconds: float = 0.0
 
@@ -104,17 +62,16 @@ class ExportPlan:
         """Time between two steps, in which all requests of the first one end."""
         return self.probe.timeout + DRAIN_RESERVE_SECONDS
 
-    def limits(self, signals: Collection[Signal]) -> tuple[ExportLimit, ...]:
+    def objectives_on(self, signals: Collection[Signal]) -> tuple[LoadObjective, ...]:
         """Return the objectives on these signals.
 
         Of several with the same threshold, the one with the highest target is sufficient.
         """
-        targets: dict[tuple[Signal, float | None], float] = {}
-        for objective in self.objectives:
+        strictest: dict[tuple[Signal, float | None], LoadObjective] = {}
+        for objective in sorted(self.objectives, key=lambda objective: objective.target):
             if objective.signal in signals:
-                key = objective.signal, objective.threshold_seconds
-                targets[key] = max(objective.target, targets.get(key, 0.0))
-        return tuple(ExportLimit(*key, target) for key, target in targets.items())
+                strictest[objective.signal, objective.threshold_seconds] = objective
+        return tuple(objective for objective in self.objectives if objective in strictest.values())
 
     def unmeasured_signals(self, signals: Collection[Signal]) -> tuple[Signal, ...]:
         """Return the signals of objectives that are not among these."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from probe.config.choices import IpFamily, TlsVersion
 from probe.config.units import format_duration
+from probe.load.arrivals import Arrivals
 from probe.load.export_plan import ExportPlan
 from probe.load.script_literals import JAVASCRIPT
 from probe.load.script_notes import differences, preparations, unread_stream_differences
@@ -35,7 +36,10 @@ def render_k6(plan: ExportPlan) -> str:
         timeout=format_duration(plan.probe.timeout),
         body=body,
         body_argument=_body_argument(plan, body),
-        limits=plan.limits([Signal.LATENCY]),
+        objectives={
+            _metric_name(objective.threshold_seconds): objective
+            for objective in plan.objectives_on([Signal.LATENCY])
+        },
         checks=list(_checks(plan)),
         options=dict(_options(plan)),
         needs_clock=needs_clock,
@@ -43,6 +47,13 @@ def render_k6(plan: ExportPlan) -> str:
         uses_env="env" in kinds,
         uses_file="file" in kinds,
     )
+
+
+def _metric_name(threshold_seconds: float | None) -> str:
+    """Return the name of the share of good requests: letters, digits and `_`."""
+    if threshold_seconds is None:
+        return "good"
+    return f"good_within_{format_duration(threshold_seconds).replace('.', '_')}"
 
 
 def _body(plan: ExportPlan) -> str | None:
@@ -109,7 +120,7 @@ def _differences(plan: ExportPlan) -> Iterator[str]:
         "Times are those of k6, not of the kernel. They begin when k6 starts a request, not when it"
         " is due, and k6 does not report how late it is."
     )
-    if plan.arrivals == "poisson":
+    if plan.arrivals is Arrivals.POISSON:
         yield (
             "k6 has no Poisson arrivals. See ITERATIONS_PER_REQUEST for what replaces them. Metrics"
             " of iterations count those without a request, too."

@@ -8,7 +8,9 @@ from typing import Any
 from probe.config.choices import EventFormat, IpFamily, TlsVersion
 from probe.config.http_types import EVENT_PATH_STEP_PATTERN
 from probe.config.secrets import Reference
-from probe.load.export_plan import ExportLimit, ExportPlan
+from probe.load.arrivals import Arrivals
+from probe.load.export_plan import ExportPlan
+from probe.load.objective import LoadObjective
 from probe.load.script_literals import PYTHON
 from probe.load.script_notes import (
     differences,
@@ -31,7 +33,7 @@ def render_locust(plan: ExportPlan) -> str:
     """Return the script of `plan`."""
     tls = plan.probe.tls
     stream = _stream(plan)
-    limits = plan.limits(list(Signal) if stream else [Signal.LATENCY])
+    objectives = plan.objectives_on(list(Signal) if stream else [Signal.LATENCY])
     return render(
         "locust.py.j2",
         plan,
@@ -41,8 +43,8 @@ def render_locust(plan: ExportPlan) -> str:
         imports=list(_imports(plan)),
         uses_certifi=plan.is_https and not (tls.ca_file or tls.insecure_skip_verify),
         uses_files=_uses_files(plan),
-        objectives={limit.text: _objective(limit) for limit in limits},
-        late_seconds=_late_seconds(plan, limits),
+        objectives={objective.text: _literal(objective) for objective in objectives},
+        late_seconds=_late_seconds(plan, objectives),
         stream=stream,
         has_accept_encoding=_has_header(plan, "accept-encoding"),
         may_have_user=_may_have_user(plan),
@@ -91,16 +93,21 @@ def _step(text: str) -> str | int:
     return "*" if text == "[*]" else int(text[1:-1])
 
 
-def _objective(limit: ExportLimit) -> Mapping[str, Any]:
-    return {"signal": str(limit.signal), "target": limit.target, "seconds": limit.seconds}
+def _literal(objective: LoadObjective) -> Mapping[str, Any]:
+    return {
+        "signal": str(objective.signal),
+        "target": objective.target,
+        "seconds": objective.threshold_seconds,
+    }
 
 
-def _late_seconds(plan: ExportPlan, limits: Iterable[ExportLimit]) -> float:
-    """Return how late a request may start: a part of the smallest limit that it affects."""
+def _late_seconds(plan: ExportPlan, objectives: Iterable[LoadObjective]) -> float:
+    """Return how late a request may start: a part of the smallest threshold that it affects."""
     affected = [
-        limit.seconds
-        for limit in limits
-        if limit.seconds is not None and limit.signal is not Signal.TIME_PER_OUTPUT_TOKEN
+        objective.threshold_seconds
+        for objective in objectives
+        if objective.threshold_seconds is not None
+        and objective.signal is not Signal.TIME_PER_OUTPUT_TOKEN
     ]
     return LATE_PART * min([*affected, plan.probe.timeout])
 
@@ -112,7 +119,7 @@ def _imports(plan: ExportPlan) -> Iterator[str]:
         "json": _has_json(plan) or _stream(plan) is not None,
         "math": True,
         "os": any(reference.kind == "env" for reference in _references(plan)),
-        "random": plan.arrivals == "poisson" or "nonce" in plan.variables,
+        "random": plan.arrivals is Arrivals.POISSON or "nonce" in plan.variables,
         "re": bool(plan.body_pattern or plan.variables),
         "ssl": plan.is_https,
         "time": True,

@@ -17,7 +17,7 @@ from probe.load.export_plan import ExportPlan
 from probe.load.locust_script import render_locust
 from probe.result import Signal
 from tests.e2e.environments import install
-from tests.load.export_cases import Objective, make_plan
+from tests.load.export_cases import make_plan, objective
 from tests.load.recording_server import LAST_CHUNK, STREAM_HEAD, Parts, record_requests, sse
 from tests.servers import OK
 
@@ -71,7 +71,7 @@ def test_master_and_workers_divide_the_rate(locust: str, tmp_path: Path) -> None
             timeout="1s",
             rates=(40, 80),
             step_seconds=2,
-            objectives=[Objective(0.9, threshold_seconds=0.9)],
+            objectives=[objective(0.9, threshold_seconds=0.9)],
         )
         script = write_script(plan, tmp_path)
         port = f"={free_port()}"
@@ -151,8 +151,8 @@ def test_objective_on_the_first_token_is_missed(locust: str, tmp_path: Path) -> 
             warm_up_seconds=0.5,
             arrivals="uniform",
             objectives=[
-                Objective(0.95, threshold_seconds=1.4),
-                Objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.5),
+                objective(0.95, threshold_seconds=1.4),
+                objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.5),
             ],
         )
         done = subprocess.run(

@@ -5,16 +5,17 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from probe.config.loader import load
+from probe.load.arrivals import Arrivals
 from probe.load.export_plan import ExportPlan
 from probe.load.k6_script import render_k6
 from probe.load.locust_script import render_locust
+from probe.load.objective import LoadObjective
 from probe.result import Signal
 
 GOLDEN_FILES = Path(__file__).parent.parent / "testdata" / "export"
@@ -22,20 +23,20 @@ GOLDEN_FILES = Path(__file__).parent.parent / "testdata" / "export"
 SECRET = "not-for-scripts"
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """An objective: 95 % of the requests within 120 ms."""
-
-    target: float = 0.95
-    signal: Signal = Signal.LATENCY
-    threshold_seconds: float | None = 0.12
+def objective(
+    target: float = 0.95,
+    signal: Signal = Signal.LATENCY,
+    threshold_seconds: float | None = 0.12,
+) -> LoadObjective:
+    """Return an objective, by default that 95 % of the requests succeed within 120 ms."""
+    return LoadObjective(target=target, signal=signal, threshold_seconds=threshold_seconds)
 
 
 def make_plan(
     directory: Path,
     *,
     environ: Mapping[str, str] | None = None,
-    objectives: Sequence[Objective] = (Objective(),),
+    objectives: Sequence[LoadObjective] = (objective(),),
     rates: Sequence[float] = (50, 100),
     max_error_ratio: float | None = 0.001,
     arrivals: str = "poisson",
@@ -54,7 +55,7 @@ def make_plan(
         step_seconds=step_seconds,
         objectives=objectives,
         max_error_ratio=max_error_ratio,
-        arrivals=arrivals,
+        arrivals=Arrivals(arrivals),
         max_in_flight=max_in_flight,
         warm_up_seconds=warm_up_seconds,
     )
@@ -85,8 +86,8 @@ def chat_plan(directory: Path) -> ExportPlan:
         timeout="30s",
         tls={"insecure_skip_verify": True},
         objectives=(
-            Objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.25),
-            Objective(0.99, Signal.LATENCY, 2.5),
+            objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.25),
+            objective(0.99, Signal.LATENCY, 2.5),
         ),
         rates=(1.5, 3),
         max_error_ratio=None,

@@ -14,9 +14,9 @@ from probe.result import Signal
 from tests.load.export_cases import (
     GOLDEN_FILES,
     SECRET,
-    Objective,
     golden_scripts,
     make_plan,
+    objective,
 )
 
 Render = Callable[[ExportPlan], str]
@@ -94,7 +94,7 @@ def test_objectives_that_cannot_be_measured_are_left_out(
     plan = make_plan(
         tmp_path,
         protocol={"openai-chat": {"model": "m", "prompt": "p"}},
-        objectives=[Objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.25)],
+        objectives=[objective(0.95, Signal.TIME_TO_FIRST_TOKEN, 0.25)],
         **stream,
     )
     script = render(plan)
@@ -118,9 +118,8 @@ def test_texts_of_the_config_cannot_break_out_of_comments(
 
 def test_the_strictest_of_two_objectives_with_a_threshold_counts(tmp_path: Path) -> None:
     """Two objectives on the same time have one metric, with the higher target."""
-    plan = make_plan(tmp_path, objectives=[Objective(0.9), Objective(0.99), Objective(0.95)])
-    (limit,) = plan.limits([Signal.LATENCY])
-    assert (limit.metric, limit.text) == ("good_within_120ms", "99% < 120ms")
+    plan = make_plan(tmp_path, objectives=[objective(0.9), objective(0.99), objective(0.95)])
+    assert plan.objectives_on([Signal.LATENCY]) == (objective(0.99),)
 
 
 def test_scripts_of_locust_are_python(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Error, Page
 from probe.config.secrets import Secrets
 from probe.http.request import RequestBuilder
 from probe.load.k6_script import render_k6
-from tests.load.export_cases import Objective, make_plan
+from tests.load.export_cases import make_plan, objective
 from tests.load.k6_runtime import K6Response, run_k6_script
 
 # Fields that https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/ documents.
@@ -122,7 +122,7 @@ def test_response_is_good(
 
 def test_success_is_good_without_a_threshold(page: Page, tmp_path: Path) -> None:
     """An objective on availability counts each success, whatever its time."""
-    plan = make_plan(tmp_path, objectives=[Objective(0.99, threshold_seconds=None)])
+    plan = make_plan(tmp_path, objectives=[objective(0.99, threshold_seconds=None)])
     script = render_k6(plan).replace("Math.random()", "0")
     run = run_k6_script(page, script, [K6Response(duration=1e6), K6Response(status=500)])
     assert run.samples == {"good": [True, False], "failed": [False, True]}
@@ -181,7 +181,7 @@ def _seconds(duration: str) -> float:
 
 def test_each_step_has_all_thresholds(page: Page, tmp_path: Path) -> None:
     """The share of good requests of each step is limited, and so is that of failures."""
-    plan = make_plan(tmp_path, objectives=[Objective(), Objective(0.999, threshold_seconds=1.5)])
+    plan = make_plan(tmp_path, objectives=[objective(), objective(0.999, threshold_seconds=1.5)])
     run = run_k6_script(page, render_k6(plan))
     thresholds = run.options["thresholds"]
     assert thresholds == {

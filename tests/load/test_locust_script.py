@@ -23,7 +23,7 @@ import urllib3
 from probe.load.export_plan import ExportPlan
 from probe.load.locust_script import render_locust
 from probe.result import Signal
-from tests.load.export_cases import Objective, make_plan
+from tests.load.export_cases import make_plan, objective
 from tests.load.recording_server import (
     LAST_CHUNK,
     STREAM_HEAD,
@@ -286,7 +286,7 @@ def test_workers_share_poisson_arrivals(tmp_path: Path, monkeypatch: pytest.Monk
     assert deviation / mean == pytest.approx(1, rel=0.05)
 
 
-OBJECTIVES = [Objective(0.95), Objective(0.99, threshold_seconds=None)]
+OBJECTIVES = [objective(0.95), objective(0.99, threshold_seconds=None)]
 GOOD, GOOD_ALL = "95% < 120ms: good", "99%: good"
 
 
@@ -364,7 +364,7 @@ def test_request_that_starts_late_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenth of the smallest limit is late; that of the time per token does not matter."""
-    objectives = [Objective(), Objective(0.9, Signal.TIME_PER_OUTPUT_TOKEN, 0.01)]
+    objectives = [objective(), objective(0.9, Signal.TIME_PER_OUTPUT_TOKEN, 0.01)]
     script = load_script(make_plan(tmp_path, objectives=objectives, **CHAT), monkeypatch)
     assert script["LATE_SECONDS"] == 0.012
     script["exchange"] = lambda _: ({}, 0)

@@ -46,6 +46,7 @@ def _code_units(text: str) -> list[int]:
     return [int.from_bytes(data[start : start + 2], "little") for start in range(0, len(data), 2)]
 
 
+@settings(max_examples=60)
 @given(VALUES)
 def test_json_is_the_same_in_python(value: Any) -> None:
     """A literal of Python has the same value, with all types and the order of keys."""
@@ -54,7 +55,7 @@ def test_json_is_the_same_in_python(value: Any) -> None:
     literal.encode()  # a script is UTF-8
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(TEXTS)
 @example("".join(FRAGMENTS))
 def test_text_is_the_same_in_javascript(page: Page, text: str) -> None:
@@ -65,7 +66,7 @@ def test_text_is_the_same_in_javascript(page: Page, text: str) -> None:
     assert page.evaluate(f"({code_units})({literal})") == _code_units(text)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(VALUES)
 @example({"__proto__": 1, "b": [1.0, 2**60], "a": {}})
 @example({"__proto__": {"x": 1}})
