@@ -1,11 +1,13 @@
 """A small HTTP/1.1 server with little CPU per request.
 
-The responses of a batch are due at the same time. In a server with h11 and Starlette each takes
-half a millisecond, which is a part of the latency of all that follow.
+The responses of a batch are due at the same time, so the CPU time of each is a part of the latency
+of all that follow. A server with uvicorn, h11 and Starlette uses 0.8 ms per request (1.1 ms with a
+new connection), this one 0.3 ms (0.5 ms), at 200 requests/s on the machine of bench/README.md.
 """
 
 import asyncio
 import re
+import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from http import HTTPStatus
 from typing import Self
 
 MAX_REQUEST_BYTES = 1024 * 1024
+MAX_OPEN_FILES = 10_000
 
 _REQUEST_LINE = re.compile(rb"([A-Z]+) ([^ ]+) HTTP/1\.([01])\r\n")
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -53,11 +56,12 @@ class HttpServer:
     @classmethod
     async def open(cls, handle: Handler, host: str, port: int) -> Self:
         """Return a server that listens; port 0 is any free port. Raises OSError."""
+        _raise_file_limit()
         server = cls(handle)
-        listener = socket.create_server((host, port), backlog=2048)
+        listener = socket.create_server((host, port))
         server.port = listener.getsockname()[1]
         loop = asyncio.get_running_loop()
-        server._server = await loop.create_server(server._connect, sock=listener, backlog=2048)
+        server._server = await loop.create_server(server._connect, sock=listener)
         return server
 
     def __init__(self, handle: Handler) -> None:
@@ -75,6 +79,17 @@ class HttpServer:
 
     def _connect(self) -> "_Connection":
         return _Connection(self._handle, self._connections)
+
+
+def _raise_file_limit() -> None:
+    """Allow MAX_OPEN_FILES, or as many as this process may.
+
+    An overloaded model has a connection for each request in its queue. The usual limit is 1024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 class _Connection(asyncio.Protocol):
