@@ -1,0 +1,341 @@
+"""The load generator with real processes, clocks and sockets."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from probe.clock import Clock
+from probe.load.arrivals import Arrivals
+from probe.load.generator import ProcessGenerator, Share, default_processes
+from probe.load.measurement import Counts, StepMeasurement, total
+from probe.load.objective import LoadObjective
+from probe.load.step_sender import Runner
+from probe.load.stop import LoadTestEnded, StopReason
+from probe.load.worker_process import LoadGeneratorError
+from probe.result import Reason, Result, TokenCounts
+from tests.builders import make_result
+from tests.probing import make_prober
+from tests.servers import never_respond, respond_with, serve
+
+OBJECTIVE = LoadObjective(target=0.95, threshold_seconds=0.2)
+
+pytestmark = [
+    pytest.mark.timing,
+    # Python 3.12 and later. The tests and their server have threads, the program has none yet.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def make_generator(
+    run: Runner | None = None,
+    *,
+    build_runner: Callable[[], Runner] | None = None,
+    processes: int = 2,
+    max_in_flight: int = 1000,
+    max_requests: int | None = None,
+    max_tokens: int | None = None,
+    arrivals: Arrivals = Arrivals.UNIFORM,
+    share: Share | None = None,
+    timeout_seconds: float = 5.0,
+) -> ProcessGenerator:
+    """Return a generator that sends requests with `run`, by default a success each."""
+    runner = run or _succeed
+    return ProcessGenerator(
+        build_runner or (lambda: runner),
+        [OBJECTIVE],
+        processes=processes,
+        arrivals=arrivals,
+        timeout_seconds=timeout_seconds,
+        max_in_flight=max_in_flight,
+        clock=Clock(),
+        seed=1,
+        max_requests=max_requests,
+        max_tokens=max_tokens,
+        share=share or Share(),
+    )
+
+
+def _succeed(_: int) -> Result:
+    return make_result(latency=0.01, usage=TokenCounts(input=3, output=2))
+
+
+def _hang(_: int) -> Result:
+    time.sleep(60)
+    raise AssertionError
+
+
+def _counts(measurement: StepMeasurement) -> Counts:
+    return total(measurement.seconds)
+
+
+def _prober(url: str) -> Callable[[], Runner]:
+    """Return a function that builds a prober of `url`, as `load` does in each process."""
+    return lambda: make_prober(url, timeout="3s").run
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_processes_divide_the_rate(processes: int) -> None:
+    """Each second of each step has the requests of the rate, whatever the number of processes."""
+    with make_generator(processes=processes) as generator:
+        for rate in (30, 60):
+            generator.start(rate)
+            assert 0.8 < generator.measure(1.0).judged_until < 1.5
+
+            measurement = generator.stop()
+            counts = _counts(measurement)
+            assert measurement.seconds[0].offered == rate
+            assert measurement.in_flight == 0
+            assert counts.completed == counts.offered == math.ceil(measurement.judged_until * rate)
+            assert counts.events == (counts.offered,)
+            assert counts.latencies.count == counts.lags.count == counts.offered
+
+
+def test_poisson_arrivals_have_the_rate() -> None:
+    """The processes have different random numbers, as have the steps."""
+    offered = []
+    with make_generator(arrivals=Arrivals.POISSON) as generator:
+        for _ in range(2):
+            generator.start(400)
+            generator.measure(1.0)
+            offered.append(generator.stop().seconds[0].offered)
+
+    assert all(300 < count < 500 for count in offered)
+    assert offered[0] != offered[1]
+
+
+def test_generators_share_a_rate() -> None:
+    """Two generators, of one and of two processes, send half of the requests each."""
+    for index, processes in enumerate((1, 2)):
+        share = Share(index=index, count=2)
+        with make_generator(processes=processes, share=share) as generator:
+            generator.start(60)
+            generator.measure(1.0)
+            assert generator.stop().seconds[0].offered == pytest.approx(30, abs=1)
+
+
+def test_a_hanging_endpoint_does_not_delay_later_requests() -> None:
+    """The loop is open: all requests are sent at their times, and are bad before their timeout."""
+    with serve(never_respond) as url, make_generator(build_runner=_prober(url)) as generator:
+        generator.start(40)
+        measurement = generator.measure(1.5)
+        counts = measurement.seconds[0]
+
+        assert measurement.in_flight >= 50
+        assert measurement.judged_until > 1.2
+        assert (counts.offered, counts.completed) == (40, 0)
+        assert (counts.events, counts.bad) == ((40,), (40,))
+
+        counts = generator.stop().seconds[0]
+        assert counts.failures == {Reason.FIRST_BYTE_TIMEOUT: 40}
+        assert (counts.events, counts.bad) == ((40,), (40,))
+        assert counts.lags.at_rank(40) < 0.1
+
+
+def test_littles_law_holds_for_an_endpoint_with_a_known_time() -> None:
+    """On average, rate x latency requests are in flight: 8 for 40 per second and 200 ms."""
+    with (
+        serve(respond_with(delay=0.2)) as url,
+        make_generator(build_runner=_prober(url)) as generator,
+    ):
+        generator.start(40)
+        generator.measure(3.0)
+        counts = total(generator.stop().seconds[1:3])
+
+    assert counts.in_flight_seconds / 2 == pytest.approx(8.0, rel=0.1)
+    assert counts.latency_seconds == pytest.approx(counts.in_flight_seconds, rel=0.1)
+
+
+def test_max_in_flight_is_the_limit_of_all_processes() -> None:
+    """Requests over it are not sent, and are bad."""
+    with make_generator(_hang, max_in_flight=5, timeout_seconds=0.0) as generator:
+        generator.start(40)
+        measurement = generator.measure(1.0)
+        counts = measurement.seconds[0]
+
+    assert measurement.in_flight == 5
+    assert (counts.offered, counts.dropped) == (40, 35)
+    assert counts.bad == (40,)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_max_requests_is_never_exceeded(tmp_path: Path, processes: int) -> None:
+    """The limit is that of all steps and processes, and it is used up."""
+    log = tmp_path / "requests"
+
+    def run(due: int) -> Result:
+        with log.open("a") as file:
+            file.write("x")
+        return _succeed(due)
+
+    with make_generator(run, processes=processes, max_requests=50) as generator:
+        generator.start(40)
+        generator.measure(1.0)
+        offered = _counts(generator.stop()).offered
+        generator.start(40)
+        with pytest.raises(LoadTestEnded) as end:
+            generator.measure(10.0)
+        offered += _counts(generator.stop()).offered
+
+    assert end.value.reason is StopReason.MAX_REQUESTS
+    assert len(log.read_text()) == offered == 50
+
+
+def test_max_tokens_ends_the_test() -> None:
+    """The tokens of all steps count."""
+    with make_generator(max_tokens=300) as generator:
+        generator.start(40)
+        generator.measure(1.0)
+        tokens = _counts(generator.stop()).tokens
+        generator.start(40)
+        with pytest.raises(LoadTestEnded) as end:
+            generator.measure(10.0)
+        tokens += _counts(generator.stop()).tokens
+
+    assert end.value.reason is StopReason.MAX_TOKENS
+    # At most the tokens of half a second more.
+    assert 300 <= tokens <= 300 + 5 * 20
+
+
+def test_requests_in_flight_are_waited_for_until_their_timeout() -> None:
+    """A request that never ends delays the end of the step for its timeout only."""
+    with make_generator(_hang, timeout_seconds=0.5) as generator:
+        generator.start(20)
+        generator.measure(0.5)
+        started = time.monotonic()
+        measurement = generator.stop()
+
+        assert 1.0 < time.monotonic() - started < 3.0
+        assert measurement.in_flight > 5
+
+
+def _children() -> list[int]:
+    """Return the process ids of the children of this process, also of those that have ended."""
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def test_the_end_of_a_process_is_an_error() -> None:
+    """The test cannot go on without its part of the rate. No process is left."""
+    before = _children()
+    with make_generator() as generator:
+        generator.start(40)
+        generator.measure(0.2)
+        [_, victim] = [pid for pid in _children() if pid not in before]
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(LoadGeneratorError, match=r"process 2 .*SIGKILL.*memory"):
+            generator.measure(10.0)
+
+    assert _children() == before
+
+
+def test_a_process_that_has_ended_before_a_step_is_an_error() -> None:
+    """The next command finds that it has ended."""
+    before = _children()
+    with make_generator(processes=1) as generator:
+        [victim] = [pid for pid in _children() if pid not in before]
+        os.kill(victim, signal.SIGTERM)
+        time.sleep(0.2)
+        with pytest.raises(LoadGeneratorError, match="SIGTERM"):
+            generator.start(40)
+
+
+def test_an_exception_in_a_process_is_an_error() -> None:
+    """A bug of the prober ends the test instead of falsifying it."""
+
+    def fail(_: int) -> Result:
+        raise ZeroDivisionError
+
+    with make_generator(fail) as generator:
+        generator.start(40)
+        with pytest.raises(LoadGeneratorError, match="ZeroDivisionError"):
+            generator.measure(10.0)
+
+
+def test_a_prober_that_cannot_be_built_is_an_error() -> None:
+    """The error has the reason."""
+    before = _children()
+
+    def build() -> Runner:
+        raise FileNotFoundError("no file body.json")
+
+    with (
+        pytest.raises(LoadGeneratorError, match=r"cannot send requests: .*no file body\.json"),
+        make_generator(build_runner=build),
+    ):
+        pass
+
+    assert _children() == before
+
+
+def test_processes_end_with_their_parent() -> None:
+    """Not even SIGKILL leaves a process that sends requests."""
+    script = textwrap.dedent(
+        """
+        import os, pathlib, time
+        from tests.load.test_generator import _children, make_generator
+        with make_generator(processes=3) as generator:
+            generator.start(10)
+            generator.measure(0.1)
+            print(*_children(), flush=True)
+            time.sleep(60)
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while (alive := [pid for pid in workers if _is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert len(workers) == 3
+    assert not alive
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_ctrl_c_does_not_end_the_processes() -> None:
+    """A terminal sends SIGINT to all processes; the parent waits for the requests in flight."""
+
+    def run(_: int) -> Result:
+        time.sleep(0.3)
+        return make_result(latency=0.3)
+
+    before = _children()
+    with make_generator(run) as generator:
+        generator.start(40)
+        for pid in _children():
+            if pid not in before:
+                os.kill(pid, signal.SIGINT)
+        previous = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.4)
+            with pytest.raises(KeyboardInterrupt):
+                generator.measure(10.0)
+        finally:
+            signal.signal(signal.SIGALRM, previous)
+        counts = _counts(generator.stop())
+
+    assert counts.completed == counts.offered > 10
+
+
+@pytest.mark.parametrize(("rate", "processes"), [(1, 1), (200, 1), (100_000, None)])
+def test_default_processes(rate: float, processes: int | None) -> None:
+    """A low rate needs one process, and a high one at most one for each CPU."""
+    assert default_processes(rate) == processes or len(os.sched_getaffinity(0))

@@ -1,0 +1,165 @@
+"""Requests of one step in one process: when they start, and what limits them."""
+
+import itertools
+import multiprocessing
+from collections.abc import Iterator
+
+import pytest
+
+from probe.clock import NS_PER_SECOND
+from probe.load.objective import LoadObjective
+from probe.load.step_sender import Limits, Runner, StepSender
+from probe.result import Reason, Result
+from tests.builders import make_result
+from tests.fakes import FakeTime, ManualExecutor
+
+SHARED = multiprocessing.get_context("fork")
+
+OBJECTIVE = LoadObjective(target=0.95, threshold_seconds=0.1)
+
+
+class SenderOnFakeTime:
+    """A step whose clock and threads the test controls. It starts at the current instant."""
+
+    def __init__(
+        self,
+        due_times: Iterator[float],
+        run: Runner,
+        *,
+        max_in_flight: int = 100,
+        max_requests: int = 100,
+    ) -> None:
+        self.time = FakeTime()
+        self.executor = ManualExecutor()
+        self.epoch = self.time.monotonic
+        self.sender = StepSender(
+            due_times,
+            epoch=self.epoch,
+            objectives=[OBJECTIVE],
+            run=run,
+            limits=Limits(
+                in_flight=SHARED.Semaphore(max_in_flight),
+                requests=SHARED.Semaphore(max_requests),
+            ),
+            executor=self.executor,
+            clock=self.time.clock(),
+        )
+        self.sender.start()
+
+    def run_task(self) -> None:
+        """Run the task that waits for the next request, and sends it."""
+        self.executor.tasks.pop(0)()
+
+
+def test_a_late_generator_starts_all_due_requests_at_once() -> None:
+    """The latency counts from the due times, and the delays are reported."""
+    due = []
+
+    def run(instant: int) -> Result:
+        due.append(instant)
+        return make_result(latency=0.05)
+
+    step = SenderOnFakeTime(itertools.count(0.0, 0.25), run)
+    step.time.advance(0.75)
+    for _ in range(4):
+        step.run_task()
+    counts = step.sender.state().report.seconds[0]
+
+    assert [instant - step.epoch for instant in due] == [
+        round(seconds * NS_PER_SECOND) for seconds in (0.0, 0.25, 0.5, 0.75)
+    ]
+    assert counts.lags.at_rank(4) == pytest.approx(0.75, rel=0.01)
+    assert counts.latencies.at_rank(1) == pytest.approx(0.05, rel=0.01)
+    assert counts.latencies.at_rank(4) == pytest.approx(0.8, rel=0.01)
+    assert (counts.events, counts.bad) == ((4,), (3,))
+
+
+def test_another_thread_waits_for_the_next_request_while_one_is_in_flight() -> None:
+    """The next request needs no result of the one before."""
+    step: SenderOnFakeTime
+
+    def run(_: int) -> Result:
+        tasks_in_flight.append(len(step.executor.tasks))
+        return make_result()
+
+    tasks_in_flight: list[int] = []
+    step = SenderOnFakeTime(itertools.count(0.0, 1.0), run)
+    step.run_task()
+
+    assert tasks_in_flight == [1]
+
+
+def test_requests_over_max_in_flight_are_dropped() -> None:
+    """The third request is due while two are in flight; the fourth one is sent."""
+    nested = iter([True, True, False])
+
+    def run(_: int) -> Result:
+        step.time.advance(1.0)
+        # Another thread would send the next request meanwhile.
+        if next(nested):
+            step.run_task()
+        return make_result()
+
+    step = SenderOnFakeTime(iter([0.0, 1.0, 2.0, 9.0, 99.0]), run, max_in_flight=2)
+    step.sender.stop(2.5)
+    step.run_task()
+    state = step.sender.state()
+    offered = [(second.offered, second.dropped) for second in state.report.seconds.values()]
+
+    assert offered == [(1, 0), (1, 0), (1, 1)]
+    assert state.sends_no_more
+    assert state.report.in_flight == 0
+
+
+def test_no_request_after_max_requests() -> None:
+    """The request that is not sent is not counted, and nothing after it is judged."""
+    step = SenderOnFakeTime(itertools.count(0.0, 0.5), lambda _: make_result(), max_requests=3)
+    step.time.advance(5.0)
+    for _ in range(4):
+        step.run_task()
+    state = step.sender.state()
+
+    assert state.is_limit_reached
+    assert state.sends_no_more
+    assert not step.executor.tasks
+    assert sum(second.offered for second in state.report.seconds.values()) == 3
+    assert state.report.judged_until == 1.5
+
+
+def test_without_a_thread_a_request_fails() -> None:
+    """It is a failure of this machine, and the requests after it are still sent."""
+    step = SenderOnFakeTime(iter([0.0, 0.5, 9.0, 99.0]), lambda _: make_result())
+    step.time.advance(1.0)
+    step.sender.stop(1.0)
+    step.executor.full = True
+    step.run_task()
+    counts = step.sender.state().report.seconds[0]
+
+    assert counts.failures == {Reason.INTERNAL: 2}
+    assert (counts.offered, counts.events) == (2, (0,))
+
+
+def test_requests_until_the_end_are_sent() -> None:
+    """A late process sends the requests that were due before the end, and no others."""
+    step = SenderOnFakeTime(itertools.count(0.0, 0.5), lambda _: make_result())
+    step.time.advance(5.0)
+    step.sender.stop(1.5)
+    while step.executor.tasks:
+        step.run_task()
+    state = step.sender.state()
+
+    assert state.sends_no_more
+    assert [second.offered for second in state.report.seconds.values()] == [2, 2]
+
+
+def test_an_exception_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception of a prober is a bug; results have the errors of the endpoint."""
+
+    def fail(_: int) -> Result:
+        raise ZeroDivisionError
+
+    step = SenderOnFakeTime(itertools.count(0.0, 0.5), fail)
+    step.run_task()
+
+    assert step.sender.state().bug == "ZeroDivisionError"
+    assert "ZeroDivisionError" in caplog.text
