@@ -154,9 +154,9 @@ class ExportPlan:
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:
-        """`expect.finish`, without values of references."""
+        """`expect.finish`, or nothing if it has the value of a reference."""
         reasons = self.probe.expect.finish
-        return tuple(reason for reason in reasons if not self._has_secret(reason))
+        return () if any(map(self._has_secret, reasons)) else reasons
 
     @property
     def header_values(self) -> Mapping[str, tuple[str, ...] | None]:

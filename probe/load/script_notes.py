@@ -50,6 +50,8 @@ def differences(plan: ExportPlan) -> Iterator[str]:
     if expect.body_matches and plan.body_pattern is None:
         reason = "a stream has its text in parts" if plan.probe.stream else "it has a reference"
         keys.append(f"`expect.body_matches`, because {reason}")
+    if expect.finish and not plan.finish_reasons:
+        keys.append("`expect.finish`, because it has a reference")
     if keys:
         yield f"Conditions that are not checked: {', '.join(keys)}."
     if plan.probe.redirects:
