@@ -61,8 +61,13 @@ def add_output_flag(flags: FlagAdder) -> None:
     flags.add("--output", "output format", default="text", choices=("text", "json"))
 
 
-def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> FlagAdder:
-    """Add the flags that say what to probe: a config file, or one endpoint."""
+def add_config_flags(
+    parser: argparse.ArgumentParser, environ: Mapping[str, str], *, on_schedule: bool = True
+) -> FlagAdder:
+    """Add the flags that say what to probe: a config file, or one endpoint.
+
+    A probe that is not `on_schedule` has no interval, and its objectives are another matter.
+    """
     flags = FlagAdder(parser, environ)
     flags.add(
         "--config.file",
@@ -72,13 +77,14 @@ def add_config_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]
     endpoint = FlagAdder(parser.add_argument_group("one endpoint, without a config file"), environ)
     endpoint.add("--url", "probe this URL")
     endpoint.add("--name", "name of the probe; default made from the URL")
-    endpoint.add(
-        "--slo",
-        'objective, such as "99%% < 500ms", or "99.9%%" for availability; '
-        "several need a config file",
-        once_advice="for several objectives use a config file",
-    )
-    endpoint.add("--interval", "time between two probes, such as 10s")
+    if on_schedule:
+        endpoint.add(
+            "--slo",
+            'objective, such as "99%% < 500ms", or "99.9%%" for availability; '
+            "several need a config file",
+            once_advice="for several objectives use a config file",
+        )
+        endpoint.add("--interval", "time between two probes, such as 10s")
     endpoint.add("--json", "body of the request; makes it a POST")
     return flags
 

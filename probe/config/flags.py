@@ -7,11 +7,16 @@ from typing import Any, Never
 from urllib.parse import urlsplit
 
 from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError
+from probe.result import STREAM_SIGNALS
 
 MAX_JSON_DEPTH = 50
 
-# As in "99% < 500ms", and as `check` prints it: "99% under 500ms".
-_SLO = re.compile(r"\s*([0-9]\S* ?%)\s*(?:(?:<\s*|under\s+)([0-9]\S*(?: \S+)*)\s*)?")
+# As in "99% < 500ms" and "95% time_to_first_token < 250ms", and as `check` prints it: "99% under
+# 500ms".
+_SLO = re.compile(
+    rf"\s*([0-9]\S* ?%)\s*(?:({'|'.join(STREAM_SIGNALS)})?\s*"
+    r"(?:<=?\s*|under\s+)([0-9]\S*(?: \S+)*)\s*)?"
+)
 # As in "p99 < 500ms".
 _PERCENTILE = re.compile(r"\s*[pP]([0-9]{1,2}(?:\.[0-9]{1,3})?) *<=? *([0-9.]{1,9} ?(?:ms|s|m))\s*")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
@@ -56,17 +61,13 @@ class EndpointFlags:
     def _slo(self, slo: str | None) -> list[dict[str, str]] | None:
         if slo is None:
             return None
-        match = _SLO.fullmatch(slo)
-        if match is None:
-            percentile = _PERCENTILE.fullmatch(slo)
-            advice = 'write one such as "99% < 500ms", or "99%" for availability alone'
-            if percentile:
-                advice = f'write "{percentile[1]}% < {percentile[2]}" instead of a percentile'
-            self._add_problem("slo", f"not an objective; {advice}")
+        try:
+            objective = parse_slo(slo)
+        except ValueError as error:
+            self._add_problem("slo", str(error))
             return None
-        if match[2] is None:
-            return [{"name": "up", "target": match[1]}]
-        return [{"name": "fast", "target": match[1], "latency": match[2]}]
+        times = objective.keys() - {"target"}
+        return [{"name": "fast" if times else "up", **objective}]
 
     def _json(self, text: str | None) -> Any:
         if text is None:
@@ -85,6 +86,22 @@ class EndpointFlags:
 
     def _add_problem(self, flag: str, message: str) -> None:
         self._problems.append(ConfigProblem(path=f"--{flag}", message=message))
+
+
+def parse_slo(slo: str) -> dict[str, str]:
+    """Return the keys of an objective without its name, such as `target` and `latency`.
+
+    Their values are not validated. Raises ValueError for another syntax.
+    """
+    match = _SLO.fullmatch(slo)
+    if match is None:
+        percentile = _PERCENTILE.fullmatch(slo)
+        advice = 'write one such as "99% < 500ms", or "99%" for availability alone'
+        if percentile:
+            advice = f'write "{percentile[1]}% < {percentile[2]}" instead of a percentile'
+        raise ValueError(f"not an objective; {advice}")
+    target, signal, threshold = match.groups()
+    return {"target": target, **({signal or "latency": threshold} if threshold else {})}
 
 
 def default_probe_name(url: str) -> str:

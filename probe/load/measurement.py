@@ -32,10 +32,10 @@ class LatencyHistogram:
         """`buckets` are the counts by the number of the bucket."""
         self._buckets = Counter(buckets or {})
 
-    def observe(self, seconds: float) -> None:
-        """Count a duration."""
+    def observe(self, seconds: float, count: int = 1) -> None:
+        """Count a duration `count` times."""
         ratio = max(seconds, MIN_BUCKET_SECONDS) / MIN_BUCKET_SECONDS
-        self._buckets[math.ceil(math.log(ratio) / _LOG_RATIO - 1e-9)] += 1
+        self._buckets[math.ceil(math.log(ratio) / _LOG_RATIO - 1e-9)] += count
 
     def add(self, other: "LatencyHistogram") -> None:
         """Add the counts of `other`."""

@@ -5,8 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from probe.config.flags import parse_slo
 from probe.config.schema import Objective
-from probe.config.units import format_duration, format_percentage
+from probe.config.units import (
+    format_duration,
+    format_percentage,
+    parse_duration,
+    parse_percentage,
+)
 from probe.result import Result, Signal
 
 
@@ -31,6 +37,21 @@ class LoadObjective:
             signal=objective.signal,
             threshold_seconds=objective.threshold,
         )
+
+    @classmethod
+    def parse(cls, slo: str) -> Self:
+        """Return the objective in the text of --slo: `95% < 120ms`. Raises ValueError."""
+        keys = parse_slo(slo)
+        target = parse_percentage(keys.pop("target"))
+        if not 0 < target < 1:
+            raise ValueError("the target is not between 0% and 100%; write one such as 99%")
+        if not keys:
+            return cls(target=target)
+        ((signal, threshold),) = keys.items()
+        seconds = parse_duration(threshold)
+        if seconds <= 0:
+            raise ValueError("the time is 0; write one such as 500ms")
+        return cls(target=target, signal=Signal(signal), threshold_seconds=seconds)
 
     @classmethod
     def error_limit(cls, ratio: float) -> Self:

@@ -1,7 +1,7 @@
 """The report of a load test as text and as JSON."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from probe.config.units import format_percentage
@@ -159,13 +159,3 @@ def _step_json(step: StepReport) -> dict[str, Any]:
 def _finite(quantile: Quantile | None) -> float | None:
     """Return the quantile (seconds); None if it is unknown, or that of a failed request."""
     return quantile.seconds if quantile and math.isfinite(quantile.seconds) else None
-
-
-def progress_line(steps: Sequence[StepReport]) -> str:
-    """Return one line about the last of `steps`, for the progress on stderr."""
-    step = steps[-1]
-    kind = "confirm" if step.is_confirmation else "step"
-    return (
-        f"{kind} {len(steps)}: {format_rate(step.rate)} for {step.seconds:.0f} s:"
-        f" {step.bad} of {step.requests} bad, p95 {format_quantile(step.p95)}: {step.verdict}"
-    )

@@ -15,6 +15,9 @@ from probe.slo.binomial import binomial_sf
 # Quantile of the normal distribution for a one-sided bound with 95 %.
 NORMAL_QUANTILE = 1.6449
 
+# Probability of an error of a one-sided bound.
+MAX_ERROR_PROBABILITY = 0.05
+
 # Number of batches, and the quantile of Student's t distribution with nine degrees of freedom.
 BATCHES = 10
 STUDENT_QUANTILE = 1.8331
@@ -85,13 +88,22 @@ def _batches(seconds: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return batches
 
 
+def exceeds(bad: int, requests: int, share: float, bounds: Bounds) -> bool:
+    """Return whether the share of bad requests is certainly above `share`.
+
+    Wilson's lower bound is too high for one or two bad requests and a small share, so the exact
+    probability of at least `bad` bad requests must be small, too.
+    """
+    return bounds.lower > share and binomial_sf(requests, bad, share) <= MAX_ERROR_PROBABILITY
+
+
 def min_requests(target: float) -> int:
     """Return the number of good requests without a bad one that is evidence for `target`.
 
     It is the smallest n with target^n <= 5 %: 59 for 95 %, 299 for 99 %. `target` is a ratio below
     1.
     """
-    return math.ceil(math.log(0.05) / math.log(target))
+    return math.ceil(math.log(MAX_ERROR_PROBABILITY) / math.log(target))
 
 
 @dataclass(frozen=True, slots=True)

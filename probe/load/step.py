@@ -57,6 +57,13 @@ class StepPlan:
         )
 
     @classmethod
+    def fixed(cls, rate: float, seconds: float, warm_up_seconds: float) -> "StepPlan":
+        """Return a step of `seconds`, unless an objective is missed before."""
+        return cls(
+            rate=rate, warm_up_seconds=warm_up_seconds, min_seconds=seconds, max_seconds=seconds
+        )
+
+    @classmethod
     def confirmation(
         cls,
         rate: float,
@@ -75,6 +82,11 @@ class StepPlan:
             max_seconds=seconds,
             is_confirmation=True,
         )
+
+
+def required_warm_up(latency_seconds: float) -> float:
+    """Return the seconds to omit at the start of a step. `latency_seconds` is the usual one."""
+    return max(MIN_WARM_UP_SECONDS, WARM_UP_LATENCIES * latency_seconds)
 
 
 def _seconds_for_evidence(

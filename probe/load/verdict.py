@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from probe.load.measurement import Counts, StepMeasurement, total
 from probe.load.objective import LoadObjective
-from probe.load.statistics import Bounds, bad_share_bounds, min_requests, wilson_bounds
+from probe.load.statistics import Bounds, bad_share_bounds, exceeds, min_requests, wilson_bounds
 from probe.result import Reason
 
 # Evidence that an objective is missed needs this many requests, evidence that it is met needs more.
@@ -69,7 +69,9 @@ class Evidence:
     def verdict(self) -> Verdict:
         """The verdict about this objective alone."""
         objective = self.objective
-        if self.requests >= MIN_REQUESTS_TO_MISS and self.bounds.lower > objective.allowed:
+        if self.requests >= MIN_REQUESTS_TO_MISS and exceeds(
+            self.bad, self.requests, objective.allowed, self.bounds
+        ):
             return Verdict.MISSED
         is_proven = (
             self.requests >= min_requests(objective.target)
@@ -168,8 +170,8 @@ def is_hopeless(
         requests = sum(part.events[index] for part in seconds)
         bad = sum(part.bad[index] for part in seconds)
         if requests >= MIN_REQUESTS_TO_MISS:
-            lower_bound = wilson_bounds(bad, requests).lower
-            if lower_bound > min(1.0, HOPELESS_RATIO * objective.allowed):
+            bounds = wilson_bounds(bad, requests)
+            if exceeds(bad, requests, HOPELESS_RATIO * objective.allowed, bounds):
                 return True
     return False
 

@@ -1,0 +1,206 @@
+"""The options of `inference-probe load`, from its flags."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from probe.cli.command import UsageError
+from probe.cli.flags import FlagAdder, add_output_flag
+from probe.config.units import parse_count, parse_duration, parse_percentage, parse_rate
+from probe.load.arrivals import Arrivals
+from probe.load.objective import LoadObjective
+from probe.load.report import Demand
+
+_T = TypeVar("_T")
+
+# Formats of a script for another load generator.
+EXPORT_FORMATS = ("k6", "locust")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """What to measure. Rates are requests per second."""
+
+    objectives: tuple[LoadObjective, ...]
+    """Of the flag --slo; empty: those of the probe."""
+    max_error_ratio: float | None
+    first_rate: float | None
+    """None: it depends on the latency of single requests."""
+    rates: tuple[float, ...]
+    """Rates to measure, ascending; empty: search."""
+    step_seconds: float | None
+    """Duration of each of `rates`; None: as long as the verdict needs."""
+    arrivals: Arrivals
+    max_rate: float
+    max_requests: int | None
+    max_tokens: int | None
+    max_in_flight: int
+    max_seconds: float
+    processes: int | None
+    """None: one for each CPU."""
+    demand: Demand | None
+
+
+def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags of the load test; `environ` has the variables of the output format."""
+
+    def add(group: argparse._ActionsContainer, flag: str, description: str, **options: str) -> None:
+        group.add_argument(flag, help=description.replace("%", "%%"), **options)  # type: ignore[arg-type]  # only texts
+
+    objective = parser.add_argument_group("objectives")
+    objective.add_argument(
+        "--slo",
+        action="append",
+        default=[],
+        help='objective, such as "95%% < 120ms", "95%% time_to_first_token < 250ms" or "99.9%%";'
+        " may be given several times; default: the objectives of the probe",
+    )
+    add(objective, "--errors", "largest share of failed requests, such as 0.1%")
+
+    rates = parser.add_argument_group("rates")
+    add(
+        rates,
+        "--from",
+        "first rate of the search, such as 5/s; default: from single requests",
+        dest="from_rate",
+        metavar="RATE",
+    )
+    add(rates, "--rates", "measure these rates instead, such as 50,100,150,200")
+    add(rates, "--step-duration", "duration of each of --rates, such as 60s; default: as needed")
+    rates.add_argument(
+        "--arrivals",
+        choices=[str(arrivals) for arrivals in Arrivals],
+        default=str(Arrivals.POISSON),
+        help="times between requests: random as of many clients, or equal; default %(default)s",
+    )
+
+    limits = parser.add_argument_group("limits")
+    add(limits, "--max-rate", "highest rate; default 1000/s", default="1000/s")
+    add(limits, "--max-requests", "number of requests, such as 100k; default: no limit")
+    add(limits, "--max-tokens", "number of input and output tokens; default: no limit")
+    add(limits, "--max-in-flight", "requests in flight; more are bad; default 1000", default="1000")
+    add(limits, "--max-duration", "duration of the whole test; default 20m", default="20m")
+    add(limits, "--processes", "processes that send requests; default: one for each CPU")
+    limits.add_argument(
+        "--yes", action="store_true", help="do not ask before a test of an endpoint elsewhere"
+    )
+
+    plan = parser.add_argument_group("capacity plan")
+    add(plan, "--expected", "rate to serve, such as 600/s; the exit code is 1 if it is not reached")
+    add(plan, "--headroom", "share of the capacity to keep free; default 20%", default="20%")
+    add(
+        plan,
+        "--utilization",
+        "share of the safe rate for each replica; default 100%",
+        default="100%",
+    )
+
+    output = parser.add_argument_group("output")
+    add_output_flag(FlagAdder(output, environ))
+    add(output, "--report", "write a report to this HTML file", metavar="FILE")
+    output.add_argument(
+        "--export",
+        choices=EXPORT_FORMATS,
+        help="print a script for k6 or Locust with --rates, and send nothing",
+    )
+
+
+def read_options(args: argparse.Namespace) -> LoadOptions:
+    """Return the options in `args`. Raises UsageError."""
+    rates = _rates(args)
+    if args.step_duration and not rates:
+        raise UsageError("--step-duration needs --rates; a search decides itself")
+    if args.export and not rates:
+        raise UsageError(
+            "--export needs --rates, such as --rates=50,100,150; only this command searches"
+        )
+    if rates and args.from_rate:
+        raise UsageError("--from and --rates cannot be combined; give one of them")
+    max_rate = _positive(args, "max_rate", parse_rate)
+    if rates and rates[-1] > max_rate:
+        raise UsageError(
+            f"--rates has {rates[-1]:g}/s, and --max-rate is {max_rate:g}/s; raise --max-rate"
+        )
+    return LoadOptions(
+        objectives=tuple(_objective(slo) for slo in args.slo),
+        max_error_ratio=_ratio(args, "errors"),
+        first_rate=_optional(args, "from_rate", parse_rate),
+        rates=rates,
+        step_seconds=_optional(args, "step_duration", parse_duration),
+        arrivals=Arrivals(args.arrivals),
+        max_rate=max_rate,
+        max_requests=_optional(args, "max_requests", parse_count),
+        max_tokens=_optional(args, "max_tokens", parse_count),
+        max_in_flight=_positive(args, "max_in_flight", parse_count),
+        max_seconds=_positive(args, "max_duration", parse_duration),
+        processes=_optional(args, "processes", parse_count),
+        demand=_demand(args),
+    )
+
+
+def _objective(slo: str) -> LoadObjective:
+    try:
+        return LoadObjective.parse(slo)
+    except ValueError as error:
+        raise UsageError(f"--slo: {error}") from None
+
+
+def _rates(args: argparse.Namespace) -> tuple[float, ...]:
+    if args.rates is None:
+        return ()
+    try:
+        rates = [parse_rate(text.strip()) for text in args.rates.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--rates: {error}") from None
+    if min(rates) <= 0:
+        raise UsageError("--rates has a rate of 0; write more")
+    return tuple(sorted(set(rates)))
+
+
+def _demand(args: argparse.Namespace) -> Demand | None:
+    rate = _optional(args, "expected", parse_rate)
+    headroom = _ratio(args, "headroom")
+    utilization = _positive(args, "utilization", parse_percentage)
+    if headroom is None or headroom >= 1:
+        raise UsageError("--headroom is 100% or more; write less, such as 20%")
+    if utilization > 1:
+        raise UsageError("--utilization is more than 100%; write at most 100%")
+    if rate is None:
+        return None
+    return Demand(rate=rate, headroom=headroom, utilization=utilization)
+
+
+def _ratio(args: argparse.Namespace, name: str) -> float | None:
+    ratio = _parsed(args, name, parse_percentage)
+    if ratio is not None and ratio > 1:
+        raise UsageError(f"{_flag(name)} is more than 100%")
+    return ratio
+
+
+def _positive(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T:
+    value = _optional(args, name, parse)
+    assert value is not None, "the flag has a default"
+    return value
+
+
+def _optional(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T | None:
+    """Return the value of a flag, which is more than 0; None without the flag."""
+    value = _parsed(args, name, parse)
+    if value == 0:
+        raise UsageError(f"{_flag(name)} is 0; write more")
+    return value
+
+
+def _parsed(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T | None:
+    text = getattr(args, name)
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{_flag(name)}: {error}") from None
+
+
+def _flag(name: str) -> str:
+    return "--from" if name == "from_rate" else f"--{name.replace('_', '-')}"

@@ -1,0 +1,95 @@
+"""Bounds of bad shares, and intervals of percentiles."""
+
+import math
+import random
+
+import pytest
+
+from probe.load.measurement import BUCKET_RATIO, LatencyHistogram
+from probe.load.statistics import (
+    NORMAL_QUANTILE,
+    bad_share_bounds,
+    batch_bounds,
+    latency_quantile,
+    min_requests,
+    wilson_bounds,
+)
+
+
+@pytest.mark.parametrize(("target", "requests"), [(0.95, 59), (0.99, 299), (0.999, 2995)])
+def test_min_requests(target: float, requests: int) -> None:
+    """The numbers of good requests that are evidence for usual targets."""
+    assert min_requests(target) == requests
+
+
+def test_wilson_bounds() -> None:
+    """At a bound, the observed share is as far away as the normal distribution allows."""
+    bounds = wilson_bounds(10, 100)
+    for bound in (bounds.lower, bounds.upper):
+        deviation = math.sqrt(bound * (1 - bound) / 100)
+        assert abs(bound - 0.1) / deviation == pytest.approx(NORMAL_QUANTILE)
+    assert bounds.lower < 0.1 < bounds.upper
+    assert wilson_bounds(0, 59).lower == 0.0
+    assert wilson_bounds(0, 59).upper < 0.05
+    assert wilson_bounds(20, 20).upper == 1.0
+
+
+def test_batches_of_equal_shares_have_no_spread() -> None:
+    """Without differences between batches, both bounds are the share."""
+    bounds = batch_bounds([(1, 10)] * 10)
+    assert (bounds.lower, bounds.upper) == pytest.approx((0.1, 0.1))
+
+
+def test_correlated_requests_have_wider_bounds() -> None:
+    """Bad requests that come together say less than the same number of independent ones."""
+    spread = [(1, 20)] * 100
+    together = [(20, 20)] * 5 + [(0, 20)] * 95
+    assert bad_share_bounds(spread).upper == pytest.approx(wilson_bounds(100, 2000).upper)
+    assert bad_share_bounds(together).upper > bad_share_bounds(spread).upper + 0.03
+
+
+def test_small_batches_are_ignored() -> None:
+    """With few requests in a batch the bounds are Wilson's."""
+    assert bad_share_bounds([(0, 2), (2, 2)] * 10) == wilson_bounds(20, 40)
+
+
+def test_bounds_hold_for_independent_requests() -> None:
+    """The upper bound is below the true share in at most about 5 % of the samples."""
+    rng = random.Random(1)
+    too_low = 0
+    for _ in range(400):
+        seconds = [(sum(rng.random() < 0.05 for _ in range(10)), 10) for _ in range(60)]
+        too_low += bad_share_bounds(seconds).upper < 0.05
+    assert too_low <= 28  # the 95th percentile of Bin(400, 5 %) is 27
+
+
+def histogram(requests: int) -> LatencyHistogram:
+    """Return a histogram of the latencies 1, 2, ... seconds."""
+    latencies = LatencyHistogram()
+    for seconds in range(1, requests + 1):
+        latencies.observe(seconds)
+    return latencies
+
+
+@pytest.mark.parametrize(("ratio", "requests"), [(0.95, 72), (0.99, 368)])
+def test_quantile_needs_requests(ratio: float, requests: int) -> None:
+    """A percentile without an upper bound is not reported."""
+    assert latency_quantile(histogram(requests - 1), requests - 1, ratio) is None
+    assert latency_quantile(histogram(requests), requests, ratio)
+
+
+def test_quantile_interval() -> None:
+    """The interval has the ranks of order statistics, up to the width of a bucket."""
+    quantile = latency_quantile(histogram(500), 500, 0.95)
+    assert quantile
+    # stats.binom.ppf: the ranks 465 and 485 of 500.
+    expected = (475, 465, 485)
+    actual = (quantile.seconds, quantile.lower, quantile.upper)
+    assert actual == pytest.approx(expected, rel=BUCKET_RATIO - 1)
+
+
+def test_failures_are_slower_than_all_latencies() -> None:
+    """With 6 % of failures, the 95th percentile is that of a failure."""
+    quantile = latency_quantile(histogram(94), 100, 0.95)
+    assert quantile
+    assert quantile.seconds == float("inf")
