@@ -30,7 +30,7 @@ def render_text(report: LoadReport) -> str:
 
 
 def _row(step: StepReport) -> tuple[str, ...]:
-    verdict = f"{step.verdict} (confirmation)" if step.is_confirmation else str(step.verdict)
+    verdict = f"{step.verdict}, confirmation" if step.is_confirmation else str(step.verdict)
     return (
         format_rate(step.rate),
         f"{step.seconds:.0f}",
@@ -78,8 +78,8 @@ def _result(report: LoadReport) -> Iterator[str]:
 def _void_note(report: LoadReport) -> Iterator[str]:
     rate = min(step.rate for step in report.steps if step.verdict is Verdict.VOID)
     yield (
-        f"The load generator was too late at {format_rate(rate)}, so this step is void. Use a"
-        " machine with more free CPU, or several machines (--share)."
+        f"The load generator was too late at {format_rate(rate)}, so this step is void. Run it"
+        " where it has more CPU."
     )
 
 

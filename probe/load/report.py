@@ -209,9 +209,9 @@ class LoadReport:
         if self.safe_rate is None or self.demand is None:
             return None
         return required_instances(
-            Fraction(self.demand.rate),
-            Fraction(self.safe_rate) * Fraction(self.demand.utilization),
-            Fraction(self.demand.headroom),
+            _decimal(self.demand.rate),
+            _decimal(self.safe_rate) * _decimal(self.demand.utilization),
+            _decimal(self.demand.headroom),
         )
 
     @property
@@ -220,6 +220,11 @@ class LoadReport:
         if self.safe_rate is None:
             return False
         return self.demand is None or self.safe_rate >= self.demand.rate
+
+
+def _decimal(number: float) -> Fraction:
+    """Return the decimal number that was written: 0.2 is not exactly a float."""
+    return Fraction(repr(number))
 
 
 def _largest_growth(times: Mapping[str, tuple[float, float]]) -> Degradation | None:
