@@ -23,7 +23,7 @@ from probe.config.tls import TlsError
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.export_plan import ExportPlan
 from probe.load.formatting import format_rate, format_seconds
-from probe.load.generator import LoadGeneratorError, ProcessGenerator, Runner, default_processes
+from probe.load.generator import ProcessGenerator, default_processes
 from probe.load.k6_script import render_k6
 from probe.load.locust_script import render_locust
 from probe.load.measurement import LoadGenerator
@@ -33,6 +33,8 @@ from probe.load.preflight import PreflightFailed, median_latency
 from probe.load.report import LoadReport, StepReport
 from probe.load.search import Search, SearchOptions
 from probe.load.step import Step, StepPlan, required_warm_up, run_step
+from probe.load.step_sender import Runner
+from probe.load.worker_process import LoadGeneratorError
 from probe.redaction import redact_config_url
 from probe.result import STREAM_SIGNALS
 
