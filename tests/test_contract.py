@@ -155,6 +155,7 @@ def documents(setup: Setup) -> Any:
         "check, a protocol": ["check", f"--config.file={protocol}"],
         "status": ["status", "fail", f"--daemon.url={setup.plain.url}"],
         "check, invalid": ["check", f"--config.file={invalid}"],
+        "load": ["load", url, slo, "--rates=20", "--step-duration=6s", "--max-duration=7s"],
     }
     variables = {"INFERENCE_PROBE_OUTPUT": "json"}  # has the effect of --output=json
     pages = {name: json.loads(setup.invoke(*line, **variables)[1]) for name, line in lines.items()}
@@ -210,7 +211,8 @@ def exit_codes(setup: Setup) -> Any:
         lines += [[command, f"--daemon.url={url}"] for url in urls]
     for command in COMMANDS:
         lines += [[command, "--help"], [command, "--unknown"]]
-    for command in ("run", "check", "once"):
+    lines += [["load", ok], ["load", "--url=http://model", "--slo=99%"]]
+    for command in ("run", "check", "once", "load"):
         lines += [[command, broken], [command, absent], [command, ok, broken]]
         lines += [[command, "--name=n"], [command, "--config.file="]]
     codes = {}

@@ -124,7 +124,7 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         )
     return LoadOptions(
         objectives=tuple(_objective(slo) for slo in args.slo),
-        max_error_ratio=_ratio(args, "errors"),
+        max_error_ratio=_error_ratio(args),
         first_rate=_optional(args, "from_rate", parse_rate),
         rates=rates,
         step_seconds=_optional(args, "step_duration", parse_duration),
@@ -160,9 +160,9 @@ def _rates(args: argparse.Namespace) -> tuple[float, ...]:
 
 def _demand(args: argparse.Namespace) -> Demand | None:
     rate = _optional(args, "expected", parse_rate)
-    headroom = _ratio(args, "headroom")
+    headroom = _parsed(args, "headroom", parse_percentage) or 0.0
     utilization = _positive(args, "utilization", parse_percentage)
-    if headroom is None or headroom >= 1:
+    if headroom >= 1:
         raise UsageError("--headroom is 100% or more; write less, such as 20%")
     if utilization > 1:
         raise UsageError("--utilization is more than 100%; write at most 100%")
@@ -171,10 +171,10 @@ def _demand(args: argparse.Namespace) -> Demand | None:
     return Demand(rate=rate, headroom=headroom, utilization=utilization)
 
 
-def _ratio(args: argparse.Namespace, name: str) -> float | None:
-    ratio = _parsed(args, name, parse_percentage)
-    if ratio is not None and ratio > 1:
-        raise UsageError(f"{_flag(name)} is more than 100%")
+def _error_ratio(args: argparse.Namespace) -> float | None:
+    ratio = _optional(args, "errors", parse_percentage)
+    if ratio is not None and ratio >= 1:
+        raise UsageError("--errors is 100% or more; write less, such as 0.1%")
     return ratio
 
 

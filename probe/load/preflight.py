@@ -22,6 +22,9 @@ def median_latency(run: Callable[[], Result]) -> float:
     for _ in range(PREFLIGHT_REQUESTS):
         result = run()
         if result.failure:
-            raise PreflightFailed(f"{result.failure.reason}: {result.failure.detail}")
+            raise PreflightFailed(
+                "no load was sent, because a single request failed:"
+                f" {result.failure.reason}, {result.failure.detail}"
+            )
         latencies.append(result.latency)
     return median(latencies)

@@ -28,6 +28,9 @@ MAX_DECREASE, MIN_DECREASE = 10.0, RATE_GROWTH
 # A search does not go below this part of its first rate.
 MIN_RATE_RATIO = 1e-3
 
+# Runs of a step until one is not void.
+MAX_ATTEMPTS = 3
+
 # An endpoint that fails this share of its requests may be down.
 DOWN_FAILURE_SHARE = 0.5
 
@@ -142,8 +145,9 @@ class Search:
     def _confirm(self, rate: float) -> Step:
         """Return the step that confirms `rate` or a lower one."""
         while True:
-            plan = self._plan_confirmation(rate, self._seconds_left())
-            if plan.max_seconds > self._seconds_left():
+            seconds_left = self._seconds_left()
+            plan = self._plan_confirmation(rate, seconds_left)
+            if plan.max_seconds > seconds_left:
                 raise LoadTestEnded(StopReason.OUT_OF_TIME)
             step = self._step(plan)
             if step.verdict is Verdict.MET:
@@ -154,11 +158,15 @@ class Search:
         return self._deadline - self._now()
 
     def _step(self, plan: StepPlan) -> Step:
-        step = self._run_step(plan)
-        self._steps.append(step)
-        if step.stop_reason:
-            raise LoadTestEnded(step.stop_reason)
-        self._require_endpoint(step)
+        """Run a step. A void one is repeated, because other programs may have used the CPU."""
+        for _ in range(MAX_ATTEMPTS):
+            step = self._run_step(plan)
+            self._steps.append(step)
+            if step.stop_reason:
+                raise LoadTestEnded(step.stop_reason)
+            self._require_endpoint(step)
+            if step.verdict is not Verdict.VOID or self._seconds_left() < plan.max_seconds:
+                break
         return step
 
     def _require_endpoint(self, step: Step) -> None:

@@ -109,8 +109,19 @@ class Evaluation:
 
     @property
     def decisive(self) -> Evidence:
-        """The evidence for the objective that uses most of its allowed share."""
-        return max(self.evidence, key=lambda evidence: evidence.usage)
+        """The evidence for the objective that is missed, or uses most of its allowed share.
+
+        The upper bound of a limit is no evidence, so a limit counts only if it is exceeded.
+        """
+        return max(
+            self.evidence,
+            key=lambda evidence: (
+                evidence.verdict is Verdict.MISSED,
+                not evidence.looks_met,
+                not evidence.objective.is_limit,
+                evidence.usage,
+            ),
+        )
 
     @property
     def lag_seconds(self) -> float:

@@ -162,3 +162,17 @@ def test_late_generator_bounds_the_search() -> None:
     assert 76 <= confirmed_rate(result) <= 80
     result, _ = search(lambda rate, _: second(round(rate) + 20, lag=0.05))
     assert result.reason is StopReason.SATURATED
+
+
+def test_void_step_is_repeated() -> None:
+    """A step that was void because of another program does not bound the search."""
+
+    def respond(rate: float, _second: int) -> Counts:
+        attempts.append(rate)
+        is_busy = rate > 20 and len(attempts) <= 80
+        return second(round(rate), lag=0.05 if is_busy else 0.0)
+
+    attempts: list[float] = []
+    result, generator = search(respond, max_rate=30)
+    assert confirmed_rate(result) == 30
+    assert generator.rates == [10, 15, 22.5, 22.5, 22.5, 30, 30]

@@ -105,3 +105,11 @@ def test_one_missed_objective_decides() -> None:
     evaluation = evaluate(measurement(counts), [OBJECTIVE, strict], warm_up_seconds=0)
     assert evaluation.verdict is Verdict.MISSED
     assert evaluation.decisive.objective is strict
+
+
+def test_limit_is_decisive_only_if_it_is_exceeded() -> None:
+    """Few requests cannot show a small share of errors, so its bound is not reported."""
+    for failed, decisive in ((0, OBJECTIVE), (1, LIMIT)):
+        counts = replace(second(100), events=(100, 100), bad=(1, failed))
+        evaluation = evaluate(measurement(counts), [OBJECTIVE, LIMIT], warm_up_seconds=0)
+        assert evaluation.decisive.objective is decisive

@@ -1,0 +1,155 @@
+"""`inference-probe load`: flags, permission, output and exit codes."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.cli.load_progress import Progress
+from probe.cli.main import build_parser
+from probe.load.measurement import StepMeasurement
+from probe.load.step import StepPlan
+from tests.commands import environment, invoke
+from tests.load.report_fixtures import step_report
+from tests.servers import respond_with, serve
+
+URL = "--url=http://127.0.0.1:1/"
+SLO = "--slo=95% < 500ms"
+CONFIG = """\
+probes:
+  - name: one
+    url: http://127.0.0.1:1/
+    objectives: [{name: fast, target: 95%, latency: 100ms}]
+  - name: two
+    url: http://127.0.0.1:1/
+"""
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of the command."""
+    args = build_parser({}).parse_args(["load", *arguments])
+    code = args.run(args, {})
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((URL,), "has no objective; write one, such as --slo="),
+        ((URL, "--slo=p95 < 1s"), '--slo: not an objective; write "95% < 1s"'),
+        ((URL, "--slo=95% time_to_first_token < 1s"), "needs a stream"),
+        ((URL, SLO, "--rates=10,ten"), "--rates: not a rate"),
+        ((URL, SLO, "--rates=0,10"), "--rates has a rate of 0"),
+        ((URL, SLO, "--rates=10", "--from=5"), "--from and --rates cannot be combined"),
+        ((URL, SLO, "--rates=2000"), "raise --max-rate"),
+        ((URL, SLO, "--step-duration=10s"), "--step-duration needs --rates"),
+        ((URL, SLO, "--export=k6"), "--export needs --rates"),
+        ((URL, SLO, "--errors=2"), "--errors: not a percentage"),
+        ((URL, SLO, "--errors=0%"), "--errors is 0; write more"),
+        ((URL, SLO, "--expected=0/s"), "--expected is 0; write more"),
+        ((URL, SLO, "--headroom=100%"), "--headroom is 100% or more"),
+        ((URL, SLO, "--utilization=120%"), "--utilization is more than 100%"),
+        ((URL, SLO, "--max-in-flight=many"), "--max-in-flight: not a count"),
+        ((URL, SLO, "--from=-1/s"), "--from: not a rate"),
+        ((URL, SLO, "--report=/does/not/exist/load.html"), "cannot write to the directory"),
+        (("--url=http://model/", SLO), "model is not on this machine"),
+        (("--url=http://u:secret@model:80/", SLO), "model:80 is not on this machine"),
+        (("--url=http://10.0.0.1/", SLO), "add --yes"),
+    ],
+)
+def test_usage_errors(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
+) -> None:
+    """Nothing is sent, and the message says what to write."""
+    code, out, err = _run(capsys, *flags)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "secret" not in err
+
+
+def test_choice_of_the_probe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of several probes one has to be named; its objectives are those of the config."""
+    file = tmp_path / "probe.yml"
+    file.write_text(CONFIG)
+    config = f"--config.file={file}"
+    assert "name one of: one, two" in _run(capsys, config)[2]
+    assert "no probe 'three'" in _run(capsys, config, "three")[2]
+    assert "the probe two has no objective" in _run(capsys, config, "two")[2]
+    code, out, _ = _run(capsys, config, "one", "--rates=10,20", "--export=k6")
+    assert code == 0
+    assert "good_within_100ms" in out
+    _, out, _ = _run(capsys, config, "two", SLO, "--rates=10,20", "--export=locust")
+    assert '"95% < 500ms"' in out
+
+
+def test_endpoint_that_does_not_respond(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a successful single request no load is sent."""
+    code, out, err = _run(capsys, URL, SLO)
+    assert (code, out) == (1, "")
+    assert "no load was sent, because a single request failed: refused, " in err
+
+
+@pytest.mark.timing
+def test_measurement_of_a_rate() -> None:
+    """Each request of the step is in the JSON. Without a confirmation the exit code is 1."""
+    with serve(respond_with(delay=0.02)) as url:
+        flags = ("--rates=40", "--step-duration=7s", "--max-duration=8s", "--arrivals=uniform")
+        done = invoke("load", f"--url={url}", SLO, *flags, "--output=json")
+    document: dict[str, Any] = json.loads(done.stdout)
+    (step,) = document["steps"]
+    assert done.returncode == 1
+    assert (step["rate"], step["offered"], step["completed"], step["bad"]) == (40, 80, 80, 0)
+    assert step["verdict"] == "met"
+    assert 0.02 < step["p95"] < 0.2
+    assert step["in_flight"] == pytest.approx(40 * step["phases"]["wait"], rel=0.5)
+    assert document["safe_rate"] is None
+    assert document["reason"] == "the time was over before a rate was confirmed"
+    assert "step at 40/s: 0 of 80 bad" in done.stderr
+
+
+@pytest.mark.timing
+def test_interruption_prints_the_steps_until_then() -> None:
+    """Ctrl-C ends the load, and what was measured is printed."""
+    with serve(respond_with()) as url:
+        flags = (f"--url={url}", SLO, "--from=50/s", "--max-rate=50/s")
+        with subprocess.Popen(
+            [sys.executable, "-m", "probe", "load", *flags],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            time.sleep(9)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert "No safe rate is confirmed: it was interrupted." in out
+    assert "50/s" in out
+    assert "Traceback" not in err
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what was written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress() -> None:
+    """A terminal has a bar that replaces itself; a file has lines about steps only."""
+    plan = StepPlan.fixed(50, 20, 5)
+    measurement = StepMeasurement(seconds=(), judged_until=0, in_flight=3)
+    for stream, bar in ((io.StringIO(), ""), (Terminal(), "[##########..........] 50/s, 10 of")):
+        progress = Progress(stream)
+        progress.show_step(plan, 10, measurement)
+        assert bar in stream.getvalue()
+        assert bool(bar) == bool(stream.getvalue())
+        progress.end_step(step_report(50))
+        line = "step at 50/s: 10 of 1000 bad in 20 s, p95 90 ms: met\n"
+        assert stream.getvalue().rpartition("\r")[2] == line
