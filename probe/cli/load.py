@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import os
 import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, quote_argument, usage_error
@@ -72,7 +70,6 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if args.export:
             print(_script(args.export, target, options), end="")
             return EXIT_OK
-        _check_report_file(args.report)
         _require_permission(target.probe, options, is_allowed=args.yes)
         report = _measure(target, options, environ)
     except (ConfigError, UsageError, TlsError, OSError) as error:
@@ -154,15 +151,6 @@ def _script(format_name: str, target: _Target, options: LoadOptions) -> str:
         warm_up_seconds=required_warm_up(0.0),
     )
     return render_k6(plan) if format_name == "k6" else render_locust(plan)
-
-
-def _check_report_file(file: str | None) -> None:
-    """Raise UsageError if the report cannot be written: the test takes minutes."""
-    if file is None:
-        return
-    directory = Path(file).absolute().parent
-    if not directory.is_dir() or not os.access(directory, os.W_OK):
-        raise UsageError(f"--report={file}: cannot write to the directory {directory}")
 
 
 def _require_permission(probe: Probe, options: LoadOptions, *, is_allowed: bool) -> None:
