@@ -8,6 +8,7 @@ one is met.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from probe.load.step import Step, StepPlan
 from probe.load.stop import LoadTestEnded, StopReason
@@ -99,11 +100,11 @@ class Search:
 
     def _measure_rates(self, rates: Sequence[float]) -> float:
         """Measure each of `rates`. Return the highest one below the first that is missed."""
-        usable = [self._step(self._plan_search(rate)).is_usable for rate in rates]
-        count = usable.index(False) if False in usable else len(usable)
-        if count == 0:
-            raise LoadTestEnded(StopReason.NO_RATE)
-        return rates[count - 1]
+        steps = [self._step(self._plan_search(rate)) for rate in rates]
+        usable = list(takewhile(lambda step: step.is_usable, steps))
+        if not usable:
+            raise _no_rate(steps[0])
+        return usable[-1].rate
 
     def _bracket(self) -> tuple[float, float | None]:
         """Return a met and a missed rate. There is no missed one if the highest rate is met."""
@@ -121,8 +122,7 @@ class Search:
                 missed = rate
                 rate = _lower_rate(step)
                 if met is None and rate < options.first_rate * MIN_RATE_RATIO:
-                    is_void = step.verdict is Verdict.VOID
-                    raise LoadTestEnded(StopReason.SATURATED if is_void else StopReason.NO_RATE)
+                    raise _no_rate(step)
         return met, missed
 
     def _bisect(self, met: float, missed: float | None) -> float:
@@ -177,6 +177,12 @@ class Search:
         always = len(self._steps) > 1 and all(map(_has_no_good_request, self._steps))
         if served or always:
             raise LoadTestEnded(StopReason.ENDPOINT_DOWN)
+
+
+def _no_rate(lowest: Step) -> LoadTestEnded:
+    """Return the end of a search whose step with the lowest rate is not usable."""
+    is_void = lowest.verdict is Verdict.VOID
+    return LoadTestEnded(StopReason.SATURATED if is_void else StopReason.NO_RATE)
 
 
 def _fails(step: Step) -> bool:
