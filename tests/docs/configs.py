@@ -31,7 +31,7 @@ def try_out(text: str, directory: Path) -> None:
     if isinstance(document, list) and ROUTE.issuperset(document[0]):
         _alertmanager(document, path)
     elif "probes" in document:
-        load(path, environ={})
+        load(path, environ=dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", text), "value"))
     elif PROBE_KEYS.issuperset(document):
         probe = {"name": "shown", "url": "http://model/", **document}
         path.write_text(yaml.safe_dump({"probes": [probe]}))
@@ -75,8 +75,8 @@ def _alertmanager(routes: list[Any], path: Path) -> None:
 
 
 def _manifest(document: dict[str, Any]) -> None:
-    """Check a manifest with the schema of Kubernetes, and one of KEDA without a schema."""
-    if not document["apiVersion"].partition("/")[0].endswith("keda.sh"):
+    """Check a manifest with the schema of Kubernetes, and one of KEDA or k6 without a schema."""
+    if not document["apiVersion"].partition("/")[0].endswith(("keda.sh", "k6.io")):
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
     assert document.keys() == {"apiVersion", "kind", "metadata", "spec"}
 

@@ -32,6 +32,8 @@ STAND_INS = {
 # Prefixes of command lines that are not run, and the reasons.
 NOT_RUN = {
     "python3 -m venv": "needs a package index; tests/test_wheel.py installs the wheel",
+    "k6": "is not installed; tests/load/test_k6_script.py runs its scripts in Chromium",
+    "locust": "needs a package index; tests/e2e/test_locust.py runs it",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
 }
