@@ -18,6 +18,7 @@ from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.config.schema import Probe
 from probe.config.tls import TlsError
+from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.export_plan import ExportPlan
 from probe.load.formatting import format_rate, format_seconds
@@ -139,16 +140,22 @@ def _find_probe(config: LoadedConfig, name: str | None) -> Probe:
 
 
 def _script(format_name: str, target: _Target, options: LoadOptions) -> str:
-    """Return the script for another load generator."""
+    """Return the script for another load generator. Raises UsageError."""
+    step_seconds, warm_up = options.step_seconds or DEFAULT_EXPORT_SECONDS, required_warm_up(0.0)
+    if step_seconds <= warm_up:
+        raise UsageError(
+            f"--step-duration is {format_duration(step_seconds)}, and requests of the first"
+            f" {format_duration(warm_up)} of a step do not count; write more, such as 60s"
+        )
     plan = ExportPlan(
         probe=target.probe,
         rates=options.rates,
-        step_seconds=options.step_seconds or DEFAULT_EXPORT_SECONDS,
+        step_seconds=step_seconds,
         objectives=target.objectives,
         max_error_ratio=options.max_error_ratio,
         arrivals=options.arrivals,
         max_in_flight=options.max_in_flight,
-        warm_up_seconds=required_warm_up(0.0),
+        warm_up_seconds=warm_up,
     )
     return render_k6(plan) if format_name == "k6" else render_locust(plan)
 
