@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import os
 import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, quote_argument, usage_error
@@ -23,6 +26,7 @@ from probe.daemon.prober_factory import ProberFactory
 from probe.load.export_plan import ExportPlan
 from probe.load.formatting import format_rate, format_seconds
 from probe.load.generator import ProcessGenerator, default_processes
+from probe.load.html_report import ReportNotWritten, render_html, write_report
 from probe.load.k6_script import render_k6
 from probe.load.locust_script import render_locust
 from probe.load.measurement import LoadGenerator
@@ -49,6 +53,7 @@ Examples:
   inference-probe load sentiment --config.file=probe.yml
   inference-probe load --url=http://localhost:5000/predict --slo="95% < 120ms" --errors=0.1%
   inference-probe load --url=http://localhost:5000/ --slo="95% < 120ms" --rates=50,100,150,200
+  inference-probe load sentiment --report=load.html
   inference-probe load chat --slo="95% time_to_first_token < 250ms" --expected=20/s
 Exit code: 0 a rate is confirmed (and is at least --expected), 1 not, 2 bad usage or config."""
 
@@ -71,6 +76,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if args.export:
             print(_script(args.export, target, options), end="")
             return EXIT_OK
+        _check_report_file(args.report)
         _require_permission(target.probe, options, is_allowed=args.yes)
         report = _measure(target, options, environ)
     except (ConfigError, UsageError, TlsError, OSError) as error:
@@ -79,9 +85,11 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         print(f"inference-probe: {error}", file=sys.stderr)
         return EXIT_FAILED
     print(
-        json.dumps(render_json(report), indent=2) if args.output == "json" else render_text(report)
+        json.dumps(render_json(report), indent=2) if args.output == "json" else render_text(report),
+        flush=True,
     )
-    return EXIT_OK if report.is_met else EXIT_FAILED
+    is_written = args.report is None or _write_html(report, Path(args.report))
+    return EXIT_OK if report.is_met and is_written else EXIT_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +166,28 @@ def _script(format_name: str, target: _Target, options: LoadOptions) -> str:
         warm_up_seconds=warm_up,
     )
     return render_k6(plan) if format_name == "k6" else render_locust(plan)
+
+
+def _check_report_file(file: str | None) -> None:
+    """Raise UsageError if the report cannot be written: the test takes minutes."""
+    if file is None or (Path(file).exists() and not Path(file).is_file()):
+        return
+    directory = Path(file).absolute().parent
+    if not directory.is_dir() or not os.access(directory, os.W_OK):
+        raise UsageError(
+            f"--report={file}: cannot write to the directory {directory}; name a file in another"
+            " one, or create it"
+        )
+
+
+def _write_html(report: LoadReport, file: Path) -> bool:
+    """Write the HTML report. Return whether this succeeded; otherwise print why not."""
+    try:
+        write_report(file, render_html(report, created=datetime.now(UTC)))
+    except ReportNotWritten as error:
+        print(f"inference-probe: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _require_permission(probe: Probe, options: LoadOptions, *, is_allowed: bool) -> None:

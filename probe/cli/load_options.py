@@ -98,6 +98,7 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
 
     output = parser.add_argument_group("output")
     add_output_flag(FlagAdder(output, environ))
+    add(output, "--report", "also write a report with charts to this HTML file", metavar="FILE")
     output.add_argument(
         "--export",
         choices=EXPORT_FORMATS,

@@ -13,7 +13,7 @@ from probe.load.verdict import Verdict
 
 _EDGE_TEXTS = {
     Edge.SLOPE: "slope: above the safe rate, a few more requests are bad",
-    Edge.CLIFF: "cliff: just above the safe rate, most requests are bad; keep headroom",
+    Edge.CLIFF: "cliff: just above the safe rate, many requests are bad; keep headroom",
 }
 
 _COLUMNS = (
@@ -26,7 +26,7 @@ def render_text(report: LoadReport) -> str:
     """Return the table of steps and the result."""
     table = align([_COLUMNS, *(_row(step) for step in report.steps)])
     head = f"{report.probe}: {describe(report.objectives)}"
-    return "\n".join([head, "", *table, "", *_result(report)])
+    return "\n".join([head, "", *table, "", *result_sentences(report)])
 
 
 def _row(step: StepReport) -> tuple[str, ...]:
@@ -45,7 +45,8 @@ def _row(step: StepReport) -> tuple[str, ...]:
     )
 
 
-def _result(report: LoadReport) -> Iterator[str]:
+def result_sentences(report: LoadReport) -> Iterator[str]:
+    """Yield the result of a load test as sentences, the safe rate first."""
     confirmed = report.confirmed
     if confirmed is None:
         yield f"No safe rate is confirmed: {report.reason}."

@@ -31,7 +31,7 @@ class Edge(StrEnum):
     SLOPE = "slope"
     """A few more requests are bad."""
     CLIFF = "cliff"
-    """Most requests are bad."""
+    """Many requests are bad."""
     UNKNOWN = "unknown"
 
 
@@ -51,11 +51,15 @@ class StepReport:
     bad: int
     upper_bound: float
     """Upper bound of the share of bad requests of this objective."""
+    allowed: float
+    """The largest share of bad requests that this objective allows."""
     p50: Quantile | None
     p95: Quantile | None
     p99: Quantile | None
     in_flight: float
     """Mean number of requests in flight."""
+    throughput: float
+    """Results per second."""
     phases: Mapping[Phase, float]
     """Mean time of each phase of the successes."""
     components: Mapping[Component, float]
@@ -86,10 +90,12 @@ class StepReport:
             requests=evidence.requests,
             bad=evidence.bad,
             upper_bound=evidence.bounds.upper,
+            allowed=evidence.objective.allowed,
             p50=p50,
             p95=p95,
             p99=p99,
             in_flight=evaluation.in_flight,
+            throughput=evaluation.throughput,
             phases={phase: seconds / successes for phase, seconds in counts.phases.items()},
             components={part: total / successes for part, total in counts.components.items()},
             lag_seconds=evaluation.lag_seconds,
@@ -104,11 +110,6 @@ class StepReport:
     @property
     def failed(self) -> int:
         return sum(self.failures.values())
-
-    @property
-    def throughput(self) -> float:
-        """Results per second."""
-        return self.completed / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,7 @@ class LoadReport:
         missed = self.missed
         if missed is None or self.safe_rate is None:
             return Edge.UNKNOWN
-        allowed = min(objective.allowed for objective in self.objectives)
-        if missed.bad_share < CLIFF_RATIO * allowed:
+        if missed.bad_share < CLIFF_RATIO * missed.allowed:
             return Edge.SLOPE
         is_neighbour = missed.rate <= MAX_NEIGHBOUR_RATIO * self.safe_rate
         return Edge.CLIFF if is_neighbour else Edge.UNKNOWN

@@ -90,6 +90,8 @@ class Evaluation:
     counts: Counts
     seconds: int
     """Number of the seconds that count."""
+    in_flight_growth: float
+    """Growth of the number of requests in flight, per second."""
 
     @property
     def verdict(self) -> Verdict:
@@ -159,6 +161,16 @@ class Evaluation:
         """Mean number of requests in flight."""
         return self.counts.in_flight_seconds / self.seconds if self.seconds else 0.0
 
+    @property
+    def throughput(self) -> float:
+        """Results per second during these seconds.
+
+        `counts.completed` also has results after the end of the step.
+        """
+        if not self.seconds:
+            return 0.0
+        return max(0.0, self.counts.completed / self.seconds - self.in_flight_growth)
+
 
 def evaluate(
     measurement: StepMeasurement, objectives: Sequence[LoadObjective], *, warm_up_seconds: float
@@ -169,7 +181,12 @@ def evaluate(
         _evidence(objective, [(part.bad[index], part.events[index]) for part in seconds])
         for index, objective in enumerate(objectives)
     )
-    return Evaluation(evidence=tuple(evidence), counts=total(seconds), seconds=len(seconds))
+    return Evaluation(
+        evidence=tuple(evidence),
+        counts=total(seconds),
+        seconds=len(seconds),
+        in_flight_growth=_in_flight_growth(seconds),
+    )
 
 
 def is_hopeless(
@@ -190,6 +207,14 @@ def is_hopeless(
 def _counted_seconds(measurement: StepMeasurement, warm_up_seconds: float) -> Sequence[Counts]:
     end = math.floor(measurement.judged_until)
     return measurement.seconds[math.ceil(warm_up_seconds) : end]
+
+
+def _in_flight_growth(seconds: Sequence[Counts]) -> float:
+    """Return the growth of the requests in flight per second, from the first to the last second."""
+    if len(seconds) < 2:
+        return 0.0
+    growth = seconds[-1].in_flight_seconds - seconds[0].in_flight_seconds
+    return growth / (len(seconds) - 1)
 
 
 def _evidence(objective: LoadObjective, seconds: Sequence[tuple[int, int]]) -> Evidence:

@@ -61,6 +61,7 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         ((URL, SLO, "--utilization=120%"), "--utilization is more than 100%"),
         ((URL, SLO, "--max-in-flight=many"), "--max-in-flight: not a count"),
         ((URL, SLO, "--from=-1/s"), "--from: not a rate"),
+        ((URL, SLO, "--report=/does/not/exist/load.html"), "cannot write to the directory"),
         (("--url=http://model/", SLO), "model is not on this machine"),
         (("--url=http://u:secret@model:80/", SLO), "model:80 is not on this machine"),
         (("--url=http://10.0.0.1/", SLO), "add --yes"),
@@ -100,10 +101,14 @@ def test_endpoint_that_does_not_respond(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.timing
 def test_measurement_of_a_rate() -> None:
-    """Each request of the step is in the JSON. Without a confirmation the exit code is 1."""
+    """Each request of the step is in the JSON. Without a confirmation the exit code is 1.
+
+    A full disk for the HTML report does not lose the result.
+    """
     with serve(respond_with(delay=0.02)) as url:
         flags = ("--rates=40", "--step-duration=7s", "--max-duration=8s", "--arrivals=uniform")
-        done = invoke("load", f"--url={url}", SLO, *flags, "--output=json")
+        report = "--report=/dev/full"
+        done = invoke("load", f"--url={url}", SLO, *flags, "--output=json", report)
     document: dict[str, Any] = json.loads(done.stdout)
     (step,) = document["steps"]
     assert done.returncode == 1
@@ -114,13 +119,15 @@ def test_measurement_of_a_rate() -> None:
     assert document["safe_rate"] is None
     assert document["reason"] == "the time was over before a rate was confirmed"
     assert "step at 40/s: 0 of 80 bad" in done.stderr
+    assert "cannot write the report /dev/full: No space left on device" in done.stderr
 
 
 @pytest.mark.timing
-def test_interruption_prints_the_steps_until_then() -> None:
-    """Ctrl-C ends the load, and what was measured is printed."""
+def test_interruption_prints_the_steps_until_then(tmp_path: Path) -> None:
+    """Ctrl-C ends the load, and what was measured is printed and in the HTML report."""
+    report = tmp_path / "load.html"
     with serve(respond_with()) as url:
-        flags = (f"--url={url}", SLO, "--from=50/s", "--max-rate=50/s")
+        flags = (f"--url={url}", SLO, "--from=50/s", "--max-rate=50/s", f"--report={report}")
         with subprocess.Popen(
             [sys.executable, "-m", "probe", "load", *flags],
             env=environment(),
@@ -134,6 +141,7 @@ def test_interruption_prints_the_steps_until_then() -> None:
     assert process.returncode == 1
     assert "No safe rate is confirmed: it was interrupted." in out
     assert "50/s" in out
+    assert "No safe rate is confirmed: it was interrupted." in report.read_text()
     assert "Traceback" not in err
 
 

@@ -19,10 +19,11 @@ def step_report(
     wait: float = 0.05,
 ) -> StepReport:
     """Return a step with 1,000 requests. Times are in seconds."""
+    seconds = 180 if is_confirmation else 20
     return StepReport(
         rate=rate,
         is_confirmation=is_confirmation,
-        seconds=180 if is_confirmation else 20,
+        seconds=seconds,
         offered=1000,
         completed=998,
         failures=Counter({Reason.OVERLOADED: 3}),
@@ -30,10 +31,12 @@ def step_report(
         requests=1000,
         bad=bad,
         upper_bound=bad / 1000 + 0.01,
+        allowed=OBJECTIVE.allowed,
         p50=Quantile(0.05, 0.04, 0.06),
         p95=Quantile(0.09, 0.08, 0.095),
         p99=None,
         in_flight=rate * 0.05,
+        throughput=998 / seconds,
         phases={Phase.WAIT: wait, Phase.RECEIVE: 0.001},
         components={Component.QUEUE: queue, Component.COMPUTE: 0.04, Component.TOTAL: wait},
         lag_seconds=0.0005,

@@ -85,7 +85,7 @@ class SimulatedQueue:
         )
 
 
-# Due time, service time and end of a request (seconds).
+# Due time, start of the service and end of a request (seconds).
 _Request = tuple[float, float, float]
 
 
@@ -146,10 +146,10 @@ class _SimulatedStep:
         arrivals, service_time, free = self._arrivals, self._service_time, self._free
         due, requests = self._next_due, []
         while due < until:
-            service = service_time()
-            end = max(due, free[0]) + service
+            start = max(due, free[0])
+            end = start + service_time()
             heapreplace(free, end)
-            requests.append((due, service, end))
+            requests.append((due, start, end))
             due = next(arrivals)
         self._next_due = due
         return requests
@@ -171,7 +171,7 @@ def _results(requests: Sequence[_Request]) -> Counts:
     """Return the counts of requests that have ended."""
     latencies = [end - due for due, _, end in requests]
     latency_seconds = sum(latencies)
-    service_seconds = sum(service for _, service, _ in requests)
+    queue_seconds = sum(start - due for due, start, _ in requests)
     histogram = LatencyHistogram()
     for latency in latencies:
         histogram.observe(latency)
@@ -181,8 +181,8 @@ def _results(requests: Sequence[_Request]) -> Counts:
         latency_seconds=latency_seconds,
         phases={Phase.WAIT: latency_seconds},
         components={
-            Component.QUEUE: latency_seconds - service_seconds,
-            Component.COMPUTE: service_seconds,
+            Component.QUEUE: queue_seconds,
+            Component.COMPUTE: latency_seconds - queue_seconds,
         },
     )
 

@@ -97,7 +97,7 @@ rate   seconds  requests  failed  bad  at most  p50    p95     in flight  verdic
 Safe rate: 100/s, held for 180 s: 1000 requests, 10 bad, upper bound 2%.
 Requests in flight at this rate: 5.
 First missed rate: 110/s, with 90% bad.
-Edge: cliff: just above the safe rate, most requests are bad; keep headroom.
+Edge: cliff: just above the safe rate, many requests are bad; keep headroom.
 Grew most until the missed rate: server: queue, from 10 ms to 300 ms.
 The load generator was too late at 150/s, so this step is void. Run it where it has more CPU.
 Headroom at 80/s: 20% of the safe rate.
