@@ -591,6 +591,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "daemon.malloc:MAX_ARENAS": "option of the allocator",
     "daemon.reload:MAX_NAMES_SHOWN": "layout of a message",
     "daemon.signals:MAX_READ_BYTES": "size of a buffer",
+    "http.pool:MAX_CHECKED": "work of each run",
     "http.stopwatch:MAX_CLOCK_SLEW_RATIO": "accuracy of clocks",
     "http.stopwatch:MAX_OFFSET_ERROR_NS": "accuracy of clocks",
     "load.generator:MAX_PERMITS": "of the operating system",

@@ -19,7 +19,7 @@ from probe.config.tls import CA_BUNDLE_VARIABLES, client_ssl_context
 from probe.http.client import Transport
 from probe.http.connection import Dialer
 from probe.http.network_policy import NetworkPolicy
-from probe.http.pool import ConnectionPool
+from probe.http.pool import MAX_IDLE_PER_ORIGIN, ConnectionPool
 from probe.http.resolver import Resolver
 from probe.http.stopwatch import Stopwatch
 from probe.prober.evaluator import Evaluator
@@ -38,13 +38,22 @@ _FAMILIES = {
 class ProberFactory:
     """Builds probers that share one resolver and one evaluator.
 
-    Secret files with a relative path are in the directory `base`.
+    Secret files with a relative path are in the directory `base`. With `connection: reuse`, a probe
+    keeps up to `max_idle_connections` to each origin.
     """
 
-    def __init__(self, *, environ: Mapping[str, str], base: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        base: Path,
+        clock: Clock,
+        max_idle_connections: int = MAX_IDLE_PER_ORIGIN,
+    ) -> None:
         self._environ = environ
         self._base = base
         self._clock = clock
+        self._max_idle_connections = max_idle_connections
         self._resolver = Resolver(ThreadCache("resolver"), clock)
         self._evaluator = Evaluator()
 
@@ -110,7 +119,11 @@ class ProberFactory:
             )
             pool = None
             if probe.connection is ConnectionMode.REUSE:
-                pool = ConnectionPool(self._clock, interval=probe.interval)
+                pool = ConnectionPool(
+                    self._clock,
+                    interval=probe.interval,
+                    max_idle_per_origin=self._max_idle_connections,
+                )
             open_client = _client_factory(dialer, pool, in_batches=probe.stream is not None)
             return CompiledProbe(
                 probe=probe,

@@ -1,7 +1,6 @@
 """Pool of the idle keep-alive connections of one probe (`connection: reuse`)."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult
 
@@ -14,6 +13,10 @@ MAX_ORIGINS = 4
 
 # Idle connections per origin, as in the pool of `requests`. Runs that overlap need one each.
 MAX_IDLE_PER_ORIGIN = 10
+
+# Each use of the pool checks this many connections, those that have been idle for longest: a load
+# test can have hundreds.
+MAX_CHECKED = 10
 
 # A connection that is idle for longer is closed, as by Go's net/http. A probe with a long interval
 # needs more: at least two intervals, or it would never reuse a connection.
@@ -35,12 +38,19 @@ class _IdleConnection:
 class ConnectionPool:
     """Idle connections by origin (scheme, host and port). Thread-safe.
 
-    Each acquire and each release also closes the connections that have expired or that the server
-    has closed. Otherwise connections that only a burst of runs needed would stay in CLOSE_WAIT.
+    Each acquire and each release also closes connections that have expired or that the server has
+    closed. Otherwise connections that only a burst of runs needed would stay in CLOSE_WAIT.
     """
 
-    def __init__(self, clock: Clock, *, interval: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        interval: float = 0.0,
+        max_idle_per_origin: int = MAX_IDLE_PER_ORIGIN,
+    ) -> None:
         """`interval` (seconds) is the time between two runs of the probe."""
+        self._max_idle_per_origin = max_idle_per_origin
         self._now = clock.monotonic
         self._idle_timeout = nanoseconds(
             max(IDLE_TIMEOUT_SECONDS, IDLE_TIMEOUT_INTERVALS * interval)
@@ -62,11 +72,13 @@ class ConnectionPool:
             if not redirected:
                 self._configured_origin = origin
             self._close_unusable()
-            for idle in reversed(self._idle):
+            for idle in self._idle[::-1]:
                 if idle.origin == origin:
-                    self._idle.remove(idle)
-                    idle.connection.sock.stopwatch = stopwatch
-                    return idle.connection
+                    if idle.connection.is_usable():
+                        self._idle.remove(idle)
+                        idle.connection.sock.stopwatch = stopwatch
+                        return idle.connection
+                    self._close(idle)
         return None
 
     def release(self, url: SplitResult, connection: Connection) -> None:
@@ -78,19 +90,24 @@ class ConnectionPool:
             if self._closed:  # the probe was changed or removed during the run
                 connection.close()
                 return
-            self._idle.append(_IdleConnection(_origin(url), connection, self._now()))
+            origin = _origin(url)
+            self._idle.append(_IdleConnection(origin, connection, self._now()))
             self._close_unusable()
-            self._enforce_limits()
+            if origin != self._configured_origin or len(self._idle) > self._max_idle_per_origin:
+                self._enforce_limits()
 
     def close(self) -> None:
         """Close the idle connections now and every other connection when it is released."""
         with self._lock:
             self._closed = True
-            self._close_unless(lambda _: False)
+            for idle in self._idle.copy():
+                self._close(idle)
 
     def _close_unusable(self) -> None:
         oldest = self._now() - self._idle_timeout
-        self._close_unless(lambda idle: idle.since >= oldest and idle.connection.is_usable())
+        for idle in self._idle[:MAX_CHECKED]:
+            if idle.since < oldest or not idle.connection.is_usable():
+                self._close(idle)
 
     def _enforce_limits(self) -> None:
         """Close the least recently used connections beyond the limits."""
@@ -101,17 +118,14 @@ class ConnectionPool:
         redirect_targets = [origin for origin in by_origin if origin != self._configured_origin]
         for origin in redirect_targets[MAX_ORIGINS - 1 :]:
             del by_origin[origin]
-        kept = [idle for group in by_origin.values() for idle in group[:MAX_IDLE_PER_ORIGIN]]
-        self._close_unless(lambda idle: idle in kept)
+        kept = {idle for group in by_origin.values() for idle in group[: self._max_idle_per_origin]}
+        for idle in self._idle.copy():
+            if idle not in kept:
+                self._close(idle)
 
-    def _close_unless(self, is_kept: Callable[[_IdleConnection], bool]) -> None:
-        """Close all idle connections for which `is_kept` is false."""
-        idle, self._idle = self._idle, []
-        for candidate in idle:
-            if is_kept(candidate):
-                self._idle.append(candidate)
-            else:
-                candidate.connection.close()
+    def _close(self, idle: _IdleConnection) -> None:
+        self._idle.remove(idle)
+        idle.connection.close()
 
 
 def _origin(url: SplitResult) -> Origin:

@@ -17,6 +17,7 @@ from probe.http.connection import Connection
 from probe.http.pool import (
     IDLE_TIMEOUT_INTERVALS,
     IDLE_TIMEOUT_SECONDS,
+    MAX_CHECKED,
     MAX_IDLE_PER_ORIGIN,
     MAX_ORIGINS,
     ConnectionPool,
@@ -373,6 +374,32 @@ def test_idle_connections_of_an_origin_are_limited(pool: ConnectionPool, connect
 
         expected = [True] * 2 + [False] * MAX_IDLE_PER_ORIGIN
         assert [is_closed(connection) for connection in connections] == expected
+
+
+def test_a_larger_limit_of_idle_connections(connect: Connect) -> None:
+    """A load test reuses as many connections as were in flight at a time."""
+    pool = ConnectionPool(Clock(), max_idle_per_origin=3 * MAX_CHECKED)
+    connections = [connect() for _ in range(3 * MAX_CHECKED + 1)]
+    for connection in connections:
+        pool.release(URL, connection)
+
+    assert [is_closed(connection) for connection in connections[:2]] == [True, False]
+    acquired = [pool.acquire(URL, stopwatch()) for _ in range(3 * MAX_CHECKED + 1)]
+    assert acquired == [*reversed(connections[1:]), None]
+
+
+def test_a_connection_that_no_use_has_checked_is_checked_when_it_is_acquired(
+    connect: Connect,
+) -> None:
+    """Among many, it is not one of those that have been idle for longest."""
+    pool = ConnectionPool(Clock(), max_idle_per_origin=3 * MAX_CHECKED)
+    connections = [connect() for _ in range(2 * MAX_CHECKED)]
+    for connection in connections:
+        pool.release(URL, connection)
+    connections[-1].sock.shutdown(socket.SHUT_RD)
+
+    assert pool.acquire(URL, stopwatch()) is connections[-2]
+    assert is_closed(connections[-1])
 
 
 def test_idle_connections_expire(connect: Connect) -> None:
