@@ -4,7 +4,6 @@ import gc
 import logging
 import random
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -16,10 +15,6 @@ from probe.load.step_sender import Limits, Runner, StepSender, StepState
 from probe.threads import ThreadCache
 
 logger = logging.getLogger(__name__)
-
-# A thread that is due to send a request waits at most this long for another one that computes. The
-# default is 5 ms.
-SWITCH_INTERVAL_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +92,6 @@ def run_worker(
     # The parent handles Ctrl-C: it lets the requests in flight end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     try:
         run = build_runner()
     except Exception as error:
