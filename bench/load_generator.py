@@ -29,7 +29,7 @@ from bench.reference_server import Endpoint, ReferenceServer
 from probe.clock import NS_PER_SECOND, Clock
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.arrivals import Arrivals, due_times
-from probe.load.generator import ProcessGenerator
+from probe.load.generator import ProcessGenerator, default_processes
 from probe.load.measurement import Counts, LatencyHistogram, total
 from probe.load.objective import LoadObjective
 from probe.load.step_sender import Runner
@@ -262,7 +262,9 @@ def _rates(text: str) -> tuple[float, ...]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m bench.load_generator", description=__doc__)
     parser.add_argument("--rates", type=_rates, default=RATES, help="requests per second")
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--processes", type=int, default=default_processes(max(RATES)), help="of either kind"
+    )
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dry-run", action="store_true", help="do not change bench/README.md")

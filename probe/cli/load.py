@@ -227,7 +227,12 @@ def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) 
     progress = Progress(sys.stderr)
 
     def build_runner() -> Runner:
-        factory = ProberFactory(environ=environ, base=config.base, clock=clock)
+        factory = ProberFactory(
+            environ=environ,
+            base=config.base,
+            clock=clock,
+            max_idle_connections=options.max_in_flight,
+        )
         return factory.build(config.settings, [probe.name])[probe.name].prober.run
 
     generator = ProcessGenerator(

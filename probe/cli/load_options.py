@@ -81,7 +81,7 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     add(limits, "--max-tokens", "number of input and output tokens; default: no limit")
     add(limits, "--max-in-flight", "requests in flight; more are bad; default 1000", default="1000")
     add(limits, "--max-duration", "duration of the whole test; default 20m", default="20m")
-    add(limits, "--processes", "processes that send requests; default: one for each CPU")
+    add(limits, "--processes", "processes that send requests; default: as --max-rate and the CPUs need")
     limits.add_argument(
         "--yes", action="store_true", help="do not ask before a test of an endpoint elsewhere"
     )

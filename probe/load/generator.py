@@ -1,5 +1,6 @@
 """Load generator that divides the rate among several processes."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,11 @@ DRAIN_RESERVE_SECONDS = 1.0
 # SEM_VALUE_MAX of Linux (sem_init(3)).
 MAX_PERMITS = 2**31 - 1
 
-# One process sends this many requests per second with short delays.
-RATE_PER_PROCESS = 200.0
+# Threads of a process wait for each other, and for requests that another one prepares. With more
+# processes than CPUs, the operating system decides instead, and delays are shorter: see
+# `python -m bench.load_generator`.
+RATE_PER_PROCESS = 125.0
+PROCESSES_PER_CPU = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +52,9 @@ WHOLE = Share()
 
 
 def default_processes(max_rate: float) -> int:
-    """Return the number of processes for `max_rate` requests per second on this machine."""
-    needed = max(1, round(max_rate / RATE_PER_PROCESS))
-    return min(needed, len(os.sched_getaffinity(0)))
+    """Return the number of processes for up to `max_rate` requests per second on this machine."""
+    needed = math.ceil(max_rate / RATE_PER_PROCESS)
+    return min(needed, PROCESSES_PER_CPU * len(os.sched_getaffinity(0)))
 
 
 class ProcessGenerator:
