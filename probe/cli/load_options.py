@@ -38,7 +38,7 @@ class LoadOptions:
     max_in_flight: int
     max_seconds: float
     processes: int | None
-    """None: one for each CPU."""
+    """None: `default_processes`."""
     demand: Demand | None
 
 
@@ -81,7 +81,7 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     add(limits, "--max-tokens", "number of input and output tokens; default: no limit")
     add(limits, "--max-in-flight", "requests in flight; more are bad; default 1000", default="1000")
     add(limits, "--max-duration", "duration of the whole test; default 20m", default="20m")
-    add(limits, "--processes", "processes that send requests; default: as --max-rate and the CPUs need")
+    add(limits, "--processes", "processes that send requests; default: as --max-rate needs")
     limits.add_argument(
         "--yes", action="store_true", help="do not ask before a test of an endpoint elsewhere"
     )
