@@ -235,7 +235,7 @@ def test_times_of_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (TOKENS, "truncated"),
         ([*TOKENS, (0, "[DONE]")], "truncated"),
         ([(0, FINISH)], "no token"),
-        ([*TOKENS, (0, '{"error": {"message": "out of memory"}}')], "out of memory"),
+        ([*TOKENS, (0, '{"error": {"message": "out of memory"}}')], "reports an error"),
         ([*TOKENS, (0, "{")], "Expecting"),
         ([*TOKENS, (0, chunk(finish_reason="length"))], "the finish reason is length"),
         ([(0, chunk("a")), (0, FINISH), (0, USAGE)], "3 tokens, less than 4"),
@@ -303,6 +303,7 @@ GOOD, GOOD_ALL = "95% < 120ms: good", "99%: good"
         ({"requests": 600, GOOD: 600, GOOD_ALL: 600, "late": 7}, "void: 7 requests started more"),
         ({"requests": 600, GOOD: 600}, "void: no request has a value for 99%"),
         ({}, "void: only 0 of 600"),
+        ({"requests": 600, "55% < 120ms: good": 330, "55% < 120ms: bad": 270}, "met"),
     ],
 )
 def test_verdict(
@@ -313,13 +314,20 @@ def test_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The exit code is 0 only if each step has met all objectives with enough requests."""
-    plan = make_plan(tmp_path, objectives=OBJECTIVES, rates=[30], warm_up_seconds=10)
+    objectives = [objective(0.55)] if "55% < 120ms: good" in count else OBJECTIVES
+    plan = make_plan(tmp_path, objectives=objectives, rates=[30], warm_up_seconds=10)
     script = load_script(plan, monkeypatch)
     script["counts"]["step_1_at_30_per_s"].update(count)
     locust = SimpleNamespace(runner=None, process_exit_code=None)
     script["judge"](locust)
     assert capsys.readouterr().out.startswith(f"step_1_at_30_per_s: {verdict}")
     assert locust.process_exit_code == (0 if verdict == "met" else 1)
+
+
+def test_step_without_requests_is_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request is no success, not even if only a few were expected."""
+    script = load_script(make_plan(tmp_path, objectives=[], rates=[0.1]), monkeypatch)
+    assert script["void_reason"]("step_1_at_0_1_per_s", 0.1) == "void: only 0 of 3 requests"
 
 
 @pytest.mark.parametrize(
