@@ -1,17 +1,18 @@
 """Reports of load tests of simulated queues, for the tests of the output."""
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+
+import numpy as np
 
 from probe.load.objective import LoadObjective
 from probe.load.report import Demand, LoadReport, StepReport
 from probe.load.search import SearchOptions, SearchResult
 from probe.load.verdict import Verdict
 from probe.result import Reason
-from tests.load.simulated_queue import SimulatedQueue, constant, exponential, search
+from tests.load.simulated_queue import SimulatedQueue, constant, exponential, search, servers
 
 OBJECTIVES = (
     LoadObjective(target=0.95, threshold_seconds=0.4),
@@ -39,7 +40,7 @@ def report_of(
 @cache
 def four_servers() -> LoadReport:
     """Return the report of a search for the limit of the queue M/M/4, which is 29.4/s."""
-    queue = SimulatedQueue(4, exponential(0.1), OBJECTIVES, random.Random(3))
+    queue = SimulatedQueue(servers(4, exponential(0.1)), OBJECTIVES, np.random.default_rng(3))
     options = SearchOptions(first_rate=5, max_rate=1000, max_seconds=1200)
     return report_of(search(queue, OBJECTIVES, options), OBJECTIVES, DEMAND)
 
@@ -48,7 +49,7 @@ def four_servers() -> LoadReport:
 def fixed_rates() -> LoadReport:
     """Return the report of five rates up to twice the capacity of one server, 100/s."""
     objectives = OBJECTIVES[:1]
-    queue = SimulatedQueue(1, constant(0.01), objectives, random.Random(1))
+    queue = SimulatedQueue(servers(1, constant(0.01)), objectives, np.random.default_rng(1))
     options = SearchOptions(
         first_rate=50, max_rate=1000, max_seconds=1200, rates=(50, 75, 90, 150, 200)
     )

@@ -1,13 +1,22 @@
 """A queue in virtual time as the endpoint of a load test, and the search for its limit."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapreplace
-from itertools import groupby
-from math import floor
+from typing import TypeAlias
 
-from probe.load.arrivals import Arrivals, due_times
-from probe.load.measurement import Counts, LatencyHistogram, StepMeasurement
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.demo.batch_queue import BATCH_ITEM_SECONDS, BATCH_OVERHEAD_SECONDS, BatchSettings
+from probe.load.measurement import (
+    BUCKET_RATIO,
+    MIN_BUCKET_SECONDS,
+    Counts,
+    LatencyHistogram,
+    StepMeasurement,
+)
 from probe.load.objective import LoadObjective, latest_good_seconds
 from probe.load.search import Search, SearchOptions, SearchResult
 from probe.load.step import StepPlan, run_step
@@ -15,37 +24,107 @@ from probe.result import Component, Phase
 
 WARM_UP_SECONDS = 5.0
 
-# Return the service time of one request (seconds).
-ServiceTime = Callable[[random.Random], float]
+# The requests of this time are simulated at once.
+BLOCK_SECONDS = 10.0
+
+# More than the number of the bucket of a day.
+MAX_BUCKETS = 10_000
+
+Floats: TypeAlias = NDArray[np.float64]
+
+# Return the service times of a number of requests (seconds).
+ServiceTimes = Callable[[np.random.Generator, int], list[float]]
+
+# Due times, starts of the service and ends of requests (seconds).
+Requests = tuple[list[float], list[float], list[float]]
+
+# Yield the requests with these due times, which are in blocks, in order. The queue is empty first.
+QueueModel = Callable[[Iterable[list[float]], np.random.Generator], Iterator[Requests]]
 
 
-def exponential(mean_seconds: float) -> ServiceTime:
+def exponential(mean_seconds: float) -> ServiceTimes:
     """Return exponential service times: the queue M/M/c."""
-    return lambda rng: rng.expovariate(1 / mean_seconds)
+    return lambda rng, count: rng.exponential(mean_seconds, count).tolist()
 
 
-def constant(seconds: float) -> ServiceTime:
+def constant(seconds: float) -> ServiceTimes:
     """Return equal service times: the queue M/D/c."""
-    return lambda _: seconds
+    return lambda _, count: [seconds] * count
+
+
+def poisson_arrivals(rate: float, rng: np.random.Generator) -> Iterator[list[float]]:
+    """Yield blocks of due times (seconds) of a Poisson process with `rate` requests per second."""
+    last = 0.0
+    while True:
+        due = last + rng.exponential(1 / rate, math.ceil(rate * BLOCK_SECONDS)).cumsum()
+        yield due.tolist()
+        last = due[-1]
+
+
+def servers(count: int, service_times: ServiceTimes) -> QueueModel:
+    """Return a queue with `count` servers."""
+
+    def process(blocks: Iterable[list[float]], rng: np.random.Generator) -> Iterator[Requests]:
+        # The time from which each server is free, as a heap.
+        free = [0.0] * count
+        for due in blocks:
+            starts, ends = [], []
+            for at, seconds in zip(due, service_times(rng, len(due)), strict=True):
+                start = max(at, free[0])
+                end = start + seconds
+                heapreplace(free, end)
+                starts.append(start)
+                ends.append(end)
+            yield due, starts, ends
+
+    return process
+
+
+def batches(settings: BatchSettings) -> QueueModel:
+    """Return the queue of the demo's model, which processes requests in batches.
+
+    `BatchQueue` of the demo has the same times. It needs four times as long.
+    """
+    size, max_wait = settings.max_batch_size, settings.max_wait_seconds
+
+    def process(blocks: Iterable[list[float]], _: np.random.Generator) -> Iterator[Requests]:
+        idle_since = 0.0
+        waiting: list[float] = []
+        for block in blocks:
+            waiting += block
+            starts: list[float] = []
+            ends: list[float] = []
+            first = 0
+            # With this many requests, later ones cannot change the next batch.
+            while first + size <= len(waiting):
+                ready = min(waiting[first] + max_wait, waiting[first + size - 1])
+                start = max(idle_since, ready)
+                last = first + 1
+                while last < first + size and waiting[last] <= start:
+                    last += 1
+                count = last - first
+                idle_since = start + BATCH_OVERHEAD_SECONDS + count * BATCH_ITEM_SECONDS
+                starts += [start] * count
+                ends += [idle_since] * count
+                first = last
+            due, waiting = waiting[:first], waiting[first:]
+            yield due, starts, ends
+
+    return process
 
 
 class SimulatedQueue:
-    """A load generator and its endpoint, which has `servers` servers and one queue.
+    """A load generator and its endpoint, which is a queue.
 
     All requests succeed. Each step begins with an empty queue. Measurements have whole seconds only
     whose requests are all good or bad.
     """
 
     def __init__(
-        self,
-        servers: int,
-        service_time: ServiceTime,
-        objectives: Sequence[LoadObjective],
-        rng: random.Random,
+        self, model: QueueModel, objectives: Sequence[LoadObjective], rng: np.random.Generator
     ) -> None:
         """`objectives` have thresholds of the latency, or none."""
-        self._servers = servers
-        self._service_time = service_time
+        self._model = model
         self._latest_good = [latest_good_seconds(objective) for objective in objectives]
         self._max_threshold = max(
             (objective.threshold_seconds or 0.0 for objective in objectives), default=0.0
@@ -66,7 +145,7 @@ class SimulatedQueue:
         """Simulate the step until the time `until` (seconds)."""
         step = self._step
         while step.time < until:
-            step.advance(min(floor(step.time) + 1.0, until))
+            step.advance(min(math.floor(step.time) + 1.0, until))
         return step.measurement(max(0.0, until - self._max_threshold))
 
     def stop(self) -> StepMeasurement:
@@ -79,112 +158,106 @@ class SimulatedQueue:
         return step.measurement(until)
 
     def _new_step(self, rate: float) -> "_SimulatedStep":
-        arrivals = due_times(Arrivals.POISSON, rate, index=0, processes=1, rng=self._rng)
-        return _SimulatedStep(
-            arrivals, self._servers, lambda: self._service_time(self._rng), self._latest_good
-        )
-
-
-# Due time, start of the service and end of a request (seconds).
-_Request = tuple[float, float, float]
+        blocks = poisson_arrivals(rate, self._rng)
+        return _SimulatedStep(self._model(blocks, self._rng), self._latest_good)
 
 
 class _SimulatedStep:
-    """One step. Times are seconds from its start."""
+    """One step. Times are seconds from its start.
 
-    def __init__(
-        self,
-        arrivals: Iterator[float],
-        servers: int,
-        service_time: Callable[[], float],
-        latest_good: Sequence[float],
-    ) -> None:
+    Distributions of latencies, phases and components are only counted at the end.
+    """
+
+    def __init__(self, blocks: Iterator[Requests], latest_good: Sequence[float]) -> None:
         self.time = 0.0
-        self._arrivals = arrivals
-        self._next_due = next(arrivals)
-        self._service_time = service_time
-        # The time from which each server is free, as a heap.
-        self._free = [0.0] * servers
+        self._blocks = blocks
         self._latest_good = latest_good
         self._seconds: list[Counts] = []
-        self._in_flight: list[_Request] = []
+        # The requests from `time` on, those in flight, and those that have ended: rows as in
+        # `Requests`.
+        self._next: Floats = np.empty((3, 0))
+        self._in_flight: Floats = np.empty((3, 0))
+        self._ended: list[Floats] = []
+        self._waited_seconds = 0.0
 
     def measurement(self, judged_until: float) -> StepMeasurement:
         return StepMeasurement(
-            seconds=tuple(self._seconds[: floor(judged_until)]),
+            seconds=tuple(self._seconds[: math.floor(judged_until)]),
             judged_until=judged_until,
-            in_flight=len(self._in_flight),
+            in_flight=self._in_flight.shape[1],
         )
 
     def advance(self, until: float) -> None:
         """Simulate until `until`, which is at most the end of the current second."""
         if self.time == len(self._seconds):
             self._seconds.append(Counts())
-        counts = self._seconds[-1]
-        waited_before = self._waited_seconds(self.time)
         requests = self._arrive(until)
-        bad = (sum(end - due > limit for due, _, end in requests) for limit in self._latest_good)
-        counts.add(
+        latencies = requests[2] - requests[0]
+        waited_before = self._waited_seconds
+        self._in_flight = np.concatenate((self._in_flight, requests), axis=1)
+        ended_seconds = self._complete(until)
+        self._waited_seconds = float((until - self._in_flight[0]).sum())
+        self._seconds[-1].add(
             Counts(
-                offered=len(requests),
-                events=(len(requests),) * len(self._latest_good),
-                bad=tuple(bad),
+                offered=len(latencies),
+                events=(len(latencies),) * len(self._latest_good),
+                bad=tuple(int((latencies > limit).sum()) for limit in self._latest_good),
+                in_flight_seconds=ended_seconds + self._waited_seconds - waited_before,
             )
         )
-        self._in_flight += requests
-        waited = self._complete(until) + self._waited_seconds(until)
-        counts.in_flight_seconds += waited - waited_before
         self.time = until
 
     def drain(self) -> None:
         """Complete the requests in flight. No more are due."""
-        self.time = max((end for _, _, end in self._in_flight), default=self.time)
+        self.time = float(self._in_flight[2].max(initial=self.time))
         self._complete(self.time)
+        self._count_distributions()
 
-    def _arrive(self, until: float) -> list[_Request]:
-        """Return the requests that are due before `until`, each with its end."""
-        arrivals, service_time, free = self._arrivals, self._service_time, self._free
-        due, requests = self._next_due, []
-        while due < until:
-            start = max(due, free[0])
-            end = start + service_time()
-            heapreplace(free, end)
-            requests.append((due, start, end))
-            due = next(arrivals)
-        self._next_due = due
+    def _arrive(self, until: float) -> Floats:
+        """Return the requests that are due before `until`."""
+        while not self._next.size or self._next[0, -1] < until:
+            self._next = np.concatenate((self._next, next(self._blocks)), axis=1)
+        count = int(np.searchsorted(self._next[0], until))
+        requests, self._next = self._next[:, :count], self._next[:, count:]
         return requests
 
     def _complete(self, until: float) -> float:
         """Count the requests that end until `until`, and return the sum of their latencies."""
-        ended = [request for request in self._in_flight if request[2] <= until]
-        self._in_flight = [request for request in self._in_flight if request[2] > until]
-        for second, requests in groupby(ended, key=lambda request: int(request[0])):
-            self._seconds[second].add(_results(list(requests)))
-        return sum(end - due for due, _, end in ended)
+        is_ended = self._in_flight[2] <= until
+        ended, self._in_flight = self._in_flight[:, is_ended], self._in_flight[:, ~is_ended]
+        self._ended.append(ended)
+        latencies = ended[2] - ended[0]
+        seconds = ended[0].astype(int)
+        for second, latency in zip(seconds.tolist(), latencies.tolist(), strict=True):
+            counts = self._seconds[second]
+            counts.completed += 1
+            counts.latency_seconds += latency
+        return float(latencies.sum())
 
-    def _waited_seconds(self, time: float) -> float:
-        """Return the time from the due times of all requests in flight until `time`."""
-        return sum(time - due for due, _, _ in self._in_flight)
+    def _count_distributions(self) -> None:
+        due, starts, ends = np.concatenate(self._ended, axis=1)
+        second = due.astype(int)
+        waits = np.bincount(second, weights=starts - due, minlength=len(self._seconds))
+        histograms = _histograms(second, ends - due)
+        for number, (counts, wait) in enumerate(zip(self._seconds, waits.tolist(), strict=True)):
+            counts.latencies = LatencyHistogram(histograms[number])
+            counts.phases = {Phase.WAIT: counts.latency_seconds}
+            counts.components = {
+                Component.QUEUE: wait,
+                Component.COMPUTE: counts.latency_seconds - wait,
+            }
 
 
-def _results(requests: Sequence[_Request]) -> Counts:
-    """Return the counts of requests that have ended."""
-    latencies = [end - due for due, _, end in requests]
-    latency_seconds = sum(latencies)
-    queue_seconds = sum(start - due for due, start, _ in requests)
-    histogram = LatencyHistogram()
-    for latency in latencies:
-        histogram.observe(latency)
-    return Counts(
-        completed=len(requests),
-        latencies=histogram,
-        latency_seconds=latency_seconds,
-        phases={Phase.WAIT: latency_seconds},
-        components={
-            Component.QUEUE: queue_seconds,
-            Component.COMPUTE: latency_seconds - queue_seconds,
-        },
-    )
+def _histograms(second: NDArray[np.int_], latencies: Floats) -> dict[int, dict[int, int]]:
+    """Return the counts of the buckets of LatencyHistogram for each second."""
+    ratios = np.maximum(latencies, MIN_BUCKET_SECONDS) / MIN_BUCKET_SECONDS
+    buckets = np.ceil(np.log(ratios) / math.log(BUCKET_RATIO) - 1e-9).astype(int)
+    keys, counts = np.unique(second * MAX_BUCKETS + buckets, return_counts=True)
+    histograms: dict[int, dict[int, int]] = defaultdict(dict)
+    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+        number, bucket = divmod(key, MAX_BUCKETS)
+        histograms[number][bucket] = count
+    return histograms
 
 
 def search(

@@ -57,7 +57,7 @@ def test_verdicts() -> None:
     for verdict in ("✓ met", "✗ missed", "? undecided", "- void", "✓ met confirmation"):
         assert verdict in text
     assert "1214 http_5xx 1200 first_byte_timeout 14" in text
-    assert "407 ms to failed" in text
+    assert "276 ms to failed" in text
 
 
 def test_percentiles_of_too_few_requests() -> None:

@@ -1,16 +1,30 @@
 """The simulated queue, compared with formulas of queueing theory, and a search for its limit."""
 
-import math
-import random
+from itertools import islice
 
+import numpy as np
 import pytest
 
+from bench.load_queues import (
+    slow_share_with_constant_times,
+    slow_share_with_exponential_times,
+)
+from probe.demo.batch_queue import BatchQueue, BatchSettings
 from probe.load.measurement import Counts, total
 from probe.load.objective import LoadObjective
 from probe.load.search import SearchOptions
 from probe.load.stop import StopReason
 from probe.result import Component, Phase
-from tests.load.simulated_queue import ServiceTime, SimulatedQueue, constant, exponential, search
+from tests.load.simulated_queue import (
+    QueueModel,
+    SimulatedQueue,
+    batches,
+    constant,
+    exponential,
+    poisson_arrivals,
+    search,
+    servers,
+)
 
 SECONDS = 2000
 THRESHOLD_SECONDS = 0.4
@@ -20,8 +34,8 @@ OBJECTIVES = [
 ]
 
 
-def _queue(servers: int, service_time: ServiceTime) -> SimulatedQueue:
-    return SimulatedQueue(servers, service_time, OBJECTIVES, random.Random(1))
+def _queue(model: QueueModel) -> SimulatedQueue:
+    return SimulatedQueue(model, OBJECTIVES, np.random.default_rng(1))
 
 
 def _measure(queue: SimulatedQueue, rate: float) -> Counts:
@@ -30,25 +44,12 @@ def _measure(queue: SimulatedQueue, rate: float) -> Counts:
     return total(queue.stop().seconds)
 
 
-def _slow_share(servers: int, service_rate: float, rate: float, seconds: float) -> float:
-    """Return the share of requests that take longer than `seconds` in the queue M/M/c (Erlang)."""
-    load = rate / service_rate
-    inverse_loss = 1.0
-    for number in range(1, servers + 1):
-        inverse_loss = 1 + inverse_loss * number / load
-    waiting_share = 1 / (inverse_loss * (1 - load / servers) + load / servers)
-    free_rate = servers * service_rate - rate
-    served_late = math.exp(-service_rate * seconds)
-    waited_long = math.exp(-free_rate * seconds) - served_late
-    return served_late + waiting_share * service_rate / (service_rate - free_rate) * waited_long
-
-
 @pytest.mark.parametrize("rate", [20.0, 29.0, 35.0])
 def test_latencies_of_a_queue_with_four_servers(rate: float) -> None:
     """The share of slow requests is that of the formula, and Little's law holds."""
-    counts = _measure(_queue(4, exponential(0.1)), rate)
+    counts = _measure(_queue(servers(4, exponential(0.1))), rate)
     assert counts.bad[0] / counts.events[0] == pytest.approx(
-        _slow_share(4, 10, rate, THRESHOLD_SECONDS), rel=0.15
+        slow_share_with_exponential_times(4, 0.1, rate, THRESHOLD_SECONDS), rel=0.15
     )
     assert counts.bad[1] == 0
     assert counts.offered == counts.completed == pytest.approx(rate * SECONDS, rel=0.02)
@@ -59,16 +60,44 @@ def test_latencies_of_a_queue_with_four_servers(rate: float) -> None:
 
 def test_waiting_times_of_constant_service_times() -> None:
     """The mean time in the queue is that of the formula of Pollaczek and Khinchine."""
-    counts = _measure(_queue(1, constant(0.01)), 70.0)
+    counts = _measure(_queue(servers(1, constant(0.01))), 70.0)
     means = {part: seconds / counts.completed for part, seconds in counts.components.items()}
     assert means[Component.COMPUTE] == pytest.approx(0.01)
     assert means[Component.QUEUE] == pytest.approx(0.01 * 0.7 / (2 * 0.3), rel=0.05)
     assert counts.phases[Phase.WAIT] == pytest.approx(sum(counts.components.values()))
 
 
+def test_latencies_of_constant_service_times() -> None:
+    """The share of requests that take longer than four service times is that of the formula."""
+    objective = LoadObjective(target=0.95, threshold_seconds=0.04)
+    model = servers(1, constant(0.01))
+    counts = _measure(SimulatedQueue(model, [objective], np.random.default_rng(1)), 61.7)
+    assert counts.bad[0] / counts.events[0] == pytest.approx(
+        slow_share_with_constant_times(0.01, 61.7, 0.04), rel=0.1
+    )
+
+
+@pytest.mark.parametrize("rate", [5.0, 60.0, 150.0, 190.0, 230.0])
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_batches_are_those_of_the_demo(rate: float, size: int) -> None:
+    settings = BatchSettings(max_batch_size=size)
+    (times,) = islice(poisson_arrivals(rate, np.random.default_rng(1)), 1)
+    due, starts, ends = next(batches(settings)([times], np.random.default_rng(1)))
+    expected, queue = [], BatchQueue[None](settings)
+    for time in times:
+        queue.add(None, time)
+        for batch in queue.advance(time):
+            expected += [(arrival.at, batch.started, batch.ended) for arrival in batch.arrivals]
+    assert len(due) > 0.8 * len(times)
+    found = list(zip(due, starts, ends, strict=True))
+    length = min(len(found), len(expected))
+    assert length > 30
+    assert np.array(found[:length]) == pytest.approx(np.array(expected[:length]))
+
+
 def test_overload() -> None:
     """Requests in flight have no result. After the time of the threshold they are bad."""
-    queue = _queue(1, constant(0.1))
+    queue = _queue(servers(1, constant(0.1)))
     queue.start(30.0)
     measurement = queue.measure(20.5)
     counts = total(measurement.seconds)
@@ -85,7 +114,7 @@ def test_overload() -> None:
 
 def test_search() -> None:
     """A search finds the limit of a queue, 29.4/s for four servers, with a margin."""
-    queue = _queue(4, exponential(0.1))
+    queue = _queue(servers(4, exponential(0.1)))
     result = search(queue, OBJECTIVES, SearchOptions(first_rate=5, max_rate=1000, max_seconds=1200))
     assert result.reason is StopReason.CONFIRMED
     assert result.confirmed
