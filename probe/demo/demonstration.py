@@ -84,7 +84,7 @@ def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi |
     fault, *_ = model.type.faults
     addresses = {
         "model": f"POST {model.url}",
-        **({"batches": _describe_batches(model.batches)} if model.batches else {}),
+        **(_about_batches(model.url, model.batches) if model.batches else {}),
         "faults": f"curl -X PUT --data {fault} {model.admin} (DELETE clears it)",
         "probe": f"{daemon}/",
         "metrics": f"{daemon}/metrics",
@@ -111,6 +111,12 @@ def _overview(stack: Stack, model: ModelProcess, daemon: str, alerts: AlertApi |
             "Latencies and objectives are not.",
         ]
     return "\n".join(["Everything is running. Press Ctrl-C to stop.", *lines, ""])
+
+
+def _about_batches(url: str, batches: BatchSettings) -> dict[str, str]:
+    """Return how the model at `url` forms batches, and the command of a load test."""
+    load = f"inference-probe load --url={url} --json='{{\"data\": \"x\"}}' --slo='95% < 120ms'"
+    return {"batches": _describe_batches(batches), "load test": load}
 
 
 def _describe_batches(batches: BatchSettings) -> str:

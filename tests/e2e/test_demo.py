@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -113,7 +114,12 @@ def test_batches(tmp_path: Path) -> None:
         output = "".join(iter(process.stdout.readline, "\n"))
         (url,) = re.findall(r"POST (http://\S+/predict)", output)
         response = requests.post(url, json={"data": "sample_input"}, timeout=5)
+        (load,) = re.findall(r"load test +inference-probe (load .*)", output)
+        command = [sys.executable, "-m", "probe", *shlex.split(load), "--rates=20", "--export=k6"]
+        script = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "  batches       none: each request takes 10ms, one after the other" in output
     assert (
         response.headers["Server-Timing"] == 'queue;dur=0.000, compute;dur=10.000, batch;desc="1"'
     )
+    assert (script.returncode, script.stderr) == (0, "")
+    assert url in script.stdout
