@@ -38,7 +38,8 @@ class LoadStep:
     p95_seconds: float | None
     queue_seconds: float | None
     compute_seconds: float | None
-    verdict: str
+    is_void: bool
+    """Whether the load generator was too late, because the machine was too busy."""
 
     @classmethod
     def of(cls, step: Mapping[str, Any], min_seconds: float) -> Self:
@@ -55,7 +56,7 @@ class LoadStep:
             p95_seconds=step["p95"],
             queue_seconds=server.get("queue"),
             compute_seconds=server.get("compute"),
-            verdict=step["verdict"],
+            is_void=step["verdict"] == "void",
         )
 
 

@@ -40,10 +40,15 @@ def render_comparisons(comparisons: Iterable[Comparison], head: str) -> str:
 
 def _row(row: Comparison) -> tuple[str, ...]:
     step, plan = row.step, row.plan
-    return (
+    start = (
         describe_settings(row.settings),
         f"{step.rate:g}/s",
         "saturated" if plan.is_saturated else _milliseconds(float(plan.min_p95_seconds)),
+    )
+    if step.is_void:
+        return (*start, *("void",) * (len(HEAD) - len(start)))
+    return (
+        *start,
         _simulated(row),
         _measured(step),
         "grows" if step.ended_early else _milliseconds(step.queue_seconds),
@@ -70,8 +75,6 @@ def _simulated(row: Comparison) -> str:
 
 def _measured(step: LoadStep) -> str:
     """Return the percentile. That of a growing queue depends on the duration of the step."""
-    if step.verdict == "void":
-        return "void"
     if step.ended_early:
         return "grows"
     return _milliseconds(step.p95_seconds)
