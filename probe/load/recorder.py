@@ -112,8 +112,7 @@ class StepRecorder:
                 for second in changed
                 if second <= now and second < end
             }
-            # The requests that are overdue now will have a result.
-            self._changed = set(overdue)
+            self._changed.clear()
             return Report(
                 seconds=seconds,
                 judged_until=min(self._first_pending(now), self._next_due, now, end),

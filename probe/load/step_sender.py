@@ -94,7 +94,11 @@ class StepSender:
         self._executor.submit(self._send_next)
 
     def stop(self, end: float) -> None:
-        """Send no requests that are due after `end` (seconds from the start)."""
+        """Send no more requests. `end` is the end of the step (seconds from its start).
+
+        Requests that are due before and have not been sent, because this process is late, are
+        neither sent nor counted.
+        """
         self._end = end
         self._stopped.set()
 
@@ -135,11 +139,11 @@ class StepSender:
         self._sends_no_more = True
 
     def _wait_until_due(self) -> bool:
-        """Return True once the next request is due, and False if the step has ended before."""
+        """Return True once the next request is due, and False if the step has been stopped."""
         while (left := self._next_due - self._now()) > 0:
             if self._stopped.wait(left):
                 break
-        return self._next_due <= self._end
+        return not self._stopped.is_set()
 
     def _may_send(self) -> bool:
         """Return whether the number of requests permits one more."""

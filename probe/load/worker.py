@@ -3,6 +3,7 @@
 import gc
 import logging
 import random
+import resource
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class StartStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep:
-    """Command to send no requests that are due after `end` (seconds from the start)."""
+    """Command to send no more requests. The step ends at `end` (seconds from its start)."""
 
     end: float
 
@@ -92,6 +93,7 @@ def run_worker(
     # The parent handles Ctrl-C: it lets the requests in flight end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _raise_file_limit()
     try:
         run = build_runner()
     except Exception as error:
@@ -103,6 +105,12 @@ def run_worker(
     gc.freeze()
     connection.send(Ready())
     _Worker(run, options).serve(connection)
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as this process may have: each request in flight needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Worker:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -78,20 +79,19 @@ def _counts(measurement: StepMeasurement) -> Counts:
 
 def _prober(url: str) -> Callable[[], Runner]:
     """Return a function that builds a prober of `url`, as `load` does in each process."""
-    return lambda: make_prober(url, timeout="3s").run
+    return lambda: make_prober(url, timeout="1500ms").run
 
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_processes_divide_the_rate(processes: int) -> None:
-    """Each second of each step has the requests of the rate, whatever the number of processes."""
+    """Each step has the requests of the rate, whatever the number of processes."""
     with make_generator(processes=processes) as generator:
-        for rate in (30, 60):
+        for rate in (40, 80):
             generator.start(rate)
-            assert 0.8 < generator.measure(1.0).judged_until < 1.5
+            assert generator.measure(0.5).judged_until > 0.2
 
             measurement = generator.stop()
             counts = _counts(measurement)
-            assert measurement.seconds[0].offered == rate
             assert measurement.in_flight == 0
             assert counts.completed == counts.offered == math.ceil(measurement.judged_until * rate)
             assert counts.events == (counts.offered,)
@@ -100,15 +100,17 @@ def test_processes_divide_the_rate(processes: int) -> None:
 
 def test_poisson_arrivals_have_the_rate() -> None:
     """The processes have different random numbers, as have the steps."""
-    offered = []
+    rates = []
     with make_generator(arrivals=Arrivals.POISSON) as generator:
         for _ in range(2):
-            generator.start(400)
-            generator.measure(1.0)
-            offered.append(generator.stop().seconds[0].offered)
+            generator.start(800)
+            generator.measure(0.5)
+            measurement = generator.stop()
+            rates.append(_counts(measurement).offered / measurement.judged_until)
 
-    assert all(300 < count < 500 for count in offered)
-    assert offered[0] != offered[1]
+    # More than four standard deviations.
+    assert rates == pytest.approx([800, 800], abs=200)
+    assert rates[0] != rates[1]
 
 
 def test_generators_share_a_rate() -> None:
@@ -116,27 +118,29 @@ def test_generators_share_a_rate() -> None:
     for index, processes in enumerate((1, 2)):
         share = Share(index=index, count=2)
         with make_generator(processes=processes, share=share) as generator:
-            generator.start(60)
-            generator.measure(1.0)
-            assert generator.stop().seconds[0].offered == pytest.approx(30, abs=1)
+            generator.start(80)
+            generator.measure(0.5)
+            measurement = generator.stop()
+            expected = measurement.judged_until * 40
+            assert _counts(measurement).offered == pytest.approx(expected, abs=1)
 
 
 def test_a_hanging_endpoint_does_not_delay_later_requests() -> None:
     """The loop is open: all requests are sent at their times, and are bad before their timeout."""
     with serve(never_respond) as url, make_generator(build_runner=_prober(url)) as generator:
         generator.start(40)
-        measurement = generator.measure(1.5)
+        measurement = generator.measure(1.2)
         counts = measurement.seconds[0]
 
-        assert measurement.in_flight >= 50
-        assert measurement.judged_until > 1.2
+        assert measurement.in_flight >= 40
+        assert measurement.judged_until > 1.0
         assert (counts.offered, counts.completed) == (40, 0)
         assert (counts.events, counts.bad) == ((40,), (40,))
 
         counts = generator.stop().seconds[0]
         assert counts.failures == {Reason.FIRST_BYTE_TIMEOUT: 40}
         assert (counts.events, counts.bad) == ((40,), (40,))
-        assert counts.lags.at_rank(40) < 0.1
+        assert counts.lags.at_rank(40) < 0.5
 
 
 def test_littles_law_holds_for_an_endpoint_with_a_known_time() -> None:
@@ -146,11 +150,13 @@ def test_littles_law_holds_for_an_endpoint_with_a_known_time() -> None:
         make_generator(build_runner=_prober(url)) as generator,
     ):
         generator.start(40)
-        generator.measure(3.0)
-        counts = total(generator.stop().seconds[1:3])
+        generator.measure(2.1)
+        counts = total(generator.stop().seconds[:2])
 
-    assert counts.in_flight_seconds / 2 == pytest.approx(8.0, rel=0.1)
-    assert counts.latency_seconds == pytest.approx(counts.in_flight_seconds, rel=0.1)
+    mean_latency = counts.latency_seconds / counts.completed
+    assert mean_latency > 0.2
+    # Some of these requests end after these two seconds.
+    assert counts.in_flight_seconds / 2 == pytest.approx(40 * mean_latency, rel=0.2)
 
 
 def test_max_in_flight_is_the_limit_of_all_processes() -> None:
@@ -175,33 +181,33 @@ def test_max_requests_is_never_exceeded(tmp_path: Path, processes: int) -> None:
             file.write("x")
         return _succeed(due)
 
-    with make_generator(run, processes=processes, max_requests=50) as generator:
-        generator.start(40)
-        generator.measure(1.0)
+    with make_generator(run, processes=processes, max_requests=30) as generator:
+        generator.start(60)
+        generator.measure(0.25)
         offered = _counts(generator.stop()).offered
-        generator.start(40)
+        generator.start(60)
         with pytest.raises(LoadTestEnded) as end:
             generator.measure(10.0)
         offered += _counts(generator.stop()).offered
 
     assert end.value.reason is StopReason.MAX_REQUESTS
-    assert len(log.read_text()) == offered == 50
+    assert len(log.read_text()) == offered == 30
 
 
 def test_max_tokens_ends_the_test() -> None:
     """The tokens of all steps count."""
-    with make_generator(max_tokens=300) as generator:
-        generator.start(40)
-        generator.measure(1.0)
+    with make_generator(max_tokens=200) as generator:
+        generator.start(80)
+        generator.measure(0.25)
         tokens = _counts(generator.stop()).tokens
-        generator.start(40)
+        generator.start(80)
         with pytest.raises(LoadTestEnded) as end:
             generator.measure(10.0)
         tokens += _counts(generator.stop()).tokens
 
     assert end.value.reason is StopReason.MAX_TOKENS
     # At most the tokens of half a second more.
-    assert 300 <= tokens <= 300 + 5 * 20
+    assert 200 <= tokens <= 200 + 5 * 40
 
 
 def test_requests_in_flight_are_waited_for_until_their_timeout() -> None:
@@ -340,3 +346,21 @@ def test_default_processes() -> None:
     assert default_processes(0.5) == 1
     assert default_processes(300) == 3
     assert default_processes(1e9) == 4 * len(os.sched_getaffinity(0))
+
+
+def test_processes_may_open_as_many_files_as_the_system_permits() -> None:
+    """The usual soft limit of 1024 would make requests fail with an internal error."""
+
+    def run(_: int) -> Result:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return make_result(reason=None if soft == hard else Reason.INTERNAL)
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+    try:
+        with make_generator(run) as generator:
+            generator.start(40)
+            generator.measure(0.2)
+            assert not _counts(generator.stop()).failed
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

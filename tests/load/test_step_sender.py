@@ -10,6 +10,7 @@ from probe.clock import NS_PER_SECOND
 from probe.load.objective import LoadObjective
 from probe.load.step_sender import Limits, Runner, StepSender
 from probe.result import Reason, Result
+from probe.threads import Task
 from tests.builders import make_result
 from tests.fakes import FakeTime, ManualExecutor
 
@@ -90,23 +91,25 @@ def test_another_thread_waits_for_the_next_request_while_one_is_in_flight() -> N
 
 
 def test_requests_over_max_in_flight_are_dropped() -> None:
-    """The third request is due while two are in flight; the fourth one is sent."""
-    nested = iter([True, True, False])
+    """The second and the third request are due while the first one is in flight."""
+
+    def due_times() -> Iterator[float]:
+        yield from (0.0, 1.0, 2.0)
+        step.sender.stop(3.0)
+        yield 99.0
 
     def run(_: int) -> Result:
-        step.time.advance(1.0)
-        # Another thread would send the next request meanwhile.
-        if next(nested):
-            step.run_task()
+        step.time.advance(2.5)
+        # Another thread would do this meanwhile.
+        step.run_task()
         return make_result()
 
-    step = SenderOnFakeTime(iter([0.0, 1.0, 2.0, 9.0, 99.0]), run, max_in_flight=2)
-    step.sender.stop(2.5)
+    step = SenderOnFakeTime(due_times(), run, max_in_flight=1)
     step.run_task()
     state = step.sender.state()
     offered = [(second.offered, second.dropped) for second in state.report.seconds.values()]
 
-    assert offered == [(1, 0), (1, 0), (1, 1)]
+    assert offered == [(1, 0), (1, 1), (1, 1)]
     assert state.sends_no_more
     assert state.report.in_flight == 0
 
@@ -127,29 +130,44 @@ def test_no_request_after_max_requests() -> None:
 
 
 def test_without_a_thread_a_request_fails() -> None:
-    """It is a failure of this machine, and the requests after it are still sent."""
-    step = SenderOnFakeTime(iter([0.0, 0.5, 9.0, 99.0]), lambda _: make_result())
+    """It is a failure of this machine, and the request after it is sent."""
+
+    def run(_: int) -> Result:
+        step.sender.stop(1.0)
+        return make_result()
+
+    step = SenderOnFakeTime(iter([0.0, 0.5, 99.0]), run)
     step.time.advance(1.0)
-    step.sender.stop(1.0)
-    step.executor.full = True
+    submit = step.executor.submit
+    results = iter([RuntimeError("can't start new thread"), None])
+
+    def fail_once(task: Task) -> None:
+        if error := next(results):
+            raise error
+        submit(task)
+
+    step.executor.submit = fail_once  # type: ignore[method-assign]  # one failure
     step.run_task()
     counts = step.sender.state().report.seconds[0]
 
-    assert counts.failures == {Reason.INTERNAL: 2}
-    assert (counts.offered, counts.events) == (2, (0,))
+    assert counts.failures == {Reason.INTERNAL: 1}
+    assert (counts.offered, counts.completed, counts.events) == (2, 2, (1,))
 
 
-def test_requests_until_the_end_are_sent() -> None:
-    """A late process sends the requests that were due before the end, and no others."""
+def test_a_stopped_step_sends_no_more_requests() -> None:
+    """A late process does not send what was due before the end, and nothing of it is judged."""
     step = SenderOnFakeTime(itertools.count(0.0, 0.5), lambda _: make_result())
     step.time.advance(5.0)
-    step.sender.stop(1.5)
-    while step.executor.tasks:
-        step.run_task()
+    step.run_task()
+    step.run_task()
+    step.sender.stop(5.0)
+    step.run_task()
     state = step.sender.state()
 
     assert state.sends_no_more
-    assert [second.offered for second in state.report.seconds.values()] == [2, 2]
+    assert not step.executor.tasks
+    assert sum(second.offered for second in state.report.seconds.values()) == 2
+    assert state.report.judged_until == 1.0
 
 
 def test_an_exception_is_reported(caplog: pytest.LogCaptureFixture) -> None:
