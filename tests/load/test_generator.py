@@ -79,7 +79,7 @@ def _counts(measurement: StepMeasurement) -> Counts:
 
 def _prober(url: str) -> Callable[[], Runner]:
     """Return a function that builds a prober of `url`, as `load` does in each process."""
-    return lambda: make_prober(url, timeout="1500ms").run
+    return lambda: make_prober(url, timeout="3s").run
 
 
 @pytest.mark.parametrize("processes", [1, 3])
