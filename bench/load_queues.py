@@ -53,6 +53,10 @@ class Queue:
     """Half the rate of one request after the other, with which `inference-probe load` begins."""
     find_limit: Callable[[], Limit]
 
+    @property
+    def threshold_seconds(self) -> float:
+        return _seconds(self.objective)
+
 
 def _with_servers(name: str, count: int, service_seconds: float, objective: LoadObjective) -> Queue:
     """Return the queue M/M/`count`."""

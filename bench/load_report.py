@@ -46,6 +46,37 @@ def _row(searches: Searches) -> tuple[str, ...]:
     )
 
 
+def render_real_time(searches: Sequence[Searches], head: str) -> str:
+    """Return the answers of searches in real time."""
+    columns = (
+        "queue",
+        "limit",
+        "tool",
+        "answers",
+        "answers / limit",
+        "minutes",
+        "requests",
+        "void steps",
+        "not confirmed",
+    )
+    return f"{head}\n\n{aligned_table(columns, map(_real_time_row, searches))}"
+
+
+def _real_time_row(searches: Searches) -> tuple[str, ...]:
+    rates = [answer.rate for answer in searches.answers if answer.rate]
+    return (
+        searches.queue,
+        _limit(searches.limit),
+        searches.method,
+        " / ".join(f"{rate:.1f}" for rate in rates),
+        " / ".join(f"{ratio:.3f}" for ratio in searches.ratios),
+        f"{searches.median_seconds / 60:.1f}",
+        f"{searches.median_requests:,.0f}",
+        str(sum(answer.void_steps for answer in searches.answers)),
+        f"{searches.unconfirmed} of {len(searches.answers)}",
+    )
+
+
 def _limit(limit: Limit) -> str:
     if limit.interval:
         return f"{limit.rate:.1f} ± {limit.interval:.1f}/s"

@@ -9,7 +9,15 @@ import numpy as np
 from bench.load_queues import QUEUES, Queue
 from probe.load.measurement import total
 from probe.load.search import RATE_GROWTH, RATE_PRECISION, SearchOptions
-from tests.load.simulated_queue import SimulatedQueue, search
+from tests.load.simulated_queue import (
+    ArrivalModel,
+    SimulatedQueue,
+    poisson_arrivals,
+    search,
+    uniform_arrivals,
+)
+
+PRODUCT = "inference-probe"
 
 # Defaults of `inference-probe load`, except for the rate: the largest queue serves 640 per second.
 MAX_SECONDS = 1200.0
@@ -33,25 +41,19 @@ class Answer:
     """Steps for which the load generator was too late."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPair:
-    """The answers of both searches for the limit of one queue, from the same first rate."""
-
-    product: Answer
-    usual: Answer
-
-
-def search_twice(name: str, seed: int) -> SearchPair:
-    """Return the answers for the queue `name`.
+def search_virtually(name: str, seed: int) -> dict[str, Answer]:
+    """Return the answers of each method for the queue `name`, from the same first rate.
 
     The first rates have a random factor. Without it, the rates of all searches would be the same,
     and with them their distances to the limit.
     """
     queue, rng = QUEUES[name], np.random.default_rng(seed)
     first_rate = queue.first_rate * RATE_GROWTH ** rng.uniform(-0.5, 0.5)
-    return SearchPair(
-        product=_search(queue, first_rate, rng), usual=_search_usually(queue, first_rate, rng)
-    )
+    return {
+        PRODUCT: _search(queue, first_rate, rng),
+        "30 s steps": _search_usually(queue, first_rate, rng),
+        "30 s steps, uniform": _search_usually(queue, first_rate, rng, uniform_arrivals),
+    }
 
 
 def _search(queue: Queue, first_rate: float, rng: np.random.Generator) -> Answer:
@@ -68,8 +70,13 @@ def _search(queue: Queue, first_rate: float, rng: np.random.Generator) -> Answer
     )
 
 
-def _search_usually(queue: Queue, first_rate: float, rng: np.random.Generator) -> Answer:
-    generator = SimulatedQueue(queue.model, [queue.objective], rng)
+def _search_usually(
+    queue: Queue,
+    first_rate: float,
+    rng: np.random.Generator,
+    arrivals: ArrivalModel = poisson_arrivals,
+) -> Answer:
+    generator = SimulatedQueue(queue.model, [queue.objective], rng, arrivals)
     requests = 0
 
     def is_met(rate: float) -> bool:

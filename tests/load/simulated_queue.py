@@ -1,5 +1,6 @@
 """A queue in virtual time as the endpoint of a load test, and the search for its limit."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,9 @@ Floats: TypeAlias = NDArray[np.float64]
 # Return the service times of a number of requests (seconds).
 ServiceTimes = Callable[[np.random.Generator, int], list[float]]
 
+# Yield blocks of due times (seconds) for a number of requests per second.
+ArrivalModel = Callable[[float, np.random.Generator], Iterator[list[float]]]
+
 # Due times, starts of the service and ends of requests (seconds).
 Requests = tuple[list[float], list[float], list[float]]
 
@@ -61,12 +65,19 @@ def poisson_arrivals(rate: float, rng: np.random.Generator) -> Iterator[list[flo
         last = due[-1]
 
 
-def servers(count: int, service_times: ServiceTimes) -> QueueModel:
-    """Return a queue with `count` servers."""
+def uniform_arrivals(rate: float, _: np.random.Generator) -> Iterator[list[float]]:
+    """Yield blocks of due times (seconds) at equal distances."""
+    size = math.ceil(rate * BLOCK_SECONDS)
+    for first in itertools.count(0, size):
+        yield (np.arange(first, first + size) / rate).tolist()
+
+
+def servers(number: int, service_times: ServiceTimes) -> QueueModel:
+    """Return a queue with `number` servers."""
 
     def process(blocks: Iterable[list[float]], rng: np.random.Generator) -> Iterator[Requests]:
         # The time from which each server is free, as a heap.
-        free = [0.0] * count
+        free = [0.0] * number
         for due in blocks:
             starts, ends = [], []
             for at, seconds in zip(due, service_times(rng, len(due)), strict=True):
@@ -102,10 +113,10 @@ def batches(settings: BatchSettings) -> QueueModel:
                 last = first + 1
                 while last < first + size and waiting[last] <= start:
                     last += 1
-                count = last - first
-                idle_since = start + BATCH_OVERHEAD_SECONDS + count * BATCH_ITEM_SECONDS
-                starts += [start] * count
-                ends += [idle_since] * count
+                taken = last - first
+                idle_since = start + BATCH_OVERHEAD_SECONDS + taken * BATCH_ITEM_SECONDS
+                starts += [start] * taken
+                ends += [idle_since] * taken
                 first = last
             due, waiting = waiting[:first], waiting[first:]
             yield due, starts, ends
@@ -121,10 +132,15 @@ class SimulatedQueue:
     """
 
     def __init__(
-        self, model: QueueModel, objectives: Sequence[LoadObjective], rng: np.random.Generator
+        self,
+        model: QueueModel,
+        objectives: Sequence[LoadObjective],
+        rng: np.random.Generator,
+        arrivals: ArrivalModel = poisson_arrivals,
     ) -> None:
         """`objectives` have thresholds of the latency, or none."""
         self._model = model
+        self._arrivals = arrivals
         self._latest_good = [latest_good_seconds(objective) for objective in objectives]
         self._max_threshold = max(
             (objective.threshold_seconds or 0.0 for objective in objectives), default=0.0
@@ -158,7 +174,7 @@ class SimulatedQueue:
         return step.measurement(until)
 
     def _new_step(self, rate: float) -> "_SimulatedStep":
-        blocks = poisson_arrivals(rate, self._rng)
+        blocks = self._arrivals(rate, self._rng)
         return _SimulatedStep(self._model(blocks, self._rng), self._latest_good)
 
 
