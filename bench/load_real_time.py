@@ -74,6 +74,8 @@ def _run(command: Sequence[str]) -> str:
         timeout=MAX_SECONDS + EXTRA_SECONDS,
         check=False,
     )
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
     if not done.stdout:
-        raise RuntimeError(f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)} exited with {done.returncode}")
     return done.stdout
