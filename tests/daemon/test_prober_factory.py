@@ -1,5 +1,6 @@
-"""Fingerprints: which differences between configs require a new prober."""
+"""Which differences between configs require a new prober, and the connections of probers."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 
 from probe.clock import Clock
 from probe.daemon.prober_factory import ProberFactory
+from probe.http.pool import MAX_IDLE_PER_ORIGIN
 from tests.builders import make_settings
+from tests.raw_servers import Server, delayed, http_response
 
 HTTPS = {"name": "model", "url": "https://127.0.0.1:1/"}
 HTTP = {"name": "model", "url": "http://127.0.0.1:1/"}
@@ -56,3 +59,29 @@ def test_a_renewed_bundle(tmp_path: Path, probe: dict[str, Any], changed: bool) 
     before = fingerprint(tmp_path, probe, bundle)
     bundle.write_text("new")
     assert (fingerprint(tmp_path, probe, bundle) != before) is changed
+
+
+@pytest.mark.timing
+def test_the_limit_of_idle_connections(tmp_path: Path) -> None:
+    """A load test has as many connections as requests in flight, and uses all of them again."""
+    server = Server(delayed(0.3, http_response()))
+    probe = {"url": server.url(), "name": "model", "connection": "reuse"}
+    factory = ProberFactory(
+        environ={}, base=tmp_path, clock=Clock(), max_idle_connections=MAX_IDLE_PER_ORIGIN + 2
+    )
+    compiled = factory.build(make_settings(tmp_path, probe), ["model"])["model"]
+    try:
+        for _ in range(2):
+            threads = [
+                threading.Thread(target=compiled.prober.run, args=(0,))
+                for _ in range(MAX_IDLE_PER_ORIGIN + 2)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        compiled.close()
+        server.close()
+
+    assert server.connections == MAX_IDLE_PER_ORIGIN + 2
