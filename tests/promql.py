@@ -12,6 +12,7 @@ import promql_parser as promql
 import yaml
 from promql_parser import LabelModifierType, VectorMatchCardinality
 
+from probe.load.exporter import LABELS, METRICS, PREFIX
 from probe.metrics.catalogue import (
     ALERT_INFO,
     ALL_METRICS,
@@ -60,7 +61,13 @@ class Catalogue:
         series = dict(FOREIGN)
         for metric in ALL_METRICS:
             series.update(_exposed(metric))
-        metrics = frozenset(metric.name for metric in ALL_METRICS)
+        series |= dict(_exposed_by_load_tests())
+        metrics = frozenset(
+            [
+                *(metric.name for metric in ALL_METRICS),
+                *(PREFIX + metric.name for metric in METRICS),
+            ]
+        )
         records = [
             rule
             for text in rules
@@ -97,6 +104,16 @@ def _exposed(metric: MetricSpec) -> Iterator[tuple[str, Labels]]:
         yield f"{metric.name}_sum", labels
     else:
         yield metric.name, labels
+
+
+def _exposed_by_load_tests() -> Iterator[tuple[str, Labels]]:
+    """Yield the series of a share of a load test, with their labels."""
+    suffixes = {"counter": "_total", "gauge": "", "histogram": "_bucket"}
+    for metric in METRICS:
+        labels = TARGET | {*LABELS, *metric.labels}
+        if metric.kind == "histogram":
+            labels |= {"le"}
+        yield f"{PREFIX}{metric.name}{suffixes[metric.kind]}", labels
 
 
 def _derive(series: Mapping[str, Labels], records: list[dict[str, Any]]) -> dict[str, Labels]:

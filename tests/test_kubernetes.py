@@ -15,13 +15,17 @@ import yaml
 
 from probe import __version__
 from probe.cli.daemon_flags import DEFAULT_URL
+from probe.cli.load_options import read_options
+from probe.cli.main import build_parser
 from probe.config.loader import load
 from probe.daemon.daemon import MAX_DRAIN_SECONDS
+from probe.load.generator import Share
+from probe.load.step import MIN_CONFIRMATION_SECONDS, required_warm_up
 from tests.commands import invoke, running
 from tests.queries import DEPLOY, ROOT
 
 KUBERNETES = DEPLOY / "kubernetes"
-DIRECTORIES = ("prometheus", "central", "sidecar")
+DIRECTORIES = ("prometheus", "central", "sidecar", "load")
 MANIFESTS = sorted(KUBERNETES.glob("*/*.yml"))
 # The first version whose preStop hooks can sleep.
 MIN_VERSION = "1.30"
@@ -109,11 +113,66 @@ def test_build(directory: str) -> None:
     for doc in built:
         if doc["apiVersion"] != OPERATOR:
             kubernetes_validate.validate(doc, MIN_VERSION, strict=True)
-        if doc["kind"] == "Deployment":
+        if doc["kind"] in ("Deployment", "Job"):
             spec = doc["spec"]["template"]["spec"]
             assert {volume["configMap"]["name"] for volume in spec["volumes"]} == configs
             for container in [*spec.get("initContainers", []), *spec["containers"]]:
                 assert container["image"].endswith(f"/inference-probe:{__version__}")
+
+
+def load_container() -> Document:
+    """Return the container of the Job for load tests."""
+    containers: list[Document] = read("load/job.yml")["spec"]["template"]["spec"]["containers"]
+    (container,) = containers
+    return container
+
+
+def expand(args: list[str], variables: dict[str, str]) -> list[str]:
+    """Return `args` with the values of their $(VARIABLES), as the kubelet does it."""
+    return [re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], arg) for arg in args]
+
+
+def test_shares_of_a_load_test() -> None:
+    """Each pod of the Job has another share, and together they have the whole rate.
+
+    The flags are valid for each of them, and the steps are long enough to confirm a rate.
+    """
+    spec = read("load/job.yml")["spec"]
+    assert (spec["completionMode"], spec["parallelism"]) == ("Indexed", spec["completions"])
+    container = load_container()
+    (start,) = container["env"]
+    options = []
+    for index in range(spec["completions"]):
+        variables = {"JOB_COMPLETION_INDEX": str(index), start["name"]: start["value"]}
+        args = expand(container["args"], variables)
+        options.append(read_options(build_parser({}).parse_args(args)))
+    assert {option.share for option in options} == {
+        Share(index=index, count=spec["completions"]) for index in range(spec["completions"])
+    }
+    for option in options:
+        assert option.listen_address == ("", container["ports"][0]["containerPort"])
+        assert option.step_seconds
+        assert option.step_seconds - required_warm_up(0) >= MIN_CONFIRMATION_SECONDS
+
+
+def test_config_and_metrics_of_a_load_test() -> None:
+    """The config has the probe of the Job with an objective, and Prometheus scrapes the pods."""
+    (probe,) = load(KUBERNETES / "load/probe.yml", environ={}).probes
+    container = load_container()
+    assert probe.name == container["args"][1]
+    assert probe.objectives
+    monitor = read("load/pod-monitor.yml")["spec"]
+    labels = read("load/job.yml")["spec"]["template"]["metadata"]["labels"].items()
+    assert monitor["selector"]["matchLabels"].items() <= labels
+    assert monitor["podMetricsEndpoints"][0]["port"] == container["ports"][0]["name"]
+    assert container["securityContext"] == prober("central")["securityContext"]
+
+
+def test_start_of_a_load_test() -> None:
+    """The command in the README replaces the start, which is in the past."""
+    readme = (KUBERNETES / "README.md").read_text()
+    (placeholder,) = re.findall(r'sed "s/(\S+?)/', readme)
+    assert load_container()["env"][0]["value"] == placeholder
 
 
 def test_config_change() -> None:
@@ -296,6 +355,6 @@ def test_placeholder_of_the_image() -> None:
     """The README says to replace the placeholder before the first command."""
     readme = (KUBERNETES / "README.md").read_text()
     assert readme.index("YOUR-REGISTRY") < readme.index("\nkubectl apply")
-    for directory in ("central", "sidecar"):
+    for directory in ("central", "sidecar", "load"):
         (image,) = read(f"{directory}/kustomization.yaml")["images"]
         assert image["newName"] == "YOUR-REGISTRY/inference-probe"

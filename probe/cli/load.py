@@ -17,7 +17,8 @@ from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags
 from probe.cli.load_options import LoadOptions, add_load_flags, read_options
 from probe.cli.load_progress import Progress
-from probe.clock import Clock
+from probe.cli.load_share import run_share
+from probe.clock import Clock, rfc3339
 from probe.config.errors import ConfigError
 from probe.config.schema import Probe
 from probe.config.tls import TlsError
@@ -25,7 +26,7 @@ from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.export_plan import ExportPlan
 from probe.load.formatting import format_rate, format_seconds
-from probe.load.generator import ProcessGenerator, default_processes
+from probe.load.generator import WHOLE, ProcessGenerator, default_processes
 from probe.load.html_report import ReportNotWritten, render_html, write_report
 from probe.load.k6_script import render_k6
 from probe.load.locust_script import render_locust
@@ -33,10 +34,12 @@ from probe.load.measurement import LoadGenerator
 from probe.load.objective import LoadObjective
 from probe.load.output import render_json, render_text
 from probe.load.preflight import PreflightFailed, median_latency
+from probe.load.prometheus_source import PrometheusError, read_load_test
 from probe.load.report import LoadReport, StepReport
-from probe.load.search import Search, SearchOptions
+from probe.load.search import Search, SearchOptions, SearchResult
 from probe.load.step import Step, StepPlan, required_warm_up, run_step
 from probe.load.step_sender import Runner
+from probe.load.stop import StopReason
 from probe.load.worker_process import LoadGeneratorError
 from probe.redaction import redact_config_url
 from probe.result import STREAM_SIGNALS
@@ -77,11 +80,14 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             print(_script(args.export, target, options), end="")
             return EXIT_OK
         _check_report_file(args.report)
-        _require_permission(target.probe, options, is_allowed=args.yes)
-        report = _measure(target, options, environ)
+        if options.prometheus_url:
+            report = _report(target, options, _read(target, options, options.prometheus_url))
+        else:
+            _require_permission(target.probe, options, is_allowed=args.yes)
+            report = _report(target, options, _measure(target, options, environ))
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
-    except (PreflightFailed, LoadGeneratorError) as error:
+    except (PreflightFailed, LoadGeneratorError, PrometheusError) as error:
         print(f"inference-probe: {error}", file=sys.stderr)
         return EXIT_FAILED
     print(
@@ -89,7 +95,9 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         flush=True,
     )
     is_written = args.report is None or _write_html(report, Path(args.report))
-    return EXIT_OK if report.is_met and is_written else EXIT_FAILED
+    # A share cannot confirm a rate. It succeeds if it has sent all of its requests.
+    is_met = report.reason == StopReason.ONE_SHARE if options.share else report.is_met
+    return EXIT_OK if is_met and is_written else EXIT_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +228,17 @@ def _is_on_loopback(probe: Probe) -> bool:
         return False
 
 
-def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) -> LoadReport:
+def _read(target: _Target, options: LoadOptions, url: str) -> SearchResult:
+    """Return the result of all shares. Raises PrometheusError."""
+    return read_load_test(
+        url,
+        probe=target.probe.name,
+        objectives=target.all_objectives,
+        start=None if options.start is None else rfc3339(options.start),
+    )
+
+
+def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) -> SearchResult:
     """Run the load test. Raises PreflightFailed and LoadGeneratorError."""
     clock = Clock()
     probe, config = target.probe, target.config
@@ -235,10 +253,11 @@ def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) 
         )
         return factory.build(config.settings, [probe.name])[probe.name].prober.run
 
+    share = options.share or WHOLE
     generator = ProcessGenerator(
         build_runner,
         target.all_objectives,
-        processes=options.processes or default_processes(options.max_rate),
+        processes=options.processes or default_processes(options.max_rate / share.count),
         arrivals=options.arrivals,
         timeout_seconds=probe.timeout,
         max_in_flight=options.max_in_flight,
@@ -246,9 +265,20 @@ def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) 
         seed=random.SystemRandom().getrandbits(32),
         max_requests=options.max_requests,
         max_tokens=options.max_tokens,
+        share=share,
     )
     # The processes are forked before the first request, which starts threads.
     with generator:
+        if options.share:
+            return run_share(
+                generator,
+                options,
+                probe_name=probe.name,
+                timeout_seconds=probe.timeout,
+                objectives=target.all_objectives,
+                progress=progress,
+                clock=clock,
+            )
         run_probe = build_runner()
         latency_seconds = median_latency(lambda: run_probe(clock.monotonic()))
         progress.note(
@@ -262,7 +292,11 @@ def _measure(target: _Target, options: LoadOptions, environ: Mapping[str, str]) 
             progress=progress,
             clock=clock,
         )
-        result = search.run()
+        return search.run()
+
+
+def _report(target: _Target, options: LoadOptions, result: SearchResult) -> LoadReport:
+    probe = target.probe
     return LoadReport(
         probe=probe.name,
         url=redact_config_url(probe.url.source),

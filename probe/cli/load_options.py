@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from probe.cli.command import UsageError
 from probe.cli.flags import FlagAdder, add_output_flag
+from probe.config.flags import parse_listen_address
 from probe.config.units import parse_count, parse_duration, parse_percentage, parse_rate
 from probe.load.arrivals import Arrivals
+from probe.load.generator import Share
 from probe.load.objective import LoadObjective
 from probe.load.report import Demand
 
@@ -40,6 +43,14 @@ class LoadOptions:
     processes: int | None
     """None: `default_processes`."""
     demand: Demand | None
+    share: Share | None
+    """The part of the rate that this process sends; None: all of it."""
+    start: float | None
+    """Start of the first step of all shares, or of the run in Prometheus (Unix time)."""
+    listen_address: tuple[str, int] | None
+    """Where a share serves its metrics."""
+    prometheus_url: str | None
+    """Prometheus that has the metrics of all shares; None: send requests."""
 
 
 def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -96,6 +107,28 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
         default="100%",
     )
 
+    shares = parser.add_argument_group("several machines")
+    add(shares, "--share", "send share I of N, from 0/N, of --rates", metavar="I/N")
+    add(
+        shares,
+        "--start-at",
+        "time at which all shares start the first step, such as 2026-11-29T13:00:00Z",
+        metavar="TIME",
+    )
+    add(
+        shares,
+        "--web.listen-address",
+        "HOST:PORT on which a share serves its metrics; default: none",
+        dest="web_listen_address",
+        metavar="HOST:PORT",
+    )
+    add(
+        shares,
+        "--from-prometheus",
+        "send nothing, and report the sum of all shares from this Prometheus",
+        metavar="URL",
+    )
+
     output = parser.add_argument_group("output")
     add_output_flag(FlagAdder(output, environ))
     add(output, "--report", "also write a report with charts to this HTML file", metavar="FILE")
@@ -136,7 +169,51 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         max_seconds=_positive(args, "max_duration", parse_duration),
         processes=_optional(args, "processes", parse_count),
         demand=_demand(args),
+        share=_share(args),
+        start=_parsed(args, "start_at", _parse_time),
+        listen_address=_parsed(args, "web_listen_address", parse_listen_address),
+        prometheus_url=args.from_prometheus,
     )
+
+
+def _share(args: argparse.Namespace) -> Share | None:
+    """Return the share of this process, if it has one. Raises UsageError for other flags."""
+    share = _parsed(args, "share", _parse_share)
+    if share is None:
+        if args.start_at and not args.from_prometheus:
+            raise UsageError("--start-at needs --share or --from-prometheus")
+        if args.web_listen_address:
+            raise UsageError("--web.listen-address needs --share; the result has all numbers")
+        return None
+    if args.from_prometheus or args.export:
+        raise UsageError("--share sends requests; omit --from-prometheus and --export")
+    for flag in ("rates", "step_duration", "start_at"):
+        if not getattr(args, flag):
+            raise UsageError(
+                f"--share needs {_flag(flag)}: all shares have the same steps at the same times"
+            )
+    return share
+
+
+def _parse_share(text: str) -> Share:
+    index, separator, count = text.partition("/")
+    if not separator or not index.isdecimal() or not count.isdecimal():
+        raise ValueError(f"not a share: {text!r}; write one such as 0/3")
+    if int(index) >= int(count):
+        last = f"{int(count) - 1}/{count}" if int(count) else "0/1"
+        raise ValueError(f"there is no share {text}; the last one is {last}")
+    return Share(index=int(index), count=int(count))
+
+
+def _parse_time(text: str) -> float:
+    advice = f"not a time with its zone: {text!r}; write one such as 2026-11-29T13:00:00Z"
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(advice) from None
+    if time.tzinfo is None:
+        raise ValueError(advice)
+    return time.timestamp()
 
 
 def _objective(slo: str) -> LoadObjective:
@@ -203,4 +280,5 @@ def _parsed(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> 
 
 
 def _flag(name: str) -> str:
-    return "--from" if name == "from_rate" else f"--{name.replace('_', '-')}"
+    names = {"from_rate": "--from", "web_listen_address": "--web.listen-address"}
+    return names.get(name, f"--{name.replace('_', '-')}")

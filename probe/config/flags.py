@@ -123,3 +123,14 @@ def _reject_constant(name: str) -> Never:
 def _is_deeper(value: Any, levels: int) -> bool:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
+
+
+def parse_listen_address(address: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT` or `:PORT`, for which the host is empty.
+
+    Raises ValueError.
+    """
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"not a listen address: {address!r}; write :10115 or 127.0.0.1:10115")
+    return host.removeprefix("[").removesuffix("]"), int(port)

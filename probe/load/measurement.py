@@ -45,6 +45,19 @@ class LatencyHistogram:
     def count(self) -> int:
         return self._buckets.total()
 
+    def cumulative(self, bounds: Iterable[float]) -> list[int]:
+        """Return the number of durations up to each of `bounds` (seconds, ascending)."""
+        counts, seen = [], 0
+        buckets = iter(sorted(self._buckets.items()))
+        bucket, count = next(buckets, (math.inf, 0))
+        for bound in bounds:
+            last = math.log(bound / MIN_BUCKET_SECONDS) / _LOG_RATIO + 1e-6
+            while bucket <= last:
+                seen += count
+                bucket, count = next(buckets, (math.inf, 0))
+            counts.append(seen)
+        return counts
+
     def at_rank(self, rank: int) -> float:
         """Return the duration (seconds) with `rank` in ascending order, from 1.
 

@@ -1,7 +1,7 @@
 """One step of a load test: a constant rate until its verdict is clear."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probe.load.measurement import LoadGenerator, StepMeasurement
 from probe.load.objective import LoadObjective
@@ -41,6 +41,8 @@ class StepPlan:
     """A step that is met does not end before this time."""
     max_seconds: float
     is_confirmation: bool = False
+    ends_early: bool = True
+    """Whether the step ends when its verdict is clear."""
 
     @classmethod
     def search(
@@ -62,6 +64,14 @@ class StepPlan:
         return cls(
             rate=rate, warm_up_seconds=warm_up_seconds, min_seconds=seconds, max_seconds=seconds
         )
+
+    @classmethod
+    def of_share(cls, rate: float, seconds: float, warm_up_seconds: float) -> "StepPlan":
+        """Return a step of `seconds`, whose requests are only a share of those at `rate`.
+
+        The other shares do not know its verdict, so it does not end before.
+        """
+        return replace(cls.fixed(rate, seconds, warm_up_seconds), ends_early=False)
 
     @classmethod
     def confirmation(
@@ -184,6 +194,8 @@ def _wait_for_verdict(
         progress.seconds = min(progress.seconds + CHECK_INTERVAL_SECONDS, plan.max_seconds)
         measurement = generator.measure(progress.seconds)
         on_progress(plan, progress.seconds, measurement)
+        if not plan.ends_early:
+            continue
         if is_hopeless(measurement, objectives, warm_up_seconds=warm_up_seconds):
             progress.ended_early = True
             return

@@ -14,6 +14,8 @@ class StopReason(StrEnum):
     MAX_REQUESTS = "--max-requests was reached"
     MAX_TOKENS = "--max-tokens was reached"
     INTERRUPTED = "it was interrupted"
+    ONE_SHARE = "this is one of several shares, and --from-prometheus has the result of all"
+    NOT_CONFIRMED = "no step of at least 2 minutes met the objectives"
 
 
 class LoadTestEnded(Exception):

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from probe.clock import Clock
+from probe.config.flags import parse_listen_address
 from probe.rate_limiter import RateLimiter
 from probe.server.acceptor import Acceptor
 from probe.server.auth import BasicAuthMiddleware
@@ -43,10 +44,7 @@ def bind(address: str) -> socket.socket:
     Without a host it is bound to all addresses, of IPv4 and IPv6 if the system has both. It does
     not listen yet, so that clients cannot connect before the daemon can respond.
     """
-    host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"not a listen address: {address!r}; write :10115 or 127.0.0.1:10115")
-    host = host.removeprefix("[").removesuffix("]")
+    host, port = parse_listen_address(address)
     dual_stack = not host and socket.has_dualstack_ipv6()
     listener = socket.socket(
         socket.AF_INET6 if dual_stack or ":" in host else socket.AF_INET, socket.SOCK_STREAM
@@ -58,7 +56,7 @@ def bind(address: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if listener.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual_stack)
-        listener.bind((host, int(port)))
+        listener.bind((host, port))
     except BaseException:
         listener.close()
         raise

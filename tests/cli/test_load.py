@@ -21,6 +21,8 @@ from tests.servers import respond_with, serve
 
 URL = "--url=http://127.0.0.1:1/"
 SLO = "--slo=95% < 500ms"
+START = "--start-at=2000-01-01T00:00:00Z"
+SHARE = ("--share=0/1", "--rates=10", "--step-duration=10s")
 CONFIG = """\
 probes:
   - name: one
@@ -61,6 +63,16 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         ((URL, SLO, "--utilization=120%"), "--utilization is more than 100%"),
         ((URL, SLO, "--max-in-flight=many"), "--max-in-flight: not a count"),
         ((URL, SLO, "--from=-1/s"), "--from: not a rate"),
+        ((URL, SLO, "--share=3/3"), "there is no share 3/3; the last one is 2/3"),
+        ((URL, SLO, "--share=1"), "--share: not a share: '1'; write one such as 0/3"),
+        ((URL, SLO, "--share=0/1", "--from-prometheus=http://p"), "--share sends requests"),
+        ((URL, SLO, "--share=0/1"), "--share needs --rates"),
+        ((URL, SLO, *SHARE, "--start-at=12:00"), "--start-at: not a time with its zone: '12:00'"),
+        ((URL, SLO, *SHARE, "--start-at=2026-11-29T12:00"), "not a time with its zone"),
+        ((URL, SLO, *SHARE, START), "2000-01-01T00:00:00.000Z is over"),
+        ((URL, SLO, START), "--start-at needs --share"),
+        ((URL, SLO, "--web.listen-address=:1"), "--web.listen-address needs --share"),
+        ((URL, SLO, *SHARE, START, "--web.listen-address=x"), "not a listen address: 'x'"),
         ((URL, SLO, "--report=/does/not/exist/load.html"), "cannot write to the directory"),
         (("--url=http://model/", SLO), "model is not on this machine"),
         (("--url=http://u:secret@model:80/", SLO), "model:80 is not on this machine"),

@@ -34,6 +34,8 @@ NOT_RUN = {
     "python3 -m venv": "needs a package index; tests/test_wheel.py installs the wheel",
     "k6": "is not installed; tests/load/test_k6_script.py runs its scripts in Chromium",
     "locust": "needs a package index; tests/e2e/test_locust.py runs it",
+    "for index in": "takes minutes; tests/e2e/test_shared_load.py runs the shares of a load test",
+    "inference-probe load chat --from-prometheus": "needs the shares of the command before it",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
 }
