@@ -5,6 +5,7 @@ for the highest number of requests in flight, which it calls streams.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def _search_with_locust(
 ) -> tuple[float | None, int]:
     """Return the highest throughput of a met step, and the number of requests."""
     file = directory / "locustfile.py"
-    file.write_text(_locustfile(endpoint))
+    file.write_text(locustfile(endpoint))
     met, requests = [], 0
 
     def is_met(rate: float) -> bool:
@@ -82,7 +83,7 @@ def _search_with_locust(
         )
         (statistics,) = json.loads(_run(command, directory, USUAL_STEP_SECONDS))
         requests += statistics["num_requests"]
-        if _percentile_95(statistics) > 1000 * endpoint.queue.threshold_seconds:
+        if percentile_95(statistics) > 1000 * endpoint.queue.threshold_seconds:
             return False
         met.append(statistics["num_requests"] / USUAL_STEP_SECONDS)
         return True
@@ -91,7 +92,8 @@ def _search_with_locust(
     return max(met, default=None), requests
 
 
-def _locustfile(endpoint: Endpoint) -> str:
+def locustfile(endpoint: Endpoint) -> str:
+    """Return the script of Locust with the request of `endpoint`."""
     return _LOCUSTFILE.format(
         method="GET" if endpoint.body is None else "POST",
         path=endpoint.url,
@@ -100,8 +102,8 @@ def _locustfile(endpoint: Endpoint) -> str:
     )
 
 
-def _percentile_95(statistics: Mapping[str, Any]) -> float:
-    """Return the 95th percentile of Locust's rounded response times (ms)."""
+def percentile_95(statistics: Mapping[str, Any]) -> float:
+    """Return the 95th percentile of Locust's rounded response times (ms). Infinite: none."""
     times = {float(time): count for time, count in statistics["response_times"].items()}
     rank = 0.95 * sum(times.values())
     seen = 0
@@ -109,7 +111,7 @@ def _percentile_95(statistics: Mapping[str, Any]) -> float:
         seen += times[milliseconds]
         if seen >= rank:
             return milliseconds
-    return float("inf")
+    return math.inf
 
 
 def _search_with_guidellm(

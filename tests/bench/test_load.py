@@ -1,12 +1,15 @@
 """The benchmark of load tests: its limits, searches, servers and bounds."""
 
+import ast
+import math
 import time
 from urllib.request import urlopen
 
 import pytest
 
+from bench.load_peers import locustfile, percentile_95
 from bench.load_queues import BATCHES, QUEUES, Limit
-from bench.load_real_time import served
+from bench.load_real_time import Endpoint, served
 from bench.load_results import Searches, evaluate
 from bench.load_searches import Answer, search_usually, search_virtually
 
@@ -72,6 +75,20 @@ def test_queue_in_real_time() -> None:
         with urlopen(endpoint.url, timeout=10) as response:
             assert b"chat.completion" in response.read()
         assert 0.010 <= time.monotonic() - started < 0.030
+
+
+def test_percentile_of_locust() -> None:
+    """Locust reports its response times as counts of rounded values."""
+    times = {"5": 90, "100": 4, "1000": 2, "70": 4}
+    assert percentile_95({"response_times": times}) == 100
+    assert percentile_95({"response_times": {}}) == math.inf
+
+
+def test_script_for_locust() -> None:
+    for name, method in (("M/D/1", "'GET'"), (BATCHES, "'POST'")):
+        body = None if name == "M/D/1" else '{"data": "x"}'
+        endpoint = Endpoint(queue=QUEUES[name], url="http://127.0.0.1:5000/", body=body)
+        assert method in ast.unparse(ast.parse(locustfile(endpoint)))
 
 
 def test_model_with_batches_in_real_time() -> None:
