@@ -29,11 +29,14 @@ def test_page_without_marks(tmp_path: Path) -> None:
 
 
 def test_each_benchmark_can_publish() -> None:
-    """The page has the marks of all benchmarks, which are found after minutes of measuring."""
+    """The page has the marks of all benchmarks, which are found after minutes of measuring.
+
+    `bench.batching` has another page.
+    """
     marks = {
         mark
         for path in README.parent.glob("*.py")
-        for mark in re.findall(r'publish\("([^"]+)"', path.read_text())
+        for mark in re.findall(r'publish\("([^"]+)", (?!\w+, )', path.read_text())
     }
     text = README.read_text()
 
