@@ -20,7 +20,7 @@ from probe.cli.main import build_parser
 from probe.config.loader import load
 from probe.daemon.daemon import MAX_DRAIN_SECONDS
 from probe.load.generator import Share
-from probe.load.step import MIN_CONFIRMATION_SECONDS, required_warm_up
+from probe.load.step import MIN_CONFIRMATION_SECONDS
 from tests.commands import invoke, running
 from tests.queries import DEPLOY, ROOT
 
@@ -152,7 +152,7 @@ def test_shares_of_a_load_test() -> None:
     for option in options:
         assert option.listen_address == ("", container["ports"][0]["containerPort"])
         assert option.step_seconds
-        assert option.step_seconds - required_warm_up(0) >= MIN_CONFIRMATION_SECONDS
+        assert option.step_seconds >= MIN_CONFIRMATION_SECONDS
 
 
 def test_config_and_metrics_of_a_load_test() -> None:

@@ -17,6 +17,9 @@ from probe.load.report import Demand
 
 _T = TypeVar("_T")
 
+# Minimum of --max-duration: a step, and the shortest confirmation.
+MIN_DURATION_SECONDS = 180.0
+
 # Formats of a script for another load generator.
 EXPORT_FORMATS = ("k6", "locust")
 
@@ -73,12 +76,16 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     add(
         rates,
         "--from",
-        "first rate of the search, such as 5/s; default: from single requests",
+        "first rate of the search, such as 5/s; default: from the latency of single requests",
         dest="from_rate",
         metavar="RATE",
     )
     add(rates, "--rates", "measure these rates instead, such as 50,100,150,200")
-    add(rates, "--step-duration", "duration of each of --rates, such as 60s; default: as needed")
+    add(
+        rates,
+        "--step-duration",
+        "duration of each of --rates after its warm-up, such as 60s; default: as needed",
+    )
     rates.add_argument(
         "--arrivals",
         choices=[str(arrivals) for arrivals in Arrivals],
@@ -90,11 +97,16 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     add(limits, "--max-rate", "highest rate; default 1000/s", default="1000/s")
     add(limits, "--max-requests", "number of requests, such as 100k; default: no limit")
     add(limits, "--max-tokens", "number of input and output tokens; default: no limit")
-    add(limits, "--max-in-flight", "requests in flight; more are bad; default 1000", default="1000")
+    add(
+        limits,
+        "--max-in-flight",
+        "requests in flight; further ones are not sent, and are bad; default 1000",
+        default="1000",
+    )
     add(limits, "--max-duration", "duration of the whole test; default 20m", default="20m")
     add(limits, "--processes", "processes that send requests; default: as --max-rate needs")
     limits.add_argument(
-        "--yes", action="store_true", help="do not ask before a test of an endpoint elsewhere"
+        "--yes", action="store_true", help="do not ask before a test of another machine"
     )
 
     plan = parser.add_argument_group("capacity plan")
@@ -155,10 +167,23 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         raise UsageError(
             f"--rates has {rates[-1]:g}/s, and --max-rate is {max_rate:g}/s; raise --max-rate"
         )
+    demand = _demand(args)
+    if demand and demand.rate > max_rate:
+        raise UsageError(
+            f"--expected is {demand.rate:g}/s, and --max-rate is {max_rate:g}/s; raise --max-rate"
+        )
+    first_rate = _optional(args, "from_rate", parse_rate)
+    if first_rate and first_rate > max_rate:
+        raise UsageError(
+            f"--from is {first_rate:g}/s, and --max-rate is {max_rate:g}/s; lower --from"
+        )
+    max_seconds = _positive(args, "max_duration", parse_duration)
+    if max_seconds < MIN_DURATION_SECONDS:
+        raise UsageError("--max-duration is less than 3m; a step and its confirmation need that")
     return LoadOptions(
         objectives=tuple(_objective(slo) for slo in args.slo),
         max_error_ratio=_error_ratio(args),
-        first_rate=_optional(args, "from_rate", parse_rate),
+        first_rate=first_rate,
         rates=rates,
         step_seconds=_optional(args, "step_duration", parse_duration),
         arrivals=Arrivals(args.arrivals),
@@ -166,9 +191,9 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         max_requests=_optional(args, "max_requests", parse_count),
         max_tokens=_optional(args, "max_tokens", parse_count),
         max_in_flight=_positive(args, "max_in_flight", parse_count),
-        max_seconds=_positive(args, "max_duration", parse_duration),
+        max_seconds=max_seconds,
         processes=_optional(args, "processes", parse_count),
-        demand=_demand(args),
+        demand=demand,
         share=_share(args),
         start=_parsed(args, "start_at", _parse_time),
         listen_address=_parsed(args, "web_listen_address", parse_listen_address),

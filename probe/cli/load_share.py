@@ -18,7 +18,7 @@ from probe.load.objective import LoadObjective
 from probe.load.report import StepReport
 from probe.load.search import SearchResult
 from probe.load.shared_steps import SharedSchedule, run_shared_steps
-from probe.load.step import required_warm_up
+from probe.load.step import MIN_WARM_UP_SECONDS
 from probe.load.stop import StopReason
 
 # After the last step a share waits for scrapes: two, because several Prometheus may scrape it.
@@ -48,25 +48,24 @@ def run_share(
         raise UsageError(
             f"--start-at={start} is over; write a time at which all shares will have started"
         )
-    warm_up_seconds = required_warm_up(0.0)
-    counted_seconds = math.floor(options.step_seconds) - math.ceil(warm_up_seconds)
+    counted_seconds = math.floor(options.step_seconds)
     if counted_seconds < 1:
-        raise UsageError(f"--step-duration has to be more than the warm-up, {warm_up_seconds:g}s")
+        raise UsageError("--step-duration of a share is less than 1s; write more, such as 150s")
     exporter = LoadExporter(
         Run(
             probe=probe_name,
             start=start,
             share=options.share,
             objectives=tuple(objectives),
-            warm_up_seconds=math.ceil(warm_up_seconds),
+            warm_up_seconds=math.ceil(MIN_WARM_UP_SECONDS),
             counted_seconds=counted_seconds,
         )
     )
     schedule = SharedSchedule(
         start=options.start,
         rates=options.rates,
-        step_seconds=options.step_seconds,
-        warm_up_seconds=warm_up_seconds,
+        step_seconds=MIN_WARM_UP_SECONDS + counted_seconds,
+        warm_up_seconds=MIN_WARM_UP_SECONDS,
         timeout_seconds=timeout_seconds,
     )
     with _serve(exporter, options.listen_address):

@@ -9,7 +9,7 @@ from probe.load.formatting import align, format_quantile, format_rate, format_se
 from probe.load.objective import describe
 from probe.load.report import Edge, LoadReport, StepReport
 from probe.load.statistics import Quantile
-from probe.load.verdict import Verdict
+from probe.load.stop import StopReason
 
 _EDGE_TEXTS = {
     Edge.SLOPE: "slope: above the safe rate, a few more requests are bad",
@@ -17,7 +17,7 @@ _EDGE_TEXTS = {
 }
 
 _COLUMNS = (
-    *("rate", "seconds", "requests", "failed", "bad", "at most", "p50", "p95", "in flight"),
+    *("rate", "seconds", "offered", "failed", "bad", "upper bound", "p50", "p95", "in flight"),
     "verdict",
 )
 
@@ -50,6 +50,8 @@ def result_sentences(report: LoadReport) -> Iterator[str]:
     confirmed = report.confirmed
     if confirmed is None:
         yield f"No safe rate is confirmed: {report.reason}."
+        if report.reason == StopReason.OUT_OF_TIME:
+            yield "Raise --max-duration: slow endpoints and low rates need longer steps."
     else:
         yield (
             f"Safe rate: {format_rate(confirmed.rate)}, held for {confirmed.seconds:.0f} s:"
@@ -71,17 +73,12 @@ def result_sentences(report: LoadReport) -> Iterator[str]:
             f"Grew most until the missed rate: {degradation.name}, from"
             f" {format_seconds(degradation.before)} to {format_seconds(degradation.after)}."
         )
-    if any(step.verdict is Verdict.VOID for step in report.steps):
-        yield from _void_note(report)
+    if rates := report.void_rates:
+        yield (
+            f"All steps at {format_rate(rates[0])} are void: the load generator was too late, or"
+            " failed. Run it where it has more CPU."
+        )
     yield from _demand(report)
-
-
-def _void_note(report: LoadReport) -> Iterator[str]:
-    rate = min(step.rate for step in report.steps if step.verdict is Verdict.VOID)
-    yield (
-        f"The load generator was too late at {format_rate(rate)}, so this step is void. Run it"
-        " where it has more CPU."
-    )
 
 
 def _demand(report: LoadReport) -> Iterator[str]:
@@ -92,10 +89,12 @@ def _demand(report: LoadReport) -> Iterator[str]:
         f"Headroom at {format_rate(demand.rate)}: {format_percentage(round(report.headroom, 3))}"
         " of the safe rate."
     )
+    limit = ""
+    if demand.utilization < 1:
+        limit = f", each with at most {format_percentage(demand.utilization)} of the safe rate"
     yield (
         f"Replicas for {format_rate(demand.rate)} with a headroom of"
-        f" {format_percentage(demand.headroom)} and at most"
-        f" {format_percentage(demand.utilization)} of the safe rate each: {report.replicas}."
+        f" {format_percentage(demand.headroom)}{limit}: {report.replicas}."
     )
 
 

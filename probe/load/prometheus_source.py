@@ -136,7 +136,6 @@ def _step(rate: float, series: Sequence[_Series], objectives: Sequence[LoadObjec
             is_confirmation=planned >= MIN_CONFIRMATION_SECONDS,
         ),
         evaluation=evaluate(measurement, objectives, warm_up_seconds=0.0),
-        seconds=planned,
     )
 
 

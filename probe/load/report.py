@@ -18,11 +18,15 @@ from probe.result import Component, Phase, Reason
 # Two rates are neighbours if their ratio is at most this: what happens between them is known.
 MAX_NEIGHBOUR_RATIO = 1.15
 
-# With a cliff, the bad share of the next rate is at least this multiple of the allowed share.
+# With a cliff, the bad share of the next rate is at least this, and this multiple of the allowed
+# share.
+MIN_CLIFF_SHARE = 0.3
 CLIFF_RATIO = 4.0
 
-# A phase or server component is degraded if its mean time has grown by at least this factor.
+# A phase or server component is degraded if its mean time has grown by at least this factor, and by
+# at least this part of the growth of the latency.
 MIN_DEGRADATION = 1.5
+MIN_DEGRADATION_SHARE = 0.2
 
 
 class Edge(StrEnum):
@@ -165,6 +169,12 @@ class LoadReport:
         return min(missed, key=lambda step: step.rate, default=None)
 
     @property
+    def void_rates(self) -> list[float]:
+        """The rates at which all steps are void, ascending."""
+        measured = {step.rate for step in self.steps if step.verdict is not Verdict.VOID}
+        return sorted({step.rate for step in self.steps} - measured)
+
+    @property
     def edge(self) -> Edge:
         """What happens above the safe rate."""
         missed = self.missed
@@ -179,7 +189,7 @@ class LoadReport:
     def degradation(self) -> Degradation | None:
         """The server component, or else the phase, that grew most until the first missed rate.
 
-        None if no time has grown by MIN_DEGRADATION.
+        None if no time has grown considerably.
         """
         usable = [step for step in self.steps if step.is_usable]
         if not usable or self.missed is None:
@@ -194,7 +204,9 @@ class LoadReport:
             str(phase): (seconds, after.phases.get(phase, 0.0))
             for phase, seconds in before.phases.items()
         }
-        return _largest_growth(parts) or _largest_growth(phases)
+        latency_growth = sum(after.phases.values()) - sum(before.phases.values())
+        min_growth = MIN_DEGRADATION_SHARE * latency_growth
+        return _largest_growth(parts, min_growth) or _largest_growth(phases, min_growth)
 
     @property
     def headroom(self) -> float | None:
@@ -227,14 +239,16 @@ def _decimal(number: float) -> Fraction:
     return Fraction(repr(number))
 
 
-def _largest_growth(times: Mapping[str, tuple[float, float]]) -> Degradation | None:
-    """Return the time that has grown most, in seconds, if it has grown by MIN_DEGRADATION.
+def _largest_growth(
+    times: Mapping[str, tuple[float, float]], min_growth: float
+) -> Degradation | None:
+    """Return the time that has grown most, if by MIN_DEGRADATION and by `min_growth` seconds.
 
-    `times` are values before and after, by name.
+    `times` are values before and after (seconds), by name.
     """
     grown = [
         Degradation(name, before, after)
         for name, (before, after) in times.items()
-        if after >= MIN_DEGRADATION * before
+        if after >= MIN_DEGRADATION * before and after - before > max(0.0, min_growth)
     ]
     return max(grown, key=lambda growth: growth.after - growth.before, default=None)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from probe.load.step import Step, StepPlan
+from probe.load.step import Step, StepPlan, StepPlanner
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Verdict
+from probe.result import Reason
 
 # Ratio of two successive rates until one is missed.
 RATE_GROWTH = 1.5
@@ -23,8 +24,9 @@ RATE_PRECISION = 0.05
 # After a confirmation that is not met, the rate is multiplied by this.
 CONFIRMATION_DECREASE = 0.95
 
-# If the first rates are missed, the next one is that of the good requests, within these parts.
-MAX_DECREASE, MIN_DECREASE = 10.0, RATE_GROWTH
+# If the first rates are missed, the next one is the rate of good requests. The missed rate is
+# divided by at least and at most these.
+MIN_RATE_DIVISOR, MAX_RATE_DIVISOR = RATE_GROWTH, 10.0
 
 # A search does not go below this part of its first rate.
 MIN_RATE_RATIO = 1e-3
@@ -32,10 +34,12 @@ MIN_RATE_RATIO = 1e-3
 # Runs of a step until one is not void.
 MAX_ATTEMPTS = 3
 
-# An endpoint that fails this share of its requests may be down.
+# An endpoint that fails this share of its requests may be down. Refusals of a server with too many
+# requests are no such failures.
 DOWN_FAILURE_SHARE = 0.5
+REFUSALS = (Reason.RATE_LIMITED, Reason.OVERLOADED)
 
-# Confirmations for which the search reserves time.
+# Confirmations of the shortest duration for which the search reserves time.
 RESERVED_CONFIRMATIONS = 2
 
 
@@ -49,6 +53,8 @@ class SearchOptions:
     """Duration of the search with its confirmations."""
     rates: tuple[float, ...] = ()
     """Rates to measure, ascending, instead of a search."""
+    expected_rate: float | None = None
+    """Rate that is measured in any case, if it is between a met and a missed one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +73,17 @@ class Search:
     def __init__(
         self,
         options: SearchOptions,
+        planner: StepPlanner,
         *,
-        plan_search: Callable[[float], StepPlan],
-        plan_confirmation: Callable[[float, float], StepPlan],
         run_step: Callable[[StepPlan], Step],
         now: Callable[[], float],
     ) -> None:
-        """`plan_search` and `plan_confirmation` return the step for a rate.
+        """Run the steps of `planner` with `run_step`, which may raise LoadTestEnded.
 
-        The latter also takes the seconds that are left. `now` is in seconds.
+        `now` returns a monotonic time in seconds.
         """
         self._options = options
-        self._plan_search = plan_search
-        self._plan_confirmation = plan_confirmation
+        self._planner = planner
         self._run_step = run_step
         self._now = now
         self._deadline = now() + options.max_seconds
@@ -96,23 +100,40 @@ class Search:
             confirmed = self._confirm(candidate)
         except LoadTestEnded as end:
             reason = end.reason
+        except KeyboardInterrupt:
+            reason = StopReason.INTERRUPTED
         return SearchResult(steps=tuple(self._steps), confirmed=confirmed, reason=reason)
 
     def _measure_rates(self, rates: Sequence[float]) -> float:
         """Measure each of `rates`. Return the highest one below the first that is missed."""
-        steps = [self._step(self._plan_search(rate)) for rate in rates]
+        steps: list[Step] = []
+        for rate in rates:
+            plan = self._planner.plan_search(rate)
+            if not steps:
+                self._require_time_for(plan)
+            elif not self._has_time_for(plan):
+                break
+            steps.append(self._step(plan))
         usable = list(takewhile(lambda step: step.is_usable, steps))
         if not usable:
             raise _no_rate(steps[0])
         return usable[-1].rate
 
     def _bracket(self) -> tuple[float, float | None]:
-        """Return a met and a missed rate. There is no missed one if the highest rate is met."""
+        """Return a met and a missed rate.
+
+        There is no missed one if the highest rate is met, or the time is needed to confirm.
+        """
         options = self._options
         met = missed = None
         rate = min(options.first_rate, options.max_rate)
         while met is None or missed is None:
-            step = self._step(self._plan_search(rate))
+            plan = self._planner.plan_search(rate)
+            if met is None:
+                self._require_time_for(plan)
+            elif not self._has_time_for(plan):
+                break
+            step = self._step(plan)
             if step.is_usable:
                 met = rate
                 if rate >= options.max_rate:
@@ -128,13 +149,15 @@ class Search:
     def _bisect(self, met: float, missed: float | None) -> float:
         """Return a rate that looks met, at most RATE_PRECISION below one that does not.
 
-        It is less precise if the time is short.
+        It is less precise if the time is needed to confirm.
         """
+        expected = self._options.expected_rate
         while missed is not None and missed / met - 1 > RATE_PRECISION:
             rate = math.sqrt(met * missed)
-            plan = self._plan_search(rate)
-            reserve = RESERVED_CONFIRMATIONS * self._plan_confirmation(met, math.inf).max_seconds
-            if plan.max_seconds + reserve > self._seconds_left():
+            if expected and met < expected < missed:
+                rate = expected
+            plan = self._planner.plan_search(rate)
+            if not self._has_time_for(plan):
                 break
             if self._step(plan).is_usable:
                 met = rate
@@ -144,15 +167,32 @@ class Search:
 
     def _confirm(self, rate: float) -> Step:
         """Return the step that confirms `rate` or a lower one."""
+        expected = self._options.expected_rate
         while True:
             seconds_left = self._seconds_left()
-            plan = self._plan_confirmation(rate, seconds_left)
+            plan = self._planner.plan_confirmation(rate, seconds_left)
             if plan.max_seconds > seconds_left:
                 raise LoadTestEnded(StopReason.OUT_OF_TIME)
             step = self._step(plan)
             if step.verdict is Verdict.MET:
                 return step
-            rate *= CONFIRMATION_DECREASE
+            lower = rate * CONFIRMATION_DECREASE
+            rate = expected if expected and lower < expected < rate else lower
+
+    def _require_time_for(self, plan: StepPlan) -> None:
+        """Raise LoadTestEnded if there is no time for a step and the shortest confirmation.
+
+        No rate until now was met.
+        """
+        if not self._has_time_for(plan, confirmations=1):
+            raise (
+                _no_rate(self._steps[-1]) if self._steps else LoadTestEnded(StopReason.OUT_OF_TIME)
+            )
+
+    def _has_time_for(self, plan: StepPlan, *, confirmations: int = RESERVED_CONFIRMATIONS) -> bool:
+        """Return whether there is time for a step that searches, and then to confirm its rate."""
+        shortest = self._planner.plan_confirmation(plan.rate, 0.0).max_seconds
+        return plan.max_seconds + confirmations * shortest <= self._seconds_left()
 
     def _seconds_left(self) -> float:
         return self._deadline - self._now()
@@ -164,8 +204,10 @@ class Search:
             self._steps.append(step)
             if step.stop_reason:
                 raise LoadTestEnded(step.stop_reason)
-            self._require_endpoint(step)
-            if step.verdict is not Verdict.VOID or self._seconds_left() < plan.max_seconds:
+            if step.verdict is not Verdict.VOID:
+                self._require_endpoint(step)
+                break
+            if plan.max_seconds > self._seconds_left():
                 break
         return step
 
@@ -187,7 +229,12 @@ def _no_rate(lowest: Step) -> LoadTestEnded:
 
 def _fails(step: Step) -> bool:
     counts = step.evaluation.counts
-    return counts.failed > DOWN_FAILURE_SHARE * counts.offered
+    failed = sum(
+        count
+        for reason, count in counts.failures.items()
+        if reason not in REFUSALS and reason.counts_against_slo
+    )
+    return failed > DOWN_FAILURE_SHARE * counts.offered
 
 
 def _has_no_good_request(step: Step) -> bool:
@@ -199,4 +246,4 @@ def _lower_rate(step: Step) -> float:
     """Return a rate below that of a missed step: that of its good requests, within limits."""
     decisive, seconds = step.evaluation.decisive, max(1, step.evaluation.seconds)
     good_rate = (decisive.requests - decisive.bad) / seconds
-    return min(max(good_rate, step.rate / MAX_DECREASE), step.rate / MIN_DECREASE)
+    return min(max(good_rate, step.rate / MAX_RATE_DIVISOR), step.rate / MIN_RATE_DIVISOR)

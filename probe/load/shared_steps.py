@@ -23,9 +23,20 @@ class SharedSchedule:
     rates: tuple[float, ...]
     """Requests per second of all shares together."""
     step_seconds: float
+    """Duration of a step, with its warm-up."""
     warm_up_seconds: float
     timeout_seconds: float
     """Timeout of a request, in which a step ends completely."""
+
+    def plan(self, rate: float) -> StepPlan:
+        """Return the plan of a step. It does not end early: the other shares do not know when."""
+        return StepPlan(
+            rate=rate,
+            warm_up_seconds=self.warm_up_seconds,
+            min_seconds=self.step_seconds,
+            max_seconds=self.step_seconds,
+            ends_early=False,
+        )
 
     def start_of(self, index: int) -> float:
         """Return the start (Unix time) of a step; `index` counts from 0."""
@@ -49,7 +60,7 @@ def run_shared_steps(
     try:
         for index, rate in enumerate(schedule.rates):
             sleep(max(0.0, schedule.start_of(index) - now()))
-            plan = StepPlan.of_share(rate, schedule.step_seconds, schedule.warm_up_seconds)
+            plan = schedule.plan(rate)
             step = run_step(generator, plan, objectives, on_progress)
             steps.append(step)
             on_end(step)

@@ -7,7 +7,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, linear_regression, stdev
 
 from probe.load.measurement import LatencyHistogram
 from probe.slo.binomial import binomial_sf
@@ -21,6 +21,10 @@ MAX_ERROR_PROBABILITY = 0.05
 # Number of batches, and the quantile of Student's t distribution with nine degrees of freedom.
 BATCHES = 10
 STUDENT_QUANTILE = 1.8331
+
+# Quantile of Student's t distribution with eight degrees of freedom, for the slope of a line. One
+# steady step in a hundred is above it.
+SLOPE_QUANTILE = 2.8965
 
 # Fewer requests in a batch say too little about the variance between batches.
 MIN_BATCH_REQUESTS = 5
@@ -50,6 +54,34 @@ def wilson_bounds(bad: int, requests: int) -> Bounds:
     return Bounds(max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale))
 
 
+def exact_bounds(bad: int, requests: int) -> Bounds:
+    """Return the exact bounds of the share of bad requests, if these are independent.
+
+    Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the
+    Binomial" (1934). `requests` is positive. With few bad requests, Wilson's bounds are too narrow.
+    """
+    lower = upper = 0.0
+    if bad:
+        # The share at which at least `bad` bad requests become improbable.
+        lower = _solve(lambda share: binomial_sf(requests, bad, share) > MAX_ERROR_PROBABILITY)
+    if bad == requests:
+        upper = 1.0
+    else:
+        # The share at which at most `bad` bad requests become improbable.
+        limit = 1 - MAX_ERROR_PROBABILITY
+        upper = _solve(lambda share: binomial_sf(requests, bad + 1, share) >= limit)
+    return Bounds(lower, upper)
+
+
+def _solve(is_above: Callable[[float], bool]) -> float:
+    """Return the share at which `is_above` becomes true, with an error of 1e-6."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_above(middle) else (middle, high)
+    return high
+
+
 def batch_bounds(batches: Sequence[tuple[int, int]]) -> Bounds:
     """Return the bounds of the share of bad requests, from the shares of BATCHES periods.
 
@@ -63,18 +95,17 @@ def batch_bounds(batches: Sequence[tuple[int, int]]) -> Bounds:
 
 
 def bad_share_bounds(seconds: Sequence[tuple[int, int]]) -> Bounds:
-    """Return the bounds of the share of bad requests of a steady load: the wider of both methods.
+    """Return the bounds of the share of bad requests of a steady load: the widest of all methods.
 
     `seconds` are the numbers of bad requests and of requests of successive seconds, with at least
     one request.
     """
     bad, requests = (sum(column) for column in zip(*seconds, strict=True))
-    wilson = wilson_bounds(bad, requests)
+    bounds = [wilson_bounds(bad, requests), exact_bounds(bad, requests)]
     batches = _batches(seconds)
-    if min(count for _, count in batches) < MIN_BATCH_REQUESTS:
-        return wilson
-    correlated = batch_bounds(batches)
-    return Bounds(min(wilson.lower, correlated.lower), max(wilson.upper, correlated.upper))
+    if min(count for _, count in batches) >= MIN_BATCH_REQUESTS:
+        bounds.append(batch_bounds(batches))
+    return Bounds(min(bound.lower for bound in bounds), max(bound.upper for bound in bounds))
 
 
 def _batches(seconds: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -88,13 +119,32 @@ def _batches(seconds: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return batches
 
 
-def exceeds(bad: int, requests: int, share: float, bounds: Bounds) -> bool:
-    """Return whether the share of bad requests is certainly above `share`.
+def is_above(bad: int, requests: int, share: float) -> bool:
+    """Return whether the share of bad requests is above `share`, if they are independent.
 
-    Wilson's lower bound is too high for one or two bad requests and a small share, so the exact
-    probability of at least `bad` bad requests must be small, too.
+    It is if as many bad requests are improbable with `share`: the exact binomial test.
     """
-    return bounds.lower > share and binomial_sf(requests, bad, share) <= MAX_ERROR_PROBABILITY
+    return bad > 0 and binomial_sf(requests, bad, share) <= MAX_ERROR_PROBABILITY
+
+
+def has_growth(values: Sequence[float], min_ratio: float) -> bool:
+    """Return whether successive values grow by `min_ratio` of their mean from start to end.
+
+    The slope of the means of BATCHES periods must be significant: Student's t test of a linear
+    regression, one-sided with 1 %. False for fewer values than BATCHES.
+    """
+    size = len(values) // BATCHES
+    if size == 0:
+        return False
+    start = len(values) - size * BATCHES
+    means = [fmean(values[start + i * size : start + (i + 1) * size]) for i in range(BATCHES)]
+    positions = range(BATCHES)
+    slope, intercept = linear_regression(positions, means)
+    residuals = [mean - intercept - slope * x for x, mean in zip(positions, means, strict=True)]
+    variance = sum(residual**2 for residual in residuals) / (BATCHES - 2)
+    squares = sum((x - fmean(positions)) ** 2 for x in positions)
+    is_significant = slope > SLOPE_QUANTILE * math.sqrt(variance / squares)
+    return is_significant and slope * BATCHES > min_ratio * fmean(means)
 
 
 def min_requests(target: float) -> int:

@@ -1,7 +1,7 @@
 """One step of a load test: a constant rate until its verdict is clear."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from probe.load.measurement import LoadGenerator, StepMeasurement
 from probe.load.objective import LoadObjective
@@ -9,20 +9,27 @@ from probe.load.statistics import min_requests
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Evaluation, Verdict, evaluate, is_hopeless
 
-# Seconds of a step that only searches. It is evaluated after the first time, and again whenever it
-# is longer by the factor. `bench.load` tests these values.
-MIN_SEARCH_SECONDS = 20.0
-MAX_SEARCH_SECONDS = 60.0
-GROWTH = 1.5
+# Seconds of a step that only searches, without its warm-up. It is evaluated after the first time,
+# and again whenever it is longer by the factor. `bench.load` tests these values.
+MIN_SEARCH_SECONDS = 15.0
+MAX_SEARCH_SECONDS = 55.0
+EVALUATION_GROWTH = 1.5
 
-# Seconds of a step that confirms a rate. It is shorter if the time of the search ends.
+# Seconds of a step that confirms a rate, without its warm-up. It is shorter if the time of the
+# search ends, but not below the minimum.
 MIN_CONFIRMATION_SECONDS = 120.0
 MAX_CONFIRMATION_SECONDS = 180.0
 
-# Requests that are due in this time are not counted, nor those during three times the usual
-# latency: the queue of the endpoint is still growing, and caches are cold.
+# Requests that are due in this time are not counted, nor those during some times the usual latency:
+# the queue of the endpoint is still growing, and caches are cold.
 MIN_WARM_UP_SECONDS = 5.0
-WARM_UP_LATENCIES = 3.0
+WARM_UP_LATENCIES = 10.0
+
+# The queue of a slow endpoint also changes slowly, so steps last at least this many times the usual
+# latency. A shorter confirmation often confirms a rate that is too high.
+MIN_SEARCH_LATENCIES = 30.0
+MIN_CONFIRMATION_LATENCIES = 150.0
+MAX_CONFIRMATION_LATENCIES = 300.0
 
 # Requests for the first evaluation, as a multiple of the fewest that can be evidence.
 REQUEST_RESERVE = 1.1
@@ -44,70 +51,71 @@ class StepPlan:
     ends_early: bool = True
     """Whether the step ends when its verdict is clear."""
 
-    @classmethod
-    def search(
-        cls, rate: float, objectives: Sequence[LoadObjective], warm_up_seconds: float
-    ) -> "StepPlan":
-        """Return a step that is as short as its verdict allows."""
-        needed = _seconds_for_evidence(rate, objectives, warm_up_seconds)
-        first = max(MIN_SEARCH_SECONDS, needed)
-        return cls(
-            rate=rate,
-            warm_up_seconds=warm_up_seconds,
-            min_seconds=first,
-            max_seconds=max(MAX_SEARCH_SECONDS, first),
-        )
 
-    @classmethod
-    def fixed(cls, rate: float, seconds: float, warm_up_seconds: float) -> "StepPlan":
-        """Return a step of `seconds`, unless an objective is missed before."""
-        return cls(
-            rate=rate, warm_up_seconds=warm_up_seconds, min_seconds=seconds, max_seconds=seconds
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlanner:
+    """Plans the steps for an endpoint: as short as the verdicts allow."""
 
-    @classmethod
-    def of_share(cls, rate: float, seconds: float, warm_up_seconds: float) -> "StepPlan":
-        """Return a step of `seconds`, whose requests are only a share of those at `rate`.
+    objectives: Sequence[LoadObjective]
+    latency_seconds: float
+    """Usual latency of single requests."""
+    fixed_seconds: float | None = None
+    """Duration of each step that only searches, without its warm-up; None: as needed."""
 
-        The other shares do not know its verdict, so it does not end before.
+    @property
+    def warm_up_seconds(self) -> float:
+        return max(MIN_WARM_UP_SECONDS, WARM_UP_LATENCIES * self.latency_seconds)
+
+    @property
+    def default_first_rate(self) -> float:
+        """A rate to begin a search with: half of that of one request after the other.
+
+        At lower rates than the evidence needs, a step would take longer than usual, so it is at
+        least that.
         """
-        return replace(cls.fixed(rate, seconds, warm_up_seconds), ends_early=False)
+        return max(0.5 / self.latency_seconds, self._min_requests / MAX_SEARCH_SECONDS)
 
-    @classmethod
-    def confirmation(
-        cls,
-        rate: float,
-        objectives: Sequence[LoadObjective],
-        warm_up_seconds: float,
-        *,
-        seconds_left: float,
-    ) -> "StepPlan":
-        """Return a step that is long enough to confirm `rate`."""
-        seconds = min(max(MIN_CONFIRMATION_SECONDS, seconds_left), MAX_CONFIRMATION_SECONDS)
-        seconds = max(seconds, _seconds_for_evidence(rate, objectives, warm_up_seconds))
-        return cls(
-            rate=rate,
-            warm_up_seconds=warm_up_seconds,
-            min_seconds=seconds,
-            max_seconds=seconds,
-            is_confirmation=True,
+    def plan_search(self, rate: float) -> StepPlan:
+        """Return a step that only searches."""
+        if self.fixed_seconds is not None:
+            return self._plan(rate, self.fixed_seconds, self.fixed_seconds)
+        shortest = max(
+            MIN_SEARCH_SECONDS,
+            MIN_SEARCH_LATENCIES * self.latency_seconds,
+            self._min_requests / rate,
         )
+        return self._plan(rate, shortest, max(MAX_SEARCH_SECONDS, shortest))
 
+    def plan_confirmation(self, rate: float, seconds_left: float) -> StepPlan:
+        """Return a step that is long enough to confirm `rate`. It may exceed `seconds_left`."""
+        latency = self.latency_seconds
+        shortest = max(
+            MIN_CONFIRMATION_SECONDS,
+            MIN_CONFIRMATION_LATENCIES * latency,
+            self._min_requests / rate,
+        )
+        longest = max(MAX_CONFIRMATION_SECONDS, MAX_CONFIRMATION_LATENCIES * latency)
+        seconds = max(shortest, min(seconds_left - self.warm_up_seconds, longest))
+        return self._plan(rate, seconds, seconds, is_confirmation=True)
 
-def required_warm_up(latency_seconds: float) -> float:
-    """Return the seconds to omit at the start of a step. `latency_seconds` is the usual one."""
-    return max(MIN_WARM_UP_SECONDS, WARM_UP_LATENCIES * latency_seconds)
+    @property
+    def _min_requests(self) -> float:
+        """Number of requests in which all objectives can be met."""
+        targets = [objective.target for objective in self.objectives if not objective.is_limit]
+        return REQUEST_RESERVE * max(map(min_requests, targets), default=0)
 
-
-def _seconds_for_evidence(
-    rate: float, objectives: Sequence[LoadObjective], warm_up_seconds: float
-) -> float:
-    """Return the time in which enough requests are due to meet all objectives."""
-    requests = max(
-        (min_requests(objective.target) for objective in objectives if not objective.is_limit),
-        default=0,
-    )
-    return warm_up_seconds + REQUEST_RESERVE * requests / rate
+    def _plan(
+        self, rate: float, min_seconds: float, max_seconds: float, *, is_confirmation: bool = False
+    ) -> StepPlan:
+        """Return a step whose durations do not include the warm-up."""
+        warm_up = self.warm_up_seconds
+        return StepPlan(
+            rate=rate,
+            warm_up_seconds=warm_up,
+            min_seconds=warm_up + min_seconds,
+            max_seconds=warm_up + max_seconds,
+            is_confirmation=is_confirmation,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +124,6 @@ class Step:
 
     plan: StepPlan
     evaluation: Evaluation
-    seconds: float
-    """Duration, with the warm-up, until the last request was due."""
-    ended_early: bool = False
-    """Whether an objective was missed by far."""
     stop_reason: StopReason | None = None
     """Why the load test ended during this step. None: it goes on."""
 
@@ -153,31 +157,21 @@ def run_step(
 
     If the load test has to end, the step has what was measured until then.
     """
-    progress = _Progress()
     stop_reason = None
     generator.start(plan.rate)
     try:
-        _wait_for_verdict(generator, plan, objectives, on_progress, progress)
+        _wait_for_verdict(generator, plan, objectives, on_progress)
     except LoadTestEnded as end:
         stop_reason = end.reason
     except KeyboardInterrupt:
         stop_reason = StopReason.INTERRUPTED
-    measurement = generator.stop()
-    return Step(
-        plan=plan,
-        evaluation=evaluate(measurement, objectives, warm_up_seconds=plan.warm_up_seconds),
-        seconds=progress.seconds,
-        ended_early=progress.ended_early,
-        stop_reason=stop_reason,
-    )
-
-
-@dataclass(slots=True)
-class _Progress:
-    """State of a step. `seconds` is the time since its start."""
-
-    seconds: float = 0.0
-    ended_early: bool = False
+    try:
+        measurement = generator.stop()
+    except KeyboardInterrupt:
+        stop_reason = StopReason.INTERRUPTED
+        measurement = generator.stop()
+    evaluation = evaluate(measurement, objectives, warm_up_seconds=plan.warm_up_seconds)
+    return Step(plan=plan, evaluation=evaluation, stop_reason=stop_reason)
 
 
 def _wait_for_verdict(
@@ -185,26 +179,25 @@ def _wait_for_verdict(
     plan: StepPlan,
     objectives: Sequence[LoadObjective],
     on_progress: OnProgress,
-    progress: _Progress,
 ) -> None:
     """Return when the verdict is clear, an objective is missed by far, or the time is over."""
     warm_up_seconds = plan.warm_up_seconds
-    next_evaluation = min(MIN_SEARCH_SECONDS, plan.min_seconds)
-    while progress.seconds < plan.max_seconds:
-        progress.seconds = min(progress.seconds + CHECK_INTERVAL_SECONDS, plan.max_seconds)
-        measurement = generator.measure(progress.seconds)
-        on_progress(plan, progress.seconds, measurement)
+    seconds = 0.0
+    next_evaluation = min(warm_up_seconds + MIN_SEARCH_SECONDS, plan.min_seconds)
+    while seconds < plan.max_seconds:
+        seconds = min(seconds + CHECK_INTERVAL_SECONDS, plan.max_seconds)
+        measurement = generator.measure(seconds)
+        on_progress(plan, seconds, measurement)
         if not plan.ends_early:
             continue
         if is_hopeless(measurement, objectives, warm_up_seconds=warm_up_seconds):
-            progress.ended_early = True
             return
-        if progress.seconds < next_evaluation:
+        if seconds < next_evaluation:
             continue
-        next_evaluation = progress.seconds * GROWTH
+        next_evaluation = seconds * EVALUATION_GROWTH
         verdict = evaluate(measurement, objectives, warm_up_seconds=warm_up_seconds).verdict
         if verdict in (Verdict.MISSED, Verdict.VOID):
             return
         # A step that ends as soon as it looks met would prefer lucky moments.
-        if verdict is Verdict.MET and progress.seconds >= plan.min_seconds:
+        if verdict is Verdict.MET and seconds >= plan.min_seconds:
             return

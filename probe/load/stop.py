@@ -4,12 +4,13 @@ from enum import StrEnum
 
 
 class StopReason(StrEnum):
-    """Reason why a load test ended. The value completes the sentence "The test ended because"."""
+    """Reason why a load test ended. The value completes the sentence "It ended because ..."."""
 
     CONFIRMED = "a rate was confirmed"
     NO_RATE = "no rate met the objectives"
     ENDPOINT_DOWN = "the endpoint failed at a rate that it had served before, or at all rates"
-    SATURATED = "the load generator was too late, even at the lowest rate"
+    SATURATED = "the load generator was too late or failed, even at the lowest rate"
+    GENERATOR_FAILED = "a process of the load generator failed"
     OUT_OF_TIME = "the time was over before a rate was confirmed"
     MAX_REQUESTS = "--max-requests was reached"
     MAX_TOKENS = "--max-tokens was reached"

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from probe.load.measurement import Counts, StepMeasurement, total
 from probe.load.objective import LoadObjective
-from probe.load.statistics import Bounds, bad_share_bounds, exceeds, min_requests, wilson_bounds
-from probe.result import Reason
+from probe.load.statistics import Bounds, bad_share_bounds, has_growth, is_above, min_requests
+from probe.result import Reason, Signal
 
 # Evidence that an objective is missed needs this many requests, evidence that it is met needs more.
 MIN_REQUESTS_TO_MISS = 20
@@ -16,15 +16,18 @@ MIN_REQUESTS_TO_MISS = 20
 # A step ends at once if the lower bound of its bad share exceeds the allowed share this many times.
 HOPELESS_RATIO = 3.0
 
-# In a steady state the mean number of requests in flight is rate x mean latency (Little's law). A
-# growing queue breaks it, and leaves requests without a result.
+# In a steady state the mean number of requests in flight is rate x mean latency (Little's law), and
+# all requests have a result. A queue that grows slowly hardly violates this, so the number of
+# requests in flight must not grow by more than this part of its mean.
 MAX_LITTLE_DEVIATION = 0.2
 MIN_COMPLETED_SHARE = 0.95
+MAX_IN_FLIGHT_GROWTH = 0.5
 
 # The load generator is too late if its delays at this quantile exceed this part of the smallest
-# threshold of an objective.
+# threshold, or this time (seconds) without a threshold.
 LAG_QUANTILE = 0.99
 MAX_LAG_SHARE = 0.1
+MAX_LAG_SECONDS = 1.0
 
 # The load generator has failed if more of its requests than this were not sent because of a fault
 # of its process or host.
@@ -62,16 +65,14 @@ class Evidence:
 
     @property
     def looks_met(self) -> bool:
-        """Whether no more requests were bad than allowed."""
-        return self.bad_share <= self.objective.allowed
+        """Whether no more requests were bad than allowed, of at least a few."""
+        return self.requests >= MIN_REQUESTS_TO_MISS and self.bad_share <= self.objective.allowed
 
     @property
     def verdict(self) -> Verdict:
         """The verdict about this objective alone."""
         objective = self.objective
-        if self.requests >= MIN_REQUESTS_TO_MISS and exceeds(
-            self.bad, self.requests, objective.allowed, self.bounds
-        ):
+        if self.requests >= MIN_REQUESTS_TO_MISS and self.bounds.lower > objective.allowed:
             return Verdict.MISSED
         is_proven = (
             self.requests >= min_requests(objective.target)
@@ -92,6 +93,8 @@ class Evaluation:
     """Number of the seconds that count."""
     in_flight_growth: float
     """Growth of the number of requests in flight, per second."""
+    is_growing: bool
+    """Whether the number of requests in flight grows, and not only by chance."""
 
     @property
     def verdict(self) -> Verdict:
@@ -133,16 +136,25 @@ class Evaluation:
 
     @property
     def max_lag_seconds(self) -> float:
-        """The largest delay that does not change the verdict; infinite without a threshold."""
-        thresholds = (evidence.objective.threshold_seconds for evidence in self.evidence)
-        return min((MAX_LAG_SHARE * seconds for seconds in thresholds if seconds), default=math.inf)
+        """The largest delay that does not change the verdict.
+
+        The time per token has no start that could be late.
+        """
+        thresholds = [
+            MAX_LAG_SHARE * evidence.objective.threshold_seconds
+            for evidence in self.evidence
+            if evidence.objective.threshold_seconds
+            and evidence.objective.signal is not Signal.TIME_PER_OUTPUT_TOKEN
+        ]
+        return min([*thresholds, MAX_LAG_SECONDS])
 
     @property
     def is_void(self) -> bool:
-        """Whether the load generator was too late, or failed."""
+        """Whether the load generator was too late, failed, or sent nothing."""
         internal = self.counts.failures[Reason.INTERNAL]
         return (
-            self.lag_seconds > self.max_lag_seconds
+            self.counts.offered == 0
+            or self.lag_seconds > self.max_lag_seconds
             or internal > MAX_INTERNAL_SHARE * self.counts.offered
         )
 
@@ -154,6 +166,7 @@ class Evaluation:
         return (
             counts.completed >= MIN_COMPLETED_SHARE * counts.offered
             and deviation <= MAX_LITTLE_DEVIATION * counts.latency_seconds
+            and not self.is_growing
         )
 
     @property
@@ -186,6 +199,7 @@ def evaluate(
         counts=total(seconds),
         seconds=len(seconds),
         in_flight_growth=_in_flight_growth(seconds),
+        is_growing=has_growth([part.in_flight_seconds for part in seconds], MAX_IN_FLIGHT_GROWTH),
     )
 
 
@@ -197,10 +211,9 @@ def is_hopeless(
     for index, objective in enumerate(objectives):
         requests = sum(part.events[index] for part in seconds)
         bad = sum(part.bad[index] for part in seconds)
-        if requests >= MIN_REQUESTS_TO_MISS:
-            bounds = wilson_bounds(bad, requests)
-            if exceeds(bad, requests, HOPELESS_RATIO * objective.allowed, bounds):
-                return True
+        share = min(1.0, HOPELESS_RATIO * objective.allowed)
+        if requests >= MIN_REQUESTS_TO_MISS and is_above(bad, requests, share):
+            return True
     return False
 
 

@@ -20,7 +20,8 @@ from tests.load.report_fixtures import step_report
 from tests.servers import respond_with, serve
 
 URL = "--url=http://127.0.0.1:1/"
-SLO = "--slo=95% < 500ms"
+# A large threshold, because a busy machine delays requests.
+SLO = "--slo=95% < 5s"
 START = "--start-at=2000-01-01T00:00:00Z"
 SHARE = ("--share=0/1", "--rates=10", "--step-duration=10s")
 CONFIG = """\
@@ -51,11 +52,12 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         ((URL, SLO, "--rates=10", "--from=5"), "--from and --rates cannot be combined"),
         ((URL, SLO, "--rates=2000"), "raise --max-rate"),
         ((URL, SLO, "--step-duration=10s"), "--step-duration needs --rates"),
+        ((URL, SLO, "--max-duration=1m"), "--max-duration is less than 3m"),
+        ((URL, SLO, "--expected=2000/s"), "--expected is 2000/s, and --max-rate is 1000/s"),
+        ((URL, SLO, "--from=2000/s"), "--from is 2000/s, and --max-rate is 1000/s"),
+        ((URL, SLO, "--report=/tmp"), "this is a directory"),
+        (("--url=http://model/", SLO, "--rates=5,10"), "To send up to 10 requests per second"),
         ((URL, SLO, "--export=k6"), "--export needs --rates"),
-        (
-            (URL, SLO, "--export=k6", "--rates=10", "--step-duration=5s"),
-            "--step-duration is 5s, and requests of the first 5s of a step do not count",
-        ),
         ((URL, SLO, "--errors=2"), "--errors: not a percentage"),
         ((URL, SLO, "--errors=0%"), "--errors is 0; write more"),
         ((URL, SLO, "--expected=0/s"), "--expected is 0; write more"),
@@ -101,7 +103,7 @@ def test_choice_of_the_probe(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert code == 0
     assert "good_within_100ms" in out
     _, out, _ = _run(capsys, config, "two", SLO, "--rates=10,20", "--export=locust")
-    assert '"95% < 500ms"' in out
+    assert '"95% < 5s"' in out
 
 
 def test_endpoint_that_does_not_respond(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,18 +120,18 @@ def test_measurement_of_a_rate() -> None:
     A full disk for the HTML report does not lose the result.
     """
     with serve(respond_with(delay=0.02)) as url:
-        flags = ("--rates=40", "--step-duration=7s", "--max-duration=8s", "--arrivals=uniform")
+        flags = ("--rates=40", "--step-duration=2s", "--max-requests=300", "--arrivals=uniform")
         report = "--report=/dev/full"
         done = invoke("load", f"--url={url}", SLO, *flags, "--output=json", report)
     document: dict[str, Any] = json.loads(done.stdout)
-    (step,) = document["steps"]
+    step = document["steps"][0]
     assert done.returncode == 1
     assert (step["rate"], step["offered"], step["completed"], step["bad"]) == (40, 80, 80, 0)
     assert step["verdict"] == "met"
     assert 0.02 < step["p95"] < 0.2
     assert step["in_flight"] == pytest.approx(40 * step["phases"]["wait"], rel=0.5)
     assert document["safe_rate"] is None
-    assert document["reason"] == "the time was over before a rate was confirmed"
+    assert document["reason"] == "--max-requests was reached"
     assert "step at 40/s: 0 of 80 bad" in done.stderr
     assert "cannot write the report /dev/full: No space left on device" in done.stderr
 
@@ -166,7 +168,7 @@ class Terminal(io.StringIO):
 
 def test_progress() -> None:
     """A terminal has a bar that replaces itself; a file has lines about steps only."""
-    plan = StepPlan.fixed(50, 20, 5)
+    plan = StepPlan(rate=50, warm_up_seconds=5, min_seconds=20, max_seconds=20)
     measurement = StepMeasurement(seconds=(), judged_until=0, in_flight=3)
     for stream, bar in ((io.StringIO(), ""), (Terminal(), "[##########..........] 50/s, 10 of")):
         progress = Progress(stream)

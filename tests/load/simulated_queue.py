@@ -20,10 +20,8 @@ from probe.load.measurement import (
 )
 from probe.load.objective import LoadObjective, latest_good_seconds
 from probe.load.search import Search, SearchOptions, SearchResult
-from probe.load.step import StepPlan, run_step
+from probe.load.step import StepPlanner, run_step
 from probe.result import Component, Phase
-
-WARM_UP_SECONDS = 5.0
 
 # The requests of this time are simulated at once.
 BLOCK_SECONDS = 10.0
@@ -277,15 +275,19 @@ def _histograms(second: NDArray[np.int_], latencies: Floats) -> dict[int, dict[i
 
 
 def search(
-    queue: SimulatedQueue, objectives: Sequence[LoadObjective], options: SearchOptions
+    queue: SimulatedQueue,
+    objectives: Sequence[LoadObjective],
+    options: SearchOptions,
+    *,
+    latency_seconds: float = 0.1,
 ) -> SearchResult:
-    """Return the result of the search for the highest rate of `queue`."""
+    """Return the result of the search for the highest rate of `queue`.
+
+    `latency_seconds` is the usual latency of single requests.
+    """
     return Search(
         options,
-        plan_search=lambda rate: StepPlan.search(rate, objectives, WARM_UP_SECONDS),
-        plan_confirmation=lambda rate, seconds_left: StepPlan.confirmation(
-            rate, objectives, WARM_UP_SECONDS, seconds_left=seconds_left
-        ),
+        StepPlanner(objectives=objectives, latency_seconds=latency_seconds),
         run_step=lambda plan: run_step(queue, plan, objectives, lambda *_: None),
         now=queue.now,
     ).run()

@@ -16,7 +16,7 @@ from probe.load.arrivals import Arrivals
 from probe.load.generator import ProcessGenerator
 from probe.load.objective import LoadObjective
 from probe.load.search import Search, SearchOptions, SearchResult
-from probe.load.step import Step, StepPlan, run_step
+from probe.load.step import Step, StepPlan, StepPlanner, run_step
 from probe.load.stop import StopReason
 from probe.load.verdict import Verdict
 from probe.result import Reason
@@ -32,6 +32,19 @@ pytestmark = [
     # Python 3.12 and later. The tests and their server have threads, the program has none yet.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
+
+
+class ShortPlanner(StepPlanner):
+    """Plans steps of two seconds, and confirmations of three, without a warm-up."""
+
+    def plan_search(self, rate: float) -> StepPlan:
+        return StepPlan(rate=rate, warm_up_seconds=0, min_seconds=2, max_seconds=2)
+
+    def plan_confirmation(self, rate: float, seconds_left: float) -> StepPlan:
+        assert seconds_left > 0
+        return StepPlan(
+            rate=rate, warm_up_seconds=0, min_seconds=3, max_seconds=3, is_confirmation=True
+        )
 
 
 @contextmanager
@@ -50,15 +63,14 @@ def generator_for(url: str, *, processes: int = 1) -> Iterator[ProcessGenerator]
 
 
 def search(generator: ProcessGenerator, *, rates: tuple[float, ...]) -> SearchResult:
-    """Measure `rates` in steps of two seconds, and confirm one for three seconds."""
+    """Measure `rates`, and confirm one of them."""
 
     def step(plan: StepPlan) -> Step:
         return run_step(generator, plan, [OBJECTIVE], lambda *_: None)
 
     return Search(
         SearchOptions(first_rate=rates[0], max_rate=1000, max_seconds=9, rates=rates),
-        plan_search=lambda rate: StepPlan.fixed(rate, 2.0, 0.0),
-        plan_confirmation=lambda rate, _: StepPlan.fixed(rate, 3.0, 0.0),
+        ShortPlanner(objectives=[OBJECTIVE], latency_seconds=0.01),
         run_step=step,
         now=time.monotonic,
     ).run()

@@ -6,7 +6,7 @@ import pytest
 
 from probe.load.measurement import Counts
 from probe.load.search import Search, SearchOptions, SearchResult
-from probe.load.step import StepPlan, run_step
+from probe.load.step import StepPlanner, run_step
 from probe.load.stop import StopReason
 from probe.load.verdict import Verdict
 from probe.result import Reason
@@ -27,10 +27,7 @@ def search(
     )
     result = Search(
         options,
-        plan_search=lambda rate: StepPlan.search(rate, [OBJECTIVE], 5),
-        plan_confirmation=lambda rate, left: StepPlan.confirmation(
-            rate, [OBJECTIVE], 5, seconds_left=left
-        ),
+        StepPlanner(objectives=[OBJECTIVE], latency_seconds=0.05),
         run_step=lambda plan: run_step(generator, plan, [OBJECTIVE], lambda *_: None),
         now=lambda: generator.clock,
     ).run()
@@ -144,9 +141,20 @@ def test_given_rates_are_all_missed() -> None:
 
 def test_time_ends_before_the_confirmation() -> None:
     """Without time for a confirmation there is no safe rate, and the steps are kept."""
-    result, _ = search(limited(100), max_seconds=150)
+
+    def respond(rate: float, number: int) -> Counts:
+        return second(round(rate), round(rate / 2) if rate > 100 or number > 100 else 0)
+
+    result, generator = search(respond, max_seconds=800)
     assert (result.confirmed, result.reason) == (None, StopReason.OUT_OF_TIME)
-    assert result.steps
+    assert result.steps[-1].plan.is_confirmation
+    assert generator.clock <= 800
+
+
+def test_no_time_at_all() -> None:
+    """A test that is too short for a step and its confirmation sends nothing."""
+    result, generator = search(limited(100), max_seconds=150)
+    assert (result.reason, generator.rates) == (StopReason.OUT_OF_TIME, [])
 
 
 def test_search_keeps_its_duration() -> None:

@@ -10,10 +10,13 @@ from probe.load.statistics import (
     NORMAL_QUANTILE,
     bad_share_bounds,
     batch_bounds,
+    exact_bounds,
+    has_growth,
     latency_quantile,
     min_requests,
     wilson_bounds,
 )
+from probe.slo.binomial import binomial_sf
 
 
 @pytest.mark.parametrize(("target", "requests"), [(0.95, 59), (0.99, 299), (0.999, 2995)])
@@ -34,6 +37,28 @@ def test_wilson_bounds() -> None:
     assert wilson_bounds(20, 20).upper == 1.0
 
 
+@pytest.mark.parametrize(("bad", "requests"), [(0, 59), (1, 87), (3, 100), (50, 50)])
+def test_exact_bounds(bad: int, requests: int) -> None:
+    """At a bound, as many or as few bad requests have a probability of 5 %."""
+    bounds = exact_bounds(bad, requests)
+    if bad:
+        assert binomial_sf(requests, bad, bounds.lower) == pytest.approx(0.05, abs=1e-3)
+    if bad < requests:
+        assert 1 - binomial_sf(requests, bad + 1, bounds.upper) == pytest.approx(0.05, abs=1e-3)
+    assert (bounds.lower == 0.0, bounds.upper == 1.0) == (bad == 0, bad == requests)
+
+
+def test_growth() -> None:
+    """Growth must be significant and large. Few values show none."""
+    rng = random.Random(1)
+    noise = [10 + rng.gauss(0, 2) for _ in range(200)]
+    assert not has_growth(noise, 0.5)
+    assert not has_growth([value + 0.01 * index for index, value in enumerate(noise)], 0.5)
+    assert has_growth([value + 0.1 * index for index, value in enumerate(noise)], 0.5)
+    assert not has_growth([value - 0.1 * index for index, value in enumerate(noise)], 0.5)
+    assert not has_growth([1, 2, 3], 0.5)
+
+
 def test_batches_of_equal_shares_have_no_spread() -> None:
     """Without differences between batches, both bounds are the share."""
     bounds = batch_bounds([(1, 10)] * 10)
@@ -44,13 +69,13 @@ def test_correlated_requests_have_wider_bounds() -> None:
     """Bad requests that come together say less than the same number of independent ones."""
     spread = [(1, 20)] * 100
     together = [(20, 20)] * 5 + [(0, 20)] * 95
-    assert bad_share_bounds(spread).upper == pytest.approx(wilson_bounds(100, 2000).upper)
+    assert bad_share_bounds(spread) == exact_bounds(100, 2000)
     assert bad_share_bounds(together).upper > bad_share_bounds(spread).upper + 0.03
 
 
 def test_small_batches_are_ignored() -> None:
-    """With few requests in a batch the bounds are Wilson's."""
-    assert bad_share_bounds([(0, 2), (2, 2)] * 10) == wilson_bounds(20, 40)
+    """With few requests in a batch the bounds are those of independent requests."""
+    assert bad_share_bounds([(0, 2), (2, 2)] * 10) == exact_bounds(20, 40)
 
 
 def test_bounds_hold_for_independent_requests() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from probe.load.measurement import Counts, StepMeasurement
 from probe.load.objective import LoadObjective
-from probe.load.step import Step, StepPlan, required_warm_up, run_step
+from probe.load.step import StepPlan, StepPlanner, run_step
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Verdict
 from tests.load.step_fixtures import OBJECTIVE, ScriptedGenerator, second
@@ -12,60 +12,71 @@ from tests.load.step_fixtures import OBJECTIVE, ScriptedGenerator, second
 P99 = LoadObjective(target=0.99, threshold_seconds=0.1)
 
 
-def run(plan: StepPlan, bad_of_hundred: int) -> Step:
+FAST = StepPlanner(objectives=[OBJECTIVE], latency_seconds=0.05)
+SLOW = StepPlanner(objectives=[OBJECTIVE], latency_seconds=2.0)
+
+
+def run(plan: StepPlan, bad_of_hundred: int) -> tuple[int, Verdict]:
+    """Return the counted seconds and the verdict of a step with 100 requests per second."""
     generator = ScriptedGenerator(lambda _rate, _second: second(100, bad_of_hundred))
-    return run_step(generator, plan, [OBJECTIVE], lambda *_: None)
+    step = run_step(generator, plan, [OBJECTIVE], lambda *_: None)
+    return step.evaluation.seconds, step.verdict
 
 
 def test_search_is_short_if_the_verdict_is_clear() -> None:
     """A step that is met or missed ends with the first evaluation, an undecided one at the end."""
-    plan = StepPlan.search(100, [OBJECTIVE], 5)
-    assert (run(plan, 1).seconds, run(plan, 1).verdict) == (20, Verdict.MET)
-    assert (run(plan, 9).seconds, run(plan, 9).verdict) == (20, Verdict.MISSED)
-    undecided = run(plan, 5)
-    assert (undecided.seconds, undecided.verdict, undecided.is_usable) == (
-        60,
-        Verdict.UNDECIDED,
-        True,
-    )
+    plan = FAST.plan_search(100)
+    assert run(plan, 1) == (15, Verdict.MET)
+    assert run(plan, 9) == (15, Verdict.MISSED)
+    assert run(plan, 5) == (55, Verdict.UNDECIDED)
 
 
-def test_hopeless_step_ends_at_once() -> None:
+def test_step_that_is_missed_by_far_ends_at_once() -> None:
     """A step in which most requests are bad ends a second after the warm-up."""
-    step = run(StepPlan.search(100, [OBJECTIVE], 5), 90)
-    assert (step.seconds, step.verdict, step.ended_early) == (6, Verdict.MISSED, True)
+    assert run(FAST.plan_search(100), 90) == (1, Verdict.MISSED)
 
 
 def test_confirmation_does_not_end_when_it_looks_met() -> None:
     """A confirmation takes its whole time, unless the rate is missed."""
-    plan = StepPlan.confirmation(100, [OBJECTIVE], 5, seconds_left=1000)
-    assert run(plan, 1).seconds == 180
-    assert run(plan, 9).seconds == 20
-    short = StepPlan.confirmation(100, [OBJECTIVE], 5, seconds_left=150)
-    assert short.max_seconds == 150
-    assert StepPlan.confirmation(100, [OBJECTIVE], 5, seconds_left=1).max_seconds == 120
+    plan = FAST.plan_confirmation(100, seconds_left=1000)
+    assert run(plan, 1) == (180, Verdict.MET)
+    assert run(plan, 9) == (15, Verdict.MISSED)
+    assert FAST.plan_confirmation(100, seconds_left=150).max_seconds == 150
+    assert FAST.plan_confirmation(100, seconds_left=1).max_seconds == 5 + 120
 
 
 def test_low_rates_take_as_long_as_the_evidence_needs() -> None:
     """At one request per second, 99 % needs more than 299 seconds."""
-    for plan in (
-        StepPlan.search(1, [P99], 5),
-        StepPlan.confirmation(1, [P99], 5, seconds_left=0),
-    ):
-        assert plan.min_seconds == pytest.approx(5 + 1.1 * 299)
-        assert plan.max_seconds == plan.min_seconds
+    planner = StepPlanner(objectives=[P99], latency_seconds=0.05)
+    for plan in (planner.plan_search(1), planner.plan_confirmation(1, seconds_left=0)):
+        assert plan.min_seconds == plan.max_seconds == pytest.approx(5 + 1.1 * 299)
 
 
 def test_error_limit_does_not_lengthen_a_step() -> None:
     """A limit of errors needs no evidence of thousands of requests."""
-    limit = LoadObjective.error_limit(0.001)
-    assert StepPlan.search(10, [OBJECTIVE, limit], 5).max_seconds == 60
+    objectives = [OBJECTIVE, LoadObjective.error_limit(0.001)]
+    planner = StepPlanner(objectives=objectives, latency_seconds=0.05)
+    assert planner.plan_search(10) == FAST.plan_search(10)
 
 
-def test_warm_up_of_slow_endpoints() -> None:
-    """The warm-up is three latencies, and at least five seconds."""
-    assert required_warm_up(0.1) == 5
-    assert required_warm_up(10) == 30
+def test_steps_of_slow_endpoints_are_longer() -> None:
+    """Warm-up, search and confirmation are multiples of the latency."""
+    assert SLOW.plan_search(10).warm_up_seconds == 20
+    assert SLOW.plan_search(10).min_seconds == 20 + 60
+    assert SLOW.plan_confirmation(10, seconds_left=1000).max_seconds == 20 + 600
+    assert SLOW.plan_confirmation(10, seconds_left=0).max_seconds == 20 + 300
+
+
+def test_fixed_duration() -> None:
+    """The duration of a step can be given. The warm-up is not part of it."""
+    planner = StepPlanner(objectives=[OBJECTIVE], latency_seconds=2.0, fixed_seconds=7)
+    assert planner.plan_search(10).max_seconds == 20 + 7
+
+
+def test_first_rate() -> None:
+    """It is half the rate of one client, and enough for a verdict within a minute."""
+    assert FAST.default_first_rate == 10
+    assert SLOW.default_first_rate == pytest.approx(1.1 * 59 / 55)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,6 @@ def test_end_of_the_test_keeps_the_measurements(error: BaseException, reason: St
 
     raised: list[BaseException] = []
     generator = EndingGenerator(respond)
-    step = run_step(generator, StepPlan.search(100, [OBJECTIVE], 5), [OBJECTIVE], lambda *_: None)
+    step = run_step(generator, FAST.plan_search(100), [OBJECTIVE], lambda *_: None)
     assert step.stop_reason is reason
     assert step.evaluation.counts.offered == 400

@@ -7,7 +7,7 @@ import pytest
 from probe.load.measurement import Counts, StepMeasurement
 from probe.load.objective import LoadObjective
 from probe.load.verdict import Evaluation, Verdict, evaluate, is_hopeless
-from probe.result import Reason
+from probe.result import Reason, Signal
 from tests.load.step_fixtures import OBJECTIVE, measurement, second
 
 LIMIT = LoadObjective.error_limit(0.001)
@@ -58,9 +58,27 @@ def test_warm_up_does_not_count() -> None:
     assert not is_hopeless(all_seconds, [OBJECTIVE], warm_up_seconds=1.5)
 
 
-def test_nothing_measured_is_undecided() -> None:
-    """A step without a counted second has no verdict."""
-    assert judge().verdict is Verdict.UNDECIDED
+def test_nothing_measured_is_void() -> None:
+    """A step without a counted request says nothing about the endpoint."""
+    assert judge().verdict is Verdict.VOID
+
+
+def test_few_requests_do_not_look_met() -> None:
+    """A search does not go on with higher rates because of a few good requests."""
+    assert not judge(second(19)).looks_met
+    assert judge(second(20)).looks_met
+
+
+def test_slowly_growing_queue_is_not_met() -> None:
+    """A queue can grow while each request is good, and Little's law holds almost."""
+    growing = [
+        second(100, in_flight=5 + 0.1 * number, latency=0.05 + 0.001 * number)
+        for number in range(60)
+    ]
+    evaluation = judge(*growing)
+    assert evaluation.is_growing
+    assert evaluation.verdict is Verdict.UNDECIDED
+    assert not evaluation.looks_met
 
 
 def test_growing_queue_is_not_met() -> None:
@@ -81,6 +99,18 @@ def test_late_generator_is_void() -> None:
     """A delay of more than a tenth of the threshold makes the step void, also if it is missed."""
     assert judge(second(100, lag=0.009)).verdict is Verdict.MET
     assert judge(second(100, 100, lag=0.012)).verdict is Verdict.VOID
+
+
+def test_generator_may_be_late_without_a_threshold() -> None:
+    """Then a delay of a second makes a step void. The time per token has no start."""
+    available = LoadObjective(target=0.95)
+    per_token = LoadObjective(
+        target=0.95, signal=Signal.TIME_PER_OUTPUT_TOKEN, threshold_seconds=0.04
+    )
+    for objective in (available, per_token):
+        for lag, verdict in ((0.9, Verdict.MET), (1.1, Verdict.VOID)):
+            counts = measurement(second(100, lag=lag))
+            assert evaluate(counts, [objective], warm_up_seconds=0).verdict is verdict
 
 
 def test_internal_failures_are_void() -> None:
