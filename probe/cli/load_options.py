@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from probe.cli.command import UsageError
-from probe.cli.flags import FlagAdder, add_output_flag
+from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder, add_output_flag
 from probe.config.flags import parse_listen_address
 from probe.config.units import parse_count, parse_duration, parse_percentage, parse_rate
 from probe.load.arrivals import Arrivals
@@ -57,7 +57,7 @@ class LoadOptions:
 
 
 def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
-    """Add the flags of the load test; `environ` has the variables of the output format."""
+    """Add the flags of the load test. Two of them have variables in `environ`."""
 
     def add(group: argparse._ActionsContainer, flag: str, description: str, **options: str) -> None:
         group.add_argument(flag, help=description.replace("%", "%%"), **options)  # type: ignore[arg-type]  # only texts
@@ -66,10 +66,11 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     objective.add_argument(
         "--slo",
         action="append",
-        default=[],
         help='objective, such as "95%% < 120ms", "95%% time_to_first_token < 250ms" or "99.9%%";'
-        " may be given several times; default: the objectives of the probe",
+        " may be given several times; default: the objectives of the probe [INFERENCE_PROBE_SLO]",
     )
+    slo = environ.get(f"{ENVIRONMENT_PREFIX}SLO")
+    parser.set_defaults(default_slos=[slo] if slo else [])
     add(objective, "--errors", "largest share of failed requests, such as 0.1%")
 
     rates = parser.add_argument_group("rates")
@@ -181,7 +182,7 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
     if max_seconds < MIN_DURATION_SECONDS:
         raise UsageError("--max-duration is less than 3m; a step and its confirmation need that")
     return LoadOptions(
-        objectives=tuple(_objective(slo) for slo in args.slo),
+        objectives=tuple(map(_objective, args.slo or args.default_slos)),
         max_error_ratio=_error_ratio(args),
         first_rate=first_rate,
         rates=rates,
@@ -262,7 +263,7 @@ def _rates(args: argparse.Namespace) -> tuple[float, ...]:
 
 def _demand(args: argparse.Namespace) -> Demand | None:
     rate = _optional(args, "expected", parse_rate)
-    headroom = _parsed(args, "headroom", parse_percentage) or 0.0
+    headroom = _parsed(args, "headroom", parse_percentage, example="20%") or 0.0
     utilization = _positive(args, "utilization", parse_percentage)
     if headroom >= 1:
         raise UsageError("--headroom is 100% or more; write less, such as 20%")
@@ -274,7 +275,7 @@ def _demand(args: argparse.Namespace) -> Demand | None:
 
 
 def _error_ratio(args: argparse.Namespace) -> float | None:
-    ratio = _optional(args, "errors", parse_percentage)
+    ratio = _optional(args, "errors", parse_percentage, example="0.1%")
     if ratio is not None and ratio >= 1:
         raise UsageError("--errors is 100% or more; write less, such as 0.1%")
     return ratio
@@ -286,21 +287,38 @@ def _positive(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -
     return value
 
 
-def _optional(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T | None:
+def _optional(
+    args: argparse.Namespace,
+    name: str,
+    parse: Callable[[str], _T],
+    *,
+    example: str | None = None,
+) -> _T | None:
     """Return the value of a flag, which is more than 0; None without the flag."""
-    value = _parsed(args, name, parse)
+    value = _parsed(args, name, parse, example=example)
     if value == 0:
         raise UsageError(f"{_flag(name)} is 0; write more")
     return value
 
 
-def _parsed(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T | None:
+def _parsed(
+    args: argparse.Namespace,
+    name: str,
+    parse: Callable[[str], _T],
+    *,
+    example: str | None = None,
+) -> _T | None:
+    """Return the value of a flag; None without it. An error shows `example`, if there is one."""
     text = getattr(args, name)
     if text is None:
         return None
     try:
         return parse(text)
     except ValueError as error:
+        if example:
+            raise UsageError(
+                f"{_flag(name)}: not a percentage; write one such as {example}"
+            ) from None
         raise UsageError(f"{_flag(name)}: {error}") from None
 
 

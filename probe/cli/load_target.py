@@ -1,6 +1,7 @@
 """What `inference-probe load` tests: a probe and its objectives, and the permission to test it."""
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class LoadTarget:
 def find_target(
     args: argparse.Namespace, environ: Mapping[str, str], options: LoadOptions
 ) -> LoadTarget:
+    if args.probe_name and not args.url and re.search("://|:[0-9]+(/|$)", args.probe_name):
+        raise UsageError("NAME is the name of a probe in a config; write --url=URL for an endpoint")
     # --slo is not the objective of a config here: it also applies to the probes of a file.
     config_args = argparse.Namespace(**{**vars(args), "slo": None, "interval": None})
     config = load_config(config_args, environ)

@@ -44,7 +44,7 @@ class LoadObjective:
         keys = parse_slo(slo)
         target = parse_percentage(keys.pop("target"))
         if not 0 < target < 1:
-            raise ValueError("the target is not between 0% and 100%; write one such as 99%")
+            raise ValueError("no number of requests shows this target; write one such as 99%")
         if not keys:
             return cls(target=target)
         ((signal, threshold),) = keys.items()

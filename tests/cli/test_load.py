@@ -58,7 +58,10 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         ((URL, SLO, "--report=/tmp"), "this is a directory"),
         (("--url=http://model/", SLO, "--rates=5,10"), "To send up to 10 requests per second"),
         ((URL, SLO, "--export=k6"), "--export needs --rates"),
-        ((URL, SLO, "--errors=2"), "--errors: not a percentage"),
+        (("localhost:5000", SLO), "write --url=URL for an endpoint"),
+        (("http://model/", SLO), "write --url=URL for an endpoint"),
+        ((URL, SLO, "--errors=2"), "--errors: not a percentage; write one such as 0.1%"),
+        ((URL, SLO, "--headroom=0.2"), "--headroom: not a percentage; write one such as 20%"),
         ((URL, SLO, "--errors=0%"), "--errors is 0; write more"),
         ((URL, SLO, "--expected=0/s"), "--expected is 0; write more"),
         ((URL, SLO, "--headroom=100%"), "--headroom is 100% or more"),
@@ -89,6 +92,16 @@ def test_usage_errors(
     assert (code, out) == (2, "")
     assert message in err
     assert "secret" not in err
+
+
+def test_objective_from_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    """The variable is the default of --slo."""
+    environ = {"INFERENCE_PROBE_SLO": "95% < 70ms"}
+    for flags, threshold in (((), "70ms"), (("--slo=95% < 80ms",), "80ms")):
+        command = ["load", URL, "--rates=10", "--export=k6", *flags]
+        args = build_parser(environ).parse_args(command)
+        assert args.run(args, environ) == 0
+        assert f"good_within_{threshold}" in capsys.readouterr().out
 
 
 def test_choice_of_the_probe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_text(text: str) -> None:
     ("text", "message"),
     [
         ("p95 < 1s", 'write "95% < 1s"'),
-        ("100% < 1s", "write one such as 99%"),
+        ("100% < 1s", "no number of requests shows this target; write one such as 99%"),
         ("95% < 0s", "write one such as 500ms"),
         ("95% < 120", "write a number with a unit"),
         ("95% latency < 1s", "not an objective"),
