@@ -155,7 +155,15 @@ def documents(setup: Setup) -> Any:
         "check, a protocol": ["check", f"--config.file={protocol}"],
         "status": ["status", "fail", f"--daemon.url={setup.plain.url}"],
         "check, invalid": ["check", f"--config.file={invalid}"],
-        "load": ["load", url, slo, "--rates=20", "--step-duration=2s", "--max-requests=130"],
+        "load": [
+            "load",
+            url,
+            slo,
+            "--rates=20",
+            "--step-duration=2s",
+            "--max-requests=130",
+            "--arrivals=uniform",
+        ],
     }
     variables = {"INFERENCE_PROBE_OUTPUT": "json"}  # has the effect of --output=json
     pages = {name: json.loads(setup.invoke(*line, **variables)[1]) for name, line in lines.items()}

@@ -324,6 +324,8 @@ def test_ctrl_c_does_not_end_the_processes() -> None:
         return make_result(latency=0.3)
 
     before = _children()
+    # A shell starts a background process, perhaps these tests, with the signal ignored.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     with make_generator(run) as generator:
         generator.start(40)
         for pid in _children():
@@ -336,6 +338,7 @@ def test_ctrl_c_does_not_end_the_processes() -> None:
                 generator.measure(10.0)
         finally:
             signal.signal(signal.SIGALRM, previous)
+            signal.signal(signal.SIGINT, handler)
         counts = _counts(generator.stop())
 
     assert counts.completed == counts.offered > 10
