@@ -23,8 +23,8 @@ RATES = (50, 100, 150, 200)
 # It ends the steps in which the queue grows, but not those of which the percentile is of interest.
 SLO = "95% < 300ms"
 
-# Duration of a rate, with the warm-up.
-STEP_SECONDS = 40
+# Duration of a rate, without the warm-up.
+STEP_SECONDS = 35
 
 MODELS = (
     BatchSettings(max_batch_size=1),

@@ -26,9 +26,9 @@ probes:
     url: {url}
     timeout: 1s
 """
-FLAGS = ("--slo=95% < 200ms", "--errors=1%")
+FLAGS = ("--slo=95% < 2s", "--errors=1%")
 # Time until all shares have started, on a busy machine.
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def _wait_until_ready(url: str) -> None:
 def _share(index: int, port: int, start: str, config: Path) -> Iterator[subprocess.Popen[str]]:
     command = (
         *(sys.executable, "-m", "probe", "load", "model", f"--config.file={config}", *FLAGS),
-        *("--rates=30,60", "--step-duration=8s", f"--share={index}/{SHARES}", "--processes=1"),
+        *("--rates=30,60", "--step-duration=3s", f"--share={index}/{SHARES}", "--processes=1"),
         *(f"--start-at={start}", f"--web.listen-address=127.0.0.1:{port}", "--output=json"),
     )
     pipe = subprocess.PIPE
@@ -129,4 +129,4 @@ def test_report_of_three_shares(tmp_path: Path, newest_binaries: Binaries) -> No
     assert done.returncode == 1  # steps of 3 s confirm nothing
     assert report["reason"] == "no step of at least 2 minutes met the objectives"
     assert "60/s" in again.stdout
-    assert "the run has the objectives 95% < 200ms, errors <= 1%" in other.stderr
+    assert "the run has the objectives 95% < 2s, errors <= 1%" in other.stderr
