@@ -41,7 +41,7 @@ class ShortPlanner(StepPlanner):
         return StepPlan(rate=rate, warm_up_seconds=0, min_seconds=2, max_seconds=2)
 
     def plan_confirmation(self, rate: float, seconds_left: float) -> StepPlan:
-        assert seconds_left > 0
+        assert seconds_left >= 0
         return StepPlan(
             rate=rate, warm_up_seconds=0, min_seconds=3, max_seconds=3, is_confirmation=True
         )
@@ -69,7 +69,7 @@ def search(generator: ProcessGenerator, *, rates: tuple[float, ...]) -> SearchRe
         return run_step(generator, plan, [OBJECTIVE], lambda *_: None)
 
     return Search(
-        SearchOptions(first_rate=rates[0], max_rate=1000, max_seconds=9, rates=rates),
+        SearchOptions(first_rate=rates[0], max_rate=1000, max_seconds=14, rates=rates),
         ShortPlanner(objectives=[OBJECTIVE], latency_seconds=0.01),
         run_step=step,
         now=time.monotonic,
@@ -132,12 +132,16 @@ def test_endpoint_that_dies_in_a_step() -> None:
 
 
 def test_endpoint_that_limits_the_rate() -> None:
-    """Responses with the status 429 are bad. The rate below the limit is confirmed."""
+    """Responses with the status 429 are bad. A rate below the limit is confirmed.
+
+    The second in which the confirmation begins may still have too many requests.
+    """
     with serve(handler(RateLimited(60))) as url, generator_for(url) as generator:
         result = search(generator, rates=(40, 120))
     assert result.confirmed
-    assert result.confirmed.rate == 40
-    assert result.steps[1].evaluation.counts.failures.keys() == {Reason.RATE_LIMITED}
+    assert 36 <= result.confirmed.rate <= 40
+    failures = [step.evaluation.counts.failures for step in result.steps if step.rate == 120]
+    assert failures[-1].keys() == {Reason.RATE_LIMITED}
 
 
 def test_endpoint_that_degrades() -> None:
