@@ -10,9 +10,8 @@ from typing import Self
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.load.arrivals import Arrivals
-from probe.load.measurement import Counts, StepMeasurement
+from probe.load.measurement import Counts, StepMeasurement, no_requests
 from probe.load.objective import LoadObjective
-from probe.load.recorder import no_requests
 from probe.load.step_sender import Limits, Permits, Runner, StepState
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.worker import StartStep, StopStep, WorkerOptions

@@ -122,6 +122,11 @@ class Counts:
         self.lags.add(other.lags)
 
 
+def no_requests(objectives: int) -> Counts:
+    """Return empty counts with a number of objectives."""
+    return Counts(events=(0,) * objectives, bad=(0,) * objectives)
+
+
 def total(counts: Iterable[Counts]) -> Counts:
     """Return the sum of `counts`."""
     result = Counts()

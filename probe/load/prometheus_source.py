@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from probe.load.exporter import DROPPED, PREFIX, SUCCESS, batches_of
-from probe.load.measurement import Counts, LatencyHistogram, StepMeasurement
+from probe.load.measurement import Counts, LatencyHistogram, StepMeasurement, no_requests
 from probe.load.objective import LoadObjective, describe
 from probe.load.search import SearchResult
 from probe.load.step import MIN_CONFIRMATION_SECONDS, Step, StepPlan
@@ -122,7 +122,7 @@ def _require_objectives(series: Iterable[_Series], objectives: Sequence[LoadObje
 def _step(rate: float, series: Sequence[_Series], objectives: Sequence[LoadObjective]) -> Step:
     """Return a step whose counts are the sum of those of all shares."""
     planned = int(max(item.value for item in series if item.name == "counted_seconds"))
-    seconds = [_no_requests(objectives) for _ in range(planned)]
+    seconds = [no_requests(len(objectives)) for _ in range(planned)]
     seconds[0].add(_whole_counts(series))
     for number, batch in enumerate(batches_of(seconds, planned)):
         _add_batch(batch, number, series, objectives)
@@ -137,10 +137,6 @@ def _step(rate: float, series: Sequence[_Series], objectives: Sequence[LoadObjec
         ),
         evaluation=evaluate(measurement, objectives, warm_up_seconds=0.0),
     )
-
-
-def _no_requests(objectives: Sequence[LoadObjective]) -> Counts:
-    return Counts(events=(0,) * len(objectives), bad=(0,) * len(objectives))
 
 
 def _whole_counts(series: Sequence[_Series]) -> Counts:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from probe.load.concurrency import ConcurrencyIntegral
-from probe.load.measurement import Counts
+from probe.load.measurement import Counts, no_requests
 from probe.load.objective import LoadObjective, latest_good_seconds
 from probe.result import Reason, Result
 
@@ -156,11 +156,6 @@ class StepRecorder:
         """Return the due time of the first request in flight that can still be good."""
         latest = max(self._latest_good, default=math.inf)
         return next((due for due in self._in_flight.values() if now - due <= latest), math.inf)
-
-
-def no_requests(objectives: int) -> Counts:
-    """Return empty counts with a number of objectives."""
-    return Counts(events=(0,) * objectives, bad=(0,) * objectives)
 
 
 def _judge(counts: Counts, verdicts: Sequence[bool | None]) -> None:

@@ -8,9 +8,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, linear_regression, stdev
+from typing import TypeVar
 
 from probe.load.measurement import LatencyHistogram
 from probe.slo.binomial import binomial_sf
+
+_T = TypeVar("_T")
 
 # Quantile of the normal distribution for a one-sided bound with 95 %.
 NORMAL_QUANTILE = 1.6449
@@ -109,14 +112,18 @@ def bad_share_bounds(seconds: Sequence[tuple[int, int]]) -> Bounds:
 
 
 def _batches(seconds: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the sums of BATCHES equal periods; the remainder at the start is omitted."""
-    size = len(seconds) // BATCHES
-    start = len(seconds) - size * BATCHES
-    batches = []
-    for index in range(BATCHES):
-        part = seconds[start + index * size : start + (index + 1) * size]
-        batches.append((sum(bad for bad, _ in part), sum(count for _, count in part)))
-    return batches
+    """Return the sums of equal periods."""
+    return [
+        (sum(bad for bad, _ in period), sum(count for _, count in period))
+        for period in _periods(seconds)
+    ]
+
+
+def _periods(values: Sequence[_T]) -> list[Sequence[_T]]:
+    """Return BATCHES equal periods of `values`; the remainder at the start is omitted."""
+    size = len(values) // BATCHES
+    start = len(values) - size * BATCHES
+    return [values[start + i * size : start + (i + 1) * size] for i in range(BATCHES)]
 
 
 def is_above(bad: int, requests: int, share: float) -> bool:
@@ -133,11 +140,9 @@ def has_growth(values: Sequence[float], min_ratio: float) -> bool:
     The slope of the means of BATCHES periods must be significant: Student's t test of a linear
     regression, one-sided with 1 %. False for fewer values than BATCHES.
     """
-    size = len(values) // BATCHES
-    if size == 0:
+    if len(values) < BATCHES:
         return False
-    start = len(values) - size * BATCHES
-    means = [fmean(values[start + i * size : start + (i + 1) * size]) for i in range(BATCHES)]
+    means = [fmean(period) for period in _periods(values)]
     positions = range(BATCHES)
     slope, intercept = linear_regression(positions, means)
     residuals = [mean - intercept - slope * x for x, mean in zip(positions, means, strict=True)]

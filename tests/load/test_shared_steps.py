@@ -32,7 +32,7 @@ SHARES = 3
 
 
 class _Share:
-    """A share that sends requests to a simulated queue of its own."""
+    """A share whose requests go to a separate simulated queue."""
 
     def __init__(self, index: int, rates: Sequence[float], count: int = SHARES) -> None:
         self.exporter = LoadExporter(
