@@ -33,9 +33,10 @@ class Progress:
     def end_step(self, step: StepReport) -> None:
         """Write a line about a step that has ended."""
         kind = "confirmation" if step.is_confirmation else "step"
+        evidence = step.limiting
         self._replace("")
         print(
-            f"{kind} at {format_rate(step.rate)}: {step.bad} of {step.requests} bad in"
+            f"{kind} at {format_rate(step.rate)}: {evidence.bad} of {evidence.requests} bad in"
             f" {step.seconds:.0f} s, p95 {format_quantile(step.p95)}: {step.verdict}",
             file=self._stream,
             flush=True,

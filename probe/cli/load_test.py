@@ -113,7 +113,7 @@ class LoadTest:
                 self._progress.note(f"inference-probe: {error}")
                 raise LoadTestEnded(StopReason.GENERATOR_FAILED) from None
             self._progress.end_step(StepReport.of(step))
-            if not step.is_usable and not step.stop_reason:
+            if not step.passed and not step.stop_reason:
                 wait_for_recovery(run_probe, latency_seconds)
             return step
 

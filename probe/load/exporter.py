@@ -118,7 +118,7 @@ class LoadExporter:
     def update(self, rate: float, measurement: StepMeasurement, *, has_ended: bool) -> None:
         """Publish the state of the step with `rate` requests per second."""
         run = self._run
-        judged = int(measurement.judged_until)
+        judged = int(measurement.complete_until)
         end = run.warm_up_seconds + run.counted_seconds
         seconds = measurement.seconds[run.warm_up_seconds : min(judged, end)]
         self._steps[rate] = _StepState(

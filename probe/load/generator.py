@@ -217,7 +217,7 @@ class ProcessGenerator:
         reports = [state.report for state in self._states]
         return StepMeasurement(
             seconds=tuple(self._seconds),
-            judged_until=min(report.judged_until for report in reports),
+            complete_until=min(report.complete_until for report in reports),
             in_flight=sum(report.in_flight for report in reports),
         )
 

@@ -141,7 +141,7 @@ class StepMeasurement:
 
     seconds: tuple[Counts, ...]
     """Counts of the requests that were due in each second, in order."""
-    judged_until: float
+    complete_until: float
     """All requests that were due before this time are good or bad for each objective."""
     in_flight: int = 0
     """Requests in flight now."""

@@ -25,7 +25,7 @@ class LoadObjective:
     signal: Signal = Signal.LATENCY
     threshold_seconds: float | None = None
     """The largest good value of the signal. None: every success is good."""
-    is_limit: bool = False
+    uses_observed_share: bool = False
     """Whether the observed share of bad requests decides. A small share of errors would need
     thousands of requests as evidence."""
 
@@ -56,7 +56,7 @@ class LoadObjective:
     @classmethod
     def error_limit(cls, ratio: float) -> Self:
         """Return the limit that at most `ratio` of the requests fail."""
-        return cls(target=1 - ratio, is_limit=True)
+        return cls(target=1 - ratio, uses_observed_share=True)
 
     @property
     def allowed(self) -> float:
@@ -67,7 +67,7 @@ class LoadObjective:
     @property
     def text(self) -> str:
         """The objective in the syntax of --slo: `95% < 120ms`."""
-        if self.is_limit:
+        if self.uses_observed_share:
             return f"errors <= {format_percentage(self.allowed)}"
         percentage = format_percentage(self.target)
         if self.threshold_seconds is None:

@@ -10,6 +10,7 @@ from probe.load.objective import describe
 from probe.load.report import Edge, LoadReport, StepReport
 from probe.load.statistics import Quantile
 from probe.load.stop import StopReason
+from probe.load.verdict import Evidence, Verdict
 
 _EDGE_TEXTS = {
     Edge.SLOPE: "slope: above the safe rate, a few more requests are bad",
@@ -36,8 +37,8 @@ def _row(step: StepReport) -> tuple[str, ...]:
         f"{step.seconds:.0f}",
         f"{step.offered}",
         f"{step.failed + step.dropped}",
-        format_percentage(round(step.bad_share, 5)),
-        format_percentage(round(step.upper_bound, 4)),
+        format_percentage(round(step.limiting.bad_share, 5)),
+        format_percentage(round(step.limiting.bounds.upper, 4)),
         format_quantile(step.p50),
         format_quantile(step.p95),
         f"{step.in_flight:.3g}",
@@ -53,16 +54,18 @@ def result_sentences(report: LoadReport) -> Iterator[str]:
         if report.reason == StopReason.OUT_OF_TIME:
             yield "Raise --max-duration: slow endpoints and low rates need longer steps."
     else:
+        evidence = confirmed.limiting
         yield (
             f"Safe rate: {format_rate(confirmed.rate)}, held for {confirmed.seconds:.0f} s:"
-            f" {confirmed.requests} requests, {confirmed.bad} bad, upper bound"
-            f" {format_percentage(round(confirmed.upper_bound, 4))}."
+            f" {evidence.requests} requests, {evidence.bad} bad, upper bound"
+            f" {format_percentage(round(evidence.bounds.upper, 4))}."
         )
         yield f"Requests in flight at this rate: {confirmed.in_flight:.3g}."
-    if report.missed:
+    if missed := report.missed:
+        note = " This step is undecided." if missed.verdict is Verdict.UNDECIDED else ""
         yield (
-            f"First missed rate: {format_rate(report.missed.rate)}, with"
-            f" {format_percentage(round(report.missed.bad_share, 4))} bad."
+            f"First missed rate: {format_rate(missed.rate)}, with"
+            f" {format_percentage(round(missed.limiting.bad_share, 4))} bad.{note}"
         )
         if text := _EDGE_TEXTS.get(report.edge):
             yield f"Edge: {text}."
@@ -111,9 +114,7 @@ def render_json(report: LoadReport) -> dict[str, Any]:
         "confirmed": {
             "rate": confirmed.rate,
             "seconds": confirmed.seconds,
-            "requests": confirmed.requests,
-            "bad": confirmed.bad,
-            "upper_bound": confirmed.upper_bound,
+            **_counts_json(confirmed.limiting),
             "in_flight": confirmed.in_flight,
         }
         if confirmed
@@ -141,12 +142,19 @@ def _step_json(step: StepReport) -> dict[str, Any]:
         "completed": step.completed,
         "dropped": step.dropped,
         "failures": {str(reason): count for reason, count in step.failures.items()},
-        "requests": step.requests,
-        "bad": step.bad,
-        "upper_bound": step.upper_bound,
-        "p50": _finite(step.p50),
-        "p95": _finite(step.p95),
-        "p99": _finite(step.p99),
+        **_counts_json(step.limiting),
+        "objectives": [
+            {
+                "objective": evidence.objective.text,
+                **_counts_json(evidence),
+                "lower_bound": evidence.bounds.lower,
+                "verdict": str(evidence.verdict),
+            }
+            for evidence in step.evidence
+        ],
+        **_quantile_json("p50", step.p50),
+        **_quantile_json("p95", step.p95),
+        **_quantile_json("p99", step.p99),
         "in_flight": step.in_flight,
         "throughput": step.throughput,
         "phases": {str(phase): seconds for phase, seconds in step.phases.items()},
@@ -156,6 +164,26 @@ def _step_json(step: StepReport) -> dict[str, Any]:
     }
 
 
-def _finite(quantile: Quantile | None) -> float | None:
-    """Return the quantile (seconds); None if it is unknown, or that of a failed request."""
-    return quantile.seconds if quantile and math.isfinite(quantile.seconds) else None
+def _counts_json(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "requests": evidence.requests,
+        "bad": evidence.bad,
+        "upper_bound": evidence.bounds.upper,
+    }
+
+
+def _quantile_json(name: str, quantile: Quantile | None) -> dict[str, Any]:
+    """Return a quantile with its interval (seconds).
+
+    It is None if there are too few requests. A time is None if it is that of a failed request.
+    """
+    if quantile is None:
+        return {name: None, f"{name}_interval": None}
+    return {
+        name: _finite(quantile.seconds),
+        f"{name}_interval": [_finite(quantile.lower), _finite(quantile.upper)],
+    }
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None

@@ -126,7 +126,7 @@ def _step(rate: float, series: Sequence[_Series], objectives: Sequence[LoadObjec
     seconds[0].add(_whole_counts(series))
     for number, batch in enumerate(batches_of(seconds, planned)):
         _add_batch(batch, number, series, objectives)
-    measurement = StepMeasurement(seconds=tuple(seconds), judged_until=planned)
+    measurement = StepMeasurement(seconds=tuple(seconds), complete_until=planned)
     return Step(
         plan=StepPlan(
             rate=rate,
@@ -217,7 +217,7 @@ def _result(steps: Sequence[Step]) -> SearchResult:
     """Return the result of `steps`, by ascending rate: the highest rate before one is missed."""
     confirmed = None
     for step in steps:
-        if not step.is_usable:
+        if not step.passed:
             break
         if step.verdict is Verdict.MET and step.plan.is_confirmation:
             confirmed = step

@@ -17,7 +17,7 @@ class Report:
 
     seconds: Mapping[int, Counts]
     """Counts of the seconds that have changed since the last report."""
-    judged_until: float
+    complete_until: float
     """All requests that were due before this time are good or bad for each objective."""
     in_flight: int
     """Requests in flight now."""
@@ -115,7 +115,7 @@ class StepRecorder:
             self._changed.clear()
             return Report(
                 seconds=seconds,
-                judged_until=min(self._first_pending(now), self._next_due, now, end),
+                complete_until=min(self._first_pending(now), self._next_due, now, end),
                 in_flight=len(self._in_flight),
             )
 

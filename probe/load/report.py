@@ -12,7 +12,7 @@ from probe.load.objective import LoadObjective
 from probe.load.sizing import required_instances
 from probe.load.statistics import Quantile, latency_quantile
 from probe.load.step import Step
-from probe.load.verdict import Verdict
+from probe.load.verdict import Evidence, Verdict
 from probe.result import Component, Phase, Reason
 
 # Two rates are neighbours if their ratio is at most this: what happens between them is known.
@@ -50,13 +50,10 @@ class StepReport:
     completed: int
     failures: Mapping[Reason, int]
     dropped: int
-    requests: int
-    """Good and bad requests, for the objective that was closest to its limit."""
-    bad: int
-    upper_bound: float
-    """Upper bound of the share of bad requests of this objective."""
-    allowed: float
-    """The largest share of bad requests that this objective allows."""
+    evidence: tuple[Evidence, ...]
+    """For each objective."""
+    limiting: Evidence
+    """For the objective that was missed, or was closest to its limit."""
     p50: Quantile | None
     p95: Quantile | None
     p99: Quantile | None
@@ -71,13 +68,13 @@ class StepReport:
     lag_seconds: float
     """99th percentile of the delays of the load generator."""
     verdict: Verdict
-    is_usable: bool
+    passed: bool
     """Whether the objectives are met, or look met."""
 
     @classmethod
     def of(cls, step: Step) -> "StepReport":
         evaluation = step.evaluation
-        counts, evidence = evaluation.counts, evaluation.decisive
+        counts = evaluation.counts
         successes = max(1, counts.latencies.count)
         p50, p95, p99 = (
             latency_quantile(counts.latencies, counts.completed + counts.dropped, ratio)
@@ -91,10 +88,8 @@ class StepReport:
             completed=counts.completed,
             failures=counts.failures,
             dropped=counts.dropped,
-            requests=evidence.requests,
-            bad=evidence.bad,
-            upper_bound=evidence.bounds.upper,
-            allowed=evidence.objective.allowed,
+            evidence=evaluation.evidence,
+            limiting=evaluation.limiting,
             p50=p50,
             p95=p95,
             p99=p99,
@@ -104,12 +99,8 @@ class StepReport:
             components={part: total / successes for part, total in counts.components.items()},
             lag_seconds=evaluation.lag_seconds,
             verdict=step.verdict,
-            is_usable=step.is_usable,
+            passed=step.passed,
         )
-
-    @property
-    def bad_share(self) -> float:
-        return self.bad / self.requests if self.requests else 0.0
 
     @property
     def failed(self) -> int:
@@ -159,12 +150,15 @@ class LoadReport:
 
     @property
     def missed(self) -> StepReport | None:
-        """The step with the lowest rate above the safe rate that missed an objective."""
+        """The step with the lowest rate above the safe rate that does not look met.
+
+        Its verdict is `undecided` if its bad share is above the allowed share only by chance.
+        """
         safe_rate = self.safe_rate or 0.0
         missed = [
             step
             for step in self.steps
-            if step.rate > safe_rate and not step.is_usable and step.verdict is not Verdict.VOID
+            if step.rate > safe_rate and not step.passed and step.verdict is not Verdict.VOID
         ]
         return min(missed, key=lambda step: step.rate, default=None)
 
@@ -180,7 +174,8 @@ class LoadReport:
         missed = self.missed
         if missed is None or self.safe_rate is None:
             return Edge.UNKNOWN
-        if missed.bad_share < CLIFF_RATIO * missed.allowed:
+        evidence = missed.limiting
+        if evidence.bad_share < CLIFF_RATIO * evidence.objective.allowed:
             return Edge.SLOPE
         is_neighbour = missed.rate <= MAX_NEIGHBOUR_RATIO * self.safe_rate
         return Edge.CLIFF if is_neighbour else Edge.UNKNOWN
@@ -191,7 +186,7 @@ class LoadReport:
 
         None if no time has grown considerably.
         """
-        usable = [step for step in self.steps if step.is_usable]
+        usable = [step for step in self.steps if step.passed]
         if not usable or self.missed is None:
             return None
         before, after = min(usable, key=lambda step: step.rate), self.missed

@@ -114,7 +114,7 @@ class Search:
             elif not self._has_time_for(plan):
                 break
             steps.append(self._step(plan))
-        usable = list(takewhile(lambda step: step.is_usable, steps))
+        usable = list(takewhile(lambda step: step.passed, steps))
         if not usable:
             raise _no_rate(steps[0])
         return usable[-1].rate
@@ -134,7 +134,7 @@ class Search:
             elif not self._has_time_for(plan):
                 break
             step = self._step(plan)
-            if step.is_usable:
+            if step.passed:
                 met = rate
                 if rate >= options.max_rate:
                     break
@@ -159,7 +159,7 @@ class Search:
             plan = self._planner.plan_search(rate)
             if not self._has_time_for(plan):
                 break
-            if self._step(plan).is_usable:
+            if self._step(plan).passed:
                 met = rate
             else:
                 missed = rate
@@ -215,7 +215,7 @@ class Search:
         """Raise LoadTestEnded if the endpoint fails and its load is not the cause."""
         if not _fails(step):
             return
-        served = any(other.rate >= step.rate and other.is_usable for other in self._steps)
+        served = any(other.rate >= step.rate and other.passed for other in self._steps)
         always = len(self._steps) > 1 and all(map(_has_no_good_request, self._steps))
         if served or always:
             raise LoadTestEnded(StopReason.ENDPOINT_DOWN)
@@ -244,6 +244,6 @@ def _has_no_good_request(step: Step) -> bool:
 
 def _lower_rate(step: Step) -> float:
     """Return a rate below that of a missed step: that of its good requests, within limits."""
-    decisive, seconds = step.evaluation.decisive, max(1, step.evaluation.seconds)
-    good_rate = (decisive.requests - decisive.bad) / seconds
+    limiting, seconds = step.evaluation.limiting, max(1, step.evaluation.seconds)
+    good_rate = (limiting.requests - limiting.bad) / seconds
     return min(max(good_rate, step.rate / MAX_RATE_DIVISOR), step.rate / MIN_RATE_DIVISOR)

@@ -110,7 +110,7 @@ def _highest(bars: Sequence[_Bar]) -> float:
 
     Bars of an overloaded endpoint would make the others invisible.
     """
-    usable = max((bar.seconds for bar in bars if bar.step.is_usable), default=0.0)
+    usable = max((bar.seconds for bar in bars if bar.step.passed), default=0.0)
     longest = max(bar.seconds for bar in bars)
     return min(longest, MAX_BAR_RATIO * usable) if usable else longest
 

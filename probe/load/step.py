@@ -7,7 +7,7 @@ from probe.load.measurement import LoadGenerator, StepMeasurement
 from probe.load.objective import LoadObjective
 from probe.load.statistics import min_requests
 from probe.load.stop import LoadTestEnded, StopReason
-from probe.load.verdict import Evaluation, Verdict, evaluate, is_hopeless
+from probe.load.verdict import Evaluation, Verdict, evaluate, is_clearly_missed
 
 # Seconds of a step that only searches, without its warm-up. It is evaluated after the first time,
 # and again whenever it is longer by the factor. `bench.load` tests these values.
@@ -101,7 +101,9 @@ class StepPlanner:
     @property
     def _min_requests(self) -> float:
         """Number of requests in which all objectives can be met."""
-        targets = [objective.target for objective in self.objectives if not objective.is_limit]
+        targets = [
+            objective.target for objective in self.objectives if not objective.uses_observed_share
+        ]
         return REQUEST_RESERVE * max(map(min_requests, targets), default=0)
 
     def _plan(
@@ -136,7 +138,7 @@ class Step:
         return self.evaluation.verdict
 
     @property
-    def is_usable(self) -> bool:
+    def passed(self) -> bool:
         """Whether a search may continue with higher rates."""
         if self.verdict is Verdict.UNDECIDED:
             return self.evaluation.looks_met
@@ -190,7 +192,7 @@ def _wait_for_verdict(
         on_progress(plan, seconds, measurement)
         if not plan.ends_early:
             continue
-        if is_hopeless(measurement, objectives, warm_up_seconds=warm_up_seconds):
+        if is_clearly_missed(measurement, objectives, warm_up_seconds=warm_up_seconds):
             return
         if seconds < next_evaluation:
             continue

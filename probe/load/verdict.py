@@ -14,7 +14,7 @@ from probe.result import Reason, Signal
 MIN_REQUESTS_TO_MISS = 20
 
 # A step ends at once if the lower bound of its bad share exceeds the allowed share this many times.
-HOPELESS_RATIO = 3.0
+CLEARLY_MISSED_RATIO = 3.0
 
 # In a steady state the mean number of requests in flight is rate x mean latency (Little's law), and
 # all requests have a result. A queue that grows slowly hardly violates this, so the number of
@@ -78,7 +78,7 @@ class Evidence:
             self.requests >= min_requests(objective.target)
             and self.bounds.upper <= objective.allowed
         )
-        if is_proven or (objective.is_limit and self.looks_met):
+        if is_proven or (objective.uses_observed_share and self.looks_met):
             return Verdict.MET
         return Verdict.UNDECIDED
 
@@ -113,7 +113,7 @@ class Evaluation:
         return self.is_steady and all(evidence.looks_met for evidence in self.evidence)
 
     @property
-    def decisive(self) -> Evidence:
+    def limiting(self) -> Evidence:
         """The evidence for the objective that is missed, or uses most of its allowed share.
 
         The upper bound of a limit is no evidence, so a limit counts only if it is exceeded.
@@ -123,7 +123,7 @@ class Evaluation:
             key=lambda evidence: (
                 evidence.verdict is Verdict.MISSED,
                 not evidence.looks_met,
-                not evidence.objective.is_limit,
+                not evidence.objective.uses_observed_share,
                 evidence.usage,
             ),
         )
@@ -203,7 +203,7 @@ def evaluate(
     )
 
 
-def is_hopeless(
+def is_clearly_missed(
     measurement: StepMeasurement, objectives: Sequence[LoadObjective], *, warm_up_seconds: float
 ) -> bool:
     """Return whether an objective is missed by so far that more requests are of no use."""
@@ -211,14 +211,14 @@ def is_hopeless(
     for index, objective in enumerate(objectives):
         requests = sum(part.events[index] for part in seconds)
         bad = sum(part.bad[index] for part in seconds)
-        share = min(1.0, HOPELESS_RATIO * objective.allowed)
+        share = min(1.0, CLEARLY_MISSED_RATIO * objective.allowed)
         if requests >= MIN_REQUESTS_TO_MISS and is_above(bad, requests, share):
             return True
     return False
 
 
 def _counted_seconds(measurement: StepMeasurement, warm_up_seconds: float) -> Sequence[Counts]:
-    end = math.floor(measurement.judged_until)
+    end = math.floor(measurement.complete_until)
     return measurement.seconds[math.ceil(warm_up_seconds) : end]
 
 

@@ -184,7 +184,7 @@ class Terminal(io.StringIO):
 def test_progress() -> None:
     """A terminal has a bar that replaces itself; a file has lines about steps only."""
     plan = StepPlan(rate=50, warm_up_seconds=5, min_seconds=20, max_seconds=20)
-    measurement = StepMeasurement(seconds=(), judged_until=0, in_flight=3)
+    measurement = StepMeasurement(seconds=(), complete_until=0, in_flight=3)
     for stream, bar in ((io.StringIO(), ""), (Terminal(), "[##########..........] 50/s, 10 of")):
         progress = Progress(stream)
         progress.show_step(plan, 10, measurement)

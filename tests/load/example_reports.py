@@ -72,6 +72,6 @@ def all_verdicts() -> LoadReport:
         p99=others[3].p99 and replace(others[3].p99, seconds=float("inf"), upper=float("inf")),
         p95=others[3].p95 and replace(others[3].p95, upper=float("inf")),
         verdict=Verdict.MISSED,
-        is_usable=False,
+        passed=False,
     )
     return replace(report, steps=(few, *others, failing, late))

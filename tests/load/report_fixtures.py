@@ -3,8 +3,8 @@
 from collections import Counter
 
 from probe.load.report import Demand, LoadReport, StepReport
-from probe.load.statistics import Quantile
-from probe.load.verdict import Verdict
+from probe.load.statistics import Bounds, Quantile
+from probe.load.verdict import Evidence, Verdict
 from probe.result import Component, Phase, Reason
 from tests.load.step_fixtures import OBJECTIVE
 
@@ -20,6 +20,13 @@ def step_report(
 ) -> StepReport:
     """Return a step with 1,000 requests. Times are in seconds."""
     seconds = 180 if is_confirmation else 20
+    share = bad / 1000
+    evidence = Evidence(
+        objective=OBJECTIVE,
+        requests=1000,
+        bad=bad,
+        bounds=Bounds(max(0.0, share - 0.005), share + 0.01),
+    )
     return StepReport(
         rate=rate,
         is_confirmation=is_confirmation,
@@ -28,10 +35,8 @@ def step_report(
         completed=998,
         failures=Counter({Reason.OVERLOADED: 3}),
         dropped=2,
-        requests=1000,
-        bad=bad,
-        upper_bound=bad / 1000 + 0.01,
-        allowed=OBJECTIVE.allowed,
+        evidence=(evidence,),
+        limiting=evidence,
         p50=Quantile(0.05, 0.04, 0.06),
         p95=Quantile(0.09, 0.08, 0.095),
         p99=None,
@@ -41,7 +46,7 @@ def step_report(
         components={Component.QUEUE: queue, Component.COMPUTE: 0.04, Component.TOTAL: wait},
         lag_seconds=0.0005,
         verdict=verdict,
-        is_usable=verdict is Verdict.MET,
+        passed=verdict is Verdict.MET,
     )
 
 
@@ -49,7 +54,7 @@ def load_report(
     *steps: StepReport, demand: Demand | None = None, reason: str = "a rate was confirmed"
 ) -> LoadReport:
     """Return the report of `steps`, of which a confirmation that is met is the last one."""
-    is_confirmed = bool(steps) and steps[-1].is_confirmation and steps[-1].is_usable
+    is_confirmed = bool(steps) and steps[-1].is_confirmation and steps[-1].passed
     return LoadReport(
         probe="sentiment",
         url="http://127.0.0.1:5000/predict",

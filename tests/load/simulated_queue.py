@@ -194,10 +194,10 @@ class _SimulatedStep:
         self._ended: list[Floats] = []
         self._waited_seconds = 0.0
 
-    def measurement(self, judged_until: float) -> StepMeasurement:
+    def measurement(self, complete_until: float) -> StepMeasurement:
         return StepMeasurement(
-            seconds=tuple(self._seconds[: math.floor(judged_until)]),
-            judged_until=judged_until,
+            seconds=tuple(self._seconds[: math.floor(complete_until)]),
+            complete_until=complete_until,
             in_flight=self._in_flight.shape[1],
         )
 

@@ -46,7 +46,7 @@ def second(
 
 def measurement(*seconds: Counts) -> StepMeasurement:
     """Return a measurement in which all requests are judged."""
-    return StepMeasurement(seconds=seconds, judged_until=len(seconds))
+    return StepMeasurement(seconds=seconds, complete_until=len(seconds))
 
 
 class ScriptedGenerator:

@@ -88,12 +88,14 @@ def test_processes_divide_the_rate(processes: int) -> None:
     with make_generator(processes=processes) as generator:
         for rate in (40, 80):
             generator.start(rate)
-            assert generator.measure(0.5).judged_until > 0.2
+            assert generator.measure(0.5).complete_until > 0.2
 
             measurement = generator.stop()
             counts = _counts(measurement)
             assert measurement.in_flight == 0
-            assert counts.completed == counts.offered == math.ceil(measurement.judged_until * rate)
+            assert (
+                counts.completed == counts.offered == math.ceil(measurement.complete_until * rate)
+            )
             assert counts.events == (counts.offered,)
             assert counts.latencies.count == counts.lags.count == counts.offered
 
@@ -106,7 +108,7 @@ def test_poisson_arrivals_have_the_rate() -> None:
             generator.start(800)
             generator.measure(0.5)
             measurement = generator.stop()
-            rates.append(_counts(measurement).offered / measurement.judged_until)
+            rates.append(_counts(measurement).offered / measurement.complete_until)
 
     # More than four standard deviations.
     assert rates == pytest.approx([800, 800], abs=200)
@@ -121,7 +123,7 @@ def test_generators_share_a_rate() -> None:
             generator.start(80)
             generator.measure(0.5)
             measurement = generator.stop()
-            expected = measurement.judged_until * 40
+            expected = measurement.complete_until * 40
             assert _counts(measurement).offered == pytest.approx(expected, abs=1)
 
 
@@ -133,7 +135,7 @@ def test_a_hanging_endpoint_does_not_delay_later_requests() -> None:
         counts = measurement.seconds[0]
 
         assert measurement.in_flight >= 40
-        assert measurement.judged_until > 1.0
+        assert measurement.complete_until > 1.0
         assert (counts.offered, counts.completed) == (40, 0)
         assert (counts.events, counts.bad) == ((40,), (40,))
 

@@ -30,8 +30,8 @@ def test_evidence_of_a_missed_step() -> None:
     missed = [step for step in four_servers().steps if step.verdict is Verdict.MISSED]
     assert missed
     for step in missed:
-        assert step.allowed == OBJECTIVES[0].allowed
-        assert step.bad_share > step.allowed
+        assert step.limiting.objective == OBJECTIVES[0]
+        assert step.limiting.bad_share > OBJECTIVES[0].allowed
 
 
 def test_edge_with_a_limit_of_errors() -> None:
@@ -40,6 +40,7 @@ def test_edge_with_a_limit_of_errors() -> None:
     assert report.missed
     assert LoadObjective.error_limit(0.001) in report.objectives
     assert report.edge is Edge.SLOPE
-    missed = replace(report.missed, bad=report.missed.requests)
+    limiting = report.missed.limiting
+    missed = replace(report.missed, limiting=replace(limiting, bad=limiting.requests))
     steps = [missed if step == report.missed else step for step in report.steps]
     assert replace(report, steps=tuple(steps)).edge is Edge.CLIFF

@@ -128,27 +128,27 @@ def test_the_result_decides_about_an_overdue_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objectives", "judged_until"),
+    ("objectives", "complete_until"),
     [([FAST], 1.8), ([FAST, SLOW], 0.9), ([FAST, FEW_ERRORS], 0.3), ([], 0.3)],
 )
-def test_judged_until(objectives: Sequence[LoadObjective], judged_until: float) -> None:
+def test_complete_until(objectives: Sequence[LoadObjective], complete_until: float) -> None:
     """The first request in flight that can still be good for an objective limits it."""
     recorder = StepRecorder(objectives, 0.3)
     for due in (0.3, 0.9, 1.8):
         recorder.start(due, 3.0)
 
-    assert recorder.report(1.85).judged_until == judged_until
+    assert recorder.report(1.85).complete_until == complete_until
 
 
-def test_judged_until_the_next_request() -> None:
+def test_complete_until_the_next_request() -> None:
     """A request that is due and has not started is not judged, whatever the delay."""
     recorder = StepRecorder([FAST], 0.4)
-    assert recorder.report(0.3).judged_until == 0.3
-    assert recorder.report(5.0).judged_until == 0.4
+    assert recorder.report(0.3).complete_until == 0.3
+    assert recorder.report(5.0).complete_until == 0.4
 
     recorder.drop(0.4, 7.0)
-    assert recorder.report(5.0).judged_until == 5.0
-    assert recorder.report(6.0, end=5.5).judged_until == 5.5
+    assert recorder.report(5.0).complete_until == 5.0
+    assert recorder.report(6.0, end=5.5).complete_until == 5.5
 
 
 def test_only_changed_seconds_are_reported() -> None:
@@ -216,7 +216,7 @@ def _reports(parts: Sequence[Sequence[tuple[float, float, Reason | None]]]) -> l
             seconds |= recorder.report(due).seconds
             recorder.finish(number, latency / 10, make_result(latency=latency, reason=reason))
         last = recorder.report(9.0)
-        reports.append(Report(seconds={**seconds, **last.seconds}, judged_until=9.0, in_flight=0))
+        reports.append(Report(seconds={**seconds, **last.seconds}, complete_until=9.0, in_flight=0))
     return reports
 
 

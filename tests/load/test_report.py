@@ -142,7 +142,26 @@ def test_json() -> None:
         "upper_bound": 0.02,
         "in_flight": 5,
     }
-    assert document["steps"][0]["p95"] is None
-    assert document["steps"][1]["p95"] == 0.09
+    missed, confirmed = document["steps"]
+    assert missed["p95"] is None
+    assert missed["p95_interval"] == [1.0, None]
+    assert confirmed["p95"] == 0.09
+    assert confirmed["p95_interval"] == [0.08, 0.095]
+    assert confirmed["objectives"] == [
+        {
+            "objective": "95% < 100ms",
+            "requests": 1000,
+            "bad": 10,
+            "upper_bound": 0.02,
+            "lower_bound": 0.005,
+            "verdict": "met",
+        }
+    ]
     assert document["steps"][1]["p99"] is None
     assert document["expected"] is document["replicas"] is None
+
+
+def test_undecided_missed_rate() -> None:
+    """The text says that the first missed rate is not significantly above the allowed share."""
+    report = load_report(step_report(110, Verdict.UNDECIDED, bad=60), CONFIRMED)
+    assert "First missed rate: 110/s, with 6% bad. This step is undecided." in render_text(report)

@@ -101,7 +101,7 @@ def test_overload() -> None:
     queue.start(30.0)
     measurement = queue.measure(20.5)
     counts = total(measurement.seconds)
-    assert measurement.judged_until == pytest.approx(20.1)
+    assert measurement.complete_until == pytest.approx(20.1)
     assert len(measurement.seconds) == 20
     assert counts.completed == pytest.approx(200, abs=10)
     assert counts.offered == pytest.approx(600, abs=80)

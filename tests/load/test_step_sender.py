@@ -126,7 +126,7 @@ def test_no_request_after_max_requests() -> None:
     assert state.sends_no_more
     assert not step.executor.tasks
     assert sum(second.offered for second in state.report.seconds.values()) == 3
-    assert state.report.judged_until == 1.5
+    assert state.report.complete_until == 1.5
 
 
 def test_without_a_thread_a_request_fails() -> None:
@@ -167,7 +167,7 @@ def test_a_stopped_step_sends_no_more_requests() -> None:
     assert state.sends_no_more
     assert not step.executor.tasks
     assert sum(second.offered for second in state.report.seconds.values()) == 2
-    assert state.report.judged_until == 1.0
+    assert state.report.complete_until == 1.0
 
 
 def test_an_exception_is_reported(caplog: pytest.LogCaptureFixture) -> None:

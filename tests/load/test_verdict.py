@@ -6,7 +6,7 @@ import pytest
 
 from probe.load.measurement import Counts, StepMeasurement
 from probe.load.objective import LoadObjective
-from probe.load.verdict import Evaluation, Verdict, evaluate, is_hopeless
+from probe.load.verdict import Evaluation, Verdict, evaluate, is_clearly_missed
 from probe.result import Reason, Signal
 from tests.load.step_fixtures import OBJECTIVE, measurement, second
 
@@ -42,20 +42,20 @@ def test_hopeless() -> None:
     """A step is hopeless if the lower bound exceeds three times the allowed share."""
     for bad, expected in ((20, False), (24, True)):
         counts = measurement(second(100, bad))
-        assert is_hopeless(counts, [OBJECTIVE], warm_up_seconds=0) is expected
+        assert is_clearly_missed(counts, [OBJECTIVE], warm_up_seconds=0) is expected
 
 
 def test_warm_up_does_not_count() -> None:
     """Seconds of the warm-up are omitted, and so are requests that are not judged yet."""
     bad, good = second(100, 100), second(100)
-    all_seconds = StepMeasurement(seconds=(bad, bad, good, good, bad), judged_until=4.9)
+    all_seconds = StepMeasurement(seconds=(bad, bad, good, good, bad), complete_until=4.9)
     evaluation = evaluate(all_seconds, [OBJECTIVE], warm_up_seconds=1.5)
     assert (evaluation.seconds, evaluation.counts.offered, evaluation.evidence[0].bad) == (
         2,
         200,
         0,
     )
-    assert not is_hopeless(all_seconds, [OBJECTIVE], warm_up_seconds=1.5)
+    assert not is_clearly_missed(all_seconds, [OBJECTIVE], warm_up_seconds=1.5)
 
 
 def test_nothing_measured_is_void() -> None:
@@ -129,17 +129,17 @@ def test_error_limit_compares_the_observed_share() -> None:
 
 
 def test_one_missed_objective_decides() -> None:
-    """All objectives must be met, and the one that is missed is the decisive one."""
+    """All objectives must be met, and the one that is missed is the limiting one."""
     counts = replace(second(100), events=(100, 100), bad=(0, 30))
     strict = LoadObjective(target=0.9, threshold_seconds=0.05)
     evaluation = evaluate(measurement(counts), [OBJECTIVE, strict], warm_up_seconds=0)
     assert evaluation.verdict is Verdict.MISSED
-    assert evaluation.decisive.objective is strict
+    assert evaluation.limiting.objective is strict
 
 
 def test_limit_is_decisive_only_if_it_is_exceeded() -> None:
     """Few requests cannot show a small share of errors, so its bound is not reported."""
-    for failed, decisive in ((0, OBJECTIVE), (1, LIMIT)):
+    for failed, limiting in ((0, OBJECTIVE), (1, LIMIT)):
         counts = replace(second(100), events=(100, 100), bad=(1, failed))
         evaluation = evaluate(measurement(counts), [OBJECTIVE, LIMIT], warm_up_seconds=0)
-        assert evaluation.decisive.objective is decisive
+        assert evaluation.limiting.objective is limiting
