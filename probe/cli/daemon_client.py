@@ -14,13 +14,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from probe.cli.command import EXIT_FAILED, printable
-from probe.cli.daemon_flags import (
-    USER_ADVICE,
-    DaemonUrl,
-    authorization_header,
-    parse_url,
-    ssl_context,
-)
+from probe.cli.daemon_flags import DAEMON_FLAGS
+from probe.cli.server_flags import ServerUrl
 
 # A larger response is not from the daemon: a result has 2 KiB, and 1,000 probes have 1.5 MB.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -61,10 +56,11 @@ class DaemonClient:
 
     def __init__(self, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
         """Read the flags and the files they name. Raises UsageError."""
-        self._url = parse_url(args.daemon_url)
-        self._authorization = authorization_header(args, environ)
+        self._url = DAEMON_FLAGS.parse_url(args.daemon_url)
+        credentials = DAEMON_FLAGS.basic_credentials(args, environ)
+        self._authorization = credentials and f"Authorization: {credentials}"
         self._server_name = args.daemon_server_name or self._url.host
-        self._tls = ssl_context(args) if self._url.scheme == "https" else None
+        self._tls = DAEMON_FLAGS.ssl_context(args) if self._url.scheme == "https" else None
 
     def request(self, method: str, path: str, *, timeout_seconds: float) -> str:
         """Return the body of a response with the status 200.
@@ -103,7 +99,7 @@ class DaemonClient:
                 return _receive(secured, request, deadline)
 
 
-def _connect(url: DaemonUrl, deadline: float) -> socket.socket:
+def _connect(url: ServerUrl, deadline: float) -> socket.socket:
     """Return a connection to the first address of the host that accepts one.
 
     Each attempt has an equal share of the time that is left. Raises OSError, that of the last
@@ -124,7 +120,7 @@ def _connect(url: DaemonUrl, deadline: float) -> socket.socket:
     raise OSError(f"{url.host} has no address")
 
 
-def _look_up(url: DaemonUrl, deadline: float) -> list[Any]:
+def _look_up(url: ServerUrl, deadline: float) -> list[Any]:
     """Return the addresses of the host, as `getaddrinfo` does. Raises OSError and ValueError.
 
     A thread calls `getaddrinfo`, which has no timeout.
@@ -180,12 +176,12 @@ def _seconds_left(deadline: float) -> float:
     return seconds
 
 
-def _status_error(response: DaemonResponse, url: DaemonUrl, *, has_user: bool) -> str:
+def _status_error(response: DaemonResponse, url: ServerUrl, *, has_user: bool) -> str:
     """Return what a response with another status than 200 and 404 says, and what to do."""
     message = _shortened(response.text)
     match response.status:
         case 401 if not has_user:
-            return f"the daemon at {url.text} needs a user: {USER_ADVICE}"
+            return f"the daemon at {url.text} needs a user: {DAEMON_FLAGS.user_advice}"
         case 401 | 403:
             return f"the daemon at {url.text} refuses: {message}"
         case status if 300 <= status < 400:
@@ -202,7 +198,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE_CHARS else f"{text[:MAX_MESSAGE_CHARS]} ..."
 
 
-def _explain(error: Exception, url: DaemonUrl, timeout_seconds: float) -> str:
+def _explain(error: Exception, url: ServerUrl, timeout_seconds: float) -> str:
     """Return the reason of a failed request in words, and what to try."""
     match error:
         case ConnectionRefusedError():

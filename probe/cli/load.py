@@ -13,6 +13,7 @@ from probe.cli.flags import add_config_flags
 from probe.cli.load_options import LoadOptions, add_load_flags, read_options
 from probe.cli.load_target import LoadTarget, find_target, require_permission
 from probe.cli.load_test import LoadTest
+from probe.cli.prometheus_flags import read_prometheus_server
 from probe.clock import rfc3339
 from probe.config.errors import ConfigError
 from probe.config.tls import TlsError
@@ -21,13 +22,14 @@ from probe.load.html_report import ReportNotWritten, render_html, write_report
 from probe.load.k6_script import render_k6
 from probe.load.locust_script import render_locust
 from probe.load.output import render_json, render_text
-from probe.load.prometheus_source import PrometheusError, read_load_test
+from probe.load.prometheus_source import read_load_test
 from probe.load.report import LoadReport, StepReport
 from probe.load.search import SearchResult
 from probe.load.single_requests import PreflightFailed
 from probe.load.step import MIN_WARM_UP_SECONDS
 from probe.load.stop import StopReason
 from probe.load.worker_process import LoadGeneratorError
+from probe.prometheus.client import PrometheusClient, PrometheusError, PrometheusServer
 from probe.redaction import redact_config_url
 
 # Duration of each step of an exported script without --step-duration, after its warm-up.
@@ -66,8 +68,9 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             print(_script(args.export, target, options), end="")
             return EXIT_OK
         _check_report_file(args.report)
-        if options.prometheus_url:
-            result = _read_shares(target, options, options.prometheus_url)
+        if args.from_prometheus:
+            server = read_prometheus_server(args, environ, url_flag="--from-prometheus")
+            result = _read_shares(target, options, server)
         else:
             require_permission(target.probe, options, is_allowed=args.yes)
             result = LoadTest(target, options, environ).run()
@@ -87,14 +90,17 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return EXIT_OK if is_met and is_written else EXIT_FAILED
 
 
-def _read_shares(target: LoadTarget, options: LoadOptions, url: str) -> SearchResult:
+def _read_shares(
+    target: LoadTarget, options: LoadOptions, server: PrometheusServer
+) -> SearchResult:
     """Return the result of all shares. Raises PrometheusError."""
-    return read_load_test(
-        url,
-        probe=target.probe.name,
-        objectives=target.all_objectives,
-        start=None if options.start is None else rfc3339(options.start),
-    )
+    with PrometheusClient(server) as client:
+        return read_load_test(
+            client,
+            probe=target.probe.name,
+            objectives=target.all_objectives,
+            start=None if options.start is None else rfc3339(options.start),
+        )
 
 
 def _report(target: LoadTarget, options: LoadOptions, result: SearchResult) -> LoadReport:

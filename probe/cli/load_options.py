@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder, add_output_flag
+from probe.cli.prometheus_flags import add_prometheus_flags
 from probe.config.flags import parse_listen_address
 from probe.config.units import parse_count, parse_duration, parse_percentage, parse_rate
 from probe.load.arrivals import Arrivals
@@ -52,8 +53,6 @@ class LoadOptions:
     """Start of the first step of all shares, or of the run in Prometheus (Unix time)."""
     listen_address: tuple[str, int] | None
     """Where a share serves its metrics."""
-    prometheus_url: str | None
-    """Prometheus that has the metrics of all shares; None: send requests."""
 
 
 def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -141,6 +140,7 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
         "send nothing, and report the sum of all shares from this Prometheus",
         metavar="URL",
     )
+    add_prometheus_flags(parser, environ, with_url=False)
 
     output = parser.add_argument_group("output")
     add_output_flag(FlagAdder(output, environ))
@@ -198,7 +198,6 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         share=_share(args),
         start=_parsed(args, "start_at", _parse_time),
         listen_address=_parsed(args, "web_listen_address", parse_listen_address),
-        prometheus_url=args.from_prometheus,
     )
 
 

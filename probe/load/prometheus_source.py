@@ -4,9 +4,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import requests
 
 from probe.load.exporter import DROPPED, PREFIX, SUCCESS, batches_of
 from probe.load.measurement import Counts, LatencyHistogram, StepMeasurement, no_requests
@@ -15,16 +12,12 @@ from probe.load.search import SearchResult
 from probe.load.step import MIN_CONFIRMATION_SECONDS, Step, StepPlan
 from probe.load.stop import StopReason
 from probe.load.verdict import Verdict, evaluate
+from probe.prometheus.client import PrometheusClient, PrometheusError
+from probe.prometheus.promql import quote, selector
 from probe.result import Component, Phase, Reason
 
 # A run is found for this long, unless Prometheus has deleted it.
 MAX_AGE = "7d"
-
-TIMEOUT_SECONDS = 60
-
-
-class PrometheusError(Exception):
-    """Prometheus has no complete load test. The message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +31,45 @@ class _Series:
 
 
 def read_load_test(
-    url: str, *, probe: str, objectives: Sequence[LoadObjective], start: str | None
+    client: PrometheusClient,
+    *,
+    probe: str,
+    objectives: Sequence[LoadObjective],
+    start: str | None,
 ) -> SearchResult:
     """Return the steps of the latest run for `probe`, or of the one that began at `start`.
 
-    `url` is that of a Prometheus, and `start` the label `run`. Raises PrometheusError.
+    `start` is the label `run`. Raises PrometheusError, also if a run is not complete.
     """
-    selector = f'probe="{_escape(probe)}"'
     if start is None:
-        complete = _query(url, f"last_over_time({PREFIX}step_complete{{{selector}}}[{MAX_AGE}])")
+        name = f"{PREFIX}step_complete"
+        complete = _query(client, f"last_over_time({selector(name, {'probe': probe})}[{MAX_AGE}])")
         start = max((series.labels["run"] for series in complete), default=None)
     if start is None:
         raise PrometheusError(
-            f"{url} has no load test of the probe {probe} in the last {MAX_AGE}; does it scrape the"
-            " pods with --share?"
+            f"{client.url} has no load test of the probe {probe} in the last {MAX_AGE}; does it"
+            " scrape the pods with --share?"
         )
-    selector += f', run="{_escape(start)}", __name__=~"{PREFIX}.*"'
-    series = _query(url, f"last_over_time({{{selector}}}[{MAX_AGE}])")
+    matchers = f'probe={quote(probe)}, run={quote(start)}, __name__=~"{PREFIX}.*"'
+    series = _query(client, f"last_over_time({{{matchers}}}[{MAX_AGE}])")
     steps: dict[float, list[_Series]] = defaultdict(list)
     for item in series:
         steps[float(item.labels["rate"])].append(item)
     if not steps:
-        raise PrometheusError(f"{url} has no load test of the probe {probe} that began at {start}")
+        raise PrometheusError(
+            f"{client.url} has no load test of the probe {probe} that began at {start}"
+        )
     _require_all_shares(steps)
     _require_objectives(series, objectives)
     return _result([_step(rate, steps[rate], objectives) for rate in sorted(steps)])
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _query(url: str, expression: str) -> list[_Series]:
-    """Return the result of an instant query."""
-    try:
-        response = requests.post(
-            f"{url.rstrip('/')}/api/v1/query", data={"query": expression}, timeout=TIMEOUT_SECONDS
-        )
-        document: Any = response.json()
-        if document["status"] != "success":
-            raise PrometheusError(f"{url}: {document['error']}")
-        return [
-            _Series(
-                item["metric"]["__name__"].removeprefix(PREFIX),
-                item["metric"],
-                float(item["value"][1]),
-            )
-            for item in document["data"]["result"]
-        ]
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        raise PrometheusError(f"{url} is no Prometheus that responds: {error}") from None
+def _query(client: PrometheusClient, expression: str) -> list[_Series]:
+    """Return the last value of each series."""
+    return [
+        _Series(series.labels["__name__"].removeprefix(PREFIX), series.labels, series.value)
+        for series in client.instant(expression)
+    ]
 
 
 def _require_all_shares(steps: Mapping[float, Sequence[_Series]]) -> None:

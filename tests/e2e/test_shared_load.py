@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from probe.clock import rfc3339
-from probe.demo import http
 from probe.demo.stack import Binaries, free_port
 from tests.commands import environment, invoke
+from tests.prometheus.processes import running_prometheus
 from tests.servers import respond_with, serve
 
 SHARES = 3
@@ -29,38 +28,6 @@ probes:
 FLAGS = ("--slo=95% < 2s", "--errors=1%")
 # Time until all shares have started, on a busy machine.
 START_SECONDS = 30.0
-
-
-@contextmanager
-def _prometheus(binary: str, directory: Path, targets: list[str]) -> Iterator[str]:
-    """Run a Prometheus that scrapes `targets` every 2 s, and yield its URL."""
-    config = {
-        "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
-        "scrape_configs": [{"job_name": "load", "static_configs": [{"targets": targets}]}],
-    }
-    file = directory / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
-    command = (
-        binary,
-        f"--config.file={file}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address={address}",
-    )
-    log = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            _wait_until_ready(f"http://{address}/-/ready")
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-
-
-def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + 30
-    while not http.is_ok(url):
-        assert time.monotonic() < deadline, url
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -103,7 +70,12 @@ def test_report_of_three_shares(tmp_path: Path, newest_binaries: Binaries) -> No
         url = stack.enter_context(serve(respond_with(delay=0.02)))
         config.write_text(CONFIG.format(url=url))
         binary = newest_binaries.prometheus
-        prometheus = stack.enter_context(_prometheus(binary, tmp_path, targets))
+        scrape = {"job_name": "load", "static_configs": [{"targets": targets}]}
+        prometheus_config = {
+            "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
+            "scrape_configs": [scrape],
+        }
+        prometheus = stack.enter_context(running_prometheus(binary, tmp_path, prometheus_config))
         start = rfc3339(time.time() + START_SECONDS)
         shares = [
             stack.enter_context(_share(index, port, start, config))

@@ -1,12 +1,9 @@
 """Shares of a load test: their schedule, their metrics, and their sum from Prometheus."""
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,11 +11,13 @@ from probe.load.exporter import BOUNDS, ExportedGenerator, LoadExporter, Run, ba
 from probe.load.generator import Share
 from probe.load.measurement import Counts, LatencyHistogram
 from probe.load.objective import LoadObjective
-from probe.load.prometheus_source import PrometheusError, read_load_test
+from probe.load.prometheus_source import read_load_test
 from probe.load.search import SearchResult
 from probe.load.shared_steps import SharedSchedule, run_shared_steps
 from probe.load.stop import StopReason
 from probe.load.verdict import Verdict
+from probe.prometheus.client import PrometheusClient, PrometheusError, PrometheusServer
+from probe.prometheus.series import Sample, Series
 from probe.result import Phase
 from tests.load.simulated_queue import SimulatedQueue, exponential, servers
 
@@ -77,14 +76,14 @@ class _Share:
         self._idle += seconds
         self.starts.append(self._now())
 
-    def series(self) -> Iterator[dict[str, Any]]:
-        """Yield the series of the exposition, as in a response of Prometheus."""
+    def series(self) -> Iterator[Series]:
+        """Yield the series of the exposition, as Prometheus stores them."""
         registry = CollectorRegistry()
         registry.register(self.exporter)
         for family in text_string_to_metric_families(generate_latest(registry).decode()):
             for sample in family.samples:
                 labels = {"__name__": sample.name, "instance": "pod", **sample.labels}
-                yield {"metric": labels, "value": [0, str(sample.value)]}
+                yield Series(labels, [Sample(0, sample.value)])
 
 
 @pytest.fixture(scope="module")
@@ -92,28 +91,29 @@ def shares() -> list[_Share]:
     return [_Share(index, (10, 15, 50)) for index in range(SHARES)]
 
 
+class _StoredSeries(PrometheusClient):
+    """Responds to queries with series of `stored`."""
+
+    def __init__(self, stored: list[Series]) -> None:
+        super().__init__(PrometheusServer(url="http://prometheus"))
+        self._stored = stored
+
+    def instant(self, expression: str, time: float | None = None) -> list[Series]:
+        assert r'probe="model \"a\""' in expression
+        assert time is None
+        suffix = "complete" if "step_complete{" in expression else ""
+        return [series for series in self._stored if series.labels["__name__"].endswith(suffix)]
+
+
 @pytest.fixture
-def prometheus(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return the list of the series that Prometheus has."""
-    series: list[dict[str, Any]] = []
-
-    def post(url: str, *, data: dict[str, str], timeout: float) -> requests.Response:
-        assert (url, timeout) == ("http://prometheus/api/v1/query", 60)
-        assert r'probe="model \"a\""' in data["query"]
-        found = series
-        if "step_complete{" in data["query"]:
-            found = [item for item in series if item["metric"]["__name__"].endswith("complete")]
-        response = requests.Response()
-        response._content = json.dumps({"status": "success", "data": {"result": found}}).encode()
-        return response
-
-    monkeypatch.setattr(requests, "post", post)
-    return series
+def prometheus() -> list[Series]:
+    """Return the list of the series that Prometheus has, which is empty."""
+    return []
 
 
-def _read() -> SearchResult:
+def _read(stored: list[Series]) -> SearchResult:
     return read_load_test(
-        "http://prometheus/", probe='model "a"', objectives=OBJECTIVES, start=None
+        _StoredSeries(stored), probe='model "a"', objectives=OBJECTIVES, start=None
     )
 
 
@@ -126,11 +126,11 @@ def test_schedule(shares: list[_Share]) -> None:
         assert [step.evaluation.seconds for step in share.result.steps] == [COUNTED_SECONDS] * 3
 
 
-def test_sum_of_all_shares(shares: list[_Share], prometheus: list[dict[str, Any]]) -> None:
+def test_sum_of_all_shares(shares: list[_Share], prometheus: list[Series]) -> None:
     """The counts, bounds and phases are those of all shares together."""
     for share in shares:
         prometheus += share.series()
-    result = _read()
+    result = _read(prometheus)
     assert [step.rate for step in result.steps] == [10, 15, 50]
     for number, step in enumerate(result.steps):
         parts = [share.result.steps[number].evaluation for share in shares]
@@ -152,30 +152,30 @@ def test_sum_of_all_shares(shares: list[_Share], prometheus: list[dict[str, Any]
             assert 0 <= counts.latencies.at_rank(rank) / latencies.at_rank(rank) - 1 <= 0.105
 
 
-def test_bounds_of_one_share(prometheus: list[dict[str, Any]]) -> None:
+def test_bounds_of_one_share(prometheus: list[Series]) -> None:
     """The verdict uses batch means, as that of the share itself: the sums of the same periods."""
     share = _Share(0, (25, 33), count=1)
     prometheus += share.series()
-    for step, original in zip(_read().steps, share.result.steps, strict=True):
+    for step, original in zip(_read(prometheus).steps, share.result.steps, strict=True):
         assert step.evaluation.evidence == original.evaluation.evidence
         assert step.evaluation.in_flight == pytest.approx(original.evaluation.in_flight)
 
 
-def test_result_of_all_shares(shares: list[_Share], prometheus: list[dict[str, Any]]) -> None:
+def test_result_of_all_shares(shares: list[_Share], prometheus: list[Series]) -> None:
     """The highest rate that is met for 2 minutes, before one is missed, is confirmed."""
     for share in shares:
         prometheus += share.series()
-    result = _read()
+    result = _read(prometheus)
     assert [step.verdict for step in result.steps] == ["met", "met", "missed"]
     assert result.confirmed is result.steps[1]
     assert result.reason is StopReason.CONFIRMED
 
 
-def test_throughput_of_all_shares(shares: list[_Share], prometheus: list[dict[str, Any]]) -> None:
+def test_throughput_of_all_shares(shares: list[_Share], prometheus: list[Series]) -> None:
     """Of an overloaded endpoint it is the capacity: three queues with 40/s each."""
     for share in shares:
         prometheus += share.series()
-    assert _read().steps[-1].evaluation.throughput == pytest.approx(120, rel=0.05)
+    assert _read(prometheus).steps[-1].evaluation.throughput == pytest.approx(120, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -189,27 +189,21 @@ def test_incomplete_run(
     change: dict[str, str],
     message: str,
     shares: list[_Share],
-    prometheus: list[dict[str, Any]],
+    prometheus: list[Series],
 ) -> None:
     """A share or an objective that is missing is named."""
     ((label, value),) = change.items()
     for share in shares:
-        prometheus += [series for series in share.series() if series["metric"].get(label) != value]
+        prometheus += [series for series in share.series() if series.labels.get(label) != value]
     with pytest.raises(PrometheusError, match=message):
-        _read()
+        _read(prometheus)
 
 
-def test_no_run(prometheus: list[dict[str, Any]]) -> None:
+def test_no_run(prometheus: list[Series]) -> None:
     """A Prometheus without the series is no load test."""
     assert not prometheus
     with pytest.raises(PrometheusError, match="has no load test of the probe model"):
-        _read()
-
-
-def test_no_prometheus() -> None:
-    """The message has the URL."""
-    with pytest.raises(PrometheusError, match=r"^http://127.0.0.1:1 is no "):
-        read_load_test("http://127.0.0.1:1", probe="model", objectives=OBJECTIVES, start=None)
+        _read(prometheus)
 
 
 def test_batches() -> None:

@@ -1,0 +1,1 @@
+"""Client of the HTTP API of Prometheus, and of servers with the same API."""

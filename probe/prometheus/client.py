@@ -1,0 +1,285 @@
+"""Queries of the HTTP API, which Prometheus, Mimir, Thanos and VictoriaMetrics have."""
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from probe.prometheus.series import Sample, Series
+
+# Longer than the default --query.timeout of Prometheus, which then responds with an error.
+TIMEOUT_SECONDS = 130.0
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+# Prometheus rejects range queries with more points per series.
+MAX_POINTS = 11_000
+
+# Part of a long period that one query reads: with a scrape interval of 15 s, 5,760 samples of each
+# series. Servers limit the samples of one query, by default to 50 million.
+CHUNK_SECONDS = 86400.0
+
+# Characters of a response that is no JSON, in an error message.
+MAX_MESSAGE_CHARS = 300
+
+# Thanos: an error instead of a part of the data, and no samples of lower resolution. Other servers
+# ignore these parameters.
+_COMPLETE_DATA = {"partial_response": "false", "max_source_resolution": "0s"}
+
+OnProgress = Callable[[float, float], None]
+"""Called with the end of the part that has been read, and with the end of the whole period."""
+
+
+class PrometheusError(Exception):
+    """A query failed, or its result is not complete. The message is for users."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusServer:
+    """Where a server is, and how to authenticate."""
+
+    url: str
+    """Prefix of all paths, such as `http://prometheus:9090` or `https://mimir/prometheus`."""
+    authorization: str | None = field(default=None, repr=False)
+    """Value of the header `Authorization`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Additional headers, such as the tenant."""
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    """The name in the certificate, if it is not the host of the URL."""
+
+
+class PrometheusClient:
+    """Sends queries to one server, one at a time. Close it, or use it in a `with` statement."""
+
+    def __init__(self, server: PrometheusServer) -> None:
+        self._server = server
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": "inference-probe", **server.headers})
+        if server.tls:
+            self._session.mount("https://", _TlsAdapter(server.tls, server.server_name))
+        self.warnings: set[str] = set()
+        """Warnings about the results of all queries so far."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._session.close()
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def instant(self, expression: str, time: float | None = None) -> list[Series]:
+        """Return the result of an instant query at `time` (Unix seconds; None: now).
+
+        Raises PrometheusError.
+        """
+        parameters = {"query": expression}
+        if time is not None:
+            parameters["time"] = _timestamp(time)
+        return self._query("query", parameters)
+
+    def range(
+        self,
+        expression: str,
+        start: float,
+        end: float,
+        step: float,
+        *,
+        on_progress: OnProgress = lambda _done, _end: None,
+    ) -> list[Series]:
+        """Return the result of a range query from `start` to `end`, both included (Unix seconds).
+
+        Sends several queries if there are more points than the server permits in one. Raises
+        PrometheusError.
+        """
+        points = int((end - start) / step + 1e-9) + 1
+        parts = []
+        for first in range(0, points, MAX_POINTS):
+            last = min(first + MAX_POINTS, points) - 1
+            parameters = {
+                "query": expression,
+                "start": _timestamp(start + first * step),
+                "end": _timestamp(start + last * step),
+                "step": f"{step:.3f}",
+            }
+            parts.append(self._query("query_range", parameters))
+            on_progress(start + last * step, end)
+        return _joined(parts)
+
+    def samples(
+        self,
+        selector: str,
+        start: float,
+        end: float,
+        *,
+        chunk_seconds: float = CHUNK_SECONDS,
+        on_progress: OnProgress = lambda _done, _end: None,
+    ) -> Iterator[list[Series]]:
+        """Yield the stored samples after `start` until `end` (Unix seconds), part by part.
+
+        These are the scraped values and times, without those that a range query interpolates. A
+        part has the samples of all series in `chunk_seconds`, so memory is needed for one part
+        only. Raises PrometheusError.
+        """
+        first = start
+        while first < end:
+            last = min(first + chunk_seconds, end)
+            milliseconds = round((last - first) * 1000)
+            if milliseconds > 0:
+                found = self.instant(f"{selector}[{milliseconds}ms]", last)
+                # Prometheus before version 3 includes a sample at the beginning of the range,
+                # which is also at the end of the previous part.
+                yield list(_without_empty(_after(series, first) for series in found))
+            on_progress(last, end)
+            first = last
+
+    def _query(self, endpoint: str, parameters: Mapping[str, str]) -> list[Series]:
+        document = self._post(endpoint, parameters)
+        self.warnings.update(document.get("warnings", ()))
+        try:
+            data = document["data"]
+            if data["resultType"] not in ("vector", "matrix"):
+                raise PrometheusError(
+                    f"{parameters['query']} is a {data['resultType']}, not a series"
+                )
+            return [Series.of(item) for item in data["result"]]
+        except (LookupError, TypeError, ValueError):
+            raise self._error("responds with JSON that is not that of Prometheus") from None
+
+    def _post(self, endpoint: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Return the document of a successful response. Raises PrometheusError."""
+        try:
+            response = self._session.post(
+                f"{self.url.rstrip('/')}/api/v1/{endpoint}",
+                data={**_COMPLETE_DATA, **parameters},
+                auth=_Authorization(self._server.authorization),
+                timeout=(CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS),
+                allow_redirects=False,  # to another host without the headers of this one
+            )
+        except (requests.RequestException, OSError) as error:
+            raise self._error(f"cannot be reached: {_reason(error)}") from None
+        document = _json(response)
+        if document is None or document.get("status") != "success":
+            raise self._error(_refusal(response, document))
+        return document
+
+    def _error(self, message: str) -> PrometheusError:
+        return PrometheusError(f"the Prometheus server {self.url} {message}")
+
+
+class _Authorization(AuthBase):
+    """Sets the header `Authorization`. Without one, requests would read a user from ~/.netrc."""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value:
+            request.headers["Authorization"] = self._value
+        return request
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Connects with a given context, to which requests would add the certificates of certifi."""
+
+    def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
+        self._context = context
+        self._server_name = server_name
+        super().__init__()
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **options: Any
+    ) -> None:
+        options["ssl_context"] = self._context
+        if self._server_name:
+            options["server_hostname"] = options["assert_hostname"] = self._server_name
+        super().init_poolmanager(connections, maxsize, block, **options)
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Leave the context unchanged."""
+
+
+def _timestamp(time: float) -> str:
+    return f"{time:.3f}"
+
+
+def _after(series: Series, start: float) -> Series:
+    """Return the samples later than `start`, which is compared in milliseconds."""
+    first = round(start * 1000)
+    samples = [sample for sample in series.samples if round(sample.time * 1000) > first]
+    return Series(series.labels, samples)
+
+
+def _without_empty(found: Iterable[Series]) -> Iterator[Series]:
+    return (series for series in found if series.samples)
+
+
+def _joined(parts: Sequence[Sequence[Series]]) -> list[Series]:
+    """Return each series once, with the samples of all `parts`, which follow each other."""
+    if len(parts) == 1:
+        return list(parts[0])
+    samples: dict[tuple[tuple[str, str], ...], list[Sample]] = {}
+    for part in parts:
+        for series in part:
+            samples.setdefault(series.key, []).extend(series.samples)
+    return [Series(dict(key), joined) for key, joined in samples.items()]
+
+
+def _json(response: requests.Response) -> dict[str, Any] | None:
+    """Return the JSON object of a response; None if there is none."""
+    try:
+        document = response.json()
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _refusal(response: requests.Response, document: Mapping[str, Any] | None) -> str:
+    """Return what a response without a result says, and what to do."""
+    if document and "error" in document:
+        message = str(document["error"])
+    else:
+        message = " ".join(response.text[:MAX_MESSAGE_CHARS].split())
+    match response.status_code:
+        case 401 | 403:
+            advice = "check --prometheus.username, the bearer token and --prometheus.header"
+            return f"refuses (status {response.status_code}): {message or 'no reason'}; {advice}"
+        case 404:
+            advice = "correct its URL; Mimir has the API under the path /prometheus"
+            return f"has no query API at this path (status 404); {advice}"
+        case status if 300 <= status < 400:
+            return f"redirects to {response.headers.get('Location', 'nowhere')}; write that URL"
+        case 200 if document is None:
+            return f"does not respond with JSON: {message}; is it Prometheus?"
+        case 200:
+            return message
+        case status:
+            return f"cannot run the query (status {status}): {message or 'no reason'}"
+
+
+def _reason(error: Exception) -> str:
+    """Return the innermost cause of a failed request in words."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s"
+    if isinstance(error, requests.Timeout):
+        return f"no response within {TIMEOUT_SECONDS:g} s"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({cause.verify_message})"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(cause) or type(cause).__name__
