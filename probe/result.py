@@ -364,6 +364,8 @@ class Result:
     """Tokens and cost. None for a probe without `price` and without limits of tokens."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
+    trace_id: str | None = None
+    """Trace id in `traceparent` of the requests. None if the config has its own `traceparent`."""
     excerpt: Excerpt | None = None
     """Excerpt of the response to a failed probe. Only for authenticated users and local clients."""
 

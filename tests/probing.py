@@ -52,6 +52,7 @@ def make_prober(
     networks: Mapping[str, Any] | None = None,
     pool: ConnectionPool | None = None,
     clock: Clock | None = None,
+    is_sampled: bool = False,
     **keys: Any,
 ) -> Prober:
     """Return a prober of a URL with these config keys. With a pool, it reuses connections."""
@@ -86,7 +87,7 @@ def make_prober(
             in_batches=probe.stream is not None,
         )
 
-    return Prober(probe, secrets, open_client, clock or Clock(), EVALUATOR)
+    return Prober(probe, secrets, open_client, clock or Clock(), EVALUATOR, is_sampled=is_sampled)
 
 
 def run(url: str, **options: Any) -> Result:

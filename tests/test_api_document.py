@@ -67,6 +67,7 @@ def complete_result() -> Result:
         hops=(redirect,),
         final_hop=redirect,
         certificate_not_after=2e9,
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
         spending=Spending(input=7, output=4, cached=3, estimated=False, cost=0.25, currency="USD"),
         stream=replace(
             MEASURED_STREAM, tokens=TokenCounts(input=7, output=4, cached=3, reasoning=0)

@@ -62,6 +62,7 @@ SECTIONS = {
     "ServerTiming": ("server_timing", "An entry of the key `server_timing` of a probe."),
     "Tls": ("tls", "The key `tls` of a probe."),
     "Networks": ("networks", "The key `networks` of the file."),
+    "Tracing": ("tracing", "The key `tracing` of the file."),
 }
 
 

@@ -10,6 +10,7 @@ from probe.cli.load_progress import Progress
 from probe.cli.load_share import run_share
 from probe.cli.load_target import LoadTarget
 from probe.clock import Clock
+from probe.config.schema import Tracing
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.formatting import format_seconds
 from probe.load.generator import WHOLE, ProcessGenerator, default_processes
@@ -71,7 +72,9 @@ class LoadTest:
             max_idle_connections=self._options.max_in_flight,
         )
         name = self._target.probe.name
-        return factory.build(self._target.config.settings, [name])[name].prober.run
+        # A load test would flood a tracing backend, so its requests are not sampled.
+        settings = self._target.config.settings.model_copy(update={"tracing": Tracing()})
+        return factory.build(settings, [name])[name].prober.run
 
     def _run_share(self, generator: ProcessGenerator) -> SearchResult:
         probe = self._target.probe

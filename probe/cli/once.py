@@ -60,7 +60,13 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         now, encoding = datetime.now(UTC), sys.stdout.encoding
         objectives = {probe.name: probe.objectives for probe in config.settings.probes}
         print(
-            waterfall.render_waterfall(results, objectives=objectives, now=now, encoding=encoding)
+            waterfall.render_waterfall(
+                results,
+                objectives=objectives,
+                now=now,
+                encoding=encoding,
+                tracing=config.settings.tracing,
+            )
         )
     return EXIT_FAILED if any(result.failure for result in results) else EXIT_OK
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from probe.cli.command import printable
-from probe.config.schema import Objective
+from probe.config.schema import Objective, Tracing
 from probe.result import (
     ClockSource,
     Excerpt,
@@ -31,11 +31,12 @@ def render_waterfall(
     objectives: Mapping[str, Sequence[Objective]],
     now: datetime,
     encoding: str,
+    tracing: Tracing,
 ) -> str:
     """Return the text of `results`, in characters that `encoding` has.
 
     `objectives` are those of each probe by its name. `now` is compared with the expiry of
-    certificates.
+    certificates. `tracing` has the link to traces.
     """
     block = _block_in(encoding)
     text = "\n\n".join(
@@ -43,6 +44,7 @@ def render_waterfall(
             [
                 *_lines(result, now, block),
                 *_objective_lines(result, objectives[result.probe]),
+                *_trace_lines(result, tracing),
                 *_body_lines(result),
             ]
         )
@@ -170,6 +172,12 @@ def _verdict(result: Result, objective: Objective) -> str:
     time, limit = f"{seconds * 1000:.{decimals}f}", f"{threshold * 1000:.10g}"
     name = "" if objective.signal is Signal.LATENCY else f"{objective.signal.words} "
     return f"{verdict}, {name}{time} ms {sign} {limit} ms"
+
+
+def _trace_lines(result: Result, tracing: Tracing) -> Iterator[str]:
+    """Yield the trace id, or the link to the trace, which has it."""
+    if result.trace_id:
+        yield _note("trace", tracing.url(result.trace_id) or result.trace_id)
 
 
 def _body_lines(result: Result) -> Iterator[str]:

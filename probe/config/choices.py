@@ -42,6 +42,14 @@ class EventFormat(StrEnum):
     AWS_EVENT_STREAM_SSE = "aws-event-stream-sse"
 
 
+class TraceSampling(StrEnum):
+    """Requests whose traces are recorded."""
+
+    NEVER = "never"
+    FAILURES = "failures"
+    ALWAYS = "always"
+
+
 class TokenPart(StrEnum):
     """Number of tokens that is a part of another one: of the input, or of the output."""
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ValidationInfo
 
 from probe.config.errors import quote, quote_url, source_of
+from probe.config.link_template import find_link_problem
 from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
     SCALAR_OR_LIST,
@@ -38,6 +39,8 @@ METADATA_NETWORKS = (
     "fd20:ce::254/128",
     "192.0.0.192/32",
 )
+
+TRACE_ID_PLACEHOLDER = "{trace_id}"
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
 _RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
@@ -238,9 +241,21 @@ def _alert_label_name(value: Any) -> str:
     return _label_name(value)
 
 
+def _trace_link(value: Any) -> str:
+    template = require_text(value)
+    problem = find_link_problem(template, TRACE_ID_PLACEHOLDER)
+    if not problem and TRACE_ID_PLACEHOLDER not in template:
+        problem = f"the placeholder {TRACE_ID_PLACEHOLDER} is missing"
+    if problem:
+        raise ValueError(f"{problem}; write, for example, {_TRACE_LINK_EXAMPLE}")
+    return template
+
+
 _TEXT_SCHEMA = {"type": "string"}
 _URL_SCHEMA = {"type": "string", "examples": ["http://model:5000/predict"]}
 _PROXY_SCHEMA = {"type": "string", "examples": ["http://proxy:3128"]}
+_TRACE_LINK_EXAMPLE = f"https://grafana.example/trace/{TRACE_ID_PLACEHOLDER}"
+_TRACE_LINK_SCHEMA = {"type": "string", "format": "uri-template", "examples": [_TRACE_LINK_EXAMPLE]}
 _HOST_SCHEMA = {"type": "string", "minLength": 1}
 _METHOD_SCHEMA = pattern_schema(TOKEN_PATTERN, examples=["GET", "POST"])
 _JSON_PATH_SCHEMA = {"type": "string", "pattern": r"^\$"}
@@ -253,6 +268,7 @@ _STATUS_SCHEMA = {
 
 Url = Annotated[Template, *scalar(_url, _URL_SCHEMA, allow_reference=False)]
 Proxy = Annotated[Template, *scalar(_proxy, _PROXY_SCHEMA, allow_reference=False)]
+TraceLink = Annotated[str, *scalar(_trace_link, _TRACE_LINK_SCHEMA, allow_reference=False)]
 Host = Annotated[str, *scalar(_server_name, _HOST_SCHEMA, allow_reference=False)]
 Method = Annotated[str, *scalar(_method, _METHOD_SCHEMA)]
 HeaderName = Annotated[

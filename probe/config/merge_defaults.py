@@ -14,6 +14,10 @@ MERGED_BY_KEY = ("tls", "headers", "labels", "expect")
 STREAM_KEYS = ("first_token_timeout", "stall_timeout")
 
 
+# Mappings at the top of a config, apart from `defaults`.
+OPTIONAL_SECTIONS = ("networks", "tracing")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedConfig:
     """A config without `defaults`. `inherited` are the paths of the values that came from there."""
@@ -63,11 +67,11 @@ def defaults_only_config(config: dict[str, Any]) -> MergedConfig:
 
 
 def _without_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config without `defaults`, and without `networks` if it is empty (null)."""
+    """Return the config without `defaults`, and without other sections that are empty (null)."""
     return {
         key: value
         for key, value in config.items()
-        if key != "defaults" and (key, value) != ("networks", None)
+        if key != "defaults" and not (key in OPTIONAL_SECTIONS and value is None)
     }
 
 

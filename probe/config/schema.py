@@ -29,6 +29,7 @@ from probe.config.choices import (
     TimingUnit,
     TlsVersion,
     TokenPart,
+    TraceSampling,
 )
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
@@ -518,11 +519,39 @@ class Networks(ConfigModel):
     )
 
 
+class Tracing(ConfigModel):
+    """Traces of the requests. Each request has the header `traceparent` of W3C Trace Context.
+
+    A configured header `traceparent` replaces it. See docs/tracing.md.
+    """
+
+    sample: Annotated[TraceSampling, *types.choice(TraceSampling)] = config_key(
+        "never",
+        "Whether `traceparent` asks servers to record the trace. It is sent before the result is"
+        " known, so `failures` asks for all requests, as `always` does, and is for collectors that"
+        " drop the other traces.",
+    )
+    link: http_types.TraceLink | None = config_key(
+        None,
+        "URL of a trace, with the placeholder `{trace_id}`, for the pages and for `once`.",
+    )
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether `traceparent` asks servers to record the trace."""
+        return self.sample is not TraceSampling.NEVER
+
+    def url(self, trace_id: str) -> str | None:
+        """Return the URL of a trace; None without `link`."""
+        return self.link and self.link.replace(http_types.TRACE_ID_PLACEHOLDER, trace_id)
+
+
 class Settings(ConfigModel):
     """The whole config."""
 
     probes: tuple[Probe, ...] = Field(description="Endpoints to probe.")
     networks: Networks = config_key({}, "Addresses that may be probed.")
+    tracing: Tracing = config_key({}, "Traces of the requests.")
 
     _likely_mistakes: tuple[ConfigProblem, ...] = PrivateAttr(())
 

@@ -88,6 +88,7 @@ class Daemon:
             self._lifecycle(enable_lifecycle, info),
             clock,
             links=links,
+            trace_url=manager.trace_url,
         )
         self._server = Server(app, listener, clock, web)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from probe.clock import Clock
-from probe.config.schema import Settings
+from probe.config.schema import Settings, Tracing
 from probe.daemon.prober_factory import ProberFactory
 from probe.history.history import History
 from probe.history.state_log import StateChangeLog
@@ -45,7 +45,7 @@ class ProbeManager:
     """Runs the probes of the current config.
 
     The name of a probe is its identity: its counts continue when other keys change. Not
-    thread-safe, except `targets` and `longest_timeout`.
+    thread-safe, except `targets`, `longest_timeout` and `trace_url`.
     """
 
     def __init__(self, factory: ProberFactory, services: ProbeServices) -> None:
@@ -56,6 +56,7 @@ class ProbeManager:
         # Probes that clients can request by name. Replaced as a whole, because the server reads it
         # on another thread.
         self.targets: Mapping[str, OnDemandTarget] = {}
+        self._tracing = Tracing()
         # Estimated tokens of one request of each probe, by name.
         self.estimates: Mapping[str, TokenEstimate] = {}
 
@@ -64,6 +65,10 @@ class ProbeManager:
         """Longest timeout of all probes in seconds, 0 without probes."""
         runners = tuple(self._runners.values())  # a reload may run at the same time
         return max((runner.probe.timeout for runner in runners), default=0.0)
+
+    def trace_url(self, trace_id: str) -> str | None:
+        """Return the URL of a trace; None if the current config has no link to traces."""
+        return self._tracing.url(trace_id)
 
     def apply_config(self, settings: Settings) -> ConfigDiff:
         """Apply `settings` and return the difference to the previous config.
@@ -81,6 +86,7 @@ class ProbeManager:
         for name in diff.added:
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
+        self._tracing = settings.tracing
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
             name: _target(self._runners[name], compiled[name])

@@ -77,6 +77,7 @@ class ProberFactory:
             probe.name: (
                 _comparable(probe),
                 _comparable(settings.networks),
+                settings.tracing.is_sampled,
                 tuple(map(content, self._files(probe))),
             )
             for probe in settings.probes
@@ -134,6 +135,7 @@ class ProberFactory:
                     self._clock,
                     self._evaluator,
                     read_file=read_file,
+                    is_sampled=settings.tracing.is_sampled,
                 ),
                 close=pool.close if pool else _no_connections,
                 estimate=estimate_counted_tokens(probe),

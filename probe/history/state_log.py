@@ -98,4 +98,6 @@ def _fields(result: Result) -> dict[str, object]:
     fields: dict[str, object] = {"probe": result.probe}
     if result.failure:
         fields |= {"reason": result.failure.reason, "detail": result.failure.detail}
+        if result.trace_id:
+            fields["trace_id"] = result.trace_id
     return fields

@@ -1,5 +1,6 @@
 """Runs one probe: builds and sends the request, and evaluates the response."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
 from probe.http.request_secrets import find_request_secrets
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
+from probe.http.trace_context import TRACEPARENT, new_trace_id, traceparent
 from probe.prober.assertions import Assertions
 from probe.prober.body import BodyConsumer, ResponseBody
 from probe.prober.classify_failure import classify, find_status_failure
@@ -61,6 +63,7 @@ class _Exchange:
 
     url: str
     """The current URL, without secrets."""
+    trace_id: str | None
     scheme: str | None = None
     """The scheme of the current URL, once the request is built."""
     redactor: Redactor = NO_REDACTION
@@ -90,8 +93,12 @@ class Prober:
         evaluator: Evaluator,
         *,
         read_file: Callable[[Path], bytes] = Path.read_bytes,
+        is_sampled: bool = False,
     ) -> None:
-        """Compile `probe`. Raises OSError if the body's file cannot be read with `read_file`."""
+        """Compile `probe`. Raises OSError if the body's file cannot be read with `read_file`.
+
+        `is_sampled` asks servers to record the traces of the requests.
+        """
         self._probe = probe
         self._request_builder = RequestBuilder(probe, secrets, read_file)
         self._redirects = Redirects(self._request_builder, probe.redirects)
@@ -110,6 +117,8 @@ class Prober:
         self._body_memory = evaluator.body_memory if needs_body else None
         self._open_client = open_client
         self._clock = clock
+        self._has_trace = TRACEPARENT not in map(str.lower, probe.headers)
+        self._is_sampled = is_sampled
         self._has_responded = False
         """Whether a run has received a complete response."""
 
@@ -126,7 +135,10 @@ class Prober:
         if self._probe.first_token_timeout is not None:
             stopwatch.deadline.set_interim(started + nanoseconds(self._probe.first_token_timeout))
         # With references instead of their values: the path may contain a secret.
-        exchange = _Exchange(redact_config_url(self._probe.url.source))
+        exchange = _Exchange(
+            redact_config_url(self._probe.url.source),
+            trace_id=new_trace_id() if self._has_trace else None,
+        )
         failure = None
         try:
             self._attempt(stopwatch, exchange, use_pool=due is not None)
@@ -181,6 +193,8 @@ class Prober:
         """Send `request`, follow its redirects, and receive the final response."""
         while True:
             exchange.scheme = urlsplit(request.url or "").scheme
+            if exchange.trace_id:
+                request = self._with_traceparent(request, exchange.trace_id, len(exchange.hops))
             response = self._send(client, request, stopwatch)
             exchange.status = response.status_code
             exchange.last_response = response
@@ -205,6 +219,15 @@ class Prober:
             exchange.url = exchange.redactor(redact_url(request.url or ""))
             exchange.body.discard()
             exchange.status, exchange.last_response, exchange.body = None, None, None
+
+    def _with_traceparent(
+        self, request: PreparedRequest, trace_id: str, hop: int
+    ) -> PreparedRequest:
+        """Return a copy of `request`, which other runs use at the same time, with `traceparent`."""
+        traced = copy.copy(request)
+        traced.headers = request.headers.copy()
+        traced.headers[TRACEPARENT] = traceparent(trace_id, hop, sampled=self._is_sampled)
+        return traced
 
     def _send(self, client: HttpClient, request: PreparedRequest, stopwatch: Stopwatch) -> Response:
         """Return the response, read up to its headers."""
@@ -324,6 +347,7 @@ class Prober:
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             usage=evaluation.usage,
             certificate_not_after=exchange.certificate_not_after,
+            trace_id=exchange.trace_id,
             excerpt=_excerpt(exchange) if evaluation.failure else None,
         )
 

@@ -19,7 +19,7 @@ from probe.server.compression import Compression, compress
 from probe.server.headers import DefaultHeaders, security_headers
 from probe.server.lifecycle import Lifecycle, lifecycle_routes
 from probe.server.limits import error_response, unknown_probe_message
-from probe.server.links import PageLink
+from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.on_demand import OnDemandProbes, OnDemandRefused, OnDemandTarget
 from probe.server.routes import MAX_PAGE_AGE_SECONDS, page_routes
 from probe.server.single_flight import SingleFlight
@@ -44,11 +44,12 @@ def create_app(
     clock: Clock,
     *,
     links: Sequence[PageLink] = (),
+    trace_url: TraceUrl = no_trace_url,
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> Starlette:
     """Return the application. `render` produces a scrape, `targets` the current probes by name.
 
-    The pages have `links`.
+    The pages have `links`, and link to traces with `trace_url`.
     """
     scrapes = SingleFlight[CachedResponse](1, max_age_seconds=0.0, now=clock.monotonic_seconds)
     on_demand = OnDemandProbes(targets, clock.monotonic_seconds, MAX_ON_DEMAND_PROBES)
@@ -63,6 +64,7 @@ def create_app(
                 clock,
                 scrapes,
                 links=links,
+                trace_url=trace_url,
                 max_page_age_seconds=max_page_age_seconds,
             ),
             *lifecycle_routes(lifecycle),

@@ -1,9 +1,13 @@
 """Links from the pages to other sites: runbook, dashboard and Prometheus."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from probe.config.link_template import find_link_problem
+
+# From a trace id to the URL of the trace; None if it has no page.
+TraceUrl = Callable[[str], str | None]
 
 PLACEHOLDER = "{probe}"
 
@@ -31,6 +35,10 @@ class PageLink:
         return self.template.replace(PLACEHOLDER, quote(probe, safe=""))
 
 
+def no_trace_url(_trace_id: str) -> None:
+    """Return no URL: the config has no link to traces."""
+
+
 def page_links(templates: Mapping[str, str | None]) -> tuple[PageLink, ...]:
     """Return the links for URLs by title; a title without URL has no link.
 
@@ -44,22 +52,7 @@ def page_links(templates: Mapping[str, str | None]) -> tuple[PageLink, ...]:
 
 
 def _checked(title: str, template: str) -> str:
-    """Return `template` if a browser can open it, and it has no user. Raises ValueError."""
-    flag, example = f"--web.{title}-url", f"write, for example, {_EXAMPLES[title]}"
-    if re.search(r"//[^/?#]*@", template):
-        message = "the pages show this URL; write it without user and password"
-        raise ValueError(f"{flag}: {message}; {example}")
-    try:
-        parts = urlsplit(template)
-        has_host = bool(parts.hostname) and parts.port != 0
-        is_absolute = parts.scheme in ("http", "https") and has_host
-    except ValueError:
-        is_absolute = False
-    if not is_absolute or not re.fullmatch(r"[!-~]+", template):
-        raise ValueError(f"{flag}: not an absolute http or https URL; {example}")
-    if re.search("[{}]", template.replace(PLACEHOLDER, "")):
-        raise ValueError(
-            f"{flag}: the only placeholder is {PLACEHOLDER}; "
-            f"write %7B and %7D for other braces; {example}"
-        )
+    """Return `template` if a page can link to it. Raises ValueError."""
+    if problem := find_link_problem(template, PLACEHOLDER):
+        raise ValueError(f"--web.{title}-url: {problem}; write, for example, {_EXAMPLES[title]}")
     return template

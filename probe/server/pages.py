@@ -25,7 +25,7 @@ from probe.server.charts import (
     status_bars,
 )
 from probe.server.lifecycle import Lifecycle
-from probe.server.links import PageLink
+from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.probe_list import ListPage, ListQuery, count_states, label_names, select_page
 from probe.server.stream_charts import stream_timelines
 from probe.server.summary import (
@@ -97,12 +97,17 @@ class Pages:
     """Renders the pages."""
 
     def __init__(
-        self, now: Callable[[], float], lifecycle: Lifecycle, links: Sequence[PageLink]
+        self,
+        now: Callable[[], float],
+        lifecycle: Lifecycle,
+        links: Sequence[PageLink],
+        trace_url: TraceUrl = no_trace_url,
     ) -> None:
         """`now` is the wall clock (Unix seconds)."""
         self._now = now
         self._lifecycle = lifecycle
         self._links = links
+        self._trace_url = trace_url
 
     @cached_property
     def _templates(self) -> "Environment":
@@ -162,6 +167,7 @@ class Pages:
             half_hours=half_hours,
             half_hour_bars=half_hour_bars(half_hours),
             excerpts=excerpts,
+            trace_url=self._trace_url,
             links={link.title: link.url(details.summary.name) for link in self._links},
         )
 

@@ -19,7 +19,7 @@ from probe.server.cached_response import CachedResponse
 from probe.server.compression import compress
 from probe.server.lifecycle import Lifecycle
 from probe.server.limits import unknown_probe_message
-from probe.server.links import PageLink
+from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.local_client import may_see_responses
 from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing, yield_gil
 from probe.server.probe_list import ListQuery
@@ -39,6 +39,7 @@ def page_routes(
     scrapes: SingleFlight[CachedResponse],
     *,
     links: Sequence[PageLink] = (),
+    trace_url: TraceUrl = no_trace_url,
     max_page_age_seconds: float = MAX_PAGE_AGE_SECONDS,
 ) -> list[BaseRoute]:
     """Return the routes of the pages and of the API.
@@ -48,7 +49,7 @@ def page_routes(
     """
     renders = SharedRenders(lifecycle, clock, scrapes, max_page_age_seconds)
     histories = _Histories(history, names)
-    pages = Pages(clock.unix_seconds, lifecycle, links)
+    pages = Pages(clock.unix_seconds, lifecycle, links, trace_url)
     return [
         *_html_routes(pages, histories, renders),
         *_api_routes(lifecycle, histories, renders),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from probe.cli.waterfall import render_waterfall
-from probe.config.schema import Objective
+from probe.config.schema import Objective, Tracing
 from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result, TokenCounts
 from tests.builders import MEASURED_STREAM, make_probe, make_result
 
@@ -18,9 +18,18 @@ DAY = 86_400
 
 
 def rendered(
-    *results: Result, encoding: str = "utf-8", objectives: Sequence[Objective] = ()
+    *results: Result,
+    encoding: str = "utf-8",
+    objectives: Sequence[Objective] = (),
+    tracing: Tracing | None = None,
 ) -> str:
-    return render_waterfall(results, objectives={"model": objectives}, now=NOW, encoding=encoding)
+    return render_waterfall(
+        results,
+        objectives={"model": objectives},
+        now=NOW,
+        encoding=encoding,
+        tracing=tracing or Tracing(),
+    )
 
 
 def phases(**milliseconds: float) -> dict[Phase, float]:
@@ -356,3 +365,13 @@ def test_objectives_on_signals_of_streams(tmp_path: Path) -> None:
     unknown = replace(MEASURED_STREAM, time_per_output_token=None)
     text = rendered(make_result(stream=unknown), objectives=objectives)
     assert "each: not counted, time per output token unknown" in text
+
+
+def test_the_trace() -> None:
+    """The last line of a result has its trace id, or the link to it."""
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    result = success(trace_id=trace_id)
+    link = Tracing.model_validate({"link": "https://grafana.example/trace/{trace_id}"})
+    assert rendered(result).splitlines()[-1] == f"    trace         {trace_id}"
+    last_line = rendered(result, tracing=link).splitlines()[-1]
+    assert last_line == f"    trace         https://grafana.example/trace/{trace_id}"

@@ -138,3 +138,11 @@ def test_a_thousand_flapping_probes(caplog: pytest.LogCaptureFixture) -> None:
             for log in logs:
                 log.record(make_result(reason=REFUSED if turn % 2 else OK))
     assert len(caplog.records) == 1000
+
+
+def test_the_trace_of_a_failure(harness: LogHarness) -> None:
+    """Lines about failures have the trace id, if there is one."""
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    harness.log.record(replace(make_result(reason=REFUSED), trace_id=trace_id))
+    fields = [fields for _, fields in harness.lines(logging.DEBUG, logging.WARNING)]
+    assert [line["trace_id"] for line in fields] == [trace_id, trace_id]

@@ -39,12 +39,13 @@ def sent_request(serve: Serve, path: str = "/", *, host: str = "127.0.0.1", **ho
     return received
 
 
-def test_a_plain_request_has_four_headers(serve: Serve) -> None:
+def test_a_plain_request_has_five_headers(serve: Serve) -> None:
     """No header for compression, cookies or authorization."""
     received = sent_request(serve)
 
     assert received.line == "GET / HTTP/1.1"
-    assert {name for name, _ in received.headers} == {"host", "user-agent", "accept", "connection"}
+    names = {"host", "user-agent", "accept", "connection", "traceparent"}
+    assert {name for name, _ in received.headers} == names
     assert received.header("user-agent") == f"inference-probe/{__version__}"
     assert received.header("connection") == "close"
     assert received.body == b""

@@ -19,7 +19,7 @@ from probe.metrics.daemon_info import ConfigState
 from probe.result import NO_BUDGET, Component, Excerpt, Phase, Reason
 from probe.server.app import create_app
 from probe.server.lifecycle import Lifecycle
-from probe.server.links import PageLink
+from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.on_demand import OnDemandTarget
 from probe.server.server import Server, bind
 from tests.builders import make_result, make_settings
@@ -137,6 +137,7 @@ def site_of(
     max_page_age_seconds: float = 0.0,
     lifecycle: Mapping[str, Any] = MappingProxyType({}),
     links: Sequence[PageLink] = (),
+    trace_url: TraceUrl = no_trace_url,
     **keys: Any,
 ) -> Iterator[Site]:
     """Serve the pages of probes with these names (by default `model`) and config `keys`.
@@ -152,6 +153,7 @@ def site_of(
         lifecycle_of(**lifecycle),
         Clock(),
         links=links,
+        trace_url=trace_url,
         max_page_age_seconds=max_page_age_seconds,
     )
     listener = bind("127.0.0.1:0")

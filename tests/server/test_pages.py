@@ -198,6 +198,25 @@ def test_tokens_and_cost_of_a_request(site: Site) -> None:
     assert "Spending: 1,007 (1,000 cached) + 4 tokens, 0.0000035 USD." in page
 
 
+def test_traces_of_results(tmp_path: Path) -> None:
+    """The page has the trace id of each result with details, with a link if the config has one."""
+    first, second = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7d75f3b2a1c4e5968"
+    with site_of(tmp_path) as site:
+        site.add(**success(0.1))
+        assert "Trace:" not in site.get("/probes/model").text
+        site.add(**overloaded(), trace_id=first)
+        site.add(**success(0.3), trace_id=second)
+        page = site.get("/probes/model").text
+        assert page.count(f"Trace: <code>{first}</code>") == 1
+        assert page.count(f"Trace: <code>{second}</code>") == 2  # the last one, and the slowest
+        document = site.get("/api/v1/probes/model/results").json()
+        assert [result["trace_id"] for result in document["recent"]] == [second, first, None]
+    with site_of(tmp_path, trace_url=lambda trace_id: f"http://t/?a=1&id={trace_id}") as site:
+        site.add(**success(0.1), trace_id=first)
+        page = site.get("/probes/model").text
+        assert f'<a href="http://t/?a=1&amp;id={first}"><code>{first}</code></a>' in page
+
+
 def test_responses_and_urls_are_escaped(tmp_path: Path) -> None:
     """Neither a response nor a URL of the config can become markup."""
     with site_of(tmp_path, authenticated=True, url="http://model/<img>/'x'", method="GET") as site:

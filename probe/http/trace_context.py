@@ -1,0 +1,40 @@
+"""W3C Trace Context: the ids of the trace of one run, and the header `traceparent`.
+
+https://www.w3.org/TR/trace-context/#traceparent-header
+"""
+
+import random
+
+TRACEPARENT = "traceparent"
+
+_SPAN_ID_BITS = 64
+_MAX_SPAN_ID = 2**_SPAN_ID_BITS - 1
+
+
+def new_trace_id() -> str:
+    """Return a random trace id: 32 hexadecimal digits, not all of them 0."""
+    return f"{random.getrandbits(128) or 1:032x}"
+
+
+def span_id(trace_id: str, number: int) -> str:
+    """Return the id of the span `number` of a trace: 16 hexadecimal digits, not all of them 0.
+
+    The ids are consecutive from the random lower half of the trace id. A result therefore needs to
+    keep no id but that of its trace.
+    """
+    first = int(trace_id, 16) & _MAX_SPAN_ID
+    return f"{(first + number) % _MAX_SPAN_ID + 1:016x}"
+
+
+def request_span_id(trace_id: str, hop: int) -> str:
+    """Return the id of the span of a request: `hop` counts the redirects before it."""
+    return span_id(trace_id, 1 + hop)
+
+
+def traceparent(trace_id: str, hop: int, *, sampled: bool) -> str:
+    """Return the header of a request whose span is the parent of the server's.
+
+    The flag of random ids (Level 2 of the specification) is not set: the propagator of
+    OpenTelemetry for Go (1.37) rejects a header that has it together with the flag `sampled`.
+    """
+    return f"00-{trace_id}-{request_span_id(trace_id, hop)}-{'01' if sampled else '00'}"
