@@ -105,6 +105,13 @@ OBJECTIVE = MetricSpec(
     'threshold="+Inf" is an availability objective.',
     ("probe", "slo", "signal", "threshold", "alert"),
 )
+OBJECTIVE_THRESHOLD = MetricSpec(
+    "inference_probe_slo_threshold_seconds",
+    "gauge",
+    "Largest good value of the signal of an objective (seconds): its label threshold as a number. "
+    "Absent for an availability objective.",
+    ("probe", "slo", "signal"),
+)
 SAFE_RATE = MetricSpec(
     "inference_probe_safe_rate",
     "gauge",
@@ -240,6 +247,7 @@ ALL_METRICS = (
     LAST_SUCCEEDED,
     LAST_STATUS_CODE,
     OBJECTIVE,
+    OBJECTIVE_THRESHOLD,
     SAFE_RATE,
     INFO,
     ALERT_INFO,

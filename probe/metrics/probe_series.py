@@ -92,6 +92,7 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
     add_value(catalogue.LAST_STATUS_CODE, lambda counts: counts.status)
     add_value(catalogue.CERTIFICATE, lambda counts: counts.certificate.not_after)
     add(catalogue.OBJECTIVE, _objective_lines)
+    add(catalogue.OBJECTIVE_THRESHOLD, _objective_threshold_lines)
     add_value(catalogue.SAFE_RATE, _safe_rate)
     add(catalogue.INFO, _info_lines)
     add(catalogue.ALERT_INFO, _alert_info_lines)
@@ -146,6 +147,15 @@ def _objective_lines(counts: ProbeCounts) -> Iterator[str]:
             }
         )
         yield format_sample(catalogue.OBJECTIVE, f"{counts.labels},{labels}", objective.target)
+
+
+def _objective_threshold_lines(counts: ProbeCounts) -> Iterator[str]:
+    for objective in counts.probe.objectives:
+        if objective.threshold is not None:
+            labels = format_labels({"slo": objective.name, "signal": objective.signal})
+            yield format_sample(
+                catalogue.OBJECTIVE_THRESHOLD, f"{counts.labels},{labels}", objective.threshold
+            )
 
 
 def _threshold(objective: Objective) -> float:

@@ -172,6 +172,9 @@ def test_thresholds_are_buckets(tmp_path: Path) -> None:
     ):
         labels = {"slo": slo, "threshold": threshold, "alert": alert, "signal": "latency"}
         assert exporter.value("inference_probe_slo_objective_ratio", **labels) == target
+    for slo, seconds in (("odd", 0.123), ("whole", 1.0), ("up", None)):
+        labels = {"slo": slo, "signal": "latency"}
+        assert exporter.value("inference_probe_slo_threshold_seconds", **labels) == seconds
 
 
 def test_good_and_bad_can_be_counted(tmp_path: Path) -> None:
