@@ -36,8 +36,12 @@ FOREIGN: Mapping[str, Labels] = {
     "process_start_time_seconds": TARGET,
     "ALERTS": ANY,
     "http_requests_total": ANY,
+    "nv_inference_pending_request_count": TARGET | {"model", "version"},
     "nv_inference_request_success": TARGET | {"model", "version"},
+    "tgi_queue_size": TARGET,
     "tgi_request_count": TARGET,
+    "tgi_request_success": TARGET,
+    "vllm:num_requests_waiting": TARGET | {"engine", "model_name"},
     "vllm:request_success_total": TARGET | {"engine", "model_name", "finished_reason"},
     "vllm:time_to_first_token_seconds_bucket": TARGET | {"engine", "model_name", "le"},
 }

@@ -21,7 +21,7 @@ holds, because the rules sample every 30 s. Times are medians, from the first ba
 forecast assumes the bundled rules, a scrape interval of 15 s, and bad probes that are independent
 of each other. False pages include those of ModelDown: the forecast takes every bad probe for a
 failed one. Series: without and with all six times that a server can report (11 series each). The
-sum includes those of the daemon itself. The rules record up to 43 more per probe and 44 per
+sum includes those of the daemon itself. The rules record up to 58 more per probe and 44 per
 objective. See docs/choosing.md."""
 
 # What ModelDown does, by its level.

@@ -342,7 +342,7 @@ def test_changed_labels_of_alerts(tmp_path: Path) -> None:
 
 def test_everything_declared_is_exported(tmp_path: Path) -> None:
     """Each metric of the catalogue has samples with exactly its declared labels."""
-    objectives = [{"name": "up", "target": "99%"}]
+    objectives = [{"name": "fast", "target": "99%", "latency": "1s"}]
     exporter = Exporter(
         tmp_path,
         objectives=objectives,
@@ -365,7 +365,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
 
 def test_promtool_check_metrics(tmp_path: Path) -> None:
     """`promtool check metrics` finds no problem."""
-    objectives = [{"name": "up", "target": "99%"}]
+    objectives = [{"name": "fast", "target": "99%", "latency": "1s"}]
     exporter = Exporter(
         tmp_path,
         objectives=objectives,
