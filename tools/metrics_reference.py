@@ -40,7 +40,8 @@ HEAD = """\
 These are the metrics of `/metrics`, in Prometheus' text format or in OpenMetrics, as the scrape
 requests. Times are in seconds. Counters and histograms exist from the start, with the value 0.
 Timestamps are absent until the first event. In addition there are the usual `process_*` and
-`python_*` metrics. [measurement.md](measurement.md) explains the measurement.
+`python_*` metrics. [measurement.md](measurement.md) explains the measurement. In OpenMetrics,
+buckets can have [exemplars](tracing.md#exemplars).
 """
 
 # The name of a recording, and the window at its end.

@@ -87,6 +87,7 @@ class ProbeManager:
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
+        self._services.recorder.with_exemplars = settings.tracing.is_sampled
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
             name: _target(self._runners[name], compiled[name])

@@ -41,7 +41,7 @@ class Exposition:
     """Collects metric families, whose text is written when it is read."""
 
     def __init__(self, *, openmetrics: bool) -> None:
-        self._openmetrics = openmetrics
+        self.is_openmetrics = openmetrics
         self._families: list[tuple[MetricSpec, Iterable[str]]] = []
 
     def add_family(self, spec: MetricSpec, samples: Iterable[str]) -> None:
@@ -66,7 +66,7 @@ class Exposition:
 
     def _header(self, spec: MetricSpec) -> str:
         name = spec.name
-        if self._openmetrics and spec.kind == "counter":
+        if self.is_openmetrics and spec.kind == "counter":
             # In OpenMetrics the suffix belongs to the sample, not to the family.
             name = name.removesuffix("_total")
         return f"# HELP {name} {spec.help}\n# TYPE {name} {spec.kind}\n"

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import accumulate
 
 from probe.metrics.catalogue import MetricSpec
+from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_value
 
 # Seconds. For the latency of successes and the phases in which the model works, `wait` and
@@ -56,7 +57,7 @@ DELAY_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class Histogram:
     """Counts observations (seconds) in buckets. The caller holds a lock."""
 
-    __slots__ = ("_counts", "_le_labels", "_sum", "bounds")
+    __slots__ = ("_counts", "_exemplars", "_le_labels", "_sum", "bounds")
 
     def __init__(self, buckets: Iterable[float]) -> None:
         """`buckets` are upper bounds in any order; +Inf is added."""
@@ -64,21 +65,32 @@ class Histogram:
         self._le_labels = _le_labels(self.bounds)
         self._counts = [0] * len(self._le_labels)
         self._sum = 0.0
+        # The latest exemplar of each bucket, with its value, by the bucket's index. None as long as
+        # there is none: most histograms never have one.
+        self._exemplars: dict[int, tuple[Exemplar, float]] | None = None
 
-    def observe(self, value: float) -> None:
-        """Count `value` in its bucket."""
-        self._counts[bisect_left(self.bounds, value)] += 1
+    def observe(self, value: float, exemplar: Exemplar | None = None) -> None:
+        """Count `value` in its bucket. `exemplar` replaces the one of this bucket."""
+        index = bisect_left(self.bounds, value)
+        self._counts[index] += 1
         self._sum += value
+        if exemplar:
+            self._exemplars = self._exemplars or {}
+            self._exemplars[index] = exemplar, value
 
     def copy(self) -> "Histogram":
         """Return a copy, which is faster than `copy.copy`."""
         copy = object.__new__(Histogram)
         copy.bounds, copy._le_labels = self.bounds, self._le_labels
         copy._counts, copy._sum = self._counts.copy(), self._sum
+        copy._exemplars = self._exemplars and self._exemplars.copy()
         return copy
 
-    def samples(self, spec: MetricSpec, labels: str) -> str:
-        """Return the lines of all samples; `labels` is text from `format_labels`."""
+    def samples(self, spec: MetricSpec, labels: str, *, with_exemplars: bool = False) -> str:
+        """Return the lines of all samples; `labels` is text from `format_labels`.
+
+        Only OpenMetrics has exemplars.
+        """
         comma = "," if labels else ""
         head = f"{spec.name}_bucket{{{labels}{comma}"
         cumulative = list(accumulate(self._counts))
@@ -86,6 +98,9 @@ class Histogram:
             f"{head}{label}{count}\n"
             for label, count in zip(self._le_labels, cumulative, strict=True)
         ]
+        if with_exemplars and self._exemplars:
+            for index, (exemplar, value) in self._exemplars.items():
+                lines[index] = f"{lines[index][:-1]}{exemplar.text(value)}\n"
         lines.append(f"{spec.name}_count{{{labels}}} {cumulative[-1]}\n")
         lines.append(f"{spec.name}_sum{{{labels}}} {format_value(self._sum)}\n")
         return "".join(lines)

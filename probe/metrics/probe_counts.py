@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from probe.config.schema import Probe
+from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_labels
 from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, NETWORK_BUCKETS, Histogram
 from probe.metrics.stream_metrics import StreamMetrics
@@ -81,8 +82,11 @@ class ProbeCounts:
             stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
         )
 
-    def record(self, result: Result, now: float) -> None:
-        """Count the result of a scheduled run that ended at `now` (Unix seconds)."""
+    def record(self, result: Result, now: float, exemplars: Mapping[Signal, Exemplar]) -> None:
+        """Count the result of a scheduled run that ended at `now` (Unix seconds).
+
+        `exemplars` are those of its buckets, for the signals that have one.
+        """
         self.last_run = now
         self.succeeded = result.failure is None
         self.status = result.status
@@ -102,9 +106,10 @@ class ProbeCounts:
                     self.server[component] = Histogram(self.coarse_bounds)
                 self.server[component].observe(seconds)
         if self.stream:
-            self.stream.record(result)
+            self.stream.record(result, exemplars)
         if result.failure is None or result.failure.reason.counts_against_slo:
-            self.latency[result.outcome].observe(result.latency)
+            exemplar = exemplars.get(Signal.LATENCY)
+            self.latency[result.outcome].observe(result.latency, exemplar)
 
     def copy(self) -> "ProbeCounts":
         """Return a copy that later results do not change."""

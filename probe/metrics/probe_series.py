@@ -71,13 +71,18 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
         label: str,
         items: Callable[[ProbeCounts], Iterable[tuple[str, Histogram]]],
     ) -> None:
-        add(spec, lambda counts: _histogram_lines(spec, counts, label, items(counts)))
+        add(
+            spec,
+            lambda counts: _histogram_lines(
+                spec, counts, label, items(counts), with_exemplars=exposition.is_openmetrics
+            ),
+        )
 
     add_histograms(catalogue.LATENCY, "outcome", lambda counts: counts.latency.items())
     add_histograms(catalogue.PHASE, "phase", lambda counts: counts.phases.items())
     add_histograms(catalogue.SERVER, "component", lambda counts: counts.server.items())
     for spec in STREAM_METRICS:
-        add(spec, partial(_stream_lines, spec))
+        add(spec, partial(_stream_lines, spec, with_exemplars=exposition.is_openmetrics))
     for spec in SPENDING_METRICS:
         add(spec, partial(_spending_lines, spec))
     add_value(catalogue.SERVER_IGNORED, lambda counts: counts.server_ignored)
@@ -104,14 +109,22 @@ def _value_line(spec: MetricSpec, counts: ProbeCounts, value: float | None) -> l
 
 
 def _histogram_lines(
-    spec: MetricSpec, counts: ProbeCounts, label: str, items: Iterable[tuple[str, Histogram]]
+    spec: MetricSpec,
+    counts: ProbeCounts,
+    label: str,
+    items: Iterable[tuple[str, Histogram]],
+    *,
+    with_exemplars: bool,
 ) -> Iterator[str]:
     for value, histogram in items:
-        yield histogram.samples(spec, f'{counts.labels},{label}="{value}"')
+        labels = f'{counts.labels},{label}="{value}"'
+        yield histogram.samples(spec, labels, with_exemplars=with_exemplars)
 
 
-def _stream_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:
-    return counts.stream.lines(spec, counts.labels) if counts.stream else ()
+def _stream_lines(spec: MetricSpec, counts: ProbeCounts, *, with_exemplars: bool) -> Iterable[str]:
+    if counts.stream is None:
+        return ()
+    return counts.stream.lines(spec, counts.labels, with_exemplars=with_exemplars)
 
 
 def _spending_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:

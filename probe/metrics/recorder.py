@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from probe.config.schema import Probe
 from probe.metrics import catalogue
+from probe.metrics.exemplar import Exemplar, find_exemplars
 from probe.metrics.exposition import Exposition
 from probe.metrics.histogram import DELAY_BUCKETS, Histogram
 from probe.metrics.probe_counts import ProbeCounts
 from probe.metrics.probe_series import write_probe_series
-from probe.result import Result
+from probe.result import Result, Signal
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
 
@@ -33,6 +34,9 @@ class Recorder:
         # Observations of lag that are not in the histogram yet.
         self._new_lags = deque[float]()
         self._correction = Histogram(DELAY_BUCKETS)
+        self.with_exemplars = False
+        """Whether buckets of slow and failed requests get the trace as an exemplar: it should be
+        recorded."""
 
     def add_probe(
         self,
@@ -79,7 +83,11 @@ class Recorder:
             counts = self._probes.get(result.probe)
             if counts is None:
                 return
-            counts.record(result, self._now())
+            now = self._now()
+            exemplars: Mapping[Signal, Exemplar] = {}
+            if self.with_exemplars:
+                exemplars = find_exemplars(result, counts.probe.strictest_thresholds, now)
+            counts.record(result, now, exemplars)
             if result.failure is None or result.failure.reason.counts_against_slo:
                 self._correction.observe(result.correction)
 

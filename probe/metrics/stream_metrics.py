@@ -8,6 +8,7 @@ from typing import Self
 
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
+from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_sample
 from probe.metrics.histogram import FIRST_TOKEN_BUCKETS, GAP_BUCKETS, TOKEN_BUCKETS, Histogram
 from probe.result import STREAM_SIGNALS, Outcome, Result, Signal, StreamResult, TokenCounts
@@ -84,17 +85,19 @@ class StreamMetrics:
         duplicate._missing, duplicate._tokens = self._missing.copy(), self._tokens.copy()
         return duplicate
 
-    def record(self, result: Result) -> None:
+    def record(self, result: Result, exemplars: Mapping[Signal, Exemplar]) -> None:
         """Count a result. A failure has its latency in each histogram: it is bad for each signal.
 
-        A success without a value is no event of this signal.
+        A success without a value is no event of this signal. `exemplars` are those of the buckets,
+        for the signals that have one.
         """
         if result.stream:
             self._count(result.stream)
         if result.failure:
             if result.failure.reason.counts_against_slo:
-                for histograms in self._histograms.values():
-                    histograms[Outcome.FAILURE].observe(result.latency)
+                for spec, histograms in self._histograms.items():
+                    exemplar = _exemplar(spec, exemplars)
+                    histograms[Outcome.FAILURE].observe(result.latency, exemplar)
             return
         if result.stream is None:
             return
@@ -105,15 +108,18 @@ class StreamMetrics:
         }
         for spec, seconds in values.items():
             if seconds is not None:
-                self._histograms[spec][Outcome.SUCCESS].observe(seconds)
+                exemplar = _exemplar(spec, exemplars)
+                self._histograms[spec][Outcome.SUCCESS].observe(seconds, exemplar)
         for signal in STREAM_SIGNALS:
             self._missing[signal] += result.seconds(signal) is None
 
-    def lines(self, spec: MetricSpec, labels: str) -> Iterator[str]:
+    def lines(self, spec: MetricSpec, labels: str, *, with_exemplars: bool) -> Iterator[str]:
         """Yield the samples of one of STREAM_METRICS; `labels` are those of the probe."""
         if spec in self._histograms:
             for outcome, histogram in self._histograms[spec].items():
-                yield histogram.samples(spec, f'{labels},outcome="{outcome}"')
+                yield histogram.samples(
+                    spec, f'{labels},outcome="{outcome}"', with_exemplars=with_exemplars
+                )
         elif spec is catalogue.TOKENS:
             for kind in _TOKEN_KINDS:
                 yield format_sample(spec, f'{labels},kind="{kind}"', self._tokens[kind])
@@ -127,6 +133,11 @@ class StreamMetrics:
         self._merged_events += stream.merged_events
         for kind in _TOKEN_KINDS:
             self._tokens[kind] += getattr(stream.tokens, kind) or 0
+
+
+def _exemplar(spec: MetricSpec, exemplars: Mapping[Signal, Exemplar]) -> Exemplar | None:
+    """Return the exemplar for the histogram `spec`, if it is about a signal that has one."""
+    return exemplars.get(_SIGNALS[spec]) if spec in _SIGNALS else None
 
 
 def _thresholds(spec: MetricSpec, thresholds: Mapping[Signal, Sequence[float]]) -> Sequence[float]:

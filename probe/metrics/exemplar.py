@@ -1,0 +1,40 @@
+"""Exemplars: the trace of one request that was counted in a bucket (OpenMetrics 1.0)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from probe.metrics.exposition import format_value
+from probe.result import Result, Signal
+
+
+class Exemplar(NamedTuple):
+    """The trace of a request that ended at `timestamp` (Unix seconds)."""
+
+    trace_id: str
+    timestamp: float
+
+    def text(self, value: float) -> str:
+        """Return the part of a bucket's line behind its count; `value` is the observation.
+
+        The time is required: without it, each scrape would store the exemplar again.
+        """
+        return f' # {{trace_id="{self.trace_id}"}} {format_value(value)} {self.timestamp:.3f}'
+
+
+def find_exemplars(
+    result: Result, thresholds: Mapping[Signal, float], now: float
+) -> Mapping[Signal, Exemplar]:
+    """Return the exemplar of `result`, which ended at `now`, for the signals that are bad.
+
+    A failure is bad for each signal, and a success for those above `thresholds` (seconds).
+    """
+    if result.trace_id is None:
+        return {}
+    exemplar = Exemplar(result.trace_id, now)
+    if result.failure:
+        return dict.fromkeys(Signal, exemplar)
+    return {
+        signal: exemplar
+        for signal, threshold in thresholds.items()
+        if (result.seconds(signal) or 0.0) > threshold
+    }
