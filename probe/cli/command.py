@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_ENOUGH_DATA = 0, 1, 2, 3
 
 # The name of a flag in an argument such as `--web.listen-address=:80` or `-Hname`.
 _FLAG_NAME = re.compile("--[a-zA-Z][a-zA-Z.-]*|-[a-zA-Z]")

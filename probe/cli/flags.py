@@ -61,6 +61,14 @@ def add_output_flag(flags: FlagAdder) -> None:
     flags.add("--output", "output format", default="text", choices=("text", "json"))
 
 
+def add_config_file_flag(flags: FlagAdder) -> None:
+    flags.add(
+        "--config.file",
+        "the config file; default ./probe.yml, or else ./config/probe.yml, "
+        "or else /etc/inference-probe/probe.yml",
+    )
+
+
 def add_config_flags(
     parser: argparse.ArgumentParser, environ: Mapping[str, str], *, on_schedule: bool = True
 ) -> FlagAdder:
@@ -69,11 +77,7 @@ def add_config_flags(
     A probe that is not `on_schedule` has no interval, and its objectives are another matter.
     """
     flags = FlagAdder(parser, environ)
-    flags.add(
-        "--config.file",
-        "the config file; default ./probe.yml, or else ./config/probe.yml, "
-        "or else /etc/inference-probe/probe.yml",
-    )
+    add_config_file_flag(flags)
     endpoint = FlagAdder(parser.add_argument_group("one endpoint, without a config file"), environ)
     endpoint.add("--url", "probe this URL")
     endpoint.add("--name", "name of the probe; default made from the URL")

@@ -11,8 +11,9 @@ from pathlib import Path
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
 from probe.cli.flags import add_config_flags
 from probe.cli.load_options import LoadOptions, add_load_flags, read_options
-from probe.cli.load_target import LoadTarget, find_target, require_permission
+from probe.cli.load_target import LoadTarget, find_target
 from probe.cli.load_test import LoadTest
+from probe.cli.permission import require_permission
 from probe.cli.prometheus_flags import read_prometheus_server
 from probe.clock import rfc3339
 from probe.config.errors import ConfigError
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             server = read_prometheus_server(args, environ, url_flag="--from-prometheus")
             result = _read_shares(target, options, server)
         else:
-            require_permission(target.probe, options, is_allowed=args.yes)
+            _require_permission(target, options, is_allowed=args.yes)
             result = LoadTest(target, options, environ).run()
         report = _report(target, options, result)
     except (ConfigError, UsageError, TlsError, OSError) as error:
@@ -88,6 +89,17 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     # A share cannot confirm a rate. It succeeds if it has sent all of its requests.
     is_met = report.reason == StopReason.ONE_SHARE if options.share else report.is_met
     return EXIT_OK if is_met and is_written else EXIT_FAILED
+
+
+def _require_permission(target: LoadTarget, options: LoadOptions, *, is_allowed: bool) -> None:
+    max_rate = options.rates[-1] if options.rates else options.max_rate
+    require_permission(
+        [target.probe],
+        f"up to {max_rate:g} requests per second",
+        warning="A load test can overload it for all of its users; --max-rate and --max-requests"
+        " limit the load.",
+        is_allowed=is_allowed,
+    )
 
 
 def _read_shares(

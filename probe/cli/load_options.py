@@ -1,12 +1,12 @@
 """The options of `inference-probe load`, from its flags."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from probe.cli.command import UsageError
+from probe.cli.flag_values import flag_name, optional, parsed, positive
 from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder, add_output_flag
 from probe.cli.prometheus_flags import add_prometheus_flags
 from probe.config.flags import parse_listen_address
@@ -15,8 +15,6 @@ from probe.load.arrivals import Arrivals
 from probe.load.generator import Share
 from probe.load.objective import LoadObjective
 from probe.load.report import Demand
-
-_T = TypeVar("_T")
 
 # Minimum of --max-duration: a step, and the shortest confirmation.
 MIN_DURATION_SECONDS = 180.0
@@ -163,7 +161,7 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         )
     if rates and args.from_rate:
         raise UsageError("--from and --rates cannot be combined; give one of them")
-    max_rate = _positive(args, "max_rate", parse_rate)
+    max_rate = positive(args, "max_rate", parse_rate)
     if rates and rates[-1] > max_rate:
         raise UsageError(
             f"--rates has {rates[-1]:g}/s, and --max-rate is {max_rate:g}/s; raise --max-rate"
@@ -173,12 +171,12 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         raise UsageError(
             f"--expected is {demand.rate:g}/s, and --max-rate is {max_rate:g}/s; raise --max-rate"
         )
-    first_rate = _optional(args, "from_rate", parse_rate)
+    first_rate = optional(args, "from_rate", parse_rate)
     if first_rate and first_rate > max_rate:
         raise UsageError(
             f"--from is {first_rate:g}/s, and --max-rate is {max_rate:g}/s; lower --from"
         )
-    max_seconds = _positive(args, "max_duration", parse_duration)
+    max_seconds = positive(args, "max_duration", parse_duration)
     if max_seconds < MIN_DURATION_SECONDS:
         raise UsageError("--max-duration is less than 3m; a step and its confirmation need that")
     return LoadOptions(
@@ -186,24 +184,24 @@ def read_options(args: argparse.Namespace) -> LoadOptions:
         max_error_ratio=_error_ratio(args),
         first_rate=first_rate,
         rates=rates,
-        step_seconds=_optional(args, "step_duration", parse_duration),
+        step_seconds=optional(args, "step_duration", parse_duration),
         arrivals=Arrivals(args.arrivals),
         max_rate=max_rate,
-        max_requests=_optional(args, "max_requests", parse_count),
-        max_tokens=_optional(args, "max_tokens", parse_count),
-        max_in_flight=_positive(args, "max_in_flight", parse_count),
+        max_requests=optional(args, "max_requests", parse_count),
+        max_tokens=optional(args, "max_tokens", parse_count),
+        max_in_flight=positive(args, "max_in_flight", parse_count),
         max_seconds=max_seconds,
-        processes=_optional(args, "processes", parse_count),
+        processes=optional(args, "processes", parse_count),
         demand=demand,
         share=_share(args),
-        start=_parsed(args, "start_at", _parse_time),
-        listen_address=_parsed(args, "web_listen_address", parse_listen_address),
+        start=parsed(args, "start_at", _parse_time),
+        listen_address=parsed(args, "web_listen_address", parse_listen_address),
     )
 
 
 def _share(args: argparse.Namespace) -> Share | None:
     """Return the share of this process, if it has one. Raises UsageError for other flags."""
-    share = _parsed(args, "share", _parse_share)
+    share = parsed(args, "share", _parse_share)
     if share is None:
         if args.start_at and not args.from_prometheus:
             raise UsageError("--start-at needs --share or --from-prometheus")
@@ -215,7 +213,7 @@ def _share(args: argparse.Namespace) -> Share | None:
     for flag in ("rates", "step_duration", "start_at"):
         if not getattr(args, flag):
             raise UsageError(
-                f"--share needs {_flag(flag)}: all shares have the same steps at the same times"
+                f"--share needs {flag_name(flag)}: all shares have the same steps at the same times"
             )
     return share
 
@@ -261,9 +259,9 @@ def _rates(args: argparse.Namespace) -> tuple[float, ...]:
 
 
 def _demand(args: argparse.Namespace) -> Demand | None:
-    rate = _optional(args, "expected", parse_rate)
-    headroom = _parsed(args, "headroom", parse_percentage, example="20%") or 0.0
-    utilization = _positive(args, "utilization", parse_percentage)
+    rate = optional(args, "expected", parse_rate)
+    headroom = parsed(args, "headroom", parse_percentage, example="20%") or 0.0
+    utilization = positive(args, "utilization", parse_percentage)
     if headroom >= 1:
         raise UsageError("--headroom is 100% or more; write less, such as 20%")
     if utilization > 1:
@@ -274,53 +272,7 @@ def _demand(args: argparse.Namespace) -> Demand | None:
 
 
 def _error_ratio(args: argparse.Namespace) -> float | None:
-    ratio = _optional(args, "errors", parse_percentage, example="0.1%")
+    ratio = optional(args, "errors", parse_percentage, example="0.1%")
     if ratio is not None and ratio >= 1:
         raise UsageError("--errors is 100% or more; write less, such as 0.1%")
     return ratio
-
-
-def _positive(args: argparse.Namespace, name: str, parse: Callable[[str], _T]) -> _T:
-    value = _optional(args, name, parse)
-    assert value is not None, "the flag has a default"
-    return value
-
-
-def _optional(
-    args: argparse.Namespace,
-    name: str,
-    parse: Callable[[str], _T],
-    *,
-    example: str | None = None,
-) -> _T | None:
-    """Return the value of a flag, which is more than 0; None without the flag."""
-    value = _parsed(args, name, parse, example=example)
-    if value == 0:
-        raise UsageError(f"{_flag(name)} is 0; write more")
-    return value
-
-
-def _parsed(
-    args: argparse.Namespace,
-    name: str,
-    parse: Callable[[str], _T],
-    *,
-    example: str | None = None,
-) -> _T | None:
-    """Return the value of a flag; None without it. An error shows `example`, if there is one."""
-    text = getattr(args, name)
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        if example:
-            raise UsageError(
-                f"{_flag(name)}: not a percentage; write one such as {example}"
-            ) from None
-        raise UsageError(f"{_flag(name)}: {error}") from None
-
-
-def _flag(name: str) -> str:
-    names = {"from_rate": "--from", "web_listen_address": "--web.listen-address"}
-    return names.get(name, f"--{name.replace('_', '-')}")

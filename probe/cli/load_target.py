@@ -1,19 +1,15 @@
-"""What `inference-probe load` tests: a probe and its objectives, and the permission to test it."""
+"""What `inference-probe load` tests: a probe and its objectives."""
 
 import argparse
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from probe.cli.command import UsageError, quote_argument
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.load_options import LoadOptions
 from probe.config.schema import Probe
 from probe.load.objective import LoadObjective
-from probe.redaction import redact_config_url
 from probe.result import STREAM_SIGNALS
 
 
@@ -72,35 +68,3 @@ def _find_probe(config: LoadedConfig, name: str | None) -> Probe:
     if name not in probes:
         raise UsageError(f"no probe {quote_argument(name)} in {config.name}; there are: {names}")
     return probes[name]
-
-
-def require_permission(probe: Probe, options: LoadOptions, *, is_allowed: bool) -> None:
-    """Ask before a test of an endpoint elsewhere. Raises UsageError without the permission."""
-    if is_allowed or _is_on_loopback(probe):
-        return
-    host = urlsplit(redact_config_url(probe.url.source)).netloc or "this endpoint"
-    max_rate = options.rates[-1] if options.rates else options.max_rate
-    question = f"Send up to {max_rate:g} requests per second to {host}?"
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() in ("y", "yes"):
-            return
-        raise UsageError("stopped: no requests were sent")
-    raise UsageError(
-        f"{host} is not on this machine. A load test can overload it for all of its users. To send"
-        f" up to {max_rate:g} requests per second, add --yes; --max-rate and --max-requests limit"
-        " the load"
-    )
-
-
-def _is_on_loopback(probe: Probe) -> bool:
-    """Return whether the URL is known to be of this machine. With a proxy it is not."""
-    host = urlsplit(probe.url.source).hostname or ""
-    if probe.proxy or "${" in probe.url.source:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -44,13 +44,13 @@ class Bounds:
     upper: float
 
 
-def wilson_bounds(bad: int, requests: int) -> Bounds:
+def wilson_bounds(bad: int, requests: int, *, normal_quantile: float = NORMAL_QUANTILE) -> Bounds:
     """Return the bounds of the share of bad requests, if these are independent.
 
     Wilson's score interval (Wilson, 1927), as recommended by Brown, Cai and DasGupta, "Interval
     Estimation for a Binomial Proportion" (2001). `requests` is positive.
     """
-    z, share = NORMAL_QUANTILE, bad / requests
+    z, share = normal_quantile, bad / requests
     center = share + z * z / (2 * requests)
     spread = z * math.sqrt(share * (1 - share) / requests + (z / (2 * requests)) ** 2)
     scale = 1 + z * z / requests

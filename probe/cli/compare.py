@@ -1,0 +1,57 @@
+"""`inference-probe compare`: find out whether one probe is worse than another."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+from probe.cli.command import (
+    EXIT_FAILED,
+    EXIT_NOT_ENOUGH_DATA,
+    EXIT_OK,
+    UsageError,
+    usage_error,
+)
+from probe.cli.compare_now import NoResponses, compare_now, find_target
+from probe.cli.compare_options import add_compare_flags, read_options
+from probe.compare.difference import NOT_WORSE_VERDICTS, Verdict
+from probe.compare.output import render_json, render_text
+from probe.config.errors import ConfigError
+from probe.config.tls import TlsError
+
+_EPILOG = """\
+Compares the share of bad requests (Fisher's exact test) and p50, p95 and p99 of the latency of
+successes (order statistics). B is worse if a difference is larger than its margin, with a
+confidence of 95 % for all of them together (Holm's method). The requests of A and B are sent in
+turn, so that both have the same conditions.
+
+Examples:
+  inference-probe compare sentiment sentiment-canary --now
+  inference-probe compare sentiment sentiment-canary --now --requests=2000 --margin=10%
+Exit code: 0 B is not worse, 1 B is worse, 2 bad usage or config, 3 not enough data."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    """Add the flags, some of which have variables in `environ`."""
+    parser.epilog = _EPILOG
+    add_compare_flags(parser, environ)
+
+
+def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Compare the two sides that `args` name, and print the result."""
+    try:
+        options = read_options(args)
+        if not args.now:
+            raise UsageError("write --now to send requests to A and B")
+        target = find_target(args, environ)
+        comparison = compare_now(target, options, environ, is_allowed=args.yes)
+    except (ConfigError, UsageError, TlsError, OSError) as error:
+        return usage_error(error)
+    except NoResponses as error:
+        print(f"inference-probe: {error}", file=sys.stderr)
+        return EXIT_NOT_ENOUGH_DATA
+    is_json = args.output == "json"
+    print(json.dumps(render_json(comparison), indent=2) if is_json else render_text(comparison))
+    if comparison.verdict is Verdict.WORSE:
+        return EXIT_FAILED
+    return EXIT_OK if comparison.verdict in NOT_WORSE_VERDICTS else EXIT_NOT_ENOUGH_DATA

@@ -1,0 +1,1 @@
+"""Comparison of two probes, versions or periods: tests, intervals, verdicts and their output."""

@@ -1,0 +1,77 @@
+"""A comparison of two sides: the measures, their margins and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from probe.compare.difference import Difference, Finding, Verdict, evaluate, overall
+from probe.compare.percentiles import percentile_difference
+from probe.compare.sample import Sample
+from probe.compare.shares import Share, share_difference
+
+# The percentiles that are compared, and the multiple of the margin that each of them has. The tail
+# of a distribution varies more, so its percentiles need more requests for the same precision.
+PERCENTILES = (("p50", 0.50, 1), ("p95", 0.95, 2), ("p99", 0.99, 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margins:
+    """The largest differences that do not matter."""
+
+    latency: float
+    """Relative difference of the median, such as 0.05."""
+    bad_share: float
+    """Difference of the share of bad requests, such as 0.01."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of a comparison."""
+
+    name: str
+    """The name of a probe, and what selects some of its requests."""
+    requests: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two sides with their differences."""
+
+    a: Side
+    b: Side
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = field(default=())
+    """Sentences about the measurement, such as its interruption."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return overall(self.findings)
+
+
+def compare_samples(
+    name_a: str, a: Sample, name_b: str, b: Sample, margins: Margins, notes: Sequence[str] = ()
+) -> Comparison:
+    """Return the comparison of two measured samples."""
+    return Comparison(
+        a=Side(name=name_a, requests=a.requests, bad=a.bad),
+        b=Side(name=name_b, requests=b.requests, bad=b.bad),
+        findings=evaluate(sample_differences(a, b, margins)),
+        notes=tuple(notes),
+    )
+
+
+def sample_differences(a: Sample, b: Sample, margins: Margins) -> list[Difference]:
+    """Return the difference of the bad share, and of each percentile of the latency."""
+    bad = share_difference(
+        "bad", Share(a.bad, a.requests), Share(b.bad, b.requests), margin=margins.bad_share
+    )
+    latencies_a, latencies_b = sorted(a.latencies), sorted(b.latencies)
+    return [
+        bad,
+        *(
+            percentile_difference(
+                name, ratio, latencies_a, latencies_b, margin=multiple * margins.latency
+            )
+            for name, ratio, multiple in PERCENTILES
+        ),
+    ]

@@ -1,0 +1,128 @@
+"""Differences between two sides, and the verdict about them.
+
+Each difference is tested against its margin. As several measures are tested at once, their p-values
+are corrected with Holm's method, so that with a confidence of 95 % none of the differences that are
+reported is due to chance.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Probability of an error in all measures of a comparison together.
+MAX_ERROR_PROBABILITY = 0.05
+
+# Probability of an error at each end of an interval.
+INTERVAL_TAIL = 0.025
+
+
+class Verdict(StrEnum):
+    """Verdict about one measure, or about all of them."""
+
+    WORSE = "worse"
+    """B is worse by more than the margin."""
+    BETTER = "better"
+    """B is better by more than the margin, and no measure is worse."""
+    NO_DIFFERENCE = "no_difference"
+    """The difference is within the margin."""
+    NOT_WORSE = "not_worse"
+    """B is not worse by more than the margin. It may be better."""
+    NOT_ENOUGH_DATA = "not_enough_data"
+
+
+NOT_WORSE_VERDICTS = (Verdict.BETTER, Verdict.NO_DIFFERENCE, Verdict.NOT_WORSE)
+
+
+class Scale(StrEnum):
+    """How a difference is calculated, and thus the unit of its margin."""
+
+    SHARE = "share"
+    """The share of B minus that of A."""
+    SECONDS = "seconds"
+    """The relative difference of two times: B / A - 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The difference of one measure. If it is positive, B is worse."""
+
+    name: str
+    scale: Scale
+    a: float | None
+    """Value of side A. None: unknown."""
+    b: float | None
+    difference: float | None
+    lower: float
+    """Lower end of the 95 % interval of the difference; -infinity if it is unknown."""
+    upper: float
+    margin: float
+    """The largest difference that does not matter."""
+    p_value: float
+    """Two-sided. Of a share: Fisher's exact test for equality. Of a time: the test that the
+    difference is at most the margin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A difference with its verdict. `p_value` is corrected with Holm's method."""
+
+    difference: Difference
+    p_value: float
+    verdict: Verdict
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the corrected p-values, in the same order.
+
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+    """
+    corrected = [1.0] * len(p_values)
+    largest = 0.0
+    ranking = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(ranking):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def evaluate(differences: Sequence[Difference]) -> tuple[Finding, ...]:
+    """Return the verdict about each difference."""
+    corrected = holm([difference.p_value for difference in differences])
+    return tuple(
+        Finding(difference=difference, p_value=p_value, verdict=_verdict(difference, p_value))
+        for difference, p_value in zip(differences, corrected, strict=True)
+    )
+
+
+def _verdict(difference: Difference, p_value: float) -> Verdict:
+    margin, value = difference.margin, difference.difference
+    if value is not None and abs(value) > margin and p_value <= MAX_ERROR_PROBABILITY:
+        return Verdict.WORSE if value > 0 else Verdict.BETTER
+    if difference.upper > margin:
+        return Verdict.NOT_ENOUGH_DATA
+    return Verdict.NO_DIFFERENCE if difference.lower >= -margin else Verdict.NOT_WORSE
+
+
+def overall(findings: Sequence[Finding]) -> Verdict:
+    """Return the verdict about all measures: worse if one of them is.
+
+    The others are only given if no measure can be worse by more than its margin.
+    """
+    verdicts = {finding.verdict for finding in findings}
+    for verdict in (Verdict.WORSE, Verdict.NOT_ENOUGH_DATA, Verdict.BETTER, Verdict.NOT_WORSE):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.NO_DIFFERENCE
+
+
+def requests_needed(difference: Difference, requests: int) -> int | None:
+    """Return about how many requests per side show that there is no difference, if there is none.
+
+    The width of an interval is inversely proportional to the root of the number of requests. None
+    if the interval is unknown. `requests` is that of the smaller side.
+    """
+    width = difference.upper - difference.lower
+    if not math.isfinite(width):
+        return None
+    return math.ceil(requests * (width / 2 / difference.margin) ** 2)

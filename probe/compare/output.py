@@ -1,0 +1,168 @@
+"""A comparison as text and as JSON."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from probe.compare.comparison import Comparison, Side
+from probe.compare.difference import Difference, Finding, Scale, Verdict, requests_needed
+from probe.config.units import format_percentage
+from probe.load.formatting import align, format_seconds
+
+_COLUMNS = ("", "A", "B", "difference", "95 % interval", "margin", "p", "verdict")
+
+# Above this number of requests, the advice to send more is of no use.
+MAX_ADVISED_REQUESTS = 1_000_000
+
+
+def render_text(comparison: Comparison) -> str:
+    """Return the two sides, the table of differences and the verdict."""
+    sides = [
+        ("A", comparison.a.name, _counts(comparison.a)),
+        ("B", comparison.b.name, _counts(comparison.b)),
+    ]
+    table = align([_COLUMNS, *map(_row, comparison.findings)])
+    return "\n".join([*align(sides), "", *table, "", *comparison.notes, *_sentences(comparison)])
+
+
+def _counts(side: Side) -> str:
+    return f"{side.requests} requests, {side.bad} bad"
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    difference = finding.difference
+    return (
+        difference.name,
+        _value(difference, difference.a),
+        _value(difference, difference.b),
+        "-" if difference.difference is None else _change(difference, difference.difference),
+        _interval(difference),
+        _size(difference, difference.margin),
+        f"{finding.p_value:.2g}",
+        finding.verdict.replace("_", " "),
+    )
+
+
+def _value(difference: Difference, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if difference.scale is Scale.SHARE:
+        return format_percentage(round(value, 4))
+    return format_seconds(value)
+
+
+def _change(difference: Difference, change: float) -> str:
+    """Return a difference with its sign: `+5.7%`, or `+0.40 pp` for a share."""
+    if difference.scale is Scale.SHARE:
+        return f"{100 * change:+.2f} pp"
+    return f"{100 * change:+.1f}%"
+
+
+def _size(difference: Difference, size: float) -> str:
+    """Return a margin: `5%`, or `1 pp` for a share."""
+    unit = " pp" if difference.scale is Scale.SHARE else "%"
+    return f"{100 * size:.4g}{unit}"
+
+
+def _interval(difference: Difference) -> str:
+    """Return the interval. The percentiles of few requests have none, or only one end."""
+    lower, upper = (
+        _change(difference, end) if math.isfinite(end) else "unknown"
+        for end in (difference.lower, difference.upper)
+    )
+    return "unknown" if lower == upper == "unknown" else f"{lower} to {upper}"
+
+
+def _sentences(comparison: Comparison) -> Iterator[str]:
+    """Yield the verdict and its reasons."""
+    findings = comparison.findings
+    match comparison.verdict:
+        case Verdict.WORSE | Verdict.BETTER as verdict:
+            yield f"Verdict: B is {verdict}."
+        case Verdict.NO_DIFFERENCE:
+            yield f"Verdict: no difference is larger than its margin ({_margins(findings)})."
+        case Verdict.NOT_WORSE:
+            yield f"Verdict: B is not worse by more than the margins ({_margins(findings)})."
+        case Verdict.NOT_ENOUGH_DATA:
+            yield "Verdict: not enough data."
+    for verdict in (Verdict.WORSE, Verdict.BETTER):
+        for finding in findings:
+            if finding.verdict is verdict:
+                yield _reason(finding)
+    if comparison.verdict is Verdict.NOT_ENOUGH_DATA:
+        yield from _missing_data(comparison)
+
+
+def _margins(findings: Iterable[Finding]) -> str:
+    differences = [finding.difference for finding in findings]
+    return ", ".join(
+        f"{difference.name} {_size(difference, difference.margin)}" for difference in differences
+    )
+
+
+def _reason(finding: Finding) -> str:
+    difference = finding.difference
+    assert difference.difference is not None, "the verdict is about a difference"
+    return (
+        f"{difference.name}: {_change(difference, difference.difference)}"
+        f" (95 % interval {_interval(difference)}), and the margin is"
+        f" {_size(difference, difference.margin)}."
+    )
+
+
+def _missing_data(comparison: Comparison) -> Iterator[str]:
+    undecided = [
+        finding.difference
+        for finding in comparison.findings
+        if finding.verdict is Verdict.NOT_ENOUGH_DATA
+    ]
+    names = " and ".join(difference.name for difference in undecided)
+    yield f"The intervals of {names} are too wide to exclude that B is worse by more than the margin."
+    requests = min(comparison.a.requests, comparison.b.requests)
+    needed = [requests_needed(difference, requests) for difference in undecided]
+    known = [count for count in needed if count is not None]
+    if known and requests < max(known) <= MAX_ADVISED_REQUESTS:
+        yield (
+            f"If there is no difference, about {_two_digits(max(known))} requests per side show it;"
+            " a larger margin needs fewer."
+        )
+
+
+def _two_digits(number: int) -> int:
+    """Return `number` rounded up to two significant digits."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return math.ceil(number / unit) * unit
+
+
+def render_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison for machines: shares and relative differences as ratios."""
+    return {
+        "verdict": str(comparison.verdict),
+        "a": _side_json(comparison.a),
+        "b": _side_json(comparison.b),
+        "differences": [_finding_json(finding) for finding in comparison.findings],
+        "notes": list(comparison.notes),
+    }
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    return {"name": side.name, "requests": side.requests, "bad": side.bad}
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    difference = finding.difference
+    return {
+        "name": difference.name,
+        "scale": str(difference.scale),
+        "a": difference.a,
+        "b": difference.b,
+        "difference": difference.difference,
+        "interval": [_finite(difference.lower), _finite(difference.upper)],
+        "margin": difference.margin,
+        "p_value": finding.p_value,
+        "verdict": str(finding.verdict),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
