@@ -25,6 +25,7 @@ EDGES: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
         "check",
+        "compare",
         "config",
         "daemon",
         "demo",
@@ -57,6 +58,7 @@ EDGES: dict[str, set[str]] = {
     "protocols": set(),
     "load": {"config", "prometheus", "slo"},
     "prometheus": set(),
+    "compare": {"config", "load", "slo"},
     "slo": set(),
     "redaction": set(),
     "demo": {"config"},
@@ -64,7 +66,7 @@ EDGES: dict[str, set[str]] = {
 
 # The tiers. The core never imports what is above it.
 CORE = {"scheduler", "prober", "http", "metrics", "history"}
-ABOVE_CORE = {"server", "check", "load", "daemon", "cli", "demo", "__main__"}
+ABOVE_CORE = {"server", "check", "compare", "load", "daemon", "cli", "demo", "__main__"}
 
 
 def _package(module: str) -> str:

@@ -14,16 +14,16 @@ from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.permission import require_permission
 from probe.cli.progress_line import ProgressLine, bar
 from probe.clock import Clock
-from probe.compare.comparison import Comparison, compare_samples
+from probe.compare.comparison import Comparison, compare_results
 from probe.compare.interleaved import (
     MIN_INTERVAL_SECONDS,
     InterleavedRun,
-    Progress,
+    MeasurementProgress,
     Runner,
     default_interval,
     warm_up,
 )
-from probe.compare.sample import Sample
+from probe.compare.side_results import SideResults
 from probe.config.schema import Probe
 from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
@@ -78,7 +78,7 @@ def compare_now(
     rate = options.rate or 1 / MIN_INTERVAL_SECONDS
     require_permission(
         target.probes,
-        f"{2 * options.requests} requests, up to {rate:g} per second,",
+        f"{2 * options.requests} requests at up to {rate:g} per second",
         warning="--requests and --rate limit the load.",
         is_allowed=is_allowed,
     )
@@ -92,9 +92,9 @@ def compare_now(
     interval = _prepare(runners, options, progress, clock)
     # The same requests are good on both sides.
     thresholds = target.probes[0].strictest_thresholds
-    samples = {name: Sample(thresholds=thresholds) for name in names}
+    sides = {name: SideResults(name=name, thresholds=thresholds) for name in names}
 
-    def show(state: Progress) -> None:
+    def show(state: MeasurementProgress) -> None:
         progress.show(
             f"{bar(state.sent / state.planned)} {state.sent} of {state.planned} requests,"
             f" {state.in_flight} in flight"
@@ -104,7 +104,7 @@ def compare_now(
         runners,
         rounds=options.requests,
         interval_seconds=interval,
-        record=lambda result: samples[result.probe].add(result),
+        record=lambda result: sides[result.probe].add(result),
         on_progress=show,
         stopped=stopped,
         executor=ThreadCache("compare"),
@@ -114,10 +114,9 @@ def compare_now(
     run.run()
     progress.show("")
     factory.close()
-    a, b = (samples[name] for name in names)
-    return compare_samples(
-        names[0], a, names[1], b, options.margins, _notes(samples, is_stopped=stopped.is_set())
-    )
+    a, b = (sides[name] for name in names)
+    notes = _notes((a, b), is_stopped=stopped.is_set())
+    return compare_results(a, b, margins=options.margins, notes=notes)
 
 
 def _stop_on_signals() -> threading.Event:
@@ -163,14 +162,14 @@ def _failures(results: Sequence[Result]) -> str:
     return "; ".join(details.values())
 
 
-def _notes(samples: Mapping[str, Sample], *, is_stopped: bool) -> list[str]:
+def _notes(sides: Sequence[SideResults], *, is_stopped: bool) -> list[str]:
     notes = []
     if is_stopped:
         notes.append("Interrupted: this is the comparison of the requests until then.")
-    for name, sample in samples.items():
-        if sample.not_counted:
-            notes.append(
-                f"{sample.not_counted} requests of {name} are not counted, because this machine"
-                " failed or was too busy."
-            )
+    notes += [
+        f"{side.not_counted} requests of {side.name} are not counted, because this machine"
+        " failed or was too busy."
+        for side in sides
+        if side.not_counted
+    ]
     return notes

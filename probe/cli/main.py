@@ -25,7 +25,7 @@ COMMANDS = (
         "print the bundled Prometheus rules, or the Alertmanager routes for their alerts",
     ),
     ("load", "probe.cli.load", "find the highest request rate at which the objectives hold"),
-    ("compare", "probe.cli.compare", "compare two probes: is one slower, or does it fail more?"),
+    ("compare", "probe.cli.compare", "compare the latency and the failures of two probes"),
     ("size", "probe.cli.size", "calculate instances or batches for a request rate"),
     ("status", "probe.cli.status", "show the probes and objectives of the running daemon"),
     ("pause", "probe.cli.lifecycle", "pause the running daemon: it starts no more probes"),

@@ -20,14 +20,15 @@ def require_permission(
     remote = [probe for probe in probes if not _is_on_loopback(probe)]
     if is_allowed or not remote:
         return
-    hosts = " and ".join(dict.fromkeys(map(_host, remote)))
+    names = dict.fromkeys(map(_host, remote))
+    hosts = " and ".join(names)
     if sys.stdin.isatty() and sys.stderr.isatty():
         question = f"Send {requests} to {hosts}?"
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
         raise UsageError("stopped: no requests were sent")
-    is_not = "is not" if len(remote) == 1 else "are not"
+    is_not = "is not" if len(names) == 1 else "are not"
     raise UsageError(f"{hosts} {is_not} on this machine. {warning} To send {requests}, add --yes")
 
 

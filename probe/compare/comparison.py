@@ -1,12 +1,12 @@
 """A comparison of two sides: the measures, their margins and the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probe.compare.difference import Difference, Finding, Verdict, evaluate, overall
 from probe.compare.percentiles import percentile_difference
-from probe.compare.sample import Sample
 from probe.compare.shares import Share, share_difference
+from probe.compare.side_results import SideResults
 
 # The percentiles that are compared, and the multiple of the margin that each of them has. The tail
 # of a distribution varies more, so its percentiles need more requests for the same precision.
@@ -31,6 +31,8 @@ class Side:
     """The name of a probe, and what selects some of its requests."""
     requests: int
     bad: int
+    reasons: Mapping[str, int]
+    """Numbers of bad requests by reason of the failure, or `slow`. Empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +50,37 @@ class Comparison:
         return overall(self.findings)
 
 
-def compare_samples(
-    name_a: str, a: Sample, name_b: str, b: Sample, margins: Margins, notes: Sequence[str] = ()
+def compare_results(
+    a: SideResults, b: SideResults, *, margins: Margins, notes: Sequence[str] = ()
 ) -> Comparison:
-    """Return the comparison of two measured samples."""
+    """Return the comparison of two sides that were measured."""
     return Comparison(
-        a=Side(name=name_a, requests=a.requests, bad=a.bad),
-        b=Side(name=name_b, requests=b.requests, bad=b.bad),
-        findings=evaluate(sample_differences(a, b, margins)),
+        a=_side(a),
+        b=_side(b),
+        findings=evaluate(result_differences(a, b, margins)),
         notes=tuple(notes),
     )
 
 
-def sample_differences(a: Sample, b: Sample, margins: Margins) -> list[Difference]:
+def _side(results: SideResults) -> Side:
+    return Side(
+        name=results.name,
+        requests=results.requests,
+        bad=results.bad,
+        reasons=dict(results.bad_by_reason.most_common()),
+    )
+
+
+def result_differences(a: SideResults, b: SideResults, margins: Margins) -> list[Difference]:
     """Return the difference of the bad share, and of each percentile of the latency."""
     bad = share_difference(
         "bad", Share(a.bad, a.requests), Share(b.bad, b.requests), margin=margins.bad_share
     )
-    latencies_a, latencies_b = sorted(a.latencies), sorted(b.latencies)
     return [
         bad,
         *(
             percentile_difference(
-                name, ratio, latencies_a, latencies_b, margin=multiple * margins.latency
+                name, ratio, a.latencies, b.latencies, margin=multiple * margins.latency
             )
             for name, ratio, multiple in PERCENTILES
         ),

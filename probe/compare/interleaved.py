@@ -36,7 +36,7 @@ class TaskExecutor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class MeasurementProgress:
     """State of a measurement: numbers of requests of both sides."""
 
     sent: int
@@ -71,7 +71,7 @@ class InterleavedRun:
         rounds: int,
         interval_seconds: float,
         record: Callable[[Result], None],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[MeasurementProgress], None],
         stopped: threading.Event,
         executor: TaskExecutor,
         clock: Clock,
@@ -147,7 +147,7 @@ class InterleavedRun:
                 raise result
             self._record(result)
         self._on_progress(
-            Progress(
+            MeasurementProgress(
                 sent=self._sent,
                 planned=len(self._runners) * self._rounds,
                 in_flight=self._sent - self._completed,

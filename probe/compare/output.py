@@ -26,7 +26,8 @@ def render_text(comparison: Comparison) -> str:
 
 
 def _counts(side: Side) -> str:
-    return f"{side.requests} requests, {side.bad} bad"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in side.reasons.items())
+    return f"{side.requests} requests, {side.bad} bad" + (f" ({reasons})" if reasons else "")
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
@@ -116,8 +117,8 @@ def _missing_data(comparison: Comparison) -> Iterator[str]:
         for finding in comparison.findings
         if finding.verdict is Verdict.NOT_ENOUGH_DATA
     ]
-    names = " and ".join(difference.name for difference in undecided)
-    yield f"The intervals of {names} are too wide to exclude that B is worse by more than the margin."
+    names = ", ".join(difference.name for difference in undecided)
+    yield f"B may be worse by more than the margin: the intervals are too wide ({names})."
     requests = min(comparison.a.requests, comparison.b.requests)
     needed = [requests_needed(difference, requests) for difference in undecided]
     known = [count for count in needed if count is not None]
@@ -130,8 +131,8 @@ def _missing_data(comparison: Comparison) -> Iterator[str]:
 
 def _two_digits(number: int) -> int:
     """Return `number` rounded up to two significant digits."""
-    unit = 10 ** max(0, len(str(number)) - 2)
-    return math.ceil(number / unit) * unit
+    unit = int(10 ** max(0, len(str(number)) - 2))
+    return -(-number // unit) * unit
 
 
 def render_json(comparison: Comparison) -> dict[str, Any]:
@@ -146,7 +147,12 @@ def render_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _side_json(side: Side) -> dict[str, Any]:
-    return {"name": side.name, "requests": side.requests, "bad": side.bad}
+    return {
+        "name": side.name,
+        "requests": side.requests,
+        "bad": side.bad,
+        "reasons": dict(side.reasons),
+    }
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

@@ -6,16 +6,24 @@ with which confidence the percentile is between any two of them (David and Nagar
 Statistics", 7.1). Both sides together give the confidence for each ratio of the percentiles (Xie
 and Singh, "Confidence Distribution", 2013). This is what a bootstrap of the percentiles estimates,
 without its random samples.
+
+Slow requests often come together, and then tell less than independent ones. The sides count with
+fewer requests if their difference varies more between parts of the measurement than by chance.
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from statistics import variance
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
 from probe.slo.binomial import binomial_pmf
+
+# Parts of a measurement, and the least requests of a side in each of them.
+BATCHES = 20
+MIN_BATCH_REQUESTS = 5
 
 # Ranks with a smaller probability are omitted.
 _NEGLIGIBLE = 1e-12
@@ -38,19 +46,27 @@ class PercentileConfidence:
     """Sums of the weights before each index, and of all."""
 
     @classmethod
-    def of(cls, latencies: Sequence[float], ratio: float) -> "PercentileConfidence":
-        """Return the confidence in the percentile `ratio`. `latencies` are sorted."""
+    def of(
+        cls, latencies: Sequence[float], ratio: float, *, design_effect: float = 1.0
+    ) -> "PercentileConfidence":
+        """Return the confidence in the percentile `ratio`. `latencies` are sorted.
+
+        They count as `design_effect` times fewer independent ones.
+        """
         requests = len(latencies)
-        # Seven standard deviations, and one rank.
-        spread = math.ceil(7 * math.sqrt(requests * ratio * (1 - ratio))) + 1
-        center = round(requests * ratio)
+        effective = round(requests / design_effect)
         bounds = (0.0, *latencies, math.inf)
+        # Seven standard deviations, and one rank.
+        spread = math.ceil(7 * math.sqrt(effective * ratio * (1 - ratio))) + 1
+        center = round(effective * ratio)
         lower, upper, weights = [], [], []
-        for faster in range(max(0, center - spread), min(requests, center + spread) + 1):
-            weight = binomial_pmf(requests, faster, ratio)
+        for faster in range(max(0, center - spread), min(effective, center + spread) + 1):
+            weight = binomial_pmf(effective, faster, ratio)
             if weight > _NEGLIGIBLE:
-                lower.append(bounds[faster])
-                upper.append(bounds[faster + 1])
+                first = faster * requests // effective if effective else 0
+                last = -(-(faster + 1) * requests // effective) if effective else 1
+                lower.append(bounds[first])
+                upper.append(bounds[min(last, requests + 1)])
                 weights.append(weight)
         return cls(lower, upper, weights, [0.0, *accumulate(weights)])
 
@@ -71,9 +87,13 @@ def percentile_difference(
 ) -> Difference:
     """Return the relative difference of the percentile `ratio` of the latencies `a` and `b`.
 
-    The latencies (seconds) are sorted. `margin` is below 1.
+    The latencies (seconds) are in the order in which they were measured. `margin` is below 1.
     """
-    confidence_a, confidence_b = (PercentileConfidence.of(side, ratio) for side in (a, b))
+    effect = design_effect(a, b, ratio)
+    a, b = sorted(a), sorted(b)
+    confidence_a, confidence_b = (
+        PercentileConfidence.of(side, ratio, design_effect=effect) for side in (a, b)
+    )
     worse = confidence_b.above(confidence_a, 1 + margin)
     better = confidence_a.above(confidence_b, 1 / (1 - margin))
     value_a, value_b = _percentile(a, ratio), _percentile(b, ratio)
@@ -90,6 +110,32 @@ def percentile_difference(
         margin=margin,
         p_value=min(1.0, 2 * (1 - max(worse, better))),
     )
+
+
+def design_effect(a: Sequence[float], b: Sequence[float], ratio: float) -> float:
+    """Return how many times fewer independent requests would say as much about the difference.
+
+    It is the variance of the difference between the shares of slow requests of both sides in
+    BATCHES parts of the measurement, divided by that of independent requests (Kish, "Survey
+    Sampling", 1965), and at least 1. What is slow on both sides at the same time does not count.
+    It is 1 for few requests.
+    """
+    if min(len(a), len(b)) < BATCHES * MIN_BATCH_REQUESTS:
+        return 1.0
+    shares_a, shares_b = _slow_shares(a, ratio), _slow_shares(b, ratio)
+    observed = variance(y - x for x, y in zip(shares_a, shares_b, strict=True))
+    expected = ratio * (1 - ratio) * BATCHES * (1 / len(a) + 1 / len(b))
+    return max(1.0, observed / expected)
+
+
+def _slow_shares(latencies: Sequence[float], ratio: float) -> list[float]:
+    """Return the share of the latencies above their percentile `ratio` in each batch."""
+    threshold = sorted(latencies)[math.ceil(ratio * len(latencies)) - 1]
+    ends = [len(latencies) * number // BATCHES for number in range(BATCHES + 1)]
+    return [
+        sum(latency > threshold for latency in latencies[start:end]) / (end - start)
+        for start, end in pairwise(ends)
+    ]
 
 
 def _percentile(latencies: Sequence[float], ratio: float) -> float | None:

@@ -38,6 +38,7 @@ NOT_RUN = {
     "inference-probe load chat --from-prometheus": "needs the shares of the command before it",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
+    "inference-probe compare": "takes minutes; tests/cli/test_compare.py runs it",
     "inference-probe load": "takes minutes; tests/cli/test_load.py and bench.load run it",
 }
 

@@ -4,29 +4,30 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from probe.result import Reason, Result, ResultKind, Signal, classify_result
+from probe.result import Result, ResultKind, Signal, classify_result
 
 
 @dataclass(slots=True, kw_only=True)
-class Sample:
+class SideResults:
     """Counts and latencies of the requests of one side."""
 
+    name: str
+    """The name of the side."""
     thresholds: Mapping[Signal, float]
     """The largest good value (seconds) of each signal that has an objective."""
     requests: int = 0
     """Requests without those that are not counted."""
     not_counted: int = 0
     """Failures that are not the endpoint's."""
-    slow: int = 0
-    """Successes that are slower than a threshold."""
-    failures: Counter[Reason] = field(default_factory=Counter)
+    bad_by_reason: Counter[str] = field(default_factory=Counter)
+    """Failures by reason, and successes that are slower than a threshold as `slow`."""
     latencies: list[float] = field(default_factory=list)
-    """Latencies of the successes (seconds)."""
+    """Latencies of the successes (seconds), in the order in which they ended."""
 
     @property
     def bad(self) -> int:
         """Number of requests that failed or were slow."""
-        return self.slow + self.failures.total()
+        return self.bad_by_reason.total()
 
     def add(self, result: Result) -> None:
         """Count `result`."""
@@ -36,7 +37,8 @@ class Sample:
             return
         self.requests += 1
         if result.failure:
-            self.failures[result.failure.reason] += 1
+            self.bad_by_reason[result.failure.reason] += 1
             return
         self.latencies.append(result.latency)
-        self.slow += kind is ResultKind.SLOW
+        if kind is ResultKind.SLOW:
+            self.bad_by_reason[ResultKind.SLOW] += 1

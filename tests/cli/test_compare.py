@@ -1,0 +1,160 @@
+"""`inference-probe compare`: flags, permission, measurements, output and exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from probe.cli.main import build_parser
+from tests.commands import environment, invoke
+from tests.servers import OK, respond_with, serve
+
+ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+REMOTE = "http://model.example/"
+
+
+def write_config(directory: Path, urls: Mapping[str, str], **keys: Any) -> str:
+    """Write a config with a probe for each of `urls`, and return its flag."""
+    file = directory / "probe.yml"
+    probes = [{"name": name, "url": url, **keys} for name, url in urls.items()]
+    file.write_text(yaml.safe_dump({"probes": probes}))
+    return f"--config.file={file}"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of the command."""
+    args = build_parser({}).parse_args(["compare", *arguments])
+    code = args.run(args, {})
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a", "b"), "write --now to send requests"),
+        (("a", "a", "--now"), "A and B are both 'a'; name two probes"),
+        (("a", "c", "--now"), "no probe 'c' in"),
+        (("a", "b", "--now", "--requests=0"), "--requests is 0; write more"),
+        (("a", "b", "--now", "--requests=x"), "--requests: not a count"),
+        (("a", "b", "--now", "--rate=1000/s"), "--rate is more than 100/s; write less"),
+        (("a", "b", "--now", "--margin=5"), "--margin: not a percentage; write one such as 5%"),
+        (("a", "b", "--now", "--margin=25%"), "--margin is 25% or more; write less"),
+        (("a", "b", "--now", "--margin=0%"), "--margin is 0; write more"),
+        (("a", "b", "--now", "--bad-margin=100%"), "--bad-margin is 100% or more; write less"),
+        (
+            ("a", "b", "--now"),
+            "model.example is not on this machine. --requests and --rate limit the load.",
+        ),
+        (
+            ("a", "b", "--now", "--requests=20", "--rate=5"),
+            "To send 40 requests at up to 5 per second, add --yes",
+        ),
+    ],
+)
+def test_usage_errors(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """Nothing is sent, and the message says what to write."""
+    config = write_config(tmp_path, {"a": REMOTE, "b": REMOTE})
+    code, out, err = run(capsys, *arguments, config)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def compare(directory: Path, urls: Mapping[str, str], *flags: str) -> tuple[int, dict[str, Any]]:
+    """Return exit code and JSON of a comparison of the probes `a` and `b`."""
+    config = write_config(directory, urls)
+    done = invoke("compare", "a", "b", "--now", config, "--rate=100/s", "--output=json", *flags)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.timing
+def test_slower_probe(tmp_path: Path) -> None:
+    """A model that takes twice as long is worse, and in the other direction better."""
+    with serve(respond_with(delay=0.03)) as fast, serve(respond_with(delay=0.06)) as slow:
+        code, document = compare(tmp_path, {"a": fast, "b": slow}, "--requests=60")
+        reverse = {"a": slow, "b": fast}
+        wide = ("--requests=60", "--margin=20%", "--bad-margin=20%")
+        other_code, other = compare(tmp_path, reverse, *wide)
+    assert (code, document["verdict"]) == (1, "worse")
+    assert document["a"] == {"name": "a", "requests": 60, "bad": 0, "reasons": {}}
+    bad, p50, p95, p99 = document["differences"]
+    assert [item["verdict"] for item in (bad, p50)] == ["not_enough_data", "worse"]
+    assert 0.03 < p50["a"] < 0.06 < p50["b"]
+    assert p50["interval"][0] < p50["difference"] < p50["interval"][1]
+    assert p50["margin"] == 0.05
+    assert (p95["margin"], p99["interval"]) == (0.1, [None, None])
+    assert other["differences"][1]["verdict"] == "better"
+    # The p99 of so few requests is unknown.
+    assert (other_code, other["verdict"]) == (3, "not_enough_data")
+
+
+@pytest.mark.timing
+def test_failing_probe(tmp_path: Path) -> None:
+    """A model that fails is worse, also if there is no latency to compare."""
+    with serve(respond_with()) as good, serve(respond_with(ERROR)) as failing:
+        code, document = compare(tmp_path, {"a": good, "b": failing}, "--requests=20")
+    assert (code, document["verdict"]) == (1, "worse")
+    bad, p50 = document["differences"][:2]
+    assert (bad["a"], bad["b"], bad["verdict"]) == (0, 1, "worse")
+    assert (p50["b"], p50["difference"], p50["verdict"]) == (None, None, "not_enough_data")
+
+
+@pytest.mark.timing
+def test_objective_of_a_counts_for_both(tmp_path: Path) -> None:
+    """Slow successes of both sides are bad by the objective of A, also if B has another one."""
+    objective = {"name": "fast", "target": "90%", "latency": "20ms"}
+    with serve(respond_with(delay=0.001)) as fast, serve(respond_with(delay=0.05)) as slow:
+        file = tmp_path / "probe.yml"
+        a = {"name": "a", "url": fast, "objectives": [objective]}
+        file.write_text(yaml.safe_dump({"probes": [a, {"name": "b", "url": slow}]}))
+        flags = ("--now", "--rate=100/s", "--requests=20", f"--config.file={file}")
+        done = invoke("compare", "a", "b", *flags, "--output=json")
+    document = json.loads(done.stdout)
+    assert document["b"] == {"name": "b", "requests": 20, "bad": 20, "reasons": {"slow": 20}}
+    assert document["a"]["bad"] <= 5
+
+
+def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """If both sides fail from the start, there is nothing to compare."""
+    dead = "http://127.0.0.1:1/"
+    config = write_config(tmp_path, {"a": dead, "b": dead})
+    code, out, err = run(capsys, "a", "b", "--now", config)
+    assert (code, out) == (3, "")
+    assert "all of the first requests failed: a: refused, " in err
+    assert "; b: refused, " in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.timing
+def test_interruption(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the measurement, and the result until then is printed."""
+    with serve(respond_with(OK)) as url:
+        config = write_config(tmp_path, {"a": url, "b": url})
+        with subprocess.Popen(
+            [sys.executable, "-m", "probe", "compare", "a", "b", "--now", config],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stderr
+                assert "1000 requests at 10/s, in 1m40s" in process.stderr.readline()
+                time.sleep(1)
+                process.send_signal(number)
+                out, _ = process.communicate(timeout=15)
+            finally:
+                process.kill()
+    assert process.returncode == 3
+    assert "Interrupted: this is the comparison of the requests until then." in out
+    assert "Verdict: not enough data." in out
+    assert "A  a  " in out

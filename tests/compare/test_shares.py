@@ -1,0 +1,81 @@
+"""Fisher's exact test, and the interval of the difference of two shares."""
+
+import math
+import random
+from fractions import Fraction
+from itertools import product
+
+import pytest
+
+from probe.compare.shares import Share, fisher_p_value, newcombe_interval, share_difference
+
+
+def exact_p_value(a: Share, b: Share) -> float:
+    """Return the p-value from whole numbers, without logarithms."""
+    counted, requests = a.count + b.count, a.requests + b.requests
+
+    def probability(count: int) -> Fraction:
+        ways = math.comb(a.requests, count) * math.comb(b.requests, counted - count)
+        return Fraction(ways, math.comb(requests, counted))
+
+    counts = range(max(0, counted - b.requests), min(counted, a.requests) + 1)
+    observed = probability(a.count)
+    return float(sum(p for p in map(probability, counts) if p <= observed))
+
+
+def test_all_small_tables() -> None:
+    """The p-value equals the sum of the exact probabilities."""
+    for requests_a, requests_b in ((1, 1), (5, 5), (7, 4), (12, 3)):
+        for count_a, count_b in product(range(requests_a + 1), range(requests_b + 1)):
+            a, b = Share(count_a, requests_a), Share(count_b, requests_b)
+            assert fisher_p_value(a, b) == pytest.approx(exact_p_value(a, b), abs=1e-9), (a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (Share(3, 10), Share(7, 9)),  # 0.0698 in the documentation of R
+        (Share(0, 500), Share(8, 500)),
+        (Share(12, 2000), Share(25, 2000)),
+        (Share(500, 1000), Share(520, 990)),
+    ],
+)
+def test_large_tables(a: Share, b: Share) -> None:
+    assert fisher_p_value(a, b) == pytest.approx(exact_p_value(a, b), rel=1e-6)
+    assert fisher_p_value(b, a) == pytest.approx(fisher_p_value(a, b), rel=1e-6)
+
+
+def test_a_month_of_requests() -> None:
+    """The p-value of large numbers is that of the normal approximation."""
+    a, b = Share(2000, 260_000), Share(2200, 260_000)
+    pooled = 4200 / 520_000
+    deviation = (200 / 260_000) / math.sqrt(pooled * (1 - pooled) * 2 / 260_000)
+    assert fisher_p_value(a, b) == pytest.approx(math.erfc(deviation / math.sqrt(2)), rel=0.1)
+
+
+def test_published_intervals() -> None:
+    """Examples of Newcombe (1998), table II: 56/70 - 48/80, and 9/10 - 3/10."""
+    assert newcombe_interval(Share(48, 80), Share(56, 70)) == pytest.approx(
+        (0.0524, 0.3339), abs=1e-4
+    )
+    assert newcombe_interval(Share(3, 10), Share(9, 10)) == pytest.approx(
+        (0.1705, 0.8090), abs=1e-4
+    )
+
+
+def test_coverage() -> None:
+    """The interval has the true difference in about 95 % of all cases."""
+    rng = random.Random(1)
+    covered = 0
+    for _ in range(1000):
+        a, b = (Share(sum(rng.random() < share for _ in range(400)), 400) for share in (0.02, 0.05))
+        lower, upper = newcombe_interval(a, b)
+        covered += lower <= 0.03 <= upper
+    assert covered >= 930
+
+
+def test_no_requests() -> None:
+    """Without requests there is no difference, and no evidence."""
+    difference = share_difference("bad", Share(0, 0), Share(3, 10), margin=0.01)
+    assert (difference.a, difference.difference, difference.p_value) == (None, None, 1.0)
+    assert (difference.lower, difference.upper) == (-math.inf, math.inf)

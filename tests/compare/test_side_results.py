@@ -1,0 +1,26 @@
+"""What counts as bad, and which latencies are compared."""
+
+from probe.compare.side_results import SideResults
+from probe.result import Reason, Signal
+from tests.builders import MEASURED_STREAM, make_result
+
+
+def test_results() -> None:
+    """Failures and slow successes are bad, and only successes have a latency."""
+    side = SideResults(name="model", thresholds={Signal.LATENCY: 0.5})
+    for result in (
+        make_result(latency=0.1),
+        make_result(latency=0.6),
+        make_result(latency=5.0, reason=Reason.FIRST_BYTE_TIMEOUT),
+        make_result(reason=Reason.INTERNAL),
+    ):
+        side.add(result)
+    assert (side.requests, side.bad, side.not_counted) == (3, 2, 1)
+    assert side.bad_by_reason == {"first_byte_timeout": 1, "slow": 1}
+    assert side.latencies == [0.1, 0.6]
+
+
+def test_thresholds_of_streams() -> None:
+    side = SideResults(name="model", thresholds={Signal.TIME_TO_FIRST_TOKEN: 0.02})
+    side.add(make_result(stream=MEASURED_STREAM))
+    assert side.bad_by_reason == {"slow": 1}
