@@ -2,8 +2,8 @@
 
 A probe takes up to 55 kB for 268 results (200 bytes each), and up to 130 kB if they are streams
 with 64 token times each (500 bytes). In addition, it takes up to 2 kB for each of at most 16 stored
-responses, 8 kB per objective, and 3 kB for the last 24 hours. The size does not depend on the
-request rate.
+responses, 8 kB per objective, 3 kB for the last 24 hours, and 7 kB for the means of five phases
+over four weeks. The size does not depend on the request rate.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
+from probe.history.phase_means import PhaseComparison, PhaseMeans
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
 from probe.result import (
     NO_BUDGET,
@@ -95,6 +96,7 @@ class ProbeHistory:
         startup_seconds_left: float,
         budget: BudgetStatus,
         certificate_not_after: float | None,
+        phase_comparisons: Sequence[PhaseComparison],
         recent: Sequence[bytes],
         slowest: Sequence[bytes],
         failures: Sequence[FailedResult],
@@ -109,6 +111,7 @@ class ProbeHistory:
         self.startup_seconds_left = startup_seconds_left
         self.budget = budget
         self.certificate_not_after = certificate_not_after
+        self.phase_comparisons = phase_comparisons
         self._recent = recent
         self._slowest = slowest
         self._failures = failures
@@ -193,6 +196,7 @@ class _ProbeState:
     slowest: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_SLOWEST))
     failures: FailureLog = field(default_factory=FailureLog)
     half_hours: HalfHourCounter = field(default_factory=HalfHourCounter)
+    phase_means: PhaseMeans = field(default_factory=PhaseMeans)
 
     def record(self, result: Result, packed: bytes, now: float, unix_now: float) -> None:
         """Add a result at `now` (monotonic clock) and `unix_now` (Unix seconds)."""
@@ -201,6 +205,7 @@ class _ProbeState:
         if result.failure is None:
             self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
             self.failures.record_success()
+            self.phase_means.record(result.phases, unix_now)
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
         kind = classify_result(result, self.probe.strictest_thresholds)
@@ -225,7 +230,7 @@ class _ProbeState:
             last=self.recent[-1] if self.recent else None,
         )
 
-    def snapshot(self, now: float) -> ProbeHistory:
+    def snapshot(self, now: float, unix_now: float) -> ProbeHistory:
         oldest = int(now / SLOWEST_PERIOD_SECONDS) - MAX_SLOWEST
         return ProbeHistory(
             probe=self.probe,
@@ -233,6 +238,7 @@ class _ProbeState:
             startup_seconds_left=self.startup_seconds_left(),
             budget=self.budget(),
             certificate_not_after=self.certificate.not_after,
+            phase_comparisons=self.phase_means.comparisons(unix_now),
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
             failures=self.failures.snapshot(),
@@ -299,7 +305,8 @@ class History:
         """Return what is kept about probe `name`; None if it is not known."""
         with self._lock:
             state = self._probes.get(name)
-            return state.snapshot(self._now()) if state else None
+            now = self._now()
+            return state.snapshot(now, now + self._unix_offset) if state else None
 
     def overview(self, name: str) -> ProbeOverview | None:
         """Return what a list of all probes needs about probe `name`; None if it is not known."""

@@ -277,6 +277,21 @@ def test_phases_of_few_results_are_grey(site: Site) -> None:
     assert page.count("few") == 3
 
 
+def test_phases_are_compared_with_earlier_days(site: Site) -> None:
+    """From the second day on, the page shows each phase next to its usual mean."""
+    for _ in range(10):
+        site.add(**success(0.1))
+    assert "Compared with earlier" not in site.get("/probes/model").text
+    site.now += 24 * 3600
+    for _ in range(10):
+        site.add(**success(0.3))
+    page = site.get("/probes/model").text
+    assert "Compared with earlier" in page
+    row = re.search(r'<th scope="row" class="part">wait</th><td>300 ms</td>(.*)', page)
+    assert row
+    assert row[1].startswith("<td>100 ms</td><td>\N{EN DASH}</td>")
+
+
 def test_one_result_is_not_plural(site: Site) -> None:
     """A statistic of one result says `1 result`."""
     site.add(**success(0.1))
