@@ -362,6 +362,10 @@ class Result:
     and if tokens do not count."""
     spending: Spending | None = None
     """Tokens and cost. None for a probe without `price` and without limits of tokens."""
+    version: str | None = None
+    """Version of the model that the response names; None without one."""
+    segment: str | None = None
+    """Part of the endpoint that the response names; None without one."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
     trace_id: str | None = None

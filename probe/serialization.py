@@ -104,6 +104,12 @@ def stream_summary(stream: StreamResult) -> str:
     return text
 
 
+def origin_summary(result: Result) -> str:
+    """Return what the response says about its origin, such as "version 3, segment blue"."""
+    names = ("version", "segment")
+    return ", ".join(f"{name} {value}" for name in names if (value := getattr(result, name)))
+
+
 def spending_summary(spending: Spending) -> str:
     """Return what a request took, such as "7 (3 cached) + 4 tokens, 0.0000035 USD"."""
     cached = f" ({spending.cached:,} cached)" if spending.cached else ""

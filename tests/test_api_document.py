@@ -68,6 +68,8 @@ def complete_result() -> Result:
         final_hop=redirect,
         certificate_not_after=2e9,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        version="1.4",
+        segment="blue",
         spending=Spending(input=7, output=4, cached=3, estimated=False, cost=0.25, currency="USD"),
         stream=replace(
             MEASURED_STREAM, tokens=TokenCounts(input=7, output=4, cached=3, reasoning=0)
@@ -100,6 +102,7 @@ def by_heading(
         "Counts": objective["windows"]["5m"],
         "Quantiles": probe["latency_seconds"],
         "One probe": without({**all_probes, **probe}, one_probe),
+        "A version": next(iter(one_probe["versions"]), None),
         "A half hour": one_probe["half_hours"][0],
         "A result": result,
         "More of a result": without(result, {**failure, **on_demand}),

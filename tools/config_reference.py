@@ -55,6 +55,7 @@ SECTIONS = {
     "TfServingProtocol": ("tf-serving", ""),
     "MlflowProtocol": ("mlflow", ""),
     "TorchserveProtocol": ("torchserve", ""),
+    "ResponseValue": ("version and segment", "The keys `version` and `segment` of a probe."),
     "Price": ("price", "The key `price` of a probe."),
     "Budget": ("budget", "The key `budget` of a probe."),
     "Capacity": ("capacity", "The key `capacity` of a probe."),

@@ -237,6 +237,19 @@ LIMITS = (
     ),
     Limit(
         "endpoint",
+        "version or segment in a response",
+        "{}",
+        "the rest is not shown",
+        ("prober.response_values:MAX_VALUE_CHARS",),
+    ),
+    Limit(
+        "endpoint",
+        "different versions or segments of a probe in a day",
+        "10 each (`max_values`)",
+        "further ones become `other`",
+    ),
+    Limit(
+        "endpoint",
         "name lookups at a time",
         "{}, {} of one host",
         "others wait; the run may fail with the reason `dns`",

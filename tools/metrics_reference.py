@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from probe.config.choices import Dimension
 from probe.config.units import format_duration, parse_duration
 from probe.metrics.catalogue import ALERT_INFO, ALL_METRICS, INFO, SLO_ALERT_INFO
 from probe.metrics.histogram import (
@@ -87,6 +88,12 @@ def _labels() -> str:
         ("`reason` of a skipped tick", "[below](#reasons-of-skipped-ticks)"),
         ("`reason` of a suspension", "`startup`, `paused`, `budget`"),
         ("`budget`", _members(BudgetKind)),
+        ("`version`", "as the endpoint reports it, at most `max_values`; then `other`"),
+        ("`dimension`", _members(Dimension)),
+        (
+            "`value` of a dimension",
+            "as the endpoint reports it; `other`, and `unknown` without one",
+        ),
     ]
     return f"## Labels\n\n{table(('label', 'values'), rows)}"
 

@@ -159,12 +159,14 @@ def _count_samples(*sources: MetricSource) -> int:
 
 
 def _success(probe: Probe, components: Iterable[Component]) -> Result:
-    """Return a success with these server times, and a certificate if the probe may use TLS."""
+    """Return a success with these server times, and all else that a response may have."""
     return Result(
         probe=probe.name,
         started=datetime.fromtimestamp(0, UTC),
         phases={},
         status=200,
         server=dict.fromkeys(components, 0.0),
+        version="1" if probe.version else None,
+        segment="1" if probe.segment else None,
         certificate_not_after=0.0 if probe.may_need_tls else None,
     )

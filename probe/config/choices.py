@@ -58,8 +58,8 @@ class TokenPart(StrEnum):
     REASONING = "reasoning"
 
 
-class TimingSource(StrEnum):
-    """Part of the response that contains a time reported by the server."""
+class ResponsePart(StrEnum):
+    """Part of the response that contains a value."""
 
     HEADER = "header"
     JSON = "json"
@@ -72,3 +72,10 @@ class TimingUnit(StrEnum):
     MS = "ms"
     US = "us"
     NS = "ns"
+
+
+class Dimension(StrEnum):
+    """Property of a request by which durations can be divided."""
+
+    VERSION = "version"
+    SEGMENT = "segment"

@@ -192,7 +192,8 @@ def _status(value: Any) -> StatusPattern:
     raise ValueError(f"not a status: {shown}; write one such as 200, or a class such as 2xx")
 
 
-def _json_path(value: Any) -> str:
+def require_json_path(value: Any) -> str:
+    """Return a valid JSONPath."""
     # Imported here because most configs have no such path and should not pay for it.
     import jsonpath  # noqa: PLC0415
 
@@ -205,7 +206,8 @@ def _json_path(value: Any) -> str:
     return path
 
 
-def _event_path(value: Any) -> str:
+def require_event_path(value: Any) -> str:
+    """Return a valid path in an event of a stream."""
     path = require_text(value)
     if not re.fullmatch(EVENT_PATH_PATTERN, path):
         raise ValueError(
@@ -217,8 +219,18 @@ def _event_path(value: Any) -> str:
 
 def _timing_key(value: Any, info: ValidationInfo) -> str:
     """Return a header name or a JSONPath, depending on `from`."""
-    validators = {"header": _header_name, "json": _json_path}
+    validators = {"header": _header_name, "json": require_json_path}
     return validators.get(info.data.get("from_", ""), require_text)(value)
+
+
+def _value_key(value: Any, info: ValidationInfo) -> str:
+    """Return a header name, a path in an event, or a JSONPath, depending on `from`.
+
+    Whether the response is a stream is not known here: the probe validates that.
+    """
+    if info.data.get("from_") == "json" and re.fullmatch(EVENT_PATH_PATTERN, require_text(value)):
+        return require_text(value)
+    return _timing_key(value, info)
 
 
 def _label_name(value: Any) -> str:
@@ -278,11 +290,12 @@ HeaderValue = Annotated[Template, *scalar(_header_value, _TEXT_SCHEMA, allow_ref
 Body = Annotated[Template, *scalar(to_template, _TEXT_SCHEMA, allow_reference=False)]
 JsonBody = Annotated[Any, *scalar(_json_body, {}, allow_reference=False)]
 Status = Annotated[StatusPattern, *scalar(_status, _STATUS_SCHEMA)]
-JsonPath = Annotated[str, *scalar(_json_path, _JSON_PATH_SCHEMA, allow_reference=False)]
+JsonPath = Annotated[str, *scalar(require_json_path, _JSON_PATH_SCHEMA, allow_reference=False)]
 EventPath = Annotated[
-    str, *scalar(_event_path, pattern_schema(EVENT_PATH_PATTERN), allow_reference=False)
+    str, *scalar(require_event_path, pattern_schema(EVENT_PATH_PATTERN), allow_reference=False)
 ]
 TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, allow_reference=False)]
+ValueKey = Annotated[str, *scalar(_value_key, _TEXT_SCHEMA, allow_reference=False)]
 LabelName = Annotated[
     str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), allow_reference=False)
 ]

@@ -31,6 +31,7 @@ from probe.config.validation import (
     find_alert_label_errors,
     find_conflicts,
     find_defaults_conflicts,
+    find_dimension_errors,
     translate_errors,
 )
 from probe.config.yaml import YamlDocument
@@ -162,6 +163,7 @@ class _Validator:
         self._validate(defaults_only_config(config))
         merged = merge_defaults(config)
         self._add(merged, find_alert_label_errors(merged.value))
+        self._add(merged, find_dimension_errors(merged.value))
         self.likely_mistakes += find_likely_mistakes(merged)
         return self._validate(merged)
 

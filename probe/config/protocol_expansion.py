@@ -77,6 +77,11 @@ def _defaults(probe: Mapping[str, Any], keys: ProtocolKeys, extra: Any) -> dict[
         defaults["expect"] = dict(keys.expect)
     if keys.server_timing:
         defaults["server_timing"] = [dict(timing) for timing in keys.server_timing]
+    defaults |= {
+        key: dict(value)
+        for key, value in (("version", keys.version), ("segment", keys.segment))
+        if value
+    }
     if not any(probe.get(key) is not None for key in BODY_KEYS):
         is_text = isinstance(keys.body, (str, ResolvedText))
         defaults["body" if is_text else "json"] = _merge(keys.body, extra)

@@ -23,9 +23,10 @@ from probe.config.budget import Budget, Capacity, Price
 from probe.config.choices import (
     AlertLevel,
     ConnectionMode,
+    Dimension,
     EventFormat,
     IpFamily,
-    TimingSource,
+    ResponsePart,
     TimingUnit,
     TlsVersion,
     TokenPart,
@@ -34,6 +35,7 @@ from probe.config.choices import (
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
 from probe.config.protocol_models import ProtocolChoice
+from probe.config.response_value import ResponseValue
 from probe.config.secrets import find_secret_values
 from probe.result import Component, Measurement, Signal
 
@@ -244,7 +246,7 @@ class Stream(ConfigModel):
 class ServerTiming(ConfigModel):
     """A time that the server reports in the response. The header Server-Timing needs no entry."""
 
-    from_: Annotated[TimingSource, *types.choice(TimingSource)] = Field(
+    from_: Annotated[ResponsePart, *types.choice(ResponsePart)] = Field(
         alias="from", description="Part of the response that contains the time."
     )
     key: http_types.TimingKey = Field(description="Name of the header, or JSONPath.")
@@ -384,8 +386,9 @@ class Probe(ConfigModel):
     expect: Expect = config_key({}, "Conditions on the response.")
     protocol: ProtocolChoice | None = config_key(
         None,
-        "Protocol of the model server. It provides path, body, `stream`, `expect` and"
-        " `server_timing`. These keys override it. See docs/protocols.md.",
+        "Protocol of the model server. It provides path, body, `stream`, `expect`,"
+        " `server_timing`, `version` and `segment`. These keys override it. See"
+        " docs/protocols.md.",
     )
     stream: Stream | None = config_key(
         None, "Read the response as a stream of tokens. Without it, latency is that of all bytes."
@@ -399,6 +402,20 @@ class Probe(ConfigModel):
         None,
         "Maximum time between two events with tokens of a stream. Comments and pings do not reset"
         " it. Shorter than `timeout`.",
+    )
+    version: ResponseValue | None = config_key(
+        None,
+        "Version of the model, as each response names it. A change is marked on the page of the"
+        " probe. See docs/versions.md.",
+    )
+    segment: ResponseValue | None = config_key(
+        None, "Part of the endpoint that responded, such as a variant, replica or region."
+    )
+    histogram_by: Annotated[
+        tuple[Annotated[Dimension, *types.choice(Dimension)], ...], types.SCALAR_OR_LIST
+    ] = config_key(
+        (),
+        "Also export a histogram of the latency for each value of these: `version`, `segment`.",
     )
     price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
     budget: Budget | None = config_key(
@@ -449,6 +466,16 @@ class Probe(ConfigModel):
             )
         return value
 
+    @field_validator("version", "segment")
+    @classmethod
+    def _require_path_of_response(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and value.from_ is ResponsePart.JSON and "stream" in info.data:
+            if info.data["stream"] is None:
+                http_types.require_json_path(value.key)
+            else:
+                http_types.require_event_path(value.key)
+        return value
+
     @field_validator("budget")
     @classmethod
     def _require_price(cls, value: Budget | None, info: ValidationInfo) -> Budget | None:
@@ -461,7 +488,7 @@ class Probe(ConfigModel):
     @classmethod
     def _require_no_json_of_stream(cls, value: Any, info: ValidationInfo) -> Any:
         is_stream = info.data.get("stream") is not None
-        if is_stream and any(timing.from_ is TimingSource.JSON for timing in value):
+        if is_stream and any(timing.from_ is ResponsePart.JSON for timing in value):
             raise ValueError("a stream has no JSON with times of the server; write `from: header`")
         return value
 

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from probe.config.choices import Dimension
 from probe.config.errors import (
     ConfigPath,
     UnlocatedError,
@@ -42,6 +43,11 @@ _EXPECTED_TYPES = {
 
 # Keys of `expect` that need `stream`.
 STREAM_EXPECT_KEYS = ("tokens", "finish")
+
+_DIMENSION_EXAMPLES: Mapping[str, str] = {
+    Dimension.VERSION: "version: {from: header, key: X-Model-Version}",
+    Dimension.SEGMENT: "segment: {from: header, key: X-Variant}",
+}
 
 _MESSAGES = {"missing": "this key is missing", "too_short": "expected at least one item"}
 
@@ -87,6 +93,22 @@ def find_alert_label_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
                 yield UnlocatedError((*path, position), message)
         for position, first in _duplicates(names):
             yield UnlocatedError((*path, position), f"the same label as item {first + 1}")
+
+
+def find_dimension_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
+    """Yield the items of `histogram_by` whose values the probe does not have.
+
+    Separate from `find_conflicts`, because those in `defaults` may need keys of the probes.
+    """
+    probes = config.get("probes")
+    for position, probe in enumerate(probes if isinstance(probes, list) else []):
+        written = probe.get("histogram_by") if isinstance(probe, dict) else None
+        items: list[Any] = written if isinstance(written, list) else [written]
+        for index, item in enumerate(items):
+            name = require_text(item) if isinstance(item, (str, ResolvedText)) else ""
+            if name in _DIMENSION_EXAMPLES and probe.get(name) is None:
+                message = f"the probe has no `{name}`; write it, too: {_DIMENSION_EXAMPLES[name]}"
+                yield UnlocatedError(("probes", position, "histogram_by", index), message)
 
 
 def _is_label(name: Any) -> bool:

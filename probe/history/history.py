@@ -2,8 +2,8 @@
 
 A probe takes up to 55 kB for 268 results (200 bytes each), and up to 130 kB if they are streams
 with 64 token times each (500 bytes). In addition, it takes up to 2 kB for each of at most 16 stored
-responses, 8 kB per objective, 3 kB for the last 24 hours, and 7 kB for the means of five phases
-over four weeks. The size does not depend on the request rate.
+responses, 8 kB per objective, 3 kB for the last 24 hours, 7 kB for the means of five phases over
+four weeks, and 5 kB for versions. The size does not depend on the request rate.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
 from probe.history.phase_means import PhaseComparison, PhaseMeans
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
+from probe.history.version_log import VersionLog, VersionPeriod
 from probe.result import (
     NO_BUDGET,
     BudgetStatus,
@@ -100,6 +101,7 @@ class ProbeHistory:
         recent: Sequence[bytes],
         slowest: Sequence[bytes],
         failures: Sequence[FailedResult],
+        versions: Sequence[VersionPeriod],
     ) -> None:
         """`recent`, `slowest` and `failures` are packed results in the order of their arrival.
 
@@ -115,6 +117,7 @@ class ProbeHistory:
         self._recent = recent
         self._slowest = slowest
         self._failures = failures
+        self.versions = versions
 
     def overview(self) -> "ProbeOverview":
         """Return the part that the list of all probes needs."""
@@ -197,11 +200,15 @@ class _ProbeState:
     failures: FailureLog = field(default_factory=FailureLog)
     half_hours: HalfHourCounter = field(default_factory=HalfHourCounter)
     phase_means: PhaseMeans = field(default_factory=PhaseMeans)
+    versions: VersionLog | None = None
 
     def record(self, result: Result, packed: bytes, now: float, unix_now: float) -> None:
         """Add a result at `now` (monotonic clock) and `unix_now` (Unix seconds)."""
         self.recent.append(packed)
         self.certificate.record(result)
+        if result.version:
+            self.versions = self.versions or VersionLog()
+            self.versions.record(result.version, result.started.timestamp())
         if result.failure is None:
             self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
             self.failures.record_success()
@@ -242,6 +249,7 @@ class _ProbeState:
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
             failures=self.failures.snapshot(),
+            versions=self.versions.snapshot() if self.versions else (),
         )
 
 

@@ -123,6 +123,20 @@ INFO = MetricSpec(
     "inference_probe_info", "gauge", "URL of the endpoint and the labels of the config. Always 1.",
     ("probe", "url"),
 )  # fmt: skip
+VERSION_INFO = MetricSpec(
+    "inference_probe_version_info",
+    "gauge",
+    "Version of the model that the endpoint reported last (`version` in the config). Always 1. "
+    "Absent before the first.",
+    ("probe", "version"),
+)
+DIMENSION_DURATION = MetricSpec(
+    "inference_probe_dimension_duration_seconds",
+    "histogram",
+    "Latency by the values of each dimension in `histogram_by`. A result without a value has "
+    'value="unknown". Always select one dimension and one outcome.',
+    ("probe", "dimension", "value", "outcome"),
+)
 ALERT_INFO = MetricSpec(
     "inference_probe_alert_info",
     "gauge",
@@ -231,6 +245,7 @@ RELOAD_TIME = MetricSpec(
 
 ALL_METRICS = (
     LATENCY,
+    DIMENSION_DURATION,
     PHASE,
     SERVER,
     SERVER_IGNORED,
@@ -250,6 +265,7 @@ ALL_METRICS = (
     OBJECTIVE_THRESHOLD,
     SAFE_RATE,
     INFO,
+    VERSION_INFO,
     ALERT_INFO,
     SLO_ALERT_INFO,
     CERTIFICATE,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from probe.config.schema import Probe
+from probe.metrics.dimension_metrics import DimensionMetrics
 from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_labels
 from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, NETWORK_BUCKETS, Histogram
@@ -51,6 +52,10 @@ class ProbeCounts:
     certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
     # None unless the responses of the probe are streams.
     stream: StreamMetrics | None = None
+    # The version that the endpoint reported last.
+    version: str | None = None
+    # None without `histogram_by`.
+    dimensions: DimensionMetrics | None = None
 
     @classmethod
     def of(
@@ -62,15 +67,16 @@ class ProbeCounts:
         """Return the counts of a new probe, all of them 0; see `Recorder.add_probe`."""
         thresholds = {signal: probe.thresholds(signal) for signal in Signal}
         coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
+        latency = {
+            Outcome.SUCCESS: Histogram(
+                (*(probe.buckets or LATENCY_BUCKETS), *thresholds[Signal.LATENCY])
+            ),
+            Outcome.FAILURE: Histogram(coarse_bounds),
+        }
         return cls(
             probe=probe,
             labels=format_labels({"probe": probe.name}),
-            latency={
-                Outcome.SUCCESS: Histogram(
-                    (*(probe.buckets or LATENCY_BUCKETS), *thresholds[Signal.LATENCY])
-                ),
-                Outcome.FAILURE: Histogram(coarse_bounds),
-            },
+            latency=latency,
             phases={phase: _phase_histogram(probe, phase) for phase in _preset_phases(probe)},
             # Only components that the config maps are known in advance. The others are added by the
             # first Server-Timing: six components preset to 0 would be 66 series per probe, mostly
@@ -80,6 +86,12 @@ class ProbeCounts:
             suspended=suspended,
             spending=spending,
             stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
+            dimensions=DimensionMetrics(
+                probe.histogram_by,
+                {outcome: histogram.bounds for outcome, histogram in latency.items()},
+            )
+            if probe.histogram_by
+            else None,
         )
 
     def record(self, result: Result, now: float, exemplars: Mapping[Signal, Exemplar]) -> None:
@@ -110,6 +122,9 @@ class ProbeCounts:
         if result.failure is None or result.failure.reason.counts_against_slo:
             exemplar = exemplars.get(Signal.LATENCY)
             self.latency[result.outcome].observe(result.latency, exemplar)
+            if self.dimensions:
+                self.dimensions.record(result, now)
+        self.version = result.version or self.version
 
     def copy(self) -> "ProbeCounts":
         """Return a copy that later results do not change."""
@@ -121,6 +136,7 @@ class ProbeCounts:
             failures=self.failures.copy(),
             certificate=dataclasses.replace(self.certificate),
             stream=self.stream and self.stream.copy(),
+            dimensions=self.dimensions and self.dimensions.copy(),
         )
 
     def updated(self, probe: Probe, now: float) -> "ProbeCounts":
@@ -147,6 +163,8 @@ class ProbeCounts:
             new.server |= self.server
         if new.stream and self.stream:
             new.stream.take_over(self.stream, unchanged)
+        if new.dimensions and self.dimensions and same_buckets:
+            new.dimensions.take_over(self.dimensions)
         same_url = probe.url == self.probe.url
         return dataclasses.replace(
             new,
@@ -157,6 +175,7 @@ class ProbeCounts:
             last_success=self.last_success,
             succeeded=self.succeeded,
             status=self.status,
+            version=self.version if same_url and probe.version == self.probe.version else None,
             certificate=self.certificate if same_url else CertificateExpiry(url_since=now),
         )
 

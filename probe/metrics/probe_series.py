@@ -79,6 +79,7 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
         )
 
     add_histograms(catalogue.LATENCY, "outcome", lambda counts: counts.latency.items())
+    add(catalogue.DIMENSION_DURATION, _dimension_lines)
     add_histograms(catalogue.PHASE, "phase", lambda counts: counts.phases.items())
     add_histograms(catalogue.SERVER, "component", lambda counts: counts.server.items())
     for spec in STREAM_METRICS:
@@ -100,6 +101,7 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
     add(catalogue.OBJECTIVE_THRESHOLD, _objective_threshold_lines)
     add_value(catalogue.SAFE_RATE, _safe_rate)
     add(catalogue.INFO, _info_lines)
+    add(catalogue.VERSION_INFO, _version_lines)
     add(catalogue.ALERT_INFO, _alert_info_lines)
     add(catalogue.SLO_ALERT_INFO, _slo_alert_info_lines)
 
@@ -119,6 +121,10 @@ def _histogram_lines(
     for value, histogram in items:
         labels = f'{counts.labels},{label}="{value}"'
         yield histogram.samples(spec, labels, with_exemplars=with_exemplars)
+
+
+def _dimension_lines(counts: ProbeCounts) -> Iterable[str]:
+    return counts.dimensions.lines(counts.labels) if counts.dimensions else ()
 
 
 def _stream_lines(spec: MetricSpec, counts: ProbeCounts, *, with_exemplars: bool) -> Iterable[str]:
@@ -185,6 +191,12 @@ def _info_lines(counts: ProbeCounts) -> Iterator[str]:
     url = redact_config_url(counts.probe.url.source)
     labels = format_labels({"url": url, **counts.probe.labels})
     yield format_sample(catalogue.INFO, f"{counts.labels},{labels}", 1)
+
+
+def _version_lines(counts: ProbeCounts) -> Iterator[str]:
+    if counts.version is not None:
+        labels = format_labels({"version": counts.version})
+        yield format_sample(catalogue.VERSION_INFO, f"{counts.labels},{labels}", 1)
 
 
 def _alert_info_lines(counts: ProbeCounts) -> Iterator[str]:

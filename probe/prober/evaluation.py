@@ -1,14 +1,16 @@
-"""Evaluation of one complete response: assertions, server times and numbers of tokens.
+"""Evaluation of one complete response: assertions, server times, numbers of tokens and values.
 
 The same code runs in the daemon and in the worker process. It imports neither the config's models
 nor the HTTP client, which would triple the memory of the worker.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probe.prober.assertions import Assertions
 from probe.prober.cpu_budget import CpuBudget
+from probe.prober.json_query import JsonQuery
+from probe.prober.json_values import Values, read_json
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimes, ServerTimingParser
 from probe.prober.usage import read_usage
@@ -24,6 +26,8 @@ class Evaluation:
     server: ServerTimes = NO_SERVER_TIMES
     usage: TokenCounts | None = None
     """None if it was not read."""
+    values: Values = field(default_factory=dict)
+    """Those in the JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +50,16 @@ class EvaluationTask:
     """Duration of the whole probe."""
     reads_usage: bool = False
     """Whether the numbers of tokens in the JSON are read."""
+    queries: Mapping[str, JsonQuery] = field(default_factory=dict)
+    """Where the JSON has the values that name the origin of the response."""
 
     def run(
         self, budget: CpuBudget, *, affordable_bytes: int | None = None
     ) -> Iterator[Evaluation]:
         """Yield the evaluation of the response within `budget`.
 
-        If server times or numbers of tokens are in the body, yield an evaluation without them
-        first. It counts if reading them exceeds a limit, because they cannot fail a probe.
+        If server times, numbers of tokens or values are in the body, yield an evaluation without
+        them first. It counts if reading them exceeds a limit, because they cannot fail a probe.
         Raises the error of `budget`, unless it is a TimeoutError: that one becomes a failed
         assertion or an ignored server time. Raises LocalLimitExceeded if the evaluation needs
         a decoded body larger than `affordable_bytes`.
@@ -67,9 +73,10 @@ class EvaluationTask:
         failure = None
         if self.assertions:
             failure = self.assertions.evaluate(response, budget, self.redactor)
-        if self.server_timing.needs_body or self.reads_usage:
+        if self.server_timing.needs_body or self.reads_usage or self.queries:
             server = self.server_timing.parse(response, None, wall_seconds=self.wall_seconds)
             yield Evaluation(failure=failure, server=server)
         server = self.server_timing.parse(response, budget, wall_seconds=self.wall_seconds)
         usage = read_usage(response) if self.reads_usage else None
-        yield Evaluation(failure=failure, server=server, usage=usage)
+        values = read_json(self.queries, response, budget)
+        yield Evaluation(failure=failure, server=server, usage=usage, values=values)

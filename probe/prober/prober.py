@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from requests import PreparedRequest, Response
 
 from probe.clock import Clock, nanoseconds
+from probe.config.choices import Dimension
 from probe.config.schema import Probe
 from probe.config.secrets import Secrets
 from probe.http.errors import BodyIncomplete, ProbeError
@@ -24,6 +25,8 @@ from probe.prober.classify_failure import classify, find_status_failure
 from probe.prober.evaluation import Evaluation, EvaluationTask
 from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
+from probe.prober.json_values import NO_VALUES, Values
+from probe.prober.response_values import ResponseValues, public_text
 from probe.prober.server_timing import ServerTimingParser
 from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
@@ -108,10 +111,14 @@ class Prober:
         self._stream_deadlines = StreamDeadlines(
             first_token=probe.first_token_timeout, stall=probe.stall_timeout
         )
+        self._response_values = ResponseValues(probe)
         # The numbers of tokens of a stream are in its events.
         self._reads_usage = probe.counts_tokens and probe.stream is None
         needs_body = (
-            self._assertions.needs_body or self._server_timing.needs_body or self._reads_usage
+            self._assertions.needs_body
+            or self._server_timing.needs_body
+            or self._reads_usage
+            or bool(self._response_values.queries)
         )
         self._evaluator = evaluator
         self._body_memory = evaluator.body_memory if needs_body else None
@@ -258,6 +265,7 @@ class Prober:
             self._stream_format,
             self._stream_deadlines,
             stopwatch,
+            values=self._response_values.new_reader(),
             keeps_text=self._assertions.needs_body,
         )
         exchange.stream = stream
@@ -294,6 +302,7 @@ class Prober:
                 redactor=exchange.redactor,
                 wall_seconds=wall_seconds,
                 reads_usage=self._reads_usage and not status_failure,
+                queries={} if status_failure else self._response_values.queries,
             )
         )
         if status_failure:
@@ -306,6 +315,14 @@ class Prober:
         ):
             return replace(evaluation, failure=failure)
         return evaluation
+
+    def _read_values(self, exchange: _Exchange, evaluation: Evaluation) -> Values:
+        """Return the values that name the origin of the response, also of an incomplete one."""
+        if exchange.last_response is None:
+            return NO_VALUES
+        headers = self._response_values.read_headers(exchange.last_response.headers)
+        events = exchange.stream.values if exchange.stream else NO_VALUES
+        return {**headers, **evaluation.values, **events}
 
     def _result(
         self,
@@ -321,6 +338,7 @@ class Prober:
         if exchange.is_complete:
             wall_seconds = sum(phases.values()) + times.correction
             evaluation = self._evaluate(exchange, wall_seconds=wall_seconds)
+        values = self._read_values(exchange, evaluation)
         hops = [
             RedirectHop(url=url, status=status, phases=hop_phases)
             for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
@@ -346,6 +364,8 @@ class Prober:
             size=exchange.body.size if exchange.body else 0,
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             usage=evaluation.usage,
+            version=public_text(values.get(Dimension.VERSION), exchange.redactor),
+            segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
             certificate_not_after=exchange.certificate_not_after,
             trace_id=exchange.trace_id,
             excerpt=_excerpt(exchange) if evaluation.failure else None,

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from probe.config.choices import TimingSource, TimingUnit
+from probe.config.choices import ResponsePart, TimingUnit
 from probe.prober.cpu_budget import CpuBudget
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse, json_number, parse_number
@@ -96,7 +96,7 @@ class _MappedTime:
 
     @classmethod
     def of(cls, entry: "ServerTiming") -> "_MappedTime":
-        is_json = entry.from_ is TimingSource.JSON
+        is_json = entry.from_ is ResponsePart.JSON
         return cls(
             component=entry.component,
             units_per_second=UNITS_PER_SECOND[entry.unit],

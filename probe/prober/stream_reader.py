@@ -11,6 +11,8 @@ from probe.clock import nanoseconds
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.stream import StreamError, StreamEvent
 from probe.prober.cpu_budget import MAX_CPU_SECONDS, CpuBudget
+from probe.prober.json_values import Values
+from probe.prober.response_values import EventValues
 from probe.prober.stream_errors import (
     REFUSAL,
     StreamFailure,
@@ -57,15 +59,17 @@ class StreamReader:
         deadlines: StreamDeadlines,
         stopwatch: Stopwatch,
         *,
+        values: EventValues,
         keeps_text: bool,
     ) -> None:
         """Begin with the phase `first_token`, from the first byte of the response on.
 
-        `keeps_text` is whether `text` is needed.
+        `values` reads further values of events. `keeps_text` is whether `text` is needed.
         """
         self._format = stream_format
         self._deadlines = deadlines
         self._stopwatch = stopwatch
+        self._values = values
         self._parser = stream_format.new_parser()
         self._budget = CpuBudget()
         # UTF-16, in which both halves of an emoji that two events divide are joined again.
@@ -104,6 +108,11 @@ class StreamReader:
     def output_tokens(self) -> int | None:
         """Number of generated tokens as reported by the server."""
         return self._tokens.output
+
+    @property
+    def values(self) -> Values:
+        """Values of the events that name the origin of the response."""
+        return self._values.values
 
     @property
     def _tokens(self) -> TokenCounts:
@@ -233,6 +242,7 @@ class StreamReader:
         self._chunks += 1
         self._first_chunk = self._first_chunk or event.received
         document = _document(event)
+        self._values.read(document)
         self._check_error(event, document)
         self._count_tokens(document)
         self._process_tokens(event.received, document)

@@ -6,7 +6,7 @@ Sources: API references of ConverseStream and InvokeEndpointWithResponseStream.
 
 from typing import Any
 
-from probe.protocols.openai import CHAT_STREAM, stream_options
+from probe.protocols.openai import CHAT_STREAM, FINGERPRINT, stream_options
 from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, path_part
 
 _CONVERSE_STREAM: dict[str, Any] = {
@@ -44,4 +44,6 @@ def sagemaker_stream(options: ProtocolOptions) -> ProtocolKeys:
         path=("/endpoints/", path_part(options.get("model")), "/invocations-response-stream"),
         body={"messages": chat_messages(options), **stream_options(options)},
         stream={**CHAT_STREAM, "format": "aws-event-stream-sse"},
+        version=FINGERPRINT,
+        segment={"from": "header", "key": "x-amzn-invoked-production-variant"},
     )

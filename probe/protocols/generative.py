@@ -7,7 +7,13 @@ https://ai.google.dev/api/generate-content
 
 from typing import Any
 
-from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, path_part
+from probe.protocols.protocol import (
+    ProtocolKeys,
+    ProtocolOptions,
+    chat_messages,
+    json_value,
+    path_part,
+)
 
 ANTHROPIC_VERSION = "2023-06-01"
 
@@ -80,6 +86,7 @@ def anthropic_messages(options: ProtocolOptions) -> ProtocolKeys:
         body=body,
         headers={"anthropic-version": ANTHROPIC_VERSION},
         stream=_ANTHROPIC_STREAM,
+        version=json_value("$.message.model"),
     )
 
 
@@ -124,6 +131,7 @@ def triton_generate(options: ProtocolOptions) -> ProtocolKeys:
         path=("/v2/models/", path_part(options.get("model")), "/generate_stream"),
         body={"text_input": options.get("prompt"), "parameters": parameters},
         stream={"content": ["$.text_output"], "error": ["$.error"]},
+        version=json_value("$.model_version"),
     )
 
 
@@ -145,4 +153,5 @@ def gemini(options: ProtocolOptions) -> ProtocolKeys:
             "generationConfig": {"maxOutputTokens": options["max_tokens"]},
         },
         stream=_GEMINI_STREAM,
+        version=json_value("$.modelVersion"),
     )

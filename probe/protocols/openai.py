@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference
 
 from typing import Any
 
-from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages
+from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, json_value
 
 PROCESSING_TIME = {
     "from": "header",
@@ -13,6 +13,9 @@ PROCESSING_TIME = {
     "unit": "ms",
     "component": "total",
 }
+
+# It changes with the model and with the configuration of the server. Some servers have none.
+FINGERPRINT = json_value("$.system_fingerprint")
 
 CHAT_STREAM: dict[str, Any] = {
     # The second one is that of servers that send parts, such as Mistral's with reasoning.
@@ -78,6 +81,7 @@ def chat(options: ProtocolOptions) -> ProtocolKeys:
         body=body,
         stream=CHAT_STREAM,
         server_timing=(PROCESSING_TIME,),
+        version=FINGERPRINT,
     )
 
 
@@ -96,7 +100,11 @@ def completions(options: ProtocolOptions) -> ProtocolKeys:
         "tool_call": [],
     }
     return ProtocolKeys(
-        path=("/v1/completions",), body=body, stream=stream, server_timing=(PROCESSING_TIME,)
+        path=("/v1/completions",),
+        body=body,
+        stream=stream,
+        server_timing=(PROCESSING_TIME,),
+        version=FINGERPRINT,
     )
 
 
@@ -113,6 +121,7 @@ def responses(options: ProtocolOptions) -> ProtocolKeys:
         body=body,
         stream=_RESPONSES_STREAM,
         server_timing=(PROCESSING_TIME,),
+        version=json_value("$.response.model"),
     )
 
 

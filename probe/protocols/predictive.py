@@ -4,7 +4,7 @@ Sources: the inference protocols of KServe, the REST API of TensorFlow Serving, 
 of MLflow, the inference API of TorchServe, and the rerank API of vLLM, Jina and Cohere.
 """
 
-from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, path_part
+from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, json_value, path_part
 
 REQUEST_ID = "inference-probe"
 MLFLOW_INPUTS = ("inputs", "instances", "dataframe_split", "dataframe_records")
@@ -31,6 +31,7 @@ def kserve_v2(options: ProtocolOptions) -> ProtocolKeys:
                 "$.outputs[0].data[0]": {"exists": True},
             }
         },
+        version=json_value("$.model_version"),
     )
 
 

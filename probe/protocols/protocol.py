@@ -24,6 +24,13 @@ class ProtocolKeys:
     stream: Mapping[str, Any] | None = None
     expect: Mapping[str, Any] = field(default_factory=dict)
     server_timing: tuple[Mapping[str, Any], ...] = ()
+    version: Mapping[str, Any] | None = None
+    segment: Mapping[str, Any] | None = None
+
+
+def json_value(key: str) -> Mapping[str, Any]:
+    """Return a `version` or `segment` that is in the JSON of the response."""
+    return {"from": "json", "key": key}
 
 
 Protocol = Callable[[ProtocolOptions], ProtocolKeys]

@@ -20,6 +20,7 @@ from probe.scheduler.run_state import RunState
 from probe.scheduler.spending import Reservation, SpendingMeter
 from probe.scheduler.startup_grace import StartupGrace
 from probe.scheduler.token_estimate import NO_TOKENS, TokenEstimate
+from probe.scheduler.value_limit import ValueLimit
 from probe.threads import Task
 
 logger = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ class ProbeRunner:
         self._clock = clock
         self._schedule = Schedule.of(compiled.probe)
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
+        self._value_limit = ValueLimit(compiled.probe, clock)
         self.spending = SpendingMeter(compiled.probe, compiled.estimate, clock)
         self._is_over_budget = False
         # No line about the budget before this instant (monotonic ns).
@@ -150,6 +152,7 @@ class ProbeRunner:
         previous, self._compiled = self._compiled, compiled
         self._startup_grace.update(compiled.probe.startup_grace)
         self._schedule = Schedule.of(compiled.probe)
+        self._value_limit.update(compiled.probe)
         self.spending.update(compiled.probe, compiled.estimate)
         # With another budget, the next tick decides.
         self._is_over_budget &= compiled.probe.budget == previous.probe.budget
@@ -244,7 +247,7 @@ class ProbeRunner:
     def _record(self, result: Result, reservation: Reservation) -> None:
         settled = self._settled(result, reservation)
         if self._ticks.finish():
-            counted = self._startup_grace.apply(settled)
+            counted = self._value_limit.apply(self._startup_grace.apply(settled))
             for sink in self._sinks:
                 try:
                     sink.record(counted)

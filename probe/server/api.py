@@ -10,6 +10,7 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
+from probe.history.version_log import VersionPeriod
 from probe.redaction import redact_config_url
 from probe.result import BudgetStatus, Result
 from probe.serialization import result_json, rounded, to_json
@@ -41,6 +42,7 @@ def one_probe_json(
         "phases": {
             phase: _quantiles_json(times.quantiles) for phase, times in details.phases.items()
         },
+        "versions": [_version_json(period) for period in history.versions],
         "half_hours": [_half_hour_json(item) for item in reversed(half_hours) if item.total],
         "recent": [_result_json(result) for result in reversed(details.recent)],
         "slowest": [_result_json(result) for result in details.slowest],
@@ -115,6 +117,14 @@ def _quantiles_json(seconds: Mapping[float, float]) -> dict[str, float]:
 
 def _half_hour_json(half_hour: HalfHour) -> dict[str, Any]:
     return {**half_hour._asdict(), "started": rfc3339(half_hour.started)}
+
+
+def _version_json(period: VersionPeriod) -> dict[str, Any]:
+    return {
+        **period._asdict(),
+        "first": rfc3339(period.first),
+        "last": rfc3339(period.last),
+    }
 
 
 def _result_json(result: Result) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _latency_chart(
     if not successes:
         return None
     kinds = _by_kind(results, strictest)
-    time_axis = _TimeAxis(
+    time_axis = TimeAxis(
         min(result.started for result in results), max(result.started for result in results)
     )
     latency_axis = _latency_axis([result.latency for result in successes], thresholds)
@@ -194,7 +194,7 @@ def _by_kind(
 
 
 @dataclass(frozen=True, slots=True)
-class _TimeAxis:
+class TimeAxis:
     """Maps a time (Unix seconds) to an x coordinate."""
 
     first: float
@@ -259,14 +259,14 @@ def _objective_lines(thresholds: Sequence[float], axis: _LatencyAxis) -> Iterato
         yield Line(y=y, seconds=seconds, label=label)
 
 
-def _dots(results: Sequence[ResultSummary], times: _TimeAxis, latencies: _LatencyAxis) -> str:
+def _dots(results: Sequence[ResultSummary], times: TimeAxis, latencies: _LatencyAxis) -> str:
     """Return a path of zero-length lines: with round line caps each one is a dot."""
     return "".join(
         f"M{times.x(result.started):.0f} {latencies.y(result.latency):.1f}h0" for result in results
     )
 
 
-def _marks(results: Sequence[ResultSummary], times: _TimeAxis) -> str:
+def _marks(results: Sequence[ResultSummary], times: TimeAxis) -> str:
     return "".join(
         f"M{times.x(result.started):.0f} 1v{FAILURE_LANE_HEIGHT - 2}" for result in results
     )

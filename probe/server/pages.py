@@ -14,7 +14,7 @@ from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.redaction import redact_config_url
-from probe.serialization import spending_summary, stream_summary
+from probe.serialization import origin_summary, spending_summary, stream_summary
 from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
@@ -35,6 +35,7 @@ from probe.server.summary import (
     read_details,
     summarise,
 )
+from probe.server.versions import version_marks, version_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -158,10 +159,13 @@ class Pages:
     ) -> str:
         """Return the page of one probe, with excerpts of responses if `excerpts`."""
         details = read_details(history, paused=self._lifecycle.paused())
+        chart = latency_chart(details.summary)
         return self._render(
             "probe.html",
             details=details,
-            chart=latency_chart(details.summary),
+            chart=chart,
+            version_marks=version_marks(chart, details.recent) if chart else "",
+            versions=version_rows(history.versions, details.recent),
             first_token_chart=first_token_chart(details.summary.probe, details.recent),
             timelines=stream_timelines(details.recent),
             half_hours=half_hours,
@@ -209,6 +213,7 @@ def _environment() -> "Environment":
         formatting.format_target,
         formatting.format_threshold,
         formatting.format_time,
+        origin_summary,
         redact_config_url,
         request_bars,
         rfc3339,

@@ -375,3 +375,10 @@ def test_the_trace() -> None:
     assert rendered(result).splitlines()[-1] == f"    trace         {trace_id}"
     last_line = rendered(result, tracing=link).splitlines()[-1]
     assert last_line == f"    trace         https://grafana.example/trace/{trace_id}"
+
+
+def test_origin() -> None:
+    """The version and the segment that the response names, without control characters."""
+    text = rendered(success(version="1.4", segment="blue\u202e"))
+    assert "\n    origin        version 1.4, segment blue\\u202e\n" in text
+    assert "origin" not in rendered(success())

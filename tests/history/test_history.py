@@ -22,6 +22,7 @@ from probe.history.history import (
 from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCounter, StatusWindow
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import pack, read_summary, unpack
+from probe.history.version_log import MAX_VERSIONS
 from probe.result import (
     MAX_TOKEN_TIMES,
     Component,
@@ -424,3 +425,15 @@ def test_counter_after_a_gap(gap: int) -> None:
     counter = SlidingWindowCounter(slot_seconds=10, slot_count=4)
     counter.add(1000, good=False)
     assert counter.count(1000 + 10 * gap, 40) == GoodBad()
+
+
+def test_versions_are_limited(tmp_path: Path) -> None:
+    """The one that was not seen for longest is dropped."""
+    harness = HistoryHarness(tmp_path)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    names = [f"v{index}" for index in range(MAX_VERSIONS)]
+    for index, version in enumerate([*names, "v0", "new"]):
+        result = make_result(version=version)
+        harness.history.record(replace(result, started=start + timedelta(minutes=index)))
+    versions = [period.version for period in harness.snapshot().versions]
+    assert versions == ["new", *reversed(names[2:]), "v0"]

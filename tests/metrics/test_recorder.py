@@ -350,8 +350,10 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
         price={"input": 1, "currency": "USD"},
         budget={"tokens_per_day": "1k"},
         capacity={"safe_rate": "140/s"},
+        version={"from": "header", "key": "X-Version"},
+        histogram_by="version",
     )
-    exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}))
+    exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}, version="1"))
     seen = {
         sample.name.removesuffix("_count"): set(sample.labels)
         for sample in exporter.samples()

@@ -213,3 +213,19 @@ def test_check_output_has_the_request(tmp_path: Path) -> None:
     }
     file = {"body": None, "body_file": str(tmp_path / "cat")}
     assert [item["request"] for item in document["probes"]] == [request, None, request | file]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "segment"),
+    [
+        ("openai-chat", "$.system_fingerprint", None),
+        ("kserve-v2", "$.model_version", None),
+        ("sagemaker-stream", "$.system_fingerprint", "x-amzn-invoked-production-variant"),
+        ("tgi", None, None),
+    ],
+)
+def test_versions(name: str, version: str | None, segment: str | None) -> None:
+    """The protocol names where the response has its version and segment."""
+    probe = read(name)
+    assert (probe.version and probe.version.key) == version
+    assert (probe.segment and probe.segment.key) == segment

@@ -82,6 +82,9 @@ class Probe:
     certificates: Mapping[float, float] = field(default_factory=dict)
     """From each time on, when the certificate expires."""
 
+    versions: Mapping[float, str] = field(default_factory=dict)
+    """From each time on, the version that the endpoint reports."""
+
     @property
     def has_budget(self) -> bool:
         return any(OVER_BUDGET in outcomes for outcomes in self.script.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise, product
 from math import inf
+from typing import TypeVar
 
 from tests.rules.scripted_counters import (
     FAILURE_REASONS,
@@ -14,6 +15,7 @@ from tests.rules.scripted_counters import (
 )
 from tests.rules.scripted_probe import OVER_BUDGET, PAUSED, Probe
 
+T = TypeVar("T")
 Exposition = dict[str, float]  # series in promtool's notation, to their values
 Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
 
@@ -89,6 +91,8 @@ class Target:
 
     def _probe_samples(self, lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
         yield "info", {"url": lifetime.probe.url}, 1
+        if lifetime.probe.versions:
+            yield "version_info", {"version": _value_at(lifetime.probe.versions, time)}, 1
         yield from _alert_samples(lifetime.probe)
         yield "interval_seconds", {}, lifetime.probe.interval
         yield "timeout_seconds", {}, lifetime.probe.timeout
@@ -176,6 +180,6 @@ def _phase_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
         yield "phase_seconds_bucket", labels, lifetime.results(time, True, le)
 
 
-def _value_at(values: Mapping[float, float], time: float) -> float:
+def _value_at(values: Mapping[float, T], time: float) -> T:
     """Return the value of the latest start that is not after `time`."""
     return values[max(start for start in values if start <= time)]

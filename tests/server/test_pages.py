@@ -429,3 +429,40 @@ def test_a_cached_page_has_unmodified_headers(tmp_path: Path) -> None:
     assert [response.headers["Vary"] for response in responses] == ["Accept-Encoding"] * 3
     assert len({len(response.headers) for response in responses}) == 1
     assert len({response.text for response in responses}) == 1
+
+
+def add_versions(site: Site, *versions: str | None) -> None:
+    """Record a success each 10 s with each of `versions`."""
+    for index, version in enumerate(versions):
+        site.add(seconds_ago=10.0 * (len(versions) - index), version=version, **success(0.3))
+
+
+def marks(page: str) -> int:
+    """Return the number of marks of versions in the latency chart."""
+    match = re.search(r'<path class="version" d="([^"]*)"', page)
+    return match[1].count("M") if match else 0
+
+
+def test_versions(site: Site) -> None:
+    """The page has a table of versions, and a mark where the version changed."""
+    add_versions(site, "1", "1", None, "1", "<2>", "<2>")
+    page = site.get("/probes/model").text
+    assert marks(page) == 1
+    assert page.index("<code>&lt;2&gt;</code>") < page.index("<code>1</code>")
+    assert "Response from version &lt;2&gt;." in page
+    versions = site.get("/api/v1/probes/model/results").json()["versions"]
+    assert [(item["version"], item["results"]) for item in versions] == [("<2>", 2), ("1", 3)]
+    assert versions[1]["first"] < versions[1]["last"] < versions[0]["first"]
+
+
+def test_versions_that_respond_in_turn(site: Site) -> None:
+    """Only the first result of each has a mark."""
+    add_versions(site, *["1", "2"] * 10, "3")
+    assert marks(site.get("/probes/model").text) == 2
+
+
+def test_no_versions(site: Site) -> None:
+    """There is neither a table nor a mark."""
+    add_versions(site, None, None)
+    page = site.get("/probes/model").text
+    assert (marks(page), 'id="versions"' in page) == (0, False)

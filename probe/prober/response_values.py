@@ -1,0 +1,69 @@
+"""Values in a response that name its origin: version and segment.
+
+They are in headers, in the JSON of the response, or in the events of a stream.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probe.config.choices import Dimension, ResponsePart
+from probe.config.schema import Probe
+from probe.prober.json_query import JsonQuery, compile_query
+from probe.prober.json_values import Values, first_scalar
+from probe.prober.stream_format import EventDocument, EventPath
+from probe.redaction import Redactor, to_one_line
+
+# Characters of a version or segment: enough for the digest of an image.
+MAX_VALUE_CHARS = 100
+
+
+class ResponseValues:
+    """Where the responses of one probe have its values, by the name of the config key."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._headers: dict[str, str] = {}
+        self.queries: dict[str, JsonQuery] = {}
+        self._event_paths: dict[str, EventPath] = {}
+        for name in Dimension:
+            source = getattr(probe, name)
+            if source is None:
+                continue
+            if source.from_ is ResponsePart.HEADER:
+                self._headers[name] = source.key
+            elif probe.stream:
+                self._event_paths[name] = EventPath(source.key)
+            else:
+                self.queries[name] = compile_query(source.key)
+
+    def read_headers(self, headers: Mapping[str, str]) -> Values:
+        """Return the values in `headers`, whose names are case-insensitive."""
+        return {name: headers[key] for name, key in self._headers.items() if headers.get(key)}
+
+    def new_reader(self) -> "EventValues":
+        """Return the reader of the values in one stream."""
+        return EventValues(self._event_paths)
+
+
+class EventValues:
+    """Reads values in the events of one stream. The first one of each name counts."""
+
+    def __init__(self, paths: Mapping[str, EventPath]) -> None:
+        self._missing = dict(paths)
+        self.values: dict[str, Any] = {}
+
+    def read(self, document: EventDocument) -> None:
+        """Note the values in an event."""
+        if self._missing:
+            for name, path in list(self._missing.items()):
+                value = first_scalar(path.find(document))
+                if value is not None:
+                    self.values[name] = value
+                    del self._missing[name]
+
+
+def public_text(value: Any, redactor: Redactor) -> str | None:
+    """Return the text of a value, which is the server's, on one line and without secrets."""
+    if value is None:
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return to_one_line(redactor.truncate(text.strip(), MAX_VALUE_CHARS)).strip() or None

@@ -1,0 +1,111 @@
+"""The version of a model, and histograms by version and segment."""
+
+from pathlib import Path
+
+from probe.metrics.dimension_metrics import FORGET_SECONDS
+from probe.result import Reason
+from tests.builders import make_probe, make_result
+from tests.metrics.test_recorder import Exporter
+
+VERSION = {"from": "header", "key": "X-Version"}
+KEYS = {"version": VERSION, "segment": VERSION, "histogram_by": ["version", "segment"]}
+COUNT = "inference_probe_dimension_duration_seconds_count"
+
+
+def count(exporter: Exporter, dimension: str, value: str, outcome: str = "success") -> float | None:
+    return exporter.value(COUNT, dimension=dimension, value=value, outcome=outcome)
+
+
+def info(exporter: Exporter) -> dict[str, float]:
+    """Return the values of inference_probe_version_info by version."""
+    return {
+        sample.labels["version"]: sample.value
+        for sample in exporter.samples()
+        if sample.name == "inference_probe_version_info"
+    }
+
+
+def test_the_last_version(tmp_path: Path) -> None:
+    """A result without a version, such as a timeout, does not change it."""
+    exporter = Exporter(tmp_path, version=VERSION)
+    assert info(exporter) == {}
+    for version in ("1", "2", None):
+        exporter.recorder.record(make_result(version=version))
+    assert info(exporter) == {"2": 1}
+
+
+def test_the_version_after_a_reload(tmp_path: Path) -> None:
+    """It is that of another model if the URL changes."""
+    exporter = Exporter(tmp_path, version=VERSION)
+    exporter.recorder.record(make_result(version="1"))
+    exporter.recorder.update_probe(make_probe(tmp_path, version=VERSION, interval="1s"))
+    assert info(exporter) == {"1": 1}
+    exporter.recorder.update_probe(make_probe(tmp_path, version=VERSION, url="http://other/"))
+    assert info(exporter) == {}
+
+
+def test_labels_are_escaped(tmp_path: Path) -> None:
+    """The version is the server's text."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version='a"b\\c', segment="ü"))
+    assert info(exporter) == {'a"b\\c': 1}
+    assert count(exporter, "version", 'a"b\\c') == count(exporter, "segment", "ü") == 1
+
+
+def test_histograms(tmp_path: Path) -> None:
+    """Their number is the sum over the dimensions. They have the buckets of the latency."""
+    objectives = [{"name": "fast", "target": "99%", "latency": "123ms"}]
+    exporter = Exporter(tmp_path, **KEYS, objectives=objectives)
+    exporter.recorder.record(make_result(version="1", segment="blue", latency=0.1))
+    exporter.recorder.record(make_result(version="2", segment="blue", latency=0.3))
+    assert count(exporter, "version", "1") == count(exporter, "version", "2") == 1
+    assert count(exporter, "segment", "blue") == 2
+    assert count(exporter, "version", "1", "failure") == 0
+    labels = {"dimension": "segment", "value": "blue", "outcome": "success"}
+    name = "inference_probe_dimension_duration_seconds_bucket"
+    assert exporter.value(name, **labels, le="0.123") == 1
+
+
+def test_failures(tmp_path: Path) -> None:
+    """Only those that count against objectives. Those without a response have no version."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version="1", reason=Reason.HTTP_5XX))
+    exporter.recorder.record(make_result(reason=Reason.REFUSED))
+    exporter.recorder.record(make_result(version="2", reason=Reason.STARTUP))
+    assert count(exporter, "version", "1", "failure") == 1
+    assert count(exporter, "version", "unknown", "failure") == 1
+    assert count(exporter, "version", "2") is None
+
+
+def test_without_histogram_by(tmp_path: Path) -> None:
+    """A version alone costs one series."""
+    exporter = Exporter(tmp_path, version=VERSION)
+    before = len(exporter.samples())
+    exporter.recorder.record(make_result(version="1"))
+    new = {sample.name for sample in exporter.samples()}
+    assert COUNT not in new
+    last = ("last_run_timestamp_seconds", "last_success_timestamp_seconds", "success")
+    others = {f"inference_probe_{name}" for name in last} & new
+    assert len(exporter.samples()) == before + 1 + len(others)
+
+
+def test_old_versions_end(tmp_path: Path) -> None:
+    """Their series would add up over months of releases."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version="1"))
+    exporter.now += FORGET_SECONDS
+    exporter.recorder.record(make_result(version="2"))
+    assert count(exporter, "version", "1") is None
+    assert count(exporter, "version", "2") == 1
+
+
+def test_histograms_after_a_reload(tmp_path: Path) -> None:
+    """They continue unless their buckets change."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version="1", segment="a"))
+    keys = {**KEYS, "histogram_by": "version"}
+    exporter.recorder.update_probe(make_probe(tmp_path, **keys))
+    assert count(exporter, "version", "1") == 1
+    assert count(exporter, "segment", "a") is None
+    exporter.recorder.update_probe(make_probe(tmp_path, **keys, buckets=["1s"]))
+    assert count(exporter, "version", "1") is None
