@@ -521,6 +521,13 @@ LIMITS = (
     ),
     Limit(
         "daemon",
+        "versions of a probe on its page",
+        "{}",
+        "the one that was not seen for longest is dropped",
+        ("history.version_log:MAX_VERSIONS",),
+    ),
+    Limit(
+        "daemon",
         "times of tokens in the result of a stream",
         "{}",
         "some that are close to others are left out of the timeline",
@@ -603,6 +610,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "config.errors:MAX_QUOTED_CHARS": "wording of a message",
     "config.flags:MAX_JSON_DEPTH": "equals the nesting of YAML",
     "config.likely_mistakes:MAX_BUDGET_AS_TARGET": "threshold of advice",
+    "server.versions:MAX_CHANGES": "layout of a chart",
     "daemon.malloc:MAX_ARENAS": "option of the allocator",
     "daemon.reload:MAX_NAMES_SHOWN": "layout of a message",
     "daemon.signals:MAX_READ_BYTES": "size of a buffer",
