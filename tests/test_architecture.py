@@ -33,6 +33,7 @@ EDGES: dict[str, set[str]] = {
         "load",
         "prober",
         "prometheus",
+        "report",
         "serialization",
         "server",
     },
@@ -59,6 +60,7 @@ EDGES: dict[str, set[str]] = {
     "load": {"config", "prometheus", "slo"},
     "prometheus": set(),
     "compare": {"config", "load", "slo"},
+    "report": {"config", "load", "metrics", "prometheus", "server", "slo"},
     "slo": set(),
     "redaction": set(),
     "demo": {"config"},
@@ -66,7 +68,17 @@ EDGES: dict[str, set[str]] = {
 
 # The tiers. The core never imports what is above it.
 CORE = {"scheduler", "prober", "http", "metrics", "history"}
-ABOVE_CORE = {"server", "check", "compare", "load", "daemon", "cli", "demo", "__main__"}
+ABOVE_CORE = {
+    "server",
+    "check",
+    "compare",
+    "load",
+    "report",
+    "daemon",
+    "cli",
+    "demo",
+    "__main__",
+}
 
 
 def _package(module: str) -> str:

@@ -27,6 +27,7 @@ COMMANDS = (
     ("load", "probe.cli.load", "find the highest request rate at which the objectives hold"),
     ("compare", "probe.cli.compare", "compare the latency and the failures of two probes"),
     ("size", "probe.cli.size", "calculate instances or batches for a request rate"),
+    ("report", "probe.cli.report", "report the attainment of the objectives in a month"),
     ("status", "probe.cli.status", "show the probes and objectives of the running daemon"),
     ("pause", "probe.cli.lifecycle", "pause the running daemon: it starts no more probes"),
     ("resume", "probe.cli.lifecycle", "end the pause of the running daemon"),

@@ -44,7 +44,9 @@ class Bounds:
     upper: float
 
 
-def wilson_bounds(bad: int, requests: int, *, normal_quantile: float = NORMAL_QUANTILE) -> Bounds:
+def wilson_bounds(
+    bad: float, requests: float, *, normal_quantile: float = NORMAL_QUANTILE
+) -> Bounds:
     """Return the bounds of the share of bad requests, if these are independent.
 
     Wilson's score interval (Wilson, 1927), as recommended by Brown, Cai and DasGupta, "Interval

@@ -105,7 +105,7 @@ class PrometheusClient:
         PrometheusError.
         """
         points = int((end - start) / step + 1e-9) + 1
-        parts = []
+        results = []
         for first in range(0, points, MAX_POINTS):
             last = min(first + MAX_POINTS, points) - 1
             parameters = {
@@ -114,9 +114,9 @@ class PrometheusClient:
                 "end": _timestamp(start + last * step),
                 "step": f"{step:.3f}",
             }
-            parts.append(self._query("query_range", parameters))
+            results.append(self._query("query_range", parameters))
             on_progress(start + last * step, end)
-        return _joined(parts)
+        return _joined(results)
 
     def samples(
         self,
@@ -133,20 +133,33 @@ class PrometheusClient:
         part has the samples of all series in `chunk_seconds`, so memory is needed for one part
         only. Raises PrometheusError.
         """
-        first = start
-        while first < end:
-            last = min(first + chunk_seconds, end)
-            milliseconds = round((last - first) * 1000)
-            if milliseconds > 0:
-                found = self.instant(f"{selector}[{milliseconds}ms]", last)
-                # Prometheus before version 3 includes a sample at the beginning of the range,
-                # which is also at the end of the previous part.
-                yield list(_without_empty(_after(series, first) for series in found))
+        for first, last in parts(start, end, chunk_seconds):
+            yield self.samples_of_part(selector, first, last)
             on_progress(last, end)
-            first = last
+
+    def samples_of_part(self, selector: str, start: float, end: float) -> list[Series]:
+        """Return the stored samples after `start` until `end` (Unix seconds) with one query.
+
+        Raises PrometheusError.
+        """
+        milliseconds = round((end - start) * 1000)
+        if milliseconds <= 0:
+            return []
+        found = self.instant(f"{selector}[{milliseconds}ms]", end)
+        # Prometheus before version 3 includes a sample at the beginning of the range, which is also
+        # at the end of the previous part.
+        return list(_without_empty(_after(series, start) for series in found))
+
+    def rule_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of rules as the server describes them. Raises PrometheusError."""
+        try:
+            groups: list[dict[str, Any]] = self._send("GET", "rules", {})["data"]["groups"]
+        except (LookupError, TypeError):
+            raise self._error("responds with JSON that is not that of Prometheus") from None
+        return groups
 
     def _query(self, endpoint: str, parameters: Mapping[str, str]) -> list[Series]:
-        document = self._post(endpoint, parameters)
+        document = self._send("POST", endpoint, {**_COMPLETE_DATA, **parameters})
         self.warnings.update(document.get("warnings", ()))
         try:
             data = document["data"]
@@ -158,12 +171,13 @@ class PrometheusClient:
         except (LookupError, TypeError, ValueError):
             raise self._error("responds with JSON that is not that of Prometheus") from None
 
-    def _post(self, endpoint: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _send(self, method: str, endpoint: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Return the document of a successful response. Raises PrometheusError."""
         try:
-            response = self._session.post(
+            response = self._session.request(
+                method,
                 f"{self.url.rstrip('/')}/api/v1/{endpoint}",
-                data={**_COMPLETE_DATA, **parameters},
+                data=parameters,
                 auth=_Authorization(self._server.authorization),
                 timeout=(CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS),
                 allow_redirects=False,  # to another host without the headers of this one
@@ -211,6 +225,15 @@ class _TlsAdapter(HTTPAdapter):
         """Leave the context unchanged."""
 
 
+def parts(
+    start: float, end: float, seconds: float = CHUNK_SECONDS
+) -> Iterator[tuple[float, float]]:
+    """Yield the start and the end of successive parts of a period."""
+    while start < end:
+        yield start, min(start + seconds, end)
+        start += seconds
+
+
 def _timestamp(time: float) -> str:
     return f"{time:.3f}"
 
@@ -226,13 +249,13 @@ def _without_empty(found: Iterable[Series]) -> Iterator[Series]:
     return (series for series in found if series.samples)
 
 
-def _joined(parts: Sequence[Sequence[Series]]) -> list[Series]:
-    """Return each series once, with the samples of all `parts`, which follow each other."""
-    if len(parts) == 1:
-        return list(parts[0])
+def _joined(results: Sequence[Sequence[Series]]) -> list[Series]:
+    """Return each series once, with the samples of all `results`, which follow each other."""
+    if len(results) == 1:
+        return list(results[0])
     samples: dict[tuple[tuple[str, str], ...], list[Sample]] = {}
-    for part in parts:
-        for series in part:
+    for result in results:
+        for series in result:
             samples.setdefault(series.key, []).extend(series.samples)
     return [Series(dict(key), joined) for key, joined in samples.items()]
 

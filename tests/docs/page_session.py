@@ -36,6 +36,7 @@ NOT_RUN = {
     "locust": "needs a package index; tests/e2e/test_locust.py runs it",
     "for index in": "takes minutes; tests/e2e/test_shared_load.py runs the shares of a load test",
     "inference-probe load chat --from-prometheus": "needs the shares of the command before it",
+    "inference-probe report": "needs a month in Prometheus; tests/report runs it",
     "scripts/demo": "takes minutes; tests/e2e/test_demo.py runs each fault",
     "scripts/test": "runs this test",
     "inference-probe compare": "takes minutes; tests/cli/test_compare.py runs it",

@@ -1,0 +1,1 @@
+"""SLA reports from the counters that Prometheus has stored."""

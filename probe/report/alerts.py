@@ -1,0 +1,56 @@
+"""Pages that fired, from the series ALERTS of Prometheus."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from probe.prometheus.client import PrometheusClient
+from probe.report.incident import Incident
+from probe.report.labels import ProbeGroup
+
+# An alert with a longer time between two samples has fired twice. Rules are evaluated each 2 min at
+# most.
+MAX_SAMPLE_SECONDS = 300.0
+
+# Pages fire some time after the start of an incident. One that fires this long after its end is
+# still about it: the rules look back over windows of up to an hour.
+MAX_DELAY_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Page:
+    """A page that fired from `start` to `end` (Unix seconds). `slo` is empty for outages."""
+
+    start: float
+    end: float
+    alert: str
+    slo: str
+
+
+def read_pages(client: PrometheusClient, group: ProbeGroup, start: float, end: float) -> list[Page]:
+    """Return the pages by ascending start; empty without the rules. Raises PrometheusError."""
+    found: dict[tuple[str, str], list[Page]] = {}
+    selector = group.selector("ALERTS", 'alertstate="firing"', 'slo_severity="page"')
+    for part in client.samples(selector, start, end):
+        for series in part:
+            key = (series.labels["alertname"], series.labels.get("slo", ""))
+            for time, _ in series.samples:
+                _extend(found.setdefault(key, []), time, key)
+    return sorted(page for pages in found.values() for page in pages)
+
+
+def _extend(pages: list[Page], time: float, key: tuple[str, str]) -> None:
+    if pages and time - pages[-1].end <= MAX_SAMPLE_SECONDS:
+        pages[-1] = Page(pages[-1].start, max(pages[-1].end, time), *key)
+    else:
+        pages.append(Page(time, time, *key))
+
+
+def pages_of(incident: Incident, slo: str, pages: Sequence[Page]) -> tuple[Page, ...]:
+    """Return the pages that fired because of an incident of the objective `slo`."""
+    return tuple(
+        page
+        for page in pages
+        if page.slo in ("", slo)
+        and page.end >= incident.start
+        and page.start <= incident.end + MAX_DELAY_SECONDS
+    )

@@ -1,0 +1,176 @@
+"""Attainment of an objective: confidence interval, error budget and status."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from probe.load.statistics import Bounds, is_above, min_requests, wilson_bounds
+from probe.report.objective_counts import Events
+from probe.report.period import DAY_SECONDS, HOUR_SECONDS
+
+# Quantile of the normal distribution for both ends of a 95 % interval.
+NORMAL_QUANTILE = 1.96
+
+# With at least this number of days, the interval is that of the differences between days, else of
+# the differences between hours. Fewer groups say too little about their differences.
+MIN_DAYS = 14
+
+# Smallest share of the expected events for a verdict.
+MIN_COVERAGE = 0.9
+
+
+class Status(StrEnum):
+    """Status of an objective in a period."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOT_ENOUGH_DATA = "not_enough_data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Bad events that the target allows, and their use. `minutes` are those of the measured time.
+
+    A budget in minutes is the time for which all events may be bad.
+    """
+
+    allowed: float
+    used: int
+    minutes_allowed: float
+    minutes_used: float
+
+    @property
+    def left(self) -> float:
+        return self.allowed - self.used
+
+    @property
+    def minutes_left(self) -> float:
+        return self.minutes_allowed - self.minutes_used
+
+    @property
+    def ratio_left(self) -> float | None:
+        """1 if nothing is used, below 0 if it is overspent; None without a budget."""
+        return self.left / self.allowed if self.allowed else None
+
+
+def error_budget(events: Events, target: float, seconds: float) -> Budget:
+    """Return the budget of `events` in a measured time of `seconds`."""
+    # The share is rounded because 1 - 0.999 is 0.0010000000000000009.
+    share, minutes = round(1 - target, 12), seconds / 60
+    bad_ratio = events.bad / events.total if events.total else 0.0
+    return Budget(
+        allowed=share * events.total,
+        used=events.bad,
+        minutes_allowed=share * minutes,
+        minutes_used=bad_ratio * minutes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttainmentInterval:
+    """95 % interval of the attainment, and the number of independent events it corresponds to."""
+
+    bounds: Bounds
+    effective_events: float
+
+
+def attainment_interval(hours: Mapping[float, Events]) -> AttainmentInterval | None:
+    """Return the interval for the events of `hours` (by start); None without events.
+
+    Bad events come together, so the interval of independent events would be too narrow. The
+    variance between days (or hours, of short periods) is larger than that of independent events by
+    the design effect (Kish, "Survey Sampling", 1965, 5.4). The events are as informative as a
+    number of independent ones that is smaller by this factor, and Wilson's interval is that of this
+    number. Its quantile is that of Student's t distribution, because the variance is estimated.
+    """
+    days = _groups(hours, DAY_SECONDS)
+    groups = days if len(days) >= MIN_DAYS else _groups(hours, HOUR_SECONDS)
+    total, bad = sum(group.total for group in groups), sum(group.bad for group in groups)
+    if not total:
+        return None
+    effect = _design_effect(groups, bad / total)
+    effective = total / effect
+    quantile = NORMAL_QUANTILE if effect == 1.0 else _student_quantile(len(groups) - 1)
+    bad_bounds = wilson_bounds(bad / effect, effective, normal_quantile=quantile)
+    bounds = Bounds(1 - bad_bounds.upper, 1 - bad_bounds.lower)
+    return AttainmentInterval(bounds=bounds, effective_events=effective)
+
+
+def _groups(hours: Mapping[float, Events], seconds: float) -> list[Events]:
+    """Return the sums of `hours` in groups of `seconds`."""
+    groups: dict[float, Events] = {}
+    for start, events in hours.items():
+        groups.setdefault(start // seconds, Events()).add(events.good, events.bad)
+    return list(groups.values())
+
+
+def _design_effect(groups: Sequence[Events], bad_ratio: float) -> float:
+    """Return how much larger the variance of the share is than for independent events, >= 1."""
+    independent = sum(group.total for group in groups) * bad_ratio * (1 - bad_ratio)
+    if len(groups) < 2 or not independent:
+        return 1.0
+    squares = sum((group.bad - bad_ratio * group.total) ** 2 for group in groups)
+    return max(1.0, squares * len(groups) / (len(groups) - 1) / independent)
+
+
+def _student_quantile(freedom: int) -> float:
+    """Return the quantile of Student's t distribution for a 95 % interval.
+
+    The first term of its expansion for many degrees of freedom (Abramowitz and Stegun, 26.7.5): the
+    error is below 1 % from 7 degrees of freedom.
+    """
+    z = NORMAL_QUANTILE
+    return z + (z**3 + z) / (4 * freedom)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Status, with the reason if there is not enough data."""
+
+    status: Status
+    reason: str | None = None
+
+
+def status(events: Events, target: float, *, expected: float, unknown: float) -> Verdict:
+    """Return the status of `events`.
+
+    `expected` is the number of events of the whole period, and `unknown` the part of it that was
+    neither counted nor deliberately left out. An objective is missed if it is so even if all
+    unknown events were good.
+    """
+    allowed = round(1 - target, 12)
+    if events.bad > allowed * (events.total + unknown) + 1e-9 and _is_evidence(events, target):
+        return Verdict(Status.MISSED)
+    if not events.total:
+        return Verdict(Status.NOT_ENOUGH_DATA, "no events")
+    if target < 1 and events.total < min_requests(target):
+        needed = min_requests(target)
+        reason = f"{events.total:,} events, at least {needed:,} are needed for this target"
+        return Verdict(Status.NOT_ENOUGH_DATA, reason)
+    covered = events.total / expected if expected else 1.0
+    if covered < MIN_COVERAGE:
+        share = math.floor(covered * 100)
+        reason = f"{share} % of the expected events were measured, at least 90 % are needed"
+        return Verdict(Status.NOT_ENOUGH_DATA, reason)
+    is_met = events.bad <= allowed * events.total + 1e-9
+    return Verdict(Status.MET if is_met else Status.MISSED)
+
+
+def _is_evidence(events: Events, target: float) -> bool:
+    """Return whether the events are enough, or so bad that chance does not explain it."""
+    if target >= 1 or events.total >= min_requests(target):
+        return True
+    return is_above(events.bad, events.total, 1 - target)
+
+
+def attainment_if_bad(events: Events, runs: int) -> float | None:
+    """Return the attainment if `runs` that were excluded had been bad; None without events."""
+    total = events.total + runs
+    return events.good / total if total else None
+
+
+def worst_hours(hours: Mapping[float, Events], count: int) -> list[tuple[float, Events]]:
+    """Return the `count` hours with most bad events, by their start."""
+    with_bad = [(start, events) for start, events in hours.items() if events.bad]
+    return sorted(with_bad, key=lambda hour: (-hour[1].bad, hour[0]))[:count]

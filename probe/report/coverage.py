@@ -1,0 +1,220 @@
+"""How much of a period was measured, so that unmeasured time does not pass for good time."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from probe.metrics import catalogue
+from probe.report import scrapes
+from probe.report.increases import Increase
+from probe.report.labels import Replica
+from probe.result import Reason, SkipReason
+
+# Scrapes are at most this far apart, as the rules require. A longer time between two scrapes of the
+# same process is a gap of Prometheus, not of the prober.
+MAX_SCRAPE_SECONDS = 300.0
+
+# Without scrapes for this time before the end of the period, the prober is absent.
+END_SECONDS = 120.0
+
+Interval = tuple[float, float]
+"""Start and end (Unix seconds)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaCoverage:
+    """The runs of one replica. `start` and `end` are its first and last time in the period."""
+
+    replica: Replica
+    start: float
+    end: float
+    expected: float
+    due: int
+    run: int
+    skipped: Mapping[str, int]
+    restarts: int
+    absent_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """Runs that no objective counts. `seconds` is their number times the interval."""
+
+    cause: str
+    runs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """The runs of all replicas of a probe."""
+
+    start: float
+    """Time of the first data in the period."""
+    end: float
+    """When the probe was removed, or the end of the period."""
+    expected: float
+    """From the interval and the time in which the probe was configured."""
+    due: int
+    run: int
+    skipped: Mapping[str, int]
+    absent_seconds: float
+    """Time in which no replica measured."""
+    unscraped_seconds: float
+    """Time between scrapes that are too far apart. The events in it are counted after it."""
+    excluded: tuple[Exclusion, ...]
+    replicas: tuple[ReplicaCoverage, ...]
+    interval: float | None
+    """The last one."""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    @property
+    def deliberate(self) -> int:
+        """Runs that were not wanted: paused, or above the budget of requests."""
+        return self.skipped.get(SkipReason.PAUSED, 0) + self.skipped.get(SkipReason.BUDGET, 0)
+
+
+@dataclass(slots=True)
+class _ReplicaTimes:
+    """What is known of one replica so far."""
+
+    measured: list[Interval] = field(default_factory=list)
+    expected: float = 0.0
+    absent: float = 0.0
+    restarts: int = 0
+    counts: Counter[scrapes.Counter] = field(default_factory=Counter)
+
+
+class CoverageCounter:
+    """Adds up the coverage of one probe after `start` (Unix seconds)."""
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self._replicas: dict[Replica, _ReplicaTimes] = {}
+        self._without_probe = 0.0
+        self._unscraped = 0.0
+        self._interval: float | None = None
+        self._excluded_seconds: dict[str, float] = dict.fromkeys(EXCLUDED, 0.0)
+
+    def add(self, replica: Replica, increase: Increase) -> None:
+        """Add the increases of a replica, which come by ascending time."""
+        times = self._replicas.setdefault(replica, _ReplicaTimes())
+        self._interval = increase.interval or self._interval
+        since = max(increase.since, self._start)
+        if increase.absent_since is not None:
+            times.restarts += 1
+            self._expect(times, since - max(increase.absent_since, self._start))
+            times.absent += since - max(increase.absent_since, self._start)
+        if increase.time - since > MAX_SCRAPE_SECONDS:
+            self._unscraped += increase.time - since
+        self._expect(times, increase.time - since)
+        _append(times.measured, (since, increase.time))
+        times.counts.update(increase.counts)
+        for cause, counter in EXCLUDED.items():
+            self._excluded_seconds[cause] += increase.of(counter) * (self._interval or 0.0)
+
+    def add_scrape_without_probe(self, time: float) -> None:
+        """Add a scrape of a replica that does not have the probe."""
+        self._without_probe = time
+
+    def _expect(self, times: _ReplicaTimes, seconds: float) -> None:
+        if self._interval:
+            times.expected += seconds / self._interval
+
+    def coverage(self, end: float) -> Coverage | None:
+        """Return the coverage until `end` (Unix seconds); None if nothing was measured."""
+        measured = _union(
+            interval for times in self._replicas.values() for interval in times.measured
+        )
+        if not measured:
+            return None
+        start, last = measured[0][0], measured[-1][1]
+        # A replica without the probe, after the last one with it: the probe was removed.
+        is_removed = self._without_probe > last or end - last <= END_SECONDS
+        end = last if is_removed else end
+        spans = _union(
+            (times.measured[0][0], times.measured[-1][1]) for times in self._replicas.values()
+        )
+        outside = (end - start) - _seconds(spans)
+        counts = sum(
+            (times.counts for times in self._replicas.values()), Counter[scrapes.Counter]()
+        )
+        expected = sum(times.expected for times in self._replicas.values())
+        return Coverage(
+            start=start,
+            end=end,
+            expected=expected + (outside / self._interval if self._interval else 0.0),
+            due=round(counts[_TICKS]),
+            run=round(counts[_RUNS]),
+            skipped=_skipped(counts),
+            absent_seconds=(end - start) - _seconds(measured),
+            unscraped_seconds=self._unscraped,
+            excluded=tuple(
+                Exclusion(
+                    cause=cause,
+                    runs=round(counts[counter]),
+                    seconds=self._excluded_seconds[cause],
+                )
+                for cause, counter in EXCLUDED.items()
+            ),
+            replicas=tuple(
+                _replica_coverage(replica, times) for replica, times in self._replicas.items()
+            ),
+            interval=self._interval,
+        )
+
+
+_TICKS = scrapes.Counter(catalogue.TICKS.name)
+_RUNS = scrapes.Counter(catalogue.RUNS.name)
+
+# Causes for which no objective counts a run, and their counters.
+EXCLUDED = {
+    "startup": scrapes.Counter(catalogue.FAILURES.name, Reason.STARTUP),
+    "internal": scrapes.Counter(catalogue.FAILURES.name, Reason.INTERNAL),
+    "paused": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.PAUSED),
+    "budget": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.BUDGET),
+}
+
+
+def _replica_coverage(replica: Replica, times: _ReplicaTimes) -> ReplicaCoverage:
+    return ReplicaCoverage(
+        replica=replica,
+        start=times.measured[0][0],
+        end=times.measured[-1][1],
+        expected=times.expected,
+        due=round(times.counts[_TICKS]),
+        run=round(times.counts[_RUNS]),
+        skipped=_skipped(times.counts),
+        restarts=times.restarts,
+        absent_seconds=times.absent,
+    )
+
+
+def _skipped(counts: Mapping[scrapes.Counter, float]) -> dict[str, int]:
+    return {
+        str(reason): round(counts.get(scrapes.Counter(catalogue.SKIPPED.name, reason), 0.0))
+        for reason in SkipReason
+    }
+
+
+def _append(intervals: list[Interval], interval: Interval) -> None:
+    """Append an interval that does not begin before the last one, joined to it if possible."""
+    if intervals and interval[0] <= intervals[-1][1]:
+        intervals[-1] = (intervals[-1][0], max(intervals[-1][1], interval[1]))
+    else:
+        intervals.append(interval)
+
+
+def _union(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return the disjoint intervals that cover the same time, by ascending time."""
+    joined: list[Interval] = []
+    for interval in sorted(intervals):
+        _append(joined, interval)
+    return joined
+
+
+def _seconds(intervals: Sequence[Interval]) -> float:
+    return sum(end - start for start, end in intervals)

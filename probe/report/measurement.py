@@ -1,0 +1,100 @@
+"""The measurement of one probe in a period: its events and coverage, from all scrapes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from probe.metrics import catalogue
+from probe.prometheus.client import OnProgress, PrometheusClient
+from probe.report import scrapes
+from probe.report.coverage import Coverage, CoverageCounter
+from probe.report.increases import Increase, ReplicaCounters
+from probe.report.labels import ProbeGroup, Replica, split_labels
+from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
+from probe.report.period import DAY_SECONDS, Period
+from probe.report.scrapes import DIMENSION_METRIC, Scrape, ScrapeReader
+
+# Scrapes before the period are read for this time: the increases of the first scrape in the period
+# begin at the last one before it, which may be long ago after a gap.
+LOOKBACK_SECONDS = DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was counted in a period."""
+
+    objectives: dict[Objective, ObjectiveCounts]
+    coverage: Coverage | None
+    dimensions: Counter[scrapes.Counter] = field(default_factory=Counter)
+    """Events by dimension and value."""
+
+
+def measure(
+    client: PrometheusClient, group: ProbeGroup, period: Period, on_progress: OnProgress
+) -> Measurement:
+    """Read all scrapes of a probe. Raises PrometheusError."""
+    horizon = max(0.0, period.start - LOOKBACK_SECONDS)
+    reader = _reader(client, group, horizon, period.end)
+    counter = _Counter(horizon, period.start)
+    for part in reader.scrapes(horizon, period.end, on_progress):
+        counter.add(part)
+    return counter.measurement(period.end)
+
+
+def _reader(client: PrometheusClient, group: ProbeGroup, start: float, end: float) -> ScrapeReader:
+    """Return a reader for the objectives and the failures that exist in the period."""
+    window = f"{round((end - start) * 1000)}ms"
+    objectives = client.instant(
+        f"last_over_time({group.selector(catalogue.OBJECTIVE.name)}[{window}])", end
+    )
+    failures = client.instant(
+        f"max_over_time({group.selector(catalogue.FAILURES.name)}[{window}]) > 0", end
+    )
+    # max_over_time removes the name.
+    labels = [{**series.labels, "__name__": catalogue.FAILURES.name} for series in failures]
+    is_renamed = any("exported_reason" in item for item in labels)
+    reasons = frozenset(split_labels(item).metric["reason"] for item in labels)
+    return ScrapeReader(
+        client,
+        group,
+        thresholds=frozenset(
+            split_labels(series.labels).metric["threshold"] for series in objectives
+        ),
+        reasons=None if is_renamed else reasons,
+    )
+
+
+class _Counter:
+    """Adds up the scrapes of all replicas after `start` (Unix seconds)."""
+
+    def __init__(self, horizon: float, start: float) -> None:
+        self._horizon = horizon
+        self._start = start
+        self._replicas: dict[Replica, ReplicaCounters] = {}
+        self._objectives = ObjectiveCounter()
+        self._coverage = CoverageCounter(start)
+        self._dimensions: Counter[scrapes.Counter] = Counter()
+
+    def add(self, part: Sequence[Scrape]) -> None:
+        """Add scrapes by ascending time."""
+        for scrape in part:
+            counters = self._replicas.setdefault(scrape.replica, ReplicaCounters(self._horizon))
+            increase = counters.advance(scrape)
+            if scrape.time <= self._start:
+                continue
+            if increase is None:
+                self._coverage.add_scrape_without_probe(scrape.time)
+            else:
+                self._add(scrape.replica, increase)
+
+    def _add(self, replica: Replica, increase: Increase) -> None:
+        self._coverage.add(replica, increase)
+        self._objectives.add(increase)
+        for counter, count in increase.counts.items():
+            if counter.metric == DIMENSION_METRIC:
+                self._dimensions[counter] += round(count)
+
+    def measurement(self, end: float) -> Measurement:
+        for counts in self._objectives.counts.values():
+            counts.detector.finish()
+        return Measurement(self._objectives.counts, self._coverage.coverage(end), self._dimensions)

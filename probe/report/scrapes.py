@@ -1,0 +1,186 @@
+"""The scrapes of one probe: the values of its counters in each scrape of a replica."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from probe.metrics import catalogue
+from probe.prometheus.client import OnProgress, PrometheusClient, parts
+from probe.prometheus.promql import quote
+from probe.prometheus.series import Series
+from probe.report.labels import ProbeGroup, Replica, split_labels
+from probe.result import Outcome, Signal
+
+PROCESS_START = "process_start_time_seconds"
+
+SIGNAL_METRICS = {
+    Signal.LATENCY: catalogue.LATENCY.name,
+    Signal.TIME_TO_FIRST_TOKEN: catalogue.TIME_TO_FIRST_TOKEN.name,
+    Signal.TIME_PER_OUTPUT_TOKEN: catalogue.TIME_PER_OUTPUT_TOKEN.name,
+}
+DIMENSION_METRIC = "inference_probe_dimension_duration_seconds"
+
+_COUNTERS = (
+    catalogue.TICKS.name,
+    catalogue.RUNS.name,
+    catalogue.SKIPPED.name,
+)
+_GAUGES = (catalogue.INTERVAL.name, catalogue.OBJECTIVE.name)
+
+
+class Counter(NamedTuple):
+    """Identifies a counter, or a bucket of a histogram, of one probe."""
+
+    metric: str
+    """Name of the metric, of a histogram without `_bucket`."""
+    kind: str = ""
+    """Reason or outcome."""
+    le: float = math.inf
+    """Upper bound of the bucket."""
+    dimension: str = ""
+    value: str = ""
+
+
+class ObjectiveKey(NamedTuple):
+    """Identifies an objective with one threshold."""
+
+    slo: str
+    signal: Signal
+    threshold: float
+
+
+@dataclass(slots=True)
+class Scrape:
+    """Values in one scrape of a replica. Without `counters`, it does not have the probe."""
+
+    replica: Replica
+    time: float
+    counters: dict[Counter, float] = field(default_factory=dict)
+    targets: dict[ObjectiveKey, float] = field(default_factory=dict)
+    """Targets of the objectives."""
+    interval: float | None = None
+    process_start: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeReader:
+    """Reads the scrapes of one probe.
+
+    `thresholds` are those of all objectives, and `reasons` those of all failures, in the period.
+    """
+
+    client: PrometheusClient
+    group: ProbeGroup
+    thresholds: frozenset[str]
+    reasons: frozenset[str] | None
+    """None: all."""
+
+    def scrapes(self, start: float, end: float, on_progress: OnProgress) -> Iterator[list[Scrape]]:
+        """Yield the scrapes after `start` until `end` by ascending time, part by part.
+
+        Raises PrometheusError.
+        """
+        replicas: set[Replica] = set()
+        for first, last in parts(start, end):
+            scrapes: dict[tuple[Replica, float], Scrape] = {}
+            for selector in (self._counters(), self._failures(), self._buckets()):
+                for series in self.client.samples_of_part(selector, first, last):
+                    _add(scrapes, series)
+            replicas.update(replica for replica, _ in scrapes)
+            if replicas:
+                starts = self.client.samples_of_part(
+                    _process_starts(self.group, replicas), first, last
+                )
+                _add_starts(scrapes, starts, replicas)
+            yield sorted(scrapes.values(), key=lambda scrape: scrape.time)
+            on_progress(last, end)
+
+    def _counters(self) -> str:
+        return self.group.selector("|".join((*_COUNTERS, *_GAUGES)))
+
+    def _failures(self) -> str:
+        name = catalogue.FAILURES.name
+        if self.reasons is None:
+            return self.group.selector(name)
+        return self.group.selector(name, f"reason=~{quote('|'.join(sorted(self.reasons)))}")
+
+    def _buckets(self) -> str:
+        names = "|".join(f"{name}_bucket" for name in (*SIGNAL_METRICS.values(), DIMENSION_METRIC))
+        texts = (text for threshold in sorted(self.thresholds) for text in _bound_texts(threshold))
+        return self.group.selector(names, f"le=~{quote('|'.join((*texts, '[+]Inf')))}")
+
+
+def _process_starts(group: ProbeGroup, replicas: Iterable[Replica]) -> str:
+    instances = {dict(replica).get("instance", "") for replica in replicas}
+    pattern = "|".join(re.escape(instance) for instance in sorted(instances))
+    return group.target_selector(PROCESS_START, f"instance=~{quote(pattern)}")
+
+
+def _bound_texts(threshold: str) -> Iterator[str]:
+    """Yield the texts of a bound in a regular expression, such as `2.0` and `2`."""
+    if math.isfinite(float(threshold)):
+        yield re.escape(threshold)
+        if threshold.endswith(".0"):
+            yield threshold.removesuffix(".0")
+        elif "." not in threshold and "e" not in threshold:
+            yield rf"{threshold}\.0"
+
+
+def _add(scrapes: dict[tuple[Replica, float], Scrape], series: Series) -> None:
+    """Add the values of a series of the probe to its `scrapes`."""
+    labels, replica = split_labels(series.labels)
+    name = series.labels["__name__"]
+    objective = _objective(labels) if name == catalogue.OBJECTIVE.name else None
+    counter = _counter(name, labels)
+    for time, value in series.samples:
+        scrape = scrapes.get((replica, time))
+        if scrape is None:
+            scrape = scrapes[replica, time] = Scrape(replica, time)
+        if objective:
+            scrape.targets[objective] = value
+        elif name == catalogue.INTERVAL.name:
+            scrape.interval = value
+        else:
+            scrape.counters[counter] = value
+
+
+def _add_starts(
+    scrapes: dict[tuple[Replica, float], Scrape],
+    starts: Iterable[Series],
+    replicas: set[Replica],
+) -> None:
+    """Add the start of the process to each scrape, also to those without the probe."""
+    for series in starts:
+        replica = split_labels(series.labels).target
+        if replica not in replicas:
+            continue
+        for time, value in series.samples:
+            scrape = scrapes.setdefault((replica, time), Scrape(replica, time))
+            scrape.process_start = value
+
+
+def _objective(labels: Mapping[str, str]) -> ObjectiveKey:
+    return ObjectiveKey(labels["slo"], Signal(labels["signal"]), float(labels["threshold"]))
+
+
+def _counter(name: str, labels: Mapping[str, str]) -> Counter:
+    return Counter(
+        metric=name.removesuffix("_bucket"),
+        kind=labels.get("reason", labels.get("outcome", "")),
+        le=float(labels.get("le", math.inf)),
+        dimension=labels.get("dimension", ""),
+        value=labels.get("value", ""),
+    )
+
+
+def success_counter(signal: Signal, threshold: float) -> Counter:
+    """Return the bucket of the successes within `threshold`."""
+    return Counter(SIGNAL_METRICS[signal], Outcome.SUCCESS, threshold)
+
+
+def all_counters(signal: Signal) -> tuple[Counter, Counter]:
+    """Return the buckets of all successes and of all failures."""
+    metric = SIGNAL_METRICS[signal]
+    return Counter(metric, Outcome.SUCCESS), Counter(metric, Outcome.FAILURE)

@@ -1,0 +1,140 @@
+"""Texts that all formats of a report share."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from probe.report.alerts import Page
+from probe.report.attainment import MIN_COVERAGE, Status
+from probe.report.labels import ProbeGroup
+from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
+from probe.report.report import ObjectiveReport, SlaReport
+from probe.report.scrapes import ObjectiveKey
+from probe.result import Signal
+from probe.server.formatting import (
+    format_elapsed,
+    format_target,
+    format_threshold,
+    format_time,
+)
+
+# Number of hours in the list of the worst ones.
+WORST_HOURS = 5
+
+METHOD = (
+    "A request is good if it succeeds within the threshold; failures and timeouts are bad."
+    " Requests are sent on a fixed schedule, whether or not earlier ones have returned. The counts"
+    " are sums of the increases of the scraped counters of all replicas, without extrapolation."
+    " The interval of the attainment is Wilson's with a confidence of 95 %, for the number of"
+    " independent events that corresponds to the differences between days (with less than 14 days:"
+    " between hours)."
+)
+
+STATUS_TEXTS = {
+    Status.MET: "met",
+    Status.MISSED: "missed",
+    Status.NOT_ENOUGH_DATA: "not enough data",
+}
+
+COVERAGE_NOTE = (
+    "Expected are the runs that the interval and the configured time of each replica require."
+    " Absent is the time in which no replica measured, from the last scrape of a process to the"
+    " start of the next: it is neither good nor bad. An objective is met only with at least"
+    f" {MIN_COVERAGE * 100:g} % of the expected events."
+)
+
+
+def finite_threshold(threshold: float) -> float | None:
+    """Return a threshold (seconds); None for availability."""
+    return threshold if math.isfinite(threshold) else None
+
+
+def format_percentage(ratio: float, *, target: float) -> str:
+    """Return an attainment as a percentage, with the digits that a comparison with `target` needs.
+
+    It is rounded down, so that a missed target does not look met: `99.87 %`.
+    """
+    left = round(1 - target, 12)
+    digits = 2 if left >= 0.01 or not left else 2 + math.floor(-math.log10(left * 100) + 1e-9)
+    scale = 10.0 ** (digits + 2)
+    return f"{math.floor(ratio * scale + 1e-6) / 10**digits:.{digits}f} %"
+
+
+def describe_objective(key: ObjectiveKey, target: float) -> str:
+    """Return what an objective requires: `99 % within 500 ms`."""
+    if math.isinf(key.threshold):
+        return f"{format_target(target)} successful"
+    limit = format_threshold(key.threshold)
+    if key.signal is Signal.LATENCY:
+        return f"{format_target(target)} within {limit}"
+    return f"{format_target(target)} with a {key.signal.words} of at most {limit}"
+
+
+def format_interval(objective: ObjectiveReport) -> str:
+    """Return the interval of the attainment: `99.71 % to 99.95 %`."""
+    if objective.interval is None:
+        return "-"
+    bounds = objective.interval.bounds
+    lower, upper = (
+        format_percentage(bound, target=objective.target) for bound in (bounds.lower, bounds.upper)
+    )
+    return f"{lower} to {upper}"
+
+
+def format_counts(counts: Mapping[str, int]) -> str:
+    """Return numbers by their names: `http_5xx 34, slow 5`."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+
+
+def format_minutes(minutes: float) -> str:
+    """Return a duration, with a sign if it is negative: `−1 h 12 min`."""
+    sign = "−" if minutes < 0 else ""
+    return sign + format_elapsed(abs(minutes) * 60)
+
+
+def format_pages(pages: Sequence[Page]) -> str:
+    """Return the names of alerts and when they fired: `ModelDown 13:05`."""
+    return ", ".join(f"{page.alert} {format_time(page.start)[11:16]}" for page in pages)
+
+
+def probe_name(group: ProbeGroup, report: SlaReport) -> str:
+    """Return the name of a probe, with its labels if another one has the same name."""
+    names = [probe.group.probe for probe in report.probes]
+    if names.count(group.probe) == 1:
+        return group.probe
+    return f"{group.probe} ({', '.join(group.labels.values())})"
+
+
+def title(report: SlaReport) -> str:
+    return f"SLA report, {report.period.name}"
+
+
+def period_text(period: Period) -> str:
+    return f"{format_time(period.start)} to {format_time(period.end)}"
+
+
+def status_sentences(report: SlaReport) -> Iterator[str]:
+    """Yield the result, and what limits its meaning."""
+    counted = [
+        objective
+        for objective in report.objectives
+        if objective.is_current or objective.status is Status.MISSED
+    ]
+    if not counted:
+        yield "There is no objective with data in this period."
+    for status in Status:
+        number = sum(objective.status is status for objective in counted)
+        if number:
+            noun = "objective" if len(counted) == 1 else "objectives"
+            yield f"{number} of {len(counted)} {noun}: {STATUS_TEXTS[status]}."
+    for probe in report.probes:
+        coverage = probe.coverage
+        if coverage and coverage.start - report.period.start > HOUR_SECONDS:
+            days = (report.period.end - coverage.start) / DAY_SECONDS
+            total = report.period.seconds / DAY_SECONDS
+            yield (
+                f"{probe_name(probe.group, report)}: the first data is of"
+                f" {format_time(coverage.start)}, so the report covers {days:.1f} of {total:.1f}"
+                " days."
+            )
+    for warning in report.warnings:
+        yield f"Warning of the server: {warning}"
