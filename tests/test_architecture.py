@@ -59,7 +59,7 @@ EDGES: dict[str, set[str]] = {
     "protocols": set(),
     "load": {"config", "prometheus", "slo"},
     "prometheus": set(),
-    "compare": {"config", "load", "slo"},
+    "compare": {"config", "load", "prometheus", "slo"},
     "report": {"config", "load", "metrics", "prometheus", "server", "slo"},
     "slo": set(),
     "redaction": set(),

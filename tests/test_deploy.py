@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from probe.cli.compare_options import read_options
+from probe.cli.main import build_parser
 from probe.config.loader import load
 from probe.config.schema import Probe
 from probe.config.units import parse_duration
@@ -128,6 +130,33 @@ def test_argo_analyses_every_step(probes: dict[str, Probe]) -> None:
         assert set(given) == {argument["name"] for argument in template["spec"]["args"]}
         assert step["analysis"]["templates"] == [{"templateName": template["metadata"]["name"]}]
         assert f"//{rollout()['canaryService']}/" in probes[given["canary-probe"]].url.source
+
+
+def test_argo_compares_canary_and_stable(tmp_path: Path) -> None:
+    """The Job runs a valid command once, for the probes of both Services of the rollout."""
+    template = document("argo-rollouts/compare-template.yml", "AnalysisTemplate")
+    (metric,) = template["spec"]["metrics"]
+    job = metric["provider"]["job"]["spec"]
+    assert (metric["count"], metric["failureLimit"], job["backoffLimit"]) == (1, 0, 0)
+    pod = job["template"]["spec"]
+    (container,) = pod["containers"]
+    args = build_parser({}).parse_args(container["args"])
+    options = read_options(args)
+    assert args.now
+    assert args.yes
+    assert options.rate
+    seconds = 2 * options.requests / options.rate
+    assert seconds < 0.8 * job["activeDeadlineSeconds"]
+
+    config_map = document("argo-rollouts/compare-template.yml", "ConfigMap")
+    assert pod["volumes"][0]["configMap"] == {"name": config_map["metadata"]["name"]}
+    directory, _, name = args.config_file.rpartition("/")
+    assert container["volumeMounts"][0]["mountPath"] == directory
+    config = tmp_path / name
+    config.write_text(config_map["data"][name])
+    urls = {probe.name: probe.url.source for probe in load(config, environ={}).probes}
+    assert f"//{rollout()['stableService']}/" in urls[args.a]
+    assert f"//{rollout()['canaryService']}/" in urls[args.b]
 
 
 def test_flagger_checks_the_canary(probes: dict[str, Probe]) -> None:

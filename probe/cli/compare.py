@@ -1,4 +1,4 @@
-"""`inference-probe compare`: find out whether one probe is worse than another."""
+"""`inference-probe compare`: find out whether a probe, a version or a month is worse."""
 
 import argparse
 import json
@@ -14,20 +14,27 @@ from probe.cli.command import (
 )
 from probe.cli.compare_now import NoResponses, compare_now, find_target
 from probe.cli.compare_options import add_compare_flags, read_options
+from probe.cli.compare_recorded import compare_recorded
+from probe.cli.prometheus_flags import read_prometheus_server
+from probe.clock import Clock
 from probe.compare.difference import NOT_WORSE_VERDICTS, Verdict
 from probe.compare.output import render_json, render_text
 from probe.config.errors import ConfigError
 from probe.config.tls import TlsError
+from probe.prometheus.client import PrometheusError
 
 _EPILOG = """\
 Compares the share of bad requests (Fisher's exact test) and p50, p95 and p99 of the latency of
 successes (order statistics). B is worse if a difference is larger than its margin, with a
-confidence of 95 % for all of them together (Holm's method). The requests of A and B are sent in
-turn, so that both have the same conditions.
+confidence of 95 % for all of them together (Holm's method). With --now, the requests of A and B are
+sent in turn, so that both have the same conditions. From Prometheus, the shares of slower requests
+are compared at the bounds of buckets.
 
 Examples:
   inference-probe compare sentiment sentiment-canary --now
   inference-probe compare sentiment sentiment-canary --now --requests=2000 --margin=10%
+  inference-probe compare chat@version=1 chat@version=2 --prometheus.url=http://prometheus:9090
+  inference-probe compare chat@2026-10 chat@2026-11 --prometheus.url=http://prometheus:9090
 Exit code: 0 B is not worse, 1 B is worse, 2 bad usage or config, 3 not enough data."""
 
 
@@ -41,13 +48,15 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Compare the two sides that `args` name, and print the result."""
     try:
         options = read_options(args)
-        if not args.now:
-            raise UsageError("write --now to send requests to A and B")
-        target = find_target(args, environ)
-        comparison = compare_now(target, options, environ, is_allowed=args.yes)
+        if args.now:
+            target = find_target(args, environ, options)
+            comparison = compare_now(target, options, environ, is_allowed=args.yes)
+        else:
+            server = read_prometheus_server(args, environ)
+            comparison = compare_recorded(server, options, now=Clock().unix_seconds())
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
-    except NoResponses as error:
+    except (NoResponses, PrometheusError) as error:
         print(f"inference-probe: {error}", file=sys.stderr)
         return EXIT_NOT_ENOUGH_DATA
     is_json = args.output == "json"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from probe.cli.command import UsageError, quote_argument
 from probe.cli.compare_options import CompareOptions
+from probe.cli.compare_sides import SideArgument
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.permission import require_permission
 from probe.cli.progress_line import ProgressLine, bar
@@ -44,18 +45,22 @@ class CompareTarget:
     probes: tuple[Probe, Probe]
 
 
-def find_target(args: argparse.Namespace, environ: Mapping[str, str]) -> CompareTarget:
-    """Return the probes `args.a` and `args.b`. Raises ConfigError and UsageError."""
+def find_target(
+    args: argparse.Namespace, environ: Mapping[str, str], options: CompareOptions
+) -> CompareTarget:
+    """Return the probes to send requests to. Raises ConfigError and UsageError."""
     flags_of_one_endpoint = dict.fromkeys(("url", "name", "slo", "interval", "json"))
     config = load_config(argparse.Namespace(**vars(args), **flags_of_one_endpoint), environ)
-    if args.a == args.b:
-        raise UsageError(f"A and B are both {quote_argument(args.a)}; name two probes")
-    return CompareTarget(
-        config=config, probes=(_find_probe(config, args.a), _find_probe(config, args.b))
-    )
+    a, b = (_find_probe(config, side) for side in options.sides)
+    return CompareTarget(config=config, probes=(a, b))
 
 
-def _find_probe(config: LoadedConfig, name: str) -> Probe:
+def _find_probe(config: LoadedConfig, side: SideArgument) -> Probe:
+    if side.month or side.dimension:
+        raise UsageError(
+            f"{side.text} needs recorded requests: write --prometheus.url instead of --now"
+        )
+    name = side.probe
     probes = {probe.name: probe for probe in config.settings.probes}
     if name not in probes:
         raise UsageError(

@@ -4,11 +4,22 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from probe.cli.command import UsageError
-from probe.cli.flag_values import optional, positive
+from probe.cli.command import UsageError, quote_argument
+from probe.cli.compare_sides import SideArgument
+from probe.cli.flag_values import flag_name, optional, positive
 from probe.cli.flags import FlagAdder, add_config_file_flag, add_output_flag
+from probe.cli.prometheus_flags import add_prometheus_flags
 from probe.compare.comparison import PERCENTILES, Margins
-from probe.config.units import parse_count, parse_percentage, parse_rate
+from probe.config.units import (
+    format_duration,
+    parse_count,
+    parse_duration,
+    parse_percentage,
+    parse_rate,
+)
+
+DEFAULT_REQUESTS = 500
+DEFAULT_LAST_SECONDS = 86400.0
 
 # For more requests per second, several processes are needed, as `load` has them.
 MAX_RATE = 100.0
@@ -21,17 +32,25 @@ MAX_MARGIN = 1 / max(multiple for _, _, multiple in PERCENTILES)
 class CompareOptions:
     """How to compare."""
 
+    sides: tuple[SideArgument, SideArgument]
+    margins: Margins
     requests: int
-    """Requests of each side."""
+    """Requests of each side, measured now."""
     rate: float | None
     """Requests per second of both sides together. None: as their latency permits."""
-    margins: Margins
+    last_seconds: float
+    """Duration of the recorded period of a side without one."""
 
 
 def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     """Add the flags. Those of the config and the output format have variables in `environ`."""
-    parser.add_argument("a", metavar="A", help="the probe to compare with, such as sentiment")
-    parser.add_argument("b", metavar="B", help="the probe that may be worse")
+    parser.add_argument(
+        "a",
+        metavar="A",
+        help="what to compare with: NAME, NAME@version=V, NAME@segment=S, NAME@payload=P, or the"
+        " month NAME@2026-10",
+    )
+    parser.add_argument("b", metavar="B", help="what may be worse")
     parser.add_argument(
         "--margin",
         default="5%",
@@ -46,10 +65,8 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
     )
     add_output_flag(FlagAdder(parser, environ))
     now = parser.add_argument_group("measured now")
-    now.add_argument("--now", action="store_true", help="send requests")
-    now.add_argument(
-        "--requests", default="500", help="requests to each of A and B; default %(default)s"
-    )
+    now.add_argument("--now", action="store_true", help="send requests to two probes")
+    now.add_argument("--requests", help=f"requests to each of A and B; default {DEFAULT_REQUESTS}")
     now.add_argument(
         "--rate",
         help="requests per second to A and B together, such as 5/s; default: one at a time, and at"
@@ -59,6 +76,13 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
         "--yes", action="store_true", help="do not ask before requests to another machine"
     )
     add_config_file_flag(FlagAdder(now, environ))
+    recorded = parser.add_argument_group("recorded by Prometheus, which --prometheus.url names")
+    recorded.add_argument(
+        "--last",
+        help="period of a side without a month, until now, such as 2h; default"
+        f" {format_duration(DEFAULT_LAST_SECONDS)}",
+    )
+    add_prometheus_flags(parser, environ)
 
 
 def read_options(args: argparse.Namespace) -> CompareOptions:
@@ -72,6 +96,10 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
         )
     if bad_margin >= 1:
         raise UsageError("--bad-margin is 100% or more; write less, such as 1%")
+    sides = SideArgument.parse(args.a), SideArgument.parse(args.b)
+    if args.a == args.b:
+        raise UsageError(f"A and B are both {quote_argument(args.a)}; name two sides")
+    _check_source(args)
     rate = optional(args, "rate", parse_rate)
     if rate and rate > MAX_RATE:
         raise UsageError(
@@ -79,7 +107,25 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
             " endpoint under load"
         )
     return CompareOptions(
-        requests=positive(args, "requests", parse_count),
-        rate=rate,
+        sides=sides,
         margins=Margins(latency=margin, bad_share=bad_margin),
+        requests=optional(args, "requests", parse_count) or DEFAULT_REQUESTS,
+        rate=rate,
+        last_seconds=optional(args, "last", parse_duration) or DEFAULT_LAST_SECONDS,
     )
+
+
+def _check_source(args: argparse.Namespace) -> None:
+    """Raise UsageError unless the flags are those of one source of data."""
+    if args.now:
+        if args.last:
+            raise UsageError("--last is about recorded requests; omit it, or omit --now")
+        return
+    if not args.prometheus_url:
+        raise UsageError(
+            "write --now to send requests to A and B, or --prometheus.url to compare what"
+            " Prometheus has recorded"
+        )
+    for name in ("requests", "rate", "yes"):
+        if getattr(args, name):
+            raise UsageError(f"{flag_name(name)} is about requests that are sent; add --now")

@@ -25,7 +25,11 @@ COMMANDS = (
         "print the bundled Prometheus rules, or the Alertmanager routes for their alerts",
     ),
     ("load", "probe.cli.load", "find the highest request rate at which the objectives hold"),
-    ("compare", "probe.cli.compare", "compare the latency and the failures of two probes"),
+    (
+        "compare",
+        "probe.cli.compare",
+        "compare latency and failures of two probes, versions or months",
+    ),
     ("size", "probe.cli.size", "calculate instances or batches for a request rate"),
     ("report", "probe.cli.report", "report the attainment of the objectives in a month"),
     ("status", "probe.cli.status", "show the probes and objectives of the running daemon"),

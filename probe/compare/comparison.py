@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from probe.compare.difference import Difference, Finding, Verdict, evaluate, overall
 from probe.compare.percentiles import percentile_difference
-from probe.compare.shares import Share, share_difference
+from probe.compare.shares import Share, bad_share_difference
 from probe.compare.side_results import SideResults
 
 # The percentiles that are compared, and the multiple of the margin that each of them has. The tail
@@ -36,6 +36,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PercentileBounds:
+    """Between which bounds of a histogram a percentile of each side is (seconds)."""
+
+    name: str
+    a: tuple[float, float]
+    b: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two sides with their differences."""
 
@@ -44,6 +53,8 @@ class Comparison:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = field(default=())
     """Sentences about the measurement, such as its interruption."""
+    resolution: tuple[PercentileBounds, ...] = field(default=())
+    """What a histogram tells about the percentiles. Empty for sides that were measured."""
 
     @property
     def verdict(self) -> Verdict:
@@ -73,8 +84,8 @@ def _side(results: SideResults) -> Side:
 
 def result_differences(a: SideResults, b: SideResults, margins: Margins) -> list[Difference]:
     """Return the difference of the bad share, and of each percentile of the latency."""
-    bad = share_difference(
-        "bad", Share(a.bad, a.requests), Share(b.bad, b.requests), margin=margins.bad_share
+    bad = bad_share_difference(
+        Share(a.bad, a.requests), Share(b.bad, b.requests), margin=margins.bad_share
     )
     return [
         bad,

@@ -59,8 +59,25 @@ class Difference:
     margin: float
     """The largest difference that does not matter."""
     p_value: float
-    """Two-sided. Of a share: Fisher's exact test for equality. Of a time: the test that the
-    difference is at most the margin."""
+    """Two-sided. Of the bad share: Fisher's exact test for any difference. Of the others: the test
+    that the difference is at most the margin."""
+    threshold_seconds: float | None = None
+    """Of the share of slower requests."""
+
+
+def unknown_difference(name: str, *, margin: float) -> Difference:
+    """Return a difference that cannot be measured."""
+    return Difference(
+        name=name,
+        scale=Scale.SECONDS,
+        a=None,
+        b=None,
+        difference=None,
+        lower=-math.inf,
+        upper=math.inf,
+        margin=margin,
+        p_value=1.0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from probe.compare.comparison import Comparison, Side
+from probe.compare.comparison import Comparison, PercentileBounds, Side
 from probe.compare.difference import Difference, Finding, Scale, Verdict, requests_needed
-from probe.config.units import format_percentage
+from probe.config.units import format_duration, format_percentage
 from probe.load.formatting import align, format_seconds
 
 _COLUMNS = ("", "A", "B", "difference", "95 % interval", "margin", "p", "verdict")
@@ -22,12 +22,24 @@ def render_text(comparison: Comparison) -> str:
         ("B", comparison.b.name, _counts(comparison.b)),
     ]
     table = align([_COLUMNS, *map(_row, comparison.findings)])
-    return "\n".join([*align(sides), "", *table, "", *comparison.notes, *_sentences(comparison)])
+    resolution = map(_resolution, comparison.resolution)
+    sentences = [*comparison.notes, *resolution, *_sentences(comparison)]
+    return "\n".join([*align(sides), "", *table, "", *sentences])
 
 
 def _counts(side: Side) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in side.reasons.items())
     return f"{side.requests} requests, {side.bad} bad" + (f" ({reasons})" if reasons else "")
+
+
+def _resolution(percentile: PercentileBounds) -> str:
+    a, b = (
+        f"{format_duration(lower)} to {format_duration(upper)}"
+        if math.isfinite(upper)
+        else f"more than {format_duration(lower)}"
+        for lower, upper in (percentile.a, percentile.b)
+    )
+    return f"{percentile.name} by the buckets of the histogram: A {a}, B {b}."
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
@@ -55,14 +67,14 @@ def _value(difference: Difference, value: float | None) -> str:
 def _change(difference: Difference, change: float) -> str:
     """Return a difference with its sign: `+5.7%`, or `+0.40 pp` for a share."""
     if difference.scale is Scale.SHARE:
-        return f"{100 * change:+.2f} pp"
-    return f"{100 * change:+.1f}%"
+        return f"{round(100 * change, 2) + 0.0:+.2f} pp"  # no "-0.00"
+    return f"{round(100 * change, 1) + 0.0:+.1f}%"
 
 
 def _size(difference: Difference, size: float) -> str:
     """Return a margin: `5%`, or `1 pp` for a share."""
     unit = " pp" if difference.scale is Scale.SHARE else "%"
-    return f"{100 * size:.4g}{unit}"
+    return f"{100 * size:.3g}{unit}"
 
 
 def _interval(difference: Difference) -> str:
@@ -142,6 +154,14 @@ def render_json(comparison: Comparison) -> dict[str, Any]:
         "a": _side_json(comparison.a),
         "b": _side_json(comparison.b),
         "differences": [_finding_json(finding) for finding in comparison.findings],
+        "resolution": [
+            {
+                "name": percentile.name,
+                "a": list(map(_finite, percentile.a)),
+                "b": list(map(_finite, percentile.b)),
+            }
+            for percentile in comparison.resolution
+        ],
         "notes": list(comparison.notes),
     }
 
@@ -167,6 +187,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "margin": difference.margin,
         "p_value": finding.p_value,
         "verdict": str(finding.verdict),
+        "threshold_seconds": difference.threshold_seconds,
     }
 
 

@@ -6,9 +6,6 @@ with which confidence the percentile is between any two of them (David and Nagar
 Statistics", 7.1). Both sides together give the confidence for each ratio of the percentiles (Xie
 and Singh, "Confidence Distribution", 2013). This is what a bootstrap of the percentiles estimates,
 without its random samples.
-
-Slow requests often come together, and then tell less than independent ones. The sides count with
-fewer requests if their difference varies more between parts of the measurement than by chance.
 """
 
 import math
@@ -16,14 +13,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import variance
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
+from probe.compare.shares import BATCHES, Share, design_effect
 from probe.slo.binomial import binomial_pmf
-
-# Parts of a measurement, and the least requests of a side in each of them.
-BATCHES = 20
-MIN_BATCH_REQUESTS = 5
 
 # Ranks with a smaller probability are omitted.
 _NEGLIGIBLE = 1e-12
@@ -89,7 +82,7 @@ def percentile_difference(
 
     The latencies (seconds) are in the order in which they were measured. `margin` is below 1.
     """
-    effect = design_effect(a, b, ratio)
+    effect = design_effect(_slow_shares(a, ratio), _slow_shares(b, ratio))
     a, b = sorted(a), sorted(b)
     confidence_a, confidence_b = (
         PercentileConfidence.of(side, ratio, design_effect=effect) for side in (a, b)
@@ -112,28 +105,12 @@ def percentile_difference(
     )
 
 
-def design_effect(a: Sequence[float], b: Sequence[float], ratio: float) -> float:
-    """Return how many times fewer independent requests would say as much about the difference.
-
-    It is the variance of the difference between the shares of slow requests of both sides in
-    BATCHES parts of the measurement, divided by that of independent requests (Kish, "Survey
-    Sampling", 1965), and at least 1. What is slow on both sides at the same time does not count.
-    It is 1 for few requests.
-    """
-    if min(len(a), len(b)) < BATCHES * MIN_BATCH_REQUESTS:
-        return 1.0
-    shares_a, shares_b = _slow_shares(a, ratio), _slow_shares(b, ratio)
-    observed = variance(y - x for x, y in zip(shares_a, shares_b, strict=True))
-    expected = ratio * (1 - ratio) * BATCHES * (1 / len(a) + 1 / len(b))
-    return max(1.0, observed / expected)
-
-
-def _slow_shares(latencies: Sequence[float], ratio: float) -> list[float]:
-    """Return the share of the latencies above their percentile `ratio` in each batch."""
-    threshold = sorted(latencies)[math.ceil(ratio * len(latencies)) - 1]
+def _slow_shares(latencies: Sequence[float], ratio: float) -> list[Share]:
+    """Return the share of the latencies above their percentile `ratio` in each of BATCHES parts."""
+    threshold = _percentile(sorted(latencies), ratio) or 0.0
     ends = [len(latencies) * number // BATCHES for number in range(BATCHES + 1)]
     return [
-        sum(latency > threshold for latency in latencies[start:end]) / (end - start)
+        Share(sum(latency > threshold for latency in latencies[start:end]), end - start)
         for start, end in pairwise(ends)
     ]
 

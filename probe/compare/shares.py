@@ -1,14 +1,24 @@
-"""Difference of two shares of requests: Fisher's exact test, and Newcombe's interval."""
+"""Differences of two shares of requests: Fisher's exact test, and Newcombe's interval.
+
+Slow requests often come together, and then tell less than independent ones. Two sides count with
+fewer requests if their difference varies more between parts of the measurement than by chance.
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from probe.compare.difference import Difference, Scale
+from probe.config.units import format_duration
 from probe.load.statistics import wilson_bounds
 
 # Quantile of the normal distribution for each end of a 95 % interval.
 NORMAL_QUANTILE = 1.96
+
+# Parts of a measurement, the least number of them, and the least requests of a side in one.
+BATCHES = 20
+MIN_BATCHES = 10
+MIN_BATCH_REQUESTS = 5
 
 # Probabilities that differ by less are equal: two of them can be the same fraction.
 _RELATIVE_TOLERANCE = 1e-7
@@ -28,26 +38,69 @@ class Share:
     def ratio(self) -> float | None:
         return self.count / self.requests if self.requests else None
 
+    def divided_by(self, number: float) -> "Share":
+        """Return the same share of fewer requests."""
+        return Share(round(self.count / number), round(self.requests / number))
 
-def share_difference(name: str, a: Share, b: Share, *, margin: float) -> Difference:
-    """Return the difference of the shares `a` and `b`. `margin` is a share of all requests."""
-    ratio_a, ratio_b = a.ratio, b.ratio
-    if ratio_a is None or ratio_b is None:
-        value, lower, upper = None, -math.inf, math.inf
-    else:
-        value = ratio_b - ratio_a
-        lower, upper = newcombe_interval(a, b)
+
+def bad_share_difference(a: Share, b: Share, *, margin: float) -> Difference:
+    """Return the difference of the shares of bad requests, with the p-value of Fisher's exact test.
+
+    It is the test for any difference. A few failures are evidence that something is wrong before
+    they are evidence for how much.
+    """
+    value, lower, upper = _difference(a, b, a, b)
     return Difference(
-        name=name,
+        name="bad",
         scale=Scale.SHARE,
-        a=ratio_a,
-        b=ratio_b,
+        a=a.ratio,
+        b=b.ratio,
         difference=value,
         lower=lower,
         upper=upper,
         margin=margin,
         p_value=fisher_p_value(a, b),
     )
+
+
+def slow_share_difference(
+    a: Share, b: Share, *, threshold_seconds: float, margin: float, effect: float
+) -> Difference:
+    """Return the difference of the shares of requests that are slower than `threshold_seconds`.
+
+    The p-value is that of the test that the difference is at most the margin, by the interval. The
+    requests count as `effect` times fewer independent ones.
+    """
+    value, lower, upper = _difference(a, b, a.divided_by(effect), b.divided_by(effect))
+    p_value = 1.0
+    if value is not None and abs(value) > margin:
+        width = value - lower if value > 0 else upper - value
+        deviations = (abs(value) - margin) / (width / NORMAL_QUANTILE)
+        p_value = math.erfc(deviations / math.sqrt(2))
+    return Difference(
+        name=f"> {format_duration(threshold_seconds)}",
+        scale=Scale.SHARE,
+        a=a.ratio,
+        b=b.ratio,
+        difference=value,
+        lower=lower,
+        upper=upper,
+        margin=margin,
+        p_value=p_value,
+        threshold_seconds=threshold_seconds,
+    )
+
+
+def _difference(
+    a: Share, b: Share, independent_a: Share, independent_b: Share
+) -> tuple[float | None, float, float]:
+    """Return the difference of `a` and `b`, and its interval from independent requests."""
+    ratio_a, ratio_b = a.ratio, b.ratio
+    if ratio_a is None or ratio_b is None:
+        return None, -math.inf, math.inf
+    if not independent_a.requests or not independent_b.requests:
+        return ratio_b - ratio_a, -math.inf, math.inf
+    return ratio_b - ratio_a, *newcombe_interval(independent_a, independent_b)
 
 
 def newcombe_interval(a: Share, b: Share) -> tuple[float, float]:
@@ -88,6 +141,59 @@ def fisher_p_value(a: Share, b: Share) -> float:
     if right is not None:
         total += sum(table.tail(right, 1, last))
     return min(1.0, total)
+
+
+def design_effect(a: Sequence[Share], b: Sequence[Share]) -> float:
+    """Return how many times fewer independent requests would say as much about the difference.
+
+    `a` and `b` are the shares of both sides in the same parts of the measurement. The result is the
+    variance of their difference, divided by that of independent requests (Kish, "Survey Sampling",
+    1965), and at least 1. What concerns both sides at the same time does not count. If the sides
+    have no requests at the same time, it is that of the shares of each side. It is 1 for few
+    requests.
+    """
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if _is_enough(x) and _is_enough(y)]
+    if len(pairs) >= MIN_BATCHES:
+        squares, freedom = _difference_squares(*zip(*pairs, strict=True)), len(pairs) - 1
+    else:
+        sides = [list(filter(_is_enough, side)) for side in (a, b)]
+        squares = sum(_share_squares(side) for side in sides)
+        freedom = sum(max(0, len(side) - 1) for side in sides)
+    return max(1.0, squares / freedom) if freedom >= MIN_BATCHES - 1 else 1.0
+
+
+def _is_enough(share: Share) -> bool:
+    return share.requests >= MIN_BATCH_REQUESTS
+
+
+def _difference_squares(a: Sequence[Share], b: Sequence[Share]) -> float:
+    """Return the sum of the squared deviations of the differences, in units of their variance."""
+    ratio_a, ratio_b = _total_ratio(a), _total_ratio(b)
+    squares = 0.0
+    for x, y in zip(a, b, strict=True):
+        expected = ratio_a * (1 - ratio_a) / x.requests + ratio_b * (1 - ratio_b) / y.requests
+        deviation = y.count / y.requests - x.count / x.requests - (ratio_b - ratio_a)
+        squares += deviation**2 / expected if expected else 0.0
+    return squares
+
+
+def _share_squares(shares: Sequence[Share]) -> float:
+    """Return the sum of the squared deviations of the shares of a side."""
+    if not shares:
+        return 0.0
+    perfect = [Share(0, share.requests) for share in shares]
+    return _difference_squares(perfect, shares)
+
+
+def _total_ratio(shares: Sequence[Share]) -> float:
+    total = sum_shares(shares)
+    return total.count / total.requests
+
+
+def sum_shares(shares: Iterable[Share]) -> Share:
+    """Return the share of the requests of all `shares` together."""
+    counts, requests = zip(*((share.count, share.requests) for share in shares), strict=True)
+    return Share(sum(counts), sum(requests))
 
 
 class _Table:

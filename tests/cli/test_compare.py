@@ -17,6 +17,7 @@ from tests.commands import environment, invoke
 from tests.servers import OK, respond_with, serve
 
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+PROMETHEUS = "--prometheus.url=http://127.0.0.1:1"
 REMOTE = "http://model.example/"
 
 
@@ -38,8 +39,16 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a", "b"), "write --now to send requests"),
-        (("a", "a", "--now"), "A and B are both 'a'; name two probes"),
+        (("a", "b"), "write --now to send requests to A and B, or --prometheus.url to compare"),
+        (("a", "a", "--now"), "A and B are both 'a'; name two sides"),
+        (("a@", "b", "--now"), "not a side of a comparison: 'a@'; write NAME, NAME@version=V"),
+        (("a", "b@2026-13", "--now"), "not a side of a comparison: 'b@2026-13'"),
+        (("a", "b@model=1", "--now"), "not a side of a comparison: 'b@model=1'"),
+        (("a", "b@2026-10", "--now"), "b@2026-10 needs recorded requests"),
+        (("a", "b", "--now", "--last=1h"), "--last is about recorded requests; omit it"),
+        (("a", "b", PROMETHEUS, "--rate=5"), "--rate is about requests that are sent; add --now"),
+        (("a", "b", PROMETHEUS, "--last=x"), "--last: not a duration"),
+        (("a", "b@2999-01", PROMETHEUS), "b@2999-01: the month has not begun (UTC)"),
         (("a", "c", "--now"), "no probe 'c' in"),
         (("a", "b", "--now", "--requests=0"), "--requests is 0; write more"),
         (("a", "b", "--now", "--requests=x"), "--requests: not a count"),

@@ -5,12 +5,7 @@ import random
 
 import pytest
 
-from probe.compare.percentiles import (
-    BATCHES,
-    PercentileConfidence,
-    design_effect,
-    percentile_difference,
-)
+from probe.compare.percentiles import PercentileConfidence, percentile_difference
 from probe.load.measurement import BUCKET_RATIO, LatencyHistogram
 from probe.load.statistics import latency_quantile
 
@@ -106,19 +101,6 @@ def test_equal_latencies() -> None:
     assert worse.lower == pytest.approx(0.1, abs=1e-3)
 
 
-def test_design_effect() -> None:
-    """It is about 1 for independent requests and for slow periods of both sides, else larger."""
-    rng = random.Random(1)
-    a, b = latencies(rng, 2000), latencies(rng, 2000)
-    assert 1 <= design_effect(a, b, 0.95) < 1.6
-    slow = [3 * seconds if 400 <= number < 600 else seconds for number, seconds in enumerate(b)]
-    both = [3 * seconds if 400 <= number < 600 else seconds for number, seconds in enumerate(a)]
-    assert design_effect(both, slow, 0.95) < 3
-    assert design_effect(a, slow, 0.95) > 5
-    few = BATCHES * 5 - 1
-    assert design_effect(a[:few], slow[500 : 500 + few], 0.95) == 1.0
-
-
 def test_slow_period_of_one_side() -> None:
     """Its requests come together, so the interval of p95 is wider than for the same latencies."""
     rng = random.Random(1)
@@ -130,3 +112,15 @@ def test_slow_period_of_one_side() -> None:
     assert together.difference == spread.difference
     assert together.p_value > 0.01
     assert together.lower < spread.lower
+
+
+def test_slow_period_of_both_sides() -> None:
+    """What is slow on both sides at the same time is no difference, and widens hardly anything."""
+    rng = random.Random(1)
+    a, b = (
+        [3 * seconds if 400 <= number < 600 else seconds for number, seconds in enumerate(side)]
+        for side in (latencies(rng, 2000), latencies(rng, 2000))
+    )
+    together = percentile_difference("p95", 0.95, a, b, margin=0.1)
+    only_b = percentile_difference("p95", 0.95, latencies(rng, 2000), b, margin=0.1)
+    assert together.upper - together.lower < (only_b.upper - only_b.lower) / 2

@@ -7,7 +7,16 @@ from itertools import product
 
 import pytest
 
-from probe.compare.shares import Share, fisher_p_value, newcombe_interval, share_difference
+from probe.compare.difference import Difference
+from probe.compare.shares import (
+    BATCHES,
+    Share,
+    bad_share_difference,
+    design_effect,
+    fisher_p_value,
+    newcombe_interval,
+    slow_share_difference,
+)
 
 
 def exact_p_value(a: Share, b: Share) -> float:
@@ -76,6 +85,64 @@ def test_coverage() -> None:
 
 def test_no_requests() -> None:
     """Without requests there is no difference, and no evidence."""
-    difference = share_difference("bad", Share(0, 0), Share(3, 10), margin=0.01)
+    difference = bad_share_difference(Share(0, 0), Share(3, 10), margin=0.01)
     assert (difference.a, difference.difference, difference.p_value) == (None, None, 1.0)
     assert (difference.lower, difference.upper) == (-math.inf, math.inf)
+
+
+def parts(rng: random.Random, ratios: list[float], requests: int = 100) -> list[Share]:
+    """Return a share for each of `ratios`, which are probabilities."""
+    return [Share(sum(rng.random() < ratio for _ in range(requests)), requests) for ratio in ratios]
+
+
+STEADY = [0.1] * BATCHES
+BURST = [0.1] * (BATCHES - 2) + [0.8] * 2
+NO_REQUESTS = [Share(0, 0)] * (BATCHES // 2)
+
+
+def test_design_effect() -> None:
+    """It is about 1 for independent requests and for what both sides share, and else larger."""
+    rng = random.Random(1)
+    assert 1 <= design_effect(parts(rng, STEADY), parts(rng, STEADY)) < 2
+    assert 1 <= design_effect(parts(rng, BURST), parts(rng, BURST)) < 2
+    assert design_effect(parts(rng, STEADY), parts(rng, BURST)) > 5
+
+
+def test_design_effect_of_sides_at_different_times() -> None:
+    """A version that replaces another one has no requests at the same time."""
+    rng = random.Random(1)
+    first = [*parts(rng, STEADY[: BATCHES // 2]), *NO_REQUESTS]
+    assert 1 <= design_effect(first, [*NO_REQUESTS, *parts(rng, STEADY[: BATCHES // 2])]) < 2
+    assert design_effect(first, [*NO_REQUESTS, *parts(rng, BURST[BATCHES // 2 :])]) > 5
+
+
+def test_design_effect_of_few_requests() -> None:
+    rng = random.Random(1)
+    assert design_effect(parts(rng, STEADY, 4), parts(rng, BURST, 4)) == 1.0
+    assert design_effect(parts(rng, STEADY[:3]), parts(rng, BURST[-3:])) == 1.0
+    assert design_effect([Share(0, 100)] * BATCHES, [Share(0, 100)] * BATCHES) == 1.0
+
+
+def slow_difference(a: Share, b: Share, *, effect: float = 1.0) -> Difference:
+    return slow_share_difference(a, b, threshold_seconds=0.1, margin=0.01, effect=effect)
+
+
+def test_dependent_requests_count_less() -> None:
+    """The difference is the same, and the interval twice as wide with a quarter of the requests."""
+    a, b = Share(400, 4000), Share(520, 4000)
+    independent, dependent = slow_difference(a, b), slow_difference(a, b, effect=4.0)
+    assert dependent.difference == independent.difference
+    assert dependent.p_value > 10 * independent.p_value
+    widths = [item.upper - item.lower for item in (dependent, independent)]
+    assert widths[0] / widths[1] == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_margin_of_slow_shares(sign: int) -> None:
+    """The p-value is 5 % if the end of the interval is the margin, in both directions."""
+    a, b = Share(400, 4000), Share(400 + sign * 120, 4000)
+    difference = slow_difference(a, b)
+    end = difference.lower if sign > 0 else -difference.upper
+    at_end = slow_share_difference(a, b, threshold_seconds=0.1, margin=end, effect=1.0)
+    assert at_end.p_value == pytest.approx(0.05, abs=1e-4)
+    assert slow_difference(a, a).p_value == 1.0

@@ -1,0 +1,132 @@
+"""`inference-probe compare` with a real Prometheus: versions, months, and missing data."""
+
+import json
+import math
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from probe.cli.main import build_parser
+from probe.metrics.histogram import LATENCY_BUCKETS
+from tests.prometheus.processes import backfill, running_prometheus
+
+SCRAPE_SECONDS, INTERVAL_SECONDS = 120, 10
+OBJECTIVE_SECONDS = 0.5
+DAY_REQUESTS = 86400 // INTERVAL_SECONDS
+
+LATENCY = "inference_probe_latency_seconds"
+DIMENSION = "inference_probe_dimension_duration_seconds"
+
+
+def recorded(
+    metric: str, labels: str, start: float, *, factor: float = 1.0, failures: float = 0.0
+) -> Iterator[str]:
+    """Yield the scraped histograms of a day whose latencies are log-normal around 100 ms."""
+    rng = random.Random(labels)
+    bounds = sorted((*LATENCY_BUCKETS, OBJECTIVE_SECONDS, math.inf))
+    counts = {outcome: [0] * len(bounds) for outcome in ("success", "failure")}
+    for number in range(DAY_REQUESTS + 1):
+        if number * INTERVAL_SECONDS % SCRAPE_SECONDS == 0:
+            for outcome, buckets in counts.items():
+                for bound, count in zip(bounds, buckets, strict=True):
+                    le = "+Inf" if math.isinf(bound) else f"{bound:g}"
+                    series = f'{metric}_bucket{{{labels},outcome="{outcome}",le="{le}"}}'
+                    yield f"{series} {count} {start + number * INTERVAL_SECONDS:.0f}"
+                series = f'{metric}_count{{{labels},outcome="{outcome}"}}'
+                yield f"{series} {buckets[-1]} {start + number * INTERVAL_SECONDS:.0f}"
+        latency = factor * rng.lognormvariate(math.log(0.1), 0.3)
+        buckets = counts["failure" if rng.random() < failures else "success"]
+        for index, bound in enumerate(bounds):
+            buckets[index] += latency <= bound
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a Prometheus with a day of two versions, and one day in each of two months."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    now = math.floor(datetime.now(UTC).timestamp())
+    yesterday = now - 86400 - SCRAPE_SECONDS
+    chat = 'probe="chat",dimension="version",value="{}"'
+    october, november = (datetime(2025, month, 5, tzinfo=UTC).timestamp() for month in (10, 11))
+    objective = f'slo="fast",signal="latency",threshold="{OBJECTIVE_SECONDS}"}} 0.99 {now - 3600}'
+    backfill(
+        directory,
+        [
+            *recorded(DIMENSION, chat.format(1), yesterday),
+            *recorded(DIMENSION, chat.format(2), yesterday, factor=1.15),
+            *recorded(DIMENSION, chat.format(3), yesterday),
+            *recorded(LATENCY, 'probe="month"', october),
+            *recorded(LATENCY, 'probe="month"', november, failures=0.03),
+            f'inference_probe_slo_objective_ratio{{probe="chat",{objective}',
+        ],
+    )
+    with running_prometheus("prometheus", directory, {}) as url:
+        yield url
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    args = build_parser({}).parse_args(["compare", *arguments])
+    code = args.run(args, {})
+    return code, *capsys.readouterr()
+
+
+def test_versions(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    """A version that is 15 % slower is worse, and one that is equal is not."""
+    flag = f"--prometheus.url={url}"
+    code, out, err = run(capsys, "chat@version=1", "chat@version=2", flag, "--output=json")
+    document = json.loads(out)
+    assert (code, document["verdict"], err) == (1, "worse", "")
+    assert document["a"]["name"] == "chat@version=1, last 1d"
+    # An increase is extrapolated to the whole period, of which 2 minutes have no samples.
+    assert document["a"]["requests"] == pytest.approx(DAY_REQUESTS, rel=0.01)
+    bad, *slower = document["differences"]
+    assert bad["verdict"] == "no_difference"
+    assert document["notes"] == []
+    assert [item["threshold_seconds"] for item in slower] == sorted(
+        {item["threshold_seconds"] for item in slower}
+    )
+    assert any(item["verdict"] == "worse" for item in slower)
+    p50 = document["resolution"][0]
+    assert p50["a"][0] < 0.1 <= p50["a"][1]
+
+    code, out, _ = run(capsys, "chat@version=1", "chat@version=3", flag)
+    assert code == 0
+    assert "Verdict: no difference is larger than its margin" in out
+    assert "p95 by the buckets of the histogram: A " in out
+
+
+def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    """The share of failures is compared, too. Without an objective, only failures are bad."""
+    code, out, _ = run(
+        capsys, "month@2025-10", "month@2025-11", f"--prometheus.url={url}", "--output=json"
+    )
+    document = json.loads(out)
+    assert code == 1
+    bad = document["differences"][0]
+    assert (bad["a"], bad["verdict"]) == (0, "worse")
+    assert bad["b"] == pytest.approx(0.03, abs=0.01)
+    assert document["b"]["name"] == "month@2025-11"
+
+
+@pytest.mark.parametrize(
+    ("a", "message"),
+    [
+        ("chat@version=9", "chat@version=9, last 1d in this period; there are: 1, 2, 3"),
+        ("chat@segment=x", "in this period; does the probe have `histogram_by: [segment]`?"),
+        ("other@2025-10", "other@2025-10 in this period; there are: month"),
+        ("other@2020-01", "and no other probe; does it scrape inference-probe?"),
+    ],
+)
+def test_no_data(capsys: pytest.CaptureFixture[str], url: str, a: str, message: str) -> None:
+    """The message has the values that there are. Missing data is never a worse version."""
+    code, out, err = run(capsys, a, "month@2025-10", f"--prometheus.url={url}")
+    assert (code, out) == (3, "")
+    assert message in err
+
+
+def test_no_prometheus(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "a", "b", "--prometheus.url=http://127.0.0.1:1")
+    assert (code, out) == (3, "")
+    assert "cannot be reached: Connection refused" in err

@@ -1,0 +1,164 @@
+"""Comparison of histograms."""
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from probe.compare.comparison import Comparison, Margins
+from probe.compare.difference import Verdict
+from probe.compare.histograms import (
+    Counts,
+    RecordedSide,
+    compare_histograms,
+    slow_share_margin,
+)
+from probe.compare.output import render_json, render_text
+
+MARGINS = Margins(latency=0.05, bad_share=0.01)
+BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.5)
+PARTS = 20
+
+
+def side(
+    name: str,
+    *,
+    factor: float = 1.0,
+    requests: int = 8640,
+    failures: int = 0,
+    bounds: Sequence[float] = BOUNDS,
+    slow_parts: int = 0,
+) -> RecordedSide:
+    """Return requests with a log-normal latency; in `slow_parts` they are twice as slow."""
+    rng = random.Random(name)
+    parts = []
+    for number in range(PARTS):
+        slow = 2 if number < slow_parts else 1
+        latencies = [
+            slow * factor * rng.lognormvariate(math.log(0.1), 0.3) for _ in range(requests // PARTS)
+        ]
+        buckets = {
+            bound: sum(latency <= bound for latency in latencies) for bound in (*bounds, math.inf)
+        }
+        parts.append(Counts(buckets=buckets, failures=failures // PARTS))
+    return RecordedSide(name=name, parts=parts)
+
+
+def compare(a: RecordedSide, b: RecordedSide, threshold: float | None = 0.2) -> Comparison:
+    return compare_histograms(a, b, threshold=threshold, margins=MARGINS)
+
+
+def test_equal_sides() -> None:
+    """A day of requests shows that there is no difference, at the bounds next to percentiles."""
+    comparison = compare(side("a"), side("b"))
+    assert comparison.verdict is Verdict.NO_DIFFERENCE
+    names = [finding.difference.name for finding in comparison.findings]
+    assert names == ["bad", "> 100ms", "> 150ms", "> 200ms", "> 500ms"]
+    assert comparison.a.requests == 8640
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.1, Verdict.WORSE), (0.9, Verdict.BETTER)])
+def test_shift(factor: float, verdict: Verdict) -> None:
+    """A shift of 10 % moves the share at the bound next to the median by 12 percentage points."""
+    comparison = compare(side("a"), side("b", factor=factor))
+    assert comparison.verdict is verdict
+    slow = comparison.findings[1].difference
+    assert slow.threshold_seconds == 0.1
+    assert slow.difference == pytest.approx(0.12 if factor > 1 else -0.13, abs=0.03)
+
+
+def test_failures() -> None:
+    comparison = compare(side("a"), side("b", failures=300))
+    assert comparison.verdict is Verdict.WORSE
+    assert comparison.b.bad == 300 + comparison.findings[3].difference.b * 8640  # type: ignore[operator]  # known
+    assert comparison.findings[0].verdict is Verdict.WORSE
+
+
+def test_few_requests() -> None:
+    comparison = compare(side("a", requests=200), side("b", requests=200))
+    assert comparison.verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def test_slow_hours_of_one_side() -> None:
+    """Requests that are slow together are less evidence than as many that are not."""
+    steady, slow = side("a"), side("b", slow_parts=5)
+    together = compare(steady, slow).findings[1]
+    spread = compare(
+        steady,
+        RecordedSide(
+            name="b",
+            parts=[
+                Counts(
+                    buckets={
+                        bound: sum(part.buckets[bound] for part in slow.parts) // PARTS
+                        for bound in slow.parts[0].buckets
+                    },
+                    failures=0,
+                )
+            ]
+            * PARTS,
+        ),
+    ).findings[1]
+    assert spread.p_value < 1e-3
+    assert together.p_value > 10 * spread.p_value
+
+
+def test_other_buckets() -> None:
+    """Only common bounds are compared. Without that of the objective, only failures are bad."""
+    comparison = compare(side("a"), side("b", bounds=(0.1, 0.3, 0.5)))
+    thresholds = [finding.difference.threshold_seconds for finding in comparison.findings]
+    assert thresholds == [None, 0.1, 0.5]
+    assert comparison.notes[0].startswith("Only failures are bad: no common bucket has the bound")
+    assert "200ms" in comparison.notes[0]
+    assert (comparison.a.bad, comparison.b.bad) == (0, 0)
+
+
+def test_no_common_bucket() -> None:
+    """Without a latency to compare, equal shares of failures are not enough."""
+    a = side("a")
+    comparison = compare(a, side("b", bounds=(0.3,)), threshold=None)
+    assert [finding.difference.name for finding in comparison.findings] == ["bad", "latency"]
+    assert comparison.verdict is Verdict.NOT_ENOUGH_DATA
+    assert "no common bucket of successes" in render_text(comparison)
+    only_failures = RecordedSide(name="b", parts=[Counts(buckets={}, failures=10)] * PARTS)
+    assert compare(a, only_failures).verdict is Verdict.WORSE
+
+
+def test_longer_tail() -> None:
+    """A few requests that are slower than all of A are seen, also far above the percentiles."""
+    bounds = (0.25, 0.5, 1.0, 10.0)
+    a, b = side("a", bounds=bounds), side("b", bounds=bounds)
+    tail = [
+        Counts(
+            buckets={
+                bound: part.buckets[bound] - (8 if bound < 10 else 0) for bound in part.buckets
+            },
+            failures=0,
+        )
+        for part in b.parts
+    ]
+    assert compare(a, b).verdict is Verdict.NO_DIFFERENCE
+    assert compare(a, RecordedSide(name="b", parts=tail)).verdict is Verdict.WORSE
+
+
+def test_resolution() -> None:
+    """The output says between which bounds each percentile is."""
+    comparison = compare(side("a"), side("b", factor=3))
+    p50, p95, p99 = comparison.resolution
+    assert (p50.a, p50.b) == ((0.05, 0.1), (0.2, 0.5)) or (p50.a, p50.b) == (
+        (0.1, 0.15),
+        (0.2, 0.5),
+    )
+    assert p95.a == (0.15, 0.2)
+    assert p99.b == (0.5, math.inf)
+    assert "p95 by the buckets of the histogram: A 150ms to 200ms, B " in render_text(comparison)
+    assert "B more than 500ms." in render_text(comparison)
+    assert render_json(comparison)["resolution"][2]["b"] == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("share", "margin"), [(0.5, 0.05), (0.05, 0.0218), (0.01, 0.00995), (0.0, 0.00995)]
+)
+def test_margin_of_slow_shares(share: float, margin: float) -> None:
+    assert slow_share_margin(share, MARGINS) == pytest.approx(margin, rel=0.01)
