@@ -31,6 +31,7 @@ EDGES: dict[str, set[str]] = {
         "demo",
         "http",
         "load",
+        "otlp",
         "prober",
         "prometheus",
         "report",
@@ -43,6 +44,7 @@ EDGES: dict[str, set[str]] = {
         "history",
         "http",
         "metrics",
+        "otlp",
         "prober",
         "scheduler",
         "server",
@@ -54,6 +56,7 @@ EDGES: dict[str, set[str]] = {
     "http": {"config"},
     "metrics": {"config", "scheduler"},
     "history": {"config", "slo"},
+    "otlp": {"config", "http", "metrics", "serialization"},
     "serialization": set(),
     "config": {"protocols"},
     "protocols": set(),
@@ -67,7 +70,7 @@ EDGES: dict[str, set[str]] = {
 }
 
 # The tiers. The core never imports what is above it.
-CORE = {"scheduler", "prober", "http", "metrics", "history"}
+CORE = {"scheduler", "prober", "http", "metrics", "history", "otlp"}
 ABOVE_CORE = {
     "server",
     "check",

@@ -556,6 +556,30 @@ LIMITS = (
     ),
     Limit(
         "daemon",
+        "results whose traces wait for the OTLP receiver",
+        "{}; {} in one document",
+        "their traces are lost and counted",
+        (
+            "otlp.span_exporter:MAX_QUEUED_RESULTS",
+            "otlp.span_exporter:MAX_BATCH_RESULTS",
+        ),
+    ),
+    Limit(
+        "daemon",
+        "export of the last traces when it stops",
+        "{}",
+        "they are lost",
+        ("daemon.daemon:MAX_EXPORT_SECONDS",),
+    ),
+    Limit(
+        "daemon",
+        "response of an OTLP receiver",
+        "{}, {} in the log",
+        "the rest is not read",
+        ("otlp.receiver:MAX_RESPONSE_BYTES", "otlp.receiver:MAX_MESSAGE_CHARS"),
+    ),
+    Limit(
+        "daemon",
         "part of a secret that is masked",
         "{}; of a `body`, {} are searched",
         "the rest is not masked",

@@ -16,8 +16,6 @@ PROMETHEUS_FLAGS = ServerFlags(
 # The variable with the bearer token. There is no flag for it: all users of a machine see arguments.
 TOKEN_VARIABLE = f"{ENVIRONMENT_PREFIX}PROMETHEUS_BEARER_TOKEN"
 
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): *([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
-
 
 def add_prometheus_flags(
     parser: argparse.ArgumentParser, environ: Mapping[str, str], *, with_url: bool = True
@@ -31,11 +29,7 @@ def add_prometheus_flags(
     flags.add(
         "--prometheus.bearer-token-file", f"file with a bearer token; or set {TOKEN_VARIABLE}"
     )
-    flags.add(
-        "--prometheus.header",
-        "additional header, such as 'X-Scope-OrgID: team-a'; may be given several times",
-        repeated=True,
-    )
+    PROMETHEUS_FLAGS.add_header_flag(flags)
 
 
 def read_prometheus_server(
@@ -49,7 +43,7 @@ def read_prometheus_server(
     return PrometheusServer(
         url=url.text.rstrip("/"),
         authorization=_authorization(args, environ),
-        headers=_headers(args.prometheus_header),
+        headers=PROMETHEUS_FLAGS.headers(args),
         tls=PROMETHEUS_FLAGS.ssl_context(args) if url.scheme == "https" else None,
         server_name=args.prometheus_server_name,
     )
@@ -70,18 +64,3 @@ def _authorization(args: argparse.Namespace, environ: Mapping[str, str]) -> str 
             " token only"
         )
     return f"Bearer {token}"
-
-
-def _headers(text: str | None) -> dict[str, str]:
-    """Return the headers of a flag, which are joined with commas. Raises UsageError."""
-    headers = {}
-    for header in text.split(",") if text else ():
-        match = _HEADER.fullmatch(header.strip())
-        # The value may be a secret, so it is not quoted.
-        if match is None:
-            raise UsageError(
-                "--prometheus.header: not a header; write NAME: VALUE without commas, such as"
-                " 'X-Scope-OrgID: team-a'"
-            )
-        headers[match[1]] = match[2]
-    return headers

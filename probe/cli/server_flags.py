@@ -24,6 +24,9 @@ _URL = re.compile(
 )
 
 
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): *([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+
+
 class ServerUrl(NamedTuple):
     """The parts of the URL of a server.
 
@@ -85,6 +88,29 @@ class ServerFlags(NamedTuple):  # the import of dataclasses takes 5 ms of CPU
             ("password-file", f"file with the password; or set {variable}"),
         ):
             flags.add(self.flag(name), description)
+
+    def add_header_flag(self, flags: FlagAdder) -> None:
+        """Add the flag of additional headers."""
+        flags.add(
+            self.flag("header"),
+            "additional header, such as 'X-Scope-OrgID: team-a'; may be given several times",
+            repeated=True,
+        )
+
+    def headers(self, args: argparse.Namespace) -> dict[str, str]:
+        """Return the additional headers, which are joined with commas. Raises UsageError."""
+        text: str | None = self.value(args, "header")
+        headers = {}
+        for header in text.split(",") if text else ():
+            match = _HEADER.fullmatch(header.strip())
+            # The value may be a secret, so it is not quoted.
+            if match is None:
+                raise UsageError(
+                    f"{self.flag('header')}: not a header; write NAME: VALUE without commas, such"
+                    " as 'X-Scope-OrgID: team-a'"
+                )
+            headers[match[1]] = match[2]
+        return headers
 
     def parse_url(self, text: str, flag: str | None = None) -> ServerUrl:
         """Return the parts of the URL in `flag`, by default `--PREFIX.url`. Raises UsageError."""

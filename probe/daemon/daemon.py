@@ -21,6 +21,8 @@ from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
+from probe.otlp.receiver import OtlpReceiver
+from probe.otlp.span_exporter import SpanExporter
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
@@ -34,6 +36,9 @@ from probe.threads import ThreadCache
 # Time that `stop` waits for runs in flight. Finishing HTTP responses and exiting take up to 2.5 s
 # more, so a stop takes at most 10 s. The default grace period of Kubernetes is 30 s.
 MAX_DRAIN_SECONDS = 7.5
+
+# Time that `stop` waits for the export of the last traces.
+MAX_EXPORT_SECONDS = 1.0
 
 _DRAIN_POLL_SECONDS = 0.05
 
@@ -53,11 +58,13 @@ class Daemon:
         enable_lifecycle: bool = False,
         web: WebConfig | None = None,
         links: Sequence[PageLink] = (),
+        traces_receiver: OtlpReceiver | None = None,
     ) -> None:
         """Build all parts. Raises OSError and TlsError for files that the settings name.
 
         `load_config` returns the config again or raises ConfigError; None if it is not from a file.
         `enable_lifecycle` permits reload and pause over HTTP. The pages have `links`.
+        Traces are exported to `traces_receiver`.
         """
         self._clock = clock
         self._run_state = RunState()
@@ -66,6 +73,9 @@ class Daemon:
         recorder = Recorder(self._accounting, clock.unix_seconds)
         history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
+        self._traces = None
+        if traces_receiver:
+            self._traces = SpanExporter(traces_receiver, _instance(listener))
         self._factory = ProberFactory(environ=environ, base=base, clock=clock)
         self._manager = manager = ProbeManager(
             self._factory,
@@ -77,12 +87,13 @@ class Daemon:
                 executor=ThreadCache("probe"),
                 recorder=recorder,
                 history=history,
+                traces=self._traces,
             ),
         )
         manager.apply_config(settings)
         self.reload = Reloader(load_config, settings, manager=manager, info=info, clock=clock)
         app = create_app(
-            _renderer(recorder, info),
+            _renderer(recorder, info, *([self._traces] if self._traces else [])),
             lambda: manager.targets,
             history,
             self._lifecycle(enable_lifecycle, info),
@@ -107,6 +118,8 @@ class Daemon:
     def start(self) -> None:
         """Start to serve, then to probe. Raises OSError if the server cannot listen."""
         self._server.start()
+        if self._traces:
+            self._traces.start()
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -123,8 +136,15 @@ class Daemon:
         while self._accounting.in_flight() and self._clock.monotonic() < deadline:
             time.sleep(_DRAIN_POLL_SECONDS)
         self._accounting.close()
+        if self._traces:
+            self._traces.close(MAX_EXPORT_SECONDS)
         self._factory.close()
         self._server.stop()
+
+
+def _instance(listener: socket.socket) -> str:
+    """Return what identifies this daemon among others: the name of its host, and its port."""
+    return f"{socket.gethostname()}:{listener.getsockname()[1]}"
 
 
 def _renderer(*sources: MetricSource) -> Render:

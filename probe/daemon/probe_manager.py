@@ -1,6 +1,6 @@
 """Applies a config to the running probes without losing a tick."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from probe.clock import Clock
@@ -9,10 +9,11 @@ from probe.daemon.prober_factory import ProberFactory
 from probe.history.history import History
 from probe.history.state_log import StateChangeLog
 from probe.metrics.recorder import Recorder
+from probe.otlp.span_exporter import SpanExporter
 from probe.result import Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
-from probe.scheduler.runner import CompiledProbe, ProbeRunner, TaskExecutor
+from probe.scheduler.runner import CompiledProbe, ProbeRunner, ResultSink, TaskExecutor
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.scheduler.token_estimate import TokenEstimate
 from probe.server.on_demand import OnDemandRefused, OnDemandTarget
@@ -39,6 +40,7 @@ class ProbeServices:
     executor: TaskExecutor
     recorder: Recorder
     history: History
+    traces: SpanExporter | None = None
 
 
 class ProbeManager:
@@ -88,11 +90,11 @@ class ProbeManager:
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
         self._services.recorder.with_exemplars = settings.tracing.is_sampled
+        if self._services.traces:
+            self._services.traces.apply_config(settings)
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
-            name: _target(self._runners[name], compiled[name])
-            if name in compiled
-            else self.targets[name]
+            name: self._target(name, compiled[name]) if name in compiled else self.targets[name]
             for name in fingerprints
         }
         self.estimates = {
@@ -109,7 +111,7 @@ class ProbeManager:
         runner = self._runners[name] = ProbeRunner(
             compiled,
             ticks=services.accounting.add_probe(name),
-            sinks=(services.recorder, services.history, StateChangeLog(services.clock)),
+            sinks=self._sinks(),
             observe_lag=services.recorder.observe_lag,
             run_state=services.run_state,
             executor=services.executor,
@@ -125,6 +127,12 @@ class ProbeManager:
             probe, lambda: runner.startup_seconds_left, lambda: runner.budget_status
         )
         services.scheduler.add(runner)
+
+    def _sinks(self) -> Sequence[ResultSink]:
+        """Return the sinks of one probe."""
+        services = self._services
+        sinks = (services.recorder, services.history, StateChangeLog(services.clock))
+        return (*sinks, services.traces) if services.traces else sinks
 
     def _update(self, name: str, compiled: CompiledProbe) -> None:
         services, runner = self._services, self._runners[name]
@@ -143,18 +151,21 @@ class ProbeManager:
         services.history.remove_probe(name)
         services.accounting.remove_probe(name)
 
+    def _target(self, name: str, compiled: CompiledProbe) -> OnDemandTarget:
+        runner, traces = self._runners[name], self._services.traces
 
-def _target(runner: ProbeRunner, compiled: CompiledProbe) -> OnDemandTarget:
-    def run() -> Result:
-        result = runner.run_on_demand(compiled)
-        if result is None:
-            raise OnDemandRefused(
-                f"the budget of {compiled.probe.name} is exhausted: it sends no request until older"
-                " ones are outside the window, or the budget is raised"
-            )
-        return result
+        def run() -> Result:
+            result = runner.run_on_demand(compiled)
+            if result is None:
+                raise OnDemandRefused(
+                    f"the budget of {name} is exhausted: it sends no request until older ones are"
+                    " outside the window, or the budget is raised"
+                )
+            if traces:
+                traces.record(result)
+            return result
 
-    return OnDemandTarget(run=run, interval=compiled.probe.interval)
+        return OnDemandTarget(run=run, interval=compiled.probe.interval)
 
 
 def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> ConfigDiff:

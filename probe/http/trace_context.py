@@ -7,8 +7,8 @@ import random
 
 TRACEPARENT = "traceparent"
 
-_SPAN_ID_BITS = 64
-_MAX_SPAN_ID = 2**_SPAN_ID_BITS - 1
+# Span ids have 64 bits, and 0 is invalid.
+_SPAN_ID_COUNT = 2**64 - 1
 
 
 def new_trace_id() -> str:
@@ -22,8 +22,7 @@ def span_id(trace_id: str, number: int) -> str:
     The ids are consecutive from the random lower half of the trace id. A result therefore needs to
     keep no id but that of its trace.
     """
-    first = int(trace_id, 16) & _MAX_SPAN_ID
-    return f"{(first + number) % _MAX_SPAN_ID + 1:016x}"
+    return f"{(int(trace_id[16:], 16) + number) % _SPAN_ID_COUNT + 1:016x}"
 
 
 def request_span_id(trace_id: str, hop: int) -> str:

@@ -242,6 +242,11 @@ RELOAD_TIME = MetricSpec(
     "gauge",
     "Unix time at which the config was last loaded successfully.",
 )
+LOST_TRACES = MetricSpec(
+    "inference_probe_lost_traces_total",
+    "counter",
+    "Traces of probes that were not exported completely. Absent without --otlp.traces-endpoint.",
+)
 
 ALL_METRICS = (
     LATENCY,
@@ -284,4 +289,5 @@ ALL_METRICS = (
     BUILD,
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
+    LOST_TRACES,
 )

@@ -34,6 +34,7 @@ NOT_RUN = {
     "python3 -m venv": "needs a package index; tests/test_wheel.py installs the wheel",
     "k6": "is not installed; tests/load/test_k6_script.py runs its scripts in Chromium",
     "locust": "needs a package index; tests/e2e/test_locust.py runs it",
+    "OTEL_SERVICE_NAME=vllm": "needs a model; tests/e2e/test_tracing.py has another server",
     "for index in": "takes minutes; tests/e2e/test_shared_load.py runs the shares of a load test",
     "inference-probe load chat --from-prometheus": "needs the shares of the command before it",
     "inference-probe report": "needs a month in Prometheus; tests/report runs it",

@@ -1,4 +1,4 @@
-"""Exemplars in Prometheus."""
+"""Exemplars in Prometheus, and traces in an OTLP receiver."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,7 @@ import yaml
 from probe.demo import http
 from probe.demo.stack import Binaries
 from tests.commands import running
+from tests.otlp.collector import collecting, traced_model
 from tests.prometheus.processes import running_prometheus
 from tests.servers import respond_with, serve
 
@@ -54,6 +55,38 @@ def test_exemplars_in_prometheus(tmp_path: Path, binaries: Binaries) -> None:
         for exemplar in found[probe]["exemplars"]:
             assert exemplar["labels"].keys() == {"trace_id"}
             assert exemplar["labels"]["trace_id"] in traces
+
+
+def test_a_trace_with_the_span_of_the_server(tmp_path: Path) -> None:
+    """The spans of the daemon and that of the server, which continues `traceparent`, are one tree.
+
+    Also those of a request by `/probe`. The last traces are exported when the daemon stops.
+    """
+    with collecting() as collector, traced_model(collector, status=500) as url:
+        config = {
+            "probes": [{"name": "model", "url": url, "interval": "500ms"}],
+            "tracing": {"sample": "failures"},
+        }
+        (tmp_path / "probe.yml").write_text(yaml.safe_dump(config))
+        flags = (
+            f"--config.file={tmp_path / 'probe.yml'}",
+            f"--otlp.traces-endpoint={collector.url}",
+        )
+        with running(*flags) as daemon:
+            daemon.wait_for("inference_probe_runs_total", 2)
+            on_demand = daemon.get("/probe?name=model").json()["trace_id"]
+            results = daemon.get("/api/v1/probes/model/results").json()["recent"]
+            assert daemon.total("inference_probe_lost_traces_total") == 0
+            assert daemon.terminate() == 0
+        traces: dict[str, dict[str, Any]] = {}
+        for span in collector.spans:
+            traces.setdefault(span["traceId"], {})[span["spanId"]] = span
+    assert {result["trace_id"] for result in results} | {on_demand} <= traces.keys()
+    for spans in traces.values():
+        roots = [span for span in spans.values() if span.get("parentSpanId") not in spans]
+        assert [root["name"] for root in roots] == ["probe model"]
+        server = next(span for span in spans.values() if span["name"] == "predict")
+        assert spans[server["parentSpanId"]]["name"] == "GET"
 
 
 def _exemplars(prometheus: str) -> dict[str, Any]:

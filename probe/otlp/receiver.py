@@ -1,0 +1,134 @@
+"""Client of an OTLP receiver: OTLP/HTTP with JSON, which needs no library.
+
+The exporter of OpenTelemetry for Python would take 12 MB of memory.
+https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
+
+import gzip
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+from probe import __version__
+
+TIMEOUT_SECONDS = 10.0
+
+# Bytes of a response that are read. The documents of OTLP have a few numbers and a message.
+MAX_RESPONSE_BYTES = 64 * 1024
+
+# Characters of a response in an error message.
+MAX_MESSAGE_CHARS = 200
+
+# Statuses after which a request may be repeated (OTLP: retryable response codes).
+RETRYABLE_STATUSES = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+class OtlpError(Exception):
+    """A document was not accepted. The message is for users, and has no credentials."""
+
+    def __init__(self, message: str, *, is_retryable: bool) -> None:
+        super().__init__(message)
+        self.is_retryable = is_retryable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtlpReceiver:
+    """Where a receiver is, and how to authenticate."""
+
+    url: str
+    """URL of the documents, such as `http://collector:4318/v1/traces`."""
+    authorization: str | None = field(default=None, repr=False)
+    """Value of the header `Authorization`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Additional headers, such as the tenant."""
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    """The name in the certificate, if it is not the host of the URL."""
+
+    def send(self, body: bytes) -> Mapping[str, Any]:
+        """Send a JSON document, and return the partial success that the response reports.
+
+        Opens a connection each time: documents are seconds apart. Raises OtlpError.
+        """
+        url = urlsplit(self.url)
+        connection = self._connection(url.hostname or "", url.port)
+        try:
+            connection.request("POST", url.path, gzip.compress(body, 1), self._headers())
+            response = connection.getresponse()
+            content = response.read(MAX_RESPONSE_BYTES)
+        except (OSError, HTTPException) as error:
+            raise OtlpError(f"{self.url}: {_reason(error)}", is_retryable=True) from None
+        finally:
+            connection.close()
+        if not 200 <= response.status < 300:
+            raise self._refusal(response, content)
+        return _partial_success(content)
+
+    def _connection(self, host: str, port: int | None) -> HTTPConnection:
+        if self.tls:
+            return _TlsConnection(host, port, self.tls, self.server_name)
+        return HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": "gzip",
+            "User-Agent": f"inference-probe/{__version__}",
+            **self.headers,
+        }
+        if self.authorization:
+            headers["Authorization"] = self.authorization
+        return headers
+
+    def _refusal(self, response: HTTPResponse, content: bytes) -> OtlpError:
+        text = " ".join(content[:MAX_MESSAGE_CHARS].decode(errors="replace").split())
+        message = f"{self.url}: status {response.status}{': ' if text else ''}{text}"
+        return OtlpError(message, is_retryable=response.status in RETRYABLE_STATUSES)
+
+
+class _TlsConnection(HTTPConnection):
+    """A connection with TLS whose server name can differ from the host of the URL."""
+
+    default_port = 443
+
+    def __init__(
+        self, host: str, port: int | None, context: ssl.SSLContext, server_name: str | None
+    ) -> None:
+        super().__init__(host, port, timeout=TIMEOUT_SECONDS)
+        self._context = context
+        self._server_name = server_name or host
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._server_name)
+
+
+def _reason(error: Exception) -> str:
+    """Return why there was no response, in words."""
+    if isinstance(error, TimeoutError):
+        return f"no response within {TIMEOUT_SECONDS:g} s"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({error.verify_message})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _partial_success(content: bytes) -> Mapping[str, Any]:
+    """Return what a receiver did not accept of a document. Not all receivers respond with JSON."""
+    try:
+        document = json.loads(content)
+        partial = document.get("partialSuccess")
+    except (ValueError, AttributeError):
+        return {}
+    return partial if isinstance(partial, dict) else {}

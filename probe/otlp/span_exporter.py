@@ -1,0 +1,144 @@
+"""Exports the spans of runs on a separate thread, so that it never delays a run."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from queue import Empty, Full, Queue
+
+from probe.config.choices import TraceSampling
+from probe.config.schema import Probe, Settings
+from probe.metrics import catalogue
+from probe.metrics.exposition import Exposition, format_sample
+from probe.otlp.attributes import SCOPE, resource
+from probe.otlp.receiver import OtlpError, OtlpReceiver
+from probe.otlp.spans import result_spans
+from probe.result import Result
+
+logger = logging.getLogger(__name__)
+
+# Results that wait for the exporter, about 3 kB each. Further ones are lost.
+MAX_QUEUED_RESULTS = 1000
+
+# Results in one document.
+MAX_BATCH_RESULTS = 100
+
+# Time in which results are collected for a document.
+BATCH_SECONDS = 1.0
+
+# Pauses before a document is sent again (seconds). After the last one, its results are lost.
+RETRY_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
+
+
+class SpanExporter:
+    """Exports the runs that `tracing.sample` selects. A `ResultSink` and a `MetricSource`.
+
+    Traces are lost if the receiver rejects them or is too slow. They are counted. The first loss is
+    logged, and the first one after a success.
+    """
+
+    def __init__(self, receiver: OtlpReceiver, instance: str) -> None:
+        """`instance` identifies this daemon, such as `host:10115`."""
+        self._receiver = receiver
+        self._resource = json.dumps(resource(instance))
+        self._sample = TraceSampling.NEVER
+        self._probes: Mapping[str, Probe] = {}
+        self._queue: Queue[Result] = Queue(MAX_QUEUED_RESULTS)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._lost = 0
+        self._is_losing = False
+        self._thread = threading.Thread(target=self._work, name="otlp-traces", daemon=True)
+
+    def start(self) -> None:
+        """Start to export. Raises RuntimeError if the system has no thread left."""
+        self._thread.start()
+
+    def apply_config(self, settings: Settings) -> None:
+        """Use the probes and the sampling of `settings` from now on."""
+        self._probes = {probe.name: probe for probe in settings.probes}
+        self._sample = settings.tracing.sample
+        if self._sample is TraceSampling.NEVER:
+            logger.warning("no traces are exported: `tracing.sample` in the config is never")
+
+    def record(self, result: Result) -> None:
+        """Export the spans of `result` later, if its trace is recorded. Never blocks."""
+        if result.trace_id is None or self._sample is TraceSampling.NEVER:
+            return
+        if self._sample is TraceSampling.FAILURES and result.failure is None:
+            return
+        try:
+            self._queue.put_nowait(result)
+        except Full:
+            self._lose(1, f"{MAX_QUEUED_RESULTS} results wait already")
+
+    def write_to(self, exposition: Exposition) -> None:
+        """Add the number of lost traces to `exposition`."""
+        spec = catalogue.LOST_TRACES
+        exposition.add_family(spec, [format_sample(spec, "", self._lost)])
+
+    def close(self, timeout_seconds: float) -> None:
+        """Export the results that wait, for at most `timeout_seconds`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_seconds)
+
+    def _work(self) -> None:
+        while not (self._stopping.is_set() and self._queue.empty()):
+            batch = self._next_batch()
+            try:
+                if batch:
+                    self._export(batch)
+            except Exception:
+                logger.exception("bug: traces could not be exported")
+
+    def _next_batch(self) -> list[Result]:
+        """Return the results of the next BATCH_SECONDS."""
+        batch: list[Result] = []
+        deadline = time.monotonic() + BATCH_SECONDS
+        while len(batch) < MAX_BATCH_RESULTS:
+            seconds_left = 0.0 if self._stopping.is_set() else deadline - time.monotonic()
+            try:
+                batch.append(self._queue.get(timeout=max(seconds_left, 0.001)))
+            except Empty:
+                break
+        return batch
+
+    def _export(self, batch: Sequence[Result]) -> None:
+        """Send the spans of `batch`, repeatedly if the receiver is not available."""
+        document = self._document(batch)
+        for pause in (*RETRY_PAUSES_SECONDS, None):
+            try:
+                rejected = self._receiver.send(document)
+            except OtlpError as error:
+                # While the daemon stops, there is no time for another attempt.
+                if error.is_retryable and pause and not self._stopping.wait(pause):
+                    continue
+                self._lose(len(batch), str(error))
+            else:
+                if int(rejected.get("rejectedSpans") or 0):
+                    self._lose(len(batch), str(rejected.get("errorMessage") or "spans rejected"))
+                else:
+                    self._is_losing = False
+            return
+
+    def _document(self, batch: Sequence[Result]) -> bytes:
+        """Return the spans of `batch` as JSON.
+
+        Each run is encoded separately: one call for all would hold the interpreter for too long.
+        """
+        spans = []
+        for result in batch:
+            if probe := self._probes.get(result.probe):  # it may have been removed meanwhile
+                spans += [json.dumps(span) for span in result_spans(result, probe)]
+        scope = f'{{"scope": {json.dumps(SCOPE)}, "spans": [{", ".join(spans)}]}}'
+        text = f'{{"resourceSpans": [{{"resource": {self._resource}, "scopeSpans": [{scope}]}}]}}'
+        return text.encode()
+
+    def _lose(self, traces: int, reason: str) -> None:
+        with self._lock:
+            self._lost += traces
+            is_first, self._is_losing = not self._is_losing, True
+        if is_first:
+            logger.warning("traces are lost", extra={"fields": {"reason": reason}})

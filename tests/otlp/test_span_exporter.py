@@ -1,0 +1,193 @@
+"""The export of spans: sampling, batches, losses, and the end of the daemon."""
+
+import logging
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.metrics.exposition import Exposition
+from probe.otlp import span_exporter
+from probe.otlp.receiver import OtlpReceiver
+from probe.otlp.span_exporter import MAX_QUEUED_RESULTS, SpanExporter
+from probe.result import Reason, Result
+from tests.builders import make_result, make_settings
+from tests.http.conftest import Authority
+from tests.otlp.collector import Collector, attributes, collecting
+from tests.server.page_fixtures import wait_until
+
+SPANS_OF_A_RESULT = 3
+Start = Callable[..., SpanExporter]
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture
+def start(tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start an exporter to the collector, or to another URL."""
+    monkeypatch.setattr(span_exporter, "BATCH_SECONDS", 0.05)
+    exporters = []
+
+    def start(*, sample: str = "always", url: str | None = None, **how: Any) -> SpanExporter:
+        url = url or f"{collector.url}/v1/traces"
+        exporter = SpanExporter(OtlpReceiver(url=url, **how), "host:10115")
+        settings = make_settings(
+            tmp_path, {"name": "model", "url": "http://model/"}, tracing={"sample": sample}
+        )
+        exporter.apply_config(settings)
+        exporter.start()
+        exporters.append(exporter)
+        return exporter
+
+    yield start
+    for exporter in exporters:
+        exporter.close(5)
+
+
+def traced(number: int = 1, **fields: Any) -> Result:
+    return make_result(trace_id=f"{number:032x}", **fields)
+
+
+def lost(exporter: SpanExporter) -> int:
+    exposition = Exposition(openmetrics=False)
+    exporter.write_to(exposition)
+    match = re.search(r"\ninference_probe_lost_traces_total\{\} (\d+)", exposition.text())
+    assert match
+    return int(match[1])
+
+
+def test_spans_are_exported(start: Start, collector: Collector) -> None:
+    """With the resource of the daemon, as JSON, and with the headers of the receiver."""
+    exporter = start(authorization="Bearer token", headers={"X-Scope-OrgID": "team-a"})
+    for number in (1, 2, 3):
+        exporter.record(traced(number))
+    spans = collector.wait_for_spans(3 * SPANS_OF_A_RESULT)
+    assert {int(span["traceId"], 16) for span in spans} == {1, 2, 3}
+    path, headers, document = collector.requests[0]
+    assert path == "/v1/traces"
+    assert headers["content-type"] == "application/json"
+    assert (headers["authorization"], headers["x-scope-orgid"]) == ("Bearer token", "team-a")
+    (resource_spans,) = document["resourceSpans"]
+    resource = attributes(resource_spans["resource"])
+    names = ("service.name", "service.instance.id")
+    assert [resource[name] for name in names] == ["inference-probe", "host:10115"]
+    assert lost(exporter) == 0
+
+
+@pytest.mark.parametrize(
+    ("sample", "exported"), [("never", set()), ("failures", {2}), ("always", {1, 2})]
+)
+def test_which_runs_are_exported(
+    start: Start, collector: Collector, sample: str, exported: set[int]
+) -> None:
+    """Results without a trace id are never exported."""
+    exporter = start(sample=sample)
+    exporter.record(traced(1))
+    exporter.record(traced(2, reason=Reason.HTTP_5XX))
+    exporter.record(make_result(reason=Reason.HTTP_5XX))
+    exporter.close(5)
+    assert {int(span["traceId"], 16) for span in collector.spans} == exported
+    assert lost(exporter) == 0
+
+
+def test_a_slow_receiver_does_not_delay_a_run(start: Start, collector: Collector) -> None:
+    """Results wait in a queue, and those that do not fit are lost and counted, logged once."""
+    exporter = start()
+    collector.paused.clear()
+    exporter.record(traced())
+    time.sleep(0.2)  # the first document is being sent now
+    begin = time.monotonic()
+    for _ in range(MAX_QUEUED_RESULTS + 50):
+        exporter.record(traced())
+    assert time.monotonic() - begin < 1
+    assert lost(exporter) == 50
+    collector.paused.set()
+    collector.wait_for_spans((MAX_QUEUED_RESULTS + 1) * SPANS_OF_A_RESULT)
+
+
+def test_losses_are_logged_once(
+    start: Start, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line has the response of the receiver. After a success, a loss is logged again."""
+    exporter = start()
+    collector.status, collector.body = 400, b"no such tenant"
+    with caplog.at_level(logging.WARNING, logger=span_exporter.__name__):
+        exporter.record(traced())
+        wait_until(lambda: lost(exporter) == 1)
+        exporter.record(traced())
+        wait_until(lambda: lost(exporter) == 2)
+        collector.status = 200
+        exporter.record(traced())
+        wait_until(lambda: len(collector.requests) == 3)
+        time.sleep(0.1)
+        collector.status = 413
+        exporter.record(traced())
+        wait_until(lambda: lost(exporter) == 3)
+    lines = [(record.getMessage(), vars(record)["fields"]["reason"]) for record in caplog.records]
+    url = f"{collector.url}/v1/traces"
+    assert lines == [
+        ("traces are lost", f"{url}: status 400: no such tenant"),
+        ("traces are lost", f"{url}: status 413: no such tenant"),
+    ]
+
+
+def test_spans_that_the_receiver_rejects_are_lost(start: Start, collector: Collector) -> None:
+    """A response with the status 200 can have a partial success. Its numbers are text in JSON."""
+    exporter = start()
+    collector.body = b'{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too old"}}'
+    exporter.record(traced())
+    wait_until(lambda: lost(exporter) == 1)
+
+
+def test_a_receiver_that_is_not_available_is_asked_again(
+    start: Start, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The traces are in the next attempt. After the last one they are lost."""
+    monkeypatch.setattr(span_exporter, "RETRY_PAUSES_SECONDS", (0.5, 0.5))
+    exporter = start()
+    collector.status = 503
+    exporter.record(traced(1))
+    wait_until(lambda: len(collector.requests) == 2)
+    collector.status = 200
+    wait_until(lambda: len(collector.requests) == 3)
+    collector.status = 503
+    exporter.record(traced(2))
+    wait_until(lambda: lost(exporter) == 1)
+    traces = [int(span["traceId"], 16) for span in collector.spans]
+    assert sorted(traces) == sorted([*[1] * 3 * SPANS_OF_A_RESULT, *[2] * 3 * SPANS_OF_A_RESULT])
+
+
+def test_the_end_does_not_wait_for_the_receiver(start: Start) -> None:
+    """Traces are lost if there is no receiver: the daemon stops at once."""
+    exporter = start(url="http://127.0.0.1:1/v1/traces")
+    exporter.record(traced())
+    begin = time.monotonic()
+    exporter.close(5)
+    assert time.monotonic() - begin < 2
+    assert lost(exporter) == 1
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_tls(
+    start: Start, authority: Authority, caplog: pytest.LogCaptureFixture, is_trusted: bool
+) -> None:
+    """The certificate must be valid for the name of the server; otherwise traces are lost."""
+    context = ssl.create_default_context(cafile=authority.file if is_trusted else None)
+    with collecting(authority.context("collector.test")) as collector:
+        url = f"{collector.url}/v1/traces"
+        exporter = start(url=url, tls=context, server_name="collector.test")
+        exporter.record(traced())
+        if is_trusted:
+            collector.wait_for_spans(SPANS_OF_A_RESULT)
+        else:
+            exporter.close(5)
+            (record,) = caplog.records
+            assert "its certificate is not accepted" in vars(record)["fields"]["reason"]
