@@ -362,6 +362,8 @@ class Result:
     and if tokens do not count."""
     spending: Spending | None = None
     """Tokens and cost. None for a probe without `price` and without limits of tokens."""
+    payload: str | None = None
+    """Name of the payload that was sent; None without `payloads`."""
     version: str | None = None
     """Version of the model that the response names; None without one."""
     segment: str | None = None

@@ -104,9 +104,9 @@ def stream_summary(stream: StreamResult) -> str:
     return text
 
 
-def origin_summary(result: Result) -> str:
-    """Return what the response says about its origin, such as "version 3, segment blue"."""
-    names = ("version", "segment")
+def variant_summary(result: Result) -> str:
+    """Return payload and origin of a response, such as "payload short, version 3, segment blue"."""
+    names = ("payload", "version", "segment")
     return ", ".join(f"{name} {value}" for name in names if (value := getattr(result, name)))
 
 

@@ -68,6 +68,7 @@ def complete_result() -> Result:
         final_hop=redirect,
         certificate_not_after=2e9,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        payload="long",
         version="1.4",
         segment="blue",
         spending=Spending(input=7, output=4, cached=3, estimated=False, cost=0.25, currency="USD"),

@@ -55,6 +55,7 @@ SECTIONS = {
     "TfServingProtocol": ("tf-serving", ""),
     "MlflowProtocol": ("mlflow", ""),
     "TorchserveProtocol": ("torchserve", ""),
+    "Payload": ("payloads", "An entry of the key `payloads` of a probe."),
     "ResponseValue": ("version and segment", "The keys `version` and `segment` of a probe."),
     "Price": ("price", "The key `price` of a probe."),
     "Budget": ("budget", "The key `budget` of a probe."),

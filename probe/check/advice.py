@@ -82,11 +82,16 @@ def _capacity_advice(probe: Probe) -> Iterator[str]:
 
 
 def _stream_advice(probe: Probe) -> Iterator[str]:
-    """Yield advice about the request for a stream."""
-    body = _json_body(probe)
-    yield from _document_advice(probe)
-    yield from _token_advice(probe, body)
-    yield from _cache_advice(probe, body)
+    """Yield advice about the request for a stream, or about that of each payload."""
+    owners = [f"{probe.name}, payload {payload.name}" for payload in probe.payloads]
+    for owner, request in zip(owners or [probe.name], probe.payload_probes(), strict=True):
+        body = _json_body(request)
+        advice = (
+            *_document_advice(request),
+            *_token_advice(request, body),
+            *_cache_advice(request, body),
+        )
+        yield from (f"{owner}: {text}" for text in advice)
 
 
 def _document_advice(probe: Probe) -> Iterator[str]:
@@ -94,7 +99,7 @@ def _document_advice(probe: Probe) -> Iterator[str]:
     body = probe.json_body
     if isinstance(body, Mapping) and body.get("stream") is False:
         yield (
-            f"{probe.name}: the body has `stream: false`, but the probe expects a stream; write"
+            "the body has `stream: false`, but the probe expects a stream; write"
             " `stream: null` in the probe, or ask for a stream"
         )
 
@@ -106,7 +111,7 @@ def _token_advice(probe: Probe, body: Any) -> Iterator[str]:
     minimum, limit = probe.expect.tokens.min, find_output_limit(body)
     if limit is not None and limit < minimum:
         yield (
-            f"{probe.name}: `expect.tokens.min` is {minimum}, but the request limits the output to"
+            f"`expect.tokens.min` is {minimum}, but the request limits the output to"
             f" {limit} tokens, so every stream fails; lower it, or raise the limit, such as"
             " max_tokens"
         )
@@ -120,7 +125,7 @@ def _cache_advice(probe: Probe, body: Any) -> Iterator[str]:
     tokens = estimate_text_tokens(len(prompt))
     if tokens >= MIN_NONCE_TOKENS and not prompt.startswith(NONCE):
         yield (
-            f"{probe.name}: the prompt has about {tokens} tokens and does not begin with"
+            f"the prompt has about {tokens} tokens and does not begin with"
             f" {NONCE}, so a prompt cache of the server shortens the time to the first token;"
             f' begin it with {NONCE}, and watch inference_probe_tokens_total{{kind="cached"}}'
         )

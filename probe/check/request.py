@@ -16,13 +16,19 @@ MAX_SHOWN_BODY_CHARS = 1000
 def request_json(probe: Probe) -> dict[str, Any]:
     """Return method and URL, headers, body, and the format of a stream, None for a document.
 
-    `body` is JSON or text. It is None if `body_file` names its file, or without a body.
+    `body` is JSON or text. It is None if `body_file` names its file, and without a body. With
+    `payloads`, it has the body of each one by its name.
     """
     return {
         "method": probe.method,
         "url": redact_config_url(probe.url.source),
         "headers": {name: _shown_header(name, value) for name, value in probe.headers.items()},
-        "body": probe.body.source if probe.body is not None else _sources(probe.json_body),
+        "body": {
+            payload.name: _shown_body(request)
+            for payload, request in zip(probe.payloads, probe.payload_probes(), strict=True)
+        }
+        if probe.payloads
+        else _shown_body(probe),
         "body_file": str(probe.body_file) if probe.body_file is not None else None,
         "stream": str(probe.stream.format) if probe.stream else None,
     }
@@ -34,12 +40,23 @@ def request_lines(probe: Probe) -> Iterator[str]:
     yield f"{request['method']} {request['url']}"
     yield from (f"{name}: {value}" for name, value in request["headers"].items())
     body = request["body"]
-    text = body if probe.body is not None else json.dumps(body, ensure_ascii=False)
     if probe.body_file is not None:
         yield f"the content of {probe.body_file}"
+    elif probe.payloads:
+        yield from (f"{name}: {_body_text(body[name])}" for name in body)
     elif body is not None:
-        yield text if len(text) <= MAX_SHOWN_BODY_CHARS else f"{text[:MAX_SHOWN_BODY_CHARS]}..."
+        yield _body_text(body)
     yield f"response: {f'stream, {probe.stream.format}' if probe.stream else 'one document'}"
+
+
+def _shown_body(probe: Probe) -> Any:
+    return probe.body.source if probe.body is not None else _sources(probe.json_body)
+
+
+def _body_text(body: Any) -> str:
+    """Return the beginning of a body: text, or JSON in one line."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN_BODY_CHARS else f"{text[:MAX_SHOWN_BODY_CHARS]}..."
 
 
 def _shown_header(name: str, value: Template) -> str:

@@ -128,7 +128,12 @@ def _report(target: LoadTarget, options: LoadOptions, result: SearchResult) -> L
 
 
 def _script(format_name: str, target: LoadTarget, options: LoadOptions) -> str:
-    """Return the script for another load generator."""
+    """Return the script for another load generator. Raises UsageError for several payloads."""
+    if target.probe.payloads:
+        raise UsageError(
+            f"the probe {target.probe.name} has `payloads`, which exported scripts do not send in"
+            " turn; write a probe with one of them as `json`, and export that"
+        )
     step_seconds = options.step_seconds or DEFAULT_EXPORT_SECONDS
     plan = ExportPlan(
         probe=target.probe,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from requests.utils import should_bypass_proxies
@@ -24,6 +26,8 @@ from probe.daemon.prober_factory import ProberFactory
 from probe.result import Result
 from probe.serialization import result_json
 from probe.threads import ThreadCache
+
+T = TypeVar("T")
 
 MAX_CONCURRENT_PROBES = 16
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return usage_error(error)
     for note in unused_proxies(config.settings, args.names, environ):
         print(note, file=sys.stderr)
-    results = run_concurrently(probes)
+    results = list(chain.from_iterable(run_concurrently(probes)))
     if args.output == "json":
         print(json.dumps([result_json(result) for result in results], indent=2))
     else:
@@ -71,12 +75,12 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return EXIT_FAILED if any(result.failure for result in results) else EXIT_OK
 
 
-def run_concurrently(probes: Sequence[Callable[[], Result]]) -> list[Result]:
+def run_concurrently(probes: Sequence[Callable[[], T]]) -> list[T]:
     """Run `probes`, at most MAX_CONCURRENT_PROBES at a time, and return their results in order.
 
     The threads are daemonic, so Ctrl-C does not wait for a probe. A bug in a probe is raised.
     """
-    waiting = deque((probe, Future[Result]()) for probe in probes)
+    waiting = deque((probe, Future[T]()) for probe in probes)
     futures = [future for _, future in waiting]
 
     def work() -> None:
@@ -131,7 +135,8 @@ def _proxy_variables(url: str, environ: Mapping[str, str]) -> list[str]:
 
 def _build_probes(
     config: LoadedConfig, names: list[str], environ: Mapping[str, str]
-) -> list[Callable[[], Result]]:
+) -> list[Callable[[], list[Result]]]:
+    """Return a function for each probe that sends its request, or each of its payloads."""
     known = [probe.name for probe in config.settings.probes]
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -144,4 +149,4 @@ def _build_probes(
     clock = Clock()
     factory = ProberFactory(environ=environ, base=config.base, clock=clock)
     compiled = factory.build(config.settings, names or known)
-    return [partial(compiled[name].run_once, clock) for name in names or known]
+    return [partial(compiled[name].run_payloads, clock) for name in names or known]

@@ -16,10 +16,10 @@ from probe.result import (
 )
 from probe.serialization import (
     count_text,
-    origin_summary,
     request_spans,
     spending_summary,
     stream_summary,
+    variant_summary,
 )
 
 # Width of the bar of a whole probe.
@@ -97,8 +97,8 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
         if result.latency:
             yield from _token_lines(result.stream, _Scale(total=result.latency, block=block))
         yield from _stream_lines(result.stream, _unfinished_gap(result))
-    if origin := origin_summary(result):
-        yield _note("origin", printable(origin))
+    if variant := variant_summary(result):
+        yield _note("variant", printable(variant))
     if result.spending:
         yield _note("spending", spending_summary(result.spending))
     if result.server_ignored:

@@ -79,3 +79,8 @@ class Dimension(StrEnum):
 
     VERSION = "version"
     SEGMENT = "segment"
+    PAYLOAD = "payload"
+
+
+# Those that the response names.
+RESPONSE_DIMENSIONS = (Dimension.VERSION, Dimension.SEGMENT)

@@ -132,6 +132,10 @@ def _target(objective: Any) -> float | None:
 def _json_in_text(probe: Mapping[str, Any]) -> _Mistakes:
     if _is_json_text(probe.get("json")):
         yield ("json",), _JSON_ADVICE
+    payloads = probe.get("payloads")
+    for index, payload in enumerate(payloads if isinstance(payloads, list) else []):
+        if isinstance(payload, dict) and _is_json_text(payload.get("json")):
+            yield ("payloads", index, "json"), _JSON_ADVICE
     headers = probe.get("headers")
     names = headers if isinstance(headers, dict) else ()
     has_type = any(name.lower() == "content-type" for name in names)

@@ -11,7 +11,7 @@ from probe.config.secrets import ResolvedText, Template
 from probe.protocols.protocol import ProtocolKeys
 from probe.protocols.registry import PROTOCOLS
 
-BODY_KEYS = ("json", "body", "body_file")
+BODY_KEYS = ("json", "body", "body_file", "payloads")
 DEFAULT_MAX_TOKENS = 16
 
 # A prompt cache holds whole blocks of tokens, so it does not matter for shorter prompts.
@@ -57,6 +57,8 @@ def expand_protocol(probe: Mapping[str, Any]) -> dict[str, Any]:
     keys = PROTOCOLS[name](fields)
     expanded = {**_defaults(probe, keys, fields.get("extra")), **probe}
     expanded["url"] = _complete_url(probe.get("url"), keys.path)
+    if isinstance(probe.get("payloads"), list):
+        expanded["payloads"] = [_complete_payload(item, keys.body) for item in probe["payloads"]]
     for key, values in (("headers", keys.headers), ("expect", keys.expect)):
         explicit = probe.get(key)
         if isinstance(explicit, dict):
@@ -86,6 +88,13 @@ def _defaults(probe: Mapping[str, Any], keys: ProtocolKeys, extra: Any) -> dict[
         is_text = isinstance(keys.body, (str, ResolvedText))
         defaults["body" if is_text else "json"] = _merge(keys.body, extra)
     return defaults
+
+
+def _complete_payload(payload: Any, body: Any) -> Any:
+    """Return a payload whose `json` has the other keys of the protocol's body, too."""
+    if not isinstance(payload, dict) or not isinstance(payload.get("json"), dict):
+        return payload
+    return {**payload, "json": _merge(body, payload["json"])}
 
 
 def _merge(body: Any, extra: Any) -> Any:

@@ -34,6 +34,7 @@ from probe.config.choices import (
 )
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
+from probe.config.payload import Payload
 from probe.config.protocol_models import ProtocolChoice
 from probe.config.response_value import ResponseValue
 from probe.config.secrets import find_secret_values
@@ -328,7 +329,8 @@ BucketBounds = Annotated[
 
 def _default_method(data: Mapping[str, Any]) -> str:
     bodies = ("json_body", "body", "body_file")
-    return "GET" if all(data.get(body) is None for body in bodies) else "POST"
+    has_body = data.get("payloads") or any(data.get(body) is not None for body in bodies)
+    return "POST" if has_body else "GET"
 
 
 def _default_down(data: Mapping[str, Any]) -> AlertLevel:
@@ -379,6 +381,9 @@ class Probe(ConfigModel):
     json_body: http_types.JsonBody = config_key(None, "Body of the request, as JSON.", alias="json")
     body: http_types.Body | None = config_key(None, "Body of the request, as text.")
     body_file: types.BodyFile | None = config_key(None, "File with the body of the request.")
+    payloads: tuple[Payload, ...] = config_key(
+        (), "Bodies that are sent in turn, instead of `json`, `body` and `body_file`."
+    )
     method: http_types.Method = Field(
         default_factory=_default_method,
         description="Method of the request. By default POST if there is a body, else GET.",
@@ -415,7 +420,7 @@ class Probe(ConfigModel):
         tuple[Annotated[Dimension, *types.choice(Dimension)], ...], types.SCALAR_OR_LIST
     ] = config_key(
         (),
-        "Also export a histogram of the latency for each value of these: `version`, `segment`.",
+        "Also export histograms of the latency for each value of these.",
     )
     price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
     budget: Budget | None = config_key(
@@ -501,6 +506,17 @@ class Probe(ConfigModel):
         if value and expect and expect.finish and not value.finish:
             raise ValueError("`expect.finish` needs the path `finish`; add it")
         return value
+
+    def payload_probes(self) -> tuple[Self, ...]:
+        """Return this probe with each of its payloads as the only body; itself without payloads."""
+        if not self.payloads:
+            return (self,)
+        return tuple(
+            self.model_copy(
+                update={"payloads": (), "json_body": payload.json_body, "body": payload.body}
+            )
+            for payload in self.payloads
+        )
 
     @property
     def counts_tokens(self) -> bool:

@@ -47,6 +47,7 @@ STREAM_EXPECT_KEYS = ("tokens", "finish")
 _DIMENSION_EXAMPLES: Mapping[str, str] = {
     Dimension.VERSION: "version: {from: header, key: X-Model-Version}",
     Dimension.SEGMENT: "segment: {from: header, key: X-Variant}",
+    Dimension.PAYLOAD: "payloads: [{name: short, json: ...}, {name: long, json: ...}]",
 }
 
 _MESSAGES = {"missing": "this key is missing", "too_short": "expected at least one item"}
@@ -66,6 +67,7 @@ def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
             yield from _several_signals(probe, path)
             yield from _tokens_without_usage(probe, path)
             yield from _duplicate_names(probe.get("objectives"), (*path, "objectives"))
+            yield from _duplicate_names(probe.get("payloads"), (*path, "payloads"))
             yield from _duplicate_headers(probe.get("headers"), (*path, "headers"))
 
 
@@ -106,8 +108,9 @@ def find_dimension_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
         items: list[Any] = written if isinstance(written, list) else [written]
         for index, item in enumerate(items):
             name = require_text(item) if isinstance(item, (str, ResolvedText)) else ""
-            if name in _DIMENSION_EXAMPLES and probe.get(name) is None:
-                message = f"the probe has no `{name}`; write it, too: {_DIMENSION_EXAMPLES[name]}"
+            key = "payloads" if name == Dimension.PAYLOAD else name
+            if name in _DIMENSION_EXAMPLES and not probe.get(key):
+                message = f"the probe has no `{key}`; write it, too: {_DIMENSION_EXAMPLES[name]}"
                 yield UnlocatedError(("probes", position, "histogram_by", index), message)
 
 

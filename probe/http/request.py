@@ -69,12 +69,22 @@ class _CachedRequest:
 class RequestBuilder:
     """Builds the first request of each run of one probe."""
 
-    def __init__(self, probe: Probe, secrets: Secrets, read_file: Callable[[Path], bytes]) -> None:
-        """Read the body's file, if there is one. Raises OSError."""
+    def __init__(
+        self,
+        probe: Probe,
+        secrets: Secrets,
+        read_file: Callable[[Path], bytes],
+        variables: RequestVariables,
+    ) -> None:
+        """Read the body's file, if there is one. Raises OSError.
+
+        `payloads` of the probe are ignored: each of them needs a builder. `variables` are those of
+        the probe, also if it has several builders.
+        """
         self._probe = probe
         self._secrets = secrets
         self._file_body = read_file(probe.body_file) if probe.body_file else None
-        self._variables = RequestVariables()
+        self._variables = variables
         self._last: _CachedRequest | None = None
 
     def build(self, seconds_left: Callable[[], float]) -> BuiltRequest:

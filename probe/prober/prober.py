@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +18,7 @@ from probe.http.errors import BodyIncomplete, ProbeError
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder
 from probe.http.request_secrets import find_request_secrets
+from probe.http.request_variables import RequestVariables
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.trace_context import TRACEPARENT, new_trace_id, traceparent
 from probe.prober.assertions import Assertions
@@ -67,6 +69,8 @@ class _Exchange:
     url: str
     """The current URL, without secrets."""
     trace_id: str | None
+    payload: str | None = None
+    """Name of the payload that was sent."""
     scheme: str | None = None
     """The scheme of the current URL, once the request is built."""
     redactor: Redactor = NO_REDACTION
@@ -103,8 +107,15 @@ class Prober:
         `is_sampled` asks servers to record the traces of the requests.
         """
         self._probe = probe
-        self._request_builder = RequestBuilder(probe, secrets, read_file)
-        self._redirects = Redirects(self._request_builder, probe.redirects)
+        variables = RequestVariables()
+        builders = [
+            RequestBuilder(request, secrets, read_file, variables)
+            for request in probe.payload_probes()
+        ]
+        names: list[str | None] = [payload.name for payload in probe.payloads] or [None]
+        # The payloads take turns, also of concurrent runs: a step of `cycle` is atomic.
+        self._next_request = cycle(list(zip(names, builders, strict=True)))
+        self._redirects = Redirects(builders[0], probe.redirects)
         self._assertions = Assertions(probe.expect)
         self._server_timing = ServerTimingParser(probe.server_timing)
         self._stream_format = StreamFormat.compile(probe.stream) if probe.stream else None
@@ -179,7 +190,8 @@ class Prober:
 
     def _attempt(self, stopwatch: Stopwatch, exchange: _Exchange, *, use_pool: bool) -> None:
         """Send the request and receive the response. Raises the errors of both."""
-        built = self._request_builder.build(stopwatch.deadline.seconds_left)
+        exchange.payload, builder = next(self._next_request)
+        built = builder.build(stopwatch.deadline.seconds_left)
         exchange.redactor = built.redactor
         client = self._open_client(stopwatch, built.proxy, use_pool=use_pool)
         try:
@@ -364,6 +376,7 @@ class Prober:
             size=exchange.body.size if exchange.body else 0,
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             usage=evaluation.usage,
+            payload=exchange.payload,
             version=public_text(values.get(Dimension.VERSION), exchange.redactor),
             segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
             certificate_not_after=exchange.certificate_not_after,

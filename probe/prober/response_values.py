@@ -6,7 +6,7 @@ They are in headers, in the JSON of the response, or in the events of a stream.
 from collections.abc import Mapping
 from typing import Any
 
-from probe.config.choices import Dimension, ResponsePart
+from probe.config.choices import RESPONSE_DIMENSIONS, ResponsePart
 from probe.config.schema import Probe
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.json_values import Values, first_scalar
@@ -24,7 +24,7 @@ class ResponseValues:
         self._headers: dict[str, str] = {}
         self.queries: dict[str, JsonQuery] = {}
         self._event_paths: dict[str, EventPath] = {}
-        for name in Dimension:
+        for name in RESPONSE_DIMENSIONS:
             source = getattr(probe, name)
             if source is None:
                 continue

@@ -43,11 +43,16 @@ class CompiledProbe:
     estimate: TokenEstimate = NO_TOKENS
     """Tokens of a request, for a probe with `price` or `budget`."""
 
-    def run_once(self, clock: Clock) -> Result:
-        """Run outside of a daemon, and without a limit of the budget."""
-        result = self.prober.run()
+    def run_payloads(self, clock: Clock) -> list[Result]:
+        """Run once with each payload, outside of a daemon, and without a limit of the budget.
+
+        Without `payloads`, run once.
+        """
+        results = [self.prober.run() for _ in self.probe.payload_probes()]
         meter = SpendingMeter(self.probe, self.estimate, clock)
-        return dataclasses.replace(result, spending=meter.settle(None, result))
+        return [
+            dataclasses.replace(result, spending=meter.settle(None, result)) for result in results
+        ]
 
 
 class ResultSink(Protocol):

@@ -56,8 +56,9 @@ class SpendingMeter:
         self._requests = RollingWindow(clock.monotonic, HOUR_SECONDS, HOUR_SLICES)
         self._reserved = list[Reservation]()
         self._totals = SpendingTotals(cost=Decimal(0), estimated_requests=0)
-        self._last_input: int | None = None
-        self._last_output: int | None = None
+        # Reported tokens of the last request with each payload, by its name.
+        self._last_inputs: dict[str | None, int] = {}
+        self._last_outputs: dict[str | None, int] = {}
 
     def update(self, probe: Probe, estimate: TokenEstimate) -> None:
         """Use another config. Amounts of another currency are forgotten."""
@@ -69,7 +70,8 @@ class SpendingMeter:
                     cost=Decimal(0), estimated_requests=self._totals.estimated_requests
                 )
             if estimate != self._estimate:
-                self._last_input = self._last_output = None
+                self._last_inputs.clear()
+                self._last_outputs.clear()
             self._probe, self._estimate = probe, estimate
 
     def reserve(self) -> Reservation | None:
@@ -113,9 +115,9 @@ class SpendingMeter:
         reported = result.reported_tokens
         spending = self._spending(reported, is_charged=_is_charged(result, reported))
         if reported.input is not None:
-            self._last_input = spending.input
+            self._last_inputs[result.payload] = spending.input
         if reported.output is not None:
-            self._last_output = spending.output
+            self._last_outputs[result.payload] = spending.output
         price = self._probe.price
         cost = Decimal(0)
         if price:
@@ -151,12 +153,16 @@ class SpendingMeter:
         )
 
     def _predicted_tokens(self) -> tuple[int, int]:
-        """Return the predicted tokens of input and output of a request."""
+        """Return the predicted tokens of input and output of a request.
+
+        Of several payloads, the largest numbers count: which one is next is not known.
+        """
         estimate = self._estimate
-        input_tokens = estimate.input if self._last_input is None else self._last_input
+        input_tokens = max(self._last_inputs.values(), default=estimate.input)
         # The limit, if there is one: the next response may be longer than the last one.
-        is_unknown = estimate.has_limit or self._last_output is None
-        output_tokens = estimate.output if is_unknown else self._last_output or 0
+        output_tokens = estimate.output
+        if not estimate.has_limit:
+            output_tokens = max(self._last_outputs.values(), default=estimate.output)
         return input_tokens, output_tokens
 
     def _predict(self) -> Reservation:

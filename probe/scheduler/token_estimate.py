@@ -54,8 +54,18 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
     """Return the estimate for a request of `probe`. Raises OSError if its body cannot be read.
 
     Input: a quarter of the characters of all texts in a JSON body, or of another body. A reference
-    counts as it is written.
+    counts as it is written. Of several payloads, the largest input and the largest output count.
     """
+    estimates = [_estimate(request) for request in probe.payload_probes()]
+    return TokenEstimate(
+        input=max(estimate.input for estimate in estimates),
+        output=max(estimate.output for estimate in estimates),
+        has_limit=all(estimate.has_limit for estimate in estimates),
+    )
+
+
+def _estimate(probe: Probe) -> TokenEstimate:
+    """Return the estimate for a probe without `payloads`."""
     document, chars = _body(probe)
     limit = find_output_limit(document)
     generates = probe.stream is not None or bool(_GENERATION_KEYS & _keys(document))

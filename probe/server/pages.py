@@ -14,7 +14,7 @@ from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.redaction import redact_config_url
-from probe.serialization import origin_summary, spending_summary, stream_summary
+from probe.serialization import spending_summary, stream_summary, variant_summary
 from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
@@ -213,7 +213,7 @@ def _environment() -> "Environment":
         formatting.format_target,
         formatting.format_threshold,
         formatting.format_time,
-        origin_summary,
+        variant_summary,
         redact_config_url,
         request_bars,
         rfc3339,

@@ -377,8 +377,8 @@ def test_the_trace() -> None:
     assert last_line == f"    trace         https://grafana.example/trace/{trace_id}"
 
 
-def test_origin() -> None:
-    """The version and the segment that the response names, without control characters."""
-    text = rendered(success(version="1.4", segment="blue\u202e"))
-    assert "\n    origin        version 1.4, segment blue\\u202e\n" in text
-    assert "origin" not in rendered(success())
+def test_variant() -> None:
+    """Payload, version and segment, without the control characters of the server."""
+    text = rendered(success(payload="long", version="1.4", segment="blue\u202e"))
+    assert "\n    variant       payload long, version 1.4, segment blue\\u202e\n" in text
+    assert "variant" not in rendered(success())

@@ -14,6 +14,7 @@ from playwright.sync_api import Error, Page
 
 from probe.config.secrets import Secrets
 from probe.http.request import RequestBuilder
+from probe.http.request_variables import RequestVariables
 from probe.load.k6_script import render_k6
 from tests.load.export_cases import make_plan, objective
 from tests.load.k6_runtime import K6Response, run_k6_script
@@ -57,7 +58,8 @@ def test_request_is_that_of_the_probe(name: str, page: Page, tmp_path: Path) -> 
     run = run_k6_script(page, render_k6(plan), environ=environ, files=files)
 
     secrets = Secrets(environ, tmp_path)
-    expected = RequestBuilder(plan.probe, secrets, Path.read_bytes).build(lambda: 5).request
+    builder = RequestBuilder(plan.probe, secrets, Path.read_bytes, RequestVariables())
+    expected = builder.build(lambda: 5).request
     (request,) = run.requests
     headers = {key: value for key, value in expected.headers.items() if key != "Content-Length"}
     assert request["method"] == expected.method

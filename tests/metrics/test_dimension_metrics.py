@@ -109,3 +109,13 @@ def test_histograms_after_a_reload(tmp_path: Path) -> None:
     assert count(exporter, "segment", "a") is None
     exporter.recorder.update_probe(make_probe(tmp_path, **keys, buckets=["1s"]))
     assert count(exporter, "version", "1") is None
+
+
+def test_payloads(tmp_path: Path) -> None:
+    """Each payload has its histogram."""
+    payloads = [{"name": "short", "json": 1}, {"name": "long", "json": 2}]
+    exporter = Exporter(tmp_path, payloads=payloads, histogram_by="payload")
+    exporter.recorder.record(make_result(payload="short"))
+    exporter.recorder.record(make_result(payload="long", reason=Reason.BODY_TIMEOUT))
+    assert count(exporter, "payload", "short") == 1
+    assert count(exporter, "payload", "long", "failure") == 1

@@ -274,3 +274,24 @@ def test_requests_on_demand_count_and_are_refused(tmp_path: Path) -> None:
     assert not harness.runner.is_over_budget
     assert harness.ticks(1) == 0
     assert harness.counts.runs == 0
+
+
+def test_payloads(tmp_path: Path) -> None:
+    """The prediction is that of the payload with most tokens: which one is next is not known."""
+    payloads = [{"name": "short", "json": BODY}, {"name": "long", "json": {"prompt": "x" * 400}}]
+    harness = BudgetHarness(tmp_path, json=None, payloads=payloads, budget={"tokens_per_day": "2k"})
+    harness.outcome = make_result(
+        phases=SENT,
+        status=200,
+        payload="long",
+        stream=replace(MEASURED_STREAM, tokens=TokenCounts(input=90, output=500)),
+    )
+    assert harness.ticks(1) == 1
+    assert harness.used() == 590
+    harness.outcome = replace(
+        harness.outcome,
+        payload="short",
+        stream=replace(MEASURED_STREAM, tokens=TokenCounts(input=10, output=30)),
+    )
+    # Of the 2,000, 590 + 40 n are used, and a request is predicted to take 590.
+    assert harness.ticks(30) == 21

@@ -449,7 +449,7 @@ def test_versions(site: Site) -> None:
     page = site.get("/probes/model").text
     assert marks(page) == 1
     assert page.index("<code>&lt;2&gt;</code>") < page.index("<code>1</code>")
-    assert "Response from version &lt;2&gt;." in page
+    assert "Variant: version &lt;2&gt;." in page
     versions = site.get("/api/v1/probes/model/results").json()["versions"]
     assert [(item["version"], item["results"]) for item in versions] == [("<2>", 2), ("1", 3)]
     assert versions[1]["first"] < versions[1]["last"] < versions[0]["first"]
