@@ -25,7 +25,7 @@ def test_in_turn(serve: Serve) -> None:
     results = [prober.run() for _ in range(3)]
     assert [result.payload for result in results] == ["short", "text", "short"]
     assert [request.body for request in server.requests] == [b'{"n": 1}', b"n=2", b'{"n": 1}']
-    types = [dict(request.headers).get("Content-Type") for request in server.requests]
+    types = [dict(request.headers).get("content-type") for request in server.requests]
     assert types == ["application/json", None, "application/json"]
 
 
