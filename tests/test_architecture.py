@@ -62,7 +62,7 @@ EDGES: dict[str, set[str]] = {
     "protocols": set(),
     "load": {"config", "prometheus", "slo"},
     "prometheus": set(),
-    "compare": {"config", "load", "prometheus", "slo"},
+    "compare": {"config", "load", "metrics", "prometheus", "slo"},
     "report": {"config", "load", "metrics", "prometheus", "server", "slo"},
     "slo": set(),
     "redaction": set(),

@@ -12,9 +12,10 @@ from probe.cli.command import (
     UsageError,
     usage_error,
 )
-from probe.cli.compare_now import NoResponses, compare_now, find_target
+from probe.cli.compare_now import NoResponses, compare_now
 from probe.cli.compare_options import add_compare_flags, read_options
 from probe.cli.compare_recorded import compare_recorded
+from probe.cli.compare_target import find_target
 from probe.cli.prometheus_flags import read_prometheus_server
 from probe.clock import Clock
 from probe.compare.difference import NOT_WORSE_VERDICTS, Verdict

@@ -1,17 +1,15 @@
 """`inference-probe compare --now`: send requests to both sides, and compare their results."""
 
-import argparse
 import random
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from probe.cli.command import UsageError, quote_argument
 from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
-from probe.cli.config_file import LoadedConfig, load_config
+from probe.cli.compare_target import CompareTarget
 from probe.cli.permission import require_permission
 from probe.cli.progress_line import ProgressLine, bar
 from probe.clock import Clock
@@ -25,48 +23,15 @@ from probe.compare.interleaved import (
     warm_up,
 )
 from probe.compare.side_results import SideResults
-from probe.config.schema import Probe
 from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.formatting import format_rate
-from probe.result import Result
+from probe.result import Result, Signal
 from probe.threads import ThreadCache
 
 
 class NoResponses(Exception):
     """All of the first requests failed. The message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareTarget:
-    """The two probes, and the config that has them."""
-
-    config: LoadedConfig
-    probes: tuple[Probe, Probe]
-
-
-def find_target(
-    args: argparse.Namespace, environ: Mapping[str, str], options: CompareOptions
-) -> CompareTarget:
-    """Return the probes to send requests to. Raises ConfigError and UsageError."""
-    flags_of_one_endpoint = dict.fromkeys(("url", "name", "slo", "interval", "json"))
-    config = load_config(argparse.Namespace(**vars(args), **flags_of_one_endpoint), environ)
-    a, b = (_find_probe(config, side) for side in options.sides)
-    return CompareTarget(config=config, probes=(a, b))
-
-
-def _find_probe(config: LoadedConfig, side: SideArgument) -> Probe:
-    if side.month or side.dimension:
-        raise UsageError(
-            f"{side.text} needs recorded requests: write --prometheus.url instead of --now"
-        )
-    name = side.probe
-    probes = {probe.name: probe for probe in config.settings.probes}
-    if name not in probes:
-        raise UsageError(
-            f"no probe {quote_argument(name)} in {config.name}; there are: {', '.join(probes)}"
-        )
-    return probes[name]
 
 
 def compare_now(
@@ -96,8 +61,7 @@ def compare_now(
     progress = ProgressLine(sys.stderr)
     interval = _prepare(runners, options, progress, clock)
     # The same requests are good on both sides.
-    thresholds = target.probes[0].strictest_thresholds
-    sides = {name: SideResults(name=name, thresholds=thresholds) for name in names}
+    results = ResultsBySide(options.sides, target.a.strictest_thresholds)
 
     def show(state: MeasurementProgress) -> None:
         progress.show(
@@ -107,9 +71,9 @@ def compare_now(
 
     run = InterleavedRun(
         runners,
-        rounds=options.requests,
+        rounds=2 * options.requests // len(runners),
         interval_seconds=interval,
-        record=lambda result: sides[result.probe].add(result),
+        record=results.add,
         on_progress=show,
         stopped=stopped,
         executor=ThreadCache("compare"),
@@ -119,9 +83,54 @@ def compare_now(
     run.run()
     progress.show("")
     factory.close()
-    a, b = (sides[name] for name in names)
-    notes = _notes((a, b), is_stopped=stopped.is_set())
-    return compare_results(a, b, margins=options.margins, notes=notes)
+    return compare_results(
+        *results.sides, margins=options.margins, notes=results.notes(is_stopped=stopped.is_set())
+    )
+
+
+class ResultsBySide:
+    """The results of both sides, and those of neither."""
+
+    def __init__(
+        self, arguments: tuple[SideArgument, SideArgument], thresholds: Mapping[Signal, float]
+    ) -> None:
+        self._arguments = arguments
+        self.sides = [
+            SideResults(name=argument.text, thresholds=thresholds) for argument in arguments
+        ]
+        # Of one dimension, by value; None: results without one.
+        self._others: Counter[str | None] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Count `result` for its side."""
+        for argument, side in zip(self._arguments, self.sides, strict=True):
+            if argument.matches(result):
+                side.add(result)
+                return
+        dimension = next(
+            argument.dimension for argument in self._arguments if argument.probe == result.probe
+        )
+        assert dimension, "a side without a dimension has all results of its probe"
+        self._others[getattr(result, dimension)] += 1
+
+    def notes(self, *, is_stopped: bool) -> list[str]:
+        """Return sentences about the results that are missing."""
+        notes = []
+        if is_stopped:
+            notes.append("Interrupted: this is the comparison of the requests until then.")
+        notes += [
+            f"{side.not_counted} requests of {side.name} are not counted, because this machine"
+            " failed or was too busy."
+            for side in self.sides
+            if side.not_counted
+        ]
+        if self._others:
+            values = ", ".join(
+                f"{count} without a value" if value is None else f"{count} with {value}"
+                for value, count in self._others.most_common()
+            )
+            notes.append(f"Requests of neither side: {values}.")
+        return notes
 
 
 def _stop_on_signals() -> threading.Event:
@@ -149,7 +158,7 @@ def _prepare(
     if all(result.failure for result in results):
         raise NoResponses(f"all of the first requests failed: {_failures(results)}")
     interval = 1 / options.rate if options.rate else default_interval(results)
-    total = len(runners) * options.requests
+    total = 2 * options.requests
     progress.note(
         f"{total} requests at {format_rate(1 / interval)}, in"
         f" {format_duration(float(round(total * interval)))}"
@@ -165,16 +174,3 @@ def _failures(results: Sequence[Result]) -> str:
         if result.failure
     }
     return "; ".join(details.values())
-
-
-def _notes(sides: Sequence[SideResults], *, is_stopped: bool) -> list[str]:
-    notes = []
-    if is_stopped:
-        notes.append("Interrupted: this is the comparison of the requests until then.")
-    notes += [
-        f"{side.not_counted} requests of {side.name} are not counted, because this machine"
-        " failed or was too busy."
-        for side in sides
-        if side.not_counted
-    ]
-    return notes

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from probe.compare.histograms import Counts, RecordedSide
 from probe.compare.shares import BATCHES
+from probe.metrics import catalogue
 from probe.prometheus.client import PrometheusClient, PrometheusError
 from probe.prometheus.promql import selector
 
-LATENCY = "inference_probe_latency_seconds"
-DIMENSION = "inference_probe_dimension_duration_seconds"
-OBJECTIVE = "inference_probe_slo_objective_ratio"
+# Shorter parts of a period could have less than two scrapes, and then no increase.
+MIN_PART_SECONDS = 300.0
 
 # Called with the number of parts that have been read, and with the number of all.
 OnPart = Callable[[int, int], None]
@@ -35,22 +35,24 @@ class Selection:
     def histogram(self) -> tuple[str, Mapping[str, str | None]]:
         """The name of the histogram, and its labels."""
         if self.dimension is None:
-            return LATENCY, {"probe": self.probe}
+            return catalogue.LATENCY.name, {"probe": self.probe}
         labels = {"probe": self.probe, "dimension": self.dimension, "value": self.value}
-        return DIMENSION, labels
+        return catalogue.DIMENSION_DURATION.name, labels
 
 
 def read_side(client: PrometheusClient, selection: Selection, on_part: OnPart) -> RecordedSide:
-    """Return the requests of `selection` in BATCHES parts of its period.
+    """Return the requests of `selection` in up to BATCHES parts of its period.
 
     The numbers are those of `increase`, summed over all instances. Raises PrometheusError, also if
     there are no requests.
     """
-    seconds = (selection.end - selection.start) / BATCHES
+    duration = selection.end - selection.start
+    count = min(BATCHES, max(1, math.floor(duration / MIN_PART_SECONDS)))
+    seconds = duration / count
     parts = []
-    for number in range(1, BATCHES + 1):
+    for number in range(1, count + 1):
         parts.append(_read_part(client, selection, selection.start + number * seconds, seconds))
-        on_part(number, BATCHES)
+        on_part(number, count)
     side = RecordedSide(name=selection.name, parts=parts)
     if not side.requests:
         raise PrometheusError(_no_requests(client, selection))
@@ -93,7 +95,7 @@ def _no_requests(client: PrometheusClient, selection: Selection) -> str:
 
 def read_threshold(client: PrometheusClient, selection: Selection) -> float | None:
     """Return the strictest latency (seconds) of the objectives of the probe; None without one."""
-    objectives = selector(OBJECTIVE, {"probe": selection.probe, "signal": "latency"})
+    objectives = selector(catalogue.OBJECTIVE.name, {"probe": selection.probe, "signal": "latency"})
     window = f"[{round(selection.end - selection.start)}s]"
     series = client.instant(f"last_over_time({objectives}{window})", selection.end)
     thresholds = [float(item.labels["threshold"]) for item in series]

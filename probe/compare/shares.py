@@ -152,7 +152,7 @@ def design_effect(a: Sequence[Share], b: Sequence[Share]) -> float:
     have no requests at the same time, it is that of the shares of each side. It is 1 for few
     requests.
     """
-    pairs = [(x, y) for x, y in zip(a, b, strict=True) if _is_enough(x) and _is_enough(y)]
+    pairs = [(x, y) for x, y in zip(a, b, strict=False) if _is_enough(x) and _is_enough(y)]
     if len(pairs) >= MIN_BATCHES:
         squares, freedom = _difference_squares(*zip(*pairs, strict=True)), len(pairs) - 1
     else:

@@ -1,5 +1,7 @@
 """`inference-probe compare`: flags, permission, measurements, output and exit codes."""
 
+import asyncio
+import itertools
 import json
 import signal
 import subprocess
@@ -42,13 +44,16 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (("a", "b"), "write --now to send requests to A and B, or --prometheus.url to compare"),
         (("a", "a", "--now"), "A and B are both 'a'; name two sides"),
         (("a@", "b", "--now"), "not a side of a comparison: 'a@'; write NAME, NAME@version=V"),
-        (("a", "b@2026-13", "--now"), "not a side of a comparison: 'b@2026-13'"),
+        (("a", "b@2026-13", PROMETHEUS), "b@2026-13: not a month: '2026-13'; write one such as"),
+        (("@2026-10", "b", "--now"), "not a side of a comparison: '@2026-10'"),
+        (("a@version=", "b", "--now"), "not a side of a comparison: 'a@version='"),
+        (("a", "a@version=1", "--now"), "the probe a has no `version`; write it in"),
         (("a", "b@model=1", "--now"), "not a side of a comparison: 'b@model=1'"),
         (("a", "b@2026-10", "--now"), "b@2026-10 needs recorded requests"),
         (("a", "b", "--now", "--last=1h"), "--last is about recorded requests; omit it"),
         (("a", "b", PROMETHEUS, "--rate=5"), "--rate is about requests that are sent; add --now"),
         (("a", "b", PROMETHEUS, "--last=x"), "--last: not a duration"),
-        (("a", "b@2999-01", PROMETHEUS), "b@2999-01: the month has not begun (UTC)"),
+        (("a", "b@2999-01", PROMETHEUS), "b@2999-01: 2999-01 has not begun (UTC)"),
         (("a", "c", "--now"), "no probe 'c' in"),
         (("a", "b", "--now", "--requests=0"), "--requests is 0; write more"),
         (("a", "b", "--now", "--requests=x"), "--requests: not a count"),
@@ -130,6 +135,47 @@ def test_objective_of_a_counts_for_both(tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     assert document["b"] == {"name": "b", "requests": 20, "bad": 20, "reasons": {"slow": 20}}
     assert document["a"]["bad"] <= 5
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("a", "a@version=1"), ("a@version=1", "a"), ("a@segment=1", "a@version=1")],
+)
+def test_sides_of_one_probe(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, a: str, b: str
+) -> None:
+    """Its sides are two values of one dimension."""
+    dimension = {"from": "header", "key": "X-Version"}
+    config = write_config(tmp_path, {"a": REMOTE}, version=dimension, segment=dimension)
+    code, _, err = run(capsys, a, b, "--now", config)
+    assert code == 2
+    assert f"{a} and {b} are requests of one probe; name two values of one dimension" in err
+
+
+@pytest.mark.timing
+def test_versions(tmp_path: Path) -> None:
+    """Requests of one probe are counted for the version that responds, or for neither side."""
+    numbers = itertools.count()
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        number = next(numbers) % 10
+        version = 3 if number == 0 else 2 - number % 2
+        await asyncio.sleep(0.08 if version == 2 else 0.02)
+        writer.write(OK.replace(b"Content-Type", b"X-Version: %d\r\nContent-Type" % version))
+        await writer.drain()
+
+    with serve(respond) as url:
+        dimension = {"from": "header", "key": "X-Version"}
+        config = write_config(tmp_path, {"a": url}, version=dimension)
+        flags = ("--now", "--rate=100/s", "--requests=50", "--output=json", config)
+        done = invoke("compare", "a@version=1", "a@version=2", *flags)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "worse")
+    assert document["a"]["name"] == "a@version=1"
+    requests = [document[side]["requests"] for side in ("a", "b")]
+    assert requests == [pytest.approx(50, abs=3), pytest.approx(40, abs=3)]
+    assert document["notes"] == [f"Requests of neither side: {100 - sum(requests)} with 3."]
 
 
 def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
