@@ -3,12 +3,24 @@
 import argparse
 from collections.abc import Mapping
 
+from probe.cli.command import UsageError
 from probe.cli.flags import FlagAdder
 from probe.cli.server_flags import ServerFlags
+from probe.config.units import parse_duration
+from probe.otlp.exporters import OtlpOptions
 from probe.otlp.receiver import OtlpReceiver
 
+METRICS_FLAG = "--otlp.endpoint"
+INTERVAL_FLAG = "--otlp.interval"
 TRACES_FLAG = "--otlp.traces-endpoint"
+
+# Paths that OTLP/HTTP defines. They are added to the URLs.
+METRICS_PATH = "/v1/metrics"
 TRACES_PATH = "/v1/traces"
+
+# Seconds. The rules need several samples in 2 minutes.
+MIN_INTERVAL_SECONDS = 1.0
+MAX_INTERVAL_SECONDS = 60.0
 
 OTLP_FLAGS = ServerFlags(
     prefix="otlp", server="the OTLP receiver", default_url="http://collector:4318"
@@ -19,16 +31,31 @@ def add_otlp_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     """Add the flags."""
     group = parser.add_argument_group("OpenTelemetry, such as its Collector, with OTLP/HTTP")
     flags = FlagAdder(group, environ)
-    flags.add(TRACES_FLAG, f"URL to which traces are exported, such as {OTLP_FLAGS.default_url}")
+    example = OTLP_FLAGS.default_url
+    flags.add(METRICS_FLAG, f"URL to which all metrics are pushed, such as {example}")
+    flags.add(INTERVAL_FLAG, "time between two pushes, from 1s to 1m", default="15s")
+    flags.add(TRACES_FLAG, f"URL to which traces are exported, such as {example}")
     OTLP_FLAGS.add_to(flags)
     OTLP_FLAGS.add_header_flag(flags)
 
 
-def read_traces_receiver(
-    args: argparse.Namespace, environ: Mapping[str, str]
-) -> OtlpReceiver | None:
-    """Return the receiver of traces; None if there is none. Raises UsageError."""
-    return _receiver(args, environ, args.otlp_traces_endpoint, TRACES_FLAG, TRACES_PATH)
+def read_otlp_options(args: argparse.Namespace, environ: Mapping[str, str]) -> OtlpOptions:
+    """Return what `args` export. Raises UsageError."""
+    return OtlpOptions(
+        traces=_receiver(args, environ, args.otlp_traces_endpoint, TRACES_FLAG, TRACES_PATH),
+        metrics=_receiver(args, environ, args.otlp_endpoint, METRICS_FLAG, METRICS_PATH),
+        interval_seconds=_interval(args.otlp_interval),
+    )
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{INTERVAL_FLAG}: {error}") from None
+    if not MIN_INTERVAL_SECONDS <= seconds <= MAX_INTERVAL_SECONDS:
+        raise UsageError(f"{INTERVAL_FLAG}: {text} is not between 1s and 1m; write 15s")
+    return seconds
 
 
 def _receiver(

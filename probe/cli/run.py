@@ -14,7 +14,7 @@ from probe import __version__
 from probe.cli.command import EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags
-from probe.cli.otlp_flags import add_otlp_flags, read_traces_receiver
+from probe.cli.otlp_flags import add_otlp_flags, read_otlp_options
 from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.config.loader import load
@@ -92,7 +92,7 @@ def _build_daemon(
     file = config.file
     web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
     links = _links(args)
-    traces_receiver = read_traces_receiver(args, environ)
+    otlp = read_otlp_options(args, environ)
     listener = _bind(args.web_listen_address)
     daemon = Daemon(
         config.settings,
@@ -104,7 +104,7 @@ def _build_daemon(
         enable_lifecycle=args.web_enable_lifecycle == "true",
         web=web,
         links=links,
-        traces_receiver=traces_receiver,
+        otlp=otlp,
     )
     return daemon, listener
 

@@ -21,8 +21,7 @@ from probe.history.history import History
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import MetricSource, render
 from probe.metrics.recorder import Recorder
-from probe.otlp.receiver import OtlpReceiver
-from probe.otlp.span_exporter import SpanExporter
+from probe.otlp.exporters import OtlpExporters, OtlpOptions
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.run_state import RunState
 from probe.scheduler.scheduler import ProbeScheduler
@@ -37,7 +36,7 @@ from probe.threads import ThreadCache
 # more, so a stop takes at most 10 s. The default grace period of Kubernetes is 30 s.
 MAX_DRAIN_SECONDS = 7.5
 
-# Time that `stop` waits for the export of the last traces.
+# Part of MAX_DRAIN_SECONDS for the export of the last traces and metrics, if they are exported.
 MAX_EXPORT_SECONDS = 1.0
 
 _DRAIN_POLL_SECONDS = 0.05
@@ -58,13 +57,13 @@ class Daemon:
         enable_lifecycle: bool = False,
         web: WebConfig | None = None,
         links: Sequence[PageLink] = (),
-        traces_receiver: OtlpReceiver | None = None,
+        otlp: OtlpOptions | None = None,
     ) -> None:
         """Build all parts. Raises OSError and TlsError for files that the settings name.
 
         `load_config` returns the config again or raises ConfigError; None if it is not from a file.
         `enable_lifecycle` permits reload and pause over HTTP. The pages have `links`.
-        Traces are exported to `traces_receiver`.
+        `otlp` has the receivers of traces and metrics.
         """
         self._clock = clock
         self._run_state = RunState()
@@ -73,9 +72,7 @@ class Daemon:
         recorder = Recorder(self._accounting, clock.unix_seconds)
         history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
-        self._traces = None
-        if traces_receiver:
-            self._traces = SpanExporter(traces_receiver, _instance(listener))
+        self._exporters = OtlpExporters(otlp or OtlpOptions(), _instance(listener), clock)
         self._factory = ProberFactory(environ=environ, base=base, clock=clock)
         self._manager = manager = ProbeManager(
             self._factory,
@@ -87,13 +84,14 @@ class Daemon:
                 executor=ThreadCache("probe"),
                 recorder=recorder,
                 history=history,
-                traces=self._traces,
+                traces=self._exporters.traces,
             ),
         )
         manager.apply_config(settings)
         self.reload = Reloader(load_config, settings, manager=manager, info=info, clock=clock)
+        self._render = _renderer(recorder, info, *self._exporters.sources)
         app = create_app(
-            _renderer(recorder, info, *([self._traces] if self._traces else [])),
+            self._render,
             lambda: manager.targets,
             history,
             self._lifecycle(enable_lifecycle, info),
@@ -118,8 +116,7 @@ class Daemon:
     def start(self) -> None:
         """Start to serve, then to probe. Raises OSError if the server cannot listen."""
         self._server.start()
-        if self._traces:
-            self._traces.start()
+        self._exporters.start(lambda: self._render("")[0])
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -129,15 +126,17 @@ class Daemon:
         MAX_DRAIN_SECONDS; then they are abandoned. Scrapes are served during the wait.
         """
         self._run_state.stop()
-        drain_seconds = min(self._manager.longest_timeout, MAX_DRAIN_SECONDS)
+        max_seconds = MAX_DRAIN_SECONDS
+        if self._exporters.sources:
+            max_seconds -= MAX_EXPORT_SECONDS
+        drain_seconds = min(self._manager.longest_timeout, max_seconds)
         deadline = self._clock.monotonic() + drain_seconds * NS_PER_SECOND
         self.reload.close(drain_seconds)
         self._scheduler.stop()
         while self._accounting.in_flight() and self._clock.monotonic() < deadline:
             time.sleep(_DRAIN_POLL_SECONDS)
         self._accounting.close()
-        if self._traces:
-            self._traces.close(MAX_EXPORT_SECONDS)
+        self._exporters.close(MAX_EXPORT_SECONDS)
         self._factory.close()
         self._server.stop()
 

@@ -247,6 +247,11 @@ LOST_TRACES = MetricSpec(
     "counter",
     "Traces of probes that were not exported completely. Absent without --otlp.traces-endpoint.",
 )
+FAILED_PUSHES = MetricSpec(
+    "inference_probe_failed_pushes_total",
+    "counter",
+    "Pushes of the metrics that failed. Absent without --otlp.endpoint.",
+)
 
 ALL_METRICS = (
     LATENCY,
@@ -290,4 +295,5 @@ ALL_METRICS = (
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
     LOST_TRACES,
+    FAILED_PUSHES,
 )

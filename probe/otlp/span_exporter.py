@@ -110,7 +110,7 @@ class SpanExporter:
         document = self._document(batch)
         for pause in (*RETRY_PAUSES_SECONDS, None):
             try:
-                rejected = self._receiver.send(document)
+                rejected = self._receiver.send([document])
             except OtlpError as error:
                 # While the daemon stops, there is no time for another attempt.
                 if error.is_retryable and pause and not self._stopping.wait(pause):
