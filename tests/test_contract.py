@@ -165,6 +165,10 @@ def documents(setup: Setup) -> Any:
             "--arrivals=uniform",
         ],
     }
+    lines["compare, measured now"] = [
+        *("compare", "ok", "redirect", "--now", "--requests=20", "--rate=100/s"),
+        config,
+    ]
     variables = {"INFERENCE_PROBE_OUTPUT": "json"}  # has the effect of --output=json
     pages = {name: json.loads(setup.invoke(*line, **variables)[1]) for name, line in lines.items()}
     paths = [
@@ -220,6 +224,8 @@ def exit_codes(setup: Setup) -> Any:
     for command in COMMANDS:
         lines += [[command, "--help"], [command, "--unknown"]]
     lines += [["load", ok], ["load", "--url=http://model", "--slo=99%"]]
+    lines += [["compare", "a", "b"], ["compare", "a", "b", "--now", broken]]
+    lines += [["compare", "a", "b", "--prometheus.url=http://127.0.0.1:1"]]
     for command in ("run", "check", "once", "load"):
         lines += [[command, broken], [command, absent], [command, ok, broken]]
         lines += [[command, "--name=n"], [command, "--config.file="]]

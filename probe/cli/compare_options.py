@@ -47,8 +47,8 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
     parser.add_argument(
         "a",
         metavar="A",
-        help="what to compare with: the probe NAME, NAME@version=V, NAME@segment=S, or the month"
-        " NAME@2026-10",
+        help="what to compare with: the probe NAME, NAME@version=V, NAME@segment=S, NAME@payload=P,"
+        " or the month NAME@2026-10",
     )
     parser.add_argument("b", metavar="B", help="what may be worse")
     parser.add_argument(

@@ -8,7 +8,9 @@ from probe.cli.command import UsageError, quote_argument
 from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
 from probe.cli.config_file import LoadedConfig, load_config
+from probe.config.choices import Dimension
 from probe.config.schema import Probe
+from probe.config.validation import DIMENSION_EXAMPLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +55,23 @@ def _find_probe(config: LoadedConfig, side: SideArgument) -> Probe:
             f" {', '.join(probes)}"
         )
     probe = probes[side.probe]
-    if side.dimension and getattr(probe, side.dimension) is None:
-        raise UsageError(
-            f"{side.text}: the probe {side.probe} has no `{side.dimension}`; write it in"
-            f" {config.name}, such as {side.dimension}: {{from: header, key: X-Model-Version}}"
-        )
+    if side.dimension:
+        _require_value(probe, side, config.name)
     return probe
+
+
+def _require_value(probe: Probe, side: SideArgument, config_name: str) -> None:
+    """Raise UsageError if no request of `probe` can have the value of `side`."""
+    assert side.dimension, "the side has one"
+    if side.dimension is Dimension.PAYLOAD:
+        names = [payload.name for payload in probe.payloads]
+        if names and side.value not in names:
+            raise UsageError(f"{side.text}: no such payload; there are: {', '.join(names)}")
+        is_known = bool(names)
+    else:
+        is_known = getattr(probe, side.dimension) is not None
+    if not is_known:
+        raise UsageError(
+            f"{side.text}: the requests of the probe {probe.name} have no {side.dimension}; write"
+            f" in {config_name}: {DIMENSION_EXAMPLES[side.dimension]}"
+        )

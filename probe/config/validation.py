@@ -44,7 +44,7 @@ _EXPECTED_TYPES = {
 # Keys of `expect` that need `stream`.
 STREAM_EXPECT_KEYS = ("tokens", "finish")
 
-_DIMENSION_EXAMPLES: Mapping[str, str] = {
+DIMENSION_EXAMPLES: Mapping[str, str] = {
     Dimension.VERSION: "version: {from: header, key: X-Model-Version}",
     Dimension.SEGMENT: "segment: {from: header, key: X-Variant}",
     Dimension.PAYLOAD: "payloads: [{name: short, json: ...}, {name: long, json: ...}]",
@@ -109,8 +109,8 @@ def find_dimension_errors(config: dict[str, Any]) -> Iterator[UnlocatedError]:
         for index, item in enumerate(items):
             name = require_text(item) if isinstance(item, (str, ResolvedText)) else ""
             key = "payloads" if name == Dimension.PAYLOAD else name
-            if name in _DIMENSION_EXAMPLES and not probe.get(key):
-                message = f"the probe has no `{key}`; write it, too: {_DIMENSION_EXAMPLES[name]}"
+            if name in DIMENSION_EXAMPLES and not probe.get(key):
+                message = f"the probe has no `{key}`; write it, too: {DIMENSION_EXAMPLES[name]}"
                 yield UnlocatedError(("probes", position, "histogram_by", index), message)
 
 

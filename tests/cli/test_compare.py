@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 import json
+import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from probe.cli.main import build_parser
-from tests.commands import environment, invoke
+from tests.commands import COMMAND, environment, invoke
 from tests.servers import OK, respond_with, serve
 
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -47,7 +47,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (("a", "b@2026-13", PROMETHEUS), "b@2026-13: not a month: '2026-13'; write one such as"),
         (("@2026-10", "b", "--now"), "not a side of a comparison: '@2026-10'"),
         (("a@version=", "b", "--now"), "not a side of a comparison: 'a@version='"),
-        (("a", "a@version=1", "--now"), "the probe a has no `version`; write it in"),
+        (("a", "a@version=1", "--now"), "the requests of the probe a have no version; write in"),
+        (("a", "a@payload=x", "--now"), "write in {config}: payloads: [{{name: short, json: "),
         (("a", "b@model=1", "--now"), "not a side of a comparison: 'b@model=1'"),
         (("a", "b@2026-10", "--now"), "b@2026-10 needs recorded requests"),
         (("a", "b", "--now", "--last=1h"), "--last is about recorded requests; omit it"),
@@ -79,7 +80,7 @@ def test_usage_errors(
     config = write_config(tmp_path, {"a": REMOTE, "b": REMOTE})
     code, out, err = run(capsys, *arguments, config)
     assert (code, out) == (2, "")
-    assert message in err
+    assert message.format(config=tmp_path / "probe.yml") in err
 
 
 def compare(directory: Path, urls: Mapping[str, str], *flags: str) -> tuple[int, dict[str, Any]]:
@@ -178,6 +179,30 @@ def test_versions(tmp_path: Path) -> None:
     assert document["notes"] == [f"Requests of neither side: {100 - sum(requests)} with 3."]
 
 
+@pytest.mark.timing
+def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The payloads of a probe are sent in turn, and a name that none of them has is an error."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        is_long = int(re.findall(rb"Content-Length: (\d+)", head)[0]) > 10
+        await asyncio.sleep(0.05 if is_long else 0.01)
+        writer.write(OK)
+        await writer.drain()
+
+    payloads = [{"name": "short", "body": "x"}, {"name": "long", "body": 100 * "x"}]
+    with serve(respond) as url:
+        config = write_config(tmp_path, {"a": url}, method="POST", payloads=payloads)
+        flags = ("--now", "--rate=100/s", "--requests=40", "--output=json", config)
+        done = invoke("compare", "a@payload=short", "a@payload=long", *flags)
+        _, _, err = run(capsys, "a@payload=short", "a@payload=huge", *flags)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "worse")
+    assert [document[side]["requests"] for side in ("a", "b")] == [40, 40]
+    assert document["notes"] == []
+    assert "a@payload=huge: no such payload; there are: short, long" in err
+
+
 def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """If both sides fail from the start, there is nothing to compare."""
     dead = "http://127.0.0.1:1/"
@@ -195,7 +220,7 @@ def test_interruption(tmp_path: Path, number: signal.Signals) -> None:
     with serve(respond_with(OK)) as url:
         config = write_config(tmp_path, {"a": url, "b": url})
         with subprocess.Popen(
-            [sys.executable, "-m", "probe", "compare", "a", "b", "--now", config],
+            [*COMMAND, "compare", "a", "b", "--now", "--rate=10/s", config],
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
