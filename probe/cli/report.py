@@ -20,6 +20,7 @@ from probe.cli.report_progress import ReportProgress
 from probe.prometheus.client import PrometheusClient, PrometheusError
 from probe.report.attainment import Status
 from probe.report.build import build_report, find_probes
+from probe.report.html_report import render_html
 from probe.report.json_output import render_json
 from probe.report.labels import ProbeGroup
 from probe.report.markdown import render_markdown
@@ -32,6 +33,7 @@ The counts are sums of the increases of the scraped counters, so Prometheus must
 Examples:
   inference-probe report --prometheus.url=http://prometheus:9090 --period=2026-11
   inference-probe report --prometheus.url=http://prometheus:9090 --last=30d --previous
+  inference-probe report --prometheus.url=http://prometheus:9090 --last=30d --format=html >sla.html
 Exit code: 0 all objectives met, 1 one missed, 2 bad usage, 3 not enough data, or no response."""
 
 _EXIT_CODES = {
@@ -42,6 +44,7 @@ _EXIT_CODES = {
 
 _RENDERERS: Mapping[str, Callable[[SlaReport], str]] = {
     "markdown": render_markdown,
+    "html": render_html,
     "json": lambda report: json.dumps(render_json(report), indent=2) + "\n",
 }
 

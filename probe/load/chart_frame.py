@@ -1,31 +1,13 @@
-"""What the charts of a load test have in common: the axis of the rates, ticks and vertical lines.
+"""What the charts of a load test have in common: the axis of the rates, and vertical lines."""
 
-Coordinates are those of a picture of WIDTH x HEIGHT, with y from the top.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from probe.load.chart_axis import Axis
+from probe.charts.axis import Axis
+from probe.charts.canvas import LABEL_HEIGHT, LEFT, RIGHT, TOP, Tick, axis_ticks
 from probe.load.formatting import format_rate
 from probe.load.report import LoadReport, StepReport
 from probe.load.verdict import Verdict
-
-WIDTH, HEIGHT = 640, 326
-
-# The area of the data. Labels of the axes and of the vertical lines are outside.
-LEFT, RIGHT, TOP, BOTTOM = 62, WIDTH - 12, 44, HEIGHT - 44
-
-# Height of a line of text.
-LABEL_HEIGHT = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A tick of an axis."""
-
-    position: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +81,8 @@ class RatePlane:
     def frame(self, y_axis: Axis, format_value: Callable[[float], str]) -> Frame:
         """Return the frame of a chart. `format_value` writes the values of `y_axis`."""
         return Frame(
-            x_ticks=_ticks(self.x_axis, format_rate),
-            y_ticks=_ticks(y_axis, format_value),
+            x_ticks=axis_ticks(self.x_axis, format_rate),
+            y_ticks=axis_ticks(y_axis, format_value),
             rates=tuple(map(self.x, self.longest)),
             lines=tuple(self._lines()),
         )
@@ -129,17 +111,3 @@ def describe_step(step: StepReport) -> str:
     """Return the rate and the verdict of a step: `29.4/s, met (confirmation)`."""
     confirmation = " (confirmation)" if step.is_confirmation else ""
     return f"{format_rate(step.rate)}, {step.verdict}{confirmation}"
-
-
-def line_path(points: Sequence[Point | None]) -> str:
-    """Return the SVG path of a line through `points`, with gaps for those that are None."""
-    path, command = "", "M"
-    for point in points:
-        if point:
-            path += f"{command}{point.x:.1f} {point.y:.1f}"
-        command = "L" if point else "M"
-    return path
-
-
-def _ticks(axis: Axis, format_value: Callable[[float], str]) -> tuple[Tick, ...]:
-    return tuple(Tick(axis.at(value), format_value(value)) for value in axis.ticks())

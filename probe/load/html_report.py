@@ -1,15 +1,12 @@
 """The report of a load test as one HTML file."""
 
-import base64
-import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from probe import __version__
+from probe.charts.page import render_page
 from probe.config.units import format_percentage
-from probe.load.chart_frame import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, RatePlane
+from probe.load.chart_frame import RatePlane
 from probe.load.formatting import format_interval, format_quantile, format_rate, format_seconds
 from probe.load.latency_chart import latency_chart
 from probe.load.objective import describe
@@ -17,12 +14,8 @@ from probe.load.output import result_sentences
 from probe.load.report import LoadReport
 from probe.load.stacked_chart import components_chart, phases_chart
 from probe.load.throughput_chart import throughput_chart
-from probe.resources import page_style
 
-if TYPE_CHECKING:  # needed only to write a report
-    from jinja2 import Environment
-
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 class ReportNotWritten(Exception):
@@ -32,23 +25,25 @@ class ReportNotWritten(Exception):
 def render_html(report: LoadReport, *, created: datetime) -> str:
     """Return a page that needs no other file and no script. `created` has a time zone."""
     plane = RatePlane.of(report)
-    style = page_style() + (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    created = created.astimezone(UTC).replace(microsecond=0)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            objectives=describe(report.objectives),
-            sentences=list(result_sentences(report)),
-            latency=latency_chart(plane) if plane else None,
-            throughput=throughput_chart(plane) if plane else None,
-            phases=phases_chart(plane) if plane else None,
-            components=components_chart(plane) if plane else None,
-            created=created,
-            style=style,
-            policy=_content_security_policy(style),
-        )
+    return render_page(
+        TEMPLATE,
+        {
+            "percentage": format_percentage,
+            "quantile": format_quantile,
+            "interval": format_interval,
+            "rate": format_rate,
+            "seconds": format_seconds,
+        },
+        {
+            "report": report,
+            "objectives": describe(report.objectives),
+            "sentences": list(result_sentences(report)),
+            "latency": latency_chart(plane) if plane else None,
+            "throughput": throughput_chart(plane) if plane else None,
+            "phases": phases_chart(plane) if plane else None,
+            "components": components_chart(plane) if plane else None,
+            "created": created.astimezone(UTC).replace(microsecond=0),
+        },
     )
 
 
@@ -79,49 +74,3 @@ def _replace_file(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _content_security_policy(style: str) -> str:
-    """Return a policy that allows `style` and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src 'sha256-{digest}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _environment() -> "Environment":
-    # Imported here because it is slow, and few commands need it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-    from markupsafe import Markup  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percentage": format_percentage,
-        "quantile": format_quantile,
-        "interval": format_interval,
-        "rate": format_rate,
-        "seconds": format_seconds,
-        # For style sheets of this package.
-        "trusted": Markup,
-    }
-    environment.globals |= {
-        "version": __version__,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "left": LEFT,
-        "right": RIGHT,
-        "top": TOP,
-        "bottom": BOTTOM,
-    }
-    return environment

@@ -5,17 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from probe.load.chart_axis import Axis
-from probe.load.chart_frame import (
-    BOTTOM,
-    LABEL_HEIGHT,
-    TOP,
-    Frame,
-    Point,
-    RatePlane,
-    describe_step,
-    line_path,
-)
+from probe.charts.axis import Axis
+from probe.charts.canvas import BOTTOM, LABEL_HEIGHT, TOP, line_path
+from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
 from probe.load.formatting import format_interval, format_quantile, format_seconds
 from probe.load.objective import LoadObjective
 from probe.load.report import StepReport

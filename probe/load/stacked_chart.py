@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from probe.load.chart_axis import Axis
-from probe.load.chart_frame import BOTTOM, TOP, Frame, Point, RatePlane, describe_step
+from probe.charts.axis import Axis
+from probe.charts.canvas import BOTTOM, TOP
+from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
 from probe.load.formatting import format_seconds
 from probe.load.report import StepReport
 from probe.result import Component, Phase

@@ -2,16 +2,9 @@
 
 from dataclasses import dataclass
 
-from probe.load.chart_axis import Axis
-from probe.load.chart_frame import (
-    BOTTOM,
-    TOP,
-    Frame,
-    Point,
-    RatePlane,
-    describe_step,
-    line_path,
-)
+from probe.charts.axis import Axis
+from probe.charts.canvas import BOTTOM, TOP, line_path
+from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
 from probe.load.formatting import format_rate
 from probe.load.report import StepReport
 

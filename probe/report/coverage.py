@@ -1,7 +1,7 @@
 """How much of a period was measured, so that unmeasured time does not pass for good time."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probe.metrics import catalogue
@@ -58,8 +58,8 @@ class Coverage:
     due: int
     run: int
     skipped: Mapping[str, int]
-    absent_seconds: float
-    """Time in which no replica measured."""
+    absences: tuple[Interval, ...]
+    """Times in which no replica measured."""
     unscraped_seconds: float
     """Time between scrapes that are too far apart. The events in it are counted after it."""
     excluded: tuple[Exclusion, ...]
@@ -70,6 +70,10 @@ class Coverage:
     @property
     def seconds(self) -> float:
         return self.end - self.start
+
+    @property
+    def absent_seconds(self) -> float:
+        return _seconds(self.absences)
 
     @property
     def deliberate(self) -> int:
@@ -150,7 +154,7 @@ class CoverageCounter:
             due=round(counts[_TICKS]),
             run=round(counts[_RUNS]),
             skipped=_skipped(counts),
-            absent_seconds=(end - start) - _seconds(measured),
+            absences=tuple(_between(measured, end)),
             unscraped_seconds=self._unscraped,
             excluded=tuple(
                 Exclusion(
@@ -214,6 +218,14 @@ def _union(intervals: Iterable[Interval]) -> list[Interval]:
     for interval in sorted(intervals):
         _append(joined, interval)
     return joined
+
+
+def _between(intervals: Sequence[Interval], end: float) -> Iterator[Interval]:
+    """Yield the gaps between disjoint `intervals`, and after them until `end`."""
+    starts = [*(start for start, _ in intervals[1:]), end]
+    for (_, previous_end), start in zip(intervals, starts, strict=True):
+        if start > previous_end:
+            yield previous_end, start
 
 
 def _seconds(intervals: Sequence[Interval]) -> float:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from probe import __version__
 from probe.report.report import ObjectiveReport, SlaReport
 from probe.report.tables import (
     Table,
@@ -21,12 +20,13 @@ from probe.report.wording import (
     METHOD,
     STATUS_TEXTS,
     format_counts,
+    gap_sentences,
     period_text,
     probe_name,
+    provenance_sentences,
     status_sentences,
     title,
 )
-from probe.server.formatting import format_elapsed, format_time
 
 
 def render_markdown(report: SlaReport) -> str:
@@ -43,12 +43,8 @@ def _lines(report: SlaReport) -> Iterator[str]:
     for objective in report.objectives:
         yield from _objective(objective, report)
     yield from _section("Coverage", coverage_table(report), COVERAGE_NOTE)
-    for probe in report.probes:
-        if probe.coverage and probe.coverage.unscraped_seconds:
-            yield ""
-            seconds = format_elapsed(probe.coverage.unscraped_seconds)
-            name = _escape(probe_name(probe.group, report))
-            yield f"{name}: {seconds} between scrapes. Events in it count at the scrape after it."
+    for sentence in gap_sentences(report):
+        yield from ("", _escape(sentence))
     yield from _section("Not counted", excluded_table(report))
     yield from _section("Times of successes", times_table(report))
     yield from _section("Versions, segments and payloads", dimensions_table(report))
@@ -105,12 +101,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int], first_number: int) -> It
 
 def _provenance(report: SlaReport) -> Iterator[str]:
     yield from ("", "## Method", "", METHOD, "")
-    yield f"- inference-probe {__version__}, {format_time(report.created)}, from {report.source}"
-    for probe in report.probes:
-        name = _escape(probe_name(probe.group, report))
-        versions = ", ".join(probe.daemon_versions) or "unknown"
-        yield f"- {name}: config {probe.config_hash}, measured by version {versions}"
-    yield f"- rules: {report.rules_hash or 'not loaded'}"
+    yield from (f"- {_escape(sentence)}" for sentence in provenance_sentences(report))
 
 
 def _escape(text: str) -> str:

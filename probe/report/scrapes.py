@@ -20,7 +20,7 @@ SIGNAL_METRICS = {
     Signal.TIME_TO_FIRST_TOKEN: catalogue.TIME_TO_FIRST_TOKEN.name,
     Signal.TIME_PER_OUTPUT_TOKEN: catalogue.TIME_PER_OUTPUT_TOKEN.name,
 }
-DIMENSION_METRIC = "inference_probe_dimension_duration_seconds"
+DIMENSION_METRIC = catalogue.DIMENSION_DURATION.name
 
 _COUNTERS = (
     catalogue.TICKS.name,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from probe import __version__
 from probe.report.alerts import Page
 from probe.report.attainment import MIN_COVERAGE, Status
 from probe.report.labels import ProbeGroup
@@ -138,3 +139,24 @@ def status_sentences(report: SlaReport) -> Iterator[str]:
             )
     for warning in report.warnings:
         yield f"Warning of the server: {warning}"
+
+
+def gap_sentences(report: SlaReport) -> Iterator[str]:
+    """Yield the times without scrapes."""
+    for probe in report.probes:
+        if probe.coverage and probe.coverage.unscraped_seconds:
+            seconds = format_elapsed(probe.coverage.unscraped_seconds)
+            yield (
+                f"{probe_name(probe.group, report)}: {seconds} between scrapes. Requests in this"
+                " time count at the scrape after it."
+            )
+
+
+def provenance_sentences(report: SlaReport) -> Iterator[str]:
+    """Yield what the report depends on."""
+    yield f"inference-probe {__version__}, {format_time(report.created)}, from {report.source}"
+    for probe in report.probes:
+        versions = ", ".join(probe.daemon_versions) or "unknown"
+        name = probe_name(probe.group, report)
+        yield f"{name}: config {probe.config_hash}, measured by version {versions}"
+    yield f"rules: {report.rules_hash or 'not loaded'}"

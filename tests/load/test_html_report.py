@@ -6,17 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from probe import __version__
-from probe.load.chart_frame import HEIGHT, WIDTH
 from probe.load.html_report import ReportNotWritten, render_html, write_report
 from probe.load.output import result_sentences
 from probe.load.report import LoadReport
+from tests.charts.browser_checks import check_page
 from tests.load.example_reports import all_verdicts, fixed_rates, four_servers
 from tests.server import chromium
 
@@ -113,33 +112,6 @@ def _dense(report: LoadReport) -> LoadReport:
     return replace(report, steps=tuple(replace(step, rate=rate) for rate in (1, *rates, 900)))
 
 
-# Boxes of the texts in each chart, in the units of the chart.
-_TEXT_BOXES = """
-  [...document.querySelectorAll("svg.chart")].map(chart =>
-    [...chart.querySelectorAll("text")].map(text => {
-      const box = text.getBBox();
-      return [text.textContent, box.x, box.y, box.x + box.width, box.y + box.height];
-    }))
-"""
-
-
-def _overlaps(page: Page) -> list[str]:
-    """Return the texts that overlap another one in their chart, or are outside of it."""
-    found = []
-    for boxes in page.evaluate(_TEXT_BOXES):
-        found += [
-            text
-            for text, left, top, right, bottom in boxes
-            if left < 0 or top < 0 or right > WIDTH or bottom > HEIGHT
-        ]
-        found += [
-            f"{a[0]} and {b[0]}"
-            for a, b in combinations(boxes, 2)
-            if a[1] < b[3] and b[1] < a[3] and a[2] < b[4] and b[2] < a[4]
-        ]
-    return found
-
-
 @pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.MISSING)
 @pytest.mark.parametrize("name", [*REPORTS, "dense rates"])
 def test_page_in_a_browser(name: str, browser: Browser, tmp_path: Path) -> None:
@@ -147,19 +119,7 @@ def test_page_in_a_browser(name: str, browser: Browser, tmp_path: Path) -> None:
     report = _dense(four_servers()) if name == "dense rates" else REPORTS[name]()
     file = tmp_path / "report.html"
     write_report(file, _html(report))
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
-    errors: list[str] = []
-    urls: list[str] = []
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("request", lambda request: urls.append(request.url))
-    page.goto(file.as_uri())
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(16, 19, 23)"
-    assert _overlaps(page) == []
-    assert errors == []
-    assert urls == [file.as_uri()]
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.close()
+    check_page(browser, file)
 
 
 def test_previous_report_is_replaced(tmp_path: Path) -> None:

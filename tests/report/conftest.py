@@ -57,6 +57,7 @@ SCRIPT = Script(
     # A restart of the first replica is in the second gap.
     scrape_gaps=[(7.5 * HOUR, 8.5 * HOUR), (33 * HOUR, 34 * HOUR)],
     noise=200,
+    new_version=26 * HOUR,
 )
 
 
@@ -100,3 +101,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     backfill(directory, [*samples, *alert, *other])
     with running_prometheus("prometheus", directory, {}) as url:
         yield History(url=url, origin=origin, script=SCRIPT, replicas=replicas)
+
+
+@pytest.fixture(scope="session")
+def report(history: History) -> SlaReport:
+    """Return the report that begins in a gap of the scrapes."""
+    return history.report(8 * HOUR, 40 * HOUR, with_previous=True)

@@ -32,6 +32,8 @@ class Script:
     """Times in which Prometheus does not scrape."""
     noise: int = 0
     """Every so many requests, one is slow."""
+    new_version: float | None = None
+    """When the version of the model changes from `1` to `2`; None: it is not exported."""
     probe: str = "chat"
     objectives: Sequence[tuple[str, str, float]] = OBJECTIVES
     """Name, threshold and target."""
@@ -111,13 +113,19 @@ def _tick(
     for start, end, reason in script.outages:
         if start <= time < end:
             values[f"failures {reason}"] += 1
-            values["failure"] += 1
+            _count(values, "failure", time, script)
             return
     if number == 0 and not is_first:
         values["failures startup"] += 1
         return
     is_slow = _in(time, script.slow) or bool(script.noise and number % script.noise == 7)
-    values["slow" if is_slow else "fast"] += 1
+    _count(values, "slow" if is_slow else "fast", time, script)
+
+
+def _count(values: Counter[str], result: str, time: float, script: Script) -> None:
+    values[result] += 1
+    if script.new_version is not None:
+        values[f"version {1 if time < script.new_version else 2} {result}"] += 1
 
 
 def lines(replicas: Sequence[Replica], script: Script, origin: float) -> Iterator[str]:
@@ -156,11 +164,25 @@ def _series(values: Counter[str], target: str, script: Script) -> Iterator[tuple
         yield f'inference_probe_latency_seconds_bucket{{{bucket}="success"}}', successes
         failures = values["failure"]
         yield f'inference_probe_latency_seconds_bucket{{{bucket}="failure"}}', failures
+        yield from _version_series(values, labels, bound)
         phase = f'{labels},le="{bound}",phase="wait"'
         yield f"inference_probe_phase_seconds_bucket{{{phase}}}", successes
     for slo, threshold, target_ratio in script.objectives:
         objective = f'{labels},slo="{slo}",signal="latency",threshold="{threshold}",alert="page"'
         yield f"inference_probe_slo_objective_ratio{{{objective}}}", target_ratio
+
+
+def _version_series(values: Counter[str], labels: str, bound: str) -> Iterator[tuple[str, float]]:
+    """Yield a bucket of each version that has been seen, as the daemon exports it."""
+    for version in ("1", "2"):
+        counts = {name: values[f"version {version} {name}"] for name in ("fast", "slow", "failure")}
+        if not any(counts.values()):
+            continue
+        bucket = f'{labels},dimension="version",value="{version}",le="{bound}",outcome'
+        successes = counts["fast"] + (counts["slow"] if float(bound) >= SLOW else 0)
+        for outcome, count in (("success", successes), ("failure", counts["failure"])):
+            name = "inference_probe_dimension_duration_seconds_bucket"
+            yield f'{name}{{{bucket}="{outcome}"}}', count
 
 
 def alert_lines(

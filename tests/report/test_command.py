@@ -57,6 +57,14 @@ def test_markdown(history: History) -> None:
     assert "Attainment if they had been bad" in done.stdout
 
 
+def test_html(history: History) -> None:
+    """The HTML report goes to stdout, too."""
+    done = report(history, "--last=32h", "--probe=quiet", "--format=html")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("<!doctype html>")
+    assert done.stdout.endswith("</html>\n")
+
+
 def test_met(history: History) -> None:
     """The exit code is 0 if all objectives are met."""
     done = report(history, "--last=32h", "--probe=quiet")

@@ -9,12 +9,6 @@ HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
-def report(history: History) -> SlaReport:
-    """Return the report that begins in a gap of the scrapes."""
-    return history.report(8 * HOUR, 40 * HOUR, with_previous=True)
-
-
-@pytest.fixture(scope="module")
 def probe(report: SlaReport) -> ProbeReport:
     (probe,) = report.probes
     return probe
@@ -121,3 +115,17 @@ def test_quantiles(probe: ProbeReport) -> None:
         assert 0 < quantiles[0.5] < quantiles[0.95] <= 0.1
         assert 0.5 < quantiles[0.99] <= 1.0
     assert list(probe.times) == ["latency", "wait"]
+
+
+def test_versions(history: History, probe: ProbeReport) -> None:
+    """The events of each version are exact, and add up to all events."""
+    period = (8 * HOUR, 40 * HOUR)
+    first, second = probe.dimensions
+    for report, version in ((first, "1"), (second, "2")):
+        names = [f"version {version} {result}" for result in ("fast", "slow", "failure")]
+        assert (report.dimension, report.value) == ("version", version)
+        assert report.events == history.scraped(*period, *names)
+        assert report.failed == history.scraped(*period, names[2]) > 0
+        assert report.within[0.5] == history.scraped(*period, names[0])
+        assert report.times
+        assert 0 < report.times.quantiles[0.5] <= 0.1

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from probe.load.chart_axis import MAX_TICKS, Axis
+from probe.charts.axis import MAX_TICKS, Axis
 
 
 @pytest.mark.parametrize(
