@@ -44,7 +44,7 @@ _EXIT_CODES = {
 
 _RENDERERS: Mapping[str, Callable[[SlaReport], str]] = {
     "markdown": render_markdown,
-    "html": render_html,
+    "html": lambda report: render_html(report) + "\n",
     "json": lambda report: json.dumps(render_json(report), indent=2) + "\n",
 }
 
