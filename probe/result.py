@@ -134,6 +134,10 @@ class Reason(_DescribedEnum):
         "internal",
         "The daemon or its host failed: no thread, no file, no secret, too many large responses.",
     )
+    COLD = (
+        "cold",
+        "A failed cold start (`cold`). After 5 minutes of them, failures keep their reasons.",
+    )
     STARTUP = "startup", "The model has not succeeded yet, and `startup_grace` has not elapsed."
 
     @property
@@ -144,7 +148,7 @@ class Reason(_DescribedEnum):
     @property
     def counts_against_slo(self) -> bool:
         """False for failures that are not the target's: they are not in the histograms."""
-        return self not in (Reason.INTERNAL, Reason.STARTUP)
+        return self not in (Reason.INTERNAL, Reason.STARTUP, Reason.COLD)
 
 
 _STREAM_REASONS = (
@@ -164,7 +168,7 @@ class ResultKind(StrEnum):
     """A success that is slower than the strictest objective of a signal."""
     FAILED = "failed"
     NOT_COUNTED = "not_counted"
-    """A failure that does not count against the SLO."""
+    """A failure or a cold start that does not count against the SLO."""
 
 
 class Measurement(Protocol):
@@ -173,6 +177,10 @@ class Measurement(Protocol):
     @property
     def reason(self) -> Reason | None:
         """Reason of the failure; None for a success."""
+
+    @property
+    def is_excluded(self) -> bool:
+        """Whether a success does not count, because it is a cold start."""
 
     def seconds(self, signal: Signal) -> float | None:
         """Return the value of `signal`; None if it is unknown."""
@@ -183,6 +191,8 @@ def classify_result(result: Measurement, thresholds: Mapping[Signal, float]) -> 
 
     A success without a value of a signal is not slow.
     """
+    if result.is_excluded:
+        return ResultKind.NOT_COUNTED
     if result.reason is not None:
         return ResultKind.FAILED if result.reason.counts_against_slo else ResultKind.NOT_COUNTED
     for signal, threshold in thresholds.items():
@@ -201,6 +211,7 @@ class SkipReason(_DescribedEnum):
         "The daemon's host was too busy: the tick was late by half an interval, or by a second.",
     )
     PAUSED = "paused", "Probing is paused by `/-/pause`."
+    COLD = "cold", "The service is to scale to zero for the next cold start (`cold.probe`)."
     BUDGET = "budget", "The request could exceed the `budget` of the probe."
     SHUTDOWN = "shutdown", "The daemon is shutting down."
 
@@ -368,6 +379,10 @@ class Result:
     """Version of the model that the response names; None without one."""
     segment: str | None = None
     """Part of the endpoint that the response names; None without one."""
+    cold: bool | None = None
+    """Whether the response waited for a cold start; None without `cold`."""
+    is_excluded: bool = False
+    """Whether a success does not count, because it is a cold start."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
     trace_id: str | None = None
@@ -389,6 +404,11 @@ class Result:
     def reason(self) -> Reason | None:
         """Reason of the failure; None for a success."""
         return self.failure.reason if self.failure else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the result counts against objectives, and in statistics of the latency."""
+        return not self.is_excluded and (self.reason is None or self.reason.counts_against_slo)
 
     def seconds(self, signal: Signal) -> float | None:
         """Return the value of `signal`; None if it is unknown."""

@@ -22,6 +22,7 @@ _NOT_IN_JSON = {
     "excerpt",
     "final_hop",
     "usage",
+    "is_excluded",
     "token_times",
 }
 _JSON_NAMES = {"correction": "correction_seconds", "size": "bytes"}

@@ -71,6 +71,7 @@ def complete_result() -> Result:
         payload="long",
         version="1.4",
         segment="blue",
+        cold=True,
         spending=Spending(input=7, output=4, cached=3, estimated=False, cost=0.25, currency="USD"),
         stream=replace(
             MEASURED_STREAM, tokens=TokenCounts(input=7, output=4, cached=3, reasoning=0)

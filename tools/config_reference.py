@@ -57,6 +57,8 @@ SECTIONS = {
     "TorchserveProtocol": ("torchserve", ""),
     "Payload": ("payloads", "An entry of the key `payloads` of a probe."),
     "ResponseValue": ("version and segment", "The keys `version` and `segment` of a probe."),
+    "Cold": ("cold", "The key `cold` of a probe."),
+    "ColdValue": ("cold json", "The key `json` of `cold`."),
     "Price": ("price", "The key `price` of a probe."),
     "Budget": ("budget", "The key `budget` of a probe."),
     "Capacity": ("capacity", "The key `capacity` of a probe."),

@@ -86,7 +86,7 @@ def _labels() -> str:
         ("`alert`", "`page`, `ticket`, `none`"),
         ("`reason` of a failure", "[below](#reasons-of-failures)"),
         ("`reason` of a skipped tick", "[below](#reasons-of-skipped-ticks)"),
-        ("`reason` of a suspension", "`startup`, `paused`, `budget`"),
+        ("`reason` of a suspension", "`startup`, `paused`, `budget`, `cold`"),
         ("`budget`", _members(BudgetKind)),
         ("`version`", "as the endpoint reports it, at most `max_values`; then `other`"),
         ("`dimension`", _members(Dimension)),

@@ -61,6 +61,7 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
             yield f"{probe.name}: no objectives, so only {alerts} raise alerts"
         yield from spending_advice(probe, estimates[probe.name])
         yield from _capacity_advice(probe)
+        yield from _scale_to_zero_advice(probe)
         for objective in probe.objectives:
             if objective.target <= MAX_BUDGET_AS_TARGET:
                 continue  # one of the likely mistakes
@@ -79,6 +80,18 @@ def _capacity_advice(probe: Probe) -> Iterator[str]:
             f"{probe.name}: the probe alone sends {100 * share:.3g}% of the `safe_rate` of its"
             f" endpoint; probe every {_round_up(seconds)} or less often"
         )
+
+
+def _scale_to_zero_advice(probe: Probe) -> Iterator[str]:
+    """Yield advice if the probe keeps its service from scaling to zero."""
+    if probe.cold is None or probe.cold.after_idle is None or probe.cold.probe:
+        return
+    yield (
+        f"{probe.name}: a request every {format_duration(probe.interval)} keeps the service from"
+        f" scaling to zero after {format_duration(probe.cold.after_idle)} without requests"
+        " (`after_idle`), so it always has a replica; write `probe: true` in `cold` to let it scale"
+        " to zero once in a while"
+    )
 
 
 def _stream_advice(probe: Probe) -> Iterator[str]:

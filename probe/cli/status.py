@@ -45,6 +45,7 @@ STATES = (
     "not_measured",
     "slow",
     "over_budget",
+    "cold",
     "paused",
     "pending",
     "ok",

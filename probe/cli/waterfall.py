@@ -97,6 +97,8 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
         if result.latency:
             yield from _token_lines(result.stream, _Scale(total=result.latency, block=block))
         yield from _stream_lines(result.stream, _unfinished_gap(result))
+    if result.cold:
+        yield _note("cold start", "the response says that it waited for one")
     if variant := variant_summary(result):
         yield _note("variant", printable(variant))
     if result.spending:

@@ -228,9 +228,14 @@ def _value_key(value: Any, info: ValidationInfo) -> str:
 
     Whether the response is a stream is not known here: the probe validates that.
     """
-    if info.data.get("from_") == "json" and re.fullmatch(EVENT_PATH_PATTERN, require_text(value)):
+    return _response_path(value) if info.data.get("from_") == "json" else _timing_key(value, info)
+
+
+def _response_path(value: Any) -> str:
+    """Return a JSONPath, or a path in an event."""
+    if re.fullmatch(EVENT_PATH_PATTERN, require_text(value)):
         return require_text(value)
-    return _timing_key(value, info)
+    return require_json_path(value)
 
 
 def _label_name(value: Any) -> str:
@@ -296,6 +301,9 @@ EventPath = Annotated[
 ]
 TimingKey = Annotated[str, *scalar(_timing_key, _TEXT_SCHEMA, allow_reference=False)]
 ValueKey = Annotated[str, *scalar(_value_key, _TEXT_SCHEMA, allow_reference=False)]
+ResponsePath = Annotated[
+    str, *scalar(_response_path, pattern_schema(r".*\$.*"), allow_reference=False)
+]
 LabelName = Annotated[
     str, *scalar(_label_name, pattern_schema(LABEL_PATTERN), allow_reference=False)
 ]

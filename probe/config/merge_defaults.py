@@ -8,7 +8,7 @@ from probe.config.errors import ConfigPath
 from probe.config.protocol_expansion import BODY_KEYS, expand_protocol
 
 # Mappings that a probe and the defaults may both have: they are merged key by key.
-MERGED_BY_KEY = ("tls", "headers", "labels", "expect")
+MERGED_BY_KEY = ("tls", "headers", "labels", "expect", "cold")
 
 # Keys that have a meaning for streams only. Probes without a stream do not inherit them.
 STREAM_KEYS = ("first_token_timeout", "stall_timeout")

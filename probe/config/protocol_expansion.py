@@ -59,6 +59,10 @@ def expand_protocol(probe: Mapping[str, Any]) -> dict[str, Any]:
     expanded["url"] = _complete_url(probe.get("url"), keys.path)
     if isinstance(probe.get("payloads"), list):
         expanded["payloads"] = [_complete_payload(item, keys.body) for item in probe["payloads"]]
+    if "cold" not in probe:
+        expanded["cold"] = dict(keys.cold)
+    elif isinstance(probe["cold"], dict):
+        expanded["cold"] = {**keys.cold, **probe["cold"]}
     for key, values in (("headers", keys.headers), ("expect", keys.expect)):
         explicit = probe.get(key)
         if isinstance(explicit, dict):

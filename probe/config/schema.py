@@ -32,12 +32,14 @@ from probe.config.choices import (
     TokenPart,
     TraceSampling,
 )
+from probe.config.cold import Cold
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import ConfigProblem
 from probe.config.payload import Payload
 from probe.config.protocol_models import ProtocolChoice
 from probe.config.response_value import ResponseValue
 from probe.config.secrets import find_secret_values
+from probe.config.units import format_duration
 from probe.result import Component, Measurement, Signal
 
 
@@ -392,7 +394,7 @@ class Probe(ConfigModel):
     protocol: ProtocolChoice | None = config_key(
         None,
         "Protocol of the model server. It provides path, body, `stream`, `expect`,"
-        " `server_timing`, `version` and `segment`. These keys override it. See"
+        " `server_timing`, `version`, `segment` and `cold`. These keys override it. See"
         " docs/protocols.md.",
     )
     stream: Stream | None = config_key(
@@ -421,6 +423,11 @@ class Probe(ConfigModel):
     ] = config_key(
         (),
         "Also export histograms of the latency for each value of these.",
+    )
+    cold: Cold | None = config_key(
+        None,
+        "How cold starts are recognised. They are in inference_probe_cold_start_seconds, and not in"
+        " objectives. See docs/cold-starts.md.",
     )
     price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
     budget: Budget | None = config_key(
@@ -479,6 +486,25 @@ class Probe(ConfigModel):
                 http_types.require_json_path(value.key)
             else:
                 http_types.require_event_path(value.key)
+        return value
+
+    @field_validator("cold")
+    @classmethod
+    def _require_consistent_cold(cls, value: Cold | None, info: ValidationInfo) -> Cold | None:
+        if value is None:
+            return None
+        interval = info.data.get("interval")
+        if value.after_idle is not None and interval is not None and value.after_idle <= interval:
+            raise ValueError(
+                f"`after_idle` of {format_duration(value.after_idle)} is not longer than the"
+                f" interval of {format_duration(interval)}, so each request would be the first one"
+                " after an idle time; write a longer one, or a shorter interval"
+            )
+        if value.json_value and "stream" in info.data:
+            if info.data["stream"] is None:
+                http_types.require_json_path(value.json_value.key)
+            else:
+                http_types.require_event_path(value.json_value.key)
         return value
 
     @field_validator("budget")

@@ -121,6 +121,7 @@ class ProbeManager:
             "startup": lambda: runner.starting,
             "paused": lambda: services.run_state.paused,
             "budget": lambda: runner.is_over_budget,
+            "cold": lambda: runner.is_silent,
         }
         services.recorder.add_probe(probe, suspended, runner.spending)
         services.history.add_probe(

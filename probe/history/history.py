@@ -210,9 +210,10 @@ class _ProbeState:
             self.versions = self.versions or VersionLog()
             self.versions.record(result.version, result.started.timestamp())
         if result.failure is None:
-            self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
             self.failures.record_success()
-            self.phase_means.record(result.phases, unix_now)
+            if result.counts:
+                self._update_slowest(packed, int(now / SLOWEST_PERIOD_SECONDS))
+                self.phase_means.record(result.phases, unix_now)
         else:
             self.failures.record_failure(FailedResult(packed, result.excerpt))
         kind = classify_result(result, self.probe.strictest_thresholds)

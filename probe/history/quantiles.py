@@ -28,7 +28,7 @@ def phase_quantiles(results: Iterable[Result]) -> dict[Phase, PhaseQuantiles]:
     """Return the times of each phase that happened in a success."""
     seconds: dict[Phase, list[float]] = {phase: [] for phase in Phase}
     for result in results:
-        if result.failure is None:
+        if result.failure is None and result.counts:
             for phase, time in result.phases.items():
                 seconds[phase].append(time)
     return {

@@ -27,6 +27,9 @@ from probe.result import STREAM_SIGNALS, Reason, Result, Signal
 _SUMMARY = struct.Struct("<ddB")
 _REASONS = (None, *Reason)
 
+# Added to the index of the reason of a success that does not count.
+_IS_EXCLUDED = 64
+
 # The same for a stream, with the values of STREAM_SIGNALS (seconds; NaN if unknown). The index of
 # the reason is higher by _IS_STREAM.
 _STREAM_SUMMARY = struct.Struct("<ddB" + len(STREAM_SIGNALS) * "d")
@@ -46,6 +49,8 @@ class ResultSummary(NamedTuple):
     latency: float
     reason: Reason | None
     times: tuple[float, ...] = ()
+    is_excluded: bool = False
+    """Whether it is a cold start that succeeded and does not count."""
 
     def seconds(self, signal: Signal) -> float | None:
         """Return the value of `signal`; None if it is unknown."""
@@ -57,17 +62,16 @@ class ResultSummary(NamedTuple):
 
 def read_summary(packed: bytes) -> ResultSummary:
     """Return the summary of a packed result without unpacking the rest."""
-    if _is_stream(packed):
-        started, latency, reason, *times = _STREAM_SUMMARY.unpack_from(packed)
-        return ResultSummary(started, latency, _REASONS[reason - _IS_STREAM], tuple(times))
-    started, latency, reason = _SUMMARY.unpack_from(packed)
-    return ResultSummary(started, latency, _REASONS[reason])
+    summary = _STREAM_SUMMARY if _is_stream(packed) else _SUMMARY
+    started, latency, flags, *times = summary.unpack_from(packed)
+    reason = _REASONS[flags & ~(_IS_STREAM | _IS_EXCLUDED)]
+    return ResultSummary(started, latency, reason, tuple(times), bool(flags & _IS_EXCLUDED))
 
 
 def pack(result: Result) -> bytes:
     """Return all fields of `result` but `probe` and `excerpt`."""
     head = result.started.timestamp(), result.latency
-    reason = _REASONS.index(result.reason)
+    reason = _REASONS.index(result.reason) + _IS_EXCLUDED * result.is_excluded
     if result.stream:
         values = map(result.seconds, STREAM_SIGNALS)
         times = (nan if value is None else value for value in values)

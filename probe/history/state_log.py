@@ -20,6 +20,7 @@ MIN_REPEAT_INTERVAL_NS = 60 * NS_PER_SECOND
 class _State(StrEnum):
     OK = "ok"
     STARTING = "starting"
+    COLD = "cold"
     FAILING = "failing"
 
 
@@ -91,7 +92,8 @@ class StateChangeLog:
 def _state(failure: Failure | None) -> _State:
     if failure is None:
         return _State.OK
-    return _State.STARTING if failure.reason is Reason.STARTUP else _State.FAILING
+    states = {Reason.STARTUP: _State.STARTING, Reason.COLD: _State.COLD}
+    return states.get(failure.reason, _State.FAILING)
 
 
 def _fields(result: Result) -> dict[str, object]:

@@ -62,7 +62,8 @@ SUSPENDED = MetricSpec(
     "inference_probe_suspended",
     "gauge",
     "1 during the startup grace (reason startup), while probes are paused (reason paused) or while "
-    "ticks are skipped because the budget of the probe is exhausted (reason budget), otherwise 0. "
+    "ticks are skipped because the budget of the probe is exhausted (reason budget) or so that the "
+    "service scales to zero (reason cold), otherwise 0. "
     "Meanwhile the probe raises no alert about outages.",
     ("probe", "reason"),
 )
@@ -129,6 +130,13 @@ VERSION_INFO = MetricSpec(
     "Version of the model that the endpoint reported last (`version` in the config). Always 1. "
     "Absent before the first.",
     ("probe", "version"),
+)
+COLD_START = MetricSpec(
+    "inference_probe_cold_start_seconds",
+    "histogram",
+    "Latency of cold starts (`cold`), successful or failed. Exists from the start with "
+    "`after_idle`, otherwise from the first cold start on.",
+    ("probe",),
 )
 DIMENSION_DURATION = MetricSpec(
     "inference_probe_dimension_duration_seconds",
@@ -256,6 +264,7 @@ FAILED_PUSHES = MetricSpec(
 ALL_METRICS = (
     LATENCY,
     DIMENSION_DURATION,
+    COLD_START,
     PHASE,
     SERVER,
     SERVER_IGNORED,

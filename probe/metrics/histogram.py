@@ -36,6 +36,12 @@ NETWORK_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
 # cost 210 series per probe.
 COARSE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
+# Seconds. For cold starts: from a loaded image to many gigabytes of weights.
+COLD_START_BUCKETS = (
+    *(0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
+    *(90.0, 120.0, 180.0, 300.0, 600.0),
+)
+
 # Seconds. For streams: the bounds of vLLM's metrics up to 80 s, with more of them at the low end.
 FIRST_TOKEN_BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 0.75),

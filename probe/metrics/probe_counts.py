@@ -10,7 +10,13 @@ from probe.config.schema import Probe
 from probe.metrics.dimension_metrics import DimensionMetrics
 from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_labels
-from probe.metrics.histogram import COARSE_BUCKETS, LATENCY_BUCKETS, NETWORK_BUCKETS, Histogram
+from probe.metrics.histogram import (
+    COARSE_BUCKETS,
+    COLD_START_BUCKETS,
+    LATENCY_BUCKETS,
+    NETWORK_BUCKETS,
+    Histogram,
+)
 from probe.metrics.stream_metrics import StreamMetrics
 from probe.result import (
     STREAM_PHASES,
@@ -54,8 +60,14 @@ class ProbeCounts:
     stream: StreamMetrics | None = None
     # The version that the endpoint reported last.
     version: str | None = None
+    # None before the first cold start, unless they are expected.
+    cold_starts: Histogram | None = None
     # None without `histogram_by`.
     dimensions: DimensionMetrics | None = None
+
+    @property
+    def expects_cold_starts(self) -> bool:
+        return _expects_cold_starts(self.probe)
 
     @classmethod
     def of(
@@ -86,6 +98,7 @@ class ProbeCounts:
             suspended=suspended,
             spending=spending,
             stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
+            cold_starts=Histogram(COLD_START_BUCKETS) if _expects_cold_starts(probe) else None,
             dimensions=DimensionMetrics(
                 probe.histogram_by,
                 {outcome: histogram.bounds for outcome, histogram in latency.items()},
@@ -105,10 +118,14 @@ class ProbeCounts:
         self.merged_reads += result.merged_reads
         self.server_ignored += result.server_ignored
         self.certificate.record(result)
+        if result.cold:
+            self.cold_starts = self.cold_starts or Histogram(COLD_START_BUCKETS)
+            self.cold_starts.observe(result.latency)
         if result.failure:
             self.failures[result.failure.reason] += 1
         else:
             self.last_success = now
+        if result.failure is None and result.counts:
             for phase, seconds in result.phases.items():
                 if phase not in self.phases:
                     self.phases[phase] = _phase_histogram(self.probe, phase)
@@ -119,7 +136,7 @@ class ProbeCounts:
                 self.server[component].observe(seconds)
         if self.stream:
             self.stream.record(result, exemplars)
-        if result.failure is None or result.failure.reason.counts_against_slo:
+        if result.counts:
             exemplar = exemplars.get(Signal.LATENCY)
             self.latency[result.outcome].observe(result.latency, exemplar)
             if self.dimensions:
@@ -136,6 +153,7 @@ class ProbeCounts:
             failures=self.failures.copy(),
             certificate=dataclasses.replace(self.certificate),
             stream=self.stream and self.stream.copy(),
+            cold_starts=self.cold_starts and self.cold_starts.copy(),
             dimensions=self.dimensions and self.dimensions.copy(),
         )
 
@@ -169,6 +187,7 @@ class ProbeCounts:
         return dataclasses.replace(
             new,
             failures=self.failures,
+            cold_starts=self.cold_starts or new.cold_starts,
             server_ignored=self.server_ignored,
             merged_reads=self.merged_reads,
             last_run=self.last_run,
@@ -178,6 +197,14 @@ class ProbeCounts:
             version=self.version if same_url and probe.version == self.probe.version else None,
             certificate=self.certificate if same_url else CertificateExpiry(url_since=now),
         )
+
+
+def _expects_cold_starts(probe: Probe) -> bool:
+    """Return whether the series of cold starts are preset to 0.
+
+    Each protocol has signals of cold starts, and most services have none.
+    """
+    return probe.cold is not None and probe.cold.is_expected
 
 
 def _event_keys(probe: Probe, signal: Signal) -> set[tuple[str, Signal, float | None]]:

@@ -16,7 +16,7 @@ from probe.result import Reason, SkipReason
 from probe.scheduler.accounting import TickCounts
 
 # Values of the label `reason` of inference_probe_suspended.
-SUSPENSION_REASONS = ("startup", "paused", "budget")
+SUSPENSION_REASONS = ("startup", "paused", "budget", "cold")
 
 
 def write_probe_series(
@@ -52,11 +52,16 @@ def _write_ticks(
             )
             for counts in probes
             for reason in SkipReason
-            if reason is not SkipReason.BUDGET
-            or counts.probe.budget
-            or ticks[counts.probe.name].skipped[reason]
+            if _can_skip(counts.probe, reason) or ticks[counts.probe.name].skipped[reason]
         ),
     )
+
+
+def _can_skip(probe: Probe, reason: str) -> bool:
+    """Return whether ticks of `probe` can be skipped, or be suspended, for this reason."""
+    if reason == SkipReason.BUDGET:
+        return probe.budget is not None
+    return reason != SkipReason.COLD or (probe.cold is not None and probe.cold.probe)
 
 
 def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None:
@@ -82,6 +87,7 @@ def _write_counts(exposition: Exposition, probes: Sequence[ProbeCounts]) -> None
     add(catalogue.DIMENSION_DURATION, _dimension_lines)
     add_histograms(catalogue.PHASE, "phase", lambda counts: counts.phases.items())
     add_histograms(catalogue.SERVER, "component", lambda counts: counts.server.items())
+    add(catalogue.COLD_START, _cold_start_lines)
     for spec in STREAM_METRICS:
         add(spec, partial(_stream_lines, spec, with_exemplars=exposition.is_openmetrics))
     for spec in SPENDING_METRICS:
@@ -123,6 +129,11 @@ def _histogram_lines(
         yield histogram.samples(spec, labels, with_exemplars=with_exemplars)
 
 
+def _cold_start_lines(counts: ProbeCounts) -> Iterator[str]:
+    if counts.cold_starts:
+        yield counts.cold_starts.samples(catalogue.COLD_START, counts.labels)
+
+
 def _dimension_lines(counts: ProbeCounts) -> Iterable[str]:
     return counts.dimensions.lines(counts.labels) if counts.dimensions else ()
 
@@ -141,7 +152,12 @@ def _spending_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:
 
 def _failure_lines(counts: ProbeCounts) -> Iterator[str]:
     for reason in Reason:
-        if reason.is_stream_only and not counts.probe.stream and not counts.failures[reason]:
+        is_possible = (
+            counts.expects_cold_starts
+            if reason is Reason.COLD
+            else counts.probe.stream or not reason.is_stream_only
+        )
+        if not is_possible and not counts.failures[reason]:
             continue
         labels = f'{counts.labels},reason="{reason}"'
         yield format_sample(catalogue.FAILURES, labels, counts.failures[reason])
@@ -149,7 +165,7 @@ def _failure_lines(counts: ProbeCounts) -> Iterator[str]:
 
 def _suspended_lines(counts: ProbeCounts) -> Iterator[str]:
     for reason, is_suspended in counts.suspended.items():
-        if reason == SkipReason.BUDGET and not counts.probe.budget:
+        if not _can_skip(counts.probe, reason):
             continue
         labels = f'{counts.labels},reason="{reason}"'
         yield format_sample(catalogue.SUSPENDED, labels, is_suspended())

@@ -88,7 +88,7 @@ class Recorder:
             if self.with_exemplars:
                 exemplars = find_exemplars(result, counts.probe.strictest_thresholds, now)
             counts.record(result, now, exemplars)
-            if result.failure is None or result.failure.reason.counts_against_slo:
+            if result.counts:
                 self._correction.observe(result.correction)
 
     def write_to(self, exposition: Exposition) -> None:

@@ -93,11 +93,12 @@ class StreamMetrics:
         """
         if result.stream:
             self._count(result.stream)
+        if not result.counts:
+            return
         if result.failure:
-            if result.failure.reason.counts_against_slo:
-                for spec, histograms in self._histograms.items():
-                    exemplar = _exemplar(spec, exemplars)
-                    histograms[Outcome.FAILURE].observe(result.latency, exemplar)
+            for spec, histograms in self._histograms.items():
+                exemplar = _exemplar(spec, exemplars)
+                histograms[Outcome.FAILURE].observe(result.latency, exemplar)
             return
         if result.stream is None:
             return

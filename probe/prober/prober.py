@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from requests import PreparedRequest, Response
@@ -24,6 +24,7 @@ from probe.http.trace_context import TRACEPARENT, new_trace_id, traceparent
 from probe.prober.assertions import Assertions
 from probe.prober.body import BodyConsumer, ResponseBody
 from probe.prober.classify_failure import classify, find_status_failure
+from probe.prober.cold_signals import COLD_VALUE, ColdSignals
 from probe.prober.evaluation import Evaluation, EvaluationTask
 from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
@@ -123,6 +124,7 @@ class Prober:
             first_token=probe.first_token_timeout, stall=probe.stall_timeout
         )
         self._response_values = ResponseValues(probe)
+        self._cold_signals = ColdSignals(probe.cold) if probe.cold else None
         # The numbers of tokens of a stream are in its events.
         self._reads_usage = probe.counts_tokens and probe.stream is None
         needs_body = (
@@ -328,6 +330,21 @@ class Prober:
             return replace(evaluation, failure=failure)
         return evaluation
 
+    def _is_cold(self, exchange: _Exchange, value: Any, failure: Failure | None) -> bool | None:
+        """Return whether the response has a signal of a cold start; None without `cold`."""
+        if self._cold_signals is None:
+            return None
+        response = exchange.last_response
+        if response is None:
+            return False
+        return self._cold_signals.detect(
+            response.headers,
+            value,
+            failure,
+            status=response.status_code,
+            body_start=exchange.body.start if exchange.body else b"",
+        )
+
     def _read_values(self, exchange: _Exchange, evaluation: Evaluation) -> Values:
         """Return the values that name the origin of the response, also of an incomplete one."""
         if exchange.last_response is None:
@@ -378,6 +395,7 @@ class Prober:
             usage=evaluation.usage,
             payload=exchange.payload,
             version=public_text(values.get(Dimension.VERSION), exchange.redactor),
+            cold=self._is_cold(exchange, values.get(COLD_VALUE), evaluation.failure),
             segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
             certificate_not_after=exchange.certificate_not_after,
             trace_id=exchange.trace_id,

@@ -1,4 +1,4 @@
-"""Values in a response that name its origin: version and segment.
+"""Values in a response that name its origin, version and segment, or say that it was cold.
 
 They are in headers, in the JSON of the response, or in the events of a stream.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 from probe.config.choices import RESPONSE_DIMENSIONS, ResponsePart
 from probe.config.schema import Probe
+from probe.prober.cold_signals import COLD_VALUE
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.json_values import Values, first_scalar
 from probe.prober.stream_format import EventDocument, EventPath
@@ -24,16 +25,17 @@ class ResponseValues:
         self._headers: dict[str, str] = {}
         self.queries: dict[str, JsonQuery] = {}
         self._event_paths: dict[str, EventPath] = {}
+        in_json: dict[str, str] = {}
         for name in RESPONSE_DIMENSIONS:
-            source = getattr(probe, name)
-            if source is None:
-                continue
-            if source.from_ is ResponsePart.HEADER:
-                self._headers[name] = source.key
-            elif probe.stream:
-                self._event_paths[name] = EventPath(source.key)
-            else:
-                self.queries[name] = compile_query(source.key)
+            if source := getattr(probe, name):
+                is_header = source.from_ is ResponsePart.HEADER
+                (self._headers if is_header else in_json)[name] = source.key
+        if probe.cold and probe.cold.json_value:
+            in_json[COLD_VALUE] = probe.cold.json_value.key
+        if probe.stream:
+            self._event_paths = {name: EventPath(path) for name, path in in_json.items()}
+        else:
+            self.queries = {name: compile_query(path) for name, path in in_json.items()}
 
     def read_headers(self, headers: Mapping[str, str]) -> Values:
         """Return the values in `headers`, whose names are case-insensitive."""

@@ -9,6 +9,8 @@ from typing import Any
 from probe.protocols.openai import CHAT_STREAM, FINGERPRINT, stream_options
 from probe.protocols.protocol import ProtocolKeys, ProtocolOptions, chat_messages, path_part
 
+_NOT_READY = {"error": ["ModelNotReadyException"]}
+
 _CONVERSE_STREAM: dict[str, Any] = {
     "format": "aws-event-stream",
     "content": ["contentBlockDelta:$.delta.text"],
@@ -32,6 +34,7 @@ def bedrock_converse(options: ProtocolOptions) -> ProtocolKeys:
         path=("/model/", path_part(options.get("model")), "/converse-stream"),
         body={"messages": messages, "inferenceConfig": {"maxTokens": options["max_tokens"]}},
         stream=_CONVERSE_STREAM,
+        cold=_NOT_READY,
     )
 
 
@@ -45,5 +48,6 @@ def sagemaker_stream(options: ProtocolOptions) -> ProtocolKeys:
         body={"messages": chat_messages(options), **stream_options(options)},
         stream={**CHAT_STREAM, "format": "aws-event-stream-sse"},
         version=FINGERPRINT,
+        cold=_NOT_READY,
         segment={"from": "header", "key": "x-amzn-invoked-production-variant"},
     )

@@ -48,6 +48,9 @@ _OLLAMA_STREAM: dict[str, Any] = {
     "error": ["$.error"],
     "finish": ["$.done_reason"],
 }
+# Nanoseconds. A model that is loaded reports up to half a second.
+_OLLAMA_COLD = {"json": {"key": "$.load_duration", "min": 1_000_000_000}}
+
 _TGI_STREAM: dict[str, Any] = {
     "content": ["$.token.text"],
     "skip": ["$.token.special"],
@@ -99,14 +102,14 @@ def ollama_chat(options: ProtocolOptions) -> ProtocolKeys:
         "reasoning": ["$.message.thinking"],
         "tool_call": ["$.message.tool_calls"],
     }
-    return ProtocolKeys(path=("/api/chat",), body=body, stream=stream)
+    return ProtocolKeys(path=("/api/chat",), body=body, stream=stream, cold=_OLLAMA_COLD)
 
 
 def ollama_generate(options: ProtocolOptions) -> ProtocolKeys:
     """Return the keys for `ollama-generate`: POST /api/generate."""
     body = {"prompt": options.get("prompt"), **_ollama_body(options)}
     stream = {**_OLLAMA_STREAM, "content": ["$.response"], "reasoning": ["$.thinking"]}
-    return ProtocolKeys(path=("/api/generate",), body=body, stream=stream)
+    return ProtocolKeys(path=("/api/generate",), body=body, stream=stream, cold=_OLLAMA_COLD)
 
 
 def _ollama_body(options: ProtocolOptions) -> dict[str, Any]:

@@ -17,6 +17,9 @@ PROCESSING_TIME = {
 # It changes with the model and with the configuration of the server. Some servers have none.
 FINGERPRINT = json_value("$.system_fingerprint")
 
+# The error of llama.cpp, with the status 503.
+_LOADING = {"error": ["Loading model"]}
+
 CHAT_STREAM: dict[str, Any] = {
     # The second one is that of servers that send parts, such as Mistral's with reasoning.
     "content": ["$.choices[*].delta.content", "$.choices[*].delta.content[*].text"],
@@ -82,6 +85,7 @@ def chat(options: ProtocolOptions) -> ProtocolKeys:
         stream=CHAT_STREAM,
         server_timing=(PROCESSING_TIME,),
         version=FINGERPRINT,
+        cold=_LOADING,
     )
 
 
@@ -105,6 +109,7 @@ def completions(options: ProtocolOptions) -> ProtocolKeys:
         stream=stream,
         server_timing=(PROCESSING_TIME,),
         version=FINGERPRINT,
+        cold=_LOADING,
     )
 
 

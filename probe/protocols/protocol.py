@@ -26,6 +26,8 @@ class ProtocolKeys:
     server_timing: tuple[Mapping[str, Any], ...] = ()
     version: Mapping[str, Any] | None = None
     segment: Mapping[str, Any] | None = None
+    cold: Mapping[str, Any] = field(default_factory=dict)
+    """Signals of cold starts, in addition to the header of KEDA."""
 
 
 def json_value(key: str) -> Mapping[str, Any]:

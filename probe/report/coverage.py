@@ -77,8 +77,9 @@ class Coverage:
 
     @property
     def deliberate(self) -> int:
-        """Runs that were not wanted: paused, or above the budget of requests."""
-        return self.skipped.get(SkipReason.PAUSED, 0) + self.skipped.get(SkipReason.BUDGET, 0)
+        """Runs that were not wanted: paused, above the budget, or for a cold start."""
+        reasons = (SkipReason.PAUSED, SkipReason.BUDGET, SkipReason.COLD)
+        return sum(self.skipped.get(reason, 0) for reason in reasons)
 
 
 @dataclass(slots=True)
@@ -178,6 +179,7 @@ _RUNS = scrapes.Counter(catalogue.RUNS.name)
 EXCLUDED = {
     "startup": scrapes.Counter(catalogue.FAILURES.name, Reason.STARTUP),
     "internal": scrapes.Counter(catalogue.FAILURES.name, Reason.INTERNAL),
+    "cold": scrapes.Counter(catalogue.FAILURES.name, Reason.COLD),
     "paused": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.PAUSED),
     "budget": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.BUDGET),
 }

@@ -1,7 +1,7 @@
 """Runs one probe at its due times and passes each result to the sinks.
 
-Decides whether a tick runs or is skipped: pause and stop, lateness, overlap limit, budget. Failures
-during the startup grace do not count against objectives.
+Decides whether a tick runs or is skipped: pause and stop, lateness, deliberate cold starts, overlap
+limit, budget. Failures during the startup grace and cold starts do not count against objectives.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
 from probe.result import BudgetStatus, Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks
+from probe.scheduler.cold_starts import ColdStarts
 from probe.scheduler.run_state import RunState
 from probe.scheduler.spending import Reservation, SpendingMeter
 from probe.scheduler.startup_grace import StartupGrace
@@ -122,6 +123,7 @@ class ProbeRunner:
         self._schedule = Schedule.of(compiled.probe)
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
         self._value_limit = ValueLimit(compiled.probe, clock)
+        self._cold_starts = ColdStarts(compiled.probe.cold, clock)
         self.spending = SpendingMeter(compiled.probe, compiled.estimate, clock)
         self._is_over_budget = False
         # No line about the budget before this instant (monotonic ns).
@@ -148,6 +150,11 @@ class ProbeRunner:
         return self._is_over_budget
 
     @property
+    def is_silent(self) -> bool:
+        """Whether ticks are skipped, so that the service scales to zero."""
+        return self._cold_starts.is_silent
+
+    @property
     def budget_status(self) -> BudgetStatus:
         """The use of the budget, and whether the last tick was over it."""
         return BudgetStatus(is_exhausted=self._is_over_budget, uses=self.spending.uses())
@@ -158,6 +165,7 @@ class ProbeRunner:
         self._startup_grace.update(compiled.probe.startup_grace)
         self._schedule = Schedule.of(compiled.probe)
         self._value_limit.update(compiled.probe)
+        self._cold_starts.update(compiled.probe.cold)
         self.spending.update(compiled.probe, compiled.estimate)
         # With another budget, the next tick decides.
         self._is_over_budget &= compiled.probe.budget == previous.probe.budget
@@ -179,6 +187,8 @@ class ProbeRunner:
             self._ticks.skip(self._halt_reason() or SkipReason.LATE, missed)
         if reason := self._skip_reason(self._lag(due)):
             self._ticks.skip(reason)
+        elif not self._cold_starts.admits(due):
+            self._ticks.skip(SkipReason.COLD)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
             reservation = self.spending.reserve()
             if reservation is None:
@@ -252,7 +262,8 @@ class ProbeRunner:
     def _record(self, result: Result, reservation: Reservation) -> None:
         settled = self._settled(result, reservation)
         if self._ticks.finish():
-            counted = self._value_limit.apply(self._startup_grace.apply(settled))
+            limited = self._value_limit.apply(settled)
+            counted = self._startup_grace.apply(self._cold_starts.apply(limited))
             for sink in self._sinks:
                 try:
                     sink.record(counted)

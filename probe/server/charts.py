@@ -146,7 +146,7 @@ def _first_tokens(results: Iterable[Result]) -> Iterator[ResultSummary]:
         started = result.started.timestamp()
         if result.failure:
             yield ResultSummary(started, result.latency, result.failure.reason)
-        elif result.stream and result.stream.time_to_first_token is not None:
+        elif result.counts and result.stream and result.stream.time_to_first_token is not None:
             yield ResultSummary(started, result.stream.time_to_first_token, None)
 
 
@@ -159,7 +159,7 @@ def _latency_chart(
 
     Successes above one of the `strictest` thresholds are slow.
     """
-    successes = [result for result in results if result.reason is None]
+    successes = [result for result in results if result.reason is None and not result.is_excluded]
     if not successes:
         return None
     kinds = _by_kind(results, strictest)
@@ -179,7 +179,7 @@ def _latency_chart(
         first=time_axis.first,
         last=time_axis.last,
         results=len(results),
-        failures=len(results) - len(successes),
+        failures=sum(result.reason is not None for result in results),
     )
 
 

@@ -26,6 +26,8 @@ class ProbeState(StrEnum):
     """The last result is a success that is too slow for an objective."""
     OVER_BUDGET = "over_budget"
     """The last tick was skipped, because the budget of the probe is exhausted."""
+    COLD = "cold"
+    """The last result is a cold start that does not count."""
     PAUSED = "paused"
     """The daemon is paused: the last result is old."""
     PENDING = "pending"
@@ -76,7 +78,9 @@ class ProbeSummary:
 def summarise(history: ProbeHistory, *, paused: bool) -> ProbeSummary:
     """Return the summary of a probe. `paused` is whether the daemon is paused."""
     results = history.summaries()
-    latencies = [result.latency for result in results if result.reason is None]
+    latencies = [
+        result.latency for result in results if result.reason is None and not result.is_excluded
+    ]
     return ProbeSummary(
         history=history,
         name=history.probe.name,
@@ -102,6 +106,8 @@ def _state(
         return ProbeState.OVER_BUDGET
     if last is None:
         return ProbeState.PENDING
+    if last.is_excluded or last.reason is Reason.COLD:
+        return ProbeState.COLD
     if last.reason is Reason.STARTUP:
         return ProbeState.NEVER_ANSWERED
     return _STATES[classify_result(last, probe.strictest_thresholds)]

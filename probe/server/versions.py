@@ -26,7 +26,7 @@ def version_rows(periods: Sequence[VersionPeriod], recent: Sequence[Result]) -> 
     """Return the versions in the order of `periods`; `recent` are the retained results."""
     latencies: dict[str, list[float]] = {period.version: [] for period in periods}
     for result in recent:
-        if result.failure is None and result.version in latencies:
+        if result.failure is None and result.counts and result.version in latencies:
             latencies[result.version].append(result.latency)
     return [
         VersionRow(

@@ -501,3 +501,16 @@ def test_a_probe_that_uses_the_capacity(
         f" probe every {advised} or less often"
     )
     assert capacity_advice(advised) == []
+
+
+def test_a_service_that_scales_to_zero(tmp_path: Path) -> None:
+    """A probe keeps it from scaling to zero, unless it measures cold starts."""
+    probe = {"name": "m", "url": "http://m", "interval": "10s"}
+    advice = lint_settings(make_settings(tmp_path, {**probe, "cold": {"after_idle": "5m"}}))
+    (text,) = [text for text in advice if "scaling to zero" in text]
+    assert text.startswith(
+        "m: a request every 10s keeps the service from scaling to zero after 5m without requests"
+    )
+    for cold in ({}, {"after_idle": "5m", "probe": True}):
+        advice = lint_settings(make_settings(tmp_path, {**probe, "cold": cold}))
+        assert not any("scaling to zero" in text for text in advice)

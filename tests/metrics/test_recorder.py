@@ -67,7 +67,8 @@ class Exporter:
 
 def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
     """Every reason, phase and outcome is exported as 0 before the first run."""
-    exporter = Exporter(tmp_path, budget={"requests_per_hour": 1})
+    cold = {"after_idle": "5m", "probe": True}
+    exporter = Exporter(tmp_path, budget={"requests_per_hour": 1}, cold=cold)
     for reason in Reason:
         if reason.is_stream_only:
             continue
@@ -352,6 +353,7 @@ def test_everything_declared_is_exported(tmp_path: Path) -> None:
         capacity={"safe_rate": "140/s"},
         version={"from": "header", "key": "X-Version"},
         histogram_by="version",
+        cold={"after_idle": "5m"},
     )
     exporter.recorder.record(make_result(status=200, server={Component.TOTAL: 0.05}, version="1"))
     seen = {
@@ -561,3 +563,42 @@ def test_probe_that_is_removed(tmp_path: Path) -> None:
     exporter.recorder.remove_probe("model")
     exporter.recorder.record(make_result())
     assert [sample for sample in exporter.samples() if "probe" in sample.labels] == []
+
+
+COLD_STARTS = "inference_probe_cold_start_seconds_count"
+
+
+def test_cold_starts_do_not_count(tmp_path: Path) -> None:
+    """They are in their own histogram, and in no other one. A success is still a success."""
+    exporter = Exporter(tmp_path, cold={"after_idle": "5m"})
+    assert exporter.value(COLD_STARTS) == 0
+    exporter.recorder.record(make_result(cold=True, is_excluded=True, server={Component.TOTAL: 1}))
+    exporter.recorder.record(make_result(cold=True, reason=Reason.COLD))
+    assert exporter.value(COLD_STARTS) == 2
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 0
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="failure") == 0
+    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") == 0
+    assert exporter.value("inference_probe_server_seconds_count", component="total") is None
+    assert exporter.value("inference_probe_failures_total", reason="cold") == 1
+    assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW
+
+
+def test_cold_starts_that_count(tmp_path: Path) -> None:
+    """With `count: true` or in an outage, they are in both histograms."""
+    exporter = Exporter(tmp_path, cold={"after_idle": "5m", "count": True})
+    exporter.recorder.record(make_result(cold=True))
+    assert exporter.value(COLD_STARTS) == 1
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 1
+
+
+def test_series_of_cold_starts(tmp_path: Path) -> None:
+    """Signals of a protocol cost no series until there is a cold start."""
+    plain, protocol = Exporter(tmp_path), Exporter(tmp_path, cold={})
+    names = [sample.name for sample in plain.samples()]
+    assert [sample.name for sample in protocol.samples()] == names
+    protocol.recorder.record(make_result(cold=True, reason=Reason.COLD))
+    assert protocol.value(COLD_STARTS) == 1
+    assert protocol.value("inference_probe_failures_total", reason="cold") == 1
+    assert protocol.value("inference_probe_skipped_total", reason="cold") is None
+    probing = Exporter(tmp_path, cold={"after_idle": "5m", "probe": True})
+    assert probing.value("inference_probe_skipped_total", reason="cold") == 0

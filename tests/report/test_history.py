@@ -64,6 +64,7 @@ def test_coverage(history: History, probe: ProbeReport) -> None:
     assert {item.cause: item.runs for item in coverage.excluded} == {
         "startup": history.scraped(*period, "failures startup"),
         "internal": 0,
+        "cold": 0,
         "paused": 360,
         "budget": 0,
     }

@@ -466,3 +466,20 @@ def test_no_versions(site: Site) -> None:
     add_versions(site, None, None)
     page = site.get("/probes/model").text
     assert (marks(page), 'id="versions"' in page) == (0, False)
+
+
+def test_cold_starts(site: Site) -> None:
+    """A cold start that does not count is in no statistic, and is named where it is shown."""
+    site.add(seconds_ago=20, **success(0.3))
+    site.add(seconds_ago=10, cold=True, is_excluded=True, **success(9.0))
+    (model, _) = site.get("/api/v1/probes").json()["probes"]
+    assert (model["state"], model["successes"]) == ("cold", 1)
+    assert model["latency_seconds"]["p99"] == pytest.approx(0.3062)
+    assert model["objectives"][0]["windows"]["5m"] == {"good": 1, "bad": 0, "met": True}
+    page = site.get("/probes/model").text
+    assert "A cold start, which does not count." in page
+    results = site.get("/api/v1/probes/model/results").json()
+    assert [result["cold"] for result in results["recent"]] == [True, None]
+    assert [result["cold"] for result in results["slowest"]] == [None]
+    assert results["phases"]["wait"]["p99"] == pytest.approx(0.3)
+    assert results["half_hours"][0]["good"] == 1

@@ -1,0 +1,94 @@
+"""Model of `cold`: how cold starts are recognised, and whether they count."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from probe.config import http_types, types
+from probe.config.config_model import ConfigModel, config_key
+from probe.config.units import format_duration
+
+# The header of the HTTP add-on of KEDA.
+KEDA_HEADER = "X-KEDA-HTTP-Cold-Start"
+
+
+class ColdValue(ConfigModel):
+    """A value in the JSON of the response that says whether it waited for a cold start."""
+
+    key: http_types.ResponsePath = Field(
+        description="JSONPath. In a stream, a path in its events, whose first value counts."
+    )
+    min: types.Number = config_key(
+        1, "A number from this on is a cold start, such as a time of loading. So is `true`."
+    )
+
+
+class Cold(ConfigModel):
+    """Responses that waited for a cold start: the model was not running, or not loaded.
+
+    One signal is sufficient. Without `after_idle`, only responses with a signal are cold starts.
+    """
+
+    header: http_types.HeaderName | None = config_key(
+        KEDA_HEADER, "Header whose value `true` or `1` says that the response waited."
+    )
+    json_value: ColdValue | None = config_key(
+        None, "Value in the response that says that it waited.", alias="json"
+    )
+    status: Annotated[tuple[http_types.Status, ...], types.SCALAR_OR_LIST] = config_key(
+        (), "Status codes of failures that say that the model is being started."
+    )
+    error: Annotated[tuple[types.Text, ...], types.SCALAR_OR_LIST] = config_key(
+        (),
+        "Texts that say that the model is being started, such as `Loading model`, at the beginning"
+        " of the body of a failure or in its header x-amzn-errortype.",
+    )
+    after_idle: Annotated[float, *types.duration("1s", "7d")] | None = config_key(
+        None,
+        "Time without requests after which the service scales to zero. The first response after"
+        " such a time is also a cold start if it takes `multiple` times the median of the others."
+        " Longer than `interval`.",
+    )
+    multiple: types.Number = config_key(3, "See `after_idle`. At least 1.")
+    count: types.Boolean = config_key(False, "Whether cold starts count in objectives.")
+    probe: types.Boolean = config_key(
+        False,
+        "Whether to measure cold starts: once in each `interval`, send nothing for `after_idle`, so"
+        " that the service scales to zero.",
+    )
+    interval: Annotated[float, *types.duration("2s", "7d")] = config_key(
+        "1h", "Time between two cold starts with `probe`. At least two times `after_idle`."
+    )
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether cold starts are a part of normal operation, and not only possible."""
+        return self.after_idle is not None
+
+    @field_validator("multiple")
+    @classmethod
+    def _require_at_least_1(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("less than 1, so usual responses would be cold starts; write 3")
+        return value
+
+    @field_validator("interval")
+    @classmethod
+    def _require_time_between(cls, value: float, info: ValidationInfo) -> Any:
+        after_idle = info.data.get("after_idle")
+        if info.data.get("probe") and after_idle is not None and value < 2 * after_idle:
+            raise ValueError(
+                f"less than two times `after_idle`, {format_duration(after_idle)}, so the probe"
+                f" would send hardly anything; write {format_duration(2 * after_idle)} or longer"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _require_after_idle(self) -> Self:
+        if self.probe and self.after_idle is None:
+            raise ValueError(
+                "`probe` needs `after_idle`: the time after which the service scales to zero"
+            )
+        if "interval" in self.model_fields_set and not self.probe:
+            raise ValueError("`interval` has an effect only with `probe: true`; write it, too")
+        return self

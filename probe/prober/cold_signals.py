@@ -1,0 +1,58 @@
+"""Explicit signals of cold starts in a response: header, value, status and text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probe.config.cold import Cold
+from probe.prober.response import json_number
+from probe.result import Failure, Reason
+
+# The name of the value in the JSON among the values of a response.
+COLD_VALUE = "cold"
+
+_TRUE_VALUES = ("true", "1")
+_AWS_ERROR_HEADER = "x-amzn-errortype"
+
+# Failures with the body of an error.
+_ERROR_REASONS = (
+    Reason.OVERLOADED,
+    Reason.RATE_LIMITED,
+    Reason.HTTP_4XX,
+    Reason.HTTP_5XX,
+    Reason.STREAM_ERROR,
+)
+
+
+class ColdSignals:
+    """The signals of one probe."""
+
+    def __init__(self, cold: Cold) -> None:
+        self._header = cold.header
+        self._min = cold.json_value.min if cold.json_value else 0.0
+        self._statuses = cold.status
+        self._errors = tuple(text.lower() for text in cold.error)
+
+    def detect(
+        self,
+        headers: Mapping[str, str],
+        value: Any,
+        failure: Failure | None,
+        *,
+        status: int,
+        body_start: bytes,
+    ) -> bool:
+        """Return whether a response says that it waited for a cold start, or is one's failure.
+
+        `value` is that in its JSON, None without one. Names in `headers` are case-insensitive.
+        """
+        if self._header and headers.get(self._header, "").strip().lower() in _TRUE_VALUES:
+            return True
+        if value is True or (json_number(value) or 0.0) >= self._min > 0:
+            return True
+        if failure is None or failure.reason not in _ERROR_REASONS:
+            return False
+        if any(pattern.allows(status) for pattern in self._statuses):
+            return True
+        error_type = headers.get(_AWS_ERROR_HEADER, "").lower()
+        text = body_start.decode(errors="replace").lower() if self._errors else ""
+        return any(error in text or error in error_type for error in self._errors)

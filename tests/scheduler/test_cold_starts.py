@@ -1,0 +1,160 @@
+"""Cold starts: which results are some, which count, and deliberate ones."""
+
+from pathlib import Path
+from typing import Any
+
+from probe.result import Reason, Result, SkipReason
+from probe.scheduler.cold_starts import MAX_COLD_SECONDS, MIN_MEDIAN_RESULTS
+from tests.builders import make_result
+from tests.scheduler.harness import RunnerHarness
+
+AFTER_IDLE = {"after_idle": "5m"}
+IDLE_SECONDS = 301.0
+
+
+class ColdHarness(RunnerHarness):
+    """Runner whose runs take as long as the latency of their results."""
+
+    def _run(self) -> Result:
+        result = super()._run()
+        self.time.advance(result.latency)
+        return result
+
+
+def harness_of(directory: Path, **cold: Any) -> RunnerHarness:
+    """Return a runner that has had enough warm results of 100 ms."""
+    harness = ColdHarness(directory, cold=cold)
+    for _ in range(MIN_MEDIAN_RESULTS):
+        run(harness)
+    return harness
+
+
+def run(
+    harness: RunnerHarness,
+    latency: float = 0.1,
+    reason: Reason | None = None,
+    *,
+    cold: bool = False,
+    after: float = 1.0,
+) -> Result:
+    """Return the counted result of a run that began `after` seconds after the previous one."""
+    harness.time.advance(after)
+    harness.outcome = make_result(latency=latency, reason=reason, cold=cold)
+    harness.tick()
+    return harness.sink[-1]
+
+
+def state(result: Result) -> tuple[bool | None, bool]:
+    return result.cold, result.counts
+
+
+def test_an_explicit_success(tmp_path: Path) -> None:
+    """It does not count, unless the config says so."""
+    assert state(run(harness_of(tmp_path), 3, cold=True)) == (True, False)
+    assert state(run(harness_of(tmp_path, count=True), 3, cold=True)) == (True, True)
+
+
+def test_an_explicit_failure(tmp_path: Path) -> None:
+    """It has the reason `cold`, and its own one in the detail."""
+    result = run(harness_of(tmp_path), 0.1, Reason.OVERLOADED, cold=True)
+    assert (result.reason, *state(result)) == (Reason.COLD, True, False)
+    assert result.failure
+    assert result.failure.detail == (
+        "cold start (overloaded: as the test says); after 5m of cold starts it counts"
+    )
+    counted = run(harness_of(tmp_path, count=True), 0.1, Reason.OVERLOADED, cold=True)
+    assert (counted.reason, *state(counted)) == (Reason.OVERLOADED, True, True)
+
+
+def test_an_outage(tmp_path: Path) -> None:
+    """A model that is loading for more than 5 minutes is down, also if it says that it loads."""
+    harness = harness_of(tmp_path)
+    first = harness.time.monotonic
+    while (harness.time.monotonic - first) / 1e9 < MAX_COLD_SECONDS - 2:
+        assert run(harness, 0.1, Reason.OVERLOADED, cold=True).reason is Reason.COLD
+    run(harness, 0.1, Reason.OVERLOADED, cold=True, after=2)
+    result = run(harness, 0.1, Reason.OVERLOADED, cold=True, after=2)
+    assert (result.reason, *state(result)) == (Reason.OVERLOADED, True, True)
+    assert state(run(harness, 9, cold=True)) == (True, True)
+    run(harness)
+    assert state(run(harness, 9, cold=True)) == (True, False)
+
+
+def test_slow_after_an_idle_time(tmp_path: Path) -> None:
+    """The first result is a cold start if it takes three times the median of the warm ones."""
+    harness = harness_of(tmp_path, **AFTER_IDLE)
+    assert state(run(harness, 0.29, after=IDLE_SECONDS)) == (False, True)
+    assert state(run(harness, 0.31, after=IDLE_SECONDS)) == (True, False)
+    assert state(run(harness, 0.31)) == (False, True)
+
+
+def test_slow_without_an_idle_time(tmp_path: Path) -> None:
+    """It is slow."""
+    harness = harness_of(tmp_path, **AFTER_IDLE)
+    assert state(run(harness, 3, after=298)) == (False, True)
+    assert state(run(harness_of(tmp_path), 3, after=IDLE_SECONDS)) == (False, True)
+
+
+def test_a_timeout_after_an_idle_time(tmp_path: Path) -> None:
+    """It is a cold start that takes longer than the timeout. The next one is a failure."""
+    harness = harness_of(tmp_path, **AFTER_IDLE)
+    timeout = run(harness, 5, Reason.FIRST_BYTE_TIMEOUT, after=IDLE_SECONDS)
+    assert (timeout.reason, *state(timeout)) == (Reason.COLD, True, False)
+    assert run(harness, 5, Reason.FIRST_BYTE_TIMEOUT).reason is Reason.FIRST_BYTE_TIMEOUT
+    refused = run(harness, 0.01, Reason.REFUSED, after=IDLE_SECONDS)
+    assert refused.reason is Reason.REFUSED
+
+
+def test_inferred_at_most_once_in_a_row(tmp_path: Path) -> None:
+    """Also if each request follows an idle time, because the probe is paused again and again."""
+    harness = harness_of(tmp_path, **AFTER_IDLE)
+    states = [state(run(harness, 3, after=IDLE_SECONDS)) for _ in range(4)]
+    assert states == [(True, False), (False, True)] * 2
+
+
+def test_too_few_warm_results(tmp_path: Path) -> None:
+    """Their median says nothing."""
+    harness = ColdHarness(tmp_path, cold=AFTER_IDLE)
+    run(harness)
+    assert state(run(harness, 3, after=IDLE_SECONDS)) == (False, True)
+
+
+def test_faults_of_the_daemon(tmp_path: Path) -> None:
+    """They say nothing about the service."""
+    harness = harness_of(tmp_path, **AFTER_IDLE)
+    result = run(harness, 3, Reason.INTERNAL, after=IDLE_SECONDS)
+    assert (result.reason, result.cold) == (Reason.INTERNAL, False)
+
+
+def test_deliberate_cold_starts(tmp_path: Path) -> None:
+    """Once an hour, no request is sent for 5 minutes. The next one starts the service."""
+    harness = ColdHarness(tmp_path, cold={**AFTER_IDLE, "probe": True}, interval="10s")
+    starts: list[int] = []
+
+    def tick() -> None:
+        harness.time.advance(10)
+        harness.come_due()
+        if harness.executor.tasks:
+            starts.append(harness.time.monotonic)
+            idle = (starts[-1] - starts[-2]) / 1e9 if len(starts) > 1 else 0
+            harness.outcome = make_result(latency=4 if idle >= 300 else 0.1, cold=False)
+            harness.run_task()
+
+    for _ in range(2 * 360 + 10):
+        tick()
+    cold = [result for result in harness.sink if result.cold]
+    assert len(cold) == 2
+    assert not any(result.counts for result in cold)
+    assert harness.counts.skipped[SkipReason.COLD] == 60
+    assert len(harness.sink) == 2 * 360 + 10 - 60
+
+
+def test_suspended_meanwhile(tmp_path: Path) -> None:
+    """No result is expected, so no alert about missing results must fire."""
+    keys = {"after_idle": "5m", "probe": True, "interval": "10m"}
+    harness = ColdHarness(tmp_path, cold=keys)
+    assert not harness.runner.is_silent
+    harness.time.advance(5 * 60)
+    assert harness.runner.is_silent
+    harness.runner.update(harness.compiled(cold=AFTER_IDLE))
+    assert not harness.runner.is_silent
