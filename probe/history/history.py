@@ -1,6 +1,6 @@
 """Keeps recent results and the objective status of each probe in memory.
 
-A probe takes up to 55 kB for 268 results (200 bytes each), and up to 130 kB if they are streams
+A probe takes up to 60 kB for 268 results (220 bytes each), and up to 140 kB if they are streams
 with 64 token times each (500 bytes). In addition, it takes up to 2 kB for each of at most 16 stored
 responses, 8 kB per objective, 3 kB for the last 24 hours, 7 kB for the means of five phases over
 four weeks, and 5 kB for versions. The size does not depend on the request rate.

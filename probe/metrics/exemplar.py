@@ -18,7 +18,9 @@ class Exemplar(NamedTuple):
 
         The time is required: without it, each scrape would store the exemplar again.
         """
-        return f' # {{trace_id="{self.trace_id}"}} {format_value(value)} {self.timestamp:.3f}'
+        # Nanoseconds: a sum such as 0.15622784099999998 was measured as 0.156227841.
+        seconds = format_value(round(value, 9))
+        return f' # {{trace_id="{self.trace_id}"}} {seconds} {self.timestamp:.3f}'
 
 
 def find_exemplars(

@@ -1,13 +1,19 @@
 """The header `traceparent`, and the trace id of a result."""
 
 import re
+from pathlib import Path
 
 import pytest
+from requests import PreparedRequest, Response
 
+from probe.clock import Clock
+from probe.config.secrets import Secrets
 from probe.http.pool import ConnectionPool
+from probe.http.stopwatch import Timestamp
 from probe.http.trace_context import new_trace_id, request_span_id, span_id
+from probe.prober.prober import Prober
 from tests.http.conftest import Serve
-from tests.probing import make_prober, run, run_scheduled
+from tests.probing import EVALUATOR, make_prober, read_probe, run, run_scheduled
 from tests.raw_servers import always, http_response
 
 HEADER = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])")
@@ -35,6 +41,29 @@ def test_each_run_has_its_own_trace(serve: Serve, pool: ConnectionPool) -> None:
     sent = [received.header("traceparent") or "" for received in server.requests]
     assert [header.split("-")[1] for header in sent] == [result.trace_id for result in results]
     assert len({result.trace_id for result in results}) == 3
+
+
+def test_a_run_does_not_change_the_request_of_another_run() -> None:
+    """Runs at the same time share the request of their probe, but not its header."""
+    sent = []
+
+    class Client:
+        certificate_not_after: float | None = None
+        last_received = Timestamp(0, 0)
+
+        def send(self, request: PreparedRequest) -> Response:
+            sent.append(request)
+            raise ConnectionRefusedError
+
+        def close(self) -> None:
+            """Do nothing: there is no connection."""
+
+    secrets = Secrets({}, Path())
+    probe = read_probe("http://model/", secrets, Path(), {})
+    prober = Prober(probe, secrets, lambda *_, **__: Client(), Clock(), EVALUATOR)
+    results = [prober.run() for _ in range(2)]
+    headers = [str(request.headers["traceparent"]).split("-")[1] for request in sent]
+    assert headers == [result.trace_id for result in results]
 
 
 def test_redirects_have_new_spans_in_the_same_trace(serve: Serve) -> None:
