@@ -20,7 +20,7 @@ from bench.markdown import aligned_table, environment, publish
 from bench.verdict import Verdict as Bound
 from probe.compare.difference import Verdict
 
-PRODUCT = next(iter(METHODS))
+PRODUCT, BUCKETS = list(METHODS)[:2]
 
 # A process takes this many pairs at a time.
 CHUNK_SIZE = 10
@@ -45,7 +45,7 @@ class Verdicts:
 def main() -> int:
     args = _arguments()
     verdicts = list(_compare_all(args))
-    bounds = [bound for group in verdicts if group.method == PRODUCT for bound in evaluate(group)]
+    bounds = [bound for group in verdicts for bound in evaluate(group)]
     head = f"{environment()}; {args.pairs:,} pairs per row."
     text = "\n\n".join((head, render_verdicts(bounds), "**Verdicts** in percent:", table(verdicts)))
     print(text)
@@ -72,10 +72,14 @@ def compare_pair(case: Case, seed: int) -> tuple[Verdict, ...]:
 
 
 def evaluate(verdicts: Verdicts) -> Iterator[Bound]:
-    """Yield the bounds of a case."""
+    """Yield the bounds of a case. Other tools have none."""
     case = verdicts.case
     worse = verdicts.percent(Verdict.WORSE)
     where = f"{case.name}, {case.requests} requests"
+    if verdicts.method == BUCKETS:
+        where += ", buckets"
+    if verdicts.method not in (PRODUCT, BUCKETS):
+        return
     if case.factor == 1 and case.bad_shares[0] == case.bad_shares[1]:
         yield _bound("`worse` about equal pairs", where, worse, MAX_FALSE_ALARMS)
     elif (case.factor, case.requests) == (1.1, 200):

@@ -2,6 +2,7 @@
 
 import math
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,11 +10,14 @@ from enum import StrEnum
 from bench.accuracy_results import quantile
 from probe.compare.comparison import Margins, result_differences
 from probe.compare.difference import Verdict, evaluate, overall
+from probe.compare.histograms import Counts, RecordedSide, compare_histograms
+from probe.compare.shares import BATCHES
 from probe.compare.side_results import SideResults
+from probe.metrics.histogram import LATENCY_BUCKETS
 from probe.result import Reason
 
 SIGMA = 0.3
-MEDIAN_SECONDS = 0.1
+MEDIAN_SECONDS = 0.12
 MARGINS = Margins(latency=0.05, bad_share=0.01)
 
 # In a slow period, the latencies of a side are multiplied.
@@ -100,6 +104,29 @@ def compare(a: SideResults, b: SideResults) -> Verdict:
     return overall(evaluate(result_differences(a, b, MARGINS)))
 
 
+def compare_buckets(a: SideResults, b: SideResults) -> Verdict:
+    """Return the verdict of `inference-probe compare` about the histograms of the daemon."""
+    recorded = [_histogram(side) for side in (a, b)]
+    return compare_histograms(*recorded, threshold=None, margins=MARGINS).verdict
+
+
+def _histogram(side: SideResults) -> RecordedSide:
+    """Return the requests as Prometheus records them, with failures that are evenly spread."""
+    ends = [len(side.latencies) * number // BATCHES for number in range(BATCHES + 1)]
+    failures = [side.bad * number // BATCHES for number in range(BATCHES + 1)]
+    bounds = (*LATENCY_BUCKETS, math.inf)
+    parts = []
+    for number in range(BATCHES):
+        ordered = sorted(side.latencies[ends[number] : ends[number + 1]])
+        parts.append(
+            Counts(
+                buckets={bound: bisect_right(ordered, bound) for bound in bounds},
+                failures=failures[number + 1] - failures[number],
+            )
+        )
+    return RecordedSide(name=side.name, parts=parts)
+
+
 def compare_p95(a: SideResults, b: SideResults) -> Verdict:
     """Return the verdict of two numbers: B is worse if its p95 is larger."""
     slower = quantile(b.latencies, 0.95) > quantile(a.latencies, 0.95)
@@ -117,6 +144,7 @@ def compare_p95_and_failures(a: SideResults, b: SideResults) -> Verdict:
 
 METHODS: dict[str, Callable[[SideResults, SideResults], Verdict]] = {
     "inference-probe": compare,
+    "inference-probe, buckets": compare_buckets,
     "p95 of B > p95 of A": compare_p95,
     "p95 + 5 % or bad + 1 pp": compare_p95_and_failures,
 }
