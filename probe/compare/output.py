@@ -51,9 +51,14 @@ def _row(finding: Finding) -> tuple[str, ...]:
         "-" if difference.difference is None else _change(difference, difference.difference),
         _interval(difference),
         _size(difference, difference.margin),
-        f"{finding.p_value:.2g}",
+        _p_value(finding.p_value),
         finding.verdict.replace("_", " "),
     )
+
+
+def _p_value(p_value: float) -> str:
+    """Return a p-value. Smaller ones are limited by the precision of sums."""
+    return f"{p_value:.2g}" if p_value >= 1e-4 else "< 0.0001"
 
 
 def _value(difference: Difference, value: float | None) -> str:

@@ -34,6 +34,7 @@ def test_worse() -> None:
     assert lines[1] == "B  canary  2000 requests, 100 bad (100 http_5xx)"
     assert [line.split()[0] for line in lines[4:8]] == ["bad", "p50", "p95", "p99"]
     assert lines[4].split()[:5] == ["bad", "0%", "5%", "+5.00", "pp"]
+    assert lines[4].split()[-3:] == ["<", "0.0001", "worse"]
     assert lines[9] == "Verdict: B is worse."
     assert lines[10].startswith("bad: +5.00 pp (95 % interval +4.")
     assert lines[10].endswith(", and the margin is 1 pp.")
