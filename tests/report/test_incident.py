@@ -48,6 +48,18 @@ def test_two_outages() -> None:
     assert [incident.bad for incident in found] == [10, 10]
 
 
+def test_two_outages_of_a_fast_probe() -> None:
+    """Hundreds of good requests end an incident before ten minutes are over."""
+    found = detect(outage(60, after=300) + outage(60, before=0), 0.99, interval=1.0).incidents
+    assert [incident.bad for incident in found] == [60, 60]
+
+
+def test_end() -> None:
+    """A single failure long after an outage does not extend it."""
+    (incident,) = detect([*outage(20, after=50), True, *[False] * 500], 0.99).incidents
+    assert (incident.end, incident.bad) == (5200, 20)
+
+
 def test_flapping() -> None:
     """Failures that stop for a minute only are one incident."""
     (incident,) = detect(outage(10, after=6) + outage(10, before=0), 0.99).incidents
