@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from probe.metrics import catalogue
@@ -175,11 +176,13 @@ def _counter(name: str, labels: Mapping[str, str]) -> Counter:
     )
 
 
+@cache
 def success_counter(signal: Signal, threshold: float) -> Counter:
     """Return the bucket of the successes within `threshold`."""
     return Counter(SIGNAL_METRICS[signal], Outcome.SUCCESS, threshold)
 
 
+@cache
 def all_counters(signal: Signal) -> tuple[Counter, Counter]:
     """Return the buckets of all successes and of all failures."""
     metric = SIGNAL_METRICS[signal]
