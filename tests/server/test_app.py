@@ -204,6 +204,11 @@ def test_probe_on_demand(app: App) -> None:
         "stream": None,
         "spending": None,
         "certificate_not_after": None,
+        "trace_id": None,
+        "version": None,
+        "segment": None,
+        "payload": None,
+        "cold": None,
         "cached": False,
     }
 
