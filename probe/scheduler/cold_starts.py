@@ -13,7 +13,7 @@ from probe.config.cold import Cold
 from probe.config.units import format_duration
 from probe.result import Failure, Reason, Result
 
-# Cold starts for longer than this are an outage. They count.
+# Failed cold starts in a row for longer than this are an outage. They count.
 MAX_COLD_SECONDS = 300.0
 
 # Latencies of warm successes whose median is compared, and the smallest number for a comparison.
@@ -32,8 +32,8 @@ class ColdStarts:
         # When the last run ended (monotonic ns).
         self._last_end: int | None = None
         self._last_is_inferred = False
-        # When the first of the last cold results in a row began (monotonic ns).
-        self._cold_since: int | None = None
+        # When the first of the last failed cold starts in a row began (monotonic ns).
+        self._failing_since: int | None = None
         # When the next deliberate cold start is due (monotonic ns).
         self._next_probe = 0
         self.update(cold)
@@ -48,7 +48,8 @@ class ColdStarts:
     @property
     def is_silent(self) -> bool:
         """Whether no request is sent at present, so that the service scales to zero."""
-        return self._is_silent(self._now())
+        with self._lock:
+            return self._is_silent(self._now())
 
     def admits(self, due: int) -> bool:
         """Return whether the tick at `due` (monotonic ns) may run.
@@ -64,34 +65,38 @@ class ColdStarts:
 
     def apply(self, result: Result) -> Result:
         """Return `result` with whether it is a cold start, and whether it counts."""
-        if self._cold is None or result.reason is Reason.INTERNAL:
-            return result
         with self._lock:
+            cold = self._cold
+            if cold is None or result.reason is Reason.INTERNAL:
+                return result
             now = self._now()
             start = now - nanoseconds(result.latency)
-            is_inferred = not result.cold and self._is_slow_after_idle(result, start)
+            is_inferred = not result.cold and self._is_slow_after_idle(cold, result, start)
             is_cold = bool(result.cold) or is_inferred
-            self._note(result, now, start, is_cold=is_cold)
+            row_start = self._row_start(start)
+            self._last_end = now
             self._last_is_inferred = is_inferred
+            self._failing_since = row_start if is_cold and result.failure else None
             if not is_cold:
+                if result.failure is None:
+                    self._warm_latencies.append(result.latency)
                 return result
-            counts = self._cold.count or self._is_outage(now)
-        if counts:
+        if cold.count or (now - row_start) / NS_PER_SECOND > MAX_COLD_SECONDS:
             return dataclasses.replace(result, cold=True)
         return _excluded(result)
 
     def _is_silent(self, now: int) -> bool:
+        """Return whether no request is sent at `now` (monotonic ns). The caller holds the lock."""
         if self._cold is None or not self._cold.probe or self._cold.after_idle is None:
             return False
         return self._next_probe - nanoseconds(self._cold.after_idle) <= now < self._next_probe
 
-    def _is_slow_after_idle(self, result: Result, start: int) -> bool:
+    def _is_slow_after_idle(self, cold: Cold, result: Result, start: int) -> bool:
         """Return whether the first result after `after_idle` is slower than the warm ones.
 
         Not twice in a row: the first request has started the service.
         """
-        cold = self._cold
-        if cold is None or cold.after_idle is None or self._last_end is None:
+        if cold.after_idle is None or self._last_end is None:
             return False
         is_first = start - self._last_end >= nanoseconds(cold.after_idle)
         if not is_first or self._last_is_inferred:
@@ -100,18 +105,16 @@ class ColdStarts:
             return False
         return result.latency >= cold.multiple * median(self._warm_latencies)
 
-    def _note(self, result: Result, now: int, start: int, *, is_cold: bool) -> None:
-        self._last_end = now
-        if is_cold:
-            self._cold_since = start if self._cold_since is None else self._cold_since
-            return
-        self._cold_since = None
-        if result.failure is None:
-            self._warm_latencies.append(result.latency)
+    def _row_start(self, start: int) -> int:
+        """Return when the row of failed cold starts began that a cold start at `start` continues.
 
-    def _is_outage(self, now: int) -> bool:
-        since = now if self._cold_since is None else self._cold_since
-        return (now - since) / NS_PER_SECOND > MAX_COLD_SECONDS
+        After a gap of more than MAX_COLD_SECONDS, it is not known what the service did meanwhile,
+        so a new row begins.
+        """
+        if self._failing_since is None or self._last_end is None:
+            return start
+        has_gap = start - self._last_end > nanoseconds(MAX_COLD_SECONDS)
+        return start if has_gap else self._failing_since
 
 
 def _excluded(result: Result) -> Result:

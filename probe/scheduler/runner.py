@@ -262,14 +262,28 @@ class ProbeRunner:
     def _record(self, result: Result, reservation: Reservation) -> None:
         settled = self._settled(result, reservation)
         if self._ticks.finish():
-            limited = self._value_limit.apply(settled)
-            counted = self._startup_grace.apply(self._cold_starts.apply(limited))
+            counted = self._counted(settled)
             for sink in self._sinks:
                 try:
                     sink.record(counted)
                 except Exception:  # the other sinks count this run, too
                     name = self.probe.name
                     logger.exception("bug: a sink failed to record a result of the probe %s", name)
+
+    def _counted(self, result: Result) -> Result:
+        """Return `result` with its limited labels, and with whether it counts.
+
+        A step that raises an exception is left out: the tick is a run, so the sinks must have it.
+        """
+        for step in (self._value_limit, self._cold_starts, self._startup_grace):
+            try:
+                result = step.apply(result)
+            except Exception:
+                name = self.probe.name
+                logger.exception(
+                    "bug: classifying a result of the probe %s raised an exception", name
+                )
+        return result
 
     def _settled(self, result: Result, reservation: Reservation) -> Result:
         """Return `result` with its tokens and cost, which now count instead of `reservation`."""

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from probe.result import Reason, Result, SkipReason
-from probe.scheduler.cold_starts import MAX_COLD_SECONDS, MIN_MEDIAN_RESULTS
+from probe.scheduler.cold_starts import MAX_COLD_SECONDS, MIN_MEDIAN_RESULTS, ColdStarts
 from tests.builders import make_result
 from tests.scheduler.harness import RunnerHarness
 
@@ -78,6 +80,29 @@ def test_an_outage(tmp_path: Path) -> None:
     assert state(run(harness, 9, cold=True)) == (True, True)
     run(harness)
     assert state(run(harness, 9, cold=True)) == (True, False)
+
+
+def test_cold_starts_of_a_long_interval(tmp_path: Path) -> None:
+    """A success ends the row of cold starts, so those of a probe that runs rarely do not count."""
+    harness = harness_of(tmp_path)
+    states = [state(run(harness, 9, cold=True, after=600)) for _ in range(4)]
+    assert states == [(True, False)] * 4
+
+
+def test_successful_cold_starts_in_a_row(tmp_path: Path) -> None:
+    """The service starts for each request, and each of them is answered: there is no outage."""
+    harness = harness_of(tmp_path)
+    states = [state(run(harness, 9, cold=True, after=60)) for _ in range(10)]
+    assert states == [(True, False)] * 10
+
+
+def test_failed_cold_starts_of_a_long_interval(tmp_path: Path) -> None:
+    """After more than 5 minutes without a result, it is not known what the service did."""
+    harness = harness_of(tmp_path)
+    results = [run(harness, 9, Reason.OVERLOADED, cold=True, after=600) for _ in range(4)]
+    assert [result.reason for result in results] == [Reason.COLD] * 4
+    result = run(harness, 9, Reason.OVERLOADED, cold=True, after=290)
+    assert result.reason is Reason.OVERLOADED
 
 
 def test_slow_after_an_idle_time(tmp_path: Path) -> None:
@@ -158,3 +183,32 @@ def test_suspended_meanwhile(tmp_path: Path) -> None:
     assert harness.runner.is_silent
     harness.runner.update(harness.compiled(cold=AFTER_IDLE))
     assert not harness.runner.is_silent
+
+
+class RemovingLock:
+    """Lock that a reload takes first each time, and removes `cold` from the config."""
+
+    def __init__(self, cold_starts: ColdStarts) -> None:
+        self._cold_starts = cold_starts
+
+    def __enter__(self) -> None:
+        self._cold_starts._cold = None
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+def test_a_reload_that_removes_the_config_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is passed on as it is, and the probe is not silent any more."""
+    keys = {"after_idle": "5m", "probe": True, "interval": "10m"}
+    harness = harness_of(tmp_path, **keys)
+    cold_starts = harness.runner._cold_starts
+    harness.time.advance(5 * 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(cold_starts, "_lock", RemovingLock(cold_starts))
+        assert not harness.runner.is_silent
+        cold_starts._cold = harness.runner.probe.cold
+        result = make_result(reason=Reason.OVERLOADED, cold=True)
+        assert cold_starts.apply(result) is result

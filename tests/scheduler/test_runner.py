@@ -65,6 +65,24 @@ def test_a_sink_that_raises(
     assert "KeyError: 'missing'" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["_value_limit", "_cold_starts", "_startup_grace"])
+def test_a_bug_before_the_sinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """It is logged. The sinks record the result as it was, because its tick is a run."""
+    harness = RunnerHarness(tmp_path)
+
+    def apply(_result: Result) -> Result:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(getattr(harness.runner, name), "apply", apply)
+    harness.outcome = make_result(reason=Reason.REFUSED)
+    harness.tick()
+    assert (harness.counts.runs, harness.sink.reasons()) == (1, [Reason.REFUSED])
+    assert "bug: classifying a result of the probe model raised an exception" in caplog.text
+    assert "KeyError: 'missing'" in caplog.text
+
+
 def test_paused(tmp_path: Path) -> None:
     """While paused, ticks are skipped as `paused`, including one that waits for its thread."""
     harness = RunnerHarness(tmp_path)
