@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
@@ -59,7 +59,7 @@ def compare_now(
     compiled = factory.build(target.config.settings, names)
     runners = [compiled[name].prober.run for name in names]
     progress = ProgressLine(sys.stderr)
-    interval = _prepare(runners, options, progress, clock)
+    interval = _prepare(runners, options, progress, stopped, clock)
     # The same requests are good on both sides.
     results = ResultsBySide(options.sides, target.a.strictest_thresholds)
 
@@ -124,6 +124,11 @@ class ResultsBySide:
             for side in self.sides
             if side.not_counted
         ]
+        notes += [
+            f"{side.cold} requests of {side.name} are not counted, because they were cold starts."
+            for side in self.sides
+            if side.cold
+        ]
         if self._others:
             values = ", ".join(
                 f"{count} without a value" if value is None else f"{count} with {value}"
@@ -148,22 +153,38 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _prepare(
-    runners: Sequence[Runner], options: CompareOptions, progress: ProgressLine, clock: Clock
+    runners: Sequence[Runner],
+    options: CompareOptions,
+    progress: ProgressLine,
+    stopped: threading.Event,
+    clock: Clock,
 ) -> float:
     """Send the first requests, and return the interval between two requests (seconds).
 
-    Raises NoResponses if all of them fail.
+    Raises NoResponses if all of them fail, unless `stopped` is set.
     """
-    results = warm_up(runners, clock)
-    if all(result.failure for result in results):
+    results = warm_up(runners, stopped, clock)
+    if not stopped.is_set() and all(result.failure for result in results):
         raise NoResponses(f"all of the first requests failed: {_failures(results)}")
-    interval = 1 / options.rate if options.rate else default_interval(results)
+    groups = _results_by_side(results, options.sides)
+    interval = 1 / options.rate if options.rate else default_interval(groups)
     total = 2 * options.requests
     progress.note(
         f"{total} requests at {format_rate(1 / interval)}, in"
         f" {format_duration(float(round(total * interval)))}"
     )
     return interval
+
+
+def _results_by_side(
+    results: Sequence[Result], sides: Sequence[SideArgument]
+) -> Iterable[list[Result]]:
+    """Return the results of each side, and those of neither."""
+    groups: dict[str | None, list[Result]] = {}
+    for result in results:
+        name = next((side.text for side in sides if side.matches(result)), None)
+        groups.setdefault(name, []).append(result)
+    return groups.values()
 
 
 def _failures(results: Sequence[Result]) -> str:

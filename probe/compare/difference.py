@@ -1,8 +1,9 @@
 """Differences between two sides, and the verdict about them.
 
-Each difference is tested against its margin. As several measures are tested at once, their p-values
-are corrected with Holm's method, so that with a confidence of 95 % none of the differences that are
-reported is due to chance.
+The latency is tested for a difference of more than the margin. The share of bad requests is tested
+for any difference, with Fisher's exact test, and the observed difference must exceed the margin. As
+several measures are tested at once, their p-values are corrected with Holm's method, so that with a
+confidence of 95 % none of the differences that are reported is due to chance.
 """
 
 import math
@@ -21,9 +22,10 @@ class Verdict(StrEnum):
     """Verdict about one measure, or about all of them."""
 
     WORSE = "worse"
-    """B is worse by more than the margin."""
+    """B is worse: by more than the margin for the latency. For the share of bad requests: there is
+    a difference, and the observed one is more than the margin."""
     BETTER = "better"
-    """B is better by more than the margin, and no measure is worse."""
+    """The same in the other direction, and no measure is worse."""
     NO_DIFFERENCE = "no_difference"
     """The difference is within the margin."""
     NOT_WORSE = "not_worse"

@@ -6,7 +6,7 @@ concerns as many requests of A as of B.
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -44,21 +44,28 @@ class MeasurementProgress:
     in_flight: int
 
 
-def warm_up(runners: Sequence[Runner], clock: Clock) -> list[Result]:
-    """Return the results of WARM_UP_REQUESTS of each side, sent one after the other."""
-    return [run(clock.monotonic()) for _ in range(WARM_UP_REQUESTS) for run in runners]
+def warm_up(runners: Sequence[Runner], stopped: threading.Event, clock: Clock) -> list[Result]:
+    """Return the results of WARM_UP_REQUESTS of each side, sent one after the other.
 
-
-def default_interval(results: Sequence[Result]) -> float:
-    """Return the time between two requests (seconds), by the `results` of `warm_up`.
-
-    It is the latency of the slower side. A request then rarely meets the one before, also if both
-    sides share a server.
+    A single runner sends those of both sides. Once `stopped` is set, no more requests are sent.
     """
-    latencies: dict[str, list[float]] = {}
-    for result in results:
-        latencies.setdefault(result.probe, []).append(result.latency)
-    return max(MIN_INTERVAL_SECONDS, *map(median, latencies.values()))
+    results: list[Result] = []
+    for _ in range(2 * WARM_UP_REQUESTS // len(runners)):
+        for run in runners:
+            if stopped.is_set():
+                return results
+            results.append(run(clock.monotonic()))
+    return results
+
+
+def default_interval(groups: Iterable[Sequence[Result]]) -> float:
+    """Return the time between two requests (seconds), by the results of `warm_up`.
+
+    `groups` are the results of each side, and those of neither. The time is the latency of the
+    slowest group. A request then rarely meets the one before, also if both sides share a server.
+    """
+    medians = [median(result.latency for result in group) for group in groups if group]
+    return max([MIN_INTERVAL_SECONDS, *medians])
 
 
 class InterleavedRun:

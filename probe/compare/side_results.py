@@ -16,9 +16,11 @@ class SideResults:
     thresholds: Mapping[Signal, float]
     """The largest good value (seconds) of each signal that has an objective."""
     requests: int = 0
-    """Requests without those that are not counted."""
+    """Requests without those that are not counted, and without cold starts."""
     not_counted: int = 0
     """Failures that are not the endpoint's."""
+    cold: int = 0
+    """Cold starts. They are not counted in `requests`, also if the objectives count them."""
     bad_by_reason: Counter[str] = field(default_factory=Counter)
     """Failures by reason, and successes that are slower than a threshold as `slow`."""
     latencies: list[float] = field(default_factory=list)
@@ -31,6 +33,9 @@ class SideResults:
 
     def add(self, result: Result) -> None:
         """Count `result`."""
+        if result.cold:
+            self.cold += 1
+            return
         kind = classify_result(result, self.thresholds)
         if kind is ResultKind.NOT_COUNTED:
             self.not_counted += 1

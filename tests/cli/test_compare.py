@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
+from probe.cli.compare_now import ResultsBySide
+from probe.cli.compare_sides import SideArgument
 from probe.cli.main import build_parser
+from probe.result import Reason
+from tests.builders import make_result
 from tests.commands import COMMAND, environment, invoke
 from tests.servers import OK, respond_with, serve
 
@@ -203,6 +208,44 @@ def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "a@payload=huge: no such payload; there are: short, long" in err
 
 
+@pytest.mark.timing
+def test_interval_of_payloads(tmp_path: Path) -> None:
+    """Without a rate, the interval is the latency of the slower payload of a probe."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        is_long = int(re.findall(rb"Content-Length: (\d+)", head)[0]) > 10
+        await asyncio.sleep(0.4 if is_long else 0.01)
+        writer.write(OK)
+        await writer.drain()
+
+    payloads = [{"name": "short", "body": "x"}, {"name": "long", "body": 100 * "x"}]
+    with serve(respond) as url:
+        config = write_config(tmp_path, {"a": url}, method="POST", payloads=payloads)
+        done = invoke(
+            "compare", "a@payload=short", "a@payload=long", "--now", "--requests=5", config
+        )
+    rate = re.search(r"10 requests at ([0-9.]+)/s", done.stderr)
+    assert rate, done.stderr
+    assert float(rate[1]) == pytest.approx(2.5, abs=0.3)
+
+
+def test_notes_of_cold_starts() -> None:
+    """Cold starts have another reason than failures of this machine."""
+    sides = SideArgument.parse("a"), SideArgument.parse("b")
+    results = ResultsBySide(sides, {})
+    for result in (
+        make_result(probe="a", cold=True),
+        make_result(probe="b", reason=Reason.INTERNAL),
+        make_result(probe="b"),
+    ):
+        results.add(result)
+    assert results.notes(is_stopped=False) == [
+        "1 requests of b are not counted, because this machine failed or was too busy.",
+        "1 requests of a are not counted, because they were cold starts.",
+    ]
+
+
 def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """If both sides fail from the start, there is nothing to compare."""
     dead = "http://127.0.0.1:1/"
@@ -211,6 +254,40 @@ def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert (code, out) == (3, "")
     assert "all of the first requests failed: a: refused, " in err
     assert "; b: refused, " in err
+
+
+@pytest.mark.timing
+def test_interruption_of_the_first_requests(tmp_path: Path) -> None:
+    """No further request is sent."""
+    received = threading.Event()
+    requests = 0
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await reader.readuntil(b"\r\n\r\n")
+        requests += 1
+        received.set()
+        await asyncio.sleep(0.5)
+        writer.write(OK)
+        await writer.drain()
+
+    with serve(respond) as url:
+        config = write_config(tmp_path, {"a": url, "b": url})
+        with subprocess.Popen(
+            [*COMMAND, "compare", "a", "b", "--now", config],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert received.wait(15)
+                process.send_signal(signal.SIGTERM)
+                out, err = process.communicate(timeout=15)
+            finally:
+                process.kill()
+    assert (process.returncode, requests) == (3, 1), err
+    assert "Interrupted: this is the comparison of the requests until then." in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -113,14 +113,25 @@ def test_no_thread_left() -> None:
 
 def test_default_interval() -> None:
     """It is the median latency of the slower side in the warm-up, and at least 100 ms."""
-    recorder = Recorder()
-    results = warm_up([recorder.runner("a"), recorder.runner("b")], Clock())
-    assert [result.probe for result in results] == ["a", "b"] * WARM_UP_REQUESTS
     for slow, interval in ((0.02, 0.1), (0.7, 0.7)):
-        latencies = {"a": [0.01, 0.01, 0.01], "b": [slow, slow, 9.0]}
-        results = [
-            make_result(probe=name, latency=latency)
-            for name, values in latencies.items()
-            for latency in values
+        groups = [
+            [make_result(latency=latency) for latency in latencies]
+            for latencies in ([0.01, 0.01, 0.01], [slow, slow, 9.0], [])
         ]
-        assert default_interval(results) == interval
+        assert default_interval(groups) == interval
+    assert default_interval([]) == 0.1
+
+
+@pytest.mark.parametrize("names", ["ab", "a"])
+def test_warm_up(names: str) -> None:
+    """There are three requests of each side, also if one probe has both sides."""
+    recorder = Recorder()
+    results = warm_up([recorder.runner(name) for name in names], recorder.stopped, Clock())
+    sent = [result.probe for result in results]
+    assert sent == list(names) * (2 * WARM_UP_REQUESTS // len(names))
+
+
+def test_stop_of_warm_up() -> None:
+    recorder = Recorder(lambda number: recorder.stopped.set() if number == 3 else None)
+    runners = [recorder.runner("a"), recorder.runner("b")]
+    assert len(warm_up(runners, recorder.stopped, Clock())) == 3

@@ -20,6 +20,17 @@ def test_results() -> None:
     assert side.latencies == [0.1, 0.6]
 
 
+def test_cold_starts() -> None:
+    """They are counted separately, whether they fail, succeed or count in objectives."""
+    side = SideResults(name="model", thresholds={Signal.LATENCY: 0.5})
+    side.add(make_result(latency=9.0, cold=True))
+    side.add(make_result(latency=9.0, cold=True, is_excluded=True))
+    side.add(make_result(reason=Reason.HTTP_5XX, cold=True))
+    side.add(make_result(cold=False))
+    assert (side.requests, side.bad, side.not_counted, side.cold) == (1, 0, 0, 3)
+    assert side.latencies == [0.1]
+
+
 def test_thresholds_of_streams() -> None:
     side = SideResults(name="model", thresholds={Signal.TIME_TO_FIRST_TOKEN: 0.02})
     side.add(make_result(stream=MEASURED_STREAM))
