@@ -1,7 +1,7 @@
 """Pages that fired, from the series ALERTS of Prometheus."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from probe.prometheus.client import PrometheusClient
 from probe.report.incident import Incident
@@ -28,21 +28,27 @@ class Page:
 
 def read_pages(client: PrometheusClient, group: ProbeGroup, start: float, end: float) -> list[Page]:
     """Return the pages by ascending start; empty without the rules. Raises PrometheusError."""
-    found: dict[tuple[str, str], list[Page]] = {}
+    times: dict[tuple[str, str], set[float]] = {}
     selector = group.selector("ALERTS", 'alertstate="firing"', 'slo_severity="page"')
     for part in client.samples(selector, start, end):
         for series in part:
             key = (series.labels["alertname"], series.labels.get("slo", ""))
-            for time, _ in series.samples:
-                _extend(found.setdefault(key, []), time, key)
-    return sorted(page for pages in found.values() for page in pages)
+            times.setdefault(key, set()).update(time for time, _ in series.samples)
+    return sorted(page for key, found in times.items() for page in find_pages(found, *key))
 
 
-def _extend(pages: list[Page], time: float, key: tuple[str, str]) -> None:
-    if pages and time - pages[-1].end <= MAX_SAMPLE_SECONDS:
-        pages[-1] = Page(pages[-1].start, max(pages[-1].end, time), *key)
-    else:
-        pages.append(Page(time, time, *key))
+def find_pages(times: Iterable[float], alert: str, slo: str) -> list[Page]:
+    """Return the pages of one alert that fired at `times` (Unix seconds), in any order.
+
+    Several series may have the same alert, such as those of two instances.
+    """
+    pages: list[Page] = []
+    for time in sorted(times):
+        if pages and time - pages[-1].end <= MAX_SAMPLE_SECONDS:
+            pages[-1] = replace(pages[-1], end=time)
+        else:
+            pages.append(Page(time, time, alert, slo))
+    return pages
 
 
 def pages_of(incident: Incident, slo: str, pages: Sequence[Page]) -> tuple[Page, ...]:

@@ -12,6 +12,10 @@ from probe.report.period import DAY_SECONDS, HOUR_SECONDS
 # Quantile of the normal distribution for both ends of a 95 % interval.
 NORMAL_QUANTILE = 1.96
 
+# Quantiles of Student's t distribution for both ends of a 95 % interval, with 1 to 4 degrees of
+# freedom.
+STUDENT_QUANTILES = (12.706, 4.303, 3.182, 2.776)
+
 # With at least this number of days, the interval is that of the differences between days, else of
 # the differences between hours. Fewer groups say too little about their differences.
 MIN_DAYS = 14
@@ -117,11 +121,15 @@ def _design_effect(groups: Sequence[Events], bad_ratio: float) -> float:
 def _student_quantile(freedom: int) -> float:
     """Return the quantile of Student's t distribution for a 95 % interval.
 
-    The first term of its expansion for many degrees of freedom (Abramowitz and Stegun, 26.7.5): the
-    error is below 1 % from 7 degrees of freedom.
+    For more degrees of freedom than the table has, it is the sum of the first terms of its
+    expansion (Abramowitz and Stegun, 26.7.5), whose error is below 1 %.
     """
+    if freedom <= len(STUDENT_QUANTILES):
+        return STUDENT_QUANTILES[freedom - 1]
     z = NORMAL_QUANTILE
-    return z + (z**3 + z) / (4 * freedom)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
 
 
 @dataclass(frozen=True, slots=True)

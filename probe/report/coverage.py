@@ -1,4 +1,4 @@
-"""How much of a period was measured, so that unmeasured time does not pass for good time."""
+"""Share of a period that was measured. Unmeasured time is neither good nor bad."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,14 +8,14 @@ from probe.metrics import catalogue
 from probe.report import scrapes
 from probe.report.increases import Increase
 from probe.report.labels import Replica
-from probe.result import Reason, SkipReason
+from probe.result import Reason, Signal, SkipReason
 
 # Scrapes are at most this far apart, as the rules require. A longer time between two scrapes of the
 # same process is a gap of Prometheus, not of the prober.
 MAX_SCRAPE_SECONDS = 300.0
 
 # Without scrapes for this time before the end of the period, the prober is absent.
-END_SECONDS = 120.0
+END_SECONDS = MAX_SCRAPE_SECONDS
 
 Interval = tuple[float, float]
 """Start and end (Unix seconds)."""
@@ -77,9 +77,13 @@ class Coverage:
 
     @property
     def deliberate(self) -> int:
-        """Runs that were not wanted: paused, above the budget, or for a cold start."""
+        """Due times without an event that are no missing data.
+
+        They were skipped on purpose, or the endpoint was starting.
+        """
         reasons = (SkipReason.PAUSED, SkipReason.BUDGET, SkipReason.COLD)
-        return sum(self.skipped.get(reason, 0) for reason in reasons)
+        starting = sum(item.runs for item in self.excluded if item.cause in STARTING_CAUSES)
+        return sum(self.skipped.get(reason, 0) for reason in reasons) + starting
 
 
 @dataclass(slots=True)
@@ -158,18 +162,25 @@ class CoverageCounter:
             absences=tuple(_between(measured, end)),
             unscraped_seconds=self._unscraped,
             excluded=tuple(
-                Exclusion(
-                    cause=cause,
-                    runs=round(counts[counter]),
-                    seconds=self._excluded_seconds[cause],
-                )
-                for cause, counter in EXCLUDED.items()
+                self._exclusion(cause, counter, counts) for cause, counter in EXCLUDED.items()
             ),
             replicas=tuple(
                 _replica_coverage(replica, times) for replica, times in self._replicas.items()
             ),
             interval=self._interval,
         )
+
+    def _exclusion(
+        self, cause: str, counter: scrapes.Counter, counts: Mapping[scrapes.Counter, float]
+    ) -> Exclusion:
+        """Return the runs of `cause`. Cold starts may be events (`cold: {count: true}`)."""
+        runs, seconds = round(counts[counter]), self._excluded_seconds[cause]
+        if cause == "cold" and runs:
+            others = sum(counts[EXCLUDED[other]] for other in ("startup", "internal"))
+            events = sum(counts[counter] for counter in scrapes.all_counters(Signal.LATENCY))
+            excluded = min(runs, max(0, round(counts[_RUNS] - others - events)))
+            runs, seconds = excluded, seconds * excluded / runs
+        return Exclusion(cause=cause, runs=runs, seconds=seconds)
 
 
 _TICKS = scrapes.Counter(catalogue.TICKS.name)
@@ -179,10 +190,13 @@ _RUNS = scrapes.Counter(catalogue.RUNS.name)
 EXCLUDED = {
     "startup": scrapes.Counter(catalogue.FAILURES.name, Reason.STARTUP),
     "internal": scrapes.Counter(catalogue.FAILURES.name, Reason.INTERNAL),
-    "cold": scrapes.Counter(catalogue.FAILURES.name, Reason.COLD),
+    "cold": scrapes.Counter(scrapes.COLD_STARTS),
     "paused": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.PAUSED),
     "budget": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.BUDGET),
 }
+
+# Of these causes, the runs while the endpoint starts. `internal` are missing data.
+STARTING_CAUSES = ("startup", "cold")
 
 
 def _replica_coverage(replica: Replica, times: _ReplicaTimes) -> ReplicaCoverage:

@@ -23,10 +23,14 @@ SIGNAL_METRICS = {
 }
 DIMENSION_METRIC = catalogue.DIMENSION_DURATION.name
 
+# The number of cold starts, successful or failed.
+COLD_STARTS = f"{catalogue.COLD_START.name}_count"
+
 _COUNTERS = (
     catalogue.TICKS.name,
     catalogue.RUNS.name,
     catalogue.SKIPPED.name,
+    COLD_STARTS,
 )
 _GAUGES = (catalogue.INTERVAL.name, catalogue.OBJECTIVE.name)
 

@@ -127,6 +127,7 @@ def test_labels_and_texts(promtool: Path, tmp_path: Path) -> None:
     inputs = [
         *objective(0.5),
         *objective(0.04, "fluent", "time_per_output_token"),
+        *objective(0.1, "silent", alert="none"),
         *queue(0.3),
         series("inference_probe_alert_info", info, "1x60"),
     ]

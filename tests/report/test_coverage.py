@@ -1,0 +1,61 @@
+"""Coverage of a period by the runs of a probe."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from probe.metrics import catalogue
+from probe.report.coverage import Coverage, CoverageCounter
+from probe.report.increases import Increase
+from probe.report.scrapes import COLD_STARTS, Counter
+from probe.result import Outcome, Reason
+
+REPLICA = frozenset({("instance", "a:10115")})
+RUNS = Counter(catalogue.RUNS.name)
+SUCCESSES = Counter(catalogue.LATENCY.name, Outcome.SUCCESS)
+FAILURES = Counter(catalogue.LATENCY.name, Outcome.FAILURE)
+COLD = Counter(COLD_STARTS)
+STARTUP = Counter(catalogue.FAILURES.name, Reason.STARTUP)
+
+
+def coverage(counts: Mapping[Counter, float], *, end: float = 1000.0) -> Coverage:
+    """Return the coverage of 1,000 s with an interval of 10 s and `counts`, until `end`."""
+    counter = CoverageCounter(0.0)
+    increase = Increase(
+        since=0.0, time=1000.0, absent_since=None, interval=10.0, counts=counts, targets={}
+    )
+    counter.add(REPLICA, increase)
+    result = counter.coverage(end)
+    assert result
+    return result
+
+
+def excluded(result: Coverage, cause: str) -> tuple[int, float]:
+    return next((item.runs, item.seconds) for item in result.excluded if item.cause == cause)
+
+
+@pytest.mark.parametrize(
+    ("events", "runs"),
+    [({SUCCESSES: 78, FAILURES: 2}, 20), ({SUCCESSES: 95, FAILURES: 5}, 0)],
+    ids=["excluded", "counted by the objectives"],
+)
+def test_cold_starts(events: Mapping[Counter, float], runs: int) -> None:
+    """Cold starts that are no events, successful or failed, are excluded and no missing data."""
+    result = coverage({RUNS: 100, COLD: 20, **events})
+    assert excluded(result, "cold") == (runs, runs * 10)
+    assert result.expected == 100
+    assert result.deliberate == runs
+
+
+def test_startup_is_no_missing_data() -> None:
+    """Failures while the endpoint starts are excluded from what is expected."""
+    result = coverage({RUNS: 100, SUCCESSES: 90, STARTUP: 10})
+    assert excluded(result, "startup") == (10, 100)
+    assert excluded(result, "cold") == (0, 0)
+    assert result.deliberate == 10
+
+
+@pytest.mark.parametrize(("end", "absent"), [(1299.0, 0.0), (1301.0, 301.0)])
+def test_end_of_the_period(end: float, absent: float) -> None:
+    """A scrape may be 5 minutes ago, which is no absence."""
+    assert coverage({RUNS: 100, SUCCESSES: 100}, end=end).absent_seconds == absent
