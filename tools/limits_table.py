@@ -576,7 +576,14 @@ LIMITS = (
         "response of an OTLP receiver",
         "{}, {} in the log",
         "the rest is not read",
-        ("otlp.receiver:MAX_RESPONSE_BYTES", "otlp.receiver:MAX_MESSAGE_CHARS"),
+        ("otlp.client:MAX_RESPONSE_BYTES", "otlp.client:MAX_MESSAGE_CHARS"),
+    ),
+    Limit(
+        "daemon",
+        "`Retry-After` of an OTLP receiver",
+        "{}",
+        "the next attempt is earlier",
+        ("otlp.client:MAX_RETRY_AFTER_SECONDS",),
     ),
     Limit(
         "daemon",

@@ -7,8 +7,8 @@ from probe.cli.command import UsageError
 from probe.cli.flags import FlagAdder
 from probe.cli.server_flags import ServerFlags
 from probe.config.units import parse_duration
+from probe.otlp.client import OtlpClient
 from probe.otlp.exporters import OtlpOptions
-from probe.otlp.receiver import OtlpReceiver
 
 METRICS_FLAG = "--otlp.endpoint"
 INTERVAL_FLAG = "--otlp.interval"
@@ -42,8 +42,8 @@ def add_otlp_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
 def read_otlp_options(args: argparse.Namespace, environ: Mapping[str, str]) -> OtlpOptions:
     """Return what `args` export. Raises UsageError."""
     return OtlpOptions(
-        traces=_receiver(args, environ, args.otlp_traces_endpoint, TRACES_FLAG, TRACES_PATH),
-        metrics=_receiver(args, environ, args.otlp_endpoint, METRICS_FLAG, METRICS_PATH),
+        traces=_client(args, environ, args.otlp_traces_endpoint, TRACES_FLAG, TRACES_PATH),
+        metrics=_client(args, environ, args.otlp_endpoint, METRICS_FLAG, METRICS_PATH),
         interval_seconds=_interval(args.otlp_interval),
     )
 
@@ -58,14 +58,14 @@ def _interval(text: str) -> float:
     return seconds
 
 
-def _receiver(
+def _client(
     args: argparse.Namespace, environ: Mapping[str, str], text: str | None, flag: str, path: str
-) -> OtlpReceiver | None:
-    """Return the receiver at the URL `text` of `flag`. OTLP defines `path`, which is added."""
+) -> OtlpClient | None:
+    """Return the client for the URL `text` of `flag`. OTLP defines `path`, which is added."""
     if text is None:
         return None
     url = OTLP_FLAGS.parse_url(text, flag)
-    return OtlpReceiver(
+    return OtlpClient(
         url=f"{url.text.rstrip('/').removesuffix(path)}{path}",
         authorization=OTLP_FLAGS.basic_credentials(args, environ),
         headers=OTLP_FLAGS.headers(args),

@@ -63,7 +63,7 @@ class Daemon:
 
         `load_config` returns the config again or raises ConfigError; None if it is not from a file.
         `enable_lifecycle` permits reload and pause over HTTP. The pages have `links`.
-        `otlp` has the receivers of traces and metrics.
+        `otlp` has the clients of the receivers of traces and metrics.
         """
         self._clock = clock
         self._run_state = RunState()
@@ -72,7 +72,9 @@ class Daemon:
         recorder = Recorder(self._accounting, clock.unix_seconds)
         history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
-        self._exporters = OtlpExporters(otlp or OtlpOptions(), _instance(listener), clock)
+        self._exporters = OtlpExporters(
+            otlp or OtlpOptions(), _instance(listener), clock, lambda: self._render("")[0]
+        )
         self._factory = ProberFactory(environ=environ, base=base, clock=clock)
         self._manager = manager = ProbeManager(
             self._factory,
@@ -116,7 +118,7 @@ class Daemon:
     def start(self) -> None:
         """Start to serve, then to probe. Raises OSError if the server cannot listen."""
         self._server.start()
-        self._exporters.start(lambda: self._render("")[0])
+        self._exporters.start()
         self._scheduler.start()
 
     def stop(self) -> None:

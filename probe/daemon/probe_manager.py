@@ -83,6 +83,9 @@ class ProbeManager:
         compiled = self._factory.build(settings, {*diff.added, *diff.changed})
         for name in diff.removed:
             self._remove(name)
+        # Before a run of an added probe can end.
+        if self._services.traces:
+            self._services.traces.apply_config(settings)
         for name in diff.changed:
             self._update(name, compiled[name])
         for name in diff.added:
@@ -90,8 +93,6 @@ class ProbeManager:
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
         self._services.recorder.with_exemplars = settings.tracing.is_sampled
-        if self._services.traces:
-            self._services.traces.apply_config(settings)
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
             name: self._target(name, compiled[name]) if name in compiled else self.targets[name]
@@ -163,7 +164,7 @@ class ProbeManager:
                     " outside the window, or the budget is raised"
                 )
             if traces:
-                traces.record(result)
+                traces.record(result, compiled.probe)
             return result
 
         return OnDemandTarget(run=run, interval=compiled.probe.interval)

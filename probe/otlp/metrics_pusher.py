@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from probe.clock import Clock
 from probe.metrics import catalogue
 from probe.metrics.exposition import Exposition, format_sample
+from probe.otlp.client import OtlpClient, OtlpError
 from probe.otlp.metrics_document import encode_metrics
-from probe.otlp.receiver import OtlpError, OtlpReceiver
 
 logger = logging.getLogger(__name__)
 
@@ -22,30 +22,30 @@ class MetricsPusher:
 
     def __init__(
         self,
-        receiver: OtlpReceiver,
+        client: OtlpClient,
         instance: str,
         clock: Clock,
+        render: Callable[[], Iterable[str]],
         *,
         interval_seconds: float,
     ) -> None:
-        """`instance` identifies this daemon, such as `host:10115`."""
-        self._receiver = receiver
+        """`instance` identifies this daemon, such as `host:10115`.
+
+        `render` returns the metrics in the text format, in parts. It is called after the start.
+        """
+        self._client = client
         self._instance = instance
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._start_ns = clock.wall()
-        self._render: Callable[[], Iterable[str]] = tuple
+        self._render = render
         self._stopping = threading.Event()
         self._failures = 0
         self._is_failing = False
         self._thread = threading.Thread(target=self._work, name="otlp-metrics", daemon=True)
 
-    def start(self, render: Callable[[], Iterable[str]]) -> None:
-        """Start to push what `render` returns: the metrics in the text format, in parts.
-
-        Raises RuntimeError if the system has no thread left.
-        """
-        self._render = render
+    def start(self) -> None:
+        """Start to push. Raises RuntimeError if the system has no thread left."""
         self._thread.start()
 
     def write_to(self, exposition: Exposition) -> None:
@@ -74,17 +74,15 @@ class MetricsPusher:
                 start_ns=self._start_ns,
                 now_ns=self._clock.wall(),
             )
-            rejected = self._receiver.send(document)
+            self._client.send(document)
         except OtlpError as error:
             self._fail(str(error))
+            self._stopping.wait(error.retry_after_seconds)
         except Exception:
             self._failures += 1
             logger.exception("bug: metrics could not be pushed")
         else:
-            if int(rejected.get("rejectedDataPoints") or 0):
-                self._fail(str(rejected.get("errorMessage") or "metrics rejected"))
-            else:
-                self._is_failing = False
+            self._is_failing = False
 
     def _fail(self, reason: str) -> None:
         self._failures += 1

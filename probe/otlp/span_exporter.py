@@ -12,7 +12,7 @@ from probe.config.schema import Probe, Settings
 from probe.metrics import catalogue
 from probe.metrics.exposition import Exposition, format_sample
 from probe.otlp.attributes import SCOPE, resource
-from probe.otlp.receiver import OtlpError, OtlpReceiver
+from probe.otlp.client import OtlpClient, OtlpError
 from probe.otlp.spans import result_spans
 from probe.result import Result
 
@@ -38,17 +38,17 @@ class SpanExporter:
     logged, and the first one after a success.
     """
 
-    def __init__(self, receiver: OtlpReceiver, instance: str) -> None:
+    def __init__(self, client: OtlpClient, instance: str) -> None:
         """`instance` identifies this daemon, such as `host:10115`."""
-        self._receiver = receiver
+        self._client = client
         self._resource = json.dumps(resource(instance))
         self._sample = TraceSampling.NEVER
         self._probes: Mapping[str, Probe] = {}
-        self._queue: Queue[Result] = Queue(MAX_QUEUED_RESULTS)
+        self._queue: Queue[tuple[Result, Probe]] = Queue(MAX_QUEUED_RESULTS)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._lost = 0
-        self._is_losing = False
+        self._is_failing = False
         self._thread = threading.Thread(target=self._work, name="otlp-traces", daemon=True)
 
     def start(self) -> None:
@@ -62,16 +62,23 @@ class SpanExporter:
         if self._sample is TraceSampling.NEVER:
             logger.warning("no traces are exported: `tracing.sample` in the config is never")
 
-    def record(self, result: Result) -> None:
-        """Export the spans of `result` later, if its trace is recorded. Never blocks."""
+    def record(self, result: Result, probe: Probe | None = None) -> None:
+        """Export the spans of `result` later, if its trace is recorded. Never blocks.
+
+        `probe` is that of the run, by default the one with its name in the current config.
+        """
         if result.trace_id is None or self._sample is TraceSampling.NEVER:
             return
         if self._sample is TraceSampling.FAILURES and result.failure is None:
             return
+        probe = probe or self._probes.get(result.probe)
+        if probe is None:
+            self._count_lost(1, f"the probe {result.probe} was removed during its run")
+            return
         try:
-            self._queue.put_nowait(result)
+            self._queue.put_nowait((result, probe))
         except Full:
-            self._lose(1, f"{MAX_QUEUED_RESULTS} results wait already")
+            self._count_lost(1, f"{MAX_QUEUED_RESULTS} results wait already")
 
     def write_to(self, exposition: Exposition) -> None:
         """Add the number of lost traces to `exposition`."""
@@ -91,11 +98,13 @@ class SpanExporter:
                 if batch:
                     self._export(batch)
             except Exception:
+                with self._lock:
+                    self._lost += len(batch)
                 logger.exception("bug: traces could not be exported")
 
-    def _next_batch(self) -> list[Result]:
+    def _next_batch(self) -> list[tuple[Result, Probe]]:
         """Return the results of the next BATCH_SECONDS."""
-        batch: list[Result] = []
+        batch: list[tuple[Result, Probe]] = []
         deadline = time.monotonic() + BATCH_SECONDS
         while len(batch) < MAX_BATCH_RESULTS:
             seconds_left = 0.0 if self._stopping.is_set() else deadline - time.monotonic()
@@ -105,40 +114,42 @@ class SpanExporter:
                 break
         return batch
 
-    def _export(self, batch: Sequence[Result]) -> None:
+    def _export(self, batch: Sequence[tuple[Result, Probe]]) -> None:
         """Send the spans of `batch`, repeatedly if the receiver is not available."""
         document = self._document(batch)
         for pause in (*RETRY_PAUSES_SECONDS, None):
             try:
-                rejected = self._receiver.send([document])
+                self._client.send([document])
             except OtlpError as error:
                 # While the daemon stops, there is no time for another attempt.
-                if error.is_retryable and pause and not self._stopping.wait(pause):
+                if (
+                    error.is_retryable
+                    and pause
+                    and not self._stopping.wait(max(pause, error.retry_after_seconds))
+                ):
                     continue
-                self._lose(len(batch), str(error))
+                # Which traces the rejected spans belong to is unknown: each may have another one.
+                rejected = len(batch) if error.rejected is None else error.rejected
+                self._count_lost(min(rejected, len(batch)), str(error))
             else:
-                if int(rejected.get("rejectedSpans") or 0):
-                    self._lose(len(batch), str(rejected.get("errorMessage") or "spans rejected"))
-                else:
-                    self._is_losing = False
+                self._is_failing = False
             return
 
-    def _document(self, batch: Sequence[Result]) -> bytes:
+    def _document(self, batch: Sequence[tuple[Result, Probe]]) -> bytes:
         """Return the spans of `batch` as JSON.
 
         Each run is encoded separately: one call for all would hold the interpreter for too long.
         """
         spans = []
-        for result in batch:
-            if probe := self._probes.get(result.probe):  # it may have been removed meanwhile
-                spans += [json.dumps(span) for span in result_spans(result, probe)]
+        for result, probe in batch:
+            spans += [json.dumps(span) for span in result_spans(result, probe)]
         scope = f'{{"scope": {json.dumps(SCOPE)}, "spans": [{", ".join(spans)}]}}'
         text = f'{{"resourceSpans": [{{"resource": {self._resource}, "scopeSpans": [{scope}]}}]}}'
         return text.encode()
 
-    def _lose(self, traces: int, reason: str) -> None:
+    def _count_lost(self, traces: int, reason: str) -> None:
         with self._lock:
             self._lost += traces
-            is_first, self._is_losing = not self._is_losing, True
+            is_first, self._is_failing = not self._is_failing, True
         if is_first:
             logger.warning("traces are lost", extra={"fields": {"reason": reason}})

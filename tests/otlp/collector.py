@@ -22,6 +22,8 @@ class Collector:
         self.status = 200
         """Status of the responses."""
         self.body = b"{}"
+        self.headers: Mapping[str, str] = {}
+        """Additional headers of the responses."""
         self.paused = threading.Event()
         """Responses wait until it is set."""
         self.paused.set()
@@ -36,6 +38,11 @@ class Collector:
     @property
     def documents(self) -> list[Any]:
         return [document for _, _, document in self.requests]
+
+    @property
+    def batches(self) -> list[list[dict[str, Any]]]:
+        """The spans of each document."""
+        return [list(_spans(document)) for document in self.documents]
 
     def wait_for_spans(self, number: int) -> list[dict[str, Any]]:
         wait_until(lambda: len(self.spans) >= number)
@@ -57,6 +64,8 @@ def collecting(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
             collector.requests.append((self.path, headers, json.loads(body)))
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
+            for name, value in collector.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from probe.metrics.exposition import Exposition
-from probe.otlp import span_exporter
-from probe.otlp.receiver import OtlpReceiver
+from probe.otlp import client, span_exporter
+from probe.otlp.client import OtlpClient
 from probe.otlp.span_exporter import MAX_QUEUED_RESULTS, SpanExporter
 from probe.result import Reason, Result
 from tests.builders import make_result, make_settings
@@ -38,7 +38,7 @@ def start(tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch)
 
     def start(*, sample: str = "always", url: str | None = None, **how: Any) -> SpanExporter:
         url = url or f"{collector.url}/v1/traces"
-        exporter = SpanExporter(OtlpReceiver(url=url, **how), "host:10115")
+        exporter = SpanExporter(OtlpClient(url=url, **how), "host:10115")
         settings = make_settings(
             tmp_path, {"name": "model", "url": "http://model/"}, tracing={"sample": sample}
         )
@@ -145,6 +145,130 @@ def test_spans_that_the_receiver_rejects_are_lost(start: Start, collector: Colle
     collector.body = b'{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too old"}}'
     exporter.record(traced())
     wait_until(lambda: lost(exporter) == 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(b"1", 1), (b'"2"', 2), (b"4", 3), (b'"many"', 3), (b"null", 0)]
+)
+def test_rejected_spans_of_a_batch(
+    start: Start, collector: Collector, number: bytes, expected: int
+) -> None:
+    """Each span may belong to another trace. An invalid number means all, and is no bug."""
+    exporter = start()
+    collector.body = b'{"partialSuccess": {"rejectedSpans": %s}}' % number
+    collector.paused.clear()
+    exporter.record(traced(9))
+    time.sleep(0.2)  # the first document is being sent now
+    for run in (1, 2, 3):
+        exporter.record(traced(run))
+    collector.paused.set()
+    collector.wait_for_spans(4 * SPANS_OF_A_RESULT)
+    assert [len(batch) for batch in collector.batches] == [
+        SPANS_OF_A_RESULT,
+        3 * SPANS_OF_A_RESULT,
+    ]
+    collector.body = b"{}"
+    exporter.record(traced(4))
+    collector.wait_for_spans(5 * SPANS_OF_A_RESULT)
+    assert lost(exporter) == min(expected, 1) + expected
+
+
+def test_a_bug_loses_traces(
+    start: Start,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are counted, and the next ones are exported."""
+    exporter = start()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("bug")
+
+    with monkeypatch.context() as context:
+        context.setattr(span_exporter, "result_spans", fail)
+        exporter.record(traced(1))
+        wait_until(lambda: lost(exporter) == 1)
+    exporter.record(traced(2))
+    spans = collector.wait_for_spans(SPANS_OF_A_RESULT)
+    assert {int(span["traceId"], 16) for span in spans} == {2}
+    assert caplog.messages == ["bug: traces could not be exported"]
+
+
+def test_spans_have_the_config_of_the_run(
+    start: Start, collector: Collector, tmp_path: Path
+) -> None:
+    """Also if the config changes, or the probe is removed, before the export."""
+    exporter = start()
+    collector.paused.clear()
+    exporter.record(traced(1))
+    time.sleep(0.2)  # the first document is being sent now
+    exporter.record(traced(2))
+    for name, url in (("model", "http://new/"), ("other", "http://other/")):
+        exporter.apply_config(
+            make_settings(tmp_path, {"name": name, "url": url}, tracing={"sample": "always"})
+        )
+    collector.paused.set()
+    spans = collector.wait_for_spans(2 * SPANS_OF_A_RESULT)
+    assert {attributes(span).get("url.full") for span in spans} == {None, "http://model/"}
+    assert lost(exporter) == 0
+
+
+def test_the_trace_of_a_removed_probe(start: Start, collector: Collector, tmp_path: Path) -> None:
+    """It is exported with the probe that the caller passes; otherwise it is lost."""
+    exporter = start()
+    removed = make_settings(tmp_path, {"name": "removed", "url": "http://removed/"}).probes[0]
+    exporter.record(traced(1, probe="removed"), removed)
+    collector.wait_for_spans(SPANS_OF_A_RESULT)
+    exporter.record(traced(2, probe="removed"))
+    assert lost(exporter) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after"),
+    [(429, "1"), (503, "1"), (503, "3600")],
+)
+def test_the_receiver_can_ask_for_a_pause(
+    start: Start,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    retry_after: str,
+) -> None:
+    """In seconds, up to a limit, here 1 s."""
+    monkeypatch.setattr(client, "MAX_RETRY_AFTER_SECONDS", 1)
+    monkeypatch.setattr(span_exporter, "RETRY_PAUSES_SECONDS", (0.1,))
+    exporter = start()
+    collector.status, collector.headers = status, {"Retry-After": retry_after}
+    exporter.record(traced())
+    assert 0.8 < _pause(collector) < 2
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after"),
+    [(502, "5"), (503, "-5"), (503, "Sun, 06 Nov 2044 08:49:37 GMT")],
+)
+def test_other_pauses_are_those_of_the_exporter(
+    start: Start,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    retry_after: str,
+) -> None:
+    """If the response has no valid number of seconds, or another status."""
+    monkeypatch.setattr(span_exporter, "RETRY_PAUSES_SECONDS", (0.1,))
+    exporter = start()
+    collector.status, collector.headers = status, {"Retry-After": retry_after}
+    exporter.record(traced())
+    assert _pause(collector) < 0.8
+
+
+def _pause(collector: Collector) -> float:
+    """Return the time between the first two requests (seconds)."""
+    wait_until(lambda: len(collector.requests) == 1)
+    begin = time.monotonic()
+    wait_until(lambda: len(collector.requests) == 2)
+    return time.monotonic() - begin
 
 
 def test_a_receiver_that_is_not_available_is_asked_again(

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import json
+import re
 import ssl
 import zlib
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,9 @@ MAX_RESPONSE_BYTES = 64 * 1024
 # Characters of a response in an error message.
 MAX_MESSAGE_CHARS = 200
 
+# Pause that a receiver may ask for. Results that wait meanwhile use memory, and are old afterwards.
+MAX_RETRY_AFTER_SECONDS = 60
+
 # The level with the least CPU time, and zlib's code of the format gzip.
 _GZIP_LEVEL = 1
 _GZIP_WBITS = 31
@@ -36,18 +40,37 @@ RETRYABLE_STATUSES = (
     HTTPStatus.GATEWAY_TIMEOUT,
 )
 
+# Those whose header `Retry-After` OTLP defines.
+_THROTTLING_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+# Names of the number of rejected items in a partial success.
+_REJECTED_KEYS = ("rejectedSpans", "rejectedDataPoints")
+
 
 class OtlpError(Exception):
-    """A document was not accepted. The message is for users, and has no credentials."""
+    """A document was not accepted completely. The message is for users, and has no credentials."""
 
-    def __init__(self, message: str, *, is_retryable: bool) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        is_retryable: bool,
+        retry_after_seconds: int = 0,
+        rejected: int | None = None,
+    ) -> None:
+        """`rejected` is the number of spans or data points that were rejected; None for all.
+
+        The receiver asks for a pause of `retry_after_seconds`.
+        """
         super().__init__(message)
         self.is_retryable = is_retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.rejected = rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OtlpReceiver:
-    """Where a receiver is, and how to authenticate."""
+class OtlpClient:
+    """Sends documents to a receiver."""
 
     url: str
     """URL of the documents, such as `http://collector:4318/v1/traces`."""
@@ -59,10 +82,10 @@ class OtlpReceiver:
     server_name: str | None = None
     """The name in the certificate, if it is not the host of the URL."""
 
-    def send(self, document: Iterable[bytes]) -> Mapping[str, Any]:
-        """Send a JSON document in parts, and return the partial success that the response reports.
+    def send(self, document: Iterable[bytes]) -> None:
+        """Send a JSON document in parts. Raises OtlpError, also if a part of it is rejected.
 
-        Opens a connection each time: documents are seconds apart. Raises OtlpError.
+        Opens a connection each time: documents are seconds apart.
         """
         body = _compressed(document)
         url = urlsplit(self.url)
@@ -77,7 +100,7 @@ class OtlpReceiver:
             connection.close()
         if not 200 <= response.status < 300:
             raise self._refusal(response, content)
-        return _partial_success(content)
+        self._check_partial_success(content)
 
     def _connection(self, host: str, port: int | None) -> HTTPConnection:
         if self.tls:
@@ -96,9 +119,22 @@ class OtlpReceiver:
         return headers
 
     def _refusal(self, response: HTTPResponse, content: bytes) -> OtlpError:
-        text = " ".join(content[:MAX_MESSAGE_CHARS].decode(errors="replace").split())
-        message = f"{self.url}: status {response.status}{': ' if text else ''}{text}"
-        return OtlpError(message, is_retryable=response.status in RETRYABLE_STATUSES)
+        text = _excerpt(content[:MAX_MESSAGE_CHARS].decode(errors="replace"))
+        return OtlpError(
+            f"{self.url}: status {response.status}{text}",
+            is_retryable=response.status in RETRYABLE_STATUSES,
+            retry_after_seconds=_retry_after_seconds(response),
+        )
+
+    def _check_partial_success(self, content: bytes) -> None:
+        """Raise OtlpError if a receiver rejected a part of a document that it accepted."""
+        partial = _partial_success(content)
+        rejected = _rejected(partial)
+        if rejected != 0:
+            number = "an invalid number" if rejected is None else rejected
+            text = _excerpt(str(partial.get("errorMessage") or ""))
+            message = f"{self.url}: partial success, {number} rejected{text}"
+            raise OtlpError(message, is_retryable=False, rejected=rejected)
 
 
 def _compressed(parts: Iterable[bytes]) -> bytes:
@@ -135,11 +171,35 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _excerpt(text: str) -> str:
+    """Return the beginning of `text` for the end of a message."""
+    words = " ".join(text[:MAX_MESSAGE_CHARS].split())
+    return f": {words}" if words else ""
+
+
+def _retry_after_seconds(response: HTTPResponse) -> int:
+    """Return the pause that `response` asks for; 0 if it has none, or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if response.status not in _THROTTLING_STATUSES or not re.fullmatch("[0-9]{1,9}", text):
+        return 0
+    return min(int(text), MAX_RETRY_AFTER_SECONDS)
+
+
 def _partial_success(content: bytes) -> Mapping[str, Any]:
     """Return what a receiver did not accept of a document. Not all receivers respond with JSON."""
     try:
         document = json.loads(content)
         partial = document.get("partialSuccess")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
     return partial if isinstance(partial, dict) else {}
+
+
+def _rejected(partial: Mapping[str, Any]) -> int | None:
+    """Return the number of rejected items, which is text in the JSON of OTLP. None if invalid."""
+    values = [partial[key] for key in _REJECTED_KEYS if partial.get(key) is not None]
+    try:
+        rejected = sum(map(int, values))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return rejected if rejected >= 0 else None
