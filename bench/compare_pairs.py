@@ -91,7 +91,8 @@ def _slow_periods(requests: int, rng: random.Random) -> Iterator[float]:
 def _sample(name: str, factors: list[float], bad_share: float, rng: random.Random) -> SideResults:
     sample = SideResults(name=name, thresholds={}, requests=len(factors))
     for factor in factors:
-        if rng.random() < bad_share:
+        sample.is_bad.append(rng.random() < bad_share)
+        if sample.is_bad[-1]:
             sample.bad_by_reason[Reason.HTTP_5XX] += 1
         else:
             latency = factor * rng.lognormvariate(math.log(MEDIAN_SECONDS), SIGMA)

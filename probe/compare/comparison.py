@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 
 from probe.compare.difference import Difference, Finding, Verdict, evaluate, overall
 from probe.compare.percentiles import percentile_difference
-from probe.compare.shares import Share, bad_share_difference
+from probe.compare.shares import (
+    BATCHES,
+    MIN_BATCH_REQUESTS,
+    bad_share_difference,
+    split_shares,
+)
 from probe.compare.side_results import SideResults
 
 # The percentiles that are compared, and the multiple of the margin that each of them has. The tail
@@ -82,13 +87,18 @@ def _side(results: SideResults) -> Side:
     )
 
 
+def _part_count(a: SideResults, b: SideResults) -> int:
+    """Return the number of parts, each with enough requests for the variance between them."""
+    return max(1, min(BATCHES, min(a.requests, b.requests) // MIN_BATCH_REQUESTS))
+
+
 def result_differences(a: SideResults, b: SideResults, margins: Margins) -> list[Difference]:
     """Return the difference of the bad share, and of each percentile of the latency."""
-    bad = bad_share_difference(
-        Share(a.bad, a.requests), Share(b.bad, b.requests), margin=margins.bad_share
-    )
+    count = _part_count(a, b)
     return [
-        bad,
+        bad_share_difference(
+            split_shares(a.is_bad, count), split_shares(b.is_bad, count), margin=margins.bad_share
+        ),
         *(
             percentile_difference(
                 name, ratio, a.latencies, b.latencies, margin=multiple * margins.latency

@@ -86,7 +86,11 @@ def compare_histograms(
         notes.append("The histograms of A and B have no common bucket of successes.")
     bad_a, bad_b = a.total_bad(threshold), b.total_bad(threshold)
     differences = [
-        bad_share_difference(bad_a, bad_b, margin=margins.bad_share),
+        bad_share_difference(
+            [counts.bad(threshold) for counts in a.parts],
+            [counts.bad(threshold) for counts in b.parts],
+            margin=margins.bad_share,
+        ),
         *_slow_differences(a, b, bounds, margins),
     ]
     return Comparison(

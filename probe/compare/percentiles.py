@@ -12,10 +12,10 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
-from probe.compare.shares import BATCHES, Share, design_effect
+from probe.compare.shares import BATCHES, Share, design_effect, split_shares
 from probe.slo.binomial import binomial_pmf
 
 # Ranks with a smaller probability are omitted.
@@ -108,11 +108,7 @@ def percentile_difference(
 def _slow_shares(latencies: Sequence[float], ratio: float) -> list[Share]:
     """Return the share of the latencies above their percentile `ratio` in each of BATCHES parts."""
     threshold = _percentile(sorted(latencies), ratio) or 0.0
-    ends = [len(latencies) * number // BATCHES for number in range(BATCHES + 1)]
-    return [
-        Share(sum(latency > threshold for latency in latencies[start:end]), end - start)
-        for start, end in pairwise(ends)
-    ]
+    return split_shares([latency > threshold for latency in latencies], BATCHES)
 
 
 def _percentile(latencies: Sequence[float], ratio: float) -> float | None:

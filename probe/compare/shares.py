@@ -1,12 +1,14 @@
 """Differences of two shares of requests: Fisher's exact test, and Newcombe's interval.
 
-Slow requests often come together, and then tell less than independent ones. Two sides count with
-fewer requests if their difference varies more between parts of the measurement than by chance.
+Slow and failed requests often come together, and then tell less than independent ones. Two sides
+count with fewer requests if their difference varies more between parts of the measurement than by
+chance.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from probe.compare.difference import Difference, Scale
 from probe.config.units import format_duration
@@ -19,6 +21,10 @@ NORMAL_QUANTILE = 1.96
 BATCHES = 20
 MIN_BATCHES = 10
 MIN_BATCH_REQUESTS = 5
+
+# Bad requests in at most this number of parts count as one independent event per part, if there are
+# parts without any.
+MAX_CLUSTERED_PARTS = 2
 
 # Probabilities that differ by less are equal: two of them can be the same fraction.
 _RELATIVE_TOLERANCE = 1e-7
@@ -43,13 +49,21 @@ class Share:
         return Share(round(self.count / number), round(self.requests / number))
 
 
-def bad_share_difference(a: Share, b: Share, *, margin: float) -> Difference:
+def bad_share_difference(
+    parts_a: Sequence[Share], parts_b: Sequence[Share], *, margin: float
+) -> Difference:
     """Return the difference of the shares of bad requests, with the p-value of Fisher's exact test.
+
+    `parts_a` and `parts_b` are the shares in the same parts of the measurement. An outage makes
+    many requests bad at once, so they count as fewer independent ones.
 
     It is the test for any difference. A few failures are evidence that something is wrong before
     they are evidence for how much.
     """
-    value, lower, upper = _difference(a, b, a, b)
+    a, b = sum_shares(parts_a), sum_shares(parts_b)
+    effect = max(design_effect(parts_a, parts_b), *map(_cluster_effect, (parts_a, parts_b)))
+    independent_a, independent_b = a.divided_by(effect), b.divided_by(effect)
+    value, lower, upper = _difference(a, b, independent_a, independent_b)
     return Difference(
         name="bad",
         scale=Scale.SHARE,
@@ -59,7 +73,7 @@ def bad_share_difference(a: Share, b: Share, *, margin: float) -> Difference:
         lower=lower,
         upper=upper,
         margin=margin,
-        p_value=fisher_p_value(a, b),
+        p_value=fisher_p_value(independent_a, independent_b),
     )
 
 
@@ -162,6 +176,18 @@ def design_effect(a: Sequence[Share], b: Sequence[Share]) -> float:
     return max(1.0, squares / freedom) if freedom >= MIN_BATCHES - 1 else 1.0
 
 
+def _cluster_effect(parts: Sequence[Share]) -> float:
+    """Return the number of bad requests per bad part, if they are in MAX_CLUSTERED_PARTS or less.
+
+    The variance between few parts is not known well. A side without a good part has no clusters.
+    """
+    bad = [share.count for share in parts if share.count]
+    has_others = sum(share.requests > 0 for share in parts) > len(bad)
+    if bad and has_others and len(bad) <= MAX_CLUSTERED_PARTS:
+        return sum(bad) / len(bad)
+    return 1.0
+
+
 def _is_enough(share: Share) -> bool:
     return share.requests >= MIN_BATCH_REQUESTS
 
@@ -190,10 +216,19 @@ def _total_ratio(shares: Sequence[Share]) -> float:
     return total.count / total.requests
 
 
+def split_shares(flags: Sequence[bool], parts: int) -> list[Share]:
+    """Return the share of `flags` that are set in each of `parts` equal parts."""
+    ends = [len(flags) * number // parts for number in range(parts + 1)]
+    return [Share(sum(flags[start:end]), end - start) for start, end in pairwise(ends)]
+
+
 def sum_shares(shares: Iterable[Share]) -> Share:
     """Return the share of the requests of all `shares` together."""
-    counts, requests = zip(*((share.count, share.requests) for share in shares), strict=True)
-    return Share(sum(counts), sum(requests))
+    count = requests = 0
+    for share in shares:
+        count += share.count
+        requests += share.requests
+    return Share(count, requests)
 
 
 class _Table:

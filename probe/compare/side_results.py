@@ -21,6 +21,8 @@ class SideResults:
     """Failures that are not the endpoint's."""
     cold: int = 0
     """Cold starts. They are not counted in `requests`, also if the objectives count them."""
+    is_bad: list[bool] = field(default_factory=list)
+    """Whether each of `requests` was bad, in the order in which they ended."""
     bad_by_reason: Counter[str] = field(default_factory=Counter)
     """Failures by reason, and successes that are slower than a threshold as `slow`."""
     latencies: list[float] = field(default_factory=list)
@@ -41,6 +43,7 @@ class SideResults:
             self.not_counted += 1
             return
         self.requests += 1
+        self.is_bad.append(kind is not ResultKind.GOOD)
         if result.failure:
             self.bad_by_reason[result.failure.reason] += 1
             return

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,17 @@ def test_failures() -> None:
     assert comparison.verdict is Verdict.WORSE
     assert comparison.b.bad == 300 + comparison.findings[3].difference.b * 8640  # type: ignore[operator]  # known
     assert comparison.findings[0].verdict is Verdict.WORSE
+
+
+def test_failures_of_one_outage() -> None:
+    """As many failures in one part of the day are not enough to say that B is worse."""
+    a, b = side("a"), side("b")
+    parts = [
+        replace(part, failures=300 if number == 7 else 0) for number, part in enumerate(b.parts)
+    ]
+    bad = compare(a, RecordedSide(name="b", parts=parts), threshold=None).findings[0]
+    assert bad.difference.difference == pytest.approx(0.0335, abs=0.001)
+    assert bad.verdict is Verdict.NOT_ENOUGH_DATA
 
 
 def test_few_requests() -> None:

@@ -12,11 +12,11 @@ MARGINS = Margins(latency=0.05, bad_share=0.01)
 
 
 def sample(name: str, count: int, *, factor: float = 1.0, failures: int = 0) -> SideResults:
-    """Return a sample with a log-normal latency."""
+    """Return a sample with a log-normal latency, and with `failures` in equal distances."""
     rng = random.Random(name)
     result = SideResults(name=name, thresholds={})
     for number in range(count):
-        reason = Reason.HTTP_5XX if number < failures else None
+        reason = Reason.HTTP_5XX if number * failures % count < failures else None
         result.add(make_result(latency=factor * rng.lognormvariate(-2, 0.3), reason=reason))
     return result
 

@@ -2,12 +2,13 @@
 
 import math
 import random
+from collections import Counter
 from fractions import Fraction
 from itertools import product
 
 import pytest
 
-from probe.compare.difference import Difference
+from probe.compare.difference import Difference, Verdict, evaluate
 from probe.compare.shares import (
     BATCHES,
     Share,
@@ -16,6 +17,7 @@ from probe.compare.shares import (
     fisher_p_value,
     newcombe_interval,
     slow_share_difference,
+    split_shares,
 )
 
 
@@ -85,7 +87,7 @@ def test_coverage() -> None:
 
 def test_no_requests() -> None:
     """Without requests there is no difference, and no evidence."""
-    difference = bad_share_difference(Share(0, 0), Share(3, 10), margin=0.01)
+    difference = bad_share_difference([Share(0, 0)], [Share(3, 10)], margin=0.01)
     assert (difference.a, difference.difference, difference.p_value) == (None, None, 1.0)
     assert (difference.lower, difference.upper) == (-math.inf, math.inf)
 
@@ -121,6 +123,47 @@ def test_design_effect_of_few_requests() -> None:
     assert design_effect(parts(rng, STEADY, 4), parts(rng, BURST, 4)) == 1.0
     assert design_effect(parts(rng, STEADY[:3]), parts(rng, BURST[-3:])) == 1.0
     assert design_effect([Share(0, 100)] * BATCHES, [Share(0, 100)] * BATCHES) == 1.0
+
+
+def day_with_outages(rng: random.Random, outages: float) -> list[Share]:
+    """Return the bad shares of a day with about `outages` of 2 to 30 minutes, in 20 parts."""
+    is_bad = [False] * 8640
+    for _ in range(sum(rng.random() < outages / 50 for _ in range(50))):
+        start, end = rng.randrange(8640), rng.randint(12, 180)
+        is_bad[start : start + end] = [True] * len(is_bad[start : start + end])
+    return split_shares(is_bad, BATCHES)
+
+
+@pytest.mark.parametrize("outages", [1, 3, 8, 20])
+def test_equal_sides_with_outages(outages: float) -> None:
+    """Failures come together, and one side has more of them by chance. It is not worse."""
+    rng, counts = random.Random(outages), Counter[Verdict]()
+    for _ in range(400):
+        days = day_with_outages(rng, outages), day_with_outages(rng, outages)
+        counts[evaluate([bad_share_difference(*days, margin=0.01)])[0].verdict] += 1
+    assert counts[Verdict.WORSE] <= 0.065 * 400, counts
+    assert counts[Verdict.BETTER] <= 0.065 * 400, counts
+
+
+GOOD = Share(0, 400)
+
+
+@pytest.mark.parametrize(
+    ("b", "verdict"),
+    [
+        ([Share(200, 400), *[GOOD] * 19], Verdict.NOT_ENOUGH_DATA),
+        ([Share(200, 400), *[GOOD] * 2], Verdict.NOT_ENOUGH_DATA),
+        ([Share(200, 400), Share(90, 400), *[GOOD] * 18], Verdict.NOT_ENOUGH_DATA),
+        ([Share(200, 400), Share(90, 400), GOOD], Verdict.NOT_ENOUGH_DATA),
+        ([Share(12, 400)] * 20, Verdict.WORSE),
+        ([Share(400, 400)], Verdict.WORSE),
+        ([*[Share(400, 400)] * 2, *[Share(0, 0)] * 18], Verdict.WORSE),
+    ],
+)
+def test_failures_in_few_parts(b: list[Share], verdict: Verdict) -> None:
+    """One or two outages are no evidence, unless there is no part without failures."""
+    difference = bad_share_difference([GOOD] * len(b), b, margin=0.01)
+    assert evaluate([difference])[0].verdict is verdict
 
 
 def slow_difference(a: Share, b: Share, *, effect: float = 1.0) -> Difference:

@@ -1,5 +1,9 @@
 """What counts as bad, and which latencies are compared."""
 
+import pytest
+
+from probe.compare.comparison import Margins, result_differences
+from probe.compare.difference import Verdict, evaluate
 from probe.compare.side_results import SideResults
 from probe.result import Reason, Signal
 from tests.builders import MEASURED_STREAM, make_result
@@ -18,6 +22,23 @@ def test_results() -> None:
     assert (side.requests, side.bad, side.not_counted) == (3, 2, 1)
     assert side.bad_by_reason == {"first_byte_timeout": 1, "slow": 1}
     assert side.latencies == [0.1, 0.6]
+    assert side.is_bad == [False, True, True]
+
+
+@pytest.mark.parametrize("requests", [40, 60, 500])
+def test_failures_that_come_together(requests: int) -> None:
+    """A side that fails once for a while is no evidence, and one that fails now and then is."""
+    verdicts = {}
+    for distance in (1, 4):
+        a, b = (SideResults(name=name, thresholds={}) for name in "ab")
+        for number in range(requests):
+            is_bad = number % distance == 0 and number < distance * requests // 4
+            a.add(make_result())
+            b.add(make_result(reason=Reason.HTTP_5XX if is_bad else None))
+        bad, *_ = evaluate(result_differences(a, b, Margins(latency=0.05, bad_share=0.01)))
+        assert bad.difference.difference == pytest.approx(0.25)
+        verdicts[distance] = bad.verdict
+    assert verdicts == {1: Verdict.NOT_ENOUGH_DATA, 4: Verdict.WORSE}
 
 
 def test_cold_starts() -> None:
