@@ -44,9 +44,16 @@ def served(name: str) -> Iterator[Endpoint]:
 
 def search_in_real_time(name: str) -> Answer:
     """Run `inference-probe load` with its defaults."""
-    started = time.monotonic()
     with served(name) as endpoint:
-        document = json.loads(_run(_command(endpoint)))
+        body = () if endpoint.body is None else (f"--json={endpoint.body}",)
+        return run_search(f"--url={endpoint.url}", f"--slo={endpoint.queue.objective.text}", *body)
+
+
+def run_search(*arguments: str) -> Answer:
+    """Run `inference-probe load` with `arguments`."""
+    started = time.monotonic()
+    command = (sys.executable, "-m", "probe", "load", "--output=json", *arguments)
+    document = json.loads(_run(command))
     steps = document["steps"]
     return Answer(
         rate=document["safe_rate"],
@@ -54,14 +61,6 @@ def search_in_real_time(name: str) -> Answer:
         requests=sum(step["offered"] for step in steps),
         reason=document["reason"],
         void_steps=sum(step["verdict"] == Verdict.VOID for step in steps),
-    )
-
-
-def _command(endpoint: Endpoint) -> Sequence[str]:
-    body = () if endpoint.body is None else (f"--json={endpoint.body}",)
-    return (
-        *(sys.executable, "-m", "probe", "load", "--output=json", f"--url={endpoint.url}"),
-        *(f"--slo={endpoint.queue.objective.text}", *body),
     )
 
 
