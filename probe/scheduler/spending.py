@@ -56,7 +56,7 @@ class SpendingMeter:
         self._requests = RollingWindow(clock.monotonic, HOUR_SECONDS, HOUR_SLICES)
         self._reserved = list[Reservation]()
         self._totals = SpendingTotals(cost=Decimal(0), estimated_requests=0)
-        # Reported tokens of the last request with each payload, by its name.
+        # Tokens that the server has reported last for each payload, by its name.
         self._last_inputs: dict[str | None, int] = {}
         self._last_outputs: dict[str | None, int] = {}
 
@@ -69,9 +69,7 @@ class SpendingMeter:
                 self._totals = SpendingTotals(
                     cost=Decimal(0), estimated_requests=self._totals.estimated_requests
                 )
-            if estimate != self._estimate:
-                self._last_inputs.clear()
-                self._last_outputs.clear()
+            self._forget_changed_payloads(estimate)
             self._probe, self._estimate = probe, estimate
 
     def reserve(self) -> Reservation | None:
@@ -110,14 +108,24 @@ class SpendingMeter:
         with self._lock:
             return self._totals
 
+    def _forget_changed_payloads(self, estimate: TokenEstimate) -> None:
+        """Forget reported tokens of payloads that are not in `estimate`, or are another request."""
+        old, new = self._estimate.by_request, estimate.by_request
+        for name in old:
+            if old[name] != new.get(name):
+                self._last_inputs.pop(name, None)
+                self._last_outputs.pop(name, None)
+
     def _spend(self, result: Result) -> Spending:
         """Count the tokens of `result`. The caller holds the lock."""
         reported = result.reported_tokens
         spending = self._spending(reported, is_charged=_is_charged(result, reported))
-        if reported.input is not None:
-            self._last_inputs[result.payload] = spending.input
-        if reported.output is not None:
-            self._last_outputs[result.payload] = spending.output
+        # A request in flight during a reload may have a payload that the config has no more.
+        if result.payload in self._estimate.by_request:
+            if reported.input is not None:
+                self._last_inputs[result.payload] = spending.input
+            if reported.output is not None:
+                self._last_outputs[result.payload] = spending.output
         price = self._probe.price
         cost = Decimal(0)
         if price:
@@ -157,12 +165,13 @@ class SpendingMeter:
 
         Of several payloads, the largest numbers count: which one is next is not known.
         """
-        estimate = self._estimate
-        input_tokens = max(self._last_inputs.values(), default=estimate.input)
+        requests = self._estimate.by_request.items()
+        input_tokens = max(self._last_inputs.get(name, request.input) for name, request in requests)
         # The limit, if there is one: the next response may be longer than the last one.
-        output_tokens = estimate.output
-        if not estimate.has_limit:
-            output_tokens = max(self._last_outputs.values(), default=estimate.output)
+        output_tokens = max(
+            request.output if request.has_limit else self._last_outputs.get(name, request.output)
+            for name, request in requests
+        )
         return input_tokens, output_tokens
 
     def _predict(self) -> Reservation:

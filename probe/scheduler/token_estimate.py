@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from probe.config.protocol_expansion import estimate_text_tokens
@@ -45,6 +45,13 @@ class TokenEstimate:
     """The maximum that the request allows, else DEFAULT_OUTPUT_TOKENS."""
     has_limit: bool
     """Whether the request limits its output."""
+    by_payload: "Mapping[str | None, TokenEstimate]" = field(default_factory=dict)
+    """The estimate of each payload by its name; empty without `payloads`."""
+
+    @property
+    def by_request(self) -> "Mapping[str | None, TokenEstimate]":
+        """The estimate of each request by the name of its payload: None without `payloads`."""
+        return self.by_payload or {None: self}
 
 
 NO_TOKENS = TokenEstimate(input=0, output=0, has_limit=True)
@@ -61,6 +68,10 @@ def estimate_tokens(probe: Probe) -> TokenEstimate:
         input=max(estimate.input for estimate in estimates),
         output=max(estimate.output for estimate in estimates),
         has_limit=all(estimate.has_limit for estimate in estimates),
+        by_payload={
+            payload.name: estimate
+            for payload, estimate in zip(probe.payloads, estimates, strict=False)
+        },
     )
 
 

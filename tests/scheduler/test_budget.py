@@ -32,6 +32,12 @@ class BudgetHarness(RunnerHarness):
         stream = replace(MEASURED_STREAM, tokens=TokenCounts(**tokens))
         self.outcome = make_result(phases=SENT, status=200, stream=stream)
 
+    def reports_of(self, payload: str, **tokens: int) -> None:
+        """Let the next responses report these numbers of tokens for a payload."""
+        self.reports(**tokens)
+        assert isinstance(self.outcome, Result)
+        self.outcome = replace(self.outcome, payload=payload)
+
     def used(self, kind: BudgetKind = BudgetKind.TOKENS_PER_DAY) -> float:
         uses = {use.kind: use.used for use in self.runner.budget_status.uses}
         return float(uses[kind])
@@ -276,22 +282,68 @@ def test_requests_on_demand_count_and_are_refused(tmp_path: Path) -> None:
     assert harness.counts.runs == 0
 
 
+SHORT = {"name": "short", "json": BODY}
+LONG = {"name": "long", "json": {"prompt": "x" * 400}}
+
+
 def test_payloads(tmp_path: Path) -> None:
     """The prediction is that of the payload with most tokens: which one is next is not known."""
-    payloads = [{"name": "short", "json": BODY}, {"name": "long", "json": {"prompt": "x" * 400}}]
-    harness = BudgetHarness(tmp_path, json=None, payloads=payloads, budget={"tokens_per_day": "2k"})
-    harness.outcome = make_result(
-        phases=SENT,
-        status=200,
-        payload="long",
-        stream=replace(MEASURED_STREAM, tokens=TokenCounts(input=90, output=500)),
-    )
+    budget = {"tokens_per_day": "2k"}
+    harness = BudgetHarness(tmp_path, json=None, payloads=[SHORT, LONG], budget=budget)
+    harness.reports_of("long", input=90, output=500)
     assert harness.ticks(1) == 1
     assert harness.used() == 590
-    harness.outcome = replace(
-        harness.outcome,
-        payload="short",
-        stream=replace(MEASURED_STREAM, tokens=TokenCounts(input=10, output=30)),
-    )
+    harness.reports_of("short", input=10, output=30)
     # Of the 2,000, 590 + 40 n are used, and a request is predicted to take 590.
     assert harness.ticks(30) == 21
+
+
+def test_a_payload_without_a_result(tmp_path: Path) -> None:
+    """Its estimate counts, also if the numbers of a shorter one are known."""
+    budget = {"tokens_per_day": 1200}
+    harness = BudgetHarness(tmp_path, json=None, payloads=[SHORT, LONG], budget=budget)
+    harness.reports_of("short", input=10, output=30)
+    assert harness.ticks(1) == 1
+    # Of the 1,200, 40 n are used, and a request is predicted to take 100 + 1,024.
+    harness.reports_of("long", input=100, output=1000)
+    assert harness.ticks(1) == 1
+    assert harness.used() == 1140
+    assert harness.ticks(1) == 0
+
+
+def test_a_budget_is_not_exceeded_by_the_second_payload(tmp_path: Path) -> None:
+    """The prediction does not drop to the first one, which is short."""
+    budget = {"tokens_per_day": 1150}
+    harness = BudgetHarness(tmp_path, json=None, payloads=[SHORT, LONG], budget=budget)
+    harness.reports_of("short", input=10, output=30)
+    assert harness.ticks(1) == 1
+    harness.reports_of("long", input=100, output=1024)
+    assert harness.ticks(1) == 0
+    assert harness.used() == 40
+
+
+def test_a_removed_payload_is_forgotten(tmp_path: Path) -> None:
+    """The numbers of the other ones stay."""
+    medium = {"name": "medium", "json": {**BODY, "max_tokens": None}}
+    budget = {"tokens_per_day": 1000}
+    harness = BudgetHarness(
+        tmp_path, json=None, payloads=[medium, LONG], budget={"tokens_per_day": "100k"}
+    )
+    harness.reports_of("medium", input=20, output=20)
+    harness.ticks(1)
+    harness.reports_of("long", input=100, output=800)
+    harness.ticks(1)
+    harness.runner.update(harness.compiled(json=None, payloads=[SHORT, medium], budget=budget))
+    assert harness.used() == 940
+    harness.reports_of("medium", input=20, output=20)
+    assert harness.ticks(3) == 1
+    assert harness.used() == 980
+    # A request that was in flight meanwhile.
+    harness.reports_of("long", input=100, output=800)
+    assert isinstance(harness.outcome, Result)
+    harness.runner.spending.settle(None, harness.outcome)
+    assert harness.used() == 1880
+    # The payload is new again, so its estimate counts: 1,124 tokens.
+    more = {"tokens_per_day": 2900}
+    harness.runner.update(harness.compiled(json=None, payloads=[medium, LONG], budget=more))
+    assert harness.ticks(1) == 0
