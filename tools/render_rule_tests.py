@@ -19,6 +19,7 @@ import yaml
 from tests.rules import (
     scenarios_absent,
     scenarios_budget,
+    scenarios_cold,
     scenarios_exhausted,
     scenarios_isolated,
     scenarios_labels,
@@ -58,6 +59,7 @@ class ScenarioFile:
 FILES = {
     "model-certificate-expires.yml": ScenarioFile(scenarios_maintenance.CERTIFICATES),
     "alert-labels.yml": ScenarioFile(scenarios_labels.SCENARIOS),
+    "cold-starts.yml": ScenarioFile(scenarios_cold.SCENARIOS),
     "high-model-latency.yml": ScenarioFile(scenarios_latency.SCENARIOS),
     "inference-probe-absent.yml": ScenarioFile(scenarios_absent.ABSENT),
     "inference-probe-absent-day.yml": ScenarioFile(scenarios_absent.ABSENT_DAY, 2 * MINUTE),

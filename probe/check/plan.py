@@ -146,7 +146,9 @@ def _count_series(*probes: Probe) -> SeriesCount:
     counts = []
     for components in ((), Component):
         for probe in probes:
-            recorder.record(_success(probe, components))
+            payloads: list[str | None] = [item.name for item in probe.payloads] or [None]
+            for payload in payloads:
+                recorder.record(_success(probe, components, payload))
         counts.append(_count_samples(recorder, DaemonInfo(0)))
     return SeriesCount(*counts)
 
@@ -158,7 +160,7 @@ def _count_samples(*sources: MetricSource) -> int:
     return sum(not line.startswith("#") for line in exposition.text().splitlines())
 
 
-def _success(probe: Probe, components: Iterable[Component]) -> Result:
+def _success(probe: Probe, components: Iterable[Component], payload: str | None) -> Result:
     """Return a success with these server times, and all else that a response may have."""
     return Result(
         probe=probe.name,
@@ -166,6 +168,7 @@ def _success(probe: Probe, components: Iterable[Component]) -> Result:
         phases={},
         status=200,
         server=dict.fromkeys(components, 0.0),
+        payload=payload,
         version="1" if probe.version else None,
         segment="1" if probe.segment else None,
         certificate_not_after=0.0 if probe.may_need_tls else None,

@@ -11,8 +11,8 @@ from math import inf
 from tests.rules.scripted_probe import Outcome, Probe
 
 LAG_BUCKETS = ("0.1", "0.25", "0.5", "+Inf")
-SKIP_REASONS = ("late", "overlap", "paused", "budget")
-FAILURE_REASONS = ("first_byte_timeout", "internal", "refused", "startup")
+SKIP_REASONS = ("late", "overlap", "paused", "budget", "cold")
+FAILURE_REASONS = ("cold", "first_byte_timeout", "internal", "refused", "startup")
 
 
 @dataclass(frozen=True)

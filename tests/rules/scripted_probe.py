@@ -39,6 +39,9 @@ STARTUP = Outcome(latency=0.001, counts_against_slo=False, reason="startup")
 INTERNAL = Outcome(latency=0, counts_against_slo=False, reason="internal")
 PAUSED = Outcome(latency=inf, counts_against_slo=False, skip_reason="paused")
 OVER_BUDGET = Outcome(latency=inf, counts_against_slo=False, skip_reason="budget")
+FOR_COLD_START = Outcome(latency=inf, counts_against_slo=False, skip_reason="cold")
+COLD_START = Outcome(latency=4, counts_against_slo=False, success=True)
+LOADING = Outcome(latency=0.001, counts_against_slo=False, reason="cold")
 OVERLAP = Outcome(latency=inf, counts_against_slo=False, skip_reason="overlap")
 LATE_START = Outcome(latency=0.1, success=True, lag=0.15)
 LATE_SKIP = Outcome(latency=inf, counts_against_slo=False, skip_reason="late")
@@ -88,6 +91,10 @@ class Probe:
     @property
     def has_budget(self) -> bool:
         return any(OVER_BUDGET in outcomes for outcomes in self.script.values())
+
+    @property
+    def measures_cold_starts(self) -> bool:
+        return any(FOR_COLD_START in outcomes for outcomes in self.script.values())
 
     streams: bool = False
     """Whether the responses are streams, with the metrics of their signals."""

@@ -13,7 +13,7 @@ from tests.rules.scripted_counters import (
     SKIP_REASONS,
     CounterLifetime,
 )
-from tests.rules.scripted_probe import OVER_BUDGET, PAUSED, Probe
+from tests.rules.scripted_probe import FOR_COLD_START, OVER_BUDGET, PAUSED, Probe
 
 T = TypeVar("T")
 Exposition = dict[str, float]  # series in promtool's notation, to their values
@@ -134,6 +134,8 @@ def _tick_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
     for reason in SKIP_REASONS:
         if reason == "budget" and not lifetime.probe.has_budget:
             continue
+        if reason == "cold" and not lifetime.probe.measures_cold_starts:
+            continue
         yield "skipped_total", {"reason": reason}, lifetime.skipped(time, reason)
     for reason in FAILURE_REASONS:
         yield "failures_total", {"reason": reason}, lifetime.failures(time, reason)
@@ -147,6 +149,9 @@ def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
         over_budget = lifetime.probe.outcome(time) is OVER_BUDGET
         yield "suspended", {"reason": "budget"}, float(over_budget)
         yield "budget_used_ratio", {"budget": "tokens_per_day"}, 0.998
+    if lifetime.probe.measures_cold_starts:
+        is_silent = lifetime.probe.outcome(time) is FOR_COLD_START
+        yield "suspended", {"reason": "cold"}, float(is_silent)
     if lifetime.probe.certificates:
         expires = _value_at(lifetime.probe.certificates, time)
         yield "tls_certificate_not_after_timestamp_seconds", {}, expires
