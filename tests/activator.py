@@ -1,5 +1,6 @@
 """A small activator: it scales a model to zero, and holds requests until the model has started."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ class Activator:
         self._start_seconds = start_seconds
         self._has_header = has_header
         self._lock = threading.Lock()
-        self._last_request = time.monotonic()
+        # The model runs at first, until the first request and the idle time after it.
+        self._last_request = math.inf
         self._ready_at = 0.0
         self.cold_requests = 0
         """Requests that waited for a start."""
