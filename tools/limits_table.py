@@ -680,6 +680,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "cli.compare_options:MAX_RATE": "range of a flag",
     "compare.difference:MAX_ERROR_PROBABILITY": "condition of a verdict",
     "compare.output:MAX_ADVISED_REQUESTS": "wording of a report",
+    "compare.shares:MAX_CLUSTERED_PARTS": "condition of a verdict",
     "history.phase_means:MAX_HOURS": "comparison with earlier weeks",
     "report.time_axis:MAX_TICKS": "layout of a chart",
     "scheduler.cold_starts:MAX_COLD_SECONDS": "condition of an outage",
