@@ -97,7 +97,6 @@ class ProbeHistory:
         startup_seconds_left: float,
         budget: BudgetStatus,
         certificate_not_after: float | None,
-        phase_comparisons: Sequence[PhaseComparison],
         recent: Sequence[bytes],
         slowest: Sequence[bytes],
         failures: Sequence[FailedResult],
@@ -113,7 +112,6 @@ class ProbeHistory:
         self.startup_seconds_left = startup_seconds_left
         self.budget = budget
         self.certificate_not_after = certificate_not_after
-        self.phase_comparisons = phase_comparisons
         self._recent = recent
         self._slowest = slowest
         self._failures = failures
@@ -238,7 +236,7 @@ class _ProbeState:
             last=self.recent[-1] if self.recent else None,
         )
 
-    def snapshot(self, now: float, unix_now: float) -> ProbeHistory:
+    def snapshot(self, now: float) -> ProbeHistory:
         oldest = int(now / SLOWEST_PERIOD_SECONDS) - MAX_SLOWEST
         return ProbeHistory(
             probe=self.probe,
@@ -246,7 +244,6 @@ class _ProbeState:
             startup_seconds_left=self.startup_seconds_left(),
             budget=self.budget(),
             certificate_not_after=self.certificate.not_after,
-            phase_comparisons=self.phase_means.comparisons(unix_now),
             recent=tuple(self.recent),
             slowest=tuple(packed for period, packed in self.slowest if period > oldest),
             failures=self.failures.snapshot(),
@@ -314,8 +311,7 @@ class History:
         """Return what is kept about probe `name`; None if it is not known."""
         with self._lock:
             state = self._probes.get(name)
-            now = self._now()
-            return state.snapshot(now, now + self._unix_offset) if state else None
+            return state.snapshot(self._now()) if state else None
 
     def overview(self, name: str) -> ProbeOverview | None:
         """Return what a list of all probes needs about probe `name`; None if it is not known."""
@@ -329,6 +325,16 @@ class History:
             state = self._probes.get(name)
             now = self._now() + self._unix_offset
             return state.half_hours.half_hours(now) if state else []
+
+    def phase_comparisons(self, name: str) -> Sequence[PhaseComparison]:
+        """Return the means of the phases of probe `name`, with those of earlier days.
+
+        Empty if the probe is unknown, or has no recent mean.
+        """
+        with self._lock:
+            state = self._probes.get(name)
+            now = self._now() + self._unix_offset
+            return state.phase_means.comparisons(now) if state else ()
 
 
 def _continued(

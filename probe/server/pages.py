@@ -13,6 +13,7 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
+from probe.history.phase_means import PhaseComparison
 from probe.redaction import redact_config_url
 from probe.serialization import spending_summary, stream_summary, variant_summary
 from probe.server import formatting
@@ -155,9 +156,15 @@ class Pages:
         )
 
     def one_probe(
-        self, history: ProbeHistory, half_hours: Sequence[HalfHour], *, excerpts: bool
+        self,
+        history: ProbeHistory,
+        half_hours: Sequence[HalfHour],
+        comparisons: Sequence[PhaseComparison],
+        *,
+        excerpts: bool,
     ) -> str:
         """Return the page of one probe, with excerpts of responses if `excerpts`."""
+        has_earlier_days = any(item.usual or item.four_weeks_ago for item in comparisons)
         details = read_details(history, paused=self._lifecycle.paused())
         chart = latency_chart(details.summary)
         return self._render(
@@ -168,6 +175,7 @@ class Pages:
             versions=version_rows(history.versions, details.recent),
             first_token_chart=first_token_chart(details.summary.probe, details.recent),
             timelines=stream_timelines(details.recent),
+            comparisons=comparisons if has_earlier_days else (),
             half_hours=half_hours,
             half_hour_bars=half_hour_bars(half_hours),
             excerpts=excerpts,

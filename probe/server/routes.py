@@ -102,6 +102,7 @@ class _Histories:
         self._history = history
         self._names = names
         self.snapshot = history.snapshot
+        self.phase_comparisons = history.phase_comparisons
 
     def all(self) -> Iterator[ProbeHistory]:
         return (item for name in yield_gil(self._names()) if (item := self._history.snapshot(name)))
@@ -135,7 +136,8 @@ def _html_routes(pages: Pages, histories: _Histories, renders: SharedRenders) ->
 
         def render() -> CachedResponse:
             history, half_hours = histories.requested(request)
-            return _html(pages.one_probe(history, half_hours, excerpts=excerpts))
+            comparisons = histories.phase_comparisons(history.probe.name)
+            return _html(pages.one_probe(history, half_hours, comparisons, excerpts=excerpts))
 
         return await renders.respond(request, render, excerpts)
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 from probe.config.schema import Probe
 from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.objectives import ObjectiveStatus, StatusWindow
-from probe.history.phase_means import PhaseComparison
 from probe.history.quantiles import PhaseQuantiles, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
 from probe.result import Phase, Reason, Result, ResultKind, classify_result
@@ -159,8 +158,6 @@ class ProbeDetails:
     slowest: Sequence[Result]
     failures: Sequence[Result]
     phases: Mapping[Phase, PhaseQuantiles]
-    comparisons: Sequence[PhaseComparison]
-    """Means of the phases, with those of earlier days. Empty if no earlier day is known."""
 
 
 def read_details(history: ProbeHistory, *, paused: bool) -> ProbeDetails:
@@ -172,10 +169,4 @@ def read_details(history: ProbeHistory, *, paused: bool) -> ProbeDetails:
         slowest=history.slowest(),
         failures=history.failures(),
         phases=phase_quantiles(recent),
-        comparisons=_with_earlier_days(history.phase_comparisons),
     )
-
-
-def _with_earlier_days(comparisons: Sequence[PhaseComparison]) -> Sequence[PhaseComparison]:
-    has_earlier = any(item.usual or item.four_weeks_ago for item in comparisons)
-    return comparisons if has_earlier else ()
