@@ -60,6 +60,10 @@ class RecordedSide:
         return set.intersection(*bounds) - {math.inf} if bounds else set()
 
     @property
+    def has_successes(self) -> bool:
+        return any(counts.successes for counts in self.parts)
+
+    @property
     def requests(self) -> int:
         return self.total_bad(None).requests
 
@@ -74,15 +78,21 @@ def compare_histograms(
     a: RecordedSide, b: RecordedSide, *, threshold: float | None, margins: Margins
 ) -> Comparison:
     """Return the comparison. Successes slower than `threshold` (seconds) are bad."""
-    bounds = sorted(a.bounds & b.bounds)
-    notes = []
-    if threshold is not None and threshold not in bounds:
+    known = [side for side in (a, b) if side.has_successes]
+    common = set.intersection(*(side.bounds for side in known)) if known else set()
+    notes = [
+        f"{side.name} has no successes, so its latency is unknown."
+        for side in (a, b)
+        if not side.has_successes
+    ]
+    if known and threshold is not None and threshold not in common:
         notes.append(
             f"Only failures are bad: no common bucket has the bound {format_duration(threshold)},"
             " which is the objective of A."
         )
         threshold = None
-    if not bounds:
+    bounds = sorted(common) if len(known) == 2 else []
+    if not bounds and len(known) == 2:
         notes.append("The histograms of A and B have no common bucket of successes.")
     bad_a, bad_b = a.total_bad(threshold), b.total_bad(threshold)
     differences = [

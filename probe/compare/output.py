@@ -33,13 +33,15 @@ def _counts(side: Side) -> str:
 
 
 def _resolution(percentile: PercentileBounds) -> str:
-    a, b = (
-        f"{format_duration(lower)} to {format_duration(upper)}"
-        if math.isfinite(upper)
-        else f"more than {format_duration(lower)}"
-        for lower, upper in (percentile.a, percentile.b)
-    )
+    a, b = (_bucket_text(lower, upper) for lower, upper in (percentile.a, percentile.b))
     return f"{percentile.name} by the buckets of the histogram: A {a}, B {b}."
+
+
+def _bucket_text(lower: float, upper: float) -> str:
+    """Return between which bounds a percentile is. 0 and infinity are no bounds."""
+    if math.isfinite(upper):
+        return f"{format_duration(lower)} to {format_duration(upper)}"
+    return f"more than {format_duration(lower)}" if lower else "unknown"
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def _no_requests(client: PrometheusClient, selection: Selection) -> str:
     series = selector(f"{name}_count", {**labels, label: None})
     found = client.instant(f"count by ({label}) (last_over_time({series}{window}))", selection.end)
     values = ", ".join(sorted(item.labels[label] for item in found))
-    message = f"{client.url} has no requests of {selection.name} in this period"
+    message = f"{client.url} has no requests of {selection.name}"
     if values:
         return f"{message}; there are: {values}"
     if selection.dimension:

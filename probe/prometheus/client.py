@@ -284,10 +284,10 @@ def _refusal(response: requests.Response, document: Mapping[str, Any] | None) ->
             return f"has no query API at this path (status 404); {advice}"
         case status if 300 <= status < 400:
             return f"redirects to {response.headers.get('Location', 'nowhere')}; write that URL"
-        case 200 if document is None:
-            return f"does not respond with JSON: {message}; is it Prometheus?"
+        case 200 if document and document.get("status") == "error":
+            return f"reports an error: {message}"
         case 200:
-            return message
+            return f"does not respond as Prometheus does: {message}; is it Prometheus?"
         case status:
             return f"cannot run the query (status {status}): {message or 'no reason'}"
 

@@ -142,8 +142,12 @@ def _objective_report(
     )
     measured_share = 1 - coverage.absent_seconds / coverage.seconds if coverage.seconds else 0.0
     verdict = status(events, target, expected=expected, unknown=max(0.0, expected - events.total))
+    # The excluded runs are known for the whole coverage only.
+    is_complete = begins_with_data and is_current
     if_bad = {
-        item.cause: attainment_if_bad(events, item.runs) for item in coverage.excluded if item.runs
+        item.cause: attainment_if_bad(events, item.runs)
+        for item in coverage.excluded
+        if item.runs and is_complete
     }
     return ObjectiveReport(
         group=context.group,

@@ -147,8 +147,8 @@ def gap_sentences(report: SlaReport) -> Iterator[str]:
         if probe.coverage and probe.coverage.unscraped_seconds:
             seconds = format_elapsed(probe.coverage.unscraped_seconds)
             yield (
-                f"{probe_name(probe.group, report)}: {seconds} between scrapes. Requests in this"
-                " time count at the scrape after it."
+                f"{probe_name(probe.group, report)}: {seconds} between scrapes, summed over the"
+                " replicas. Requests in this time count at the scrape after it."
             )
 
 

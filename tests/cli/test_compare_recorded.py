@@ -113,9 +113,9 @@ def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
 @pytest.mark.parametrize(
     ("a", "message"),
     [
-        ("chat@version=9", "chat@version=9, last 1d in this period; there are: 1, 2, 3"),
-        ("chat@segment=x", "in this period; does the probe have `histogram_by: [segment]`?"),
-        ("other@2025-10", "other@2025-10 in this period; there are: month"),
+        ("chat@version=9", "chat@version=9, last 1d; there are: 1, 2, 3"),
+        ("chat@segment=x", "; does the probe have `histogram_by: [segment]`?"),
+        ("other@2025-10", "other@2025-10; there are: month"),
         ("other@2020-01", "and no other probe; does it scrape inference-probe?"),
     ],
 )

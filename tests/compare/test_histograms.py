@@ -137,6 +137,18 @@ def test_no_common_bucket() -> None:
     assert compare(a, only_failures).verdict is Verdict.WORSE
 
 
+def test_a_side_without_successes() -> None:
+    """Slow successes of the other side are bad, and the text says why no latency is compared."""
+    down = RecordedSide(name="down", parts=[Counts(buckets={}, failures=10)] * PARTS)
+    slow = side("slow")
+    comparison = compare(down, slow, threshold=0.2)
+    assert comparison.notes == ("down has no successes, so its latency is unknown.",)
+    assert comparison.b.bad == slow.slower(0.2).count > 0
+    text = render_text(comparison)
+    assert "no common bucket" not in text
+    assert "A unknown" in text
+
+
 def test_longer_tail() -> None:
     """A few requests that are slower than all of A are seen, also far above the percentiles."""
     bounds = (0.25, 0.5, 1.0, 10.0)
