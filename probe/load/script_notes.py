@@ -43,6 +43,7 @@ def differences(plan: ExportPlan) -> Iterator[str]:
     )
     yield "`networks` and `max_bytes` of the config have no effect."
     yield "Times that the server reports are ignored."
+    yield "Requests have no `traceparent`."
     expect = plan.probe.expect
     keys = [f"the header {name}" for name in plan.unchecked_headers]
     if expect.json_paths:

@@ -213,7 +213,7 @@ def test_recording_has_the_window_of_its_name(rule: dict[str, Any]) -> None:
     if window := rule.get("labels", {}).get("window") or (name and name[1]):
         # A range of 31m only finds the latest sample of a recording of every 30m.
         ranges = set(re.findall(r"\[(\w+)[\]:]", rule["expr"])) - {"31m"}
-        read = re.findall(r":(?:increase|ratio|quantile|sum|count)(\d+[mhd])\b", rule["expr"])
+        read = re.findall(r":(?:increase|ratio|quantile|mean|sum|count)(\d+[mhd])\b", rule["expr"])
         assert set(ranges or read) == {window}
 
 
