@@ -21,7 +21,7 @@ from probe.cli.main import build_parser
 from probe.result import Reason
 from tests.builders import make_result
 from tests.commands import COMMAND, environment, invoke
-from tests.servers import OK, respond_with, serve
+from tests.servers import OK, Handler, respond_with, serve
 
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 PROMETHEUS = "--prometheus.url=http://127.0.0.1:1"
@@ -184,20 +184,27 @@ def test_versions(tmp_path: Path) -> None:
     assert document["notes"] == [f"Requests of neither side: {100 - sum(requests)} with 3."]
 
 
-@pytest.mark.timing
-def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The payloads of a probe are sent in turn, and a name that none of them has is an error."""
+PAYLOADS = [{"name": "short", "body": "x"}, {"name": "long", "body": 100 * "x"}]
+
+
+def slow_for_long_bodies(seconds: float) -> Handler:
+    """Return a server that takes `seconds` for the long payload, and 10 ms for the short one."""
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         is_long = int(re.findall(rb"Content-Length: (\d+)", head)[0]) > 10
-        await asyncio.sleep(0.05 if is_long else 0.01)
+        await asyncio.sleep(seconds if is_long else 0.01)
         writer.write(OK)
         await writer.drain()
 
-    payloads = [{"name": "short", "body": "x"}, {"name": "long", "body": 100 * "x"}]
-    with serve(respond) as url:
-        config = write_config(tmp_path, {"a": url}, method="POST", payloads=payloads)
+    return respond
+
+
+@pytest.mark.timing
+def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The payloads of a probe are sent in turn, and a name that none of them has is an error."""
+    with serve(slow_for_long_bodies(0.05)) as url:
+        config = write_config(tmp_path, {"a": url}, method="POST", payloads=PAYLOADS)
         flags = ("--now", "--rate=100/s", "--requests=40", "--output=json", config)
         done = invoke("compare", "a@payload=short", "a@payload=long", *flags)
         _, _, err = run(capsys, "a@payload=short", "a@payload=huge", *flags)
@@ -211,17 +218,8 @@ def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.timing
 def test_interval_of_payloads(tmp_path: Path) -> None:
     """Without a rate, the interval is the latency of the slower payload of a probe."""
-
-    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        is_long = int(re.findall(rb"Content-Length: (\d+)", head)[0]) > 10
-        await asyncio.sleep(0.4 if is_long else 0.01)
-        writer.write(OK)
-        await writer.drain()
-
-    payloads = [{"name": "short", "body": "x"}, {"name": "long", "body": 100 * "x"}]
-    with serve(respond) as url:
-        config = write_config(tmp_path, {"a": url}, method="POST", payloads=payloads)
+    with serve(slow_for_long_bodies(0.4)) as url:
+        config = write_config(tmp_path, {"a": url}, method="POST", payloads=PAYLOADS)
         done = invoke(
             "compare", "a@payload=short", "a@payload=long", "--now", "--requests=5", config
         )

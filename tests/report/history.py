@@ -31,7 +31,7 @@ class Script:
     scrape_gaps: Sequence[Span] = ()
     """Times in which Prometheus does not scrape."""
     noise: int = 0
-    """Every so many requests, one is slow."""
+    """Number of requests of which one is slow. 0: none is."""
     new_version: float | None = None
     """When the version of the model changes from `1` to `2`; None: it is not exported."""
     probe: str = "chat"
