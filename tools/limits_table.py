@@ -671,7 +671,6 @@ NOT_LIMITS: Mapping[str, str] = {
     "load.worker_process:MAX_EXIT_SECONDS": "end of a process of the load generator",
     "load.worker_process:MAX_REPLY_SECONDS": "check of a process of the load generator",
     "prometheus.client:MAX_MESSAGE_CHARS": "layout of a message",
-    "prometheus.client:MAX_POINTS": "of Prometheus",
     "prober.evaluation_worker:MAX_RETAINED_BYTES": "replacement of the worker process",
     "prober.stream_reader:MAX_FINISH_REASON_CHARS": "layout of a result",
     "prober.worker_process:MAX_EXIT_SECONDS": "end of the worker process",

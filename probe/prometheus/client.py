@@ -1,7 +1,7 @@
 """Queries of the HTTP API, which Prometheus, Mimir, Thanos and VictoriaMetrics have."""
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -10,14 +10,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from probe.prometheus.series import Sample, Series
+from probe.prometheus.series import Series
 
 # Longer than the default --query.timeout of Prometheus, which then responds with an error.
 TIMEOUT_SECONDS = 130.0
 CONNECT_TIMEOUT_SECONDS = 10.0
-
-# Prometheus rejects range queries with more points per series.
-MAX_POINTS = 11_000
 
 # Part of a long period that one query reads: with a scrape interval of 15 s, 5,760 samples of each
 # series. Servers limit the samples of one query, by default to 50 million.
@@ -89,34 +86,6 @@ class PrometheusClient:
         if time is not None:
             parameters["time"] = _timestamp(time)
         return self._query("query", parameters)
-
-    def range(
-        self,
-        expression: str,
-        start: float,
-        end: float,
-        step: float,
-        *,
-        on_progress: OnProgress = lambda _done, _end: None,
-    ) -> list[Series]:
-        """Return the result of a range query from `start` to `end`, both included (Unix seconds).
-
-        Sends several queries if there are more points than the server permits in one. Raises
-        PrometheusError.
-        """
-        points = int((end - start) / step + 1e-9) + 1
-        results = []
-        for first in range(0, points, MAX_POINTS):
-            last = min(first + MAX_POINTS, points) - 1
-            parameters = {
-                "query": expression,
-                "start": _timestamp(start + first * step),
-                "end": _timestamp(start + last * step),
-                "step": f"{step:.3f}",
-            }
-            results.append(self._query("query_range", parameters))
-            on_progress(start + last * step, end)
-        return _joined(results)
 
     def samples(
         self,
@@ -247,17 +216,6 @@ def _after(series: Series, start: float) -> Series:
 
 def _without_empty(found: Iterable[Series]) -> Iterator[Series]:
     return (series for series in found if series.samples)
-
-
-def _joined(results: Sequence[Sequence[Series]]) -> list[Series]:
-    """Return each series once, with the samples of all `results`, which follow each other."""
-    if len(results) == 1:
-        return list(results[0])
-    samples: dict[tuple[tuple[str, str], ...], list[Sample]] = {}
-    for result in results:
-        for series in result:
-            samples.setdefault(series.key, []).extend(series.samples)
-    return [Series(dict(key), joined) for key, joined in samples.items()]
 
 
 def _json(response: requests.Response) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from probe.cli.command import UsageError
 from probe.cli.main import build_parser
 from probe.cli.prometheus_flags import read_prometheus_server
 from probe.prometheus.client import (
-    MAX_POINTS,
     PrometheusClient,
     PrometheusError,
     PrometheusServer,
@@ -84,16 +83,6 @@ def test_samples_begin_after_the_start(client: PrometheusClient) -> None:
         [[(START + 30, 1)]],
         [[(START + 60, 2)]],
     ]
-
-
-def test_range_of_many_points(client: PrometheusClient) -> None:
-    """A period with more points than Prometheus permits is read with several queries."""
-    end = START + (SCRAPES - 1) * SCRAPE_INTERVAL
-    series, short = client.range(SELECTOR, START, end, SCRAPE_INTERVAL)
-    assert len(series.samples) == SCRAPES > MAX_POINTS
-    assert series.samples[-1] == (end, SCRAPES - 1)
-    assert series.samples == [(START + n * SCRAPE_INTERVAL, n) for n in range(SCRAPES)]
-    assert short.value == 5
 
 
 def test_instant(client: PrometheusClient) -> None:
