@@ -659,7 +659,6 @@ NOT_LIMITS: Mapping[str, str] = {
     "load.single_requests:MAX_RECOVERY_SECONDS": "duration of a step",
     "load.sizing:MAX_BATCH_SIZE": "range of a calculation",
     "load.stacked_chart:MAX_BAR_RATIO": "layout of a chart",
-    "load.statistics:MAX_ERROR_PROBABILITY": "condition of a verdict",
     "load.step:MAX_CONFIRMATION_LATENCIES": "duration of a step",
     "load.step:MAX_CONFIRMATION_SECONDS": "duration of a step",
     "load.step:MAX_SEARCH_SECONDS": "duration of a step",
@@ -696,6 +695,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "server.stream_charts:MAX_TIMELINES": "layout of a page",
     "server.server:MAX_BACKLOG": "queue of the kernel",
     "server.tls:MAX_TLS_RECORD_BYTES": "of TLS",
+    "statistics.intervals:MAX_ERROR_PROBABILITY": "condition of a verdict",
     "threads:MAX_IDLE_SECONDS": "idle threads of the daemon",
 }
 

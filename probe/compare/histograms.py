@@ -11,14 +11,9 @@ from dataclasses import dataclass
 
 from probe.compare.comparison import PERCENTILES, Comparison, Margins, PercentileBounds, Side
 from probe.compare.difference import Difference, evaluate, unknown_difference
-from probe.compare.shares import (
-    Share,
-    bad_share_difference,
-    design_effect,
-    slow_share_difference,
-    sum_shares,
-)
+from probe.compare.shares import bad_share_difference, effect_of_parts, slow_share_difference
 from probe.config.units import format_duration
+from probe.statistics.design_effect import Share, sum_shares
 
 # Margins of the shares of slower requests are not smaller than that of this share.
 MIN_SLOW_SHARE = 0.01
@@ -131,7 +126,7 @@ def _slow_differences(
             total_b,
             threshold_seconds=bound,
             margin=slow_share_margin(total_a.ratio or 0.0, margins),
-            effect=design_effect(_slower_in_parts(a, bound), _slower_in_parts(b, bound)),
+            effect=effect_of_parts(_slower_in_parts(a, bound), _slower_in_parts(b, bound)),
         )
 
 

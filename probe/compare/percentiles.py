@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
-from probe.compare.shares import BATCHES, Share, design_effect, split_shares
-from probe.slo.binomial import binomial_pmf
+from probe.compare.shares import BATCHES, effect_of_parts, split_shares
+from probe.statistics.binomial import binomial_pmf
+from probe.statistics.design_effect import Share
 
 # Ranks with a smaller probability are omitted.
 _NEGLIGIBLE = 1e-12
@@ -82,7 +83,7 @@ def percentile_difference(
 
     The latencies (seconds) are in the order in which they were measured. `margin` is below 1.
     """
-    effect = design_effect(_slow_shares(a, ratio), _slow_shares(b, ratio))
+    effect = effect_of_parts(_slow_shares(a, ratio), _slow_shares(b, ratio))
     a, b = sorted(a), sorted(b)
     confidence_a, confidence_b = (
         PercentileConfidence.of(side, ratio, design_effect=effect) for side in (a, b)

@@ -6,16 +6,19 @@ chance.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from probe.compare.difference import Difference, Scale
 from probe.config.units import format_duration
-from probe.load.statistics import wilson_bounds
-
-# Quantile of the normal distribution for each end of a 95 % interval.
-NORMAL_QUANTILE = 1.96
+from probe.statistics.design_effect import (
+    Share,
+    design_effect,
+    difference_design_effect,
+    sum_shares,
+)
+from probe.statistics.intervals import TWO_SIDED_NORMAL_QUANTILE, wilson_bounds
 
 # Parts of a measurement, the least number of them, and the least requests of a side in one.
 BATCHES = 20
@@ -33,22 +36,6 @@ _RELATIVE_TOLERANCE = 1e-7
 _NEGLIGIBLE = 1e-15
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A number of `requests`, some of which are counted."""
-
-    count: int
-    requests: int
-
-    @property
-    def ratio(self) -> float | None:
-        return self.count / self.requests if self.requests else None
-
-    def divided_by(self, number: float) -> "Share":
-        """Return the same share of fewer requests."""
-        return Share(round(self.count / number), round(self.requests / number))
-
-
 def bad_share_difference(
     parts_a: Sequence[Share], parts_b: Sequence[Share], *, margin: float
 ) -> Difference:
@@ -61,7 +48,7 @@ def bad_share_difference(
     they are evidence for how much.
     """
     a, b = sum_shares(parts_a), sum_shares(parts_b)
-    effect = max(design_effect(parts_a, parts_b), *map(_cluster_effect, (parts_a, parts_b)))
+    effect = max(effect_of_parts(parts_a, parts_b), *map(_cluster_effect, (parts_a, parts_b)))
     independent_a, independent_b = a.divided_by(effect), b.divided_by(effect)
     value, lower, upper = _difference(a, b, independent_a, independent_b)
     return Difference(
@@ -89,7 +76,7 @@ def slow_share_difference(
     p_value = 1.0
     if value is not None and abs(value) > margin:
         width = value - lower if value > 0 else upper - value
-        deviations = (abs(value) - margin) / (width / NORMAL_QUANTILE)
+        deviations = (abs(value) - margin) / (width / TWO_SIDED_NORMAL_QUANTILE)
         p_value = math.erfc(deviations / math.sqrt(2))
     return Difference(
         name=f"> {format_duration(threshold_seconds)}",
@@ -124,8 +111,8 @@ def newcombe_interval(a: Share, b: Share) -> tuple[float, float]:
     Proportions" (1998), method 10.
     """
     ratio_a, ratio_b = a.count / a.requests, b.count / b.requests
-    bounds_a = wilson_bounds(a.count, a.requests, normal_quantile=NORMAL_QUANTILE)
-    bounds_b = wilson_bounds(b.count, b.requests, normal_quantile=NORMAL_QUANTILE)
+    bounds_a = wilson_bounds(a.count, a.requests, normal_quantile=TWO_SIDED_NORMAL_QUANTILE)
+    bounds_b = wilson_bounds(b.count, b.requests, normal_quantile=TWO_SIDED_NORMAL_QUANTILE)
     value = ratio_b - ratio_a
     return (
         value - math.hypot(ratio_b - bounds_b.lower, bounds_a.upper - ratio_a),
@@ -157,23 +144,21 @@ def fisher_p_value(a: Share, b: Share) -> float:
     return min(1.0, total)
 
 
-def design_effect(a: Sequence[Share], b: Sequence[Share]) -> float:
+def effect_of_parts(a: Sequence[Share], b: Sequence[Share]) -> float:
     """Return how many times fewer independent requests would say as much about the difference.
 
     `a` and `b` are the shares of both sides in the same parts of the measurement. The result is the
-    variance of their difference, divided by that of independent requests (Kish, "Survey Sampling",
-    1965), and at least 1. What concerns both sides at the same time does not count. If the sides
-    have no requests at the same time, it is that of the shares of each side. It is 1 for few
-    requests.
+    design effect of their difference, and at least 1. If the sides have no requests at the same
+    time, it is that of the shares of each side. It is 1 for few requests.
     """
     pairs = [(x, y) for x, y in zip(a, b, strict=False) if _is_enough(x) and _is_enough(y)]
     if len(pairs) >= MIN_BATCHES:
-        squares, freedom = _difference_squares(*zip(*pairs, strict=True)), len(pairs) - 1
-    else:
-        sides = [list(filter(_is_enough, side)) for side in (a, b)]
-        squares = sum(_share_squares(side) for side in sides)
-        freedom = sum(max(0, len(side) - 1) for side in sides)
-    return max(1.0, squares / freedom) if freedom >= MIN_BATCHES - 1 else 1.0
+        return max(1.0, difference_design_effect(*zip(*pairs, strict=True)))
+    sides = [list(filter(_is_enough, side)) for side in (a, b)]
+    weights = [max(0, len(side) - 1) for side in sides]
+    if sum(weights) < MIN_BATCHES - 1:
+        return 1.0
+    return max(1.0, fmean(map(design_effect, sides), weights))
 
 
 def _cluster_effect(parts: Sequence[Share]) -> float:
@@ -192,43 +177,10 @@ def _is_enough(share: Share) -> bool:
     return share.requests >= MIN_BATCH_REQUESTS
 
 
-def _difference_squares(a: Sequence[Share], b: Sequence[Share]) -> float:
-    """Return the sum of the squared deviations of the differences, in units of their variance."""
-    ratio_a, ratio_b = _total_ratio(a), _total_ratio(b)
-    squares = 0.0
-    for x, y in zip(a, b, strict=True):
-        expected = ratio_a * (1 - ratio_a) / x.requests + ratio_b * (1 - ratio_b) / y.requests
-        deviation = y.count / y.requests - x.count / x.requests - (ratio_b - ratio_a)
-        squares += deviation**2 / expected if expected else 0.0
-    return squares
-
-
-def _share_squares(shares: Sequence[Share]) -> float:
-    """Return the sum of the squared deviations of the shares of a side."""
-    if not shares:
-        return 0.0
-    perfect = [Share(0, share.requests) for share in shares]
-    return _difference_squares(perfect, shares)
-
-
-def _total_ratio(shares: Sequence[Share]) -> float:
-    total = sum_shares(shares)
-    return total.count / total.requests
-
-
 def split_shares(flags: Sequence[bool], parts: int) -> list[Share]:
     """Return the share of `flags` that are set in each of `parts` equal parts."""
     ends = [len(flags) * number // parts for number in range(parts + 1)]
     return [Share(sum(flags[start:end]), end - start) for start, end in pairwise(ends)]
-
-
-def sum_shares(shares: Iterable[Share]) -> Share:
-    """Return the share of the requests of all `shares` together."""
-    count = requests = 0
-    for share in shares:
-        count += share.count
-        requests += share.requests
-    return Share(count, requests)
 
 
 class _Table:

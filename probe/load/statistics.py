@@ -11,15 +11,10 @@ from statistics import fmean, linear_regression, stdev
 from typing import TypeVar
 
 from probe.load.measurement import LatencyHistogram
-from probe.slo.binomial import binomial_sf
+from probe.statistics.binomial import binomial_sf
+from probe.statistics.intervals import Bounds, exact_bounds, wilson_bounds
 
 _T = TypeVar("_T")
-
-# Quantile of the normal distribution for a one-sided bound with 95 %.
-NORMAL_QUANTILE = 1.6449
-
-# Probability of an error of a one-sided bound.
-MAX_ERROR_PROBABILITY = 0.05
 
 # Number of batches, and the quantile of Student's t distribution with nine degrees of freedom.
 BATCHES = 10
@@ -34,57 +29,6 @@ MIN_BATCH_REQUESTS = 5
 
 # Probability of an error of each side of a two-sided interval.
 _TAIL = 0.025
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Lower and upper bound of a share."""
-
-    lower: float
-    upper: float
-
-
-def wilson_bounds(
-    bad: float, requests: float, *, normal_quantile: float = NORMAL_QUANTILE
-) -> Bounds:
-    """Return the bounds of the share of bad requests, if these are independent.
-
-    Wilson's score interval (Wilson, 1927), as recommended by Brown, Cai and DasGupta, "Interval
-    Estimation for a Binomial Proportion" (2001). `requests` is positive.
-    """
-    z, share = normal_quantile, bad / requests
-    center = share + z * z / (2 * requests)
-    spread = z * math.sqrt(share * (1 - share) / requests + (z / (2 * requests)) ** 2)
-    scale = 1 + z * z / requests
-    return Bounds(max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale))
-
-
-def exact_bounds(bad: int, requests: int) -> Bounds:
-    """Return the exact bounds of the share of bad requests, if these are independent.
-
-    Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the
-    Binomial" (1934). `requests` is positive. With few bad requests, Wilson's bounds are too narrow.
-    """
-    lower = upper = 0.0
-    if bad:
-        # The share at which at least `bad` bad requests become improbable.
-        lower = _solve(lambda share: binomial_sf(requests, bad, share) > MAX_ERROR_PROBABILITY)
-    if bad == requests:
-        upper = 1.0
-    else:
-        # The share at which at most `bad` bad requests become improbable.
-        limit = 1 - MAX_ERROR_PROBABILITY
-        upper = _solve(lambda share: binomial_sf(requests, bad + 1, share) >= limit)
-    return Bounds(lower, upper)
-
-
-def _solve(is_above: Callable[[float], bool]) -> float:
-    """Return the share at which `is_above` becomes true, with an error of 1e-6."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_above(middle) else (middle, high)
-    return high
 
 
 def batch_bounds(batches: Sequence[tuple[int, int]]) -> Bounds:
@@ -128,14 +72,6 @@ def _periods(values: Sequence[_T]) -> list[Sequence[_T]]:
     return [values[start + i * size : start + (i + 1) * size] for i in range(BATCHES)]
 
 
-def is_above(bad: int, requests: int, share: float) -> bool:
-    """Return whether the share of bad requests is above `share`, if they are independent.
-
-    It is if as many bad requests are improbable with `share`: the exact binomial test.
-    """
-    return bad > 0 and binomial_sf(requests, bad, share) <= MAX_ERROR_PROBABILITY
-
-
 def has_growth(values: Sequence[float], min_ratio: float) -> bool:
     """Return whether successive values grow by `min_ratio` of their mean from start to end.
 
@@ -152,15 +88,6 @@ def has_growth(values: Sequence[float], min_ratio: float) -> bool:
     squares = sum((x - fmean(positions)) ** 2 for x in positions)
     is_significant = slope > SLOPE_QUANTILE * math.sqrt(variance / squares)
     return is_significant and slope * BATCHES > min_ratio * fmean(means)
-
-
-def min_requests(target: float) -> int:
-    """Return the number of good requests without a bad one that is evidence for `target`.
-
-    It is the smallest n with target^n <= 5 %: 59 for 95 %, 299 for 99 %. `target` is a ratio below
-    1.
-    """
-    return math.ceil(math.log(MAX_ERROR_PROBABILITY) / math.log(target))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from probe.load.measurement import LoadGenerator, StepMeasurement
 from probe.load.objective import LoadObjective
-from probe.load.statistics import min_requests
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.verdict import Evaluation, Verdict, evaluate, is_clearly_missed
+from probe.statistics.intervals import min_requests
 
 # Seconds of a step that only searches, without its warm-up. It is evaluated after the first time,
 # and again whenever it is longer by the factor. `bench.load` tests these values.

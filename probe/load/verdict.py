@@ -7,8 +7,9 @@ from enum import StrEnum
 
 from probe.load.measurement import Counts, StepMeasurement, total
 from probe.load.objective import LoadObjective
-from probe.load.statistics import Bounds, bad_share_bounds, has_growth, is_above, min_requests
+from probe.load.statistics import bad_share_bounds, has_growth
 from probe.result import Reason, Signal
+from probe.statistics.intervals import Bounds, is_above, min_requests
 
 # Evidence that an objective is missed needs this many requests, evidence that it is met needs more.
 MIN_REQUESTS_TO_MISS = 20

@@ -1,16 +1,20 @@
 """Attainment of an objective: confidence interval, error budget and status."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probe.load.statistics import Bounds, is_above, min_requests, wilson_bounds
 from probe.report.objective_counts import Events
 from probe.report.period import DAY_SECONDS, HOUR_SECONDS
-
-# Quantile of the normal distribution for both ends of a 95 % interval.
-NORMAL_QUANTILE = 1.96
+from probe.statistics.design_effect import Share, design_effect, sum_shares
+from probe.statistics.intervals import (
+    TWO_SIDED_NORMAL_QUANTILE,
+    Bounds,
+    is_above,
+    min_requests,
+    wilson_bounds,
+)
 
 # Quantiles of Student's t distribution for both ends of a 95 % interval, with 1 to 4 degrees of
 # freedom.
@@ -90,13 +94,14 @@ def attainment_interval(hours: Mapping[float, Events]) -> AttainmentInterval | N
     """
     days = _groups(hours, DAY_SECONDS)
     groups = days if len(days) >= MIN_DAYS else _groups(hours, HOUR_SECONDS)
-    total, bad = sum(group.total for group in groups), sum(group.bad for group in groups)
-    if not total:
+    shares = [Share(group.bad, group.total) for group in groups]
+    total = sum_shares(shares)
+    if not total.requests:
         return None
-    effect = _design_effect(groups, bad / total)
-    effective = total / effect
-    quantile = NORMAL_QUANTILE if effect == 1.0 else _student_quantile(len(groups) - 1)
-    bad_bounds = wilson_bounds(bad / effect, effective, normal_quantile=quantile)
+    effect = max(1.0, design_effect(shares))
+    effective = total.requests / effect
+    quantile = TWO_SIDED_NORMAL_QUANTILE if effect == 1.0 else _student_quantile(len(groups) - 1)
+    bad_bounds = wilson_bounds(total.count / effect, effective, normal_quantile=quantile)
     bounds = Bounds(1 - bad_bounds.upper, 1 - bad_bounds.lower)
     return AttainmentInterval(bounds=bounds, effective_events=effective)
 
@@ -109,15 +114,6 @@ def _groups(hours: Mapping[float, Events], seconds: float) -> list[Events]:
     return list(groups.values())
 
 
-def _design_effect(groups: Sequence[Events], bad_ratio: float) -> float:
-    """Return how much larger the variance of the share is than for independent events, >= 1."""
-    independent = sum(group.total for group in groups) * bad_ratio * (1 - bad_ratio)
-    if len(groups) < 2 or not independent:
-        return 1.0
-    squares = sum((group.bad - bad_ratio * group.total) ** 2 for group in groups)
-    return max(1.0, squares * len(groups) / (len(groups) - 1) / independent)
-
-
 def _student_quantile(freedom: int) -> float:
     """Return the quantile of Student's t distribution for a 95 % interval.
 
@@ -126,7 +122,7 @@ def _student_quantile(freedom: int) -> float:
     """
     if freedom <= len(STUDENT_QUANTILES):
         return STUDENT_QUANTILES[freedom - 1]
-    z = NORMAL_QUANTILE
+    z = TWO_SIDED_NORMAL_QUANTILE
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     return z + first / freedom + second / freedom**2

@@ -17,8 +17,9 @@ from probe.slo.alerts import (
     OBJECTIVE_MISSED,
     PAGE_BURNS,
 )
-from probe.slo.binomial import binomial_sf, stays_below, upcrossing_rate
 from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
+from probe.slo.scan_statistics import stays_below, upcrossing_rate
+from probe.statistics.binomial import binomial_sf
 
 # Per probe. A rarer gap does not matter, and its chance would be costly to compute.
 _MIN_RATE = 1e-9

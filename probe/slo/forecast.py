@@ -14,9 +14,9 @@ from probe.slo.alerts import (
     BurnRule,
     EvidenceWindow,
 )
-from probe.slo.binomial import excursions, median_first_passage
 from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.evidence import min_bad_above, min_bad_of, min_bad_probes, probes_in
+from probe.slo.scan_statistics import excursions, median_first_passage
 from probe.slo.ticket_forecast import ProbeStream, expected_tickets, median_time_to_high_latency
 
 # Mean time from the end of a probe to the evaluation that sees it.

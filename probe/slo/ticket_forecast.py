@@ -25,14 +25,14 @@ from probe.slo.alerts import (
     TICKET_BURNS,
     BurnRule,
 )
-from probe.slo.binomial import (
-    binomial_sf,
+from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
+from probe.slo.scan_statistics import (
     median_first_passage,
     stays_above,
     stays_below,
     upcrossing_rate,
 )
-from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
+from probe.statistics.binomial import binomial_sf
 
 # Share of cases in which an alert has fired at the median time.
 _MEDIAN_SHARE = 0.5

@@ -11,14 +11,14 @@ import pytest
 from probe.compare.difference import Difference, Verdict, evaluate
 from probe.compare.shares import (
     BATCHES,
-    Share,
     bad_share_difference,
-    design_effect,
+    effect_of_parts,
     fisher_p_value,
     newcombe_interval,
     slow_share_difference,
     split_shares,
 )
+from probe.statistics.design_effect import Share
 
 
 def exact_p_value(a: Share, b: Share) -> float:
@@ -102,27 +102,27 @@ BURST = [0.1] * (BATCHES - 2) + [0.8] * 2
 NO_REQUESTS = [Share(0, 0)] * (BATCHES // 2)
 
 
-def test_design_effect() -> None:
+def test_effect() -> None:
     """It is about 1 for independent requests and for what both sides share, and else larger."""
     rng = random.Random(1)
-    assert 1 <= design_effect(parts(rng, STEADY), parts(rng, STEADY)) < 2
-    assert 1 <= design_effect(parts(rng, BURST), parts(rng, BURST)) < 2
-    assert design_effect(parts(rng, STEADY), parts(rng, BURST)) > 5
+    assert 1 <= effect_of_parts(parts(rng, STEADY), parts(rng, STEADY)) < 2
+    assert 1 <= effect_of_parts(parts(rng, BURST), parts(rng, BURST)) < 2
+    assert effect_of_parts(parts(rng, STEADY), parts(rng, BURST)) > 5
 
 
-def test_design_effect_of_sides_at_different_times() -> None:
+def test_effect_of_sides_at_different_times() -> None:
     """A version that replaces another one has no requests at the same time."""
     rng = random.Random(1)
     first = [*parts(rng, STEADY[: BATCHES // 2]), *NO_REQUESTS]
-    assert 1 <= design_effect(first, [*NO_REQUESTS, *parts(rng, STEADY[: BATCHES // 2])]) < 2
-    assert design_effect(first, [*NO_REQUESTS, *parts(rng, BURST[BATCHES // 2 :])]) > 5
+    assert 1 <= effect_of_parts(first, [*NO_REQUESTS, *parts(rng, STEADY[: BATCHES // 2])]) < 2
+    assert effect_of_parts(first, [*NO_REQUESTS, *parts(rng, BURST[BATCHES // 2 :])]) > 5
 
 
-def test_design_effect_of_few_requests() -> None:
+def test_effect_of_few_requests() -> None:
     rng = random.Random(1)
-    assert design_effect(parts(rng, STEADY, 4), parts(rng, BURST, 4)) == 1.0
-    assert design_effect(parts(rng, STEADY[:3]), parts(rng, BURST[-3:])) == 1.0
-    assert design_effect([Share(0, 100)] * BATCHES, [Share(0, 100)] * BATCHES) == 1.0
+    assert effect_of_parts(parts(rng, STEADY, 4), parts(rng, BURST, 4)) == 1.0
+    assert effect_of_parts(parts(rng, STEADY[:3]), parts(rng, BURST[-3:])) == 1.0
+    assert effect_of_parts([Share(0, 100)] * BATCHES, [Share(0, 100)] * BATCHES) == 1.0
 
 
 def day_with_outages(rng: random.Random, outages: float) -> list[Share]:

@@ -3,9 +3,10 @@
 from collections import Counter
 
 from probe.load.report import Demand, LoadReport, StepReport
-from probe.load.statistics import Bounds, Quantile
+from probe.load.statistics import Quantile
 from probe.load.verdict import Evidence, Verdict
 from probe.result import Component, Phase, Reason
+from probe.statistics.intervals import Bounds
 from tests.load.step_fixtures import OBJECTIVE
 
 

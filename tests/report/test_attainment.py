@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from probe.load.statistics import wilson_bounds
 from probe.report.attainment import (
     Status,
     attainment_interval,
@@ -14,6 +13,7 @@ from probe.report.attainment import (
 )
 from probe.report.objective_counts import Events
 from probe.report.wording import format_percentage
+from probe.statistics.intervals import wilson_bounds
 
 HOUR = 3600.0
 

@@ -7,7 +7,8 @@ from statistics import median
 
 import pytest
 
-from probe.slo.binomial import binomial_sf, excursions, median_first_passage, upcrossing_rate
+from probe.slo.scan_statistics import excursions, median_first_passage, upcrossing_rate
+from probe.statistics.binomial import binomial_sf
 
 CASES = ((10, 3, 0.1), (60, 6, 0.05), (30, 20, 0.5))
 

@@ -1,0 +1,1 @@
+"""Statistics of shares of requests: distributions, bounds and design effects."""
