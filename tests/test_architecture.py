@@ -29,6 +29,7 @@ EDGES: dict[str, set[str]] = {
         "config",
         "daemon",
         "demo",
+        "formatting",
         "http",
         "load",
         "otlp",
@@ -37,6 +38,7 @@ EDGES: dict[str, set[str]] = {
         "report",
         "serialization",
         "server",
+        "statistics",
     },
     "daemon": {
         "check",
@@ -49,7 +51,7 @@ EDGES: dict[str, set[str]] = {
         "scheduler",
         "server",
     },
-    "server": {"config", "history", "metrics", "serialization"},
+    "server": {"config", "formatting", "history", "metrics", "serialization", "statistics"},
     "check": {"config", "metrics", "scheduler", "serialization", "slo"},
     "scheduler": {"config", "prober"},
     "prober": {"config", "http"},
@@ -58,31 +60,43 @@ EDGES: dict[str, set[str]] = {
     "history": {"config", "slo"},
     "otlp": {"config", "http", "metrics", "serialization"},
     "serialization": set(),
+    "formatting": {"serialization"},
     "config": {"protocols"},
     "protocols": set(),
-    "load": {"charts", "config", "prometheus", "statistics"},
+    "load": {"charts", "config", "formatting", "prometheus", "statistics"},
     "charts": set(),
     "prometheus": set(),
-    "compare": {"config", "load", "metrics", "prometheus", "statistics"},
-    "report": {"charts", "config", "load", "metrics", "prometheus", "server", "slo", "statistics"},
+    "compare": {"config", "formatting", "metrics", "prometheus", "statistics"},
+    "report": {
+        "charts",
+        "config",
+        "formatting",
+        "metrics",
+        "prometheus",
+        "slo",
+        "statistics",
+    },
     "slo": {"statistics"},
     "statistics": set(),
     "redaction": set(),
     "demo": {"config"},
 }
 
-# The tiers. The core never imports what is above it.
-CORE = {"scheduler", "prober", "http", "metrics", "history", "otlp"}
-ABOVE_CORE = {
-    "server",
-    "check",
-    "compare",
-    "load",
-    "report",
-    "daemon",
-    "cli",
-    "demo",
-    "__main__",
+# The tiers of docs/design.md, top to bottom.
+TIERS = {
+    "composition": {"cli", "daemon"},
+    "adapters": {"server", "check", "load", "compare", "report", "demo"},
+    "core": {"scheduler", "prober", "http", "metrics", "history", "otlp"},
+    "base": {
+        "serialization",
+        "formatting",
+        "config",
+        "protocols",
+        "slo",
+        "prometheus",
+        "charts",
+        "statistics",
+    },
 }
 
 
@@ -136,7 +150,21 @@ def test_imports_have_no_cycle() -> None:
     TopologicalSorter(imports).prepare()
 
 
-@pytest.mark.parametrize("package", sorted(CORE))
-def test_core_does_not_import_adapters(package: str) -> None:
-    """A probe runs and is counted without the HTTP server, the commands and the daemon."""
-    assert not EDGES[package] & ABOVE_CORE
+def test_tiers_are_complete() -> None:
+    """Each package of EDGES is in one tier."""
+    packages = sorted(package for tier in TIERS.values() for package in tier)
+    assert packages == sorted(EDGES.keys() - SHARED - {"__main__"})
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_edges_go_down(tier: str) -> None:
+    """No edge goes to a higher tier: a probe runs and is counted without server and commands."""
+    names = list(TIERS)
+    higher = {package for name in names[: names.index(tier)] for package in TIERS[name]}
+    assert {package: found for package in TIERS[tier] if (found := EDGES[package] & higher)} == {}
+
+
+def test_adapters_do_not_import_each_other() -> None:
+    """What several adapters need is in a lower tier, so that each can change alone."""
+    adapters = TIERS["adapters"]
+    assert {package: found for package in adapters if (found := EDGES[package] & adapters)} == {}

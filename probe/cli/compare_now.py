@@ -25,7 +25,7 @@ from probe.compare.interleaved import (
 from probe.compare.side_results import SideResults
 from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
-from probe.load.formatting import format_rate
+from probe.formatting import format_rate
 from probe.result import Result, Signal
 from probe.threads import ThreadCache
 

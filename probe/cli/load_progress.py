@@ -3,7 +3,8 @@
 from typing import TextIO
 
 from probe.cli.progress_line import ProgressLine, bar
-from probe.load.formatting import format_quantile, format_rate
+from probe.formatting import format_rate
+from probe.load.formatting import format_quantile
 from probe.load.measurement import StepMeasurement
 from probe.load.report import StepReport
 from probe.load.step import StepPlan

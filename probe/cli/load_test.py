@@ -12,7 +12,7 @@ from probe.cli.load_target import LoadTarget
 from probe.clock import Clock
 from probe.config.schema import Tracing
 from probe.daemon.prober_factory import ProberFactory
-from probe.load.formatting import format_seconds
+from probe.formatting import format_seconds
 from probe.load.generator import WHOLE, ProcessGenerator, default_processes
 from probe.load.report import StepReport
 from probe.load.search import Search, SearchOptions, SearchResult

@@ -4,9 +4,9 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from probe.formatting import format_time
 from probe.report.labels import ProbeGroup
 from probe.report.period import Period
-from probe.server.formatting import format_time
 
 # A report that takes less time shows no progress.
 DELAY_SECONDS = 2.0

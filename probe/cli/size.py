@@ -16,7 +16,7 @@ from probe.config.units import (
     parse_percentage,
     parse_rate,
 )
-from probe.load.formatting import align, format_rate
+from probe.formatting import align, format_rate
 from probe.load.sizing import (
     MAX_BATCH_SIZE,
     BatchPlan,

@@ -17,7 +17,7 @@ from probe.cli.daemon_client import (
 )
 from probe.cli.daemon_flags import add_daemon_flags
 from probe.cli.flags import add_output_flag
-from probe.server.formatting import (
+from probe.formatting import (
     format_budget,
     format_elapsed,
     format_latency,
@@ -25,8 +25,8 @@ from probe.server.formatting import (
     format_target,
     format_threshold,
     format_time,
-    min_results,
 )
+from probe.statistics.intervals import min_results
 
 TIMEOUT_SECONDS = 10.0
 

@@ -7,7 +7,7 @@ from typing import Any
 from probe.compare.comparison import Comparison, PercentileBounds, Side
 from probe.compare.difference import Difference, Finding, Scale, Verdict, requests_needed
 from probe.config.units import format_duration, format_percentage
-from probe.load.formatting import align, format_seconds
+from probe.formatting import align, format_seconds
 
 _COLUMNS = ("", "A", "B", "difference", "95 % interval", "margin", "p", "verdict")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import LABEL_HEIGHT, LEFT, RIGHT, TOP, Tick, axis_ticks
-from probe.load.formatting import format_rate
+from probe.formatting import format_rate
 from probe.load.report import LoadReport, StepReport
 from probe.load.verdict import Verdict
 

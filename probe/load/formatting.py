@@ -1,29 +1,9 @@
-"""Texts of rates, times and tables in the output of load tests and of capacity planning."""
+"""Texts of quantiles in the output of load tests."""
 
 import math
-from collections.abc import Sequence
-from fractions import Fraction
 
+from probe.formatting import format_seconds
 from probe.load.statistics import Quantile
-
-
-def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return a line for each row, with its cells in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def format_rate(rate: float | Fraction) -> str:
-    """Return requests per second with up to four digits: `116.7/s`."""
-    return f"{float(rate):.4g}/s" if rate < 10_000 else f"{float(rate):.0f}/s"
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a measured time with three digits: `12.3 ms`."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
 
 
 def format_quantile(quantile: Quantile | None) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from probe.charts.page import render_page
 from probe.config.units import format_percentage
+from probe.formatting import format_rate, format_seconds
 from probe.load.chart_frame import RatePlane
-from probe.load.formatting import format_interval, format_quantile, format_rate, format_seconds
+from probe.load.formatting import format_interval, format_quantile
 from probe.load.latency_chart import latency_chart
 from probe.load.objective import describe
 from probe.load.output import result_sentences

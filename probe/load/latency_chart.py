@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import BOTTOM, LABEL_HEIGHT, TOP, line_path
+from probe.formatting import format_seconds
 from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
-from probe.load.formatting import format_interval, format_quantile, format_seconds
+from probe.load.formatting import format_interval, format_quantile
 from probe.load.objective import LoadObjective
 from probe.load.report import StepReport
 from probe.load.statistics import Quantile

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from probe.config.units import format_percentage
-from probe.load.formatting import align, format_quantile, format_rate, format_seconds
+from probe.formatting import align, format_rate, format_seconds
+from probe.load.formatting import format_quantile
 from probe.load.objective import describe
 from probe.load.report import Edge, LoadReport, StepReport
 from probe.load.statistics import Quantile

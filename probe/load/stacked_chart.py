@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import BOTTOM, TOP
+from probe.formatting import format_seconds
 from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
-from probe.load.formatting import format_seconds
 from probe.load.report import StepReport
 from probe.result import Component, Phase
 

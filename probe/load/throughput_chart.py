@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import BOTTOM, TOP, line_path
+from probe.formatting import format_rate
 from probe.load.chart_frame import Frame, Point, RatePlane, describe_step
-from probe.load.formatting import format_rate
 from probe.load.report import StepReport
 
 

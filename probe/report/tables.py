@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from probe.load.formatting import format_seconds
+from probe.formatting import format_elapsed, format_seconds, format_threshold, format_time
 from probe.report.attainment import worst_hours
 from probe.report.coverage import Coverage
 from probe.report.quantiles import RANKS, TimeQuantiles
@@ -19,7 +19,6 @@ from probe.report.wording import (
     format_percentage,
     probe_name,
 )
-from probe.server.formatting import format_elapsed, format_threshold, format_time
 
 # A cell without a value.
 NONE = "-"

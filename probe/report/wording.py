@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from probe import __version__
+from probe.formatting import format_elapsed, format_target, format_threshold, format_time
 from probe.report.alerts import Page
 from probe.report.attainment import MIN_COVERAGE, Status
 from probe.report.labels import ProbeGroup
@@ -11,12 +12,6 @@ from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
 from probe.report.report import ObjectiveReport, SlaReport
 from probe.report.scrapes import ObjectiveKey
 from probe.result import Signal
-from probe.server.formatting import (
-    format_elapsed,
-    format_target,
-    format_threshold,
-    format_time,
-)
 
 # Number of hours in the list of the worst ones.
 WORST_HOURS = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from probe import __version__
+from probe import __version__, formatting
 from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
@@ -16,7 +16,6 @@ from probe.history.objectives import StatusWindow
 from probe.history.phase_means import PhaseComparison
 from probe.redaction import redact_config_url
 from probe.serialization import spending_summary, stream_summary, variant_summary
-from probe.server import formatting
 from probe.server.charts import (
     MAX_STATUS_BARS,
     first_token_chart,
@@ -37,6 +36,7 @@ from probe.server.summary import (
     summarise,
 )
 from probe.server.versions import version_marks, version_rows
+from probe.statistics.intervals import min_results
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -234,7 +234,7 @@ def _environment() -> "Environment":
         "version": __version__,
         "windows": tuple(StatusWindow),
         "states": tuple(ProbeState),
-        "min_results": formatting.min_results,
+        "min_results": min_results,
         "max_status_bars": MAX_STATUS_BARS,
         "max_excerpts": MAX_EXCERPTS,
     }

@@ -18,6 +18,9 @@ TWO_SIDED_NORMAL_QUANTILE = 1.96
 # Probability of an error of a one-sided bound.
 MAX_ERROR_PROBABILITY = 0.05
 
+# Fewer results are too few for any statistic.
+MIN_RESULTS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -85,3 +88,12 @@ def min_requests(target: float) -> int:
     1.
     """
     return math.ceil(math.log(MAX_ERROR_PROBABILITY) / math.log(target))
+
+
+def min_results(ratio: float) -> int:
+    """Return the minimum number of results for a meaningful statistic about `ratio`.
+
+    `ratio` is the rank of a quantile or the target of an objective. With fewer results, the
+    expected number of results beyond it is below one, so a single result decides.
+    """
+    return max(MIN_RESULTS, round(1 / (1 - ratio)))

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from probe import formatting
 from probe.result import BudgetKind, BudgetUse
 from probe.serialization import format_money
-from probe.server import formatting
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,16 @@
-"""Formatting of numbers and times on the pages and in `inference-probe status`.
+"""Texts of numbers, times and tables on the pages and in the output of commands.
 
 `config.units.format_duration` writes a duration for a config (`1m30s`); the functions here write
 for readers (`1 min 30 s`).
 """
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from probe.result import BudgetKind, BudgetUse
 from probe.serialization import format_money
-
-# Fewer results are too few for any statistic.
-MIN_RESULTS = 10
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -29,6 +28,16 @@ def _three_digits(number: float) -> str:
         if number < limit:
             return f"{number:.{decimals}f}"
     return f"{number:.0f}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time with at most three digits, never in µs: `0.84 ms`, `12.3 ms`, `1.2 s`."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
+
+
+def format_rate(rate: float | Fraction) -> str:
+    """Return requests per second with up to four digits: `116.7/s`."""
+    return f"{float(rate):.4g}/s" if rate < 10_000 else f"{float(rate):.0f}/s"
 
 
 def format_threshold(seconds: float) -> str:
@@ -93,10 +102,10 @@ def format_time(time: datetime | float) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def min_results(ratio: float) -> int:
-    """Return the minimum number of results for a meaningful statistic about `ratio`.
-
-    `ratio` is the rank of a quantile or the target of an objective. With fewer results, the
-    expected number of results beyond it is below one, so a single result decides.
-    """
-    return max(MIN_RESULTS, round(1 / (1 - ratio)))
+def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a line for each row, with its cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
