@@ -136,7 +136,7 @@ class Reason(_DescribedEnum):
     )
     COLD = (
         "cold",
-        "A failed cold start (`cold`). After 5 minutes of them, failures keep their reasons.",
+        "The request failed while the model was starting. After 5 minutes, its own reason is used.",
     )
     STARTUP = "startup", "The model has not succeeded yet, and `startup_grace` has not elapsed."
 
@@ -211,7 +211,10 @@ class SkipReason(_DescribedEnum):
         "The daemon's host was too busy: the tick was late by half an interval, or by a second.",
     )
     PAUSED = "paused", "Probing is paused by `/-/pause`."
-    COLD = "cold", "The service is to scale to zero for the next cold start (`cold.probe`)."
+    COLD = (
+        "cold",
+        "No request is sent, so that the service scales to zero and its next start is measured.",
+    )
     BUDGET = "budget", "The request could exceed the `budget` of the probe."
     SHUTDOWN = "shutdown", "The daemon is shutting down."
 

@@ -1,4 +1,4 @@
-"""Model of `cold`: how cold starts are recognised, and whether they count."""
+"""Model of `cold`: how cold starts are recognised, measured and counted."""
 
 from typing import Annotated, Any, Self
 
@@ -8,23 +8,23 @@ from probe.config import http_types, types
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.units import format_duration
 
-# The header of the HTTP add-on of KEDA.
+# The header that the HTTP add-on of KEDA sends.
 KEDA_HEADER = "X-KEDA-HTTP-Cold-Start"
 
 
 class ColdValue(ConfigModel):
-    """A value in the JSON of the response that says whether it waited for a cold start."""
+    """Value in the JSON of a response that shows whether it waited for a cold start."""
 
     key: http_types.ResponsePath = Field(
         description="JSONPath. In a stream, a path in its events, whose first value counts."
     )
     min: types.Number = config_key(
-        1, "A number from this on is a cold start, such as a time of loading. So is `true`."
+        1, "Smallest number that means a cold start, such as a load time. `true` always means one."
     )
 
 
 class Cold(ConfigModel):
-    """Responses that waited for a cold start: the model was not running, or not loaded.
+    """How to recognise cold starts: requests to a model that was not running, or not loaded.
 
     One signal is sufficient. Without `after_idle`, only responses with a signal are cold starts.
     """
@@ -33,39 +33,41 @@ class Cold(ConfigModel):
         KEDA_HEADER, "Header whose value `true` or `1` says that the response waited."
     )
     json_value: ColdValue | None = config_key(
-        None, "Value in the response that says that it waited.", alias="json"
+        None, "Value in the response that shows that it waited.", alias="json"
     )
     status: Annotated[tuple[http_types.Status, ...], types.SCALAR_OR_LIST] = config_key(
-        (), "Status codes of failures that say that the model is being started."
+        (), "Status codes of failures that mean that the model is starting."
     )
     error: Annotated[tuple[types.Text, ...], types.SCALAR_OR_LIST] = config_key(
         (),
-        "Texts that say that the model is being started, such as `Loading model`, at the beginning"
-        " of the body of a failure or in its header x-amzn-errortype.",
+        "Texts that mean that the model is starting, such as `Loading model`. They are searched in"
+        " the beginning of the body of a failure, and in its header x-amzn-errortype.",
     )
     after_idle: Annotated[float, *types.duration("1s", "7d")] | None = config_key(
         None,
         "Time without requests after which the service scales to zero. The first response after"
-        " such a time is also a cold start if it takes `multiple` times the median of the others."
-        " Longer than `interval`.",
+        " this time is a cold start if it takes at least `multiple` times the median of warm"
+        " responses. Longer than `interval`.",
     )
-    multiple: types.Number = config_key(3, "See `after_idle`. At least 1.")
-    count: types.Boolean = config_key(False, "Whether cold starts count in objectives.")
+    slow_factor: types.Number = config_key(3, "See `after_idle`. At least 1.", alias="multiple")
+    counts_in_objectives: types.Boolean = config_key(
+        False, "Whether objectives count cold starts.", alias="count"
+    )
     probe: types.Boolean = config_key(
         False,
-        "Whether to measure cold starts: once in each `interval`, send nothing for `after_idle`, so"
-        " that the service scales to zero.",
+        "Whether to cause and measure cold starts: once in each `interval`, no request is sent for"
+        " `after_idle`, so that the service scales to zero.",
     )
     interval: Annotated[float, *types.duration("2s", "7d")] = config_key(
-        "1h", "Time between two cold starts with `probe`. At least two times `after_idle`."
+        "1h", "Time between two cold starts that `probe` causes. At least two times `after_idle`."
     )
 
     @property
     def is_expected(self) -> bool:
-        """Whether cold starts are a part of normal operation, and not only possible."""
+        """Whether the service scales to zero, so that cold starts are a part of its operation."""
         return self.after_idle is not None
 
-    @field_validator("multiple")
+    @field_validator("slow_factor")
     @classmethod
     def _require_at_least_1(cls, value: float) -> float:
         if value < 1:

@@ -122,7 +122,7 @@ class ProbeManager:
             "startup": lambda: runner.starting,
             "paused": lambda: services.run_state.paused,
             "budget": lambda: runner.is_over_budget,
-            "cold": lambda: runner.is_silent,
+            "cold": lambda: runner.is_suspended_for_cold_start,
         }
         services.recorder.add_probe(probe, suspended, runner.spending)
         services.history.add_probe(

@@ -1,6 +1,6 @@
-"""Cold starts: results of a service that was scaled to zero, or whose model was not loaded.
+"""Recognises cold starts: requests that waited until a service, or its model, was started.
 
-They do not count in objectives, because a client that arrives at a warm service does not see them.
+They do not count in objectives, because a client of a running service does not experience them.
 """
 
 import dataclasses
@@ -13,65 +13,95 @@ from probe.config.cold import Cold
 from probe.config.units import format_duration
 from probe.result import Failure, Reason, Result
 
-# Failed cold starts in a row for longer than this are an outage. They count.
+# Cold starts that fail in a row for longer than this are an outage, and count in objectives.
 MAX_COLD_SECONDS = 300.0
 
-# Latencies of warm successes whose median is compared, and the smallest number for a comparison.
+# Number of the last warm successes whose median latency is compared, and the smallest number that
+# is sufficient for a comparison.
 MEDIAN_RESULTS = 31
 MIN_MEDIAN_RESULTS = 5
 
 
 class ColdStarts:
-    """Recognises the cold starts of one probe, and lets its service scale to zero. Thread-safe."""
+    """Recognises the cold starts of one probe, and decides when its service may scale to zero.
+
+    Thread-safe.
+    """
 
     def __init__(self, cold: Cold | None, clock: Clock) -> None:
         self._now = clock.monotonic
         self._lock = threading.Lock()
         self._cold: Cold | None = None
         self._warm_latencies: deque[float] = deque(maxlen=MEDIAN_RESULTS)
-        # When the last run ended (monotonic ns).
+        self._in_flight = 0
+        # When the last request ended (monotonic ns).
         self._last_end: int | None = None
         self._last_is_inferred = False
-        # When the first of the last failed cold starts in a row began (monotonic ns).
+        # When the first cold start of the current row of failed ones began (monotonic ns).
         self._failing_since: int | None = None
         # When the next deliberate cold start is due (monotonic ns).
-        self._next_probe = 0
+        self._next_deliberate = 0
         self.update(cold)
 
     def update(self, cold: Cold | None) -> None:
-        """Use another config."""
+        """Use another config from now on."""
         with self._lock:
             if cold != self._cold and cold:
-                self._next_probe = self._now() + nanoseconds(cold.interval)
+                self._next_deliberate = self._now() + nanoseconds(cold.interval)
             self._cold = cold
 
     @property
-    def is_silent(self) -> bool:
-        """Whether no request is sent at present, so that the service scales to zero."""
-        with self._lock:
-            return self._is_silent(self._now())
+    def is_suspended(self) -> bool:
+        """Whether no request may start now, so that the service scales to zero."""
+        return self.is_suspended_at(self._now())
 
-    def admits(self, due: int) -> bool:
-        """Return whether the tick at `due` (monotonic ns) may run.
+    def is_suspended_at(self, now: int) -> bool:
+        """Return whether no request may start at `now` (monotonic ns).
 
-        After the time without requests, the first tick that runs is the deliberate cold start.
+        The next deliberate cold start may have to wait for requests that were in flight when this
+        time began: the service needs `after_idle` without any.
         """
         with self._lock:
-            if self._is_silent(due):
+            cold = self._cold
+            if cold is None or not cold.probe or cold.after_idle is None:
                 return False
-            if self._cold and due >= self._next_probe:
-                self._next_probe = due + nanoseconds(self._cold.interval)
-            return True
+            after_idle = nanoseconds(cold.after_idle)
+            if now < self._next_deliberate - after_idle:
+                return False
+            idle = self._idle_time(now)
+            return now < self._next_deliberate or (idle is not None and idle < after_idle)
 
-    def apply(self, result: Result) -> Result:
-        """Return `result` with whether it is a cold start, and whether it counts."""
+    def start_request(self) -> int | None:
+        """Note that a request starts now. Return the time without requests before it (ns).
+
+        It is 0 if another request is in flight, and None before the first one. If a deliberate cold
+        start is due, this request is it.
+        """
+        with self._lock:
+            now = self._now()
+            idle = self._idle_time(now)
+            self._in_flight += 1
+            if self._cold and now >= self._next_deliberate:
+                self._next_deliberate = now + nanoseconds(self._cold.interval)
+            return idle
+
+    def end_request(self) -> None:
+        """Note that a request has ended, after `apply` of its result."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def apply(self, result: Result, idle: int | None) -> Result:
+        """Return `result` with whether it is a cold start, and whether it counts.
+
+        `idle` is the time without requests before it, from `start_request`.
+        """
         with self._lock:
             cold = self._cold
             if cold is None or result.reason is Reason.INTERNAL:
                 return result
             now = self._now()
             start = now - nanoseconds(result.latency)
-            is_inferred = not result.cold and self._is_slow_after_idle(cold, result, start)
+            is_inferred = not result.cold and self._is_slow_after_idle(cold, result, idle)
             is_cold = bool(result.cold) or is_inferred
             row_start = self._row_start(start)
             self._last_end = now
@@ -81,35 +111,37 @@ class ColdStarts:
                 if result.failure is None:
                     self._warm_latencies.append(result.latency)
                 return result
-        if cold.count or (now - row_start) / NS_PER_SECOND > MAX_COLD_SECONDS:
+        if cold.counts_in_objectives or (now - row_start) / NS_PER_SECOND > MAX_COLD_SECONDS:
             return dataclasses.replace(result, cold=True)
         return _excluded(result)
 
-    def _is_silent(self, now: int) -> bool:
-        """Return whether no request is sent at `now` (monotonic ns). The caller holds the lock."""
-        if self._cold is None or not self._cold.probe or self._cold.after_idle is None:
-            return False
-        return self._next_probe - nanoseconds(self._cold.after_idle) <= now < self._next_probe
+    def _idle_time(self, now: int) -> int | None:
+        """Return the time since the last request ended (ns): 0 with requests in flight, or None.
 
-    def _is_slow_after_idle(self, cold: Cold, result: Result, start: int) -> bool:
-        """Return whether the first result after `after_idle` is slower than the warm ones.
+        None: there was no request.
 
-        Not twice in a row: the first request has started the service.
+        The caller holds the lock.
         """
-        if cold.after_idle is None or self._last_end is None:
+        if self._in_flight:
+            return 0
+        return None if self._last_end is None else now - self._last_end
+
+    def _is_slow_after_idle(self, cold: Cold, result: Result, idle: int | None) -> bool:
+        """Return whether `result` is the first one after `after_idle`, and slow for a warm service.
+
+        False if the previous result was recognised in this way: its request started the service.
+        """
+        if cold.after_idle is None or idle is None or idle < nanoseconds(cold.after_idle):
             return False
-        is_first = start - self._last_end >= nanoseconds(cold.after_idle)
-        if not is_first or self._last_is_inferred:
+        if self._last_is_inferred or len(self._warm_latencies) < MIN_MEDIAN_RESULTS:
             return False
-        if len(self._warm_latencies) < MIN_MEDIAN_RESULTS:
-            return False
-        return result.latency >= cold.multiple * median(self._warm_latencies)
+        return result.latency >= cold.slow_factor * median(self._warm_latencies)
 
     def _row_start(self, start: int) -> int:
-        """Return when the row of failed cold starts began that a cold start at `start` continues.
+        """Return when the row of failed cold starts began (monotonic ns) for one at `start`.
 
-        After a gap of more than MAX_COLD_SECONDS, it is not known what the service did meanwhile,
-        so a new row begins.
+        A gap of more than MAX_COLD_SECONDS begins a new row, because the service may have worked
+        meanwhile.
         """
         if self._failing_since is None or self._last_end is None:
             return start
@@ -118,12 +150,13 @@ class ColdStarts:
 
 
 def _excluded(result: Result) -> Result:
-    """Return a cold start that does not count. A failure gets the reason `cold`."""
+    """Return the cold start `result` as not counted. A failure gets the reason `cold`."""
     if result.failure is None:
         return dataclasses.replace(result, cold=True, is_excluded=True)
     cause = f"{result.failure.reason}: {result.failure.detail}"
     detail = (
-        f"cold start ({cause}); after {format_duration(MAX_COLD_SECONDS)} of cold starts it counts"
+        f"cold start, not counted in objectives ({cause}); cold starts that fail for more than"
+        f" {format_duration(MAX_COLD_SECONDS)} are counted"
     )
     failure = Failure(reason=Reason.COLD, detail=detail)
     return dataclasses.replace(result, cold=True, failure=failure)

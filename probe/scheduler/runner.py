@@ -8,6 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
@@ -150,9 +151,9 @@ class ProbeRunner:
         return self._is_over_budget
 
     @property
-    def is_silent(self) -> bool:
+    def is_suspended_for_cold_start(self) -> bool:
         """Whether ticks are skipped, so that the service scales to zero."""
-        return self._cold_starts.is_silent
+        return self._cold_starts.is_suspended
 
     @property
     def budget_status(self) -> BudgetStatus:
@@ -187,7 +188,7 @@ class ProbeRunner:
             self._ticks.skip(self._halt_reason() or SkipReason.LATE, missed)
         if reason := self._skip_reason(self._lag(due)):
             self._ticks.skip(reason)
-        elif not self._cold_starts.admits(due):
+        elif self._cold_starts.is_suspended_at(due):
             self._ticks.skip(SkipReason.COLD)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
             reservation = self.spending.reserve()
@@ -236,6 +237,7 @@ class ProbeRunner:
             self._ticks.abandon(reason)
             return
         self._observe_lag(lag)
+        idle = self._cold_starts.start_request()
         try:
             result = self._compiled.prober.run(due)
         except Exception as bug:
@@ -244,7 +246,9 @@ class ProbeRunner:
             error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
             self._record_start_failure(due, error, reservation)
         else:
-            self._record(result, reservation)
+            self._record(result, reservation, idle)
+        finally:
+            self._cold_starts.end_request()
 
     def _record_start_failure(self, due: int, error: Exception, reservation: Reservation) -> None:
         """Record a failed run without a response: no thread, or an exception of the prober."""
@@ -259,10 +263,11 @@ class ProbeRunner:
             reservation,
         )
 
-    def _record(self, result: Result, reservation: Reservation) -> None:
+    def _record(self, result: Result, reservation: Reservation, idle: int | None = None) -> None:
+        """Pass `result` to the sinks. `idle` is the time without requests before it (ns)."""
         settled = self._settled(result, reservation)
         if self._ticks.finish():
-            counted = self._counted(settled)
+            counted = self._counted(settled, idle)
             for sink in self._sinks:
                 try:
                     sink.record(counted)
@@ -270,14 +275,19 @@ class ProbeRunner:
                     name = self.probe.name
                     logger.exception("bug: a sink failed to record a result of the probe %s", name)
 
-    def _counted(self, result: Result) -> Result:
+    def _counted(self, result: Result, idle: int | None) -> Result:
         """Return `result` with its limited labels, and with whether it counts.
 
         A step that raises an exception is left out: the tick is a run, so the sinks must have it.
         """
-        for step in (self._value_limit, self._cold_starts, self._startup_grace):
+        steps = (
+            self._value_limit.apply,
+            partial(self._cold_starts.apply, idle=idle),
+            self._startup_grace.apply,
+        )
+        for step in steps:
             try:
-                result = step.apply(result)
+                result = step(result)
             except Exception:
                 name = self.probe.name
                 logger.exception(

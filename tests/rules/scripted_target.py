@@ -150,8 +150,8 @@ def _state_samples(lifetime: CounterLifetime, time: float) -> Iterator[Sample]:
         yield "suspended", {"reason": "budget"}, float(over_budget)
         yield "budget_used_ratio", {"budget": "tokens_per_day"}, 0.998
     if lifetime.probe.measures_cold_starts:
-        is_silent = lifetime.probe.outcome(time) is FOR_COLD_START
-        yield "suspended", {"reason": "cold"}, float(is_silent)
+        is_suspended = lifetime.probe.outcome(time) is FOR_COLD_START
+        yield "suspended", {"reason": "cold"}, float(is_suspended)
     if lifetime.probe.certificates:
         expires = _value_at(lifetime.probe.certificates, time)
         yield "tls_certificate_not_after_timestamp_seconds", {}, expires

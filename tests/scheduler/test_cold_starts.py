@@ -1,4 +1,4 @@
-"""Cold starts: which results are some, which count, and deliberate ones."""
+"""Cold starts: which results are recognised, which count, and how they are measured."""
 
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def test_an_explicit_failure(tmp_path: Path) -> None:
     assert (result.reason, *state(result)) == (Reason.COLD, True, False)
     assert result.failure
     assert result.failure.detail == (
-        "cold start (overloaded: as the test says); after 5m of cold starts it counts"
+        "cold start, not counted in objectives (overloaded: as the test says);"
+        " cold starts that fail for more than 5m are counted"
     )
     counted = run(harness_of(tmp_path, count=True), 0.1, Reason.OVERLOADED, cold=True)
     assert (counted.reason, *state(counted)) == (Reason.OVERLOADED, True, True)
@@ -174,15 +175,54 @@ def test_deliberate_cold_starts(tmp_path: Path) -> None:
     assert len(harness.sink) == 2 * 360 + 10 - 60
 
 
+def test_requests_in_flight_before_a_deliberate_cold_start(tmp_path: Path) -> None:
+    """The service needs 5 minutes without requests, which begin when the last one has ended."""
+    keys = {**AFTER_IDLE, "probe": True, "interval": "10m"}
+    harness = harness_of(tmp_path, **keys)
+    harness.time.advance(290)
+    run(harness, 50)
+    for _ in range(5 * 60 - 1):
+        harness.time.advance(1)
+        harness.come_due()
+        assert harness.runner.is_suspended_for_cold_start
+    assert harness.counts.skipped[SkipReason.COLD] == 5 * 60 - 1
+    assert state(run(harness, 9)) == (True, False)
+    assert not harness.runner.is_suspended_for_cold_start
+
+
+class OverlappingHarness(ColdHarness):
+    """Runner that starts a second request 1 s after the first. The second one ends first."""
+
+    has_second = False
+
+    def _run(self) -> Result:
+        if self.has_second:
+            self.has_second = False
+            self.time.advance(1)
+            self.tick()
+        return super()._run()
+
+
+def test_overlapping_requests_after_an_idle_time(tmp_path: Path) -> None:
+    """The first one is the cold start: the service was idle when it began."""
+    harness = OverlappingHarness(tmp_path, cold=AFTER_IDLE, timeout="10s")
+    for _ in range(MIN_MEDIAN_RESULTS):
+        run(harness)
+    harness.has_second = True
+    run(harness, 3, after=IDLE_SECONDS)
+    second, first = harness.sink[-2:]
+    assert (state(second), state(first)) == ((False, True), (True, False))
+
+
 def test_suspended_meanwhile(tmp_path: Path) -> None:
     """No result is expected, so no alert about missing results must fire."""
     keys = {"after_idle": "5m", "probe": True, "interval": "10m"}
     harness = ColdHarness(tmp_path, cold=keys)
-    assert not harness.runner.is_silent
+    assert not harness.runner.is_suspended_for_cold_start
     harness.time.advance(5 * 60)
-    assert harness.runner.is_silent
+    assert harness.runner.is_suspended_for_cold_start
     harness.runner.update(harness.compiled(cold=AFTER_IDLE))
-    assert not harness.runner.is_silent
+    assert not harness.runner.is_suspended_for_cold_start
 
 
 class RemovingLock:
@@ -201,14 +241,14 @@ class RemovingLock:
 def test_a_reload_that_removes_the_config_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The result is passed on as it is, and the probe is not silent any more."""
+    """The result is passed on as it is, and the probe is not suspended any more."""
     keys = {"after_idle": "5m", "probe": True, "interval": "10m"}
     harness = harness_of(tmp_path, **keys)
     cold_starts = harness.runner._cold_starts
     harness.time.advance(5 * 60)
     with monkeypatch.context() as patch:
         patch.setattr(cold_starts, "_lock", RemovingLock(cold_starts))
-        assert not harness.runner.is_silent
+        assert not harness.runner.is_suspended_for_cold_start
         cold_starts._cold = harness.runner.probe.cold
         result = make_result(reason=Reason.OVERLOADED, cold=True)
-        assert cold_starts.apply(result) is result
+        assert cold_starts.apply(result, idle=None) is result

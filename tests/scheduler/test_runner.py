@@ -72,7 +72,7 @@ def test_a_bug_before_the_sinks(
     """It is logged. The sinks record the result as it was, because its tick is a run."""
     harness = RunnerHarness(tmp_path)
 
-    def apply(_result: Result) -> Result:
+    def apply(_result: Result, **_arguments: object) -> Result:
         raise KeyError("missing")
 
     monkeypatch.setattr(getattr(harness.runner, name), "apply", apply)
