@@ -21,7 +21,7 @@ from bench.lorden import lorden_bound
 from bench.markdown import aligned_table, publish
 from bench.outages import TIMEOUT_SECONDS, Detection, Outage
 from bench.programs import find, version
-from probe.slo.alerts import HOUR_SECONDS, MINUTE_SECONDS
+from probe.clock import HOUR_SECONDS, MINUTE_SECONDS
 from probe.slo.brown_out_forecast import pages_per_day
 from probe.slo.forecast import DELAY_SECONDS, HEALTHY_BUDGET_SHARE, AlertTiming
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from bench.outages import Labels, exposed_series, rule_test, run_promtool
 from bench.simulation import Counters, firing
+from probe.clock import HOUR_SECONDS
 from probe.slo.alerts import (
     EVALUATION_INTERVAL_SECONDS,
     HIGH_LATENCY,
-    HOUR_SECONDS,
     OBJECTIVE_MISSED,
     SCRAPE_INTERVAL_SECONDS,
 )

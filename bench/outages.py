@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, SCRAPE_INTERVAL_SECONDS
+from probe.clock import HOUR_SECONDS
+from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS, SCRAPE_INTERVAL_SECONDS
 from tools.render_rule_tests import notation
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"

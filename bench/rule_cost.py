@@ -29,6 +29,7 @@ import yaml
 
 from bench.markdown import aligned_table, environment, publish
 from bench.processes import run_process
+from probe.clock import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 from probe.config.loader import parse
 from probe.config.schema import Settings
 from probe.config.units import parse_duration
@@ -39,7 +40,7 @@ from probe.metrics.probe_series import SUSPENSION_REASONS
 from probe.metrics.recorder import Recorder
 from probe.result import Phase, Result
 from probe.scheduler.accounting import TickAccounting
-from probe.slo.alerts import DAY_SECONDS, EVALUATION_INTERVAL_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
+from probe.slo.alerts import EVALUATION_INTERVAL_SECONDS
 
 RULES = Path(__file__).parents[1] / "rules" / "inference-probe.rules.yml"
 

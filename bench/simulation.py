@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.slo.alerts import (
-    DAY_SECONDS,
     EVALUATION_INTERVAL_SECONDS,
     HIGH_LATENCY,
-    HOUR_SECONDS,
     LONG_EVALUATION_INTERVAL_SECONDS,
     MODEL_DOWN,
     OBJECTIVE_MISSED,

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 # Nanoseconds per second. Instants and durations are integers in nanoseconds.
 NS_PER_SECOND = 1_000_000_000
 
+MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

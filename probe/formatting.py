@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 from probe.result import BudgetKind, BudgetUse
 from probe.serialization import format_money
 
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_UNITS = (("d", DAY_SECONDS), ("h", HOUR_SECONDS), ("min", MINUTE_SECONDS), ("s", 1))
 
 
 def format_latency(seconds: float) -> str:

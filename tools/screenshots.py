@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser
 
+from probe.clock import DAY_SECONDS
 from probe.result import Excerpt, Phase, Reason, StreamResult, TokenCounts
 from tests.server import chromium
 from tests.server.page_fixtures import Site, site_of, success, typical_result
@@ -25,7 +26,6 @@ SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 MODELS = ("sentiment", "translation", "ranking")
-DAY_SECONDS = 86400
 TEAMS = ("search", "ads", "support", "fraud")
 
 

@@ -8,6 +8,7 @@ from math import ceil, inf
 from typing import Any, NamedTuple
 
 from probe.check.spending import spending_advice
+from probe.clock import MINUTE_SECONDS
 from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.protocol_expansion import (
     MIN_NONCE_TOKENS,
@@ -19,13 +20,7 @@ from probe.config.schema import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
 from probe.scheduler.token_estimate import TokenEstimate, find_output_limit
-from probe.slo.alerts import (
-    BUDGET_PERIOD_SECONDS,
-    MINUTE_SECONDS,
-    MODEL_DOWN,
-    OBJECTIVE_MISSED,
-    PAGE_BURNS,
-)
+from probe.slo.alerts import BUDGET_PERIOD_SECONDS, MODEL_DOWN, OBJECTIVE_MISSED, PAGE_BURNS
 from probe.slo.evidence import longest_interval
 from probe.slo.forecast import AlertTiming
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.config.schema import Probe
 from probe.config.units import format_duration
 from probe.result import BudgetKind
-from probe.scheduler.spending import DAY_SECONDS, DAY_SLICES, HOUR_SECONDS, HOUR_SLICES
+from probe.scheduler.spending import DAY_SLICES, HOUR_SLICES
 from probe.scheduler.token_estimate import DEFAULT_OUTPUT_TOKENS, TokenEstimate
 
 # How long an amount can stay in the window: up to one slice longer than the window.

@@ -9,6 +9,7 @@ from probe.cli.compare_sides import SideArgument
 from probe.cli.flag_values import flag_name, optional, positive
 from probe.cli.flags import FlagAdder, add_config_file_flag, add_output_flag
 from probe.cli.prometheus_flags import add_prometheus_flags
+from probe.clock import DAY_SECONDS
 from probe.compare.comparison import PERCENTILES, Margins
 from probe.config.units import (
     format_duration,
@@ -19,7 +20,7 @@ from probe.config.units import (
 )
 
 DEFAULT_REQUESTS = 500
-DEFAULT_LAST_SECONDS = 86400.0
+DEFAULT_LAST_SECONDS: float = DAY_SECONDS
 
 # For more requests per second, several processes are needed, as `load` has them.
 MAX_RATE = 100.0

@@ -3,9 +3,10 @@
 from collections import deque
 from typing import NamedTuple
 
+from probe.clock import HOUR_SECONDS
 from probe.result import ResultKind
 
-HALF_HOUR_SECONDS = 1800
+HALF_HOUR_SECONDS = HOUR_SECONDS // 2
 MAX_HALF_HOURS = 48
 
 

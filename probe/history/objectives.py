@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from probe.clock import HOUR_SECONDS, MINUTE_SECONDS
 from probe.config.schema import Objective
 from probe.result import Result
-from probe.slo.alerts import BUDGET_PERIOD_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
+from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 
 
 class StatusWindow(StrEnum):

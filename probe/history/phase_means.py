@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from probe.clock import HOUR_SECONDS
 from probe.result import Phase
 
-HOUR_SECONDS = 3600
 DAY_HOURS = 24
 USUAL_DAYS = (1, 2, 3)
 FOUR_WEEKS_HOURS = 28 * DAY_HOURS

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from probe.clock import DAY_SECONDS
 from probe.config.choices import Dimension
 from probe.metrics import catalogue
 from probe.metrics.exposition import format_labels
@@ -12,7 +13,7 @@ from probe.result import Outcome, Result
 UNKNOWN = "unknown"
 
 # The series of a value end if it was not seen for this time, so that old versions do not add up.
-FORGET_SECONDS = 24 * 3600.0
+FORGET_SECONDS = DAY_SECONDS
 
 
 class DimensionMetrics:

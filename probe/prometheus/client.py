@@ -10,6 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from probe.clock import DAY_SECONDS
 from probe.prometheus.series import Series
 
 # Longer than the default --query.timeout of Prometheus, which then responds with an error.
@@ -18,7 +19,7 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 
 # Part of a long period that one query reads: with a scrape interval of 15 s, 5,760 samples of each
 # series. Servers limit the samples of one query, by default to 50 million.
-CHUNK_SECONDS = 86400.0
+CHUNK_SECONDS: float = DAY_SECONDS
 
 # Characters of a response that is no JSON, in an error message.
 MAX_MESSAGE_CHARS = 300

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.report.objective_counts import Events
-from probe.report.period import DAY_SECONDS, HOUR_SECONDS
 from probe.statistics.design_effect import Share, design_effect, sum_shares
 from probe.statistics.intervals import (
     TWO_SIDED_NORMAL_QUANTILE,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from probe.clock import DAY_SECONDS
 from probe.metrics import catalogue
 from probe.prometheus.client import OnProgress, PrometheusClient
 from probe.report import scrapes
@@ -11,7 +12,7 @@ from probe.report.coverage import Coverage, CoverageCounter
 from probe.report.increases import Increase, ReplicaCounters
 from probe.report.labels import ProbeGroup, Replica, split_labels
 from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
-from probe.report.period import DAY_SECONDS, Period
+from probe.report.period import Period
 from probe.report.scrapes import DIMENSION_METRIC, Scrape, ScrapeReader
 
 # Scrapes before the period are read for this time: the increases of the first scrape in the period

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import BOTTOM, RIGHT, TOP, Tick, axis_ticks, line_path
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.config.units import format_percentage
 from probe.formatting import format_elapsed, format_time
 from probe.report.coverage import Coverage
 from probe.report.objective_counts import Events
-from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
+from probe.report.period import Period
 from probe.report.report import ObjectiveReport
 from probe.report.time_axis import Span, TimeAxis
 from probe.report.wording import format_counts

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from probe.clock import HOUR_SECONDS
 from probe.metrics import catalogue
 from probe.report import scrapes
 from probe.report.incident import IncidentDetector
 from probe.report.increases import Increase
-from probe.report.period import HOUR_SECONDS
 from probe.report.scrapes import ObjectiveKey, all_counters, success_counter
 from probe.result import Reason
 

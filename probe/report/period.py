@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from probe.clock import HOUR_SECONDS
 from probe.config.units import parse_duration
-
-HOUR_SECONDS, DAY_SECONDS = 3600, 86400
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from probe.charts.axis import Axis
 from probe.charts.canvas import LEFT, RIGHT, Tick
-from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
+from probe.report.period import Period
 
 MAX_TICKS = 9
 

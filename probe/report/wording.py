@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from probe import __version__
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.formatting import format_elapsed, format_target, format_threshold, format_time
 from probe.report.alerts import Page
 from probe.report.attainment import MIN_COVERAGE, Status
 from probe.report.labels import ProbeGroup
-from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
+from probe.report.period import Period
 from probe.report.report import ObjectiveReport, SlaReport
 from probe.report.scrapes import ObjectiveKey
 from probe.result import Signal

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from probe.clock import NS_PER_SECOND, Clock, nanoseconds
+from probe.clock import HOUR_SECONDS, NS_PER_SECOND, Clock, nanoseconds
 from probe.config.schema import Probe
 from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 MAX_START_DELAY_SECONDS = 1.0
 
 # Minimum time between two lines of the log about the exhausted budget of a probe.
-MIN_LOG_INTERVAL_SECONDS = 3600.0
+MIN_LOG_INTERVAL_SECONDS = HOUR_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from probe.clock import Clock
+from probe.clock import DAY_SECONDS, HOUR_SECONDS, Clock
 from probe.config.schema import Probe
 from probe.result import BudgetKind, BudgetUse, Phase, Result, Spending, TokenCounts
 from probe.scheduler.rolling_window import RollingWindow
 from probe.scheduler.token_estimate import TokenEstimate
 
-DAY_SECONDS = 24 * 3600
 DAY_SLICES = 96
-HOUR_SECONDS = 3600
 HOUR_SLICES = 60
 
 # Statuses from this one on are refusals and errors, for which no tokens are charged.

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from probe.clock import Clock, nanoseconds
+from probe.clock import DAY_SECONDS, Clock, nanoseconds
 from probe.config.schema import Probe
 from probe.result import Result
 
@@ -13,7 +13,7 @@ from probe.result import Result
 OTHER = "other"
 
 # A value that was not seen for this time makes room for another one.
-FORGET_SECONDS = 24 * 3600.0
+FORGET_SECONDS = DAY_SECONDS
 
 
 class ValueLimit:

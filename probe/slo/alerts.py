@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
+from probe.clock import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 
 # Period of the error budget, and of expected numbers of alerts.
 BUDGET_PERIOD_SECONDS = 30 * DAY_SECONDS

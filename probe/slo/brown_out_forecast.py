@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-from probe.slo.alerts import (
-    DAY_SECONDS,
-    OBJECTIVE_MISSED,
-    PAGE_BURNS,
-)
+from probe.clock import DAY_SECONDS
+from probe.slo.alerts import OBJECTIVE_MISSED, PAGE_BURNS
 from probe.slo.evidence import min_bad_above, min_bad_of, probes_in
 from probe.slo.scan_statistics import stays_below, upcrossing_rate
 from probe.statistics.binomial import binomial_sf

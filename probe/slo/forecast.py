@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from math import ceil, floor, inf
 
+from probe.clock import HOUR_SECONDS
 from probe.slo.alerts import (
     BUDGET_PERIOD_SECONDS,
     EVALUATION_INTERVAL_SECONDS,
@@ -244,5 +245,5 @@ class AlertTiming:
         limit = rule.factor * self.budget
         if bad_ratio <= limit:
             return inf
-        hours = ceil(rule.long_seconds * limit / bad_ratio / 3600) * 3600
+        hours = ceil(rule.long_seconds * limit / bad_ratio / HOUR_SECONDS) * HOUR_SECONDS
         return max(hours, rule.short_seconds * limit / bad_ratio) + rule.hold_seconds

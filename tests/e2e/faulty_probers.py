@@ -18,10 +18,10 @@ from typing import Any
 import requests
 import yaml
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 from probe.demo import files
 from probe.demo.alerts import AlertApi
 from probe.demo.stack import HOST, Binaries, ChildProcess, Stack, free_port
-from probe.slo.alerts import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 from tests.servers import respond_with, serve
 
 # All durations are divided by this: 15 minutes become 30 s.

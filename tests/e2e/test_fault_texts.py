@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import trustme
 
+from probe.clock import HOUR_SECONDS
 from probe.demo.alerts import AlertApi
 from probe.demo.stack import Binaries, Stack
-from probe.slo.alerts import HOUR_SECONDS
 from tests.e2e import alert_texts
 from tests.e2e.faulty_probers import (
     FACTOR,

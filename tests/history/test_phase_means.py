@@ -2,10 +2,10 @@
 
 import pytest
 
-from probe.history.phase_means import HOUR_SECONDS, MAX_HOURS, PhaseComparison, PhaseMeans
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
+from probe.history.phase_means import MAX_HOURS, PhaseComparison, PhaseMeans
 from probe.result import Phase
 
-DAY_SECONDS = 24 * HOUR_SECONDS
 START = 20_000 * DAY_SECONDS + 10 * HOUR_SECONDS  # a full hour
 
 

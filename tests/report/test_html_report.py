@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.report.html_report import render_html
 from probe.report.labels import ProbeGroup
 from probe.report.objective_charts import bad_share_chart, budget_chart
 from probe.report.objective_counts import Events
-from probe.report.period import DAY_SECONDS, HOUR_SECONDS, Period
+from probe.report.period import Period
 from probe.report.report import SlaReport
 from probe.report.wording import status_sentences
 from tests.charts.browser_checks import check_page
