@@ -1,6 +1,9 @@
 """Names, types, help texts and labels of all metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from probe.result import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,3 +309,10 @@ ALL_METRICS = (
     LOST_TRACES,
     FAILED_PUSHES,
 )
+
+# The histogram of each signal.
+SIGNALS: Mapping[Signal, MetricSpec] = {
+    Signal.LATENCY: LATENCY,
+    Signal.TIME_TO_FIRST_TOKEN: TIME_TO_FIRST_TOKEN,
+    Signal.TIME_PER_OUTPUT_TOKEN: TIME_PER_OUTPUT_TOKEN,
+}

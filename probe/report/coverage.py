@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probe.metrics import catalogue
+from probe.metrics.target_labels import Replica
 from probe.report import scrapes
 from probe.report.increases import Increase
-from probe.report.labels import Replica
 from probe.result import Reason, Signal, SkipReason
 
 # Scrapes are at most this far apart, as the rules require. A longer time between two scrapes of the

@@ -5,10 +5,10 @@ from typing import Any
 
 from probe import __version__
 from probe.clock import rfc3339
+from probe.metrics.target_labels import Replica
 from probe.report.alerts import Page
 from probe.report.attainment import worst_hours
 from probe.report.coverage import Coverage
-from probe.report.labels import Replica
 from probe.report.objective_counts import Events
 from probe.report.period import Period
 from probe.report.quantiles import TimeQuantiles

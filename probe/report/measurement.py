@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 
 from probe.clock import DAY_SECONDS
 from probe.metrics import catalogue
+from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient
+from probe.prometheus.increases import LOOKBACK_SECONDS
 from probe.report import scrapes
 from probe.report.coverage import Coverage, CoverageCounter
 from probe.report.increases import Increase, ReplicaCounters
-from probe.report.labels import ProbeGroup, Replica, split_labels
+from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
 from probe.report.period import Period
 from probe.report.scrapes import DIMENSION_METRIC, Scrape, ScrapeReader
-
-# Scrapes before the period are read for this time: the increases of the first scrape in the period
-# begin at the last one before it, which may be long ago after a gap.
-LOOKBACK_SECONDS = DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

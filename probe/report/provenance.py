@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from probe.metrics import catalogue
+from probe.metrics.target_labels import split_labels
 from probe.prometheus.client import PrometheusClient, PrometheusError
-from probe.report.labels import ProbeGroup, split_labels
+from probe.report.labels import ProbeGroup
 
 # Metrics that export the config of a probe.
 _CONFIG = (catalogue.INFO, catalogue.INTERVAL, catalogue.TIMEOUT, catalogue.OBJECTIVE)

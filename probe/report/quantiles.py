@@ -13,19 +13,12 @@ from typing import TypeVar
 from probe.metrics import catalogue
 from probe.prometheus.client import PrometheusClient, parts
 from probe.report.labels import ProbeGroup
-from probe.report.scrapes import DIMENSION_METRIC
+from probe.report.scrapes import DIMENSION_METRIC, SIGNAL_METRICS
 from probe.result import Phase
 
 _Key = TypeVar("_Key")
 
 RANKS = (0.5, 0.9, 0.95, 0.99)
-
-# Times of a probe in the order of the report, by the name of their metric.
-SIGNALS = {
-    "latency": catalogue.LATENCY.name,
-    "time_to_first_token": catalogue.TIME_TO_FIRST_TOKEN.name,
-    "time_per_output_token": catalogue.TIME_PER_OUTPUT_TOKEN.name,
-}
 
 
 @dataclass(slots=True)
@@ -66,10 +59,10 @@ def read_quantiles(
 ) -> dict[str, TimeQuantiles]:
     """Return the quantiles of latency, signals and phases. Raises PrometheusError."""
     found: dict[str, BucketCounts] = {}
-    for name, metric in SIGNALS.items():
+    for signal, metric in SIGNAL_METRICS.items():
         selector = group.selector(f"{metric}_bucket", 'outcome="success"')
         for _, counts in _read(client, selector, "le", start, end):
-            found[name] = counts
+            found[signal] = counts
     phases = dict(
         _read(client, group.selector(f"{catalogue.PHASE.name}_bucket"), "le, phase", start, end)
     )

@@ -8,19 +8,15 @@ from functools import cache
 from typing import NamedTuple
 
 from probe.metrics import catalogue
+from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, parts
+from probe.prometheus.increases import PROCESS_START
 from probe.prometheus.promql import quote
 from probe.prometheus.series import Series
-from probe.report.labels import ProbeGroup, Replica, split_labels
+from probe.report.labels import ProbeGroup
 from probe.result import Outcome, Signal
 
-PROCESS_START = "process_start_time_seconds"
-
-SIGNAL_METRICS = {
-    Signal.LATENCY: catalogue.LATENCY.name,
-    Signal.TIME_TO_FIRST_TOKEN: catalogue.TIME_TO_FIRST_TOKEN.name,
-    Signal.TIME_PER_OUTPUT_TOKEN: catalogue.TIME_PER_OUTPUT_TOKEN.name,
-}
+SIGNAL_METRICS = {signal: spec.name for signal, spec in catalogue.SIGNALS.items()}
 DIMENSION_METRIC = catalogue.DIMENSION_DURATION.name
 
 # The number of cold starts, successful or failed.
