@@ -10,11 +10,11 @@ from enum import StrEnum
 from bench.accuracy_results import quantile
 from probe.compare.comparison import Margins, result_differences
 from probe.compare.difference import Verdict, evaluate, overall
-from probe.compare.histograms import Counts, RecordedSide, compare_histograms
+from probe.compare.histograms import Counts, RecordedHistogram, RecordedSide, compare_histograms
 from probe.compare.shares import BATCHES
 from probe.compare.side_results import SideResults
 from probe.metrics.histogram import LATENCY_BUCKETS
-from probe.result import Reason
+from probe.result import Reason, Signal
 
 SIGMA = 0.3
 MEDIAN_SECONDS = 0.12
@@ -96,7 +96,7 @@ def _sample(name: str, factors: list[float], bad_share: float, rng: random.Rando
             sample.bad_by_reason[Reason.HTTP_5XX] += 1
         else:
             latency = factor * rng.lognormvariate(math.log(MEDIAN_SECONDS), SIGMA)
-            sample.latencies.append(latency)
+            sample.times[Signal.LATENCY].append(latency)
     return sample
 
 
@@ -108,35 +108,38 @@ def compare(a: SideResults, b: SideResults) -> Verdict:
 def compare_buckets(a: SideResults, b: SideResults) -> Verdict:
     """Return the verdict of `inference-probe compare` about the histograms of the daemon."""
     recorded = [_histogram(side) for side in (a, b)]
-    return compare_histograms(*recorded, threshold=None, margins=MARGINS).verdict
+    return compare_histograms(*recorded, margins=MARGINS).verdict
 
 
 def _histogram(side: SideResults) -> RecordedSide:
     """Return the requests as Prometheus records them, with failures that are evenly spread."""
-    ends = [len(side.latencies) * number // BATCHES for number in range(BATCHES + 1)]
+    latencies = side.times[Signal.LATENCY]
+    ends = [len(latencies) * number // BATCHES for number in range(BATCHES + 1)]
     failures = [side.bad * number // BATCHES for number in range(BATCHES + 1)]
     bounds = (*LATENCY_BUCKETS, math.inf)
     parts = []
     for number in range(BATCHES):
-        ordered = sorted(side.latencies[ends[number] : ends[number + 1]])
+        ordered = sorted(latencies[ends[number] : ends[number + 1]])
         parts.append(
             Counts(
                 buckets={bound: bisect_right(ordered, bound) for bound in bounds},
                 failures=failures[number + 1] - failures[number],
             )
         )
-    return RecordedSide(name=side.name, parts=parts)
+    return RecordedSide(
+        name=side.name, histograms={Signal.LATENCY: RecordedHistogram(parts)}, thresholds={}
+    )
 
 
 def compare_p95(a: SideResults, b: SideResults) -> Verdict:
     """Return the verdict of two numbers: B is worse if its p95 is larger."""
-    slower = quantile(b.latencies, 0.95) > quantile(a.latencies, 0.95)
+    slower = quantile(b.times[Signal.LATENCY], 0.95) > quantile(a.times[Signal.LATENCY], 0.95)
     return Verdict.WORSE if slower else Verdict.BETTER
 
 
 def compare_p95_and_failures(a: SideResults, b: SideResults) -> Verdict:
     """Return the verdict of a threshold: worse with 5 % more p95, or one point more failures."""
-    ratio = quantile(b.latencies, 0.95) / quantile(a.latencies, 0.95)
+    ratio = quantile(b.times[Signal.LATENCY], 0.95) / quantile(a.times[Signal.LATENCY], 0.95)
     failures = b.bad / b.requests - a.bad / a.requests
     if ratio > 1 + MARGINS.latency or failures > MARGINS.bad_share:
         return Verdict.WORSE

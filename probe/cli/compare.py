@@ -26,10 +26,11 @@ from probe.prometheus.client import PrometheusError
 
 _EPILOG = """\
 Compares the share of bad requests (Fisher's exact test) and p50, p95 and p99 of the latency of
-successes (order statistics). B is worse if a difference is larger than its margin, with a
-confidence of 95 % for all of them together (Holm's method). With --now, the requests of A and B are
-sent in turn, so that both have the same conditions. From Prometheus, the shares of slower requests
-are compared at the bounds of buckets.
+successes (order statistics), for streams also of the time to first token (TTFT) and of the time per
+output token (TPOT). B is worse if a difference is larger than its margin, with a confidence of 95 %
+for all of them together (Holm's method). With --now, the requests of A and B are sent in turn, so
+that both have the same conditions. From Prometheus, the shares of slower requests are compared at
+the bounds of buckets.
 
 Examples:
   inference-probe compare sentiment sentiment-canary --now

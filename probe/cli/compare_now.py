@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
@@ -100,24 +100,31 @@ class ResultsBySide:
         ]
         # Of one dimension, by value; None: results without one.
         self._others: Counter[str | None] = Counter()
+        # The values of the dimension of each side in the responses of its probe.
+        self._seen: tuple[set[str], set[str]] = (set(), set())
 
     def add(self, result: Result) -> None:
         """Count `result` for its side."""
+        for argument, seen in zip(self._arguments, self._seen, strict=True):
+            if result.probe == argument.probe and (value := argument.value_of(result)):
+                seen.add(value)
         for argument, side in zip(self._arguments, self.sides, strict=True):
             if argument.matches(result):
                 side.add(result)
                 return
-        dimension = next(
-            argument.dimension for argument in self._arguments if argument.probe == result.probe
-        )
-        assert dimension, "a side without a dimension has all results of its probe"
-        self._others[getattr(result, dimension)] += 1
+        argument = next(item for item in self._arguments if item.probe == result.probe)
+        self._others[argument.value_of(result)] += 1
 
     def notes(self, *, is_stopped: bool) -> list[str]:
         """Return sentences about the results that are missing."""
         notes = []
         if is_stopped:
             notes.append("Interrupted: this is the comparison of the requests until then.")
+        notes += [
+            _not_seen(argument, seen)
+            for argument, seen in zip(self._arguments, self._seen, strict=True)
+            if argument.value is not None and argument.value not in seen
+        ]
         notes += [
             f"{side.not_counted} requests of {side.name} are not counted, because this machine"
             " failed or was too busy."
@@ -136,6 +143,14 @@ class ResultsBySide:
             )
             notes.append(f"Requests of neither side: {values}.")
         return notes
+
+
+def _not_seen(argument: SideArgument, seen: Set[str]) -> str:
+    """Return that no response had the value of a side, with the values that there were."""
+    values = (
+        f"seen: {', '.join(sorted(seen))}" if seen else f"no response had a {argument.dimension}"
+    )
+    return f"{argument.text}: {argument.dimension} {argument.value} was not seen; {values}."
 
 
 def _stop_on_signals() -> threading.Event:

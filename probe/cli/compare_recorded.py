@@ -7,7 +7,8 @@ from probe.cli.compare_options import CompareOptions
 from probe.cli.progress_line import ProgressLine, bar
 from probe.compare.comparison import Comparison
 from probe.compare.histograms import compare_histograms
-from probe.compare.prometheus_source import read_side, read_threshold
+from probe.compare.prometheus_source import read_side
+from probe.compare.selection import Selection
 from probe.prometheus.client import PrometheusClient, PrometheusServer
 
 
@@ -23,16 +24,15 @@ def compare_recorded(
     ]
     progress = ProgressLine(sys.stderr)
 
-    def show(name: str, part: int, parts: int) -> None:
-        progress.show(f"{bar(part / parts)} {name}: {part} of {parts} parts of the period")
+    def show(selection: Selection, done: float, end: float) -> None:
+        share = max(0.0, 1 - (end - done) / selection.seconds)
+        progress.show(f"{bar(share)} {selection.name}: {share:.0%} of the period")
 
     with PrometheusClient(server) as client:
         try:
-            threshold = read_threshold(client, selections[0])
             a, b = (
-                read_side(client, selection, partial(show, selection.name))
-                for selection in selections
+                read_side(client, selection, partial(show, selection)) for selection in selections
             )
         finally:
             progress.show("")
-    return compare_histograms(a, b, threshold=threshold, margins=options.margins)
+    return compare_histograms(a, b, margins=options.margins)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from probe.cli.command import UsageError, quote_argument
-from probe.compare.prometheus_source import Selection
+from probe.compare.selection import Selection
 from probe.config.choices import Dimension
 from probe.config.units import format_duration
 from probe.report.period import Period
@@ -41,7 +41,11 @@ class SideArgument:
         """Return whether `result` is one of this side."""
         if result.probe != self.probe:
             return False
-        return self.dimension is None or getattr(result, self.dimension) == self.value
+        return self.dimension is None or self.value_of(result) == self.value
+
+    def value_of(self, result: Result) -> str | None:
+        """Return the value of `result` for the dimension of this side; None without one."""
+        return getattr(result, self.dimension) if self.dimension else None
 
     def selection(self, *, now: float, last_seconds: float) -> Selection:
         """Return the recorded requests: those of the month, or of the time before `now`.

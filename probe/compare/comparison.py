@@ -12,6 +12,7 @@ from probe.compare.shares import (
     split_shares,
 )
 from probe.compare.side_results import SideResults
+from probe.result import STREAM_SIGNALS, Signal
 
 # The percentiles that are compared, and the multiple of the margin that each of them has. The tail
 # of a distribution varies more, so its percentiles need more requests for the same precision.
@@ -45,6 +46,7 @@ class PercentileBounds:
     """Between which bounds of a histogram a percentile of each side is (seconds)."""
 
     name: str
+    signal: Signal
     a: tuple[float, float]
     b: tuple[float, float]
 
@@ -70,12 +72,29 @@ def compare_results(
     a: SideResults, b: SideResults, *, margins: Margins, notes: Sequence[str] = ()
 ) -> Comparison:
     """Return the comparison of two sides that were measured."""
+    missing = [
+        note
+        for signal in STREAM_SIGNALS
+        for note in missing_signal_notes(
+            signal, a.name, bool(a.times[signal]), b.name, bool(b.times[signal])
+        )
+    ]
     return Comparison(
         a=_side(a),
         b=_side(b),
         findings=evaluate(result_differences(a, b, margins)),
-        notes=tuple(notes),
+        notes=(*notes, *missing),
     )
+
+
+def missing_signal_notes(
+    signal: Signal, name_a: str, is_in_a: bool, name_b: str, is_in_b: bool
+) -> list[str]:
+    """Return that `signal` is not compared, if one side only has values of it."""
+    if is_in_a == is_in_b:
+        return []
+    name = name_b if is_in_a else name_a
+    return [f"{name} has no {signal.words}, so it is not compared."]
 
 
 def _side(results: SideResults) -> Side:
@@ -93,16 +112,23 @@ def _part_count(a: SideResults, b: SideResults) -> int:
 
 
 def result_differences(a: SideResults, b: SideResults, margins: Margins) -> list[Difference]:
-    """Return the difference of the bad share, and of each percentile of the latency."""
+    """Return the difference of the bad share, and of each percentile of the times."""
     count = _part_count(a, b)
+    signals = [signal for signal in STREAM_SIGNALS if a.times[signal] and b.times[signal]]
     return [
         bad_share_difference(
             split_shares(a.is_bad, count), split_shares(b.is_bad, count), margin=margins.bad_share
         ),
         *(
             percentile_difference(
-                name, ratio, a.latencies, b.latencies, margin=multiple * margins.latency
+                name,
+                ratio,
+                a.times[signal],
+                b.times[signal],
+                margin=multiple * margins.latency,
+                signal=signal,
             )
+            for signal in (Signal.LATENCY, *signals)
             for name, ratio, multiple in PERCENTILES
         ),
     ]

@@ -11,11 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from probe.result import Signal
+
 # Probability of an error in all measures of a comparison together.
 MAX_ERROR_PROBABILITY = 0.05
 
 # Probability of an error at each end of an interval.
 INTERVAL_TAIL = 0.025
+
+# Of the signals of streams, in tables.
+ABBREVIATIONS = {Signal.TIME_TO_FIRST_TOKEN: "TTFT", Signal.TIME_PER_OUTPUT_TOKEN: "TPOT"}
 
 
 class Verdict(StrEnum):
@@ -63,14 +68,28 @@ class Difference:
     p_value: float
     """Two-sided. Of the bad share: Fisher's exact test for any difference. Of the others: the test
     that the difference is at most the margin."""
+    signal: Signal | None = None
+    """The time that is compared. None: the share of bad requests."""
     threshold_seconds: float | None = None
     """Of the share of slower requests."""
 
+    @property
+    def label(self) -> str:
+        """The name, after that of the signal if it is not the latency."""
+        return label(self.name, self.signal)
 
-def unknown_difference(name: str, *, margin: float) -> Difference:
+
+def label(name: str, signal: Signal | None) -> str:
+    """Return `name` after the abbreviation of `signal`, such as "TTFT p95"."""
+    abbreviation = ABBREVIATIONS.get(signal) if signal else None
+    return f"{abbreviation} {name}" if abbreviation else name
+
+
+def unknown_difference(name: str, signal: Signal, *, margin: float) -> Difference:
     """Return a difference that cannot be measured."""
     return Difference(
         name=name,
+        signal=signal,
         scale=Scale.SECONDS,
         a=None,
         b=None,

@@ -6,13 +6,21 @@ to the percentiles.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from probe.compare.comparison import PERCENTILES, Comparison, Margins, PercentileBounds, Side
+from probe.compare.comparison import (
+    PERCENTILES,
+    Comparison,
+    Margins,
+    PercentileBounds,
+    Side,
+    missing_signal_notes,
+)
 from probe.compare.difference import Difference, evaluate, unknown_difference
 from probe.compare.shares import bad_share_difference, effect_of_parts, slow_share_difference
 from probe.config.units import format_duration
+from probe.result import Signal
 from probe.statistics.design_effect import Share, sum_shares
 
 # Margins of the shares of slower requests are not smaller than that of this share.
@@ -41,16 +49,15 @@ class Counts:
         return Share(self.failures + slow, self.failures + self.successes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedSide:
-    """The requests of one side, in equal parts of its period."""
+@dataclass(frozen=True, slots=True)
+class RecordedHistogram:
+    """The times of one signal, in equal parts of the period of a side."""
 
-    name: str
     parts: Sequence[Counts]
 
     @property
     def bounds(self) -> set[float]:
-        """The finite bounds of the buckets that all parts with requests have."""
+        """The finite bounds of the buckets that all parts with successes have."""
         bounds = [set(counts.buckets) for counts in self.parts if counts.successes]
         return set.intersection(*bounds) - {math.inf} if bounds else set()
 
@@ -58,79 +65,147 @@ class RecordedSide:
     def has_successes(self) -> bool:
         return any(counts.successes for counts in self.parts)
 
-    @property
-    def requests(self) -> int:
-        return self.total_bad(None).requests
-
-    def total_bad(self, threshold: float | None) -> Share:
-        return sum_shares(counts.bad(threshold) for counts in self.parts)
+    def bad(self, threshold: float | None) -> list[Share]:
+        """Return the share of bad requests in each part."""
+        return [counts.bad(threshold) for counts in self.parts]
 
     def slower(self, bound: float) -> Share:
-        return sum_shares(counts.slower(bound) for counts in self.parts)
+        return sum_shares(self.slower_in_parts(bound))
+
+    def slower_in_parts(self, bound: float) -> list[Share]:
+        return [counts.slower(bound) for counts in self.parts]
 
 
-def compare_histograms(
-    a: RecordedSide, b: RecordedSide, *, threshold: float | None, margins: Margins
-) -> Comparison:
-    """Return the comparison. Successes slower than `threshold` (seconds) are bad."""
-    known = [side for side in (a, b) if side.has_successes]
-    common = set.intersection(*(side.bounds for side in known)) if known else set()
-    notes = [
-        f"{side.name} has no successes, so its latency is unknown."
-        for side in (a, b)
-        if not side.has_successes
-    ]
-    if known and threshold is not None and threshold not in common:
-        notes.append(
-            f"Only failures are bad: no common bucket has the bound {format_duration(threshold)},"
-            " which is the objective of A."
-        )
-        threshold = None
-    bounds = sorted(common) if len(known) == 2 else []
-    if not bounds and len(known) == 2:
-        notes.append("The histograms of A and B have no common bucket of successes.")
-    bad_a, bad_b = a.total_bad(threshold), b.total_bad(threshold)
-    differences = [
-        bad_share_difference(
-            [counts.bad(threshold) for counts in a.parts],
-            [counts.bad(threshold) for counts in b.parts],
-            margin=margins.bad_share,
-        ),
-        *_slow_differences(a, b, bounds, margins),
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedSide:
+    """The requests of one side."""
+
+    name: str
+    histograms: Mapping[Signal, RecordedHistogram]
+    """By signal. There is one of the latency."""
+    thresholds: Mapping[Signal, Set[float]]
+    """The thresholds (seconds) of the objectives in the period, by signal."""
+
+    @property
+    def latency(self) -> RecordedHistogram:
+        return self.histograms[Signal.LATENCY]
+
+    @property
+    def requests(self) -> int:
+        return sum_shares(self.latency.bad(None)).requests
+
+    @property
+    def strictest_latency(self) -> float | None:
+        """The smallest threshold of the latency (seconds)."""
+        return min(self.thresholds.get(Signal.LATENCY, ()), default=None)
+
+    def has(self, signal: Signal) -> bool:
+        """Return whether there are successes with a value of `signal`."""
+        return signal in self.histograms and self.histograms[signal].has_successes
+
+
+def compare_histograms(a: RecordedSide, b: RecordedSide, *, margins: Margins) -> Comparison:
+    """Return the comparison. Successes slower than the strictest objective of A are bad."""
+    known = [side.latency for side in (a, b) if side.has(Signal.LATENCY)]
+    common = set.intersection(*(histogram.bounds for histogram in known)) if known else set()
+    threshold = _bad_bound(a.strictest_latency, common)
+    notes = [*_objective_notes(a, b), *_latency_notes(a, b, common, threshold)]
+    bad_a, bad_b = a.latency.bad(threshold), b.latency.bad(threshold)
+    differences = [bad_share_difference(bad_a, bad_b, margin=margins.bad_share)]
+    resolution: list[PercentileBounds] = []
+    for signal in Signal:
+        if signal is Signal.LATENCY or (a.has(signal) and b.has(signal)):
+            pair = a.histograms[signal], b.histograms[signal]
+            differences += _slow_differences(signal, *pair, margins)
+            resolution += _resolution(signal, *pair)
+        else:
+            notes += missing_signal_notes(signal, a.name, a.has(signal), b.name, b.has(signal))
     return Comparison(
-        a=Side(name=a.name, requests=bad_a.requests, bad=bad_a.count, reasons={}),
-        b=Side(name=b.name, requests=bad_b.requests, bad=bad_b.count, reasons={}),
+        a=_side(a, bad_a),
+        b=_side(b, bad_b),
         findings=evaluate(differences),
         notes=tuple(notes),
-        resolution=tuple(
-            PercentileBounds(
-                name=name, a=_percentile_bounds(a, ratio), b=_percentile_bounds(b, ratio)
-            )
-            for name, ratio, _ in PERCENTILES
-        ),
+        resolution=tuple(resolution),
     )
 
 
+def _side(side: RecordedSide, bad: Sequence[Share]) -> Side:
+    total = sum_shares(bad)
+    return Side(name=side.name, requests=total.requests, bad=total.count, reasons={})
+
+
+def _bad_bound(threshold: float | None, common: Set[float]) -> float | None:
+    """Return the bound above which successes are bad: the first one of at least `threshold`."""
+    if threshold is None:
+        return None
+    return min((bound for bound in common if bound >= threshold), default=None)
+
+
+def _objective_notes(a: RecordedSide, b: RecordedSide) -> Iterator[str]:
+    """Yield the objectives that A and B do not have in common."""
+    for signal in Signal:
+        thresholds = [set(side.thresholds.get(signal, ())) for side in (a, b)]
+        if thresholds[0] != thresholds[1]:
+            texts = [", ".join(map(format_duration, sorted(side))) or "none" for side in thresholds]
+            yield f"The objectives of the {signal.words} differ: {texts[0]} (A), {texts[1]} (B)."
+
+
+def _latency_notes(
+    a: RecordedSide, b: RecordedSide, common: Set[float], threshold: float | None
+) -> Iterator[str]:
+    """Yield what is missing in the comparison of the latency."""
+    sides = (a, b)
+    unknown = [side for side in sides if not side.has(Signal.LATENCY)]
+    for side in unknown:
+        yield f"{side.name} has no successes, so its latency is unknown."
+    wanted = a.strictest_latency
+    if len(unknown) < 2 and wanted != threshold:
+        assert wanted is not None, "the bound is that of an objective"
+        text = format_duration(wanted)
+        bad = (
+            f"Only failures are bad: no common bucket has the bound {text} or a larger one"
+            if threshold is None
+            else f"Requests slower than {format_duration(threshold)} are bad: no common bucket has"
+            f" the bound {text}"
+        )
+        yield f"{bad}, and {text} is the strictest objective of A."
+    if not unknown and not common:
+        yield "The histograms of A and B have no common bucket of successes."
+
+
 def _slow_differences(
-    a: RecordedSide, b: RecordedSide, bounds: Sequence[float], margins: Margins
+    signal: Signal, a: RecordedHistogram, b: RecordedHistogram, margins: Margins
 ) -> Iterator[Difference]:
-    """Yield the differences of the shares of slower requests. Without `bounds`, one is unknown."""
+    """Yield the differences of the shares of slower requests, at bounds that A and B have.
+
+    Without such bounds, one difference is unknown.
+    """
+    bounds = sorted(a.bounds & b.bounds)
     if not bounds:
-        yield unknown_difference("latency", margin=margins.latency)
+        yield unknown_difference(signal.words, signal, margin=margins.latency)
         return
     for bound in sorted(_compared_bounds(a, bounds)):
         total_a, total_b = a.slower(bound), b.slower(bound)
         yield slow_share_difference(
             total_a,
             total_b,
+            signal=signal,
             threshold_seconds=bound,
             margin=slow_share_margin(total_a.ratio or 0.0, margins),
-            effect=effect_of_parts(_slower_in_parts(a, bound), _slower_in_parts(b, bound)),
+            effect=effect_of_parts(a.slower_in_parts(bound), b.slower_in_parts(bound)),
         )
 
 
-def _compared_bounds(side: RecordedSide, bounds: Sequence[float]) -> set[float]:
+def _resolution(
+    signal: Signal, a: RecordedHistogram, b: RecordedHistogram
+) -> Iterator[PercentileBounds]:
+    for name, ratio, _ in PERCENTILES:
+        yield PercentileBounds(
+            name=name, signal=signal, a=_percentile_bounds(a, ratio), b=_percentile_bounds(b, ratio)
+        )
+
+
+def _compared_bounds(side: RecordedHistogram, bounds: Sequence[float]) -> set[float]:
     """Return the bounds whose shares of faster requests are next to the percentiles, by their odds.
 
     The first bound above the largest percentile is one of them: a longer tail must not be missed.
@@ -145,10 +220,6 @@ def _nearest_bound(faster: Sequence[tuple[float, float]], ratio: float) -> float
     """Return the bound with a share of faster requests next to `ratio`. `faster` has both."""
     _, bound = min((abs(_log_odds(share) - _log_odds(ratio)), bound) for share, bound in faster)
     return bound
-
-
-def _slower_in_parts(side: RecordedSide, bound: float) -> list[Share]:
-    return [counts.slower(bound) for counts in side.parts]
 
 
 def slow_share_margin(share: float, margins: Margins) -> float:
@@ -166,7 +237,7 @@ def _log_odds(ratio: float) -> float:
     return math.log(limited / (1 - limited))
 
 
-def _percentile_bounds(side: RecordedSide, ratio: float) -> tuple[float, float]:
+def _percentile_bounds(side: RecordedHistogram, ratio: float) -> tuple[float, float]:
     """Return between which bounds the percentile `ratio` is; 0 and infinity are possible."""
     bounds = sorted(side.bounds)
     first = next(

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from probe.compare.comparison import Comparison, PercentileBounds, Side
-from probe.compare.difference import Difference, Finding, Scale, Verdict, requests_needed
+from probe.compare.difference import (
+    Difference,
+    Finding,
+    Scale,
+    Verdict,
+    label,
+    requests_needed,
+)
 from probe.config.units import format_duration, format_percentage
 from probe.formatting import align, format_seconds
 
@@ -34,7 +41,8 @@ def _counts(side: Side) -> str:
 
 def _resolution(percentile: PercentileBounds) -> str:
     a, b = (_bucket_text(lower, upper) for lower, upper in (percentile.a, percentile.b))
-    return f"{percentile.name} by the buckets of the histogram: A {a}, B {b}."
+    name = label(percentile.name, percentile.signal)
+    return f"{name} by the buckets of the histogram: A {a}, B {b}."
 
 
 def _bucket_text(lower: float, upper: float) -> str:
@@ -47,7 +55,7 @@ def _bucket_text(lower: float, upper: float) -> str:
 def _row(finding: Finding) -> tuple[str, ...]:
     difference = finding.difference
     return (
-        difference.name,
+        difference.label,
         _value(difference, difference.a),
         _value(difference, difference.b),
         "-" if difference.difference is None else _change(difference, difference.difference),
@@ -116,7 +124,7 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
 def _margins(findings: Iterable[Finding]) -> str:
     differences = [finding.difference for finding in findings]
     return ", ".join(
-        f"{difference.name} {_size(difference, difference.margin)}" for difference in differences
+        f"{difference.label} {_size(difference, difference.margin)}" for difference in differences
     )
 
 
@@ -124,7 +132,7 @@ def _reason(finding: Finding) -> str:
     difference = finding.difference
     assert difference.difference is not None, "the verdict is about a difference"
     return (
-        f"{difference.name}: {_change(difference, difference.difference)}"
+        f"{difference.label}: {_change(difference, difference.difference)}"
         f" (95 % interval {_interval(difference)}), and the margin is"
         f" {_size(difference, difference.margin)}."
     )
@@ -136,7 +144,7 @@ def _missing_data(comparison: Comparison) -> Iterator[str]:
         for finding in comparison.findings
         if finding.verdict is Verdict.NOT_ENOUGH_DATA
     ]
-    names = ", ".join(difference.name for difference in undecided)
+    names = ", ".join(difference.label for difference in undecided)
     yield f"B may be worse by more than the margin: the intervals are too wide ({names})."
     requests = min(comparison.a.requests, comparison.b.requests)
     needed = [requests_needed(difference, requests) for difference in undecided]
@@ -164,6 +172,7 @@ def render_json(comparison: Comparison) -> dict[str, Any]:
         "resolution": [
             {
                 "name": percentile.name,
+                "signal": percentile.signal,
                 "a": list(map(_finite, percentile.a)),
                 "b": list(map(_finite, percentile.b)),
             }
@@ -186,6 +195,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
     difference = finding.difference
     return {
         "name": difference.name,
+        "signal": difference.signal,
         "scale": str(difference.scale),
         "a": difference.a,
         "b": difference.b,

@@ -16,6 +16,7 @@ from itertools import accumulate
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
 from probe.compare.shares import BATCHES, effect_of_parts, split_shares
+from probe.result import Signal
 from probe.statistics.binomial import binomial_pmf
 from probe.statistics.design_effect import Share
 
@@ -77,11 +78,17 @@ class PercentileConfidence:
 
 
 def percentile_difference(
-    name: str, ratio: float, a: Sequence[float], b: Sequence[float], *, margin: float
+    name: str,
+    ratio: float,
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    margin: float,
+    signal: Signal = Signal.LATENCY,
 ) -> Difference:
-    """Return the relative difference of the percentile `ratio` of the latencies `a` and `b`.
+    """Return the relative difference of the percentile `ratio` of the times `a` and `b`.
 
-    The latencies (seconds) are in the order in which they were measured. `margin` is below 1.
+    The times (seconds) are in the order in which they were measured. `margin` is below 1.
     """
     effect = effect_of_parts(_slow_shares(a, ratio), _slow_shares(b, ratio))
     a, b = sorted(a), sorted(b)
@@ -95,6 +102,7 @@ def percentile_difference(
     upper = _lower_ratio(confidence_a, confidence_b)
     return Difference(
         name=name,
+        signal=signal,
         scale=Scale.SECONDS,
         a=value_a,
         b=value_b,

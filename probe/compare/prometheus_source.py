@@ -1,89 +1,50 @@
-"""Histograms of the daemon's results, as Prometheus has recorded them."""
+"""Requests and objectives of the daemon, as Prometheus has recorded them."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Set
 
-from probe.compare.histograms import Counts, RecordedSide
+from probe.compare.histograms import RecordedHistogram, RecordedSide
+from probe.compare.scraped_histograms import count_requests
+from probe.compare.selection import Selection
 from probe.compare.shares import BATCHES
 from probe.metrics import catalogue
-from probe.prometheus.client import PrometheusClient, PrometheusError
+from probe.metrics.target_labels import split_labels
+from probe.prometheus.client import OnProgress, PrometheusClient, PrometheusError
 from probe.prometheus.promql import selector
+from probe.result import Signal
 
-# Shorter parts of a period could have less than two scrapes, and then no increase.
+# Shorter parts of a period could have less than two scrapes.
 MIN_PART_SECONDS = 300.0
 
-# Called with the number of parts that have been read, and with the number of all.
-OnPart = Callable[[int, int], None]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The recorded requests of one side."""
-
-    name: str
-    """How the user calls the side."""
-    probe: str
-    dimension: str | None
-    """The dimension that selects a part of the requests, such as `version`. None: all of them."""
-    value: str | None
-    start: float
-    """Unix seconds."""
-    end: float
-
-    @property
-    def histogram(self) -> tuple[str, Mapping[str, str | None]]:
-        """The name of the histogram, and its labels."""
-        if self.dimension is None:
-            return catalogue.LATENCY.name, {"probe": self.probe}
-        labels = {"probe": self.probe, "dimension": self.dimension, "value": self.value}
-        return catalogue.DIMENSION_DURATION.name, labels
-
-
-def read_side(client: PrometheusClient, selection: Selection, on_part: OnPart) -> RecordedSide:
+def read_side(
+    client: PrometheusClient, selection: Selection, on_progress: OnProgress
+) -> RecordedSide:
     """Return the requests of `selection` in up to BATCHES parts of its period.
 
-    The numbers are those of `increase`, summed over all instances. Raises PrometheusError, also if
-    there are no requests.
+    They are those of all instances. Raises PrometheusError, also if there are no requests.
     """
-    duration = selection.end - selection.start
-    count = min(BATCHES, max(1, math.floor(duration / MIN_PART_SECONDS)))
-    seconds = duration / count
-    parts = []
-    for number in range(1, count + 1):
-        parts.append(_read_part(client, selection, selection.start + number * seconds, seconds))
-        on_part(number, count)
-    side = RecordedSide(name=selection.name, parts=parts)
+    count = min(BATCHES, max(1, math.floor(selection.seconds / MIN_PART_SECONDS)))
+    counts = count_requests(client, selection, count, on_progress)
+    side = RecordedSide(
+        name=selection.name,
+        histograms={signal: RecordedHistogram(parts) for signal, parts in counts.items()},
+        thresholds=read_thresholds(client, selection),
+    )
     if not side.requests:
         raise PrometheusError(_no_requests(client, selection))
     return side
 
 
-def _read_part(
-    client: PrometheusClient, selection: Selection, end: float, seconds: float
-) -> Counts:
-    name, labels = selection.histogram
-    buckets = selector(f"{name}_bucket", labels)
-    window = f"[{round(seconds * 1000)}ms]"
-    series = client.instant(f"sum by (outcome, le) (increase({buckets}{window}))", end)
-    counts = {
-        (item.labels["outcome"], float(item.labels["le"])): round(item.value) for item in series
-    }
-    return Counts(
-        buckets={
-            bound: count for (outcome, bound), count in counts.items() if outcome == "success"
-        },
-        failures=counts.get(("failure", math.inf), 0),
-    )
-
-
 def _no_requests(client: PrometheusClient, selection: Selection) -> str:
     """Return the message that there is no data, with the values that there are."""
-    name, labels = selection.histogram
-    window = f"[{round(selection.end - selection.start)}s]"
     label = "value" if selection.dimension else "probe"
-    series = selector(f"{name}_count", {**labels, label: None})
-    found = client.instant(f"count by ({label}) (last_over_time({series}{window}))", selection.end)
+    name = f"{selection.histograms[Signal.LATENCY]}_count"
+    series = selector(name, {**selection.labels, label: None})
+    found = client.instant(
+        f"count by ({label}) (last_over_time({series}{_window(selection)}))", selection.end
+    )
     values = ", ".join(sorted(item.labels[label] for item in found))
     message = f"{client.url} has no requests of {selection.name}"
     if values:
@@ -93,10 +54,18 @@ def _no_requests(client: PrometheusClient, selection: Selection) -> str:
     return f"{message}, and no other probe; does it scrape inference-probe?"
 
 
-def read_threshold(client: PrometheusClient, selection: Selection) -> float | None:
-    """Return the strictest latency (seconds) of the objectives of the probe; None without one."""
-    objectives = selector(catalogue.OBJECTIVE.name, {"probe": selection.probe, "signal": "latency"})
-    window = f"[{round(selection.end - selection.start)}s]"
-    series = client.instant(f"last_over_time({objectives}{window})", selection.end)
-    thresholds = [float(item.labels["threshold"]) for item in series]
-    return min(filter(math.isfinite, thresholds), default=None)
+def read_thresholds(client: PrometheusClient, selection: Selection) -> Mapping[Signal, Set[float]]:
+    """Return the thresholds (seconds) of the objectives that the probe had in the period."""
+    objectives = selector(catalogue.OBJECTIVE.name, {"probe": selection.probe})
+    series = client.instant(f"last_over_time({objectives}{_window(selection)})", selection.end)
+    thresholds: dict[Signal, set[float]] = defaultdict(set)
+    for item in series:
+        labels = split_labels(item.labels).metric
+        seconds = float(labels["threshold"])
+        if math.isfinite(seconds):
+            thresholds[Signal(labels["signal"])].add(seconds)
+    return thresholds
+
+
+def _window(selection: Selection) -> str:
+    return f"[{round(selection.seconds * 1000)}ms]"

@@ -12,6 +12,7 @@ from statistics import fmean
 
 from probe.compare.difference import Difference, Scale
 from probe.config.units import format_duration
+from probe.result import Signal
 from probe.statistics.design_effect import (
     Share,
     design_effect,
@@ -65,7 +66,13 @@ def bad_share_difference(
 
 
 def slow_share_difference(
-    a: Share, b: Share, *, threshold_seconds: float, margin: float, effect: float
+    a: Share,
+    b: Share,
+    *,
+    signal: Signal,
+    threshold_seconds: float,
+    margin: float,
+    effect: float,
 ) -> Difference:
     """Return the difference of the shares of requests that are slower than `threshold_seconds`.
 
@@ -80,6 +87,7 @@ def slow_share_difference(
         p_value = math.erfc(deviations / math.sqrt(2))
     return Difference(
         name=f"> {format_duration(threshold_seconds)}",
+        signal=signal,
         scale=Scale.SHARE,
         a=a.ratio,
         b=b.ratio,

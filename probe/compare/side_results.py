@@ -9,7 +9,7 @@ from probe.result import Result, ResultKind, Signal, classify_result
 
 @dataclass(slots=True, kw_only=True)
 class SideResults:
-    """Counts and latencies of the requests of one side."""
+    """Counts and times of the requests of one side."""
 
     name: str
     """The name of the side."""
@@ -25,8 +25,10 @@ class SideResults:
     """Whether each of `requests` was bad, in the order in which they ended."""
     bad_by_reason: Counter[str] = field(default_factory=Counter)
     """Failures by reason, and successes that are slower than a threshold as `slow`."""
-    latencies: list[float] = field(default_factory=list)
-    """Latencies of the successes (seconds), in the order in which they ended."""
+    times: Mapping[Signal, list[float]] = field(
+        default_factory=lambda: {signal: [] for signal in Signal}
+    )
+    """Times of the successes (seconds) by signal, in the order in which they ended."""
 
     @property
     def bad(self) -> int:
@@ -47,6 +49,9 @@ class SideResults:
         if result.failure:
             self.bad_by_reason[result.failure.reason] += 1
             return
-        self.latencies.append(result.latency)
+        for signal, times in self.times.items():
+            seconds = result.seconds(signal)
+            if seconds is not None:
+                times.append(seconds)
         if kind is ResultKind.SLOW:
             self.bad_by_reason[ResultKind.SLOW] += 1

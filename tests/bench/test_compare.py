@@ -16,6 +16,7 @@ from bench.compare_pairs import (
 )
 from probe.compare.difference import Verdict
 from probe.compare.side_results import SideResults
+from probe.result import Signal
 
 PAIRS = 30
 
@@ -43,7 +44,7 @@ def test_comparison_with_a_threshold() -> None:
             name="a",
             thresholds={},
             requests=100,
-            latencies=[latency] * 100,
+            times={Signal.LATENCY: [latency] * 100},
             bad_by_reason=Counter(slow=slow),
         )
         for latency, slow in ((0.1, 0), (0.106, 0), (0.1, 2))
@@ -58,7 +59,7 @@ def test_slow_periods() -> None:
     for periods in SlowPeriods:
         case = Case(name="test", requests=20_000, slow_periods=periods)
         a, b = make_pair(case, 1)
-        slow = [[latency > 0.3 for latency in side.latencies] for side in (a, b)]
+        slow = [[latency > 0.3 for latency in side.times[Signal.LATENCY]] for side in (a, b)]
         together = sum(x and y for x, y in zip(*slow, strict=True))
         if periods is SlowPeriods.NONE:
             assert sum(slow[0]) < 100

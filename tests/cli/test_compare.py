@@ -244,6 +244,22 @@ def test_notes_of_cold_starts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("versions", "note"),
+    [
+        (("2", "1", None), "a@version=9: version 9 was not seen; seen: 1, 2."),
+        ((None,), "a@version=9: version 9 was not seen; no response had a version."),
+    ],
+)
+def test_notes_of_a_version_without_requests(versions: tuple[str | None, ...], note: str) -> None:
+    """The versions that responded are named, so that a mistyped one is seen."""
+    results = ResultsBySide((SideArgument.parse("a@version=9"), SideArgument.parse("b")), {})
+    for version in versions:
+        results.add(make_result(probe="a", version=version))
+    results.add(make_result(probe="b", version="9"))
+    assert results.notes(is_stopped=False)[0] == note
+
+
 def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """If both sides fail from the start, there is nothing to compare."""
     dead = "http://127.0.0.1:1/"

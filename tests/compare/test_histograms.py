@@ -11,11 +11,13 @@ from probe.compare.comparison import Comparison, Margins
 from probe.compare.difference import Verdict
 from probe.compare.histograms import (
     Counts,
+    RecordedHistogram,
     RecordedSide,
     compare_histograms,
     slow_share_margin,
 )
 from probe.compare.output import render_json, render_text
+from probe.result import Signal
 
 MARGINS = Margins(latency=0.05, bad_share=0.01)
 BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.5)
@@ -43,11 +45,19 @@ def side(
             bound: sum(latency <= bound for latency in latencies) for bound in (*bounds, math.inf)
         }
         parts.append(Counts(buckets=buckets, failures=failures // PARTS))
-    return RecordedSide(name=name, parts=parts)
+    return recorded(name, parts)
+
+
+def recorded(name: str, parts: Sequence[Counts]) -> RecordedSide:
+    return RecordedSide(
+        name=name, histograms={Signal.LATENCY: RecordedHistogram(parts)}, thresholds={}
+    )
 
 
 def compare(a: RecordedSide, b: RecordedSide, threshold: float | None = 0.2) -> Comparison:
-    return compare_histograms(a, b, threshold=threshold, margins=MARGINS)
+    thresholds = {Signal.LATENCY: {threshold} if threshold else set()}
+    a, b = (replace(side, thresholds=thresholds) for side in (a, b))
+    return compare_histograms(a, b, margins=MARGINS)
 
 
 def test_equal_sides() -> None:
@@ -80,9 +90,10 @@ def test_failures_of_one_outage() -> None:
     """As many failures in one part of the day are not enough to say that B is worse."""
     a, b = side("a"), side("b")
     parts = [
-        replace(part, failures=300 if number == 7 else 0) for number, part in enumerate(b.parts)
+        replace(part, failures=300 if number == 7 else 0)
+        for number, part in enumerate(b.latency.parts)
     ]
-    bad = compare(a, RecordedSide(name="b", parts=parts), threshold=None).findings[0]
+    bad = compare(a, recorded("b", parts), threshold=None).findings[0]
     assert bad.difference.difference == pytest.approx(0.0335, abs=0.001)
     assert bad.verdict is Verdict.NOT_ENOUGH_DATA
 
@@ -98,13 +109,13 @@ def test_slow_hours_of_one_side() -> None:
     together = compare(steady, slow).findings[1]
     spread = compare(
         steady,
-        RecordedSide(
-            name="b",
-            parts=[
+        recorded(
+            "b",
+            [
                 Counts(
                     buckets={
-                        bound: sum(part.buckets[bound] for part in slow.parts) // PARTS
-                        for bound in slow.parts[0].buckets
+                        bound: sum(part.buckets[bound] for part in slow.latency.parts) // PARTS
+                        for bound in slow.latency.parts[0].buckets
                     },
                     failures=0,
                 )
@@ -117,13 +128,18 @@ def test_slow_hours_of_one_side() -> None:
 
 
 def test_other_buckets() -> None:
-    """Only common bounds are compared. Without that of the objective, only failures are bad."""
-    comparison = compare(side("a"), side("b", bounds=(0.1, 0.3, 0.5)))
+    """Only common bounds are compared, and the objective is replaced by the next one."""
+    a, other = side("a"), side("b", bounds=(0.1, 0.3, 0.5))
+    comparison = compare(a, other)
     thresholds = [finding.difference.threshold_seconds for finding in comparison.findings]
     assert thresholds == [None, 0.1, 0.5]
-    assert comparison.notes[0].startswith("Only failures are bad: no common bucket has the bound")
-    assert "200ms" in comparison.notes[0]
-    assert (comparison.a.bad, comparison.b.bad) == (0, 0)
+    (note,) = comparison.notes
+    assert note.startswith("Requests slower than 500ms are bad: no common bucket has the bound 200")
+    assert comparison.a.bad == a.latency.slower(0.5).count
+    (note,) = compare(a, other, threshold=0.7).notes
+    assert note.startswith(
+        "Only failures are bad: no common bucket has the bound 700ms or a larger"
+    )
 
 
 def test_no_common_bucket() -> None:
@@ -133,17 +149,17 @@ def test_no_common_bucket() -> None:
     assert [finding.difference.name for finding in comparison.findings] == ["bad", "latency"]
     assert comparison.verdict is Verdict.NOT_ENOUGH_DATA
     assert "no common bucket of successes" in render_text(comparison)
-    only_failures = RecordedSide(name="b", parts=[Counts(buckets={}, failures=10)] * PARTS)
+    only_failures = recorded("b", [Counts(buckets={}, failures=10)] * PARTS)
     assert compare(a, only_failures).verdict is Verdict.WORSE
 
 
 def test_a_side_without_successes() -> None:
     """Slow successes of the other side are bad, and the text says why no latency is compared."""
-    down = RecordedSide(name="down", parts=[Counts(buckets={}, failures=10)] * PARTS)
+    down = recorded("down", [Counts(buckets={}, failures=10)] * PARTS)
     slow = side("slow")
     comparison = compare(down, slow, threshold=0.2)
     assert comparison.notes == ("down has no successes, so its latency is unknown.",)
-    assert comparison.b.bad == slow.slower(0.2).count > 0
+    assert comparison.b.bad == slow.latency.slower(0.2).count > 0
     text = render_text(comparison)
     assert "no common bucket" not in text
     assert "A unknown" in text
@@ -160,10 +176,10 @@ def test_longer_tail() -> None:
             },
             failures=0,
         )
-        for part in b.parts
+        for part in b.latency.parts
     ]
     assert compare(a, b).verdict is Verdict.NO_DIFFERENCE
-    assert compare(a, RecordedSide(name="b", parts=tail)).verdict is Verdict.WORSE
+    assert compare(a, recorded("b", tail)).verdict is Verdict.WORSE
 
 
 def test_resolution() -> None:
@@ -186,3 +202,41 @@ def test_resolution() -> None:
 )
 def test_margin_of_slow_shares(share: float, margin: float) -> None:
     assert slow_share_margin(share, MARGINS) == pytest.approx(margin, rel=0.01)
+
+
+def test_objectives_of_two_periods() -> None:
+    """If they differ, the text says so, and both sides are compared by the bound of A."""
+    a = replace(side("a"), thresholds={Signal.LATENCY: {0.2}})
+    b = replace(
+        side("b"), thresholds={Signal.LATENCY: {0.15, 0.5}, Signal.TIME_TO_FIRST_TOKEN: {0.1}}
+    )
+    comparison = compare_histograms(a, b, margins=MARGINS)
+    assert comparison.notes == (
+        "The objectives of the latency differ: 200ms (A), 150ms, 500ms (B).",
+        "The objectives of the time to first token differ: none (A), 100ms (B).",
+    )
+    assert comparison.b.bad == b.latency.slower(0.2).count > 0
+
+
+def test_streams() -> None:
+    """The signals of streams are compared if both sides have them, and all tests are corrected."""
+    a, b = side("a"), side("b")
+    slow = side("slow", factor=1.5).latency
+    first, token = Signal.TIME_TO_FIRST_TOKEN, Signal.TIME_PER_OUTPUT_TOKEN
+    a = replace(a, histograms={**a.histograms, first: a.latency, token: a.latency})
+    b = replace(b, histograms={**b.histograms, first: slow})
+    comparison = compare_histograms(a, b, margins=MARGINS)
+    assert comparison.notes == ("b has no time per output token, so it is not compared.",)
+    text = render_text(comparison)
+    assert "TTFT > 100ms  " in text
+    assert "TTFT > 100ms: +" in text
+    assert "TTFT p95 by the buckets of the histogram: A 150ms to 200ms, B 200ms to 500ms." in text
+    worse = [item for item in comparison.findings if item.verdict is Verdict.WORSE]
+    assert {item.difference.signal for item in worse} == {first}
+    assert len(comparison.findings) == 9
+    document = render_json(comparison)
+    assert [item["signal"] for item in document["differences"]] == [
+        None,
+        *["latency"] * 4,
+        *["time_to_first_token"] * 4,
+    ]

@@ -18,6 +18,7 @@ from probe.compare.shares import (
     slow_share_difference,
     split_shares,
 )
+from probe.result import Signal
 from probe.statistics.design_effect import Share
 
 
@@ -167,7 +168,9 @@ def test_failures_in_few_parts(b: list[Share], verdict: Verdict) -> None:
 
 
 def slow_difference(a: Share, b: Share, *, effect: float = 1.0) -> Difference:
-    return slow_share_difference(a, b, threshold_seconds=0.1, margin=0.01, effect=effect)
+    return slow_share_difference(
+        a, b, signal=Signal.LATENCY, threshold_seconds=0.1, margin=0.01, effect=effect
+    )
 
 
 def test_dependent_requests_count_less() -> None:
@@ -186,6 +189,8 @@ def test_margin_of_slow_shares(sign: int) -> None:
     a, b = Share(400, 4000), Share(400 + sign * 120, 4000)
     difference = slow_difference(a, b)
     end = difference.lower if sign > 0 else -difference.upper
-    at_end = slow_share_difference(a, b, threshold_seconds=0.1, margin=end, effect=1.0)
+    at_end = slow_share_difference(
+        a, b, signal=Signal.LATENCY, threshold_seconds=0.1, margin=end, effect=1.0
+    )
     assert at_end.p_value == pytest.approx(0.05, abs=1e-4)
     assert slow_difference(a, a).p_value == 1.0
