@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def promtools() -> list[Path | None]:
     return [Path(first) if first else None, *(Path(path) / "promtool" for path in directories)]
 
 
+@cache
 def version_id(path: Path | None) -> str:
     if path is None:
         return "promtool-missing"

@@ -1,6 +1,7 @@
 """ModelLatencyRegression mentions a version that is new since the day before."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,16 @@ AT = DAY + 12 * HOUR
 SCRAPE_SECONDS = 60
 NAMES = ("inference-probe-labels", "inference-probe-regression")
 CHANGED = " The version changed to v2 at about 10:00 UTC."
+full = partial(pytest.param, marks=pytest.mark.full)
 
 
 @pytest.mark.parametrize(
     ("versions", "target_labels", "text"),
     [
         pytest.param({0: "v1", SLOWS: "v2"}, {}, CHANGED, id="new"),
-        pytest.param({0: "v1", SLOWS: "v2"}, {"version": "7"}, CHANGED, id="label of the target"),
-        pytest.param({0: "v1", SLOWS: "v2", SLOWS + HOUR: "v1"}, {}, CHANGED, id="rolled back"),
-        pytest.param({0: "v1", 11 * HOUR: "v2"}, {}, "", id="older than a day"),
+        full({0: "v1", SLOWS: "v2"}, {"version": "7"}, CHANGED, id="label of the target"),
+        full({0: "v1", SLOWS: "v2", SLOWS + HOUR: "v1"}, {}, CHANGED, id="rolled back"),
+        full({0: "v1", 11 * HOUR: "v2"}, {}, "", id="older than a day"),
         pytest.param({}, {}, "", id="no version"),
     ],
 )
