@@ -285,7 +285,12 @@ def _due_times_until(grid: Grid, instant: int) -> int:
 
 
 TestReloads = ReloadMachine.TestCase
-TestReloads.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestReloads.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.full
+class TestManyReloads(ReloadMachine.TestCase):
+    settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
 @pytest.fixture
