@@ -11,12 +11,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import IO
 
+import pytest
 import requests
 
-from probe.cli.main import COMMANDS
+from probe.cli.main import COMMANDS, build_parser
 
 COMMAND = (sys.executable, "-m", "probe")
 ROOT = Path(__file__).parent.parent
@@ -69,6 +72,13 @@ def invoke(
         return subprocess.CompletedProcess(
             arguments, process.exitcode, stdout.read_text(), stderr.read_text()
         )
+
+
+def run_in_process(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process, and return exit code, stdout and stderr."""
+    args = build_parser({}).parse_args(arguments)
+    code = args.run(args, {})
+    return code, *capsys.readouterr()
 
 
 def _run(
@@ -144,10 +154,37 @@ def command_process(
         yield CommandProcess(process)
 
 
+class ForkedProcess:
+    """A process of the fork server, with the methods of `subprocess.Popen` that tests use."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid
+        self.pid = process.pid
+        self._process = process
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self._process.exitcode) is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 class Running:
     """A running daemon."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[str] | ForkedProcess", port: int, log: Path
+    ) -> None:
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -182,19 +219,18 @@ def running(
     *arguments: str,
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    command: Sequence[str] = COMMAND,
+    command: Sequence[str] | None = None,
 ) -> Iterator[Running]:
-    """Run a daemon that listens on a free port of 127.0.0.1 until the end of the block."""
+    """Run a daemon that listens on a free port of 127.0.0.1 until the end of the block.
+
+    A `command` is run as another program; without it, the daemon is forked.
+    """
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory, "log")  # a pipe that is not read would lose lines
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [*command, "run", "--web.listen-address=127.0.0.1:0", *arguments],
-                cwd=cwd,
-                env=environment(environ),
-                stderr=stderr,
-                text=True,
-            )
+        log.touch()
+        arguments = ("run", "--web.listen-address=127.0.0.1:0", *arguments)
+        start = _fork if command is None else partial(_execute, command)
+        process = start(arguments, cwd, environment(environ), log)
         try:
             yield Running(process, port_of(process, log), log)
         finally:
@@ -202,7 +238,30 @@ def running(
             process.wait()
 
 
-def port_of(process: "subprocess.Popen[str]", log: Path) -> int:
+def _fork(
+    arguments: Sequence[str], cwd: Path | None, environ: Mapping[str, str], log: Path
+) -> ForkedProcess:
+    process = _FORKSERVER.Process(
+        target=_run, args=(arguments, cwd, environ, Path(os.devnull), log)
+    )
+    process.start()
+    return ForkedProcess(process)
+
+
+def _execute(
+    command: Sequence[str],
+    arguments: Sequence[str],
+    cwd: Path | None,
+    environ: Mapping[str, str],
+    log: Path,
+) -> "subprocess.Popen[str]":
+    with log.open("w") as stderr:
+        return subprocess.Popen(
+            [*command, *arguments], cwd=cwd, env=environ, stderr=stderr, text=True
+        )
+
+
+def port_of(process: "subprocess.Popen[str] | ForkedProcess", log: Path) -> int:
     """Wait until the log of a daemon names its port, and return the port."""
     while not (listening := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
         assert process.poll() is None, log.read_text()

@@ -17,10 +17,9 @@ import yaml
 
 from probe.cli.compare_now import ResultsBySide
 from probe.cli.compare_sides import SideArgument
-from probe.cli.main import build_parser
 from probe.result import Reason
 from tests.builders import make_result
-from tests.commands import COMMAND, environment, invoke
+from tests.commands import COMMAND, environment, invoke, run_in_process
 from tests.servers import OK, Handler, respond_with, serve
 
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -34,13 +33,6 @@ def write_config(directory: Path, urls: Mapping[str, str], **keys: Any) -> str:
     probes = [{"name": name, "url": url, **keys} for name, url in urls.items()]
     file.write_text(yaml.safe_dump({"probes": probes}))
     return f"--config.file={file}"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of the command."""
-    args = build_parser({}).parse_args(["compare", *arguments])
-    code = args.run(args, {})
-    return code, *capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +75,7 @@ def test_usage_errors(
 ) -> None:
     """Nothing is sent, and the message says what to write."""
     config = write_config(tmp_path, {"a": REMOTE, "b": REMOTE})
-    code, out, err = run(capsys, *arguments, config)
+    code, out, err = run_in_process(capsys, "compare", *arguments, config)
     assert (code, out) == (2, "")
     assert message.format(config=tmp_path / "probe.yml") in err
 
@@ -153,7 +145,7 @@ def test_sides_of_one_probe(
     """Its sides are two values of one dimension."""
     dimension = {"from": "header", "key": "X-Version"}
     config = write_config(tmp_path, {"a": REMOTE}, version=dimension, segment=dimension)
-    code, _, err = run(capsys, a, b, "--now", config)
+    code, _, err = run_in_process(capsys, "compare", a, b, "--now", config)
     assert code == 2
     assert f"{a} and {b} are requests of one probe; name two values of one dimension" in err
 
@@ -207,7 +199,7 @@ def test_payloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config = write_config(tmp_path, {"a": url}, method="POST", payloads=PAYLOADS)
         flags = ("--now", "--rate=100/s", "--requests=40", "--output=json", config)
         done = invoke("compare", "a@payload=short", "a@payload=long", *flags)
-        _, _, err = run(capsys, "a@payload=short", "a@payload=huge", *flags)
+        _, _, err = run_in_process(capsys, "compare", "a@payload=short", "a@payload=huge", *flags)
     document = json.loads(done.stdout)
     assert (done.returncode, document["verdict"]) == (1, "worse")
     assert [document[side]["requests"] for side in ("a", "b")] == [40, 40]
@@ -264,7 +256,7 @@ def test_no_response(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     """If both sides fail from the start, there is nothing to compare."""
     dead = "http://127.0.0.1:1/"
     config = write_config(tmp_path, {"a": dead, "b": dead})
-    code, out, err = run(capsys, "a", "b", "--now", config)
+    code, out, err = run_in_process(capsys, "compare", "a", "b", "--now", config)
     assert (code, out) == (3, "")
     assert "all of the first requests failed: a: refused, " in err
     assert "; b: refused, " in err

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probe.cli.main import build_parser
 from probe.metrics.histogram import LATENCY_BUCKETS
+from tests.commands import run_in_process
 from tests.prometheus.processes import backfill, running_prometheus
 
 SCRAPE_SECONDS, INTERVAL_SECONDS = 120, 10
@@ -66,16 +66,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    args = build_parser({}).parse_args(["compare", *arguments])
-    code = args.run(args, {})
-    return code, *capsys.readouterr()
-
-
 def test_versions(capsys: pytest.CaptureFixture[str], url: str) -> None:
     """A version that is 15 % slower is worse, and one that is equal is not."""
     flag = f"--prometheus.url={url}"
-    code, out, err = run(capsys, "chat@version=1", "chat@version=2", flag, "--output=json")
+    code, out, err = run_in_process(
+        capsys, "compare", "chat@version=1", "chat@version=2", flag, "--output=json"
+    )
     document = json.loads(out)
     assert (code, document["verdict"], err) == (1, "worse", "")
     assert document["a"]["name"] == "chat@version=1, last 1d"
@@ -91,7 +87,7 @@ def test_versions(capsys: pytest.CaptureFixture[str], url: str) -> None:
     p50 = document["resolution"][0]
     assert p50["a"][0] < 0.1 <= p50["a"][1]
 
-    code, out, _ = run(capsys, "chat@version=1", "chat@version=3", flag)
+    code, out, _ = run_in_process(capsys, "compare", "chat@version=1", "chat@version=3", flag)
     assert code == 0
     assert "Verdict: no difference is larger than its margin" in out
     assert "p95 by the buckets of the histogram: A " in out
@@ -99,8 +95,13 @@ def test_versions(capsys: pytest.CaptureFixture[str], url: str) -> None:
 
 def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
     """The share of failures is compared, too. Without an objective, only failures are bad."""
-    code, out, _ = run(
-        capsys, "month@2025-10", "month@2025-11", f"--prometheus.url={url}", "--output=json"
+    code, out, _ = run_in_process(
+        capsys,
+        "compare",
+        "month@2025-10",
+        "month@2025-11",
+        f"--prometheus.url={url}",
+        "--output=json",
     )
     document = json.loads(out)
     assert code == 1
@@ -121,12 +122,16 @@ def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
 )
 def test_no_data(capsys: pytest.CaptureFixture[str], url: str, a: str, message: str) -> None:
     """The message has the values that there are. Missing data is never a worse version."""
-    code, out, err = run(capsys, a, "month@2025-10", f"--prometheus.url={url}")
+    code, out, err = run_in_process(
+        capsys, "compare", a, "month@2025-10", f"--prometheus.url={url}"
+    )
     assert (code, out) == (3, "")
     assert message in err
 
 
 def test_no_prometheus(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "a", "b", "--prometheus.url=http://127.0.0.1:1")
+    code, out, err = run_in_process(
+        capsys, "compare", "a", "b", "--prometheus.url=http://127.0.0.1:1"
+    )
     assert (code, out) == (3, "")
     assert "cannot be reached: Connection refused" in err

@@ -14,7 +14,7 @@ from probe.cli.load_progress import Progress
 from probe.cli.main import build_parser
 from probe.load.measurement import StepMeasurement
 from probe.load.step import StepPlan
-from tests.commands import environment, invoke
+from tests.commands import environment, invoke, run_in_process
 from tests.load.report_fixtures import step_report
 from tests.servers import respond_with, serve
 
@@ -31,13 +31,6 @@ probes:
   - name: two
     url: http://127.0.0.1:1/
 """
-
-
-def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of the command."""
-    args = build_parser({}).parse_args(["load", *arguments])
-    code = args.run(args, {})
-    return code, *capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +80,7 @@ def test_usage_errors(
     capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
     """Nothing is sent, and the message says what to write."""
-    code, out, err = _run(capsys, *flags)
+    code, out, err = run_in_process(capsys, "load", *flags)
     assert (code, out) == (2, "")
     assert message in err
     assert "secret" not in err
@@ -108,19 +101,21 @@ def test_choice_of_the_probe(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     file = tmp_path / "probe.yml"
     file.write_text(CONFIG)
     config = f"--config.file={file}"
-    assert "name one of: one, two" in _run(capsys, config)[2]
-    assert "no probe 'three'" in _run(capsys, config, "three")[2]
-    assert "the probe two has no objective" in _run(capsys, config, "two")[2]
-    code, out, _ = _run(capsys, config, "one", "--rates=10,20", "--export=k6")
+    assert "name one of: one, two" in run_in_process(capsys, "load", config)[2]
+    assert "no probe 'three'" in run_in_process(capsys, "load", config, "three")[2]
+    assert "the probe two has no objective" in run_in_process(capsys, "load", config, "two")[2]
+    code, out, _ = run_in_process(capsys, "load", config, "one", "--rates=10,20", "--export=k6")
     assert code == 0
     assert "good_within_100ms" in out
-    _, out, _ = _run(capsys, config, "two", SLO, "--rates=10,20", "--export=locust")
+    _, out, _ = run_in_process(
+        capsys, "load", config, "two", SLO, "--rates=10,20", "--export=locust"
+    )
     assert '"95% < 5s"' in out
 
 
 def test_endpoint_that_does_not_respond(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a successful single request no load is sent."""
-    code, out, err = _run(capsys, URL, SLO)
+    code, out, err = run_in_process(capsys, "load", URL, SLO)
     assert (code, out) == (1, "")
     assert "no load was sent, because a single request failed: refused, " in err
 
