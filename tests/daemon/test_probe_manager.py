@@ -11,7 +11,13 @@ import pytest
 import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -284,13 +290,13 @@ def _due_times_until(grid: Grid, instant: int) -> int:
     return max(0, grid.index(instant) + 1)
 
 
-TestReloads = ReloadMachine.TestCase
-TestReloads.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
-
-
-@pytest.mark.full
-class TestManyReloads(ReloadMachine.TestCase):
-    settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.full)])
+def test_reloads(examples: int) -> None:
+    """The invariants hold in random sequences of reloads, ticks, starts and finishes."""
+    run_state_machine_as_test(
+        ReloadMachine,
+        settings=settings(max_examples=examples, stateful_step_count=30, deadline=None),
+    )
 
 
 @pytest.fixture
