@@ -16,12 +16,12 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._is_terminal = stream.isatty()
+        self.is_terminal = stream.isatty()
         self._chars = 0
 
     def show(self, text: str) -> None:
         """Write `text` in place of the last one. Without a terminal, nothing is written."""
-        if self._is_terminal:
+        if self.is_terminal and (text or self._chars):
             self._stream.write(f"\r{text.ljust(self._chars)}" + ("" if text else "\r"))
             self._stream.flush()
             self._chars = len(text)

@@ -1,9 +1,11 @@
 """Progress of `inference-probe report` on stderr."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from probe.cli.progress_line import ProgressLine
 from probe.formatting import format_time
 from probe.report.labels import ProbeGroup
 from probe.report.period import Period
@@ -18,10 +20,10 @@ LINE_SECONDS = 10.0
 class ReportProgress:
     """Shows which day is being read: on one line of a terminal, else with few lines."""
 
-    def __init__(self, output: TextIO) -> None:
-        self._output = output
-        self._next = time.monotonic() + DELAY_SECONDS
-        self._has_line = False
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._line = ProgressLine(stream)
+        self._monotonic = monotonic
+        self._next = monotonic() + DELAY_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -32,20 +34,17 @@ class ReportProgress:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        if self._has_line:
-            self._output.write("\r\x1b[K")
-            self._output.flush()
+        self._line.show("")
 
     def show(self, group: ProbeGroup, period: Period, until: float) -> None:
         """Show that the data of a probe has been read `until` a time (Unix seconds)."""
-        if time.monotonic() < self._next:
+        now = self._monotonic()
+        if now < self._next:
             return
         share = min(1.0, max(0.0, (until - period.start) / period.seconds))
         text = f"{group.probe}: {period.name} read until {format_time(until)[:10]} ({share:.0%})"
-        if self._output.isatty():
-            self._output.write(f"\r\x1b[K{text}")
-            self._has_line = True
+        if self._line.is_terminal:
+            self._line.show(text)
         else:
-            self._output.write(f"{text}\n")
-            self._next = time.monotonic() + LINE_SECONDS
-        self._output.flush()
+            self._line.note(text)
+            self._next = now + LINE_SECONDS

@@ -28,8 +28,8 @@ MAX_MESSAGE_CHARS = 300
 # ignore these parameters.
 _COMPLETE_DATA = {"partial_response": "false", "max_source_resolution": "0s"}
 
-OnProgress = Callable[[float, float], None]
-"""Called with the end of the part that has been read, and with the end of the whole period."""
+OnProgress = Callable[[float], None]
+"""Called with the time (Unix seconds) until which a long period has been read."""
 
 
 class PrometheusError(Exception):
@@ -95,7 +95,6 @@ class PrometheusClient:
         end: float,
         *,
         chunk_seconds: float = CHUNK_SECONDS,
-        on_progress: OnProgress = lambda _done, _end: None,
     ) -> Iterator[list[Series]]:
         """Yield the stored samples after `start` until `end` (Unix seconds), part by part.
 
@@ -105,7 +104,6 @@ class PrometheusClient:
         """
         for first, last in parts(start, end, chunk_seconds):
             yield self.samples_of_part(selector, first, last)
-            on_progress(last, end)
 
     def samples_of_part(self, selector: str, start: float, end: float) -> list[Series]:
         """Return the stored samples after `start` until `end` (Unix seconds) with one query.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from probe.metrics import catalogue
 from probe.prometheus.client import OnProgress, PrometheusClient
@@ -66,11 +67,9 @@ def build_report(
     previous = period.previous() if with_previous else None
     probes = []
     for group in groups:
-        report = _probe_report(client, group, period, _progress_of(on_progress, group, period))
+        report = _probe_report(client, group, period, partial(on_progress, group, period))
         if previous:
-            before = _probe_report(
-                client, group, previous, _progress_of(on_progress, group, previous)
-            )
+            before = _probe_report(client, group, previous, partial(on_progress, group, previous))
             report = _compared(report, before)
         probes.append(report)
     return SlaReport(
@@ -82,10 +81,6 @@ def build_report(
         rules_hash=read_rules_hash(client),
         warnings=tuple(sorted(client.warnings)),
     )
-
-
-def _progress_of(on_progress: OnProbeProgress, group: ProbeGroup, period: Period) -> OnProgress:
-    return lambda done, _: on_progress(group, period, done)
 
 
 def _probe_report(

@@ -96,7 +96,7 @@ class ScrapeReader:
                 )
                 _add_starts(scrapes, starts, replicas)
             yield sorted(scrapes.values(), key=lambda scrape: scrape.time)
-            on_progress(last, end)
+            on_progress(last)
 
     def _counters(self) -> str:
         return self.group.selector("|".join((*_COUNTERS, *_GAUGES)))
