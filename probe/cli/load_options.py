@@ -55,12 +55,22 @@ class LoadOptions:
 
 def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     """Add the flags of the load test. Two of them have variables in `environ`."""
+    _add_objective_flags(parser, environ)
+    _add_rate_flags(parser)
+    _add_limit_flags(parser)
+    _add_plan_flags(parser)
+    _add_share_flags(parser)
+    add_prometheus_flags(parser, environ, with_url=False)
+    _add_output_flags(parser, environ)
 
-    def add(group: argparse._ActionsContainer, flag: str, description: str, **options: str) -> None:
-        group.add_argument(flag, help=description.replace("%", "%%"), **options)  # type: ignore[arg-type]  # only texts
 
-    objective = parser.add_argument_group("objectives")
-    objective.add_argument(
+def _add(group: argparse._ArgumentGroup, flag: str, description: str, **options: str) -> None:
+    group.add_argument(flag, help=description.replace("%", "%%"), **options)  # type: ignore[arg-type]  # only texts
+
+
+def _add_objective_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    group = parser.add_argument_group("objectives")
+    group.add_argument(
         "--slo",
         action="append",
         help='objective, such as "95%% < 120ms", "95%% time_to_first_token < 250ms" or "99.9%%";'
@@ -68,82 +78,93 @@ def add_load_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) 
     )
     slo = environ.get(f"{ENVIRONMENT_PREFIX}SLO")
     parser.set_defaults(default_slos=[slo] if slo else [])
-    add(objective, "--errors", "largest share of failed requests, such as 0.1%")
+    _add(group, "--errors", "largest share of failed requests, such as 0.1%")
 
-    rates = parser.add_argument_group("rates")
-    add(
-        rates,
+
+def _add_rate_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("rates")
+    _add(
+        group,
         "--from",
         "first rate of the search, such as 5/s; default: from the latency of single requests",
         dest="from_rate",
         metavar="RATE",
     )
-    add(rates, "--rates", "measure these rates instead, such as 50,100,150,200")
-    add(
-        rates,
+    _add(group, "--rates", "measure these rates instead, such as 50,100,150,200")
+    _add(
+        group,
         "--step-duration",
         "duration of each of --rates after its warm-up, such as 60s; default: as needed",
     )
-    rates.add_argument(
+    group.add_argument(
         "--arrivals",
         choices=[str(arrivals) for arrivals in Arrivals],
         default=str(Arrivals.POISSON),
         help="times between requests: random as of many clients, or equal; default %(default)s",
     )
 
-    limits = parser.add_argument_group("limits")
-    add(limits, "--max-rate", "highest rate; default 1000/s", default="1000/s")
-    add(limits, "--max-requests", "number of requests, such as 100k; default: no limit")
-    add(limits, "--max-tokens", "number of input and output tokens; default: no limit")
-    add(
-        limits,
+
+def _add_limit_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits")
+    _add(group, "--max-rate", "highest rate; default 1000/s", default="1000/s")
+    _add(group, "--max-requests", "number of requests, such as 100k; default: no limit")
+    _add(group, "--max-tokens", "number of input and output tokens; default: no limit")
+    _add(
+        group,
         "--max-in-flight",
         "requests in flight; further ones are not sent, and are bad; default 1000",
         default="1000",
     )
-    add(limits, "--max-duration", "duration of the whole test; default 20m", default="20m")
-    add(limits, "--processes", "processes that send requests; default: as --max-rate needs")
-    limits.add_argument(
+    _add(group, "--max-duration", "duration of the whole test; default 20m", default="20m")
+    _add(group, "--processes", "processes that send requests; default: as --max-rate needs")
+    group.add_argument(
         "--yes", action="store_true", help="do not ask before a test of another machine"
     )
 
-    plan = parser.add_argument_group("capacity plan")
-    add(plan, "--expected", "rate to serve, such as 600/s; the exit code is 1 if it is not reached")
-    add(plan, "--headroom", "share of the capacity to keep free; default 20%", default="20%")
-    add(
-        plan,
+
+def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("capacity plan")
+    _add(
+        group, "--expected", "rate to serve, such as 600/s; the exit code is 1 if it is not reached"
+    )
+    _add(group, "--headroom", "share of the capacity to keep free; default 20%", default="20%")
+    _add(
+        group,
         "--utilization",
         "share of the safe rate for each replica; default 100%",
         default="100%",
     )
 
-    shares = parser.add_argument_group("several machines")
-    add(shares, "--share", "send share I of N, from 0/N, of --rates", metavar="I/N")
-    add(
-        shares,
+
+def _add_share_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("several machines")
+    _add(group, "--share", "send share I of N, from 0/N, of --rates", metavar="I/N")
+    _add(
+        group,
         "--start-at",
         "time at which all shares start the first step, such as 2026-11-29T13:00:00Z",
         metavar="TIME",
     )
-    add(
-        shares,
+    _add(
+        group,
         "--web.listen-address",
         "HOST:PORT on which a share serves its metrics; default: none",
         dest="web_listen_address",
         metavar="HOST:PORT",
     )
-    add(
-        shares,
+    _add(
+        group,
         "--from-prometheus",
         "send nothing, and report the sum of all shares from this Prometheus",
         metavar="URL",
     )
-    add_prometheus_flags(parser, environ, with_url=False)
 
-    output = parser.add_argument_group("output")
-    add_output_flag(FlagAdder(output, environ))
-    add(output, "--report", "also write a report with charts to this HTML file", metavar="FILE")
-    output.add_argument(
+
+def _add_output_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+    group = parser.add_argument_group("output")
+    add_output_flag(FlagAdder(group, environ))
+    _add(group, "--report", "also write a report with charts to this HTML file", metavar="FILE")
+    group.add_argument(
         "--export",
         choices=EXPORT_FORMATS,
         help="print a script for k6 or Locust with --rates, and send nothing",
