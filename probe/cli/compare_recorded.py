@@ -9,12 +9,11 @@ from probe.compare.comparison import Comparison
 from probe.compare.histograms import compare_histograms
 from probe.compare.prometheus_source import read_side
 from probe.compare.selection import Selection
-from probe.prometheus.client import PrometheusClient, PrometheusServer
+from probe.prometheus.client import PrometheusClient
+from probe.remote_server import RemoteServer
 
 
-def compare_recorded(
-    server: PrometheusServer, options: CompareOptions, *, now: float
-) -> Comparison:
+def compare_recorded(server: RemoteServer, options: CompareOptions, *, now: float) -> Comparison:
     """Return the comparison of recorded requests. `now` is in Unix seconds.
 
     Raises PrometheusError, and UsageError for a month that has not begun.
@@ -24,8 +23,8 @@ def compare_recorded(
     ]
     progress = ProgressLine(sys.stderr)
 
-    def show(selection: Selection, done: float, end: float) -> None:
-        share = max(0.0, 1 - (end - done) / selection.seconds)
+    def show(selection: Selection, until: float) -> None:
+        share = max(0.0, 1 - (selection.end - until) / selection.seconds)
         progress.show(f"{bar(share)} {selection.name}: {share:.0%} of the period")
 
     with PrometheusClient(server) as client:

@@ -30,8 +30,9 @@ from probe.load.single_requests import PreflightFailed
 from probe.load.step import MIN_WARM_UP_SECONDS
 from probe.load.stop import StopReason
 from probe.load.worker_process import LoadGeneratorError
-from probe.prometheus.client import PrometheusClient, PrometheusError, PrometheusServer
+from probe.prometheus.client import PrometheusClient, PrometheusError
 from probe.redaction import redact_config_url
+from probe.remote_server import RemoteServer
 
 # Duration of each step of an exported script without --step-duration, after its warm-up.
 DEFAULT_EXPORT_SECONDS = 60.0
@@ -102,9 +103,7 @@ def _require_permission(target: LoadTarget, options: LoadOptions, *, is_allowed:
     )
 
 
-def _read_shares(
-    target: LoadTarget, options: LoadOptions, server: PrometheusServer
-) -> SearchResult:
+def _read_shares(target: LoadTarget, options: LoadOptions, server: RemoteServer) -> SearchResult:
     """Return the result of all shares. Raises PrometheusError."""
     with PrometheusClient(server) as client:
         return read_load_test(

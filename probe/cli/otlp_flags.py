@@ -9,6 +9,7 @@ from probe.cli.server_flags import ServerFlags
 from probe.config.units import parse_duration
 from probe.otlp.client import OtlpClient
 from probe.otlp.exporters import OtlpOptions
+from probe.remote_server import RemoteServer
 
 METRICS_FLAG = "--otlp.endpoint"
 INTERVAL_FLAG = "--otlp.interval"
@@ -66,9 +67,11 @@ def _client(
         return None
     url = OTLP_FLAGS.parse_url(text, flag)
     return OtlpClient(
-        url=f"{url.text.rstrip('/').removesuffix(path)}{path}",
-        authorization=OTLP_FLAGS.basic_credentials(args, environ),
-        headers=OTLP_FLAGS.headers(args),
-        tls=OTLP_FLAGS.ssl_context(args) if url.scheme == "https" else None,
-        server_name=args.otlp_server_name,
+        RemoteServer(
+            url=f"{url.text.rstrip('/').removesuffix(path)}{path}",
+            authorization=OTLP_FLAGS.basic_credentials(args, environ),
+            headers=OTLP_FLAGS.headers(args),
+            tls=OTLP_FLAGS.ssl_context(args) if url.scheme == "https" else None,
+            server_name=args.otlp_server_name,
+        )
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX, FlagAdder
 from probe.cli.server_flags import ServerFlags
-from probe.prometheus.client import PrometheusServer
+from probe.remote_server import RemoteServer
 
 PROMETHEUS_FLAGS = ServerFlags(
     prefix="prometheus", server="Prometheus", default_url="http://prometheus:9090"
@@ -34,13 +34,13 @@ def add_prometheus_flags(
 
 def read_prometheus_server(
     args: argparse.Namespace, environ: Mapping[str, str], *, url_flag: str = "--prometheus.url"
-) -> PrometheusServer:
+) -> RemoteServer:
     """Return the server that `args` describe. `url_flag` has its URL. Raises UsageError."""
     text = getattr(args, url_flag.removeprefix("--").replace(".", "_").replace("-", "_"))
     if text is None:
         raise UsageError(f"write {url_flag}, such as {url_flag}={PROMETHEUS_FLAGS.default_url}")
     url = PROMETHEUS_FLAGS.parse_url(text, url_flag)
-    return PrometheusServer(
+    return RemoteServer(
         url=url.text.rstrip("/"),
         authorization=_authorization(args, environ),
         headers=PROMETHEUS_FLAGS.headers(args),

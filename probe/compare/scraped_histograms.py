@@ -72,7 +72,7 @@ def count_requests(
     for first, last in parts(horizon, selection.end, QUERY_SECONDS):
         for scrape in _read_scrapes(client, selection, counter.replicas, first, last):
             counter.add(scrape)
-        on_progress(last, selection.end)
+        on_progress(last)
     return counter.counts()
 
 

@@ -9,13 +9,13 @@ import re
 import ssl
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
-from probe import __version__
+from probe.remote_server import RemoteServer, failure_reason
 
 TIMEOUT_SECONDS = 10.0
 
@@ -68,19 +68,12 @@ class OtlpError(Exception):
         self.rejected = rejected
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OtlpClient:
     """Sends documents to a receiver."""
 
-    url: str
-    """URL of the documents, such as `http://collector:4318/v1/traces`."""
-    authorization: str | None = field(default=None, repr=False)
-    """Value of the header `Authorization`."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Additional headers, such as the tenant."""
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None
-    """The name in the certificate, if it is not the host of the URL."""
+    server: RemoteServer
+    """Its URL is that of the documents, such as `http://collector:4318/v1/traces`."""
 
     def send(self, document: Iterable[bytes]) -> None:
         """Send a JSON document in parts. Raises OtlpError, also if a part of it is rejected.
@@ -88,14 +81,14 @@ class OtlpClient:
         Opens a connection each time: documents are seconds apart.
         """
         body = _compressed(document)
-        url = urlsplit(self.url)
+        url = urlsplit(self.server.url)
         connection = self._connection(url.hostname or "", url.port)
         try:
             connection.request("POST", url.path, body, self._headers())
             response = connection.getresponse()
             content = response.read(MAX_RESPONSE_BYTES)
         except (OSError, HTTPException) as error:
-            raise OtlpError(f"{self.url}: {_reason(error)}", is_retryable=True) from None
+            raise OtlpError(f"{self.server.url}: {_reason(error)}", is_retryable=True) from None
         finally:
             connection.close()
         if not 200 <= response.status < 300:
@@ -103,25 +96,24 @@ class OtlpClient:
         self._check_partial_success(content)
 
     def _connection(self, host: str, port: int | None) -> HTTPConnection:
-        if self.tls:
-            return _TlsConnection(host, port, self.tls, self.server_name)
+        if self.server.tls:
+            return _TlsConnection(host, port, self.server.tls, self.server.server_name)
         return HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
 
     def _headers(self) -> dict[str, str]:
         headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",
-            "User-Agent": f"inference-probe/{__version__}",
-            **self.headers,
+            **self.server.request_headers,
         }
-        if self.authorization:
-            headers["Authorization"] = self.authorization
+        if self.server.authorization:
+            headers["Authorization"] = self.server.authorization
         return headers
 
     def _refusal(self, response: HTTPResponse, content: bytes) -> OtlpError:
         text = _excerpt(content[:MAX_MESSAGE_CHARS].decode(errors="replace"))
         return OtlpError(
-            f"{self.url}: status {response.status}{text}",
+            f"{self.server.url}: status {response.status}{text}",
             is_retryable=response.status in RETRYABLE_STATUSES,
             retry_after_seconds=_retry_after_seconds(response),
         )
@@ -133,7 +125,7 @@ class OtlpClient:
         if rejected != 0:
             number = "an invalid number" if rejected is None else rejected
             text = _excerpt(str(partial.get("errorMessage") or ""))
-            message = f"{self.url}: partial success, {number} rejected{text}"
+            message = f"{self.server.url}: partial success, {number} rejected{text}"
             raise OtlpError(message, is_retryable=False, rejected=rejected)
 
 
@@ -161,14 +153,9 @@ class _TlsConnection(HTTPConnection):
 
 
 def _reason(error: Exception) -> str:
-    """Return why there was no response, in words."""
     if isinstance(error, TimeoutError):
         return f"no response within {TIMEOUT_SECONDS:g} s"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted ({error.verify_message})"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    return failure_reason(error)
 
 
 def _excerpt(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ from requests.auth import AuthBase
 
 from probe.clock import DAY_SECONDS
 from probe.prometheus.series import Series
+from probe.remote_server import RemoteServer, failure_reason
 
 # Longer than the default --query.timeout of Prometheus, which then responds with an error.
 TIMEOUT_SECONDS = 130.0
@@ -36,28 +36,13 @@ class PrometheusError(Exception):
     """A query failed, or its result is not complete. The message is for users."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrometheusServer:
-    """Where a server is, and how to authenticate."""
-
-    url: str
-    """Prefix of all paths, such as `http://prometheus:9090` or `https://mimir/prometheus`."""
-    authorization: str | None = field(default=None, repr=False)
-    """Value of the header `Authorization`."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Additional headers, such as the tenant."""
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None
-    """The name in the certificate, if it is not the host of the URL."""
-
-
 class PrometheusClient:
     """Sends queries to one server, one at a time. Close it, or use it in a `with` statement."""
 
-    def __init__(self, server: PrometheusServer) -> None:
+    def __init__(self, server: RemoteServer) -> None:
         self._server = server
         self._session = requests.Session()
-        self._session.headers.update({"User-Agent": "inference-probe", **server.headers})
+        self._session.headers.update(server.request_headers)
         if server.tls:
             self._session.mount("https://", _TlsAdapter(server.tls, server.server_name))
         self.warnings: set[str] = set()
@@ -250,16 +235,8 @@ def _refusal(response: requests.Response, document: Mapping[str, Any] | None) ->
 
 
 def _reason(error: Exception) -> str:
-    """Return the innermost cause of a failed request in words."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s"
     if isinstance(error, requests.Timeout):
         return f"no response within {TIMEOUT_SECONDS:g} s"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted ({cause.verify_message})"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(cause) or type(cause).__name__
+    return failure_reason(error)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from probe.clock import DAY_SECONDS
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient

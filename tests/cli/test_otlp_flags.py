@@ -27,7 +27,7 @@ def test_paths_of_otlp_are_added(url: str) -> None:
     """Unless the URL has them."""
     metrics = options(f"--otlp.endpoint={url}").metrics
     assert metrics
-    assert metrics.url == "http://prometheus:9090/api/v1/otlp/v1/metrics"
+    assert metrics.server.url == "http://prometheus:9090/api/v1/otlp/v1/metrics"
 
 
 def test_traces_and_metrics() -> None:
@@ -43,10 +43,10 @@ def test_traces_and_metrics() -> None:
     assert found.interval_seconds == 30
     assert found.traces
     assert found.metrics
-    assert found.traces.url == "https://collector:4318/v1/traces"
-    assert found.traces.tls
-    assert found.metrics.tls is None
-    for receiver in (found.traces, found.metrics):
+    assert found.traces.server.url == "https://collector:4318/v1/traces"
+    assert found.traces.server.tls
+    assert found.metrics.server.tls is None
+    for receiver in (found.traces.server, found.metrics.server):
         assert receiver.authorization == "Basic YW5uOnNlY3JldA=="
         assert receiver.headers == {"X-Scope-OrgID": "team-a"}
         assert "secret" not in repr(receiver)

@@ -9,7 +9,8 @@ import pytest
 from probe.compare.prometheus_source import read_side
 from probe.compare.selection import Selection
 from probe.config.choices import Dimension
-from probe.prometheus.client import PrometheusClient, PrometheusServer
+from probe.prometheus.client import PrometheusClient
+from probe.remote_server import RemoteServer
 from probe.result import Signal
 from tests.prometheus.processes import backfill, running_prometheus
 from tests.report.conftest import History
@@ -48,7 +49,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
 
 @pytest.fixture
 def client(history: History) -> Iterator[PrometheusClient]:
-    with PrometheusClient(PrometheusServer(url=history.url)) as client:
+    with PrometheusClient(RemoteServer(url=history.url)) as client:
         yield client
 
 
@@ -67,7 +68,7 @@ def selection(history: History) -> Selection:
 def test_counts(history: History, client: PrometheusClient, selection: Selection) -> None:
     """Each part has the increases of the counters, over restarts, gaps and replicas."""
     progress: list[float] = []
-    side = read_side(client, selection, lambda done, _: progress.append(done))
+    side = read_side(client, selection, progress.append)
     parts = side.latency.parts
     seconds = (PERIOD[1] - PERIOD[0]) / len(parts)
     assert len(parts) == 20

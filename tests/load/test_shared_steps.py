@@ -16,8 +16,9 @@ from probe.load.search import SearchResult
 from probe.load.shared_steps import SharedSchedule, run_shared_steps
 from probe.load.stop import StopReason
 from probe.load.verdict import Verdict
-from probe.prometheus.client import PrometheusClient, PrometheusError, PrometheusServer
+from probe.prometheus.client import PrometheusClient, PrometheusError
 from probe.prometheus.series import Sample, Series
+from probe.remote_server import RemoteServer
 from probe.result import Phase
 from tests.load.simulated_queue import SimulatedQueue, exponential, servers
 
@@ -95,7 +96,7 @@ class _StoredSeries(PrometheusClient):
     """Responds to queries with series of `stored`."""
 
     def __init__(self, stored: list[Series]) -> None:
-        super().__init__(PrometheusServer(url="http://prometheus"))
+        super().__init__(RemoteServer(url="http://prometheus"))
         self._stored = stored
 
     def instant(self, expression: str, time: float | None = None) -> list[Series]:

@@ -12,6 +12,7 @@ from probe.metrics.exposition import Exposition
 from probe.otlp import metrics_pusher
 from probe.otlp.client import OtlpClient
 from probe.otlp.metrics_pusher import MetricsPusher
+from probe.remote_server import RemoteServer
 from tests.otlp.collector import Collector, collecting
 from tests.server.page_fixtures import wait_until
 
@@ -29,7 +30,7 @@ def pusher_to(
     interval_seconds: float = 0.2,
     render: Callable[[], Iterable[str]] = lambda: PAGE,
 ) -> MetricsPusher:
-    client = OtlpClient(url=f"{url}/v1/metrics")
+    client = OtlpClient(RemoteServer(url=f"{url}/v1/metrics"))
     return MetricsPusher(client, "host:1", Clock(), render, interval_seconds=interval_seconds)
 
 

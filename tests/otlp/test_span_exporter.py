@@ -14,6 +14,7 @@ from probe.metrics.exposition import Exposition
 from probe.otlp import client, span_exporter
 from probe.otlp.client import OtlpClient
 from probe.otlp.span_exporter import MAX_QUEUED_RESULTS, SpanExporter
+from probe.remote_server import RemoteServer
 from probe.result import Reason, Result
 from tests.builders import make_result, make_settings
 from tests.http.conftest import Authority
@@ -38,7 +39,7 @@ def start(tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch)
 
     def start(*, sample: str = "always", url: str | None = None, **how: Any) -> SpanExporter:
         url = url or f"{collector.url}/v1/traces"
-        exporter = SpanExporter(OtlpClient(url=url, **how), "host:10115")
+        exporter = SpanExporter(OtlpClient(RemoteServer(url=url, **how)), "host:10115")
         settings = make_settings(
             tmp_path, {"name": "model", "url": "http://model/"}, tracing={"sample": sample}
         )

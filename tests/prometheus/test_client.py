@@ -13,13 +13,10 @@ import trustme
 from probe.cli.command import UsageError
 from probe.cli.main import build_parser
 from probe.cli.prometheus_flags import read_prometheus_server
-from probe.prometheus.client import (
-    PrometheusClient,
-    PrometheusError,
-    PrometheusServer,
-)
+from probe.prometheus.client import PrometheusClient, PrometheusError
 from probe.prometheus.promql import selector
 from probe.prometheus.series import Sample
+from probe.remote_server import RemoteServer
 from tests.prometheus.processes import backfill, running_prometheus
 from tests.raw_servers import Server, always, http_response
 
@@ -52,7 +49,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[PrometheusClient]:
-    with PrometheusClient(PrometheusServer(url=url)) as client:
+    with PrometheusClient(RemoteServer(url=url)) as client:
         yield client
 
 
@@ -113,14 +110,14 @@ def test_invalid_query(client: PrometheusClient) -> None:
 def test_other_servers(status: str, body: str, message: str) -> None:
     """Any response but a result is an error in words."""
     with Server(always(http_response(body.encode(), status=status))) as server:
-        client = PrometheusClient(PrometheusServer(url=server.url("")))
+        client = PrometheusClient(RemoteServer(url=server.url("")))
         with client, pytest.raises(PrometheusError, match=message):
             client.instant("up")
 
 
 def test_no_server() -> None:
     """The message has the URL and the reason."""
-    client = PrometheusClient(PrometheusServer(url="http://127.0.0.1:1"))
+    client = PrometheusClient(RemoteServer(url="http://127.0.0.1:1"))
     with client, pytest.raises(PrometheusError, match=r"127.0.0.1:1 .*: Connection refused$"):
         client.instant("up")
 
@@ -198,6 +195,6 @@ def test_invalid_flags(arguments: tuple[str, ...], environ: dict[str, str], mess
         _server(*arguments, environ=variables)
 
 
-def _server(*arguments: str, environ: dict[str, str] | None = None) -> PrometheusServer:
+def _server(*arguments: str, environ: dict[str, str] | None = None) -> RemoteServer:
     args = build_parser({}).parse_args(["load", *arguments])
     return read_prometheus_server(args, environ or {}, url_flag="--from-prometheus")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from probe.prometheus.client import PrometheusClient, PrometheusServer
+from probe.prometheus.client import PrometheusClient
+from probe.remote_server import RemoteServer
 from probe.report.build import build_report, find_probes
 from probe.report.period import Period
 from probe.report.report import SlaReport
@@ -28,7 +29,7 @@ class History:
     def report(self, start: float, end: float, *, with_previous: bool = False) -> SlaReport:
         """Return the report for a period; times are seconds after the start of the history."""
         period = Period(name="test", start=self.origin + start, end=self.origin + end)
-        with PrometheusClient(PrometheusServer(url=self.url)) as client:
+        with PrometheusClient(RemoteServer(url=self.url)) as client:
             return build_report(
                 client,
                 [group for group in find_probes(client, period) if group.probe == "chat"],
