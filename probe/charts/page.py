@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from probe import __version__
 from probe.charts.canvas import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from probe.resources import page_style
+from probe.resources import page_style, template_environment
 
 if TYPE_CHECKING:  # needed only to write a file
     from jinja2 import Environment
@@ -42,17 +42,9 @@ def _content_security_policy(style: str) -> str:
 
 
 def _environment(directory: Path) -> "Environment":
-    # Imported here because it is slow, and few commands need it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415  (slow, and few commands need it)
 
-    environment = Environment(
-        loader=FileSystemLoader([directory, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment([directory, TEMPLATES], is_html=True)
     # For style sheets of this package.
     environment.filters["trusted"] = Markup
     geometry: dict[str, Any] = {

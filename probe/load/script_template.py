@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from probe import __version__
 from probe.config.units import format_number
 from probe.load.export_plan import ExportPlan
+from probe.resources import template_environment
 
 if TYPE_CHECKING:  # needed only to export
     from jinja2 import Environment
@@ -23,16 +24,6 @@ def render(
 
 
 def _environment(filters: dict[str, Callable[..., Any]]) -> "Environment":
-    # Imported here because it is slow, and few commands need it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # scripts are no HTML; `filters` quote
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = template_environment([TEMPLATES], is_html=False)  # `filters` quote
     environment.filters |= {"number": format_number, **filters}
     return environment

@@ -15,6 +15,7 @@ from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
 from probe.history.phase_means import PhaseComparison
 from probe.redaction import redact_config_url
+from probe.resources import template_environment
 from probe.serialization import spending_summary, stream_summary, variant_summary
 from probe.server.charts import (
     MAX_STATUS_BARS,
@@ -201,16 +202,7 @@ def yield_gil(items: Iterable[T]) -> Iterator[T]:
 
 
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
-
-    environment = Environment(
-        loader=FileSystemLoader(PACKAGE_DIR / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    environment = template_environment([PACKAGE_DIR / "templates"], is_html=True)
     filters = (
         formatting.format_budget,
         formatting.format_budget_use,
