@@ -295,7 +295,7 @@ def test_no_signal_is_lost(tmp_path: Path) -> None:
     probes = [{"name": f"m{n}", "interval": "100ms", "timeout": "1s"} for n in range(20)]
     with serve(never_respond) as url:
         config = _config(tmp_path, *probes, url=url)
-        for _ in range(4):
+        for _ in range(2):
             with running(config) as daemon:
                 daemon.wait_for("inference_probe_in_flight", 100)
                 daemon.process.send_signal(signal.SIGHUP)

@@ -12,7 +12,7 @@ from statistics import median
 import yaml
 
 from probe.result import Reason
-from tests.commands import COMMAND, Running, running
+from tests.commands import Running, running
 from tests.faults.fault import Fault, FaultSetup
 from tests.faults.scrape import Scrape, added, quantile
 from tests.reference_times import ReferenceServer
@@ -137,8 +137,8 @@ def _write_config(home: Path, setups: Mapping[str, FaultSetup], reference: Refer
     return f"--config.file={path}"
 
 
-def _command(setups: Collection[FaultSetup]) -> tuple[str, ...]:
-    """Return the command line of a daemon with the patches of these setups."""
+def _command(setups: Collection[FaultSetup]) -> tuple[str, ...] | None:
+    """Return the command line of a daemon with the patches of these setups, None without any."""
     hosts = {
         name: (host.behaviour, host.addresses)
         for setup in setups
@@ -146,7 +146,7 @@ def _command(setups: Collection[FaultSetup]) -> tuple[str, ...]:
     }
     patches = [setup.patch for setup in setups if setup.patch]
     if not hosts and not patches:
-        return COMMAND
+        return None
     return (sys.executable, "-m", "tests.faults.patched_daemon", json.dumps(hosts), *patches)
 
 

@@ -306,6 +306,7 @@ CASES = {
         ),
     ),
     "skipped because they were late": Case(
+        full=True,
         alert="InferenceProbeSkippedTicks",
         targets=(target(breaks(LATE_SKIP, GOOD)),),
         labels={**PROBE, **INSTANCE, "reason": "late", **TICKET},
@@ -387,6 +388,7 @@ CASES = {
         ),
     ),
     "a certificate that has expired": Case(
+        full=True,
         alert="ModelCertificateExpires",
         targets=certificate(60),
         labels={**PROBE, **TICKET},
