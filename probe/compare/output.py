@@ -139,6 +139,10 @@ def _reason(finding: Finding) -> str:
 
 
 def _missing_data(comparison: Comparison) -> Iterator[str]:
+    empty = [side.name for side in (comparison.a, comparison.b) if not side.requests]
+    if empty:
+        yield f"There are no requests of {' and '.join(empty)}."
+        return
     undecided = [
         finding.difference
         for finding in comparison.findings

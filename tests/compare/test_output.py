@@ -64,3 +64,10 @@ def test_not_enough_data() -> None:
     requests = int(advice.split()[6])
     assert 400 < requests < 3000
     assert "no difference is larger" in render_text(comparison(3 * requests))
+
+
+def test_side_without_requests() -> None:
+    """The text does not ask for more requests of both sides."""
+    missing = SideResults(name="chat@version=9", thresholds={})
+    text = render_text(compare_results(sample("model", 200), missing, margins=MARGINS))
+    assert text.endswith("Verdict: not enough data.\nThere are no requests of chat@version=9.")
