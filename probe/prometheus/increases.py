@@ -8,9 +8,11 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from probe.clock import DAY_SECONDS
+
 # Scrapes before a period are read for this time: the increases of the first scrape in the period
 # begin at the last one before it, which may be long ago after a gap.
-LOOKBACK_SECONDS = 86400.0
+LOOKBACK_SECONDS = DAY_SECONDS
 
 PROCESS_START = "process_start_time_seconds"
 
