@@ -684,6 +684,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "scheduler.cold_starts:MAX_COLD_SECONDS": "condition of an outage",
     "report.alerts:MAX_DELAY_SECONDS": "pages of an incident in a report",
     "report.alerts:MAX_SAMPLE_SECONDS": "pages of an incident in a report",
+    "report.phase_comparisons:MAX_SEARCHED_HOURS": "comparison of a report",
     "report.coverage:MAX_SCRAPE_SECONDS": "coverage of a report",
     "report.incident:MAX_BAD_RATIO": "incidents of a report",
     "redaction:MAX_CUTS": "limits work, not what is masked",

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from probe.config.schema import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
-from probe.history.phase_means import PhaseComparison, PhaseMeans
+from probe.history.phase_comparison import PhaseComparison
+from probe.history.phase_means import PhaseMeans
 from probe.history.result_codec import ResultSummary, pack, read_summary, unpack
 from probe.history.version_log import VersionLog, VersionPeriod
 from probe.result import (

@@ -4,37 +4,26 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import median
-from typing import NamedTuple
 
 from probe.clock import HOUR_SECONDS
+from probe.history.phase_comparison import (
+    FOUR_WEEKS_DAYS,
+    MIN_MEAN_SECONDS,
+    MIN_RESULTS,
+    PhaseComparison,
+    compare_phase,
+)
 from probe.result import Phase
 
 DAY_HOURS = 24
-USUAL_DAYS = (1, 2, 3)
-FOUR_WEEKS_HOURS = 28 * DAY_HOURS
 
 # One more, because the last complete hour is compared while the current one has few results.
-MAX_HOURS = FOUR_WEEKS_HOURS + 1
-
-# The mean of fewer successes says too little. Such an hour has no value.
-MIN_RESULTS = 10
+MAX_HOURS = FOUR_WEEKS_DAYS * DAY_HOURS + 1
 
 # A mean is kept as the logarithm to this base of its number of microseconds: with 16 bits, times up
 # to hours have an error of 0.05 %. 0 means no value.
 _BASE = math.log(1.001)
 _NO_MEAN = 0
-
-
-class PhaseComparison(NamedTuple):
-    """Mean times of a phase (seconds) in the same hour of several days. None: not known."""
-
-    phase: Phase
-    recent: float
-    """In the current hour, or in the last one while the current hour has few results."""
-    usual: float | None
-    """Median of the previous three days, as far as they are known."""
-    four_weeks_ago: float | None
 
 
 class PhaseMeans:
@@ -58,7 +47,10 @@ class PhaseMeans:
             self._counts[phase] += 1
 
     def comparisons(self, now: float) -> Sequence[PhaseComparison]:
-        """Return each phase that has a recent mean, in the order of the phases of a request."""
+        """Return each phase that has a recent mean, in the order of the phases of a request.
+
+        It is that of the current hour, or of the last one while the current hour has few results.
+        """
         self._advance(now)
         return tuple(filter(None, map(self._comparison, Phase)))
 
@@ -67,13 +59,8 @@ class PhaseMeans:
         recent = self._mean(phase, hours_ago)
         if recent is None:
             return None
-        days = (self._mean(phase, hours_ago + days * DAY_HOURS) for days in USUAL_DAYS)
-        known = [mean for mean in days if mean is not None]
-        return PhaseComparison(
-            phase=phase,
-            recent=recent,
-            usual=median(known) if known else None,
-            four_weeks_ago=self._mean(phase, hours_ago + FOUR_WEEKS_HOURS),
+        return compare_phase(
+            phase, recent, lambda days: self._mean(phase, hours_ago + days * DAY_HOURS)
         )
 
     def _mean(self, phase: Phase, hours_ago: int) -> float | None:
@@ -106,4 +93,4 @@ class PhaseMeans:
 
 
 def _encode(seconds: float) -> int:
-    return max(1, round(math.log(max(seconds, 1e-6) * 1e6) / _BASE))
+    return max(1, round(math.log(max(seconds, MIN_MEAN_SECONDS) * 1e6) / _BASE))

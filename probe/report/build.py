@@ -19,6 +19,7 @@ from probe.report.labels import ProbeGroup
 from probe.report.measurement import Measurement, measure
 from probe.report.objective_counts import Objective, ObjectiveCounts
 from probe.report.period import Period
+from probe.report.phase_comparisons import read_phase_comparisons
 from probe.report.provenance import read_config_hash, read_rules_hash, read_versions
 from probe.report.quantiles import (
     TimeQuantiles,
@@ -106,6 +107,7 @@ def _probe_report(
         objectives=objectives,
         times=read_quantiles(client, group, start, end),
         previous_times={},
+        phase_comparisons=read_phase_comparisons(client, group, period),
         dimensions=_dimensions(client, group, period, measurement),
         other_pages=tuple(page for page in pages if page not in shown),
         daemon_versions=read_versions(client, group, start, end),

@@ -49,8 +49,11 @@ class Exclusion:
 class Coverage:
     """The runs of all replicas of a probe."""
 
+    first_scrape: float
+    """Time of the first scrape with the probe in the period."""
     start: float
-    """Time of the first data in the period."""
+    """Since when the counters of the first scrape count, at the earliest the start of the period.
+    """
     end: float
     """When the probe was removed, or the end of the period."""
     expected: float
@@ -103,14 +106,17 @@ class CoverageCounter:
     def __init__(self, start: float) -> None:
         self._start = start
         self._replicas: dict[Replica, _ReplicaTimes] = {}
+        self._first_scrape: float | None = None
         self._without_probe = 0.0
         self._unscraped = 0.0
         self._interval: float | None = None
         self._excluded_seconds: dict[str, float] = dict.fromkeys(EXCLUDED, 0.0)
 
     def add(self, replica: Replica, increase: Increase) -> None:
-        """Add the increases of a replica, which come by ascending time."""
+        """Add the increases of a replica. Those of all replicas come by ascending time."""
         times = self._replicas.setdefault(replica, _ReplicaTimes())
+        if self._first_scrape is None:
+            self._first_scrape = increase.time
         self._interval = increase.interval or self._interval
         since = max(increase.since, self._start)
         if increase.absent_since is not None:
@@ -138,7 +144,7 @@ class CoverageCounter:
         measured = _union(
             interval for times in self._replicas.values() for interval in times.measured
         )
-        if not measured:
+        if self._first_scrape is None:
             return None
         start, last = measured[0][0], measured[-1][1]
         # A replica without the probe, after the last one with it: the probe was removed.
@@ -153,6 +159,7 @@ class CoverageCounter:
         )
         expected = sum(times.expected for times in self._replicas.values())
         return Coverage(
+            first_scrape=self._first_scrape,
             start=start,
             end=end,
             expected=expected + (outside / self._interval if self._interval else 0.0),

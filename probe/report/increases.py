@@ -1,11 +1,14 @@
 """Increases of the counters of one replica for one probe, from scrape to scrape."""
 
+import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from probe.metrics import catalogue
 from probe.prometheus.increases import TargetCounters
 from probe.report.scrapes import SIGNAL_METRICS, Counter, ObjectiveKey, Scrape
+
+_TICKS = Counter(catalogue.TICKS.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,9 @@ class ReplicaCounters:
 
     def __init__(self, horizon: float) -> None:
         """Begin after `horizon` (Unix seconds), as TargetCounters does."""
-        self._counters = TargetCounters(horizon, monotonic=Counter(catalogue.TICKS.name))
+        self._counters = TargetCounters(horizon, monotonic=_TICKS)
         self._objectives: Set[ObjectiveKey] = frozenset()
+        self._is_first = True
 
     def advance(self, scrape: Scrape) -> Increase | None:
         """Return the increases since the previous scrape, None if the probe is not in `scrape`.
@@ -41,17 +45,30 @@ class ReplicaCounters:
         Scrapes come by ascending time. For a new objective or threshold of a signal, the daemon
         resets its histogram.
         """
+        is_first, self._is_first = self._is_first, False
         new = scrape.targets.keys() - self._objectives
         self._objectives = scrape.targets.keys()
         reset_metrics = {SIGNAL_METRICS[objective.signal] for objective in new}
         increases = self._counters.advance(scrape, reset_metrics)
         if increases is None:
             return None
+        since = max(increases.since, _earliest_start(scrape)) if is_first else increases.since
         return Increase(
-            since=increases.since,
+            since=since,
             time=increases.time,
             absent_since=increases.absent_since,
             interval=scrape.interval,
             counts=increases.counts,
             targets=scrape.targets,
         )
+
+
+def _earliest_start(scrape: Scrape) -> float:
+    """Return when the probe began at the earliest, by its ticks (Unix seconds).
+
+    A reload may have added it long after the start of the process.
+    """
+    ticks = scrape.counters.get(_TICKS)
+    if ticks is None or scrape.interval is None:
+        return -math.inf
+    return scrape.time - (ticks + 1) * scrape.interval

@@ -5,12 +5,14 @@ from typing import Any
 
 from probe import __version__
 from probe.clock import rfc3339
+from probe.history.phase_comparison import PhaseComparison, is_slower
 from probe.metrics.target_labels import Replica
 from probe.report.alerts import Page
 from probe.report.attainment import worst_hours
 from probe.report.coverage import Coverage
 from probe.report.objective_counts import Events
 from probe.report.period import Period
+from probe.report.phase_comparisons import PhaseComparisons
 from probe.report.quantiles import TimeQuantiles
 from probe.report.report import (
     DimensionReport,
@@ -44,6 +46,11 @@ def render_json(report: SlaReport) -> dict[str, Any]:
             }
             for probe in report.probes
             for name, times in probe.times.items()
+        ],
+        "phase_comparisons": [
+            {**_group(probe), **_phase_comparisons(probe.phase_comparisons)}
+            for probe in report.probes
+            if probe.phase_comparisons
         ],
         "dimensions": [
             {**_group(probe), **_dimension(dimension)}
@@ -157,6 +164,7 @@ def _page(page: Page) -> dict[str, Any]:
 
 def _coverage(coverage: Coverage) -> dict[str, Any]:
     return {
+        "first_scrape": rfc3339(coverage.first_scrape),
         "from": rfc3339(coverage.start),
         "to": rfc3339(coverage.end),
         "interval_seconds": coverage.interval,
@@ -199,6 +207,30 @@ def _times(times: TimeQuantiles) -> dict[str, Any]:
 def _previous_times(probe: ProbeReport, name: str) -> dict[str, Any] | None:
     previous = probe.previous_times.get(name)
     return _times(previous) if previous else None
+
+
+def _phase_comparisons(comparisons: PhaseComparisons) -> dict[str, Any]:
+    return {
+        "from": rfc3339(comparisons.start),
+        "to": rfc3339(comparisons.end),
+        "days_without_mean": list(comparisons.days_without_mean),
+        "phases": [_phase_comparison(comparison) for comparison in comparisons.phases],
+    }
+
+
+def _phase_comparison(comparison: PhaseComparison) -> dict[str, Any]:
+    return {
+        "phase": comparison.phase,
+        "mean": comparison.recent,
+        "usual": _earlier_mean(comparison.recent, comparison.usual),
+        "four_weeks_ago": _earlier_mean(comparison.recent, comparison.four_weeks_ago),
+    }
+
+
+def _earlier_mean(recent: float, earlier: float | None) -> dict[str, Any] | None:
+    if earlier is None:
+        return None
+    return {"mean": earlier, "ratio": recent / earlier, "slower": is_slower(recent, earlier)}
 
 
 def _dimension(report: DimensionReport) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The report as Markdown, which is also readable in a terminal."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from probe.report.report import ObjectiveReport, SlaReport
 from probe.report.tables import (
@@ -13,15 +13,18 @@ from probe.report.tables import (
     incidents_table,
     objectives_table,
     pages_table,
+    phases_table,
     times_table,
 )
 from probe.report.wording import (
     COVERAGE_NOTE,
     METHOD,
+    PHASES_NOTE,
     STATUS_TEXTS,
     format_counts,
     gap_sentences,
     period_text,
+    phase_sentences,
     probe_name,
     provenance_sentences,
     status_sentences,
@@ -42,11 +45,12 @@ def _lines(report: SlaReport) -> Iterator[str]:
     yield from _section("Objectives", objectives_table(report))
     for objective in report.objectives:
         yield from _objective(objective, report)
-    yield from _section("Coverage", coverage_table(report), COVERAGE_NOTE)
-    for sentence in gap_sentences(report):
-        yield from ("", _escape(sentence))
+    yield from _section("Coverage", coverage_table(report), COVERAGE_NOTE, gap_sentences(report))
     yield from _section("Not counted", excluded_table(report))
     yield from _section("Times of successes", times_table(report))
+    yield from _section(
+        "Phases compared with earlier", phases_table(report), PHASES_NOTE, phase_sentences(report)
+    )
     yield from _section("Versions, segments and payloads", dimensions_table(report))
     yield from _section("Pages outside of incidents", pages_table(report))
     yield from _provenance(report)
@@ -66,13 +70,19 @@ def _objective(objective: ObjectiveReport, report: SlaReport) -> Iterator[str]:
     yield from _titled("Worst hours", hours_table(objective))
 
 
-def _section(heading: str, table: Table, note: str = "") -> Iterator[str]:
-    if table.rows:
+def _section(
+    heading: str, table: Table, note: str = "", sentences: Iterable[str] = ()
+) -> Iterator[str]:
+    lines = list(sentences)
+    if table.rows or lines:
         yield from ("", f"## {heading}")
+    if table.rows:
         if note:
             yield from ("", note)
         yield ""
         yield from _table(table)
+    for sentence in lines:
+        yield from ("", _escape(sentence))
 
 
 def _titled(heading: str, table: Table) -> Iterator[str]:

@@ -10,6 +10,7 @@ from probe.report.incident import Incident
 from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Events
 from probe.report.period import Period
+from probe.report.phase_comparisons import PhaseComparisons
 from probe.report.quantiles import TimeQuantiles
 from probe.report.scrapes import ObjectiveKey
 
@@ -87,6 +88,8 @@ class ProbeReport:
     times: Mapping[str, TimeQuantiles]
     """Latency, signals of streams and phases, by name."""
     previous_times: Mapping[str, TimeQuantiles]
+    phase_comparisons: PhaseComparisons | None
+    """None if no hour at the end of the period has enough successes."""
     dimensions: tuple[DimensionReport, ...]
     other_pages: tuple[Page, ...]
     """Pages that belong to no incident."""

@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from probe.formatting import format_elapsed, format_seconds, format_threshold, format_time
+from probe.formatting import (
+    format_elapsed,
+    format_latency,
+    format_seconds,
+    format_threshold,
+    format_time,
+)
 from probe.report.attainment import worst_hours
 from probe.report.coverage import Coverage
 from probe.report.quantiles import RANKS, TimeQuantiles
@@ -202,6 +208,27 @@ def _quantiles(times: TimeQuantiles | None) -> Iterator[str]:
         return
     yield f"{times.successes:,}"
     yield from (format_seconds(times.quantiles[rank]) for rank in RANKS)
+
+
+def phases_table(report: SlaReport) -> Table:
+    """Return the means of the phases at the end of the period, and earlier."""
+    rows = []
+    for probe in report.probes:
+        if comparisons := probe.phase_comparisons:
+            name, hour = probe_name(probe.group, report), format_time(comparisons.end)[:16]
+            for item in comparisons.phases:
+                usual = _earlier_mean(item.recent, item.usual)
+                four_weeks_ago = _earlier_mean(item.recent, item.four_weeks_ago)
+                mean = format_latency(item.recent)
+                rows.append((name, item.phase, hour, mean, *usual, *four_weeks_ago))
+    columns = ("Probe", "Phase", "Hour until", "Mean", "Usual", "Ratio", "4 weeks ago", "Ratio")
+    return Table(columns, rows, first_number=3)
+
+
+def _earlier_mean(recent: float, earlier: float | None) -> tuple[str, str]:
+    if earlier is None:
+        return NONE, NONE
+    return format_latency(earlier), f"{recent / earlier:,.2f}"
 
 
 def dimensions_table(report: SlaReport) -> Table:

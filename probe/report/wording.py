@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from probe import __version__
 from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.formatting import format_elapsed, format_target, format_threshold, format_time
+from probe.history.phase_comparison import FOUR_WEEKS_DAYS, MIN_RESULTS
+from probe.history.phase_wording import EARLIER_HOURS, SLOWER_NOTE, slower_sentences
 from probe.report.alerts import Page
 from probe.report.attainment import MIN_COVERAGE, Status
+from probe.report.coverage import MAX_SCRAPE_SECONDS, Coverage
 from probe.report.labels import ProbeGroup
 from probe.report.period import Period
+from probe.report.phase_comparisons import PhaseComparisons
 from probe.report.report import ObjectiveReport, SlaReport
 from probe.report.scrapes import ObjectiveKey
 from probe.result import Signal
@@ -37,6 +41,11 @@ COVERAGE_NOTE = (
     " Absent is the time in which no replica measured, from the last scrape of a process to the"
     " start of the next: it is neither good nor bad. An objective is met only with at least"
     f" {MIN_COVERAGE * 100:g} % of the expected events."
+)
+
+PHASES_NOTE = (
+    f"Means of the successes in the last hour of the period with at least {MIN_RESULTS} of them,"
+    f" {EARLIER_HOURS}. {SLOWER_NOTE}"
 )
 
 
@@ -125,16 +134,21 @@ def status_sentences(report: SlaReport) -> Iterator[str]:
             yield f"{number} of {len(counted)} {noun}: {STATUS_TEXTS[status]}."
     for probe in report.probes:
         coverage = probe.coverage
-        if coverage and coverage.start - report.period.start > HOUR_SECONDS:
-            days = (report.period.end - coverage.start) / DAY_SECONDS
-            total = report.period.seconds / DAY_SECONDS
-            yield (
-                f"{probe_name(probe.group, report)}: the first data is of"
-                f" {format_time(coverage.start)}, so the report covers {days:.1f} of {total:.1f}"
-                " days."
-            )
+        if coverage and coverage.first_scrape - report.period.start > HOUR_SECONDS:
+            name = probe_name(probe.group, report)
+            yield f"{name}: {first_data_sentence(coverage, report.period)}"
     for warning in report.warnings:
         yield f"Warning of the server: {warning}"
+
+
+def first_data_sentence(coverage: Coverage, period: Period) -> str:
+    """Return when the data begins, and how much of the period it covers."""
+    first = f"the first data is of {format_time(coverage.first_scrape)}"
+    days, total = (period.end - coverage.start) / DAY_SECONDS, period.seconds / DAY_SECONDS
+    covered = f"so the report covers {days:.1f} of {total:.1f} days."
+    if coverage.first_scrape - coverage.start <= MAX_SCRAPE_SECONDS:
+        return f"{first}, {covered}"
+    return f"{first}. Its counters have the requests since {format_time(coverage.start)}, {covered}"
 
 
 def gap_sentences(report: SlaReport) -> Iterator[str]:
@@ -146,6 +160,39 @@ def gap_sentences(report: SlaReport) -> Iterator[str]:
                 f"{probe_name(probe.group, report)}: {seconds} between scrapes, summed over the"
                 " replicas. Requests in this time count at the scrape after it."
             )
+
+
+def phase_sentences(report: SlaReport) -> Iterator[str]:
+    """Yield which phases are slower than earlier, and what cannot be compared."""
+    for probe in report.probes:
+        if probe.coverage:
+            name = probe_name(probe.group, report)
+            for sentence in _comparison_sentences(probe.phase_comparisons):
+                yield f"{name}: {sentence}"
+
+
+def _comparison_sentences(comparisons: PhaseComparisons | None) -> Iterator[str]:
+    if comparisons is None:
+        yield (
+            f"no hour at the end of the period has {MIN_RESULTS} successes, so the phases are not"
+            " compared."
+        )
+        return
+    slower = list(slower_sentences(comparisons.phases))
+    yield from slower
+    if not slower and any(item.usual or item.four_weeks_ago for item in comparisons.phases):
+        yield "no phase is slower than earlier."
+    if comparisons.days_without_mean:
+        days = [_format_days(days) for days in comparisons.days_without_mean]
+        hours = " and ".join(filter(None, (", ".join(days[:-1]), days[-1])))
+        yield f"the same hour {hours} before has less than {MIN_RESULTS} successes or no data."
+
+
+def _format_days(days: int) -> str:
+    """Return a number of days: `1 day`, `4 weeks`."""
+    if days == FOUR_WEEKS_DAYS:
+        return "4 weeks"
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def provenance_sentences(report: SlaReport) -> Iterator[str]:

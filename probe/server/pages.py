@@ -13,7 +13,8 @@ from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
 from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
 from probe.history.objectives import StatusWindow
-from probe.history.phase_means import PhaseComparison
+from probe.history.phase_comparison import PhaseComparison
+from probe.history.phase_wording import EARLIER_HOURS, SLOWER_NOTE, slower_sentences
 from probe.redaction import redact_config_url
 from probe.resources import template_environment
 from probe.serialization import spending_summary, stream_summary, variant_summary
@@ -177,6 +178,7 @@ class Pages:
             first_token_chart=first_token_chart(details.summary.probe, details.recent),
             timelines=stream_timelines(details.recent),
             comparisons=comparisons if has_earlier_days else (),
+            slower=list(slower_sentences(comparisons)),
             half_hours=half_hours,
             half_hour_bars=half_hour_bars(half_hours),
             excerpts=excerpts,
@@ -229,5 +231,7 @@ def _environment() -> "Environment":
         "min_results": min_results,
         "max_status_bars": MAX_STATUS_BARS,
         "max_excerpts": MAX_EXCERPTS,
+        "earlier_hours": EARLIER_HOURS,
+        "slower_note": SLOWER_NOTE,
     }
     return environment

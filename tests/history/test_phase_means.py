@@ -3,7 +3,8 @@
 import pytest
 
 from probe.clock import DAY_SECONDS, HOUR_SECONDS
-from probe.history.phase_means import MAX_HOURS, PhaseComparison, PhaseMeans
+from probe.history.phase_comparison import PhaseComparison
+from probe.history.phase_means import MAX_HOURS, PhaseMeans
 from probe.result import Phase
 
 START = 20_000 * DAY_SECONDS + 10 * HOUR_SECONDS  # a full hour

@@ -167,6 +167,10 @@ def _series(values: Counter[str], target: str, script: Script) -> Iterator[tuple
         yield from _version_series(values, labels, bound)
         phase = f'{labels},le="{bound}",phase="wait"'
         yield f"inference_probe_phase_seconds_bucket{{{phase}}}", successes
+    successes = values["fast"] + values["slow"]
+    phase_sum = FAST * values["fast"] + SLOW * values["slow"]
+    yield f'inference_probe_phase_seconds_count{{{labels},phase="wait"}}', successes
+    yield f'inference_probe_phase_seconds_sum{{{labels},phase="wait"}}', phase_sum
     for slo, threshold, target_ratio in script.objectives:
         objective = f'{labels},slo="{slo}",signal="latency",threshold="{threshold}",alert="page"'
         yield f"inference_probe_slo_objective_ratio{{{objective}}}", target_ratio

@@ -38,6 +38,14 @@ def test_json(history: History) -> None:
     assert coverage["run"] + sum(coverage["skipped"].values()) == coverage["due"]
     assert len(coverage["replicas"]) == 2
     assert [item["time"] for item in document["times"]] == ["latency", "wait"]
+    (comparisons,) = document["phase_comparisons"]
+    assert comparisons["days_without_mean"] == [2, 3, 28]
+    (wait,) = comparisons["phases"]
+    # The history has one day before the last hour, in which the latencies were the same.
+    assert wait["usual"]["mean"] == pytest.approx(wait["mean"], rel=0.1)
+    assert wait["usual"]["ratio"] == pytest.approx(wait["mean"] / wait["usual"]["mean"])
+    assert (wait["usual"]["slower"], wait["four_weeks_ago"]) == (False, None)
+    assert coverage["first_scrape"] > document["period"]["from"]
     provenance = document["provenance"]
     assert provenance["probes"][0]["daemon_versions"] == ["1.0"]
     assert re.fullmatch("[0-9a-f]{16}", provenance["probes"][0]["config_hash"])
@@ -55,6 +63,8 @@ def test_markdown(history: History) -> None:
     assert [row[0] for row in rows[2:5]] == ["| chat ", "| chat ", "| quiet"]
     assert "ModelDown" in done.stdout
     assert "Attainment if they had been bad" in done.stdout
+    assert "chat: no phase is slower than earlier." in done.stdout
+    assert "chat: the same hour 2 days, 3 days and 4 weeks before has less" in done.stdout
 
 
 def test_html(history: History) -> None:

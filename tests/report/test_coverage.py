@@ -7,7 +7,9 @@ import pytest
 from probe.metrics import catalogue
 from probe.report.coverage import Coverage, CoverageCounter
 from probe.report.increases import Increase
+from probe.report.period import Period
 from probe.report.scrapes import COLD_STARTS, Counter
+from probe.report.wording import first_data_sentence
 from probe.result import Outcome, Reason
 
 REPLICA = frozenset({("instance", "a:10115")})
@@ -53,6 +55,30 @@ def test_startup_is_no_missing_data() -> None:
     assert excluded(result, "startup") == (10, 100)
     assert excluded(result, "cold") == (0, 0)
     assert result.deliberate == 10
+
+
+@pytest.mark.parametrize(
+    ("since", "sentence"),
+    [
+        (4900.0, ", so the report covers 0.9 of 1.0 days."),
+        (4600.0, ". Its counters have the requests since 1970-01-01 01:16:40 UTC, so the report"),
+    ],
+    ids=["new process", "process that was not scraped before"],
+)
+def test_first_data(since: float, sentence: str) -> None:
+    """The first data is the first scrape, and not the start of the process."""
+    period = Period(name="day", start=0.0, end=86400.0)
+    counter = CoverageCounter(period.start)
+    for start, time in ((since, 5000.0), (5000.0, 86400.0)):
+        increase = Increase(
+            since=start, time=time, absent_since=None, interval=10.0, counts={}, targets={}
+        )
+        counter.add(REPLICA, increase)
+    found = counter.coverage(period.end)
+    assert found
+    assert (found.first_scrape, found.start) == (5000.0, since)
+    first_data = f"the first data is of 1970-01-01 01:23:20 UTC{sentence}"
+    assert first_data_sentence(found, period).startswith(first_data)
 
 
 @pytest.mark.parametrize(("end", "absent"), [(1299.0, 0.0), (1301.0, 301.0)])

@@ -32,6 +32,7 @@ def test_content(report: SlaReport) -> None:
         "Worst hours",
         "Coverage",
         "Not counted",
+        "Phases compared with earlier",
         "Method",
     ):
         assert heading in text
@@ -68,7 +69,15 @@ def test_markup_in_values(report: SlaReport) -> None:
 def test_nothing_measured(report: SlaReport) -> None:
     """A report without data has no charts, and says so."""
     (probe,) = report.probes
-    empty = replace(probe, coverage=None, objectives=(), times={}, dimensions=(), other_pages=())
+    empty = replace(
+        probe,
+        coverage=None,
+        objectives=(),
+        times={},
+        phase_comparisons=None,
+        dimensions=(),
+        other_pages=(),
+    )
     html = render_html(replace(report, probes=(empty,)))
     assert "There is no objective with data in this period." in html
     assert "<svg" not in html

@@ -51,6 +51,13 @@ def test_first_scrape() -> None:
         assert (old.of(TICKS), old.since) == (0, 130)
 
 
+def test_probe_added_after_the_start() -> None:
+    """Ticks show that a reload added the probe long after the process began."""
+    (increase,) = increases(scrape(5000, 100, ticks=29, good=29, all=29), horizon=50)
+    assert increase
+    assert (increase.since, increase.of(GOOD)) == (5000 - 300, 29)
+
+
 def test_restart_with_higher_values() -> None:
     """After a long gap the values may be higher than before: the start of the process counts."""
     _, increase = increases(

@@ -290,6 +290,7 @@ def test_phases_are_compared_with_earlier_days(site: Site) -> None:
     row = re.search(r'<th scope="row" class="part">wait</th><td>300 ms</td>(.*)', page)
     assert row
     assert row[1].startswith("<td>100 ms</td><td>\N{EN DASH}</td>")
+    assert "<p>wait is slower: 300 ms is 3.0 times the usual 100 ms.</p>" in page
 
 
 def test_one_result_is_not_plural(site: Site) -> None:
