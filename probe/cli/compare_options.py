@@ -11,6 +11,7 @@ from probe.cli.flags import FlagAdder, add_config_file_flag, add_output_flag
 from probe.cli.prometheus_flags import add_prometheus_flags
 from probe.clock import DAY_SECONDS
 from probe.compare.comparison import PERCENTILES, Margins
+from probe.compare.prometheus_source import MIN_PART_SECONDS
 from probe.config.units import (
     format_duration,
     parse_count,
@@ -101,6 +102,10 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
     if args.a == args.b:
         raise UsageError(f"A and B are both {quote_argument(args.a)}; name two sides")
     _check_source(args)
+    last_seconds = optional(args, "last", parse_duration) or DEFAULT_LAST_SECONDS
+    if last_seconds < MIN_PART_SECONDS:
+        shortest = format_duration(MIN_PART_SECONDS)
+        raise UsageError(f"--last: {args.last} is too short; write at least {shortest}")
     rate = optional(args, "rate", parse_rate)
     if rate and rate > MAX_RATE:
         raise UsageError(
@@ -112,7 +117,7 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
         margins=Margins(latency=margin, bad_share=bad_margin),
         requests=optional(args, "requests", parse_count) or DEFAULT_REQUESTS,
         rate=rate,
-        last_seconds=optional(args, "last", parse_duration) or DEFAULT_LAST_SECONDS,
+        last_seconds=last_seconds,
     )
 
 

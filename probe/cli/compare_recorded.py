@@ -3,11 +3,12 @@
 import sys
 from functools import partial
 
+from probe.cli.command import UsageError
 from probe.cli.compare_options import CompareOptions
 from probe.cli.progress_line import ProgressLine, bar
 from probe.compare.comparison import Comparison
 from probe.compare.histograms import compare_histograms
-from probe.compare.prometheus_source import read_side
+from probe.compare.prometheus_source import UnknownName, read_side
 from probe.compare.selection import Selection
 from probe.prometheus.client import PrometheusClient
 from probe.remote_server import RemoteServer
@@ -16,8 +17,10 @@ from probe.remote_server import RemoteServer
 def compare_recorded(server: RemoteServer, options: CompareOptions, *, now: float) -> Comparison:
     """Return the comparison of recorded requests. `now` is in Unix seconds.
 
-    Raises PrometheusError, and UsageError for a month that has not begun.
+    Raises PrometheusError, and UsageError for a wrong period and for unknown names.
     """
+    if options.last_seconds >= now:
+        raise UsageError("--last begins before 1970; write less, such as 2h")
     selections = [
         side.selection(now=now, last_seconds=options.last_seconds) for side in options.sides
     ]
@@ -32,6 +35,8 @@ def compare_recorded(server: RemoteServer, options: CompareOptions, *, now: floa
             a, b = (
                 read_side(client, selection, partial(show, selection)) for selection in selections
             )
+        except UnknownName as error:
+            raise UsageError(str(error)) from None
         finally:
             progress.show("")
     return compare_histograms(a, b, margins=options.margins)

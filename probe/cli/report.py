@@ -101,9 +101,11 @@ def _period(args: argparse.Namespace, now: float) -> Period:
     if args.period is None and args.last is None:
         raise UsageError("write the period of the report: --period=YYYY-MM, or --last=30d")
     try:
-        return Period.last(args.last, now) if args.last else Period.of_month(args.period, now)
+        if args.period is not None:
+            return Period.of_month(args.period, now)
+        return Period.last(args.last, now)
     except ValueError as error:
-        raise UsageError(f"{'--last' if args.last else '--period'}: {error}") from None
+        raise UsageError(f"{'--last' if args.period is None else '--period'}: {error}") from None
 
 
 def _select(groups: Sequence[ProbeGroup], names: Sequence[str] | None) -> list[ProbeGroup]:

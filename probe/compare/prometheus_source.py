@@ -8,6 +8,7 @@ from probe.compare.histograms import RecordedHistogram, RecordedSide
 from probe.compare.scraped_histograms import count_requests
 from probe.compare.selection import Selection
 from probe.compare.shares import BATCHES
+from probe.config.choices import Dimension
 from probe.metrics import catalogue
 from probe.metrics.target_labels import split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, PrometheusError
@@ -18,12 +19,17 @@ from probe.result import Signal
 MIN_PART_SECONDS = 300.0
 
 
+class UnknownName(Exception):
+    """No probe or payload has this name, but there are others. The message has their names."""
+
+
 def read_side(
     client: PrometheusClient, selection: Selection, on_progress: OnProgress
 ) -> RecordedSide:
     """Return the requests of `selection` in up to BATCHES parts of its period.
 
-    They are those of all instances. Raises PrometheusError, also if there are no requests.
+    They are those of all instances. Raises PrometheusError, also if there are no requests, and
+    UnknownName.
     """
     count = min(BATCHES, max(1, math.floor(selection.seconds / MIN_PART_SECONDS)))
     counts = count_requests(client, selection, count, on_progress)
@@ -33,25 +39,43 @@ def read_side(
         thresholds=read_thresholds(client, selection),
     )
     if not side.requests:
-        raise PrometheusError(_no_requests(client, selection))
+        raise _no_requests(client, selection)
     return side
 
 
-def _no_requests(client: PrometheusClient, selection: Selection) -> str:
-    """Return the message that there is no data, with the values that there are."""
-    label = "value" if selection.dimension else "probe"
-    name = f"{selection.histograms[Signal.LATENCY]}_count"
-    series = selector(name, {**selection.labels, label: None})
-    found = client.instant(
-        f"count by ({label}) (last_over_time({series}{_window(selection)}))", selection.end
-    )
-    values = ", ".join(sorted(item.labels[label] for item in found))
+def _no_requests(client: PrometheusClient, selection: Selection) -> PrometheusError | UnknownName:
+    """Return the error for a side without requests, with the names that there are.
+
+    A version or segment without requests may be new, so it is no unknown name.
+    """
     message = f"{client.url} has no requests of {selection.name}"
-    if values:
-        return f"{message}; there are: {values}"
-    if selection.dimension:
-        return f"{message}; does the probe have `histogram_by: [{selection.dimension}]`?"
-    return f"{message}, and no other probe; does it scrape inference-probe?"
+    probes = _recorded_names(client, selection, catalogue.LATENCY.name, {"probe": None})
+    if not probes:
+        return PrometheusError(f"{message}, and no other probe; does it scrape inference-probe?")
+    if selection.probe not in probes:
+        return UnknownName(f"{message}; there are: {', '.join(probes)}")
+    if selection.dimension is None:
+        return PrometheusError(message)
+    histogram = selection.histograms[Signal.LATENCY]
+    values = _recorded_names(client, selection, histogram, {**selection.labels, "value": None})
+    if not values:
+        advice = f"does the probe have `histogram_by: [{selection.dimension}]`?"
+        return PrometheusError(f"{message}; {advice}")
+    error = UnknownName if selection.dimension == Dimension.PAYLOAD else PrometheusError
+    return error(f"{message}; there are: {', '.join(values)}")
+
+
+def _recorded_names(
+    client: PrometheusClient,
+    selection: Selection,
+    histogram: str,
+    labels: Mapping[str, str | None],
+) -> list[str]:
+    """Return the values, in the period, of the one label whose value in `labels` is None."""
+    (label,) = (label for label, value in labels.items() if value is None)
+    series = f"{selector(f'{histogram}_count', labels)}{_window(selection)}"
+    found = client.instant(f"count by ({label}) (last_over_time({series}))", selection.end)
+    return sorted(item.labels[label] for item in found)
 
 
 def read_thresholds(client: PrometheusClient, selection: Selection) -> Mapping[Signal, Set[float]]:

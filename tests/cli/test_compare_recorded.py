@@ -59,6 +59,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             *recorded(DIMENSION, chat.format(3), yesterday),
             *recorded(LATENCY, 'probe="month"', october),
             *recorded(LATENCY, 'probe="month"', november, failures=0.03),
+            *(f'{LATENCY}_count{{probe="chat"}} {count} {now - 7200 + count}' for count in (0, 9)),
+            *recorded(DIMENSION, chat.format(1).replace("version", "payload"), yesterday),
             f'inference_probe_slo_objective_ratio{{probe="chat",{objective}',
         ],
     )
@@ -116,7 +118,6 @@ def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
     [
         ("chat@version=9", "chat@version=9, last 1d; there are: 1, 2, 3"),
         ("chat@segment=x", "; does the probe have `histogram_by: [segment]`?"),
-        ("other@2025-10", "other@2025-10; there are: month"),
         ("other@2020-01", "and no other probe; does it scrape inference-probe?"),
     ],
 )
@@ -126,6 +127,36 @@ def test_no_data(capsys: pytest.CaptureFixture[str], url: str, a: str, message: 
         capsys, "compare", a, "month@2025-10", f"--prometheus.url={url}"
     )
     assert (code, out) == (3, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("a", "message"),
+    [
+        ("other@2025-10", "other@2025-10; there are: month"),
+        ("chet@version=1", "chet@version=1, last 1d; there are: chat"),
+        ("chat@payload=shrt", "chat@payload=shrt, last 1d; there are: 1"),
+    ],
+)
+def test_unknown_names(capsys: pytest.CaptureFixture[str], url: str, a: str, message: str) -> None:
+    """They are bad usage, as in `report --probe` and in `compare --now`."""
+    code, out, err = run_in_process(
+        capsys, "compare", a, "month@2025-10", f"--prometheus.url={url}"
+    )
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [("--last=1m", "--last: 1m is too short"), ("--last=40000d", "before 1970")],
+)
+def test_impossible_periods(capsys: pytest.CaptureFixture[str], flag: str, message: str) -> None:
+    """They are bad usage, as in `report`, even if there is no server."""
+    code, out, err = run_in_process(
+        capsys, "compare", "a", "b", flag, "--prometheus.url=http://127.0.0.1:1"
+    )
+    assert (code, out) == (2, "")
     assert message in err
 
 

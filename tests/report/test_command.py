@@ -99,6 +99,7 @@ def test_not_enough_data(history: History) -> None:
         ((), "write the period of the report: --period=YYYY-MM, or --last=30d"),
         (("--period=11/2026",), "--period: not a month: '11/2026'; write one such as 2026-11"),
         (("--last=1m",), "--last: 1m is too short"),
+        (("--last=",), '--last: not a duration: ""'),
         (("--period=2026-01", "--last=1d"), "not allowed with argument"),
         (("--last=32h", "--probe=chet"), "no data of a probe 'chet' in this period; there are: ch"),
         (("--last=32h", "--format=html5"), "expected one of"),
