@@ -89,8 +89,8 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
 
 def read_options(args: argparse.Namespace) -> CompareOptions:
     """Return the options in `args`. Raises UsageError."""
-    margin = positive(args, "margin", parse_percentage, example="5%")
-    bad_margin = positive(args, "bad_margin", parse_percentage, example="1%")
+    margin = positive(args, "margin", parse_percentage, percentage_example="5%")
+    bad_margin = positive(args, "bad_margin", parse_percentage, percentage_example="1%")
     if margin >= MAX_MARGIN:
         raise UsageError(
             f"--margin is {MAX_MARGIN:.0%} or more; write less, such as 10%: that of p99 is"

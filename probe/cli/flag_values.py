@@ -14,10 +14,10 @@ def positive(
     name: str,
     parse: Callable[[str], _T],
     *,
-    example: str | None = None,
+    percentage_example: str | None = None,
 ) -> _T:
     """Return the value of a flag that has a default, which is more than 0. Raises UsageError."""
-    value = optional(args, name, parse, example=example)
+    value = optional(args, name, parse, percentage_example=percentage_example)
     assert value is not None, "the flag has a default"
     return value
 
@@ -27,10 +27,10 @@ def optional(
     name: str,
     parse: Callable[[str], _T],
     *,
-    example: str | None = None,
+    percentage_example: str | None = None,
 ) -> _T | None:
-    """Return the value of a flag, which is more than 0; None without the flag."""
-    value = parsed(args, name, parse, example=example)
+    """Return the value of a flag, which is more than 0; None without it. Raises UsageError."""
+    value = parsed(args, name, parse, percentage_example=percentage_example)
     if value == 0:
         raise UsageError(f"{flag_name(name)} is 0; write more")
     return value
@@ -41,18 +41,21 @@ def parsed(
     name: str,
     parse: Callable[[str], _T],
     *,
-    example: str | None = None,
+    percentage_example: str | None = None,
 ) -> _T | None:
-    """Return the value of a flag; None without it. An error shows `example`, if there is one."""
+    """Return the value of a flag; None without it. Raises UsageError.
+
+    If `parse` returns a percentage, `percentage_example` is what the error suggests.
+    """
     text = getattr(args, name)
     if text is None:
         return None
     try:
         return parse(text)
     except ValueError as error:
-        if example:
+        if percentage_example:
             raise UsageError(
-                f"{flag_name(name)}: not a percentage; write one such as {example}"
+                f"{flag_name(name)}: not a percentage; write one such as {percentage_example}"
             ) from None
         raise UsageError(f"{flag_name(name)}: {error}") from None
 

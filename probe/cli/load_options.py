@@ -281,7 +281,7 @@ def _rates(args: argparse.Namespace) -> tuple[float, ...]:
 
 def _demand(args: argparse.Namespace) -> Demand | None:
     rate = optional(args, "expected", parse_rate)
-    headroom = parsed(args, "headroom", parse_percentage, example="20%") or 0.0
+    headroom = parsed(args, "headroom", parse_percentage, percentage_example="20%") or 0.0
     utilization = positive(args, "utilization", parse_percentage)
     if headroom >= 1:
         raise UsageError("--headroom is 100% or more; write less, such as 20%")
@@ -293,7 +293,7 @@ def _demand(args: argparse.Namespace) -> Demand | None:
 
 
 def _error_ratio(args: argparse.Namespace) -> float | None:
-    ratio = optional(args, "errors", parse_percentage, example="0.1%")
+    ratio = optional(args, "errors", parse_percentage, percentage_example="0.1%")
     if ratio is not None and ratio >= 1:
         raise UsageError("--errors is 100% or more; write less, such as 0.1%")
     return ratio

@@ -98,21 +98,21 @@ def _lines(result: Result, now: datetime, block: str) -> Iterator[str]:
             yield from _token_lines(result.stream, _Scale(total=result.latency, block=block))
         yield from _stream_lines(result.stream, _unfinished_gap(result))
     if result.cold:
-        yield _note("cold start", "the response says that it waited for one")
+        yield _text_row("cold start", "the response says that it waited for one")
     if variant := variant_summary(result):
-        yield _note("variant", printable(variant))
+        yield _text_row("variant", printable(variant))
     if result.spending:
-        yield _note("spending", spending_summary(result.spending))
+        yield _text_row("spending", spending_summary(result.spending))
     if result.server_ignored:
-        yield _note("server", f"{count_text(result.server_ignored, 'impossible time')} ignored")
+        yield _text_row("server", f"{count_text(result.server_ignored, 'impossible time')} ignored")
     if result.phases:
-        correction = _row("correction", result.correction)
+        correction = _time_row("correction", result.correction)
         yield f"{correction}  delay of the interpreter, not in the latency"
         if result.clock != ClockSource.KERNEL:
-            yield _note("clock", "times of the process, not of the kernel")
+            yield _text_row("clock", "times of the process, not of the kernel")
     if result.certificate_not_after is not None:
         expiry = datetime.fromtimestamp(result.certificate_not_after, UTC)
-        yield _note("certificate", _expiry(expiry, now))
+        yield _text_row("certificate", _expiry(expiry, now))
 
 
 def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
@@ -123,10 +123,10 @@ def _request_lines(result: Result, scale: _Scale) -> Iterator[str]:
             yield f"    {request.hop.url}: {status}"
         for span in request.spans:
             if span.reported_by_server:  # a part of `wait`
-                yield _row(f"  {span.name}", span.seconds)
+                yield _time_row(f"  {span.name}", span.seconds)
             else:
                 bar = scale.bar(span.start, span.seconds)
-                yield f"{_row(span.name, span.seconds)}  {bar}".rstrip()
+                yield f"{_time_row(span.name, span.seconds)}  {bar}".rstrip()
 
 
 def _token_lines(stream: StreamResult, scale: _Scale) -> Iterator[str]:
@@ -148,7 +148,7 @@ def _unfinished_gap(result: Result) -> float | None:
 
 def _stream_lines(stream: StreamResult, unfinished_gap: float | None) -> Iterator[str]:
     """Yield what a stream contained, and its times that are no phases."""
-    yield _note("stream", printable(stream_summary(stream)))
+    yield _text_row("stream", printable(stream_summary(stream)))
     times = (
         ("first token after", stream.time_to_first_token),
         ("per token", stream.time_per_output_token),
@@ -157,13 +157,13 @@ def _stream_lines(stream: StreamResult, unfinished_gap: float | None) -> Iterato
     )
     parts = [f"{name} {time * 1000:.3f} ms" for name, time in times if time is not None]
     if parts:
-        yield _note("", ", ".join(parts))
+        yield _text_row("", ", ".join(parts))
 
 
 def _objective_lines(result: Result, objectives: Sequence[Objective]) -> Iterator[str]:
     """Yield whether the result meets each objective."""
     for objective in objectives:
-        yield _note("objective", f"{objective.name}: {_verdict(result, objective)}")
+        yield _text_row("objective", f"{objective.name}: {_verdict(result, objective)}")
 
 
 def _verdict(result: Result, objective: Objective) -> str:
@@ -187,7 +187,7 @@ def _verdict(result: Result, objective: Objective) -> str:
 def _trace_lines(result: Result, tracing: Tracing) -> Iterator[str]:
     """Yield the trace id, or the link to the trace, which has it."""
     if result.trace_id:
-        yield _note("trace", tracing.url(result.trace_id) or result.trace_id)
+        yield _text_row("trace", tracing.url(result.trace_id) or result.trace_id)
 
 
 def _body_lines(result: Result) -> Iterator[str]:
@@ -202,12 +202,12 @@ def _excerpt_lines(excerpt: Excerpt, size: int) -> Iterator[str]:
     summary = f"{count_text(size, 'byte')}, {media_type}"
     text = excerpt.body
     if size and not text:
-        yield _note("body", f"{summary}, cannot be decoded")
+        yield _text_row("body", f"{summary}, cannot be decoded")
     elif _unprintable_ratio(text) > MAX_UNPRINTABLE_RATIO:
-        yield _note("body", f"{summary}, not text")
+        yield _text_row("body", f"{summary}, not text")
     else:
         beginning = ", the beginning:" if excerpt.is_truncated else ""
-        yield _note("body", f"{summary}{beginning}")
+        yield _text_row("body", f"{summary}{beginning}")
         for line in text.splitlines():
             yield f"      {printable(line)}".rstrip()
 
@@ -218,11 +218,11 @@ def _unprintable_ratio(text: str) -> float:
     return sum(unprintable) / max(1, len(text))
 
 
-def _row(name: str, seconds: float) -> str:
+def _time_row(name: str, seconds: float) -> str:
     return f"    {name:<13}{seconds * 1000:10.3f} ms"
 
 
-def _note(name: str, text: str) -> str:
+def _text_row(name: str, text: str) -> str:
     return f"    {name:<13} {text}"
 
 

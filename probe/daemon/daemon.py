@@ -69,7 +69,11 @@ class Daemon:
         self._run_state = RunState()
         self._accounting = TickAccounting()
         self._scheduler = ProbeScheduler(clock)
-        recorder = Recorder(self._accounting, clock.unix_seconds)
+        recorder = Recorder(
+            self._accounting,
+            clock.unix_seconds,
+            has_exemplars=lambda: self._manager.has_sampled_traces,
+        )
         history = History(clock.monotonic_seconds, clock.unix_seconds)
         info = DaemonInfo(clock.unix_seconds())
         self._exporters = OtlpExporters(

@@ -47,7 +47,7 @@ class ProbeManager:
     """Runs the probes of the current config.
 
     The name of a probe is its identity: its counts continue when other keys change. Not
-    thread-safe, except `targets`, `longest_timeout` and `trace_url`.
+    thread-safe, except `targets`, `longest_timeout`, `trace_url` and `has_sampled_traces`.
     """
 
     def __init__(self, factory: ProberFactory, services: ProbeServices) -> None:
@@ -72,6 +72,11 @@ class ProbeManager:
         """Return the URL of a trace; None if the current config has no link to traces."""
         return self._tracing.url(trace_id)
 
+    @property
+    def has_sampled_traces(self) -> bool:
+        """Whether the current config asks servers to record the traces of requests."""
+        return self._tracing.is_sampled
+
     def apply_config(self, settings: Settings) -> ConfigDiff:
         """Apply `settings` and return the difference to the previous config.
 
@@ -92,7 +97,6 @@ class ProbeManager:
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
-        self._services.recorder.with_exemplars = settings.tracing.is_sampled
         # An unchanged probe keeps its target, and with it its last on-demand result.
         self.targets = {
             name: self._target(name, compiled[name]) if name in compiled else self.targets[name]

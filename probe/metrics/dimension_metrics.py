@@ -1,25 +1,22 @@
-"""Histograms of the latency of one probe by version or segment."""
+"""Histograms of the latency of one probe by version, segment or payload."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from probe.clock import DAY_SECONDS
 from probe.config.choices import Dimension
 from probe.metrics import catalogue
 from probe.metrics.exposition import format_labels
 from probe.metrics.histogram import Histogram
 from probe.result import Outcome, Result
+from probe.scheduler.value_limit import VALUE_EXPIRY_SECONDS
 
-# The value of results without one, such as a refused connection.
+# The value of results whose response names none, such as those without a response.
 UNKNOWN = "unknown"
-
-# The series of a value end if it was not seen for this time, so that old versions do not add up.
-FORGET_SECONDS = DAY_SECONDS
 
 
 class DimensionMetrics:
     """Counts the latencies of one probe by the values of its dimensions. The caller holds a lock.
 
-    The number of series is the sum over the dimensions, not the product.
+    Each dimension is counted separately, so the numbers of their series add up.
     """
 
     def __init__(
@@ -35,7 +32,7 @@ class DimensionMetrics:
 
     def take_over(self, old: "DimensionMetrics") -> None:
         """Continue the counts of `old`, which has the same bounds."""
-        self._seen = old._seen
+        self._seen = {key: seen for key, seen in old._seen.items() if key[0] in self._histograms}
         for dimension in self._histograms:
             self._histograms[dimension] = old._histograms.get(dimension, {})
 
@@ -56,12 +53,23 @@ class DimensionMetrics:
         for dimension, values in self._histograms.items():
             value = getattr(result, dimension) or UNKNOWN
             if value not in values:
-                self._forget(dimension, now)
+                # Here as well, so that values do not pile up without scrapes.
+                self.remove_expired(now)
                 values[value] = {
                     outcome: Histogram(bounds) for outcome, bounds in self._bounds.items()
                 }
             self._seen[dimension, value] = now
             values[value][result.outcome].observe(result.latency)
+
+    def remove_expired(self, now: float) -> None:
+        """Remove the values without a counted result for VALUE_EXPIRY_SECONDS.
+
+        Their series end, so that those of old releases do not add up. `now` is in Unix seconds. A
+        value that returns counts from 0.
+        """
+        for (dimension, value), seen in list(self._seen.items()):
+            if now - seen >= VALUE_EXPIRY_SECONDS:
+                del self._seen[dimension, value], self._histograms[dimension][value]
 
     def lines(self, labels: str) -> Iterator[str]:
         """Yield the samples; `labels` are those of the probe."""
@@ -72,10 +80,3 @@ class DimensionMetrics:
                     yield histogram.samples(
                         catalogue.DIMENSION_DURATION, f'{labels},{pair},outcome="{outcome}"'
                     )
-
-    def _forget(self, dimension: Dimension, now: float) -> None:
-        """Remove the values of `dimension` that were not seen for FORGET_SECONDS."""
-        values = self._histograms[dimension]
-        for value in list(values):
-            if now - self._seen[dimension, value] >= FORGET_SECONDS:
-                del values[value], self._seen[dimension, value]

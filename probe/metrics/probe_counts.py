@@ -143,6 +143,11 @@ class ProbeCounts:
                 self.dimensions.record(result, now)
         self.version = result.version or self.version
 
+    def remove_expired_values(self, now: float) -> None:
+        """Remove the series of versions and others that have expired at `now` (Unix seconds)."""
+        if self.dimensions:
+            self.dimensions.remove_expired(now)
+
     def copy(self) -> "ProbeCounts":
         """Return a copy that later results do not change."""
         return dataclasses.replace(

@@ -24,19 +24,27 @@ class Recorder:
     after the other, and writes its text from the copies. The counts of one probe are consistent.
     """
 
-    def __init__(self, accounting: TickAccounting, now: Callable[[], float] = time.time) -> None:
-        """`now` returns the wall clock (Unix seconds)."""
+    def __init__(
+        self,
+        accounting: TickAccounting,
+        now: Callable[[], float] = time.time,
+        *,
+        has_exemplars: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Start without probes. `now` returns the wall clock (Unix seconds).
+
+        `has_exemplars` returns whether the current config asks servers to record traces. Buckets of
+        slow and failed requests then have a trace as their exemplar.
+        """
         self._accounting = accounting
         self._now = now
+        self._has_exemplars = has_exemplars
         self._lock = threading.Lock()
         self._probes: dict[str, ProbeCounts] = {}
         self._lag = Histogram(DELAY_BUCKETS)
         # Observations of lag that are not in the histogram yet.
         self._new_lags = deque[float]()
         self._correction = Histogram(DELAY_BUCKETS)
-        self.with_exemplars = False
-        """Whether buckets of slow and failed requests get the trace as an exemplar: it should be
-        recorded."""
 
     def add_probe(
         self,
@@ -85,7 +93,7 @@ class Recorder:
                 return
             now = self._now()
             exemplars: Mapping[Signal, Exemplar] = {}
-            if self.with_exemplars:
+            if self._has_exemplars():
                 exemplars = find_exemplars(result, counts.probe.strictest_thresholds, now)
             counts.record(result, now, exemplars)
             if result.counts:
@@ -113,6 +121,8 @@ class Recorder:
         for name in names:
             with self._lock:
                 counts = self._probes.get(name)
-                copy = counts and counts.copy()
-            if copy:
-                yield copy
+                if counts is None:
+                    continue
+                counts.remove_expired_values(self._now())
+                copy = counts.copy()
+            yield copy

@@ -147,9 +147,10 @@ class CoverageCounter:
         if self._first_scrape is None:
             return None
         start, last = measured[0][0], measured[-1][1]
-        # A replica without the probe, after the last one with it: the probe was removed.
-        is_removed = self._without_probe > last or end - last <= END_SECONDS
-        end = last if is_removed else end
+        # If a replica was scraped later, and did not have the probe, the probe was removed.
+        probe_was_removed = self._without_probe > last
+        if probe_was_removed or end - last <= END_SECONDS:
+            end = last
         spans = _union(
             (times.measured[0][0], times.measured[-1][1]) for times in self._replicas.values()
         )

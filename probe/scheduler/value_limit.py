@@ -1,4 +1,7 @@
-"""Limits the number of different versions and segments of one probe: they become labels."""
+"""Limits the number of different versions and segments of one probe.
+
+They become labels of metrics, and a server could send a random value in each response.
+"""
 
 import dataclasses
 import threading
@@ -9,24 +12,24 @@ from probe.clock import DAY_SECONDS, Clock, nanoseconds
 from probe.config.schema import Probe
 from probe.result import Result
 
-# The value of all that are too many.
+# The value that replaces those beyond the limit.
 OTHER = "other"
 
-# A value that was not seen for this time makes room for another one.
-FORGET_SECONDS = DAY_SECONDS
+# A value without results for this time has expired: another one can take its place, and its series
+# end.
+VALUE_EXPIRY_SECONDS = DAY_SECONDS
 
 
 class ValueLimit:
-    """Replaces the versions and segments of results that are more than `max_values` by `other`.
+    """Replaces versions and segments by `other` if a probe already has `max_values` of them.
 
-    A server that sends a random value would otherwise create a series for each request. The values
-    of new releases are no problem: those of old ones are forgotten after a day. Thread-safe.
+    Values expire, so a daemon that runs for months has place for new releases. Thread-safe.
     """
 
     def __init__(self, probe: Probe, clock: Clock) -> None:
         self._now = clock.monotonic
         self._lock = threading.Lock()
-        # When each value was seen last (monotonic ns), by the name of its field.
+        # When each value was seen last (monotonic ns), by the field of a result that has it.
         self._seen: dict[str, dict[str, int]] = {"version": {}, "segment": {}}
         self.update(probe)
 
@@ -38,22 +41,25 @@ class ValueLimit:
         }
 
     def apply(self, result: Result) -> Result:
-        """Return `result` with `other` for each value that is too many."""
+        """Return `result` with `other` instead of each value beyond its limit."""
         changed: dict[str, Any] = {
             name: OTHER
             for name, max_values in self._max_values.items()
-            if (value := getattr(result, name)) and not self._admits(name, value, max_values)
+            if (value := getattr(result, name)) and not self._register(name, value, max_values)
         }
         return dataclasses.replace(result, **changed) if changed else result
 
-    def _admits(self, name: str, value: str, max_values: int) -> bool:
-        """Return whether `value` is one of the allowed number, and note that it was seen."""
+    def _register(self, name: str, value: str, max_values: int) -> bool:
+        """Note that `value` was seen, unless it is beyond the limit. Return whether it was noted.
+
+        `name` is the field of the value. At the limit, a new value replaces the oldest expired one.
+        """
         now = self._now()
         with self._lock:
             seen = self._seen[name]
             if value not in seen and len(seen) >= max_values:
                 oldest = min(seen, key=seen.__getitem__)
-                if now - seen[oldest] < nanoseconds(FORGET_SECONDS):
+                if now - seen[oldest] < nanoseconds(VALUE_EXPIRY_SECONDS):
                     return False
                 del seen[oldest]
             seen[value] = now

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from probe.metrics.dimension_metrics import FORGET_SECONDS
 from probe.result import Reason
+from probe.scheduler.value_limit import VALUE_EXPIRY_SECONDS
 from tests.builders import make_probe, make_result
 from tests.metrics.test_recorder import Exporter
 
@@ -90,13 +90,36 @@ def test_without_histogram_by(tmp_path: Path) -> None:
 
 
 def test_old_versions_end(tmp_path: Path) -> None:
-    """Their series would add up over months of releases."""
+    """Their series end at the first scrape after 24 hours, also if no new version appears."""
     exporter = Exporter(tmp_path, **KEYS)
     exporter.recorder.record(make_result(version="1"))
-    exporter.now += FORGET_SECONDS
-    exporter.recorder.record(make_result(version="2"))
+    exporter.now += VALUE_EXPIRY_SECONDS - 1
+    assert count(exporter, "version", "1") == 1
+    exporter.now += 1
     assert count(exporter, "version", "1") is None
-    assert count(exporter, "version", "2") == 1
+    exporter.recorder.record(make_result(version="2"))
+    exporter.recorder.record(make_result(version="1"))
+    assert count(exporter, "version", "1") == count(exporter, "version", "2") == 1
+
+
+def test_old_versions_end_without_scrapes(tmp_path: Path) -> None:
+    """Those of months of releases would add up in memory."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version="1"))
+    exporter.now += VALUE_EXPIRY_SECONDS
+    exporter.recorder.record(make_result(version="2"))
+    exporter.now -= VALUE_EXPIRY_SECONDS
+    assert count(exporter, "version", "1") is None
+
+
+def test_old_versions_end_after_a_reload(tmp_path: Path) -> None:
+    """Also if the reload has removed another dimension."""
+    exporter = Exporter(tmp_path, **KEYS)
+    exporter.recorder.record(make_result(version="1", segment="a"))
+    keys = {**KEYS, "histogram_by": "version"}
+    exporter.recorder.update_probe(make_probe(tmp_path, **keys))
+    exporter.now += VALUE_EXPIRY_SECONDS
+    assert count(exporter, "version", "1") is None
 
 
 def test_histograms_after_a_reload(tmp_path: Path) -> None:

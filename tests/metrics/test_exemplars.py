@@ -25,7 +25,7 @@ def exporter(tmp_path: Path) -> Exporter:
 
 def exporter_of(directory: Path, **keys: Any) -> Exporter:
     exporter = Exporter(directory, **keys)
-    exporter.recorder.with_exemplars = True
+    exporter.has_exemplars = True
     return exporter
 
 

@@ -31,10 +31,13 @@ class Exporter:
     """A recorder with one probe, `model`, and the samples of its scrape."""
 
     def __init__(self, directory: Path, **keys: Any) -> None:
+        self.has_exemplars = False
         self.accounting = TickAccounting()
         self.accounting.add_probe("model")
         self.now = NOW
-        self.recorder = Recorder(self.accounting, lambda: self.now)
+        self.recorder = Recorder(
+            self.accounting, lambda: self.now, has_exemplars=lambda: self.has_exemplars
+        )
         self.starting = True
         self.over_budget = False
         probe = make_probe(directory, **keys)

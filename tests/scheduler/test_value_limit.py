@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from probe.scheduler.value_limit import FORGET_SECONDS, OTHER
+from probe.scheduler.value_limit import OTHER, VALUE_EXPIRY_SECONDS
 from tests.builders import make_result
 from tests.scheduler.harness import RunnerHarness
 
@@ -29,7 +29,7 @@ def test_old_values_make_room(tmp_path: Path) -> None:
     """A daemon that runs for months sees many releases."""
     harness = RunnerHarness(tmp_path, version=SOURCE)
     assert versions(harness, "1", "2") == ["1", "2"]
-    harness.time.advance(FORGET_SECONDS - 1)
+    harness.time.advance(VALUE_EXPIRY_SECONDS - 1)
     assert versions(harness, "2", "3") == ["2", OTHER]
     harness.time.advance(1)
     assert versions(harness, "3", "4", "2") == ["3", OTHER, "2"]
