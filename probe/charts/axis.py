@@ -63,7 +63,7 @@ class Axis:
         magnitude = 10.0 ** math.floor(math.log10(raw))
         step = next(size * magnitude for size in (1, 2, 2.5, 5, 10) if size * magnitude >= raw)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        # The product of a float has errors in its last digits.
+        # Multiplication of floats causes errors in the last digits.
         return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
 
     def _logarithmic_ticks(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""What all charts have in common: their size, ticks and lines.
+"""Parts that all charts have: size, ticks and lines.
 
 Coordinates are those of a picture of WIDTH x HEIGHT, with y from the top.
 """

@@ -89,7 +89,7 @@ def compare_now(
 
 
 class ResultsBySide:
-    """The results of both sides, and those of neither."""
+    """The results of both sides, and the results that belong to neither side."""
 
     def __init__(
         self, arguments: tuple[SideArgument, SideArgument], thresholds: Mapping[Signal, float]
@@ -194,7 +194,7 @@ def _prepare(
 def _results_by_side(
     results: Sequence[Result], sides: Sequence[SideArgument]
 ) -> Iterable[list[Result]]:
-    """Return the results of each side, and those of neither."""
+    """Return the results of each side, and those that belong to neither side."""
     groups: dict[str | None, list[Result]] = {}
     for result in results:
         name = next((side.text for side in sides if side.matches(result)), None)

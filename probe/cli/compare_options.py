@@ -23,10 +23,10 @@ from probe.config.units import (
 DEFAULT_REQUESTS = 500
 DEFAULT_LAST_SECONDS: float = DAY_SECONDS
 
-# For more requests per second, several processes are needed, as `load` has them.
+# More requests per second need several processes, as in `load`.
 MAX_RATE = 100.0
 
-# Multiples of the margin have to be below 100 %.
+# The margin of each percentile has to be below 100 %.
 MAX_MARGIN = 1 / max(multiple for _, _, multiple in PERCENTILES)
 
 
@@ -39,7 +39,7 @@ class CompareOptions:
     requests: int
     """Requests of each side, measured now."""
     rate: float | None
-    """Requests per second of both sides together. None: as their latency permits."""
+    """Requests per second of both sides together. None: derived from their latency."""
     last_seconds: float
     """Duration of the recorded period of a side without one."""
 

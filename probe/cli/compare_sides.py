@@ -22,7 +22,7 @@ class SideArgument:
     dimension: Dimension | None = None
     value: str | None = None
     month: str | None = None
-    """Such as `2026-10`. It need not be one."""
+    """Such as `2026-10`. `selection` checks it."""
 
     @classmethod
     def parse(cls, text: str) -> "SideArgument":
@@ -50,7 +50,7 @@ class SideArgument:
     def selection(self, *, now: float, last_seconds: float) -> Selection:
         """Return the recorded requests: those of the month, or of the time before `now`.
 
-        Raises UsageError for a month that is none, or has not begun.
+        Raises UsageError for an invalid month, or one that has not begun.
         """
         start, end = now - last_seconds, now
         name = f"{self.text}, last {format_duration(last_seconds)}"

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Print the report that `args` describe."""
+    """Print the report for `args`. Return the exit code."""
     now = time.time()
     try:
         period = _period(args, now)

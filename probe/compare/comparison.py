@@ -34,7 +34,7 @@ class Side:
     """One side of a comparison."""
 
     name: str
-    """The name of a probe, and what selects some of its requests."""
+    """How the user names the side, such as `chat@version=1`."""
     requests: int
     bad: int
     reasons: Mapping[str, int]
@@ -61,7 +61,7 @@ class Comparison:
     notes: tuple[str, ...] = field(default=())
     """Sentences about the measurement, such as its interruption."""
     resolution: tuple[PercentileBounds, ...] = field(default=())
-    """What a histogram tells about the percentiles. Empty for sides that were measured."""
+    """Bounds of the percentiles of recorded sides. Empty for sides that were measured now."""
 
     @property
     def verdict(self) -> Verdict:
@@ -107,7 +107,7 @@ def _side(results: SideResults) -> Side:
 
 
 def _part_count(a: SideResults, b: SideResults) -> int:
-    """Return the number of parts, each with enough requests for the variance between them."""
+    """Return the number of parts of the measurement. Each has enough requests for a variance."""
     return max(1, min(BATCHES, min(a.requests, b.requests) // MIN_BATCH_REQUESTS))
 
 

@@ -1,9 +1,9 @@
 """Differences between two sides, and the verdict about them.
 
 The latency is tested for a difference of more than the margin. The share of bad requests is tested
-for any difference, with Fisher's exact test, and the observed difference must exceed the margin. As
-several measures are tested at once, their p-values are corrected with Holm's method, so that with a
-confidence of 95 % none of the differences that are reported is due to chance.
+for any difference, with Fisher's exact test, and the observed difference must exceed the margin.
+Several measures are tested at once, so Holm's method corrects their p-values: with a confidence of
+95 %, chance explains none of the reported differences.
 """
 
 import math
@@ -27,8 +27,8 @@ class Verdict(StrEnum):
     """Verdict about one measure, or about all of them."""
 
     WORSE = "worse"
-    """B is worse: by more than the margin for the latency. For the share of bad requests: there is
-    a difference, and the observed one is more than the margin."""
+    """B is worse. For the latency: by more than the margin. For the share of bad requests: there is
+    a difference, and the observed difference is larger than the margin."""
     BETTER = "better"
     """The same in the other direction, and no measure is worse."""
     NO_DIFFERENCE = "no_difference"
@@ -42,7 +42,7 @@ NOT_WORSE_VERDICTS = (Verdict.BETTER, Verdict.NO_DIFFERENCE, Verdict.NOT_WORSE)
 
 
 class Scale(StrEnum):
-    """How a difference is calculated, and thus the unit of its margin."""
+    """How a difference is calculated. Its margin has the same unit."""
 
     SHARE = "share"
     """The share of B minus that of A."""
@@ -155,7 +155,7 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 
 
 def requests_needed(difference: Difference, requests: int) -> int | None:
-    """Return about how many requests per side show that there is no difference, if there is none.
+    """Estimate how many requests per side are enough to show that equal sides do not differ.
 
     The width of an interval is inversely proportional to the root of the number of requests. None
     if the interval is unknown. `requests` is that of the smaller side.

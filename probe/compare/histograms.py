@@ -1,8 +1,8 @@
-"""Comparison of two sides whose latencies are known as histograms only.
+"""Comparison of two sides of which only histograms are known.
 
-A histogram tells how many requests are slower than the bound of a bucket, and not how the latencies
-are distributed within a bucket. So the shares of slower requests are compared, at the bounds next
-to the percentiles.
+A histogram has the number of requests that are slower than the bound of a bucket, but not their
+latencies within a bucket. Percentiles are therefore not compared, but the shares of requests that
+are slower than the bounds next to the percentiles.
 """
 
 import math
@@ -208,7 +208,7 @@ def _resolution(
 def _compared_bounds(side: RecordedHistogram, bounds: Sequence[float]) -> set[float]:
     """Return the bounds whose shares of faster requests are next to the percentiles, by their odds.
 
-    The first bound above the largest percentile is one of them: a longer tail must not be missed.
+    The first bound above the largest percentile is included, so that a longer tail is found.
     """
     faster = [(1 - (side.slower(bound).ratio or 0.0), bound) for bound in bounds]
     ratios = [ratio for _, ratio, _ in PERCENTILES]
@@ -217,13 +217,13 @@ def _compared_bounds(side: RecordedHistogram, bounds: Sequence[float]) -> set[fl
 
 
 def _nearest_bound(faster: Sequence[tuple[float, float]], ratio: float) -> float:
-    """Return the bound with a share of faster requests next to `ratio`. `faster` has both."""
+    """Return the bound in `faster` whose share of faster requests is nearest to `ratio`."""
     _, bound = min((abs(_log_odds(share) - _log_odds(ratio)), bound) for share, bound in faster)
     return bound
 
 
 def slow_share_margin(share: float, margins: Margins) -> float:
-    """Return the margin of a share of slower requests that is `share` for A.
+    """Return the margin of the share of slower requests, whose value for A is `share`.
 
     With a margin of 5 % of the latency it is 5 percentage points at the median, 2.2 at p95 and 1 at
     p99: in proportion to the standard deviation of the share.

@@ -1,7 +1,7 @@
 """Sends the requests of two probes in turn, on one grid of due times.
 
-Both sides then have the same conditions: what slows the network or a shared server down for a while
-concerns as many requests of A as of B.
+Both sides then have the same conditions: if the network or a shared server is slow for a while,
+about the same number of requests of A and B are slow.
 """
 
 import random
@@ -19,13 +19,13 @@ from probe.threads import Task
 # Sends one request that is due at an instant (monotonic ns), and returns its result.
 Runner = Callable[[int], Result]
 
-# Requests of each side before the first one that counts: they fill caches and pools.
+# Requests of each side that are sent first and not counted: they fill caches and pools.
 WARM_UP_REQUESTS = 3
 
 # Without a rate, the interval between two requests is at least this long.
 MIN_INTERVAL_SECONDS = 0.1
 
-# The longest time without a look at `stopped` and without a call of `on_progress`.
+# Maximum time between two checks of `stopped`, and between two calls of `on_progress`.
 CHECK_INTERVAL_SECONDS = 0.5
 
 
@@ -59,10 +59,10 @@ def warm_up(runners: Sequence[Runner], stopped: threading.Event, clock: Clock) -
 
 
 def default_interval(groups: Iterable[Sequence[Result]]) -> float:
-    """Return the time between two requests (seconds), by the results of `warm_up`.
+    """Return the time between two requests (seconds), derived from the results of `warm_up`.
 
     `groups` are the results of each side, and those of neither. The time is the latency of the
-    slowest group. A request then rarely meets the one before, also if both sides share a server.
+    slowest group, so that requests rarely overlap, even if both sides share a server.
     """
     medians = [median(result.latency for result in group) for group in groups if group]
     return max([MIN_INTERVAL_SECONDS, *medians])
@@ -116,8 +116,8 @@ class InterleavedRun:
     def _order(self) -> list[Runner]:
         """Return the runner of each request.
 
-        The order in a round is random: with a fixed one, something periodic on the server could
-        concern the same side each time.
+        The order in a round is random: with a fixed order, a periodic task of the server could slow
+        down the same side each time.
         """
         count = len(self._runners)
         return [

@@ -18,7 +18,7 @@ from probe.formatting import align, format_seconds
 
 _COLUMNS = ("", "A", "B", "difference", "95 % interval", "margin", "p", "verdict")
 
-# Above this number of requests, the advice to send more is of no use.
+# If more requests than this are needed, the advice to send more is omitted.
 MAX_ADVISED_REQUESTS = 1_000_000
 
 
@@ -46,7 +46,7 @@ def _resolution(percentile: PercentileBounds) -> str:
 
 
 def _bucket_text(lower: float, upper: float) -> str:
-    """Return between which bounds a percentile is. 0 and infinity are no bounds."""
+    """Return the text of the bounds of a percentile. 0 and infinity are omitted."""
     if math.isfinite(upper):
         return f"{format_duration(lower)} to {format_duration(upper)}"
     return f"more than {format_duration(lower)}" if lower else "unknown"
@@ -67,7 +67,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 
 def _p_value(p_value: float) -> str:
-    """Return a p-value. Smaller ones are limited by the precision of sums."""
+    """Return the text of a p-value. Very small values are not exact, so they are a bound."""
     return f"{p_value:.2g}" if p_value >= 1e-4 else "< 0.0001"
 
 

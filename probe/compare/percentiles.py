@@ -1,11 +1,11 @@
 """Difference of the same percentile of two sides, from order statistics.
 
 The number of requests that are faster than the percentile of the population has a binomial
-distribution, whatever the distribution of the latency is. So the sorted latencies of a side tell
-with which confidence the percentile is between any two of them (David and Nagaraja, "Order
-Statistics", 7.1). Both sides together give the confidence for each ratio of the percentiles (Xie
-and Singh, "Confidence Distribution", 2013). This is what a bootstrap of the percentiles estimates,
-without its random samples.
+distribution, whatever the distribution of the latency is. The confidence that the percentile is
+between two of the sorted latencies of a side follows from it (David and Nagaraja, "Order
+Statistics", 7.1). The confidence for a ratio of the percentiles follows from that of both sides
+(Xie and Singh, "Confidence Distribution", 2013). A bootstrap of the percentiles estimates the same
+confidence with random samples.
 """
 
 import math
@@ -29,7 +29,7 @@ _PRECISION = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class PercentileConfidence:
-    """Where a percentile is: between `lower[i]` and `upper[i]` with the confidence `weights[i]`.
+    """Confidence in intervals of a percentile: `weights[i]` for `lower[i]` to `upper[i]`.
 
     Times are seconds, ascending. A percentile below or above all latencies has 0 and infinity.
     """
@@ -46,7 +46,7 @@ class PercentileConfidence:
     ) -> "PercentileConfidence":
         """Return the confidence in the percentile `ratio`. `latencies` are sorted.
 
-        They count as `design_effect` times fewer independent ones.
+        They have the evidence of `design_effect` times fewer independent latencies.
         """
         requests = len(latencies)
         effective = round(requests / design_effect)

@@ -1,8 +1,8 @@
 """Differences of two shares of requests: Fisher's exact test, and Newcombe's interval.
 
-Slow and failed requests often come together, and then tell less than independent ones. Two sides
-count with fewer requests if their difference varies more between parts of the measurement than by
-chance.
+Slow and failed requests often come together, and are then less evidence than independent ones. If
+the difference of two sides varies more between parts of the measurement than chance explains, they
+count as fewer requests.
 """
 
 import math
@@ -45,8 +45,8 @@ def bad_share_difference(
     `parts_a` and `parts_b` are the shares in the same parts of the measurement. An outage makes
     many requests bad at once, so they count as fewer independent ones.
 
-    It is the test for any difference. A few failures are evidence that something is wrong before
-    they are evidence for how much.
+    The test is that for any difference: a few failures can show that B is worse, but not by how
+    much.
     """
     a, b = sum_shares(parts_a), sum_shares(parts_b)
     effect = max(effect_of_parts(parts_a, parts_b), *map(_cluster_effect, (parts_a, parts_b)))

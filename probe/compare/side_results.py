@@ -16,11 +16,11 @@ class SideResults:
     thresholds: Mapping[Signal, float]
     """The largest good value (seconds) of each signal that has an objective."""
     requests: int = 0
-    """Requests without those that are not counted, and without cold starts."""
+    """Number of requests, without cold starts and failures that are not the endpoint's."""
     not_counted: int = 0
-    """Failures that are not the endpoint's."""
+    """Number of failures that are not the endpoint's."""
     cold: int = 0
-    """Cold starts. They are not counted in `requests`, also if the objectives count them."""
+    """Number of cold starts. They are not in `requests`, even with `cold: {count: true}`."""
     is_bad: list[bool] = field(default_factory=list)
     """Whether each of `requests` was bad, in the order in which they ended."""
     bad_by_reason: Counter[str] = field(default_factory=Counter)

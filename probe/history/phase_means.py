@@ -17,7 +17,7 @@ from probe.result import Phase
 
 DAY_HOURS = 24
 
-# One more, because the last complete hour is compared while the current one has few results.
+# One hour more: while the current hour has few results, the last complete hour is compared.
 MAX_HOURS = FOUR_WEEKS_DAYS * DAY_HOURS + 1
 
 # A mean is kept as the logarithm to this base of its number of microseconds: with 16 bits, times up

@@ -19,19 +19,19 @@ def new_trace_id() -> str:
 def span_id(trace_id: str, number: int) -> str:
     """Return the id of the span `number` of a trace: 16 hexadecimal digits, not all of them 0.
 
-    The ids are consecutive from the random lower half of the trace id. A result therefore needs to
-    keep no id but that of its trace.
+    The id is the lower half of the trace id, which is random, plus `number`. All span ids follow
+    from the trace id, so a result stores no other id.
     """
     return f"{(int(trace_id[16:], 16) + number) % _SPAN_ID_COUNT + 1:016x}"
 
 
 def request_span_id(trace_id: str, hop: int) -> str:
-    """Return the id of the span of a request: `hop` counts the redirects before it."""
+    """Return the span id of a request; `hop` is the number of redirects before it."""
     return span_id(trace_id, 1 + hop)
 
 
 def traceparent(trace_id: str, hop: int, *, sampled: bool) -> str:
-    """Return the header of a request whose span is the parent of the server's.
+    """Return the header `traceparent` of a request. The span of the server becomes its child.
 
     The flag of random ids (Level 2 of the specification) is not set: the propagator of
     OpenTelemetry for Go (1.37) rejects a header that has it together with the flag `sampled`.

@@ -14,7 +14,7 @@ class Exemplar(NamedTuple):
     timestamp: float
 
     def text(self, value: float) -> str:
-        """Return the part of a bucket's line behind its count; `value` is the observation.
+        """Return the end of the line of a bucket, after its count; `value` is the observation.
 
         The time is required: without it, each scrape would store the exemplar again.
         """
@@ -26,9 +26,9 @@ class Exemplar(NamedTuple):
 def find_exemplars(
     result: Result, thresholds: Mapping[Signal, float], now: float
 ) -> Mapping[Signal, Exemplar]:
-    """Return the exemplar of `result`, which ended at `now`, for the signals that are bad.
+    """Return the exemplar of `result`, which ended at `now` (Unix seconds), for each bad signal.
 
-    A failure is bad for each signal, and a success for those above `thresholds` (seconds).
+    A failure is bad for all signals, a success for those that exceed `thresholds` (seconds).
     """
     if result.trace_id is None:
         return {}

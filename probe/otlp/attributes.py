@@ -1,4 +1,4 @@
-"""Attributes in the JSON of OTLP, and the resource that the daemon is."""
+"""Attributes in the JSON of OTLP, and the resource that describes the daemon."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def _to_value(value: AttributeValue) -> dict[str, Any]:
 def resource(instance: str) -> dict[str, Any]:
     """Return the resource of the daemon `instance`, such as `host:10115`.
 
-    Prometheus makes the labels `job` and `instance` of name and instance.
+    Prometheus uses its name and its instance as the labels `job` and `instance`.
     """
     return {
         "attributes": to_attributes(

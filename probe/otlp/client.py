@@ -19,13 +19,13 @@ from probe.remote_server import RemoteServer, failure_reason
 
 TIMEOUT_SECONDS = 10.0
 
-# Bytes of a response that are read. The documents of OTLP have a few numbers and a message.
+# Bytes of a response that are read. A response of OTLP has a few numbers and a message.
 MAX_RESPONSE_BYTES = 64 * 1024
 
 # Characters of a response in an error message.
 MAX_MESSAGE_CHARS = 200
 
-# Pause that a receiver may ask for. Results that wait meanwhile use memory, and are old afterwards.
+# Longest pause that a receiver may request. Results that wait need memory, and become outdated.
 MAX_RETRY_AFTER_SECONDS = 60
 
 # The level with the least CPU time, and zlib's code of the format gzip.
@@ -40,10 +40,10 @@ RETRYABLE_STATUSES = (
     HTTPStatus.GATEWAY_TIMEOUT,
 )
 
-# Those whose header `Retry-After` OTLP defines.
+# Statuses for which OTLP defines the header `Retry-After`.
 _THROTTLING_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
-# Names of the number of rejected items in a partial success.
+# Fields of a partial success with the number of rejected items.
 _REJECTED_KEYS = ("rejectedSpans", "rejectedDataPoints")
 
 
@@ -60,7 +60,7 @@ class OtlpError(Exception):
     ) -> None:
         """`rejected` is the number of spans or data points that were rejected; None for all.
 
-        The receiver asks for a pause of `retry_after_seconds`.
+        The receiver requests a pause of `retry_after_seconds`.
         """
         super().__init__(message)
         self.is_retryable = is_retryable
@@ -165,7 +165,7 @@ def _excerpt(text: str) -> str:
 
 
 def _retry_after_seconds(response: HTTPResponse) -> int:
-    """Return the pause that `response` asks for; 0 if it has none, or a date."""
+    """Return the pause that `response` requests (seconds); 0 if it has none, or a date."""
     text = response.headers.get("Retry-After", "").strip()
     if response.status not in _THROTTLING_STATUSES or not re.fullmatch("[0-9]{1,9}", text):
         return 0

@@ -21,7 +21,7 @@ class OtlpOptions:
 
 
 class OtlpExporters:
-    """Starts and closes the exporters that `options` ask for."""
+    """Starts and closes the exporters that are configured in `options`."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from probe.result import Result
 
 logger = logging.getLogger(__name__)
 
-# Results that wait for the exporter, about 3 kB each. Further ones are lost.
+# Maximum number of results that wait for the export, about 3 kB each. Further ones are lost.
 MAX_QUEUED_RESULTS = 1000
 
 # Results in one document.
@@ -27,7 +27,7 @@ MAX_BATCH_RESULTS = 100
 # Time in which results are collected for a document.
 BATCH_SECONDS = 1.0
 
-# Pauses before a document is sent again (seconds). After the last one, its results are lost.
+# Pauses before a document is sent again (seconds). If the last attempt fails, its results are lost.
 RETRY_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -128,7 +128,7 @@ class SpanExporter:
                     and not self._stopping.wait(max(pause, error.retry_after_seconds))
                 ):
                     continue
-                # Which traces the rejected spans belong to is unknown: each may have another one.
+                # The traces of the rejected spans are unknown: each span may have another trace.
                 rejected = len(batch) if error.rejected is None else error.rejected
                 self._count_lost(min(rejected, len(batch)), str(error))
             else:

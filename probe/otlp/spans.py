@@ -22,7 +22,7 @@ _RUN_SPAN = 0
 def result_spans(result: Result, probe: Probe) -> list[dict[str, Any]]:
     """Return the spans of a result with a trace. Its URLs and its detail have no secrets.
 
-    The times are those of the kernel: the time that this process itself took is in no span.
+    The times are those of the kernel, so delays of this process are in no span.
     """
     assert result.trace_id, "the run has a trace"
     return list(_SpanWriter(result, result.trace_id, probe).spans())
@@ -94,7 +94,7 @@ class _SpanWriter:
         return {
             "url.full": hop.url if hop else redact_config_url(self._probe.url.source),
             "http.response.status_code": hop.status if hop else self._result.status,
-            # A configured one may have secrets.
+            # A `User-Agent` in the config may have secrets.
             "user_agent.original": (
                 None if "user-agent" in headers else f"inference-probe/{__version__}"
             ),

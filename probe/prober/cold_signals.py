@@ -1,4 +1,4 @@
-"""Explicit signals of cold starts in a response: header, value, status and text."""
+"""Signals of cold starts in a response: header, value in JSON, status code and error text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from probe.config.cold import Cold
 from probe.prober.response import json_number
 from probe.result import Failure, Reason
 
-# The name of the value in the JSON among the values of a response.
+# Name of the value of `cold: {json: ...}` among the values of a response.
 COLD_VALUE = "cold"
 
 _TRUE_VALUES = ("true", "1")
 _AWS_ERROR_HEADER = "x-amzn-errortype"
 
-# Failures with the body of an error.
+# Failures whose response has an error in its body.
 _ERROR_REASONS = (
     Reason.OVERLOADED,
     Reason.RATE_LIMITED,
@@ -24,7 +24,7 @@ _ERROR_REASONS = (
 
 
 class ColdSignals:
-    """The signals of one probe."""
+    """Finds the signals that the config of one probe names."""
 
     def __init__(self, cold: Cold) -> None:
         self._header = cold.header
@@ -41,9 +41,10 @@ class ColdSignals:
         status: int,
         body_start: bytes,
     ) -> bool:
-        """Return whether a response says that it waited for a cold start, or is one's failure.
+        """Return whether a response has a signal: it waited for a cold start, or failed in one.
 
-        `value` is that in its JSON, None without one. Names in `headers` are case-insensitive.
+        `value` is the value of `cold: {json: ...}` in the response; None if it is absent. Names in
+        `headers` are case-insensitive.
         """
         if self._header and headers.get(self._header, "").strip().lower() in _TRUE_VALUES:
             return True

@@ -1,4 +1,4 @@
-"""Values in a response that name its origin, version and segment, or say that it was cold.
+"""Values in a response: its version, its segment, and a signal of a cold start.
 
 They are in headers, in the JSON of the response, or in the events of a stream.
 """
@@ -14,7 +14,7 @@ from probe.prober.json_values import Values, first_scalar
 from probe.prober.stream_format import EventDocument, EventPath
 from probe.redaction import Redactor, to_one_line
 
-# Characters of a version or segment: enough for the digest of an image.
+# Length of a version or segment: enough for the digest of an image.
 MAX_VALUE_CHARS = 100
 
 
@@ -54,7 +54,7 @@ class EventValues:
         self.values: dict[str, Any] = {}
 
     def read(self, document: EventDocument) -> None:
-        """Note the values in an event."""
+        """Keep the values in an event that are the first ones of their names."""
         if self._missing:
             for name, path in list(self._missing.items()):
                 value = first_scalar(path.find(document))

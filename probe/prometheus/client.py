@@ -1,4 +1,4 @@
-"""Queries of the HTTP API, which Prometheus, Mimir, Thanos and VictoriaMetrics have."""
+"""Client of the query API of Prometheus, which Mimir, Thanos and VictoriaMetrics have, too."""
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from probe.remote_server import RemoteServer, failure_reason
 TIMEOUT_SECONDS = 130.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 
-# Part of a long period that one query reads: with a scrape interval of 15 s, 5,760 samples of each
+# Time that one query of a long period reads: with a scrape interval of 15 s, 5,760 samples of each
 # series. Servers limit the samples of one query, by default to 50 million.
 CHUNK_SECONDS: float = DAY_SECONDS
 

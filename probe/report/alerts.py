@@ -7,12 +7,12 @@ from probe.prometheus.client import PrometheusClient
 from probe.report.incident import Incident
 from probe.report.labels import ProbeGroup
 
-# An alert with a longer time between two samples has fired twice. Rules are evaluated each 2 min at
-# most.
+# If there is a longer time between two samples of an alert, it has fired twice. Rules are evaluated
+# at least every 2 min.
 MAX_SAMPLE_SECONDS = 300.0
 
-# Pages fire some time after the start of an incident. One that fires this long after its end is
-# still about it: the rules look back over windows of up to an hour.
+# A page that fires within this time after the end of an incident still belongs to it, because rules
+# have windows of up to an hour.
 MAX_DELAY_SECONDS = 600.0
 
 
@@ -40,7 +40,7 @@ def read_pages(client: PrometheusClient, group: ProbeGroup, start: float, end: f
 def find_pages(times: Iterable[float], alert: str, slo: str) -> list[Page]:
     """Return the pages of one alert that fired at `times` (Unix seconds), in any order.
 
-    Several series may have the same alert, such as those of two instances.
+    Several series can be the same alert, such as those of two instances.
     """
     pages: list[Page] = []
     for time in sorted(times):

@@ -20,11 +20,11 @@ from probe.statistics.intervals import (
 # freedom.
 STUDENT_QUANTILES = (12.706, 4.303, 3.182, 2.776)
 
-# With at least this number of days, the interval is that of the differences between days, else of
-# the differences between hours. Fewer groups say too little about their differences.
+# With at least this number of days, the interval is derived from the differences between days,
+# otherwise from those between hours, because the variance of few days is not known well.
 MIN_DAYS = 14
 
-# Smallest share of the expected events for a verdict.
+# Smallest share of the expected events that is sufficient for `met`.
 MIN_COVERAGE = 0.9
 
 
@@ -38,9 +38,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Bad events that the target allows, and their use. `minutes` are those of the measured time.
+    """Bad events that the target allows, and how many of them are used.
 
-    A budget in minutes is the time for which all events may be bad.
+    A budget in minutes is the part of the measured time in which all events may be bad.
     """
 
     allowed: float
@@ -58,7 +58,7 @@ class Budget:
 
     @property
     def ratio_left(self) -> float | None:
-        """1 if nothing is used, below 0 if it is overspent; None without a budget."""
+        """1 if nothing is used, below 0 if more is used than allowed; None without a budget."""
         return self.left / self.allowed if self.allowed else None
 
 
@@ -86,11 +86,11 @@ class AttainmentInterval:
 def attainment_interval(hours: Mapping[float, Events]) -> AttainmentInterval | None:
     """Return the interval for the events of `hours` (by start); None without events.
 
-    Bad events come together, so the interval of independent events would be too narrow. The
-    variance between days (or hours, of short periods) is larger than that of independent events by
-    the design effect (Kish, "Survey Sampling", 1965, 5.4). The events are as informative as a
-    number of independent ones that is smaller by this factor, and Wilson's interval is that of this
-    number. Its quantile is that of Student's t distribution, because the variance is estimated.
+    Bad events come together, so the interval of independent events would be too narrow. The design
+    effect is the factor by which the variance between days (of short periods: between hours) is
+    larger than that of independent events (Kish, "Survey Sampling", 1965, 5.4). The number of
+    events is divided by it. The result is Wilson's interval for this smaller number, with the
+    quantile of Student's t distribution, because the variance is an estimate.
     """
     days = _groups(hours, DAY_SECONDS)
     groups = days if len(days) >= MIN_DAYS else _groups(hours, HOUR_SECONDS)
@@ -130,7 +130,7 @@ def _student_quantile(freedom: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Status, with the reason if there is not enough data."""
+    """Status, with the reason for not enough data."""
 
     status: Status
     reason: str | None = None
@@ -139,9 +139,8 @@ class Verdict:
 def status(events: Events, target: float, *, expected: float, unknown: float) -> Verdict:
     """Return the status of `events`.
 
-    `expected` is the number of events of the whole period, and `unknown` the part of it that was
-    neither counted nor deliberately left out. An objective is missed if it is so even if all
-    unknown events were good.
+    `expected` is the number of events of the whole period. `unknown` of them were neither counted
+    nor deliberately left out. An objective is missed if it would be missed even if they were good.
     """
     allowed = round(1 - target, 12)
     if events.bad > allowed * (events.total + unknown) + 1e-9 and _is_evidence(events, target):
@@ -162,14 +161,14 @@ def status(events: Events, target: float, *, expected: float, unknown: float) ->
 
 
 def _is_evidence(events: Events, target: float) -> bool:
-    """Return whether the events are enough, or so bad that chance does not explain it."""
+    """Return whether there are enough events, or too many bad ones for chance."""
     if target >= 1 or events.total >= min_requests(target):
         return True
     return is_above(events.bad, events.total, 1 - target)
 
 
 def attainment_if_bad(events: Events, runs: int) -> float | None:
-    """Return the attainment if `runs` that were excluded had been bad; None without events."""
+    """Return the attainment if `runs` excluded runs had been bad; None without events."""
     total = events.total + runs
     return events.good / total if total else None
 

@@ -117,7 +117,7 @@ def _probe_report(
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the reports about all objectives of a probe need."""
+    """Values that the reports about all objectives of one probe share."""
 
     group: ProbeGroup
     period: Period
@@ -132,7 +132,7 @@ def _objective_report(
     is_current = coverage.end - counts.end <= END_SECONDS
     start = max(counts.start, coverage.start)
     end = coverage.end if is_current else counts.end
-    # Time before the first data is unknown, as if the prober had been absent.
+    # The time before the first data counts as not measured.
     begins_with_data = counts.start - coverage.start <= END_SECONDS
     expected = _events_per_second(coverage) * (
         end - (context.period.start if begins_with_data else start)

@@ -10,8 +10,8 @@ from probe.report import scrapes
 from probe.report.increases import Increase
 from probe.result import Reason, Signal, SkipReason
 
-# Scrapes are at most this far apart, as the rules require. A longer time between two scrapes of the
-# same process is a gap of Prometheus, not of the prober.
+# Longest interval of scrapes for which the rules work. After a longer time between two scrapes
+# of one process, Prometheus was absent and not the prober.
 MAX_SCRAPE_SECONDS = 300.0
 
 # Without scrapes for this time before the end of the period, the prober is absent.
@@ -57,14 +57,14 @@ class Coverage:
     end: float
     """When the probe was removed, or the end of the period."""
     expected: float
-    """From the interval and the time in which the probe was configured."""
+    """Number of runs, from the interval and the time in which the probe was configured."""
     due: int
     run: int
     skipped: Mapping[str, int]
     absences: tuple[Interval, ...]
     """Times in which no replica measured."""
     unscraped_seconds: float
-    """Time between scrapes that are too far apart. The events in it are counted after it."""
+    """Time between scrapes that are too far apart. Its events count at the next scrape."""
     excluded: tuple[Exclusion, ...]
     replicas: tuple[ReplicaCoverage, ...]
     interval: float | None
@@ -80,7 +80,7 @@ class Coverage:
 
     @property
     def deliberate(self) -> int:
-        """Due times without an event that are no missing data.
+        """Number of due times without an event that are not missing data.
 
         They were skipped on purpose, or the endpoint was starting.
         """
@@ -91,7 +91,7 @@ class Coverage:
 
 @dataclass(slots=True)
 class _ReplicaTimes:
-    """What is known of one replica so far."""
+    """Coverage of one replica until the last scrape that was added."""
 
     measured: list[Interval] = field(default_factory=list)
     expected: float = 0.0
@@ -203,7 +203,7 @@ EXCLUDED = {
     "budget": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.BUDGET),
 }
 
-# Of these causes, the runs while the endpoint starts. `internal` are missing data.
+# Causes whose runs are not missing data: the endpoint was starting. Runs with `internal` are.
 STARTING_CAUSES = ("startup", "cold")
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from probe.slo.alerts import OBJECTIVE_MISSED
 
-# Under the budget, an incident has a probability of at most 10 to the power of minus this. It is
-# the evidence that ModelObjectiveMissed needs.
+# Evidence for an incident: the negative decimal logarithm of the probability that an endpoint which
+# just keeps its objective has such bad events. The alert ModelObjectiveMissed needs the same.
 MIN_EVIDENCE = OBJECTIVE_MISSED.evidence
 
-# Share of bad events during an incident, as a multiple of the budget, and its maximum. The score
-# detects smaller and larger shares as well, only somewhat later.
+# Assumed share of bad events during an incident, as a multiple of the budget, and its maximum. With
+# other shares, incidents are also found, but somewhat later.
 BUDGET_MULTIPLE = 10.0
 MAX_BAD_RATIO = 0.5
 
@@ -20,7 +20,7 @@ MAX_BAD_RATIO = 0.5
 QUIET_SECONDS = 600.0
 QUIET_INTERVALS = 5
 
-# It has also ended if the good events after it are this evidence (in powers of ten) of its end.
+# It has also ended if the good events after it are evidence of its end (a decimal logarithm).
 END_EVIDENCE = 3.0
 
 
@@ -45,7 +45,7 @@ class Incident:
 
 @dataclass(slots=True)
 class _Candidate:
-    """Bad events that may become an incident, which ends where the score is highest."""
+    """Bad events that may become an incident. It ends where the score is highest."""
 
     start: float
     end: float

@@ -13,13 +13,13 @@ _TICKS = Counter(catalogue.TICKS.name)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increase:
-    """What a replica counted between two scrapes."""
+    """Events that a replica counted between two scrapes."""
 
     since: float
     """Time of the scrape before, or of the start of the process if that is later."""
     time: float
     absent_since: float | None
-    """Time of the last scrape of the previous process; None for the same one."""
+    """Time of the last scrape of the previous process; None if the process is the same."""
     interval: float | None
     counts: Mapping[Counter, float]
     """Increases above 0."""

@@ -19,7 +19,7 @@ from probe.report.scrapes import DIMENSION_METRIC, Scrape, ScrapeReader
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was counted in a period."""
+    """Events and coverage of a probe in a period."""
 
     objectives: dict[Objective, ObjectiveCounts]
     coverage: Coverage | None

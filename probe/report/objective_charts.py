@@ -63,7 +63,7 @@ class Bar:
     width: float
     height: float
     is_above: bool
-    """Whether it is above the allowed share."""
+    """Whether the share is above the allowed one."""
     title: str
 
 

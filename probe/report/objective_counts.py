@@ -109,7 +109,7 @@ def _failures(counts: Mapping[scrapes.Counter, float]) -> dict[str, int]:
 
 
 def _is_charged(reason: str) -> bool:
-    """Return whether a failure counts. A reason of a newer daemon does."""
+    """Return whether a failure counts. Reasons that only newer daemons have count."""
     try:
         return Reason(reason).counts_against_slo
     except ValueError:

@@ -13,13 +13,13 @@ _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The time after `start` until `end` (Unix seconds). `name` is how the user calls it."""
+    """The time after `start` until `end` (Unix seconds), with the name that the user gave it."""
 
     name: str
     start: float
     end: float
     month: tuple[int, int] | None = None
-    """Year and month, if it is one. A month that is not over ends now."""
+    """Year and month; None for other periods. A month that is not over ends now."""
 
     @classmethod
     def of_month(cls, text: str, now: float) -> Self:

@@ -1,4 +1,4 @@
-"""What a report depends on: versions of the daemons, their config, and the rules."""
+"""Versions of the daemons, and hashes of their config and of the rules, for a report."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def read_versions(
 def read_config_hash(client: PrometheusClient, group: ProbeGroup, start: float, end: float) -> str:
     """Return a hash of the exported config: URL, labels, interval, timeout and objectives.
 
-    It is that of all values in the period. Raises PrometheusError.
+    All values that were exported in the period are hashed. Raises PrometheusError.
     """
     selector = group.selector("|".join(spec.name for spec in _CONFIG))
     found = client.instant(f"last_over_time({selector}[{_window(start, end)}])", end)

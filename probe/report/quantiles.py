@@ -1,7 +1,7 @@
 """Quantiles of latencies and phases, from the buckets of histograms.
 
-Unlike event counts they are estimates: `increase()` extrapolates to the whole day, which changes
-all buckets alike, and a quantile is interpolated within its bucket.
+Unlike the counts of events they are estimates: quantiles are interpolated within a bucket.
+`increase()` extrapolates to the whole day, which changes all buckets by the same factor.
 """
 
 import math

@@ -25,9 +25,9 @@ METHOD = (
     "A request is good if it succeeds within the threshold; failures and timeouts are bad."
     " Requests are sent on a fixed schedule, whether or not earlier ones have returned. The counts"
     " are sums of the increases of the scraped counters of all replicas, without extrapolation."
-    " The interval of the attainment is Wilson's with a confidence of 95 %, for the number of"
-    " independent events that corresponds to the differences between days (with less than 14 days:"
-    " between hours)."
+    " The interval of the attainment has a confidence of 95 % (Wilson). Bad requests come together,"
+    " so it is as wide as the variance between days requires (with less than 14 days: between"
+    " hours)."
 )
 
 STATUS_TEXTS = {
@@ -37,9 +37,9 @@ STATUS_TEXTS = {
 }
 
 COVERAGE_NOTE = (
-    "Expected are the runs that the interval and the configured time of each replica require."
-    " Absent is the time in which no replica measured, from the last scrape of a process to the"
-    " start of the next: it is neither good nor bad. An objective is met only with at least"
+    "Expected: the runs that result from the interval and the configured time of each replica."
+    " Absent: the time in which no replica measured, from the last scrape of a process to the start"
+    " of the next. It is neither good nor bad. An objective is met only with at least"
     f" {MIN_COVERAGE * 100:g} % of the expected events."
 )
 
@@ -157,8 +157,8 @@ def gap_sentences(report: SlaReport) -> Iterator[str]:
         if probe.coverage and probe.coverage.unscraped_seconds:
             seconds = format_elapsed(probe.coverage.unscraped_seconds)
             yield (
-                f"{probe_name(probe.group, report)}: {seconds} between scrapes, summed over the"
-                " replicas. Requests in this time count at the scrape after it."
+                f"{probe_name(probe.group, report)}: Prometheus did not scrape for {seconds} (sum"
+                " of all replicas). Requests in this time count at the next scrape."
             )
 
 

@@ -8,8 +8,8 @@ from probe.history.version_log import VersionPeriod
 from probe.result import Result
 from probe.server.charts import HEIGHT, LatencyChart, TimeAxis
 
-# More changes than this are those of versions that respond in turn. Then only the first result of
-# each version has a mark.
+# With more changes, several versions respond in turn. Only the first result of each version is then
+# marked.
 MAX_CHANGES = 8
 
 
