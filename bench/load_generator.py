@@ -32,7 +32,7 @@ from probe.load.arrivals import Arrivals, due_times
 from probe.load.generator import ProcessGenerator, default_processes
 from probe.load.measurement import Counts, LatencyHistogram, total
 from probe.load.objective import LoadObjective
-from probe.load.step_sender import Runner
+from probe.result import RunProbe
 from tests.builders import make_settings
 
 RATES = (200.0, 500.0, 1000.0, 1250.0, 1500.0, 2000.0)
@@ -140,7 +140,7 @@ def _measure(server: ReferenceServer, rate: float, processes: int, seconds: int)
 def _generator(
     endpoint: Endpoint, processes: int, pause: "Synchronized[float]"
 ) -> ProcessGenerator:
-    def build_runner() -> Runner:
+    def build_runner() -> RunProbe:
         _record_gc_pauses(pause)
         with tempfile.TemporaryDirectory() as directory:
             probe = {"name": "model", "url": endpoint.url, "timeout": f"{TIMEOUT_SECONDS:g}s"}

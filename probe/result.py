@@ -3,7 +3,7 @@
 The value of an enum member is its label value in the metrics and its name in the JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -445,3 +445,7 @@ class CertificateExpiry:
             return
         if result.certificate_not_after is not None or result.failure is None:
             self.not_after = result.certificate_not_after
+
+
+# Runs a probe that is due at an instant (monotonic ns), and returns its result.
+RunProbe = Callable[[int], Result]

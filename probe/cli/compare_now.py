@@ -18,7 +18,6 @@ from probe.compare.interleaved import (
     MIN_INTERVAL_SECONDS,
     InterleavedRun,
     MeasurementProgress,
-    Runner,
     default_interval,
     warm_up,
 )
@@ -26,7 +25,7 @@ from probe.compare.side_results import SideResults
 from probe.config.units import format_duration
 from probe.daemon.prober_factory import ProberFactory
 from probe.formatting import format_rate
-from probe.result import Result, Signal
+from probe.result import Result, RunProbe, Signal
 from probe.threads import ThreadCache
 
 
@@ -168,7 +167,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _prepare(
-    runners: Sequence[Runner],
+    runners: Sequence[RunProbe],
     options: CompareOptions,
     progress: ProgressLine,
     stopped: threading.Event,

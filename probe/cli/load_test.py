@@ -18,10 +18,9 @@ from probe.load.report import StepReport
 from probe.load.search import Search, SearchOptions, SearchResult
 from probe.load.single_requests import measure_latency, wait_for_recovery
 from probe.load.step import Step, StepPlan, StepPlanner, run_step
-from probe.load.step_sender import Runner
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.worker_process import LoadGeneratorError
-from probe.result import Result
+from probe.result import Result, RunProbe
 
 # Without --from, the first rate is at most this part of --max-rate: a fast endpoint may still not
 # serve many requests at a time.
@@ -63,7 +62,7 @@ class LoadTest:
         with generator:
             return self._run_share(generator) if options.share else self._search(generator)
 
-    def _build_runner(self) -> Runner:
+    def _build_runner(self) -> RunProbe:
         """Return the function that sends a request, in this process."""
         factory = ProberFactory(
             environ=self._environ,

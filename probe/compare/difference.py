@@ -46,8 +46,8 @@ class Scale(StrEnum):
 
     SHARE = "share"
     """The share of B minus that of A."""
-    SECONDS = "seconds"
-    """The relative difference of two times: B / A - 1."""
+    RELATIVE = "seconds"
+    """The relative difference of two times (seconds): B / A - 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,8 @@ class Difference:
     a: float | None
     """Value of side A. None: unknown."""
     b: float | None
-    difference: float | None
+    value: float | None
+    """The difference. None: unknown."""
     lower: float
     """Lower end of the 95 % interval of the difference; -infinity if it is unknown."""
     upper: float
@@ -90,10 +91,10 @@ def unknown_difference(name: str, signal: Signal, *, margin: float) -> Differenc
     return Difference(
         name=name,
         signal=signal,
-        scale=Scale.SECONDS,
+        scale=Scale.RELATIVE,
         a=None,
         b=None,
-        difference=None,
+        value=None,
         lower=-math.inf,
         upper=math.inf,
         margin=margin,
@@ -134,7 +135,7 @@ def evaluate(differences: Sequence[Difference]) -> tuple[Finding, ...]:
 
 
 def _verdict(difference: Difference, p_value: float) -> Verdict:
-    margin, value = difference.margin, difference.difference
+    margin, value = difference.margin, difference.value
     if value is not None and abs(value) > margin and p_value <= MAX_ERROR_PROBABILITY:
         return Verdict.WORSE if value > 0 else Verdict.BETTER
     if difference.upper > margin:

@@ -13,11 +13,8 @@ from statistics import median
 from typing import Protocol
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
-from probe.result import Result
+from probe.result import Result, RunProbe
 from probe.threads import Task
-
-# Sends one request that is due at an instant (monotonic ns), and returns its result.
-Runner = Callable[[int], Result]
 
 # Requests of each side that are sent first and not counted: they fill caches and pools.
 WARM_UP_REQUESTS = 3
@@ -44,7 +41,7 @@ class MeasurementProgress:
     in_flight: int
 
 
-def warm_up(runners: Sequence[Runner], stopped: threading.Event, clock: Clock) -> list[Result]:
+def warm_up(runners: Sequence[RunProbe], stopped: threading.Event, clock: Clock) -> list[Result]:
     """Return the results of WARM_UP_REQUESTS of each side, sent one after the other.
 
     A single runner sends those of both sides. Once `stopped` is set, no more requests are sent.
@@ -73,7 +70,7 @@ class InterleavedRun:
 
     def __init__(
         self,
-        runners: Sequence[Runner],
+        runners: Sequence[RunProbe],
         *,
         rounds: int,
         interval_seconds: float,
@@ -113,7 +110,7 @@ class InterleavedRun:
         while self._completed < self._sent:
             self._record_next(CHECK_INTERVAL_SECONDS)
 
-    def _order(self) -> list[Runner]:
+    def _order(self) -> list[RunProbe]:
         """Return the runner of each request.
 
         The order in a round is random: with a fixed order, a periodic task of the server could slow
@@ -129,7 +126,7 @@ class InterleavedRun:
         while (left := due - self._clock.monotonic()) > 0 and not self._stopped.is_set():
             self._record_next(min(left / NS_PER_SECOND, CHECK_INTERVAL_SECONDS))
 
-    def _send(self, runner: Runner, due: int) -> None:
+    def _send(self, runner: RunProbe, due: int) -> None:
         def task() -> None:
             try:
                 self._results.put(runner(due))

@@ -58,7 +58,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
         difference.label,
         _value(difference, difference.a),
         _value(difference, difference.b),
-        "-" if difference.difference is None else _change(difference, difference.difference),
+        "-" if difference.value is None else _change(difference, difference.value),
         _interval(difference),
         _size(difference, difference.margin),
         _p_value(finding.p_value),
@@ -130,9 +130,9 @@ def _margins(findings: Iterable[Finding]) -> str:
 
 def _reason(finding: Finding) -> str:
     difference = finding.difference
-    assert difference.difference is not None, "the verdict is about a difference"
+    assert difference.value is not None, "the verdict is about a difference"
     return (
-        f"{difference.label}: {_change(difference, difference.difference)}"
+        f"{difference.label}: {_change(difference, difference.value)}"
         f" (95 % interval {_interval(difference)}), and the margin is"
         f" {_size(difference, difference.margin)}."
     )
@@ -203,7 +203,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "scale": str(difference.scale),
         "a": difference.a,
         "b": difference.b,
-        "difference": difference.difference,
+        "difference": difference.value,
         "interval": [_finite(difference.lower), _finite(difference.upper)],
         "margin": difference.margin,
         "p_value": finding.p_value,

@@ -103,10 +103,10 @@ def percentile_difference(
     return Difference(
         name=name,
         signal=signal,
-        scale=Scale.SECONDS,
+        scale=Scale.RELATIVE,
         a=value_a,
         b=value_b,
-        difference=value_b / value_a - 1 if value_a and value_b else None,
+        value=value_b / value_a - 1 if value_a and value_b else None,
         lower=lower - 1 if lower else -math.inf,
         upper=1 / upper - 1 if upper else math.inf,
         margin=margin,

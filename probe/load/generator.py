@@ -12,10 +12,11 @@ from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.load.arrivals import Arrivals
 from probe.load.measurement import Counts, StepMeasurement, no_requests
 from probe.load.objective import LoadObjective
-from probe.load.step_sender import Limits, Permits, Runner, StepState
+from probe.load.step_sender import Limits, Permits, StepState
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.worker import StartStep, StopStep, WorkerOptions
 from probe.load.worker_process import FORK, WorkerProcess
+from probe.result import RunProbe
 
 # A step starts this long after the command, when all processes have it.
 START_DELAY_SECONDS = 0.05
@@ -65,7 +66,7 @@ class ProcessGenerator:
 
     def __init__(
         self,
-        build_runner: Callable[[], Runner],
+        build_runner: Callable[[], RunProbe],
         objectives: Sequence[LoadObjective],
         *,
         processes: int,

@@ -3,20 +3,17 @@
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
 from probe.load.objective import LoadObjective
 from probe.load.recorder import Report, StepRecorder
-from probe.result import Result
+from probe.result import RunProbe
 from probe.threads import Task
 
 logger = logging.getLogger(__name__)
-
-# Sends one request that is due at an instant (monotonic ns), and returns its result.
-Runner = Callable[[int], Result]
 
 
 class TaskExecutor(Protocol):
@@ -69,7 +66,7 @@ class StepSender:
         *,
         epoch: int,
         objectives: Sequence[LoadObjective],
-        run: Runner,
+        run: RunProbe,
         limits: Limits,
         executor: TaskExecutor,
         clock: Clock,

@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from probe.clock import Clock
 from probe.load.arrivals import Arrivals, due_times
 from probe.load.objective import LoadObjective
-from probe.load.step_sender import Limits, Runner, StepSender, StepState
+from probe.load.step_sender import Limits, StepSender, StepState
+from probe.result import RunProbe
 from probe.threads import ThreadCache
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ Command = StartStep | StopStep | GetState
 def run_worker(
     connection: Connection,
     unused: Sequence[Connection],
-    build_runner: Callable[[], Runner],
+    build_runner: Callable[[], RunProbe],
     options: WorkerOptions,
 ) -> None:
     """Send requests as the commands of `connection` say, until it is closed.
@@ -116,7 +117,7 @@ def _raise_file_limit() -> None:
 class _Worker:
     """Runs one step after the other."""
 
-    def __init__(self, run: Runner, options: WorkerOptions) -> None:
+    def __init__(self, run: RunProbe, options: WorkerOptions) -> None:
         self._run = run
         self._options = options
         self._executor = ThreadCache("load")

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from probe.load.measurement import Counts
-from probe.load.step_sender import Runner, StepState
+from probe.load.step_sender import StepState
 from probe.load.worker import (
     Command,
     GetState,
@@ -17,6 +17,7 @@ from probe.load.worker import (
     WorkerOptions,
     run_worker,
 )
+from probe.result import RunProbe
 
 # A process must reply within this time. It needs a few milliseconds, and more on a busy machine.
 MAX_REPLY_SECONDS = 30.0
@@ -40,7 +41,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        build_runner: Callable[[], Runner],
+        build_runner: Callable[[], RunProbe],
         options: WorkerOptions,
         *,
         number: int,

@@ -19,10 +19,10 @@ def difference(value: float | None, lower: float, upper: float, p_value: float =
     """Return a difference of the median whose margin is 5 %."""
     return Difference(
         name="p50",
-        scale=Scale.SECONDS,
+        scale=Scale.RELATIVE,
         a=0.1,
         b=0.1,
-        difference=value,
+        value=value,
         lower=lower,
         upper=upper,
         margin=0.05,

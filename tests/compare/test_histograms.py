@@ -76,7 +76,7 @@ def test_shift(factor: float, verdict: Verdict) -> None:
     assert comparison.verdict is verdict
     slow = comparison.findings[1].difference
     assert slow.threshold_seconds == 0.1
-    assert slow.difference == pytest.approx(0.12 if factor > 1 else -0.13, abs=0.03)
+    assert slow.value == pytest.approx(0.12 if factor > 1 else -0.13, abs=0.03)
 
 
 def test_failures() -> None:
@@ -94,7 +94,7 @@ def test_failures_of_one_outage() -> None:
         for number, part in enumerate(b.latency.parts)
     ]
     bad = compare(a, recorded("b", parts), threshold=None).findings[0]
-    assert bad.difference.difference == pytest.approx(0.0335, abs=0.001)
+    assert bad.difference.value == pytest.approx(0.0335, abs=0.001)
     assert bad.verdict is Verdict.NOT_ENOUGH_DATA
 
 

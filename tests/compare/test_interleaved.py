@@ -14,11 +14,10 @@ from probe.compare.interleaved import (
     WARM_UP_REQUESTS,
     InterleavedRun,
     MeasurementProgress,
-    Runner,
     default_interval,
     warm_up,
 )
-from probe.result import Result
+from probe.result import Result, RunProbe
 from probe.threads import Task, ThreadCache
 from tests.builders import make_result
 
@@ -35,7 +34,7 @@ class Recorder:
         self.stopped = threading.Event()
         self._on_send = on_send
 
-    def runner(self, name: str) -> Runner:
+    def runner(self, name: str) -> RunProbe:
         def run(due: int) -> Result:
             assert Clock().monotonic() >= due
             self.due.append((name, due))

@@ -51,11 +51,11 @@ def test_values() -> None:
     slower = [1.5 * seconds for seconds in sample]
     difference = percentile_difference("p50", 0.5, sample, slower, margin=0.05)
     assert difference.a == sorted(sample)[499]
-    assert difference.difference == pytest.approx(0.5)
+    assert difference.value == pytest.approx(0.5)
     assert 0.4 < difference.lower < 0.5 < difference.upper < 0.6
     assert difference.p_value < 1e-9
     reverse = percentile_difference("p50", 0.5, slower, sample, margin=0.05)
-    assert reverse.difference == pytest.approx(-1 / 3)
+    assert reverse.value == pytest.approx(-1 / 3)
     assert reverse.p_value < 1e-9
     # The ends of both intervals are each other's reciprocals.
     assert 1 + reverse.lower == pytest.approx(1 / (1 + difference.upper), rel=1e-3)
@@ -111,7 +111,7 @@ def test_slow_period_of_one_side() -> None:
     together = percentile_difference("p95", 0.95, a, slow, margin=0.1)
     spread = percentile_difference("p95", 0.95, a, rng.sample(slow, len(slow)), margin=0.1)
     assert spread.p_value < 1e-6
-    assert together.difference == spread.difference
+    assert together.value == spread.value
     assert together.p_value > 0.01
     assert together.lower < spread.lower
 

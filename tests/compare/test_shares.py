@@ -89,7 +89,7 @@ def test_coverage() -> None:
 def test_no_requests() -> None:
     """Without requests there is no difference, and no evidence."""
     difference = bad_share_difference([Share(0, 0)], [Share(3, 10)], margin=0.01)
-    assert (difference.a, difference.difference, difference.p_value) == (None, None, 1.0)
+    assert (difference.a, difference.value, difference.p_value) == (None, None, 1.0)
     assert (difference.lower, difference.upper) == (-math.inf, math.inf)
 
 
@@ -177,7 +177,7 @@ def test_dependent_requests_count_less() -> None:
     """The difference is the same, and the interval twice as wide with a quarter of the requests."""
     a, b = Share(400, 4000), Share(520, 4000)
     independent, dependent = slow_difference(a, b), slow_difference(a, b, effect=4.0)
-    assert dependent.difference == independent.difference
+    assert dependent.value == independent.value
     assert dependent.p_value > 10 * independent.p_value
     widths = [item.upper - item.lower for item in (dependent, independent)]
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.02)

@@ -41,7 +41,7 @@ def test_failures_that_come_together(requests: int) -> None:
             a.add(make_result())
             b.add(make_result(reason=Reason.HTTP_5XX if is_bad else None))
         bad, *_ = evaluate(result_differences(a, b, MARGINS))
-        assert bad.difference.difference == pytest.approx(0.25)
+        assert bad.difference.value == pytest.approx(0.25)
         verdicts[distance] = bad.verdict
     assert verdicts == {1: Verdict.NOT_ENOUGH_DATA, 4: Verdict.WORSE}
 

@@ -18,10 +18,9 @@ from probe.load.arrivals import Arrivals
 from probe.load.generator import ProcessGenerator, Share, default_processes
 from probe.load.measurement import Counts, StepMeasurement, total
 from probe.load.objective import LoadObjective
-from probe.load.step_sender import Runner
 from probe.load.stop import LoadTestEnded, StopReason
 from probe.load.worker_process import LoadGeneratorError
-from probe.result import Reason, Result, TokenCounts
+from probe.result import Reason, Result, RunProbe, TokenCounts
 from tests.builders import make_result
 from tests.probing import make_prober
 from tests.servers import never_respond, respond_with, serve
@@ -36,9 +35,9 @@ pytestmark = [
 
 
 def make_generator(
-    run: Runner | None = None,
+    run: RunProbe | None = None,
     *,
-    build_runner: Callable[[], Runner] | None = None,
+    build_runner: Callable[[], RunProbe] | None = None,
     processes: int = 2,
     max_in_flight: int = 1000,
     max_requests: int | None = None,
@@ -77,7 +76,7 @@ def _counts(measurement: StepMeasurement) -> Counts:
     return total(measurement.seconds)
 
 
-def _prober(url: str) -> Callable[[], Runner]:
+def _prober(url: str) -> Callable[[], RunProbe]:
     """Return a function that builds a prober of `url`, as `load` does in each process."""
     return lambda: make_prober(url, timeout="3s").run
 
@@ -271,7 +270,7 @@ def test_a_prober_that_cannot_be_built_is_an_error() -> None:
     """The error has the reason."""
     before = _children()
 
-    def build() -> Runner:
+    def build() -> RunProbe:
         raise FileNotFoundError("no file body.json")
 
     with (

@@ -8,8 +8,8 @@ import pytest
 
 from probe.clock import NS_PER_SECOND
 from probe.load.objective import LoadObjective
-from probe.load.step_sender import Limits, Runner, StepSender
-from probe.result import Reason, Result
+from probe.load.step_sender import Limits, StepSender
+from probe.result import Reason, Result, RunProbe
 from probe.threads import Task
 from tests.builders import make_result
 from tests.fakes import FakeTime, ManualExecutor
@@ -25,7 +25,7 @@ class SenderOnFakeTime:
     def __init__(
         self,
         due_times: Iterator[float],
-        run: Runner,
+        run: RunProbe,
         *,
         max_in_flight: int = 100,
         max_requests: int = 100,
