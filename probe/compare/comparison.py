@@ -60,7 +60,7 @@ class Comparison:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = field(default=())
     """Sentences about the measurement, such as its interruption."""
-    resolution: tuple[PercentileBounds, ...] = field(default=())
+    percentile_bounds: tuple[PercentileBounds, ...] = field(default=())
     """Bounds of the percentiles of recorded sides. Empty for sides that were measured now."""
 
     @property

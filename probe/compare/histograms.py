@@ -112,12 +112,12 @@ def compare_histograms(a: RecordedSide, b: RecordedSide, *, margins: Margins) ->
     notes = [*_objective_notes(a, b), *_latency_notes(a, b, common, threshold)]
     bad_a, bad_b = a.latency.bad(threshold), b.latency.bad(threshold)
     differences = [bad_share_difference(bad_a, bad_b, margin=margins.bad_share)]
-    resolution: list[PercentileBounds] = []
+    percentile_bounds: list[PercentileBounds] = []
     for signal in Signal:
         if signal is Signal.LATENCY or (a.has(signal) and b.has(signal)):
             pair = a.histograms[signal], b.histograms[signal]
             differences += _slow_differences(signal, *pair, margins)
-            resolution += _resolution(signal, *pair)
+            percentile_bounds += _bounds_of_percentiles(signal, *pair)
         else:
             notes += missing_signal_notes(signal, a.name, a.has(signal), b.name, b.has(signal))
     return Comparison(
@@ -125,7 +125,7 @@ def compare_histograms(a: RecordedSide, b: RecordedSide, *, margins: Margins) ->
         b=_side(b, bad_b),
         findings=evaluate(differences),
         notes=tuple(notes),
-        resolution=tuple(resolution),
+        percentile_bounds=tuple(percentile_bounds),
     )
 
 
@@ -196,7 +196,7 @@ def _slow_differences(
         )
 
 
-def _resolution(
+def _bounds_of_percentiles(
     signal: Signal, a: RecordedHistogram, b: RecordedHistogram
 ) -> Iterator[PercentileBounds]:
     for name, ratio, _ in PERCENTILES:

@@ -29,8 +29,8 @@ def render_text(comparison: Comparison) -> str:
         ("B", comparison.b.name, _counts(comparison.b)),
     ]
     table = align([_COLUMNS, *map(_row, comparison.findings)])
-    resolution = map(_resolution, comparison.resolution)
-    sentences = [*comparison.notes, *resolution, *_sentences(comparison)]
+    bounds = map(_percentile_sentence, comparison.percentile_bounds)
+    sentences = [*comparison.notes, *bounds, *_sentences(comparison)]
     return "\n".join([*align(sides), "", *table, "", *sentences])
 
 
@@ -39,7 +39,7 @@ def _counts(side: Side) -> str:
     return f"{side.requests} requests, {side.bad} bad" + (f" ({reasons})" if reasons else "")
 
 
-def _resolution(percentile: PercentileBounds) -> str:
+def _percentile_sentence(percentile: PercentileBounds) -> str:
     a, b = (_bucket_text(lower, upper) for lower, upper in (percentile.a, percentile.b))
     name = label(percentile.name, percentile.signal)
     return f"{name} by the buckets of the histogram: A {a}, B {b}."
@@ -180,7 +180,7 @@ def render_json(comparison: Comparison) -> dict[str, Any]:
                 "a": list(map(_finite, percentile.a)),
                 "b": list(map(_finite, percentile.b)),
             }
-            for percentile in comparison.resolution
+            for percentile in comparison.percentile_bounds
         ],
         "notes": list(comparison.notes),
     }

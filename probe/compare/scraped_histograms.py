@@ -14,7 +14,7 @@ from probe.compare.histograms import Counts
 from probe.compare.selection import Selection
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
-from probe.prometheus.client import OnProgress, PrometheusClient, parts
+from probe.prometheus.client import OnProgress, PrometheusClient, chunks
 from probe.prometheus.increases import LOOKBACK_SECONDS, PROCESS_START, TargetCounters
 from probe.prometheus.promql import quote, selector
 from probe.prometheus.series import Series
@@ -69,7 +69,7 @@ def count_requests(
     """
     horizon = max(0.0, selection.start - LOOKBACK_SECONDS)
     counter = _RequestCounter(selection, part_count, horizon)
-    for first, last in parts(horizon, selection.end, QUERY_SECONDS):
+    for first, last in chunks(horizon, selection.end, QUERY_SECONDS):
         for scrape in _read_scrapes(client, selection, counter.replicas, first, last):
             counter.add(scrape)
         on_progress(last)
@@ -89,11 +89,11 @@ def _read_scrapes(
     """
     scrapes: dict[tuple[Replica, float], _Scrape] = {}
     for text in _selectors(selection):
-        for series in client.samples_of_part(text, start, end):
+        for series in client.samples_of_chunk(text, start, end):
             _add(scrapes, series)
     known = {*replicas, *(replica for replica, _ in scrapes)}
     if known:
-        for series in client.samples_of_part(_process_starts(known), start, end):
+        for series in client.samples_of_chunk(_process_starts(known), start, end):
             _add_starts(scrapes, series, known)
     return sorted(scrapes.values(), key=lambda scrape: scrape.time)
 

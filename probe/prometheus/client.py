@@ -81,16 +81,16 @@ class PrometheusClient:
         *,
         chunk_seconds: float = CHUNK_SECONDS,
     ) -> Iterator[list[Series]]:
-        """Yield the stored samples after `start` until `end` (Unix seconds), part by part.
+        """Yield the stored samples after `start` until `end` (Unix seconds), in chunks.
 
         These are the scraped values and times, without those that a range query interpolates. A
-        part has the samples of all series in `chunk_seconds`, so memory is needed for one part
+        chunk has the samples of all series in `chunk_seconds`, so memory is needed for one chunk
         only. Raises PrometheusError.
         """
-        for first, last in parts(start, end, chunk_seconds):
-            yield self.samples_of_part(selector, first, last)
+        for first, last in chunks(start, end, chunk_seconds):
+            yield self.samples_of_chunk(selector, first, last)
 
-    def samples_of_part(self, selector: str, start: float, end: float) -> list[Series]:
+    def samples_of_chunk(self, selector: str, start: float, end: float) -> list[Series]:
         """Return the stored samples after `start` until `end` (Unix seconds) with one query.
 
         Raises PrometheusError.
@@ -100,7 +100,7 @@ class PrometheusClient:
             return []
         found = self.instant(f"{selector}[{milliseconds}ms]", end)
         # Prometheus before version 3 includes a sample at the beginning of the range, which is also
-        # at the end of the previous part.
+        # at the end of the previous chunk.
         return list(_without_empty(_after(series, start) for series in found))
 
     def rule_groups(self) -> list[dict[str, Any]]:
@@ -178,10 +178,10 @@ class _TlsAdapter(HTTPAdapter):
         """Leave the context unchanged."""
 
 
-def parts(
+def chunks(
     start: float, end: float, seconds: float = CHUNK_SECONDS
 ) -> Iterator[tuple[float, float]]:
-    """Yield the start and the end of successive parts of a period."""
+    """Yield the start and the end of successive chunks of a period."""
     while start < end:
         yield start, min(start + seconds, end)
         start += seconds

@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class ErrorBudget:
     """Bad events that the target allows, and how many of them are used.
 
     A budget in minutes is the part of the measured time in which all events may be bad.
@@ -62,12 +62,12 @@ class Budget:
         return self.left / self.allowed if self.allowed else None
 
 
-def error_budget(events: Events, target: float, seconds: float) -> Budget:
+def error_budget(events: Events, target: float, seconds: float) -> ErrorBudget:
     """Return the budget of `events` in a measured time of `seconds`."""
     # The share is rounded because 1 - 0.999 is 0.0010000000000000009.
     share, minutes = round(1 - target, 12), seconds / 60
     bad_ratio = events.bad / events.total if events.total else 0.0
-    return Budget(
+    return ErrorBudget(
         allowed=share * events.total,
         used=events.bad,
         minutes_allowed=share * minutes,
@@ -129,14 +129,14 @@ def _student_quantile(freedom: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Status, with the reason for not enough data."""
+class StatusWithReason:
+    """Status, with the reason if there is not enough data."""
 
     status: Status
     reason: str | None = None
 
 
-def status(events: Events, target: float, *, expected: float, unknown: float) -> Verdict:
+def status(events: Events, target: float, *, expected: float, unknown: float) -> StatusWithReason:
     """Return the status of `events`.
 
     `expected` is the number of events of the whole period. `unknown` of them were neither counted
@@ -144,20 +144,20 @@ def status(events: Events, target: float, *, expected: float, unknown: float) ->
     """
     allowed = round(1 - target, 12)
     if events.bad > allowed * (events.total + unknown) + 1e-9 and _is_evidence(events, target):
-        return Verdict(Status.MISSED)
+        return StatusWithReason(Status.MISSED)
     if not events.total:
-        return Verdict(Status.NOT_ENOUGH_DATA, "no events")
+        return StatusWithReason(Status.NOT_ENOUGH_DATA, "no events")
     if target < 1 and events.total < min_requests(target):
         needed = min_requests(target)
         reason = f"{events.total:,} events, at least {needed:,} are needed for this target"
-        return Verdict(Status.NOT_ENOUGH_DATA, reason)
+        return StatusWithReason(Status.NOT_ENOUGH_DATA, reason)
     covered = events.total / expected if expected else 1.0
     if covered < MIN_COVERAGE:
         share = math.floor(covered * 100)
         reason = f"{share} % of the expected events were measured, at least 90 % are needed"
-        return Verdict(Status.NOT_ENOUGH_DATA, reason)
+        return StatusWithReason(Status.NOT_ENOUGH_DATA, reason)
     is_met = events.bad <= allowed * events.total + 1e-9
-    return Verdict(Status.MET if is_met else Status.MISSED)
+    return StatusWithReason(Status.MET if is_met else Status.MISSED)
 
 
 def _is_evidence(events: Events, target: float) -> bool:

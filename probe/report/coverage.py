@@ -97,7 +97,7 @@ class _ReplicaTimes:
     expected: float = 0.0
     absent: float = 0.0
     restarts: int = 0
-    counts: Counter[scrapes.Counter] = field(default_factory=Counter)
+    counts: Counter[scrapes.CounterKey] = field(default_factory=Counter)
 
 
 class CoverageCounter:
@@ -156,7 +156,7 @@ class CoverageCounter:
         )
         outside = (end - start) - _seconds(spans)
         counts = sum(
-            (times.counts for times in self._replicas.values()), Counter[scrapes.Counter]()
+            (times.counts for times in self._replicas.values()), Counter[scrapes.CounterKey]()
         )
         expected = sum(times.expected for times in self._replicas.values())
         return Coverage(
@@ -179,28 +179,28 @@ class CoverageCounter:
         )
 
     def _exclusion(
-        self, cause: str, counter: scrapes.Counter, counts: Mapping[scrapes.Counter, float]
+        self, cause: str, counter: scrapes.CounterKey, counts: Mapping[scrapes.CounterKey, float]
     ) -> Exclusion:
         """Return the runs of `cause`. Cold starts may be events (`cold: {count: true}`)."""
         runs, seconds = round(counts[counter]), self._excluded_seconds[cause]
         if cause == "cold" and runs:
             others = sum(counts[EXCLUDED[other]] for other in ("startup", "internal"))
             events = sum(counts[counter] for counter in scrapes.all_counters(Signal.LATENCY))
-            excluded = min(runs, max(0, round(counts[_RUNS] - others - events)))
-            runs, seconds = excluded, seconds * excluded / runs
+            without_event = min(runs, max(0, round(counts[_RUNS] - others - events)))
+            runs, seconds = without_event, seconds * without_event / runs
         return Exclusion(cause=cause, runs=runs, seconds=seconds)
 
 
-_TICKS = scrapes.Counter(catalogue.TICKS.name)
-_RUNS = scrapes.Counter(catalogue.RUNS.name)
+_TICKS = scrapes.CounterKey(catalogue.TICKS.name)
+_RUNS = scrapes.CounterKey(catalogue.RUNS.name)
 
 # Causes for which no objective counts a run, and their counters.
 EXCLUDED = {
-    "startup": scrapes.Counter(catalogue.FAILURES.name, Reason.STARTUP),
-    "internal": scrapes.Counter(catalogue.FAILURES.name, Reason.INTERNAL),
-    "cold": scrapes.Counter(scrapes.COLD_STARTS),
-    "paused": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.PAUSED),
-    "budget": scrapes.Counter(catalogue.SKIPPED.name, SkipReason.BUDGET),
+    "startup": scrapes.CounterKey(catalogue.FAILURES.name, Reason.STARTUP),
+    "internal": scrapes.CounterKey(catalogue.FAILURES.name, Reason.INTERNAL),
+    "cold": scrapes.CounterKey(scrapes.COLD_STARTS),
+    "paused": scrapes.CounterKey(catalogue.SKIPPED.name, SkipReason.PAUSED),
+    "budget": scrapes.CounterKey(catalogue.SKIPPED.name, SkipReason.BUDGET),
 }
 
 # Causes whose runs are not missing data: the endpoint was starting. Runs with `internal` are.
@@ -221,9 +221,9 @@ def _replica_coverage(replica: Replica, times: _ReplicaTimes) -> ReplicaCoverage
     )
 
 
-def _skipped(counts: Mapping[scrapes.Counter, float]) -> dict[str, int]:
+def _skipped(counts: Mapping[scrapes.CounterKey, float]) -> dict[str, int]:
     return {
-        str(reason): round(counts.get(scrapes.Counter(catalogue.SKIPPED.name, reason), 0.0))
+        str(reason): round(counts.get(scrapes.CounterKey(catalogue.SKIPPED.name, reason), 0.0))
         for reason in SkipReason
     }
 

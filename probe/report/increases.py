@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from probe.metrics import catalogue
 from probe.prometheus.increases import TargetCounters
-from probe.report.scrapes import SIGNAL_METRICS, Counter, ObjectiveKey, Scrape
+from probe.report.scrapes import SIGNAL_METRICS, CounterKey, ObjectiveKey, Scrape
 
-_TICKS = Counter(catalogue.TICKS.name)
+_TICKS = CounterKey(catalogue.TICKS.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class Increase:
     absent_since: float | None
     """Time of the last scrape of the previous process; None if the process is the same."""
     interval: float | None
-    counts: Mapping[Counter, float]
+    counts: Mapping[CounterKey, float]
     """Increases above 0."""
     targets: Mapping[ObjectiveKey, float]
     """Targets of the objectives in effect."""
 
-    def of(self, counter: Counter) -> float:
+    def of(self, counter: CounterKey) -> float:
         return self.counts.get(counter, 0.0)
 
 

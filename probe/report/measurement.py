@@ -23,7 +23,7 @@ class Measurement:
 
     objectives: dict[Objective, ObjectiveCounts]
     coverage: Coverage | None
-    dimensions: Counter[scrapes.Counter] = field(default_factory=Counter)
+    dimensions: Counter[scrapes.CounterKey] = field(default_factory=Counter)
     """Events by dimension and value."""
 
 
@@ -71,7 +71,7 @@ class _Counter:
         self._replicas: dict[Replica, ReplicaCounters] = {}
         self._objectives = ObjectiveCounter()
         self._coverage = CoverageCounter(start)
-        self._dimensions: Counter[scrapes.Counter] = Counter()
+        self._dimensions: Counter[scrapes.CounterKey] = Counter()
 
     def add(self, part: Sequence[Scrape]) -> None:
         """Add scrapes by ascending time."""

@@ -99,7 +99,7 @@ def _count(
     )
 
 
-def _failures(counts: Mapping[scrapes.Counter, float]) -> dict[str, int]:
+def _failures(counts: Mapping[scrapes.CounterKey, float]) -> dict[str, int]:
     """Return the numbers of failures that count against objectives, by reason."""
     return {
         counter.kind: round(count)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from probe.metrics import catalogue
-from probe.prometheus.client import PrometheusClient, parts
+from probe.prometheus.client import PrometheusClient, chunks
 from probe.report.labels import ProbeGroup
 from probe.report.scrapes import DIMENSION_METRIC, SIGNAL_METRICS
 from probe.result import Phase
@@ -95,7 +95,7 @@ def _read(
     """Yield the buckets of each combination of `labels`, without `le`, by their values."""
     found: dict[tuple[str, ...], BucketCounts] = defaultdict(BucketCounts)
     names = [name for name in labels.split(", ") if name != "le"]
-    for first, last in parts(start, end):
+    for first, last in chunks(start, end):
         window = f"{round((last - first) * 1000)}ms"
         for series in client.instant(f"sum by ({labels}) (increase({selector}[{window}]))", last):
             key = tuple(series.labels.get(name, "") for name in names)

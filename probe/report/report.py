@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from probe.report.alerts import Page
-from probe.report.attainment import AttainmentInterval, Budget, Status
+from probe.report.attainment import AttainmentInterval, ErrorBudget, Status
 from probe.report.coverage import Coverage
 from probe.report.incident import Incident
 from probe.report.labels import ProbeGroup
@@ -30,7 +30,7 @@ class PreviousObjective:
     events: Events
     attainment: float
     status: Status
-    budget: Budget
+    budget: ErrorBudget
     incidents: int
 
 
@@ -47,7 +47,7 @@ class ObjectiveReport:
     """Whether it was in effect at the end."""
     events: Events
     interval: AttainmentInterval | None
-    budget: Budget
+    budget: ErrorBudget
     status: Status
     status_reason: str | None
     """Why there is not enough data."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
-from probe.prometheus.client import OnProgress, PrometheusClient, parts
+from probe.prometheus.client import OnProgress, PrometheusClient, chunks
 from probe.prometheus.increases import PROCESS_START
 from probe.prometheus.promql import quote
 from probe.prometheus.series import Series
@@ -31,7 +31,7 @@ _COUNTERS = (
 _GAUGES = (catalogue.INTERVAL.name, catalogue.OBJECTIVE.name)
 
 
-class Counter(NamedTuple):
+class CounterKey(NamedTuple):
     """Identifies a counter, or a bucket of a histogram, of one probe."""
 
     metric: str
@@ -58,7 +58,7 @@ class Scrape:
 
     replica: Replica
     time: float
-    counters: dict[Counter, float] = field(default_factory=dict)
+    counters: dict[CounterKey, float] = field(default_factory=dict)
     targets: dict[ObjectiveKey, float] = field(default_factory=dict)
     """Targets of the objectives."""
     interval: float | None = None
@@ -84,14 +84,14 @@ class ScrapeReader:
         Raises PrometheusError.
         """
         replicas: set[Replica] = set()
-        for first, last in parts(start, end):
+        for first, last in chunks(start, end):
             scrapes: dict[tuple[Replica, float], Scrape] = {}
             for selector in (self._counters(), self._failures(), self._buckets()):
-                for series in self.client.samples_of_part(selector, first, last):
+                for series in self.client.samples_of_chunk(selector, first, last):
                     _add(scrapes, series)
             replicas.update(replica for replica, _ in scrapes)
             if replicas:
-                starts = self.client.samples_of_part(
+                starts = self.client.samples_of_chunk(
                     _process_starts(self.group, replicas), first, last
                 )
                 _add_starts(scrapes, starts, replicas)
@@ -166,8 +166,8 @@ def _objective(labels: Mapping[str, str]) -> ObjectiveKey:
     return ObjectiveKey(labels["slo"], Signal(labels["signal"]), float(labels["threshold"]))
 
 
-def _counter(name: str, labels: Mapping[str, str]) -> Counter:
-    return Counter(
+def _counter(name: str, labels: Mapping[str, str]) -> CounterKey:
+    return CounterKey(
         metric=name.removesuffix("_bucket"),
         kind=labels.get("reason", labels.get("outcome", "")),
         le=float(labels.get("le", math.inf)),
@@ -177,13 +177,13 @@ def _counter(name: str, labels: Mapping[str, str]) -> Counter:
 
 
 @cache
-def success_counter(signal: Signal, threshold: float) -> Counter:
+def success_counter(signal: Signal, threshold: float) -> CounterKey:
     """Return the bucket of the successes within `threshold`."""
-    return Counter(SIGNAL_METRICS[signal], Outcome.SUCCESS, threshold)
+    return CounterKey(SIGNAL_METRICS[signal], Outcome.SUCCESS, threshold)
 
 
 @cache
-def all_counters(signal: Signal) -> tuple[Counter, Counter]:
+def all_counters(signal: Signal) -> tuple[CounterKey, CounterKey]:
     """Return the buckets of all successes and of all failures."""
     metric = SIGNAL_METRICS[signal]
-    return Counter(metric, Outcome.SUCCESS), Counter(metric, Outcome.FAILURE)
+    return CounterKey(metric, Outcome.SUCCESS), CounterKey(metric, Outcome.FAILURE)

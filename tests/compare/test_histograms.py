@@ -185,7 +185,7 @@ def test_longer_tail() -> None:
 def test_resolution() -> None:
     """The output says between which bounds each percentile is."""
     comparison = compare(side("a"), side("b", factor=3))
-    p50, p95, p99 = comparison.resolution
+    p50, p95, p99 = comparison.percentile_bounds
     assert (p50.a, p50.b) == ((0.05, 0.1), (0.2, 0.5)) or (p50.a, p50.b) == (
         (0.1, 0.15),
         (0.2, 0.5),

@@ -8,19 +8,19 @@ from probe.metrics import catalogue
 from probe.report.coverage import Coverage, CoverageCounter
 from probe.report.increases import Increase
 from probe.report.period import Period
-from probe.report.scrapes import COLD_STARTS, Counter
+from probe.report.scrapes import COLD_STARTS, CounterKey
 from probe.report.wording import first_data_sentence
 from probe.result import Outcome, Reason
 
 REPLICA = frozenset({("instance", "a:10115")})
-RUNS = Counter(catalogue.RUNS.name)
-SUCCESSES = Counter(catalogue.LATENCY.name, Outcome.SUCCESS)
-FAILURES = Counter(catalogue.LATENCY.name, Outcome.FAILURE)
-COLD = Counter(COLD_STARTS)
-STARTUP = Counter(catalogue.FAILURES.name, Reason.STARTUP)
+RUNS = CounterKey(catalogue.RUNS.name)
+SUCCESSES = CounterKey(catalogue.LATENCY.name, Outcome.SUCCESS)
+FAILURES = CounterKey(catalogue.LATENCY.name, Outcome.FAILURE)
+COLD = CounterKey(COLD_STARTS)
+STARTUP = CounterKey(catalogue.FAILURES.name, Reason.STARTUP)
 
 
-def coverage(counts: Mapping[Counter, float], *, end: float = 1000.0) -> Coverage:
+def coverage(counts: Mapping[CounterKey, float], *, end: float = 1000.0) -> Coverage:
     """Return the coverage of 1,000 s with an interval of 10 s and `counts`, until `end`."""
     counter = CoverageCounter(0.0)
     increase = Increase(
@@ -41,7 +41,7 @@ def excluded(result: Coverage, cause: str) -> tuple[int, float]:
     [({SUCCESSES: 78, FAILURES: 2}, 20), ({SUCCESSES: 95, FAILURES: 5}, 0)],
     ids=["excluded", "counted by the objectives"],
 )
-def test_cold_starts(events: Mapping[Counter, float], runs: int) -> None:
+def test_cold_starts(events: Mapping[CounterKey, float], runs: int) -> None:
     """Cold starts that are no events, successful or failed, are excluded and no missing data."""
     result = coverage({RUNS: 100, COLD: 20, **events})
     assert excluded(result, "cold") == (runs, runs * 10)

@@ -3,7 +3,7 @@
 from probe.metrics import catalogue
 from probe.report.increases import Increase, ReplicaCounters
 from probe.report.scrapes import (
-    Counter,
+    CounterKey,
     ObjectiveKey,
     Scrape,
     all_counters,
@@ -11,7 +11,7 @@ from probe.report.scrapes import (
 )
 from probe.result import Signal
 
-TICKS = Counter(catalogue.TICKS.name)
+TICKS = CounterKey(catalogue.TICKS.name)
 GOOD = success_counter(Signal.LATENCY, 0.5)
 ALL, _ = all_counters(Signal.LATENCY)
 OBJECTIVE = ObjectiveKey("a", Signal.LATENCY, 0.5)
