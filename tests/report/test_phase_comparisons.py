@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from probe.history.phase_comparison import PhaseComparison
-from probe.prometheus.client import PrometheusClient, PrometheusServer
+from probe.prometheus.client import PrometheusClient
+from probe.remote_server import RemoteServer
 from probe.report.html_report import render_html
 from probe.report.labels import ProbeGroup
 from probe.report.markdown import render_markdown
@@ -74,7 +75,7 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhaseCompa
     backfill(directory, list(lines(end)))
     with (
         running_prometheus("prometheus", directory, {}) as url,
-        PrometheusClient(PrometheusServer(url=url)) as client,
+        PrometheusClient(RemoteServer(url=url)) as client,
     ):
         period = Period(name="test", start=end - DAY, end=end)
         group = ProbeGroup("chat", job="probes")
