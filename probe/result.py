@@ -236,6 +236,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRequest:
+    """The first request of a run, without its secrets."""
+
+    method: str
+    url: str
+    """The URL without user, password and query, with references instead of their values."""
+    user_agent: str | None
+    """None if the config has its own, which may have secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectHop:
     """One request of a redirect chain, with its phases in seconds.
 
@@ -388,6 +399,8 @@ class Result:
     """Whether a success does not count, because it is a cold start."""
     certificate_not_after: float | None = None
     """Expiry of the server's certificate (Unix time)."""
+    request: FirstRequest | None = None
+    """The request that the config of the run has. None if the run could not start."""
     trace_id: str | None = None
     """Trace id in `traceparent` of the requests. None if the config has its own `traceparent`."""
     excerpt: Excerpt | None = None

@@ -13,14 +13,15 @@ from typing import Any
 from probe.clock import rfc3339
 from probe.result import Component, Phase, RedirectHop, Result, Spending, StreamResult, TokenCounts
 
-# Fields of Result that its JSON lacks. `final_hop` is only in the API, and the excerpt
-# only for authenticated users and local clients.
+# Fields of Result that its JSON lacks. `final_hop` is only in the API, `request` only in traces,
+# and the excerpt only for authenticated users and local clients.
 _NOT_IN_JSON = {
     "server_ignored",
     "merged_reads",
     "merged_events",
     "excerpt",
     "final_hop",
+    "request",
     "usage",
     "is_excluded",
     "token_times",

@@ -168,7 +168,7 @@ class ProbeManager:
                     " outside the window, or the budget is raised"
                 )
             if traces:
-                traces.record(result, compiled.probe)
+                traces.record(result)
             return result
 
         return OnDemandTarget(run=run, interval=compiled.probe.interval)

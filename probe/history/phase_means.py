@@ -77,9 +77,11 @@ class PhaseMeans:
         current = int(now // HOUR_SECONDS)
         if self._hour is None:
             self._hour = current
+        if current <= self._hour:
+            return
         for _ in range(min(current - self._hour, MAX_HOURS + 1)):
             self._end_hour()
-        self._hour = max(current, self._hour)
+        self._hour = current
 
     def _end_hour(self) -> None:
         for phase in self._sums.keys() - self._means.keys():

@@ -35,8 +35,9 @@ _IS_EXCLUDED = 64
 _STREAM_SUMMARY = struct.Struct("<ddB" + len(STREAM_SIGNALS) * "d")
 _IS_STREAM = 128
 
-# Stored elsewhere: the history knows the name of the probe and keeps few excerpts.
-_NOT_PACKED = ("probe", "excerpt")
+# Stored elsewhere: the history knows the name of the probe and keeps few excerpts. Only traces have
+# the request.
+_NOT_PACKED = ("probe", "excerpt", "request")
 
 
 class ResultSummary(NamedTuple):
@@ -69,7 +70,7 @@ def read_summary(packed: bytes) -> ResultSummary:
 
 
 def pack(result: Result) -> bytes:
-    """Return all fields of `result` but `probe` and `excerpt`."""
+    """Return all fields of `result` but `probe`, `excerpt` and `request`."""
     head = result.started.timestamp(), result.latency
     reason = _REASONS.index(result.reason) + _IS_EXCLUDED * result.is_excluded
     if result.stream:
@@ -82,7 +83,7 @@ def pack(result: Result) -> bytes:
 
 
 def unpack(probe: str, packed: bytes) -> Result:
-    """Return the result of `probe` that was packed, with no excerpt."""
+    """Return the result of `probe` that was packed, with no excerpt and no request."""
     summary = _STREAM_SUMMARY if _is_stream(packed) else _SUMMARY
     fields = _RESULT.decode(marshal.loads(memoryview(packed)[summary.size :]))
     return Result(probe=probe, **fields)

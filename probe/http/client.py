@@ -187,13 +187,17 @@ def serialize_request(
     A request to a `proxy` has the whole URL as its target (RFC 9112, 3.2.2).
     """
     target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
-    headers = CaseInsensitiveDict[str | bytes]({"Host": authority(url)})
-    headers.update(request.headers)
-    credentials = proxy_authorization(proxy) if proxy else None
-    if credentials:
-        headers["Proxy-Authorization"] = credentials
+    first = {"Host": request.headers.get("Host", authority(url))}
+    if proxy and (credentials := proxy_authorization(proxy)):
+        first["Proxy-Authorization"] = credentials
+    replaced = {name.lower() for name in first}
     lines = [f"{request.method} {target} HTTP/1.1"]
-    lines += [f"{name}: {_decode(value)}" for name, value in headers.items()]
+    lines += [f"{name}: {_decode(value)}" for name, value in first.items()]
+    lines += [
+        f"{name}: {_decode(value)}"
+        for name, value in request.headers.items()
+        if name.lower() not in replaced
+    ]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     body = request.body or b""
     assert isinstance(body, (str, bytes)), "no probe streams its body"

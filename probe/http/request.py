@@ -22,13 +22,16 @@ from probe.config.secrets import (
 from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
 from probe.http.request_variables import RequestVariables, has_variables
-from probe.redaction import Redactor
+from probe.redaction import Redactor, redact_config_url
+from probe.result import FirstRequest
 
 # Configured headers that are sent to another host, unless they contain a reference. Any other
 # header may identify the client.
 CROSS_ORIGIN_SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 )
+
+USER_AGENT = f"inference-probe/{__version__}"
 
 _INVALID_HEADER_CHAR = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
@@ -166,10 +169,21 @@ class RequestBuilder:
     def _default_headers(self) -> dict[str, str]:
         reuse = self._probe.connection is ConnectionMode.REUSE
         return {
-            "User-Agent": f"inference-probe/{__version__}",
+            "User-Agent": USER_AGENT,
             "Accept": "*/*",
             "Connection": "keep-alive" if reuse else "close",
         }
+
+
+def describe_request(probe: Probe) -> FirstRequest:
+    """Return what results tell about the first request of `probe`."""
+    has_user_agent = "user-agent" in map(str.lower, probe.headers)
+    return FirstRequest(
+        method=probe.method,
+        # With references instead of their values: the path may contain a secret.
+        url=redact_config_url(probe.url.source),
+        user_agent=None if has_user_agent else USER_AGENT,
+    )
 
 
 def _find_secrets(

@@ -32,9 +32,14 @@ def format_labels(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{value.translate(_LABEL_ESCAPES)}"' for name, value in labels.items())
 
 
+def format_series(name: str, labels: str) -> str:
+    """Return name and labels of a series; `labels` is text from `format_labels`."""
+    return f"{name}{{{labels}}}" if labels else name
+
+
 def format_sample(spec: MetricSpec, labels: str, value: float) -> str:
     """Return the line of one sample; `labels` is text from `format_labels`."""
-    return f"{spec.name}{{{labels}}} {format_value(value)}\n"
+    return f"{format_series(spec.name, labels)} {format_value(value)}\n"
 
 
 class Exposition:

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exemplar import Exemplar
-from probe.metrics.exposition import format_value
+from probe.metrics.exposition import format_series, format_value
 
 # Seconds. For the latency of successes and the phases in which the model works, `wait` and
 # `receive`. The series E6 of IEC 60063: six steps per decade, from 1 ms to 2 minutes. No step is
@@ -107,8 +107,8 @@ class Histogram:
         if with_exemplars and self._exemplars:
             for index, (exemplar, value) in self._exemplars.items():
                 lines[index] = f"{lines[index][:-1]}{exemplar.text(value)}\n"
-        lines.append(f"{spec.name}_count{{{labels}}} {cumulative[-1]}\n")
-        lines.append(f"{spec.name}_sum{{{labels}}} {format_value(self._sum)}\n")
+        lines.append(f"{format_series(f'{spec.name}_count', labels)} {cumulative[-1]}\n")
+        lines.append(f"{format_series(f'{spec.name}_sum', labels)} {format_value(self._sum)}\n")
         return "".join(lines)
 
 

@@ -112,6 +112,7 @@ class ProbeCounts:
 
         `exemplars` are those of its buckets, for the signals that have one.
         """
+        counts = result.counts
         self.last_run = now
         self.succeeded = result.failure is None
         self.status = result.status
@@ -125,7 +126,7 @@ class ProbeCounts:
             self.failures[result.failure.reason] += 1
         else:
             self.last_success = now
-        if result.failure is None and result.counts:
+        if result.failure is None and counts:
             for phase, seconds in result.phases.items():
                 if phase not in self.phases:
                     self.phases[phase] = _phase_histogram(self.probe, phase)
@@ -136,7 +137,7 @@ class ProbeCounts:
                 self.server[component].observe(seconds)
         if self.stream:
             self.stream.record(result, exemplars)
-        if result.counts:
+        if counts:
             exemplar = exemplars.get(Signal.LATENCY)
             self.latency[result.outcome].observe(result.latency, exemplar)
             if self.dimensions:

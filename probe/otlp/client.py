@@ -4,26 +4,22 @@ The exporter of OpenTelemetry for Python would take 12 MB of memory.
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
-import json
 import re
 import ssl
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Any
 from urllib.parse import urlsplit
 
+from probe.otlp.partial_success import MAX_MESSAGE_CHARS, excerpt, read_partial_success
 from probe.remote_server import RemoteServer, failure_reason
 
 TIMEOUT_SECONDS = 10.0
 
 # Bytes of a response that are read. A response of OTLP has a few numbers and a message.
 MAX_RESPONSE_BYTES = 64 * 1024
-
-# Characters of a response in an error message.
-MAX_MESSAGE_CHARS = 200
 
 # Longest pause that a receiver may request. Results that wait need memory, and become outdated.
 MAX_RETRY_AFTER_SECONDS = 60
@@ -42,9 +38,6 @@ RETRYABLE_STATUSES = (
 
 # Statuses for which OTLP defines the header `Retry-After`.
 _THROTTLING_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-
-# Fields of a partial success with the number of rejected items.
-_REJECTED_KEYS = ("rejectedSpans", "rejectedDataPoints")
 
 
 class OtlpError(Exception):
@@ -75,9 +68,10 @@ class OtlpClient:
     server: RemoteServer
     """Its URL is that of the documents, such as `http://collector:4318/v1/traces`."""
 
-    def send(self, document: Iterable[bytes]) -> None:
-        """Send a JSON document in parts. Raises OtlpError, also if a part of it is rejected.
+    def send(self, document: Iterable[bytes]) -> str | None:
+        """Send a JSON document in parts. Return the warning of the receiver, if it has one.
 
+        Raises OtlpError, also if the receiver rejects a part of the document.
         Opens a connection each time: documents are seconds apart.
         """
         body = _compressed(document)
@@ -93,7 +87,12 @@ class OtlpClient:
             connection.close()
         if not 200 <= response.status < 300:
             raise self._refusal(response, content)
-        self._check_partial_success(content)
+        partial = read_partial_success(content)
+        if partial.rejected != 0:
+            raise OtlpError(
+                f"{self.server.url}: {partial.text}", is_retryable=False, rejected=partial.rejected
+            )
+        return f"{self.server.url}: {partial.text}" if partial.text else None
 
     def _connection(self, host: str, port: int | None) -> HTTPConnection:
         if self.server.tls:
@@ -111,22 +110,12 @@ class OtlpClient:
         return headers
 
     def _refusal(self, response: HTTPResponse, content: bytes) -> OtlpError:
-        text = _excerpt(content[:MAX_MESSAGE_CHARS].decode(errors="replace"))
+        text = excerpt(content[:MAX_MESSAGE_CHARS].decode(errors="replace"))
         return OtlpError(
-            f"{self.server.url}: status {response.status}{text}",
+            f"{self.server.url}: status {response.status}{f': {text}' if text else ''}",
             is_retryable=response.status in RETRYABLE_STATUSES,
             retry_after_seconds=_retry_after_seconds(response),
         )
-
-    def _check_partial_success(self, content: bytes) -> None:
-        """Raise OtlpError if a receiver rejected a part of a document that it accepted."""
-        partial = _partial_success(content)
-        rejected = _rejected(partial)
-        if rejected != 0:
-            number = "an invalid number" if rejected is None else rejected
-            text = _excerpt(str(partial.get("errorMessage") or ""))
-            message = f"{self.server.url}: partial success, {number} rejected{text}"
-            raise OtlpError(message, is_retryable=False, rejected=rejected)
 
 
 def _compressed(parts: Iterable[bytes]) -> bytes:
@@ -158,35 +147,9 @@ def _reason(error: Exception) -> str:
     return failure_reason(error)
 
 
-def _excerpt(text: str) -> str:
-    """Return the beginning of `text` for the end of a message."""
-    words = " ".join(text[:MAX_MESSAGE_CHARS].split())
-    return f": {words}" if words else ""
-
-
 def _retry_after_seconds(response: HTTPResponse) -> int:
     """Return the pause that `response` requests (seconds); 0 if it has none, or a date."""
     text = response.headers.get("Retry-After", "").strip()
     if response.status not in _THROTTLING_STATUSES or not re.fullmatch("[0-9]{1,9}", text):
         return 0
     return min(int(text), MAX_RETRY_AFTER_SECONDS)
-
-
-def _partial_success(content: bytes) -> Mapping[str, Any]:
-    """Return what a receiver did not accept of a document. Not all receivers respond with JSON."""
-    try:
-        document = json.loads(content)
-        partial = document.get("partialSuccess")
-    except (ValueError, AttributeError, RecursionError):
-        return {}
-    return partial if isinstance(partial, dict) else {}
-
-
-def _rejected(partial: Mapping[str, Any]) -> int | None:
-    """Return the number of rejected items, which is text in the JSON of OTLP. None if invalid."""
-    values = [partial[key] for key in _REJECTED_KEYS if partial.get(key) is not None]
-    try:
-        rejected = sum(map(int, values))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return rejected if rejected >= 0 else None

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from probe.otlp.attributes import SCOPE, resource
 
@@ -27,6 +28,10 @@ _DATA = {
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)",?')
 _ATTRIBUTE = r'{"key": "\1", "value": {"stringValue": "\2"}}, '
 _CONTROL_CHARS = {code: f"\\u{code:04x}" for code in range(0x20)}
+
+# A threshold below 0.0001. It has to equal the label `le` of its bucket, and Prometheus writes the
+# bounds of OTLP without an exponent.
+_EXPONENT = re.compile(r'\bthreshold="([0-9.]+e-[0-9]+)"')
 
 # Values that JSON lacks.
 _NOT_JSON = ("NaN", "+Inf", "-Inf")
@@ -96,8 +101,12 @@ def _number_points(family: _Family, times: str) -> Iterator[str]:
     for line in family.lines:
         series, _, value = line.rpartition(" ")
         if value not in _NOT_JSON:
-            labels = series[len(family.name) + 1 : -1]
+            labels = _EXPONENT.sub(_decimal_threshold, series[len(family.name) + 1 : -1])
             yield f'{{"attributes": [{_attributes(labels)}], {times}, "asDouble": {value}}}'
+
+
+def _decimal_threshold(match: re.Match[str]) -> str:
+    return f'threshold="{Decimal(match[1]):f}"'
 
 
 def _histogram_points(family: _Family, times: str) -> Iterator[str]:
@@ -105,7 +114,7 @@ def _histogram_points(family: _Family, times: str) -> Iterator[str]:
 
     In OTLP the counts of buckets are not cumulative.
     """
-    bucket_head, sum_head = f"{family.name}_bucket{{", f"{family.name}_sum{{"
+    bucket_head, sum_name = f"{family.name}_bucket{{", f"{family.name}_sum"
     bounds: list[str] = []
     counts: list[str] = []
     below = 0
@@ -116,8 +125,8 @@ def _histogram_points(family: _Family, times: str) -> Iterator[str]:
             counts.append(f'"{count - below}"')
             bounds.append(series[series.rindex('="') + 2 : -2])
             below = count
-        elif series.startswith(sum_head):
-            labels = series[len(sum_head) : -1]
+        elif series.startswith(sum_name):
+            labels = series[len(sum_name) + 1 : -1]
             # The last bound is +Inf, which OTLP omits.
             yield (
                 f'{{"attributes": [{_attributes(labels)}], {times}, "count": "{below}",'

@@ -9,6 +9,7 @@ from probe.metrics import catalogue
 from probe.metrics.exposition import Exposition, format_sample
 from probe.otlp.client import OtlpClient, OtlpError
 from probe.otlp.metrics_document import encode_metrics
+from probe.otlp.receiver_warnings import ReceiverWarnings
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class MetricsPusher:
         self._stopping = threading.Event()
         self._failures = 0
         self._is_failing = False
+        self._warnings = ReceiverWarnings(logger, "metrics")
         self._thread = threading.Thread(target=self._work, name="otlp-metrics", daemon=True)
 
     def start(self) -> None:
@@ -74,7 +76,7 @@ class MetricsPusher:
                 start_ns=self._start_ns,
                 now_ns=self._clock.wall(),
             )
-            self._client.send(document)
+            warning = self._client.send(document)
         except OtlpError as error:
             self._fail(str(error))
             self._stopping.wait(error.retry_after_seconds)
@@ -83,6 +85,7 @@ class MetricsPusher:
             logger.exception("bug: metrics could not be pushed")
         else:
             self._is_failing = False
+            self._warnings.log(warning)
 
     def _fail(self, reason: str) -> None:
         self._failures += 1

@@ -4,15 +4,16 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from queue import Empty, Full, Queue
 
 from probe.config.choices import TraceSampling
-from probe.config.schema import Probe, Settings
+from probe.config.schema import Settings
 from probe.metrics import catalogue
 from probe.metrics.exposition import Exposition, format_sample
 from probe.otlp.attributes import SCOPE, resource
 from probe.otlp.client import OtlpClient, OtlpError
+from probe.otlp.receiver_warnings import ReceiverWarnings
 from probe.otlp.spans import result_spans
 from probe.result import Result
 
@@ -43,12 +44,12 @@ class SpanExporter:
         self._client = client
         self._resource = json.dumps(resource(instance))
         self._sample = TraceSampling.NEVER
-        self._probes: Mapping[str, Probe] = {}
-        self._queue: Queue[tuple[Result, Probe]] = Queue(MAX_QUEUED_RESULTS)
+        self._queue: Queue[Result] = Queue(MAX_QUEUED_RESULTS)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._lost = 0
         self._is_failing = False
+        self._warnings = ReceiverWarnings(logger, "traces")
         self._thread = threading.Thread(target=self._work, name="otlp-traces", daemon=True)
 
     def start(self) -> None:
@@ -56,27 +57,19 @@ class SpanExporter:
         self._thread.start()
 
     def apply_config(self, settings: Settings) -> None:
-        """Use the probes and the sampling of `settings` from now on."""
-        self._probes = {probe.name: probe for probe in settings.probes}
+        """Use the sampling of `settings` from now on."""
         self._sample = settings.tracing.sample
         if self._sample is TraceSampling.NEVER:
             logger.warning("no traces are exported: `tracing.sample` in the config is never")
 
-    def record(self, result: Result, probe: Probe | None = None) -> None:
-        """Export the spans of `result` later, if its trace is recorded. Never blocks.
-
-        `probe` is that of the run, by default the one with its name in the current config.
-        """
+    def record(self, result: Result) -> None:
+        """Export the spans of `result` later, if its trace is recorded. Never blocks."""
         if result.trace_id is None or self._sample is TraceSampling.NEVER:
             return
         if self._sample is TraceSampling.FAILURES and result.failure is None:
             return
-        probe = probe or self._probes.get(result.probe)
-        if probe is None:
-            self._count_lost(1, f"the probe {result.probe} was removed during its run")
-            return
         try:
-            self._queue.put_nowait((result, probe))
+            self._queue.put_nowait(result)
         except Full:
             self._count_lost(1, f"{MAX_QUEUED_RESULTS} results wait already")
 
@@ -102,9 +95,9 @@ class SpanExporter:
                     self._lost += len(batch)
                 logger.exception("bug: traces could not be exported")
 
-    def _next_batch(self) -> list[tuple[Result, Probe]]:
+    def _next_batch(self) -> list[Result]:
         """Return the results of the next BATCH_SECONDS."""
-        batch: list[tuple[Result, Probe]] = []
+        batch: list[Result] = []
         deadline = time.monotonic() + BATCH_SECONDS
         while len(batch) < MAX_BATCH_RESULTS:
             seconds_left = 0.0 if self._stopping.is_set() else deadline - time.monotonic()
@@ -114,12 +107,12 @@ class SpanExporter:
                 break
         return batch
 
-    def _export(self, batch: Sequence[tuple[Result, Probe]]) -> None:
+    def _export(self, batch: Sequence[Result]) -> None:
         """Send the spans of `batch`, repeatedly if the receiver is not available."""
         document = self._document(batch)
         for pause in (*RETRY_PAUSES_SECONDS, None):
             try:
-                self._client.send([document])
+                warning = self._client.send([document])
             except OtlpError as error:
                 # While the daemon stops, there is no time for another attempt.
                 if (
@@ -133,16 +126,17 @@ class SpanExporter:
                 self._count_lost(min(rejected, len(batch)), str(error))
             else:
                 self._is_failing = False
+                self._warnings.log(warning)
             return
 
-    def _document(self, batch: Sequence[tuple[Result, Probe]]) -> bytes:
+    def _document(self, batch: Sequence[Result]) -> bytes:
         """Return the spans of `batch` as JSON.
 
         Each run is encoded separately: one call for all would hold the interpreter for too long.
         """
         spans = []
-        for result, probe in batch:
-            spans += [json.dumps(span) for span in result_spans(result, probe)]
+        for result in batch:
+            spans += [json.dumps(span) for span in result_spans(result)]
         scope = f'{{"scope": {json.dumps(SCOPE)}, "spans": [{", ".join(spans)}]}}'
         text = f'{{"resourceSpans": [{{"resource": {self._resource}, "scopeSpans": [{scope}]}}]}}'
         return text.encode()

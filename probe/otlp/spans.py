@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from probe import __version__
-from probe.config.schema import Probe
 from probe.http.trace_context import request_span_id, span_id
 from probe.otlp.attributes import AttributeValue, to_attributes
-from probe.redaction import redact_config_url
-from probe.result import RedirectHop, Result
+from probe.result import FirstRequest, RedirectHop, Result
 from probe.serialization import RequestSpans, Span, request_spans
 
 _KIND_INTERNAL = 1
@@ -19,20 +16,21 @@ _STATUS_ERROR = 2
 _RUN_SPAN = 0
 
 
-def result_spans(result: Result, probe: Probe) -> list[dict[str, Any]]:
+def result_spans(result: Result) -> list[dict[str, Any]]:
     """Return the spans of a result with a trace. Its URLs and its detail have no secrets.
 
     The times are those of the kernel, so delays of this process are in no span.
     """
     assert result.trace_id, "the run has a trace"
-    return list(_SpanWriter(result, result.trace_id, probe).spans())
+    assert result.request, "a prober has run"
+    return list(_SpanWriter(result, result.trace_id, result.request).spans())
 
 
 class _SpanWriter:
-    def __init__(self, result: Result, trace_id: str, probe: Probe) -> None:
+    def __init__(self, result: Result, trace_id: str, request: FirstRequest) -> None:
         self._result = result
         self._trace_id = trace_id
-        self._probe = probe
+        self._request = request
         # Microseconds are the resolution of `started`. As a float, nanoseconds would not be exact.
         self._start_ns = round(result.started.timestamp() * 1e6) * 1000
 
@@ -69,14 +67,14 @@ class _SpanWriter:
         phases = _phases(request)
         failed = is_last and self._result.failure is not None
         return self._span(
-            self._probe.method if hop == 0 else "redirect",
+            self._request.method if hop == 0 else "redirect",
             _KIND_CLIENT,
             number=1 + hop,
             parent=span_id(self._trace_id, _RUN_SPAN),
             times=(phases[0].start, phases[-1].start + phases[-1].seconds),
             attributes={
                 **self._http_attributes(request.hop),
-                "http.request.method": self._probe.method if hop == 0 else None,
+                "http.request.method": self._request.method if hop == 0 else None,
                 "http.request.resend_count": hop or None,
                 "error.type": self._result.reason if failed else None,
                 **{
@@ -90,14 +88,10 @@ class _SpanWriter:
 
     def _http_attributes(self, hop: RedirectHop | None) -> dict[str, AttributeValue | None]:
         """Return the attributes of a request; `hop` is None if there were no redirects."""
-        headers = {name.lower() for name in self._probe.headers}
         return {
-            "url.full": hop.url if hop else redact_config_url(self._probe.url.source),
+            "url.full": hop.url if hop else self._request.url,
             "http.response.status_code": hop.status if hop else self._result.status,
-            # A `User-Agent` in the config may have secrets.
-            "user_agent.original": (
-                None if "user-agent" in headers else f"inference-probe/{__version__}"
-            ),
+            "user_agent.original": self._request.user_agent,
             "user_agent.synthetic.type": "test",
         }
 

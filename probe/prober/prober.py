@@ -1,6 +1,5 @@
 """Runs one probe: builds and sends the request, and evaluates the response."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import cycle
@@ -16,7 +15,7 @@ from probe.config.schema import Probe
 from probe.config.secrets import Secrets
 from probe.http.errors import BodyIncomplete, ProbeError
 from probe.http.redirects import Redirects
-from probe.http.request import RequestBuilder
+from probe.http.request import RequestBuilder, describe_request
 from probe.http.request_secrets import find_request_secrets
 from probe.http.request_variables import RequestVariables
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
@@ -35,7 +34,7 @@ from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
 from probe.prober.stream_reader import StreamDeadlines, StreamReader, first_token_timeout_failure
 from probe.prober.stream_verdict import find_stream_failure, require_stream
-from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_config_url, redact_url
+from probe.redaction import MAX_SECRET_CHARS, NO_REDACTION, Redactor, redact_url
 from probe.result import Excerpt, Failure, Phase, Reason, RedirectHop, Result
 
 READ_CHUNK_BYTES = 64 * 1024
@@ -108,6 +107,7 @@ class Prober:
         `is_sampled` asks servers to record the traces of the requests.
         """
         self._probe = probe
+        self._request = describe_request(probe)
         variables = RequestVariables()
         builders = [
             RequestBuilder(request, secrets, read_file, variables)
@@ -154,9 +154,8 @@ class Prober:
         stopwatch = Stopwatch(self._clock, self._probe.timeout)
         if self._probe.first_token_timeout is not None:
             stopwatch.deadline.set_interim(started + nanoseconds(self._probe.first_token_timeout))
-        # With references instead of their values: the path may contain a secret.
         exchange = _Exchange(
-            redact_config_url(self._probe.url.source),
+            self._request.url,
             trace_id=new_trace_id() if self._has_trace else None,
         )
         failure = None
@@ -245,7 +244,8 @@ class Prober:
         self, request: PreparedRequest, trace_id: str, hop: int
     ) -> PreparedRequest:
         """Return a copy of `request`, which other runs use at the same time, with `traceparent`."""
-        traced = copy.copy(request)
+        traced = PreparedRequest()
+        vars(traced).update(vars(request))  # a tenth of the time of `copy.copy`
         traced.headers = request.headers.copy()
         traced.headers[TRACEPARENT] = traceparent(trace_id, hop, sampled=self._is_sampled)
         return traced
@@ -347,7 +347,7 @@ class Prober:
 
     def _read_values(self, exchange: _Exchange, evaluation: Evaluation) -> Values:
         """Return the values that name the origin of the response, also of an incomplete one."""
-        if exchange.last_response is None:
+        if exchange.last_response is None or not self._response_values.is_used:
             return NO_VALUES
         headers = self._response_values.read_headers(exchange.last_response.headers)
         events = exchange.stream.values if exchange.stream else NO_VALUES
@@ -398,6 +398,7 @@ class Prober:
             cold=self._is_cold(exchange, values.get(COLD_VALUE), evaluation.failure),
             segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
             certificate_not_after=exchange.certificate_not_after,
+            request=self._request,
             trace_id=exchange.trace_id,
             excerpt=_excerpt(exchange) if evaluation.failure else None,
         )

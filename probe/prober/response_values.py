@@ -37,6 +37,11 @@ class ResponseValues:
         else:
             self.queries = {name: compile_query(path) for name, path in in_json.items()}
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the probe reads any value."""
+        return bool(self._headers or self.queries or self._event_paths)
+
     def read_headers(self, headers: Mapping[str, str]) -> Values:
         """Return the values in `headers`, whose names are case-insensitive."""
         return {name: headers[key] for name, key in self._headers.items() if headers.get(key)}

@@ -191,13 +191,7 @@ class ProbeRunner:
         elif self._cold_starts.is_suspended_at(due):
             self._ticks.skip(SkipReason.COLD)
         elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
-            reservation = self.spending.reserve()
-            if reservation is None:
-                self._ticks.abandon(SkipReason.BUDGET)
-                self._log_exhausted_budget()
-            else:
-                self._submit(due, reservation)
-            self._is_over_budget = reservation is None
+            self._start(due)
 
     def _log_exhausted_budget(self) -> None:
         """Log that the budget is exhausted, at most once in MIN_LOG_INTERVAL_SECONDS.
@@ -222,6 +216,22 @@ class ProbeRunner:
             raise
         return self._settled(result, reservation)
 
+    # From here on, the tick is in flight. No exception may prevent its end, not even that of a bug.
+
+    def _start(self, due: int) -> None:
+        """Start the run of a tick, or count the tick as skipped if the budget is exhausted."""
+        try:
+            reservation = self.spending.reserve()
+        except Exception as bug:  # noqa: BLE001 (logged)
+            self._record_bug(due, bug, None)
+            return
+        if reservation is None:
+            self._ticks.abandon(SkipReason.BUDGET)
+            self._log_exhausted_budget()
+        else:
+            self._submit(due, reservation)
+        self._is_over_budget = reservation is None
+
     def _submit(self, due: int, reservation: Reservation) -> None:
         try:
             self._executor.submit(lambda: self._run(due, reservation))
@@ -233,24 +243,31 @@ class ProbeRunner:
         lag = self._lag(due)
         # Check again: time may have passed until the thread started.
         if reason := self._skip_reason(lag):
-            self.spending.release(reservation)
             self._ticks.abandon(reason)
+            self.spending.release(reservation)
             return
-        self._observe_lag(lag)
         idle = self._cold_starts.start_request()
         try:
+            self._observe_lag(lag)
             result = self._compiled.prober.run(due)
-        except Exception as bug:
-            logger.exception("bug: running the probe %s raised an exception", self.probe.name)
-            # Without the exception's text: pages show details, and the text may contain secrets.
-            error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
-            self._record_start_failure(due, error, reservation)
+        except Exception as bug:  # noqa: BLE001 (logged)
+            self._record_bug(due, bug, reservation)
         else:
             self._record(result, reservation, idle)
         finally:
             self._cold_starts.end_request()
 
-    def _record_start_failure(self, due: int, error: Exception, reservation: Reservation) -> None:
+    def _record_bug(self, due: int, bug: Exception, reservation: Reservation | None) -> None:
+        """Log `bug`, and record a failed run."""
+        message = "bug: running the probe %s raised an exception"
+        logger.error(message, self.probe.name, exc_info=bug)
+        # Without the exception's text: pages show details, and the text may contain secrets.
+        error = RuntimeError(f"bug, {type(bug).__name__}; the log has the traceback")
+        self._record_start_failure(due, error, reservation)
+
+    def _record_start_failure(
+        self, due: int, error: Exception, reservation: Reservation | None
+    ) -> None:
         """Record a failed run without a response: no thread, or an exception of the prober."""
         self._record(
             Result(
@@ -263,7 +280,9 @@ class ProbeRunner:
             reservation,
         )
 
-    def _record(self, result: Result, reservation: Reservation, idle: int | None = None) -> None:
+    def _record(
+        self, result: Result, reservation: Reservation | None, idle: int | None = None
+    ) -> None:
         """Pass `result` to the sinks. `idle` is the time without requests before it (ns)."""
         settled = self._settled(result, reservation)
         if self._ticks.finish():
@@ -295,9 +314,17 @@ class ProbeRunner:
                 )
         return result
 
-    def _settled(self, result: Result, reservation: Reservation) -> Result:
-        """Return `result` with its tokens and cost, which now count instead of `reservation`."""
-        spending = self.spending.settle(reservation, result)
+    def _settled(self, result: Result, reservation: Reservation | None) -> Result:
+        """Return `result` with its tokens and cost, which now count instead of `reservation`.
+
+        If that raises an exception, the result has none.
+        """
+        try:
+            spending = self.spending.settle(reservation, result)
+        except Exception:
+            name = self.probe.name
+            logger.exception("bug: counting tokens of the probe %s raised an exception", name)
+            return result
         return dataclasses.replace(result, spending=spending) if spending else result
 
     def _skip_reason(self, lag: float) -> SkipReason | None:

@@ -30,6 +30,9 @@ class Reservation:
     cost: Decimal
 
 
+_NO_TOKENS = Reservation(tokens=0, cost=Decimal(0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendingTotals:
     """Sums since the start of the probe."""
@@ -173,6 +176,8 @@ class SpendingMeter:
         return input_tokens, output_tokens
 
     def _predict(self) -> Reservation:
+        if not self._probe.counts_tokens:
+            return _NO_TOKENS
         input_tokens, output_tokens = self._predicted_tokens()
         price = self._probe.price
         return Reservation(

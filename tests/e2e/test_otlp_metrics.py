@@ -26,6 +26,7 @@ DEFAULTS = {"interval": "200ms", "startup_grace": "0s"}
 OBJECTIVES = [
     {"name": "fast", "target": "99%", "latency": "1s"},  # the label le of its bucket is "1"
     {"name": "faster", "target": "99%", "latency": "250ms"},
+    {"name": "fastest", "target": "99%", "latency": "50us"},  # "5e-05", and of OTLP "0.00005"
     {"name": "up", "target": "99.9%"},
 ]
 ERROR = b"HTTP/1.1 500 Failed\r\nContent-Length: 0\r\n\r\n"
@@ -163,7 +164,7 @@ def comparable(labels: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
         return None
     return tuple(
         sorted(
-            (label, value.removesuffix(".0") if label == "le" else value)
+            (label, str(float(value)) if label in ("le", "threshold") else value)
             for label, value in labels.items()
             if label not in TARGET
         )

@@ -18,14 +18,17 @@ ticks_total{probe="c"} 4.0
 lag_seconds_bucket{le="0.5"} 1
 lag_seconds_bucket{le="1.0"} 1
 lag_seconds_bucket{le="+Inf"} 4
-lag_seconds_count{} 4
-lag_seconds_sum{} 7.5
+lag_seconds_count 4
+lag_seconds_sum 7.5
 # HELP last_seconds Last.
 # TYPE last_seconds gauge
 last_seconds{probe="c"} NaN
 # HELP up_ratio Up.
 # TYPE up_ratio gauge
 up_ratio{probe="c"} 0.25
+# HELP loaded_ratio Loaded.
+# TYPE loaded_ratio gauge
+loaded_ratio 1.0
 """
 
 
@@ -44,7 +47,8 @@ def test_each_type() -> None:
     A value that is no number, and a metric without values, are left out.
     """
     metrics = metrics_of(PAGE)
-    assert metrics.keys() == {"ticks_total", "lag_seconds", "up_ratio"}
+    assert metrics.keys() == {"ticks_total", "lag_seconds", "up_ratio", "loaded_ratio"}
+    assert metrics["loaded_ratio"]["gauge"]["dataPoints"][0]["attributes"] == []
     ticks = metrics["ticks_total"]["sum"]
     assert ticks["isMonotonic"] is True
     assert [attributes(point) for point in ticks["dataPoints"]] == [
@@ -73,6 +77,29 @@ def test_label_values_are_unchanged() -> None:
     page = f"# HELP up Up.\n# TYPE up gauge\nup{{{labels}}} 1\n"
     (point,) = metrics_of(page)["up"]["gauge"]["dataPoints"]
     assert attributes(point) == {"probe": value, "team": "c"}
+
+
+def test_thresholds_are_bounds() -> None:
+    """Prometheus writes bounds of OTLP without an exponent. Other labels are unchanged."""
+    labels = format_labels({"probe": 'threshold="1e-05"', "threshold": "2.5e-05", "team": "1e-05"})
+    page = (
+        f"# HELP target_ratio Target.\n# TYPE target_ratio gauge\ntarget_ratio{{{labels}}} 0.9\n"
+        "# HELP latency_seconds Latency.\n# TYPE latency_seconds histogram\n"
+        'latency_seconds_bucket{le="2.5e-05"} 1\nlatency_seconds_bucket{le="+Inf"} 2\n'
+        "latency_seconds_count 2\nlatency_seconds_sum 0.5\n"
+    )
+    (point,) = metrics_of(page)["target_ratio"]["gauge"]["dataPoints"]
+    assert attributes(point) == {
+        "probe": 'threshold="1e-05"',
+        "threshold": "0.000025",
+        "team": "1e-05",
+    }
+    document = json.loads(b"".join(encode_metrics([page], instance="h:1", start_ns=5, now_ns=7)))
+    assert {sample.labels.get("le") for sample in series_of(document)} == {
+        None,
+        "0.000025",
+        "+Inf",
+    }
 
 
 def test_parts_of_a_page() -> None:
@@ -105,6 +132,7 @@ def test_the_series_in_prometheus() -> None:
     expected = {
         "ticks_total",
         "up_ratio",
+        "loaded_ratio",
         *(f"lag_seconds_{s}" for s in ("bucket", "sum", "count")),
     }
     assert names == expected

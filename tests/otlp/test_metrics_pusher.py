@@ -16,7 +16,7 @@ from probe.remote_server import RemoteServer
 from tests.otlp.collector import Collector, collecting
 from tests.server.page_fixtures import wait_until
 
-PAGE = ["# HELP up Up.\n# TYPE up gauge\nup{} 1\n"]
+PAGE = ["# HELP up Up.\n# TYPE up gauge\nup 1\n"]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def pusher_to(
 def failures(pusher: MetricsPusher) -> int:
     exposition = Exposition(openmetrics=False)
     pusher.write_to(exposition)
-    match = re.search(r"\ninference_probe_failed_pushes_total\{\} (\d+)", exposition.text())
+    match = re.search(r"\ninference_probe_failed_pushes_total (\d+)", exposition.text())
     assert match
     return int(match[1])
 

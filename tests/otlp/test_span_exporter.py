@@ -5,18 +5,27 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from probe.clock import Clock
+from probe.config.choices import TraceSampling
+from probe.config.schema import Tracing
+from probe.daemon.prober_factory import ProberFactory
 from probe.metrics.exposition import Exposition
 from probe.otlp import client, span_exporter
 from probe.otlp.client import OtlpClient
 from probe.otlp.span_exporter import MAX_QUEUED_RESULTS, SpanExporter
 from probe.remote_server import RemoteServer
-from probe.result import Reason, Result
+from probe.result import FirstRequest, Reason, Result
+from probe.scheduler.accounting import TickAccounting
+from probe.scheduler.run_state import RunState
+from probe.scheduler.runner import ProbeRunner
 from tests.builders import make_result, make_settings
+from tests.fakes import FakeProber, ManualExecutor
 from tests.http.conftest import Authority
 from tests.otlp.collector import Collector, attributes, collecting
 from tests.server.page_fixtures import wait_until
@@ -54,13 +63,14 @@ def start(tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch)
 
 
 def traced(number: int = 1, **fields: Any) -> Result:
-    return make_result(trace_id=f"{number:032x}", **fields)
+    request = FirstRequest(method="GET", url="http://model/", user_agent=None)
+    return make_result(trace_id=f"{number:032x}", **{"request": request, **fields})
 
 
 def lost(exporter: SpanExporter) -> int:
     exposition = Exposition(openmetrics=False)
     exporter.write_to(exposition)
-    match = re.search(r"\ninference_probe_lost_traces_total\{\} (\d+)", exposition.text())
+    match = re.search(r"\ninference_probe_lost_traces_total (\d+)", exposition.text())
     assert match
     return int(match[1])
 
@@ -196,33 +206,63 @@ def test_a_bug_loses_traces(
     assert caplog.messages == ["bug: traces could not be exported"]
 
 
-def test_spans_have_the_config_of_the_run(
-    start: Start, collector: Collector, tmp_path: Path
+def test_a_reload_during_a_run(start: Start, collector: Collector, tmp_path: Path) -> None:
+    """The span of a scheduled run has the method and the URL that it requested."""
+    exporter = start()
+    before, after = (
+        make_settings(tmp_path, {"name": "model", "url": url, "method": method})
+        for url, method in (("http://127.0.0.1:1/a", "PUT"), ("http://127.0.0.1:1/b", "GET"))
+    )
+    clock, accounting, executor = Clock(), TickAccounting(), ManualExecutor()
+    factory = ProberFactory(environ={}, base=tmp_path, clock=clock)
+    old, new = (factory.build(settings, {"model"})["model"] for settings in (before, after))
+
+    class ReloadingProber(FakeProber):
+        """Runs the old probe. Meanwhile, the runner gets the new config."""
+
+        def __init__(self) -> None:
+            super().__init__(self._run_during_reload)
+
+        def _run_during_reload(self) -> Result:
+            runner.update(new)
+            exporter.apply_config(after)
+            return old.prober.run()
+
+    runner = ProbeRunner(
+        replace(old, prober=ReloadingProber()),
+        ticks=accounting.add_probe("model"),
+        sinks=[exporter],
+        observe_lag=lambda _: None,
+        run_state=RunState(),
+        executor=executor,
+        clock=clock,
+    )
+    after = after.model_copy(update={"tracing": Tracing(sample=TraceSampling.ALWAYS)})
+    runner.on_due(clock.monotonic(), 0)
+    executor.tasks.pop()()
+    spans = collector.wait_for_spans(SPANS_OF_A_RESULT)
+    (request,) = (span for span in spans if span["kind"] == 3)
+    assert request["name"] == "PUT"
+    assert attributes(request)["url.full"] == "http://127.0.0.1:1/a"
+
+
+WARNING = b'{"partialSuccess": {"errorMessage": "old version"}}'
+
+
+def test_a_warning_of_the_receiver(
+    start: Start, collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also if the config changes, or the probe is removed, before the export."""
+    """It is logged once, also if the next documents have one. No trace is lost."""
     exporter = start()
-    collector.paused.clear()
-    exporter.record(traced(1))
-    time.sleep(0.2)  # the first document is being sent now
-    exporter.record(traced(2))
-    for name, url in (("model", "http://new/"), ("other", "http://other/")):
-        exporter.apply_config(
-            make_settings(tmp_path, {"name": name, "url": url}, tracing={"sample": "always"})
-        )
-    collector.paused.set()
-    spans = collector.wait_for_spans(2 * SPANS_OF_A_RESULT)
-    assert {attributes(span).get("url.full") for span in spans} == {None, "http://model/"}
+    for number, body in enumerate((WARNING, WARNING, b"{}", WARNING), start=1):
+        collector.body = body
+        exporter.record(traced(number))
+        collector.wait_for_spans(number * SPANS_OF_A_RESULT)
+        time.sleep(0.1)  # the response follows
+    assert caplog.messages == ["the receiver of traces has a warning"] * 2
+    reason = vars(caplog.records[0])["fields"]["reason"]
+    assert reason == f"{collector.url}/v1/traces: accepted with a warning: old version"
     assert lost(exporter) == 0
-
-
-def test_the_trace_of_a_removed_probe(start: Start, collector: Collector, tmp_path: Path) -> None:
-    """It is exported with the probe that the caller passes; otherwise it is lost."""
-    exporter = start()
-    removed = make_settings(tmp_path, {"name": "removed", "url": "http://removed/"}).probes[0]
-    exporter.record(traced(1, probe="removed"), removed)
-    collector.wait_for_spans(SPANS_OF_A_RESULT)
-    exporter.record(traced(2, probe="removed"))
-    assert lost(exporter) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from probe import __version__
+from probe.http.request import describe_request
 from probe.http.trace_context import traceparent
 from probe.otlp.spans import result_spans
 from probe.result import Component, Phase, Reason, RedirectHop, Result
@@ -18,7 +21,8 @@ PHASES = {Phase.DNS: 0.002, Phase.CONNECT: 0.001, Phase.SEND: 0.0, Phase.WAIT: 0
 
 def spans_of(directory: Path, result: Result, **keys: Any) -> dict[str, dict[str, Any]]:
     """Return the spans by name."""
-    spans = result_spans(result, make_probe(directory, **keys))
+    request = describe_request(make_probe(directory, **keys))
+    spans = result_spans(replace(result, request=request))
     assert len({span["spanId"] for span in spans}) == len(spans)
     return {span["name"]: span for span in spans}
 
@@ -78,6 +82,15 @@ def test_a_failure(tmp_path: Path) -> None:
     assert "status" not in spans["wait"]
 
 
+def test_a_configured_user_agent(tmp_path: Path) -> None:
+    """It may have secrets. The default one is `inference-probe/VERSION`."""
+    result = make_result(trace_id=TRACE_ID)
+    default = attributes(spans_of(tmp_path, result)["GET"])["user_agent.original"]
+    assert default == f"inference-probe/{__version__}"
+    configured = spans_of(tmp_path, result, headers={"user-agent": "token"})
+    assert "user_agent.original" not in attributes(configured["GET"])
+
+
 def test_redirects(tmp_path: Path) -> None:
     """Each request has a span, with its own URL and its own phases. Only the last one failed."""
     first, last = (
@@ -91,8 +104,9 @@ def test_redirects(tmp_path: Path) -> None:
         status=500,
         hops=(first,),
         final_hop=last,
+        request=describe_request(make_probe(tmp_path)),
     )
-    spans = result_spans(result, make_probe(tmp_path))
+    spans = result_spans(result)
     requests = [span for span in spans if span["kind"] == 3]
     urls = [attributes(span)["url.full"] for span in requests]
     assert urls == ["http://model/a", "http://model/b"]

@@ -83,6 +83,60 @@ def test_a_bug_before_the_sinks(
     assert "KeyError: 'missing'" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("method", "reasons"), [("reserve", [Reason.INTERNAL]), ("settle", [None])]
+)
+def test_a_bug_of_the_budget(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    reasons: list[Reason | None],
+) -> None:
+    """It is logged, the sinks have a result, and no tick stays in flight."""
+    harness = RunnerHarness(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(harness.runner.spending, method, fail)
+    harness.come_due()
+    for task in harness.executor.tasks:
+        task()
+    assert (harness.counts.runs, harness.counts.in_flight) == (1, 0)
+    assert harness.sink.reasons() == reasons
+    assert caplog.messages[0].startswith("bug: ")
+    assert "KeyError: 'missing'" in caplog.text
+
+
+def test_a_bug_of_a_skipped_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is skipped on its thread is not in flight, even if its tokens stay reserved."""
+    harness = RunnerHarness(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(harness.runner.spending, "release", fail)
+    harness.come_due()
+    harness.run_state.pause()
+    with pytest.raises(KeyError):  # the executor logs it
+        harness.run_task()
+    assert (harness.counts.in_flight, harness.counts.skipped[SkipReason.PAUSED]) == (0, 1)
+
+
+def test_a_bug_of_the_lag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tick is a failed run."""
+    harness = RunnerHarness(tmp_path)
+
+    def fail(_: float) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(harness.runner, "_observe_lag", fail)
+    harness.tick()
+    assert (harness.counts.runs, harness.counts.in_flight) == (1, 0)
+    assert harness.sink.reasons() == [Reason.INTERNAL]
+
+
 def test_paused(tmp_path: Path) -> None:
     """While paused, ticks are skipped as `paused`, including one that waits for its thread."""
     harness = RunnerHarness(tmp_path)
