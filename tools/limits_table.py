@@ -576,7 +576,7 @@ LIMITS = (
         "response of an OTLP receiver",
         "{}, {} in the log",
         "the rest is not read",
-        ("otlp.client:MAX_RESPONSE_BYTES", "otlp.client:MAX_MESSAGE_CHARS"),
+        ("otlp.client:MAX_RESPONSE_BYTES", "otlp.partial_success:MAX_MESSAGE_CHARS"),
     ),
     Limit(
         "daemon",
