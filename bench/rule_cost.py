@@ -31,7 +31,7 @@ from bench.markdown import aligned_table, environment, publish
 from bench.processes import run_process
 from probe.clock import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 from probe.config.loader import parse
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 from probe.config.units import parse_duration
 from probe.demo.stack import free_port
 from probe.metrics.exposition import Exposition

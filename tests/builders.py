@@ -8,7 +8,7 @@ import yaml
 
 from probe.check.advice import lint
 from probe.config.loader import load
-from probe.config.schema import Probe, Settings
+from probe.config.settings import Probe, Settings
 from probe.result import Failure, Phase, Reason, Result, StreamResult, TokenCounts
 from probe.scheduler.token_estimate import estimate_counted_tokens
 

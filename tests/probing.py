@@ -11,8 +11,9 @@ from urllib.parse import SplitResult
 from probe.clock import Clock
 from probe.config.loader import ReferenceResolver
 from probe.config.protocol_expansion import expand_protocol
-from probe.config.schema import Networks, Probe
+from probe.config.schema import NetworksModel, ProbeModel
 from probe.config.secrets import Secrets
+from probe.config.settings import Probe
 from probe.config.tls import client_ssl_context
 from probe.http.client import Transport
 from probe.http.connection import Dialer
@@ -36,7 +37,8 @@ def read_probe(url: str, secrets: Secrets, base: Path, keys: Mapping[str, Any]) 
     """Return a probe with these config keys, which may contain references."""
     config = {"name": "tested", "url": url, "timeout": "3s", **keys}
     resolver = ReferenceResolver(secrets)
-    probe = Probe.model_validate(expand_protocol(resolver.resolve(config)), context={"base": base})
+    keys_read = expand_protocol(resolver.resolve(config))
+    probe: Probe = ProbeModel.model_validate(keys_read, context={"base": base}).to_settings()
     assert not resolver.errors, resolver.errors
     return probe
 
@@ -60,7 +62,7 @@ def make_prober(
     if pool:
         keys["connection"] = "reuse"
     probe = read_probe(url, secrets, base, keys)
-    networks_config = Networks.model_validate(networks or {})
+    networks_config = NetworksModel.model_validate(networks or {}).to_settings()
 
     @cache
     def context(*, same_host: bool) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ import yaml
 from probe.cli.compare_options import read_options
 from probe.cli.main import build_parser
 from probe.config.loader import load
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.config.units import parse_duration
 from tests.queries import DEPLOY, ROOT, document, documents
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.config.schema import Probe
+from probe.config.schema import ProbeModel
 from probe.prober.evaluation_worker import memory_limit_bytes
 from tools.limits_table import LIMITS, NOT_LIMITS, security_with_limits
 
@@ -43,7 +43,7 @@ def test_each_row_shows_its_values() -> None:
     for limit in LIMITS:
         assert limit.value.count("{}") == len(limit.constants), limit.what
         assert ("{default}" in limit.value) is (limit.key is not None), limit.what
-        assert limit.key is None or limit.key in Probe.model_fields
+        assert limit.key is None or limit.key in ProbeModel.model_fields
 
 
 def test_a_changed_constant_changes_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,5 +58,5 @@ def test_the_description_of_max_bytes_has_the_memory_limit() -> None:
     """The config does not import the worker process, whose limit depends on this key."""
     base_bytes = memory_limit_bytes(0)
     factor = memory_limit_bytes(1) - base_bytes
-    description = Probe.model_fields["max_bytes"].description
+    description = ProbeModel.model_fields["max_bytes"].description
     assert f"{base_bytes // 1024**2} MiB of memory and {factor} times" in str(description)

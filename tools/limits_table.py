@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from probe.config.schema import Probe
+from probe.config.schema import ProbeModel
 from tools.markdown import replace_between_marks, table
 
 HEAD = ("of", "what is limited", "limit", "config key", "if it is exceeded")
@@ -722,7 +722,7 @@ def security_with_limits(document: str) -> str:
 def _rows() -> Iterator[tuple[str, ...]]:
     for limit in LIMITS:
         values = [_value(constant) for constant in limit.constants]
-        default = Probe.model_fields[limit.key].default if limit.key else ""
+        default = ProbeModel.model_fields[limit.key].default if limit.key else ""
         value = limit.value.format(*values, default="none" if default is None else default)
         key = f"[`{limit.key}`](config.md)" if limit.key else FIXED
         yield limit.of, limit.what, value, key, limit.exceeded

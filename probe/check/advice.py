@@ -16,7 +16,7 @@ from probe.config.protocol_expansion import (
     estimate_text_tokens,
     prompt_text,
 )
-from probe.config.schema import Objective, Probe, Settings
+from probe.config.settings import Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
 from probe.scheduler.token_estimate import TokenEstimate, find_output_limit

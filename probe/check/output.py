@@ -8,7 +8,7 @@ from probe.check.plan import AlertForecast, Plan, ProbePlan, SeriesCount
 from probe.check.request import request_json, request_lines
 from probe.check.spending import SpendingForecast
 from probe.config.choices import AlertLevel
-from probe.config.schema import Objective
+from probe.config.settings import Objective
 from probe.config.units import format_duration, format_percentage
 from probe.redaction import redact_config_url
 from probe.result import Signal

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from probe.check.advice import alert_timing, lint, signal_deadline
 from probe.check.spending import SpendingForecast, forecast_spending
 from probe.clock import Clock
-from probe.config.schema import Objective, Probe, Settings
+from probe.config.settings import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, MetricSource
 from probe.metrics.probe_series import SUSPENSION_REASONS

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from probe.config.schema import Probe
 from probe.config.secrets import Template
+from probe.config.settings import Probe
 from probe.redaction import redact_config_url, redact_json
 
 # Headers whose literal value is no secret. Of others, only references are shown.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from probe.clock import DAY_SECONDS, HOUR_SECONDS
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.config.units import format_duration
 from probe.result import BudgetKind
 from probe.scheduler.spending import DAY_SLICES, HOUR_SLICES
@@ -83,7 +83,7 @@ def spending_advice(probe: Probe, estimate: TokenEstimate) -> Iterator[str]:
             " tokens are assumed until the server reports some; write a limit such as max_tokens in"
             " the body"
         )
-    if probe.price and "output" not in probe.price.model_fields_set and estimate.output:
+    if probe.price and not probe.price.has_output and estimate.output:
         yield f"{probe.name}: `price` has no `output`, so generated tokens cost nothing; write it"
     for budget in forecast.budgets:
         if budget.allowed_requests == 0:

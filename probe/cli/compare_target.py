@@ -9,7 +9,7 @@ from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.config.choices import Dimension
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.config.validation import DIMENSION_EXAMPLES
 
 

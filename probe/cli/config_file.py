@@ -11,7 +11,7 @@ from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX
 from probe.config.errors import is_file_name
 from probe.config.loader import MAX_CONFIG_BYTES, from_flags, load, parse
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 from probe.resources import resource_path
 
 # Where a config is looked for if no flag or variable names one. The first path that exists counts.

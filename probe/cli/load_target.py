@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from probe.cli.command import UsageError, quote_argument
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.load_options import LoadOptions
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.load.objective import LoadObjective
 from probe.result import STREAM_SIGNALS
 

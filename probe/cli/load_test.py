@@ -4,13 +4,14 @@ import random
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from probe.cli.load_options import LoadOptions
 from probe.cli.load_progress import Progress
 from probe.cli.load_share import run_share
 from probe.cli.load_target import LoadTarget
 from probe.clock import Clock
-from probe.config.schema import Tracing
+from probe.config.settings import Tracing
 from probe.daemon.prober_factory import ProberFactory
 from probe.formatting import format_seconds
 from probe.load.generator import WHOLE, ProcessGenerator, default_processes
@@ -72,7 +73,7 @@ class LoadTest:
         )
         name = self._target.probe.name
         # A load test would flood a tracing backend, so its requests are not sampled.
-        settings = self._target.config.settings.model_copy(update={"tracing": Tracing()})
+        settings = replace(self._target.config.settings, tracing=Tracing())
         return factory.build(settings, [name])[name].prober.run
 
     def _run_share(self, generator: ProcessGenerator) -> SearchResult:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from probe.cli.command import UsageError
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.redaction import redact_config_url
 
 

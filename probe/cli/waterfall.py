@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from probe.cli.command import printable
-from probe.config.schema import Objective, Tracing
+from probe.config.settings import Objective, Tracing
 from probe.result import (
     ClockSource,
     Excerpt,

@@ -1,6 +1,8 @@
 """Base class of the models of the config, and the fields of optional keys."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,4 +21,24 @@ class ConfigModel(BaseModel):
         validate_default=True,
         hide_input_in_errors=True,
         arbitrary_types_allowed=True,
+        # The titles in the JSON Schema are the names of the settings: `Probe` for `ProbeModel`.
+        model_title_generator=lambda model: model.__name__.removesuffix("Model"),
     )
+
+    settings_type: ClassVar[type]
+    """Dataclass of the settings. Each of its fields is an attribute of the model."""
+
+    def to_settings(self) -> Any:
+        """Return the settings: an instance of `settings_type`, also for the models in it."""
+        names = (field.name for field in dataclasses.fields(self.settings_type))
+        return self.settings_type(**{name: _to_settings(getattr(self, name)) for name in names})
+
+
+def _to_settings(value: Any) -> Any:
+    if isinstance(value, ConfigModel):
+        return value.to_settings()
+    if isinstance(value, tuple):
+        return tuple(map(_to_settings, value))
+    if isinstance(value, Mapping):
+        return {key: _to_settings(item) for key, item in value.items()}
+    return value

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -10,7 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ValidationInfo
 
 from probe.config.errors import quote, quote_url, source_of
-from probe.config.link_template import find_link_problem
+from probe.config.link_template import TRACE_ID_PLACEHOLDER, find_link_problem
+from probe.config.response_settings import StatusPattern
 from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
     SCALAR_OR_LIST,
@@ -40,8 +40,6 @@ METADATA_NETWORKS = (
     "192.0.0.192/32",
 )
 
-TRACE_ID_PLACEHOLDER = "{trace_id}"
-
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.-])?")
 _RESERVED_LABELS = ("probe", "url", "job", "instance", "le", "quantile")
 # Labels that alerts get from Prometheus, from the rules, or from the instance that probes.
@@ -56,25 +54,6 @@ _RESERVED_ALERT_LABELS = (
 _PROMETHEUS_LABEL_PATTERN = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"
 LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_LABELS)})$){_PROMETHEUS_LABEL_PATTERN}"
 ALERT_LABEL_PATTERN = rf"(?!(?:{'|'.join(_RESERVED_ALERT_LABELS)})$){_PROMETHEUS_LABEL_PATTERN}"
-
-
-@dataclass(frozen=True, slots=True)
-class StatusPattern:
-    """An expected status code, "200", or a class of them, "2xx"."""
-
-    text: str
-
-    def allows(self, status: int) -> bool:
-        prefix = self.text[0] if self.text.endswith("x") else self.text
-        return str(status).startswith(prefix) and len(str(status)) == 3
-
-
-def may_need_tls(url: str, redirects: object) -> bool:
-    """Return whether a request to `url`, as written in the config, may use TLS.
-
-    References in `url` may change the scheme, and redirects may lead to https.
-    """
-    return bool(redirects) or not url.lower().startswith("http://")
 
 
 def split_url(value: Any) -> SplitResult:

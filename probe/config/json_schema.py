@@ -10,11 +10,17 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from probe.config.schema import Settings
+from probe.config.schema import SettingsModel
 
 
-class _UntitledJsonSchema(GenerateJsonSchema):
-    """A generator that leaves out titles, which would only repeat the names of the keys."""
+class _JsonSchema(GenerateJsonSchema):
+    """A generator that leaves out titles, which would only repeat the names of the keys.
+
+    The name of a definition is that of the settings: `Probe` for `ProbeModel`.
+    """
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name.removesuffix("Model"))
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -23,7 +29,7 @@ class _UntitledJsonSchema(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12), as strict as JSON Schema can be."""
-    schema = Settings.model_json_schema(schema_generator=_UntitledJsonSchema)
+    schema = SettingsModel.model_json_schema(schema_generator=_JsonSchema)
     definitions, properties = schema["$defs"], schema["properties"]
     for definition in definitions.values():
         for key in definition.get("properties", {}).values():

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from probe.config.errors import ConfigPath, UnlocatedError, quote, source_of
 from probe.config.merge_defaults import MergedConfig
-from probe.config.schema import Networks
+from probe.config.schema import NetworksModel
 from probe.config.secrets import ResolvedText
 from probe.config.types import require_text
 from probe.config.units import parse_percentage
@@ -61,9 +61,9 @@ def find_likely_mistakes(merged: MergedConfig) -> Iterator[UnlocatedError]:
             yield UnlocatedError(merged.origin(("probes", index, *path)), message)
 
 
-def _valid_networks(config: Mapping[str, Any]) -> Networks | None:
+def _valid_networks(config: Mapping[str, Any]) -> NetworksModel | None:
     try:
-        return Networks.model_validate(config.get("networks", {}))
+        return NetworksModel.model_validate(config.get("networks", {}))
     except ValidationError:
         return None
 
@@ -81,7 +81,7 @@ def _unknown_method(probe: Mapping[str, Any]) -> _Mistakes:
     yield ("method",), f"not a standard method of HTTP: {quote(written)}; {advice}"
 
 
-def _denied_address(probe: Mapping[str, Any], networks: Networks) -> _Mistakes:
+def _denied_address(probe: Mapping[str, Any], networks: NetworksModel) -> _Mistakes:
     address = _literal_address(probe.get("url"))
     if address is None:
         return

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+TRACE_ID_PLACEHOLDER = "{trace_id}"
+
 
 def find_link_problem(template: str, placeholder: str) -> str | None:
     """Return why a browser cannot open `template`, or why a page must not show it; None if it can.

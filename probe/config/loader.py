@@ -20,11 +20,11 @@ from probe.config.errors import (
 )
 from probe.config.flags import EndpointFlags
 from probe.config.foreign_keys import other_config_error
-from probe.config.http_types import may_need_tls
 from probe.config.likely_mistakes import find_likely_mistakes
 from probe.config.merge_defaults import MergedConfig, defaults_only_config, merge_defaults
-from probe.config.schema import Settings, Tls
+from probe.config.schema import SettingsModel, TlsModel
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
+from probe.config.settings import Settings, Tls, may_need_tls
 from probe.config.tls import TlsError, client_ssl_context
 from probe.config.types import describe_type
 from probe.config.validation import (
@@ -105,7 +105,7 @@ def _settings(source: ConfigSource, *, environ: Mapping[str, str], base: Path) -
     likely_mistakes = sorted_problems(source, mistakes, (), with_syntax=False)
     if problems or settings is None:
         raise ConfigError(problems, likely_mistakes)
-    return settings.with_likely_mistakes(likely_mistakes)
+    return replace(settings, likely_mistakes=likely_mistakes)
 
 
 class ReferenceResolver:
@@ -182,7 +182,8 @@ class _Validator:
             return self._source.source_text(merged.origin(path))
 
         try:
-            return Settings.model_validate(merged.value, context=self._context), []
+            model = SettingsModel.model_validate(merged.value, context=self._context)
+            return model.to_settings(), []
         except ValidationError as error:
             return None, list(translate_errors(error, source_text=source_text))
 
@@ -211,7 +212,9 @@ class _Validator:
         if not may_need_tls(source_of(url), probe.get("redirects")):
             return None
         try:
-            return Tls.model_validate(probe.get("tls", {}), context=self._context)
+            model = TlsModel.model_validate(probe.get("tls", {}), context=self._context)
+            tls: Tls = model.to_settings()
+            return tls
         except ValidationError:
             return None
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from probe.config import types
+from probe.config import settings, types
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.protocol_expansion import DEFAULT_MAX_TOKENS
 from probe.protocols.predictive import MLFLOW_INPUTS
@@ -134,8 +134,10 @@ def _protocol_key(name: str, model: str) -> Any:
     return config_key(None, f"{model}.", alias=name)
 
 
-class ProtocolChoice(ConfigModel):
+class ProtocolChoiceModel(ConfigModel):
     """Protocol of the model server, and its request. Exactly one key."""
+
+    settings_type = settings.ProtocolChoice
 
     openai_chat: ChatProtocol | None = _protocol_key(
         "openai-chat", "Chat of OpenAI, vLLM, SGLang, llama.cpp, TGI and gateways"
@@ -175,10 +177,15 @@ class ProtocolChoice(ConfigModel):
     rerank: RerankProtocol | None = _protocol_key("rerank", "Rerank API of vLLM, Jina and Cohere")
 
     @property
+    def name(self) -> str:
+        """The key of the protocol, such as `openai-chat`."""
+        (field,) = self.model_fields_set
+        return field.replace("_", "-")
+
+    @property
     def accepts_cached_prompts(self) -> bool:
-        """Whether `nonce` is false explicitly: the prompt may be in the cache of the server."""
-        (name,) = self.model_fields_set
-        request = getattr(self, name)
+        (field,) = self.model_fields_set
+        request = getattr(self, field)
         return isinstance(request, GenerationProtocol) and request.nonce is False
 
     @model_validator(mode="after")

@@ -1,9 +1,9 @@
-"""Models of the config: all keys with their defaults. They are frozen; times are in seconds.
+"""Models of the config: all keys with their defaults, and the checks of their values.
 
-The docstrings and descriptions are the text of docs/config.md and of the JSON Schema.
+The docstrings and descriptions are the text of docs/config.md and of the JSON Schema. A valid model
+becomes settings (`probe.config.settings`), which the rest of the program uses.
 """
 
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Self
@@ -18,8 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from probe.config import http_types, types
-from probe.config.budget import Budget, Capacity, Price
+from probe.config import http_types, response_settings, settings, types
 from probe.config.choices import (
     AlertLevel,
     ConnectionMode,
@@ -32,15 +31,16 @@ from probe.config.choices import (
     TokenPart,
     TraceSampling,
 )
-from probe.config.cold import Cold
+from probe.config.cold_model import ColdModel
 from probe.config.config_model import ConfigModel, config_key
+from probe.config.cost_models import BudgetModel, CapacityModel, PriceModel
 from probe.config.errors import ConfigProblem
-from probe.config.payload import Payload
-from probe.config.protocol_models import ProtocolChoice
-from probe.config.response_value import ResponseValue
+from probe.config.payload_model import PayloadModel
+from probe.config.protocol_models import ProtocolChoiceModel
+from probe.config.response_value_model import ResponseValueModel
 from probe.config.secrets import find_secret_values
 from probe.config.units import format_duration
-from probe.result import Component, Measurement, Signal
+from probe.result import Component
 
 
 def condition_key(default: Any, description: str, **keywords: Any) -> Any:
@@ -51,8 +51,10 @@ def condition_key(default: Any, description: str, **keywords: Any) -> Any:
     return config_key(default, description, validate_default=False, **keywords)
 
 
-class Tls(ConfigModel):
+class TlsModel(ConfigModel):
     """TLS settings of the connections to the endpoint."""
+
+    settings_type = settings.Tls
 
     ca_file: types.PemFile | None = config_key(
         None, "CA certificates (PEM) to trust, instead of the default ones."
@@ -71,11 +73,6 @@ class Tls(ConfigModel):
         "TLS12", "Minimum version of TLS."
     )
 
-    @property
-    def other_host_tls(self) -> "Tls":
-        """Settings for other hosts, after redirects: without client certificate and server name."""
-        return self.model_copy(update=dict.fromkeys(("cert_file", "key_file", "server_name")))
-
     @field_validator("key_file")
     @classmethod
     def _require_cert_file(cls, value: Any, info: ValidationInfo) -> Any:
@@ -84,12 +81,14 @@ class Tls(ConfigModel):
         return value
 
 
-class Condition(ConfigModel):
+class ConditionModel(ConfigModel):
     """Condition on a header or on a value in the JSON of the response.
 
     All keys that are given must hold, for each value that is found. If none is found, the probe
     fails unless `exists` is false.
     """
+
+    settings_type = response_settings.Condition
 
     equals: types.Json = config_key(None, "The value equals this one, of any type.")
     in_: Annotated[tuple[types.Json, ...], types.SCALAR_OR_LIST] = condition_key(
@@ -129,8 +128,10 @@ class Condition(ConfigModel):
         return self
 
 
-class ExpectedTokens(ConfigModel):
+class ExpectedTokensModel(ConfigModel):
     """Condition on the number of generated tokens, as the server reports it at the end."""
+
+    settings_type = response_settings.ExpectedTokens
 
     min: Annotated[int, *types.integer(1, 1_000_000)] = Field(
         description="The stream has at least this many tokens. Some gateways end a stream that was"
@@ -138,8 +139,10 @@ class ExpectedTokens(ConfigModel):
     )
 
 
-class Expect(ConfigModel):
+class ExpectModel(ConfigModel):
     """Conditions on the response. The probe succeeds if all of them hold."""
+
+    settings_type = response_settings.Expect
 
     status: Annotated[tuple[http_types.Status, ...], types.SCALAR_OR_LIST] = config_key(
         ["2xx"], "Status codes that count as success, such as `200` or `2xx`.", min_length=1
@@ -147,13 +150,13 @@ class Expect(ConfigModel):
     body_matches: types.Regex | None = config_key(
         None, "Regular expression that must have a match in the body, or in the text of a stream."
     )
-    headers: Mapping[http_types.HeaderName, Condition] = config_key(
+    headers: Mapping[http_types.HeaderName, ConditionModel] = config_key(
         {}, "Conditions on headers of the response, by name."
     )
-    json_paths: Mapping[http_types.JsonPath, Condition] = config_key(
+    json_paths: Mapping[http_types.JsonPath, ConditionModel] = config_key(
         {}, "Conditions on the JSON of the response, by JSONPath (RFC 9535).", alias="json"
     )
-    tokens: ExpectedTokens | None = config_key(
+    tokens: ExpectedTokensModel | None = config_key(
         None, "Condition on the number of tokens of a stream."
     )
     finish: Annotated[tuple[types.Text, ...], types.SCALAR_OR_LIST] = config_key(
@@ -177,9 +180,6 @@ class Expect(ConfigModel):
             expect._secrets = frozenset(find_secret_values(value))
         return expect
 
-    def allows(self, status: int) -> bool:
-        return any(pattern.allows(status) for pattern in self.status)
-
 
 EventPaths = Annotated[tuple[http_types.EventPath, ...], types.SCALAR_OR_LIST]
 TokenParts = Annotated[
@@ -187,8 +187,10 @@ TokenParts = Annotated[
 ]
 
 
-class StreamUsage(ConfigModel):
+class StreamUsageModel(ConfigModel):
     """Where events report numbers of tokens. The last number in the stream counts."""
+
+    settings_type = response_settings.StreamUsage
 
     input: EventPaths = config_key((), "Tokens of the prompt.")
     output: EventPaths = config_key(
@@ -206,13 +208,15 @@ class StreamUsage(ConfigModel):
     )
 
 
-class Stream(ConfigModel):
+class StreamModel(ConfigModel):
     """Format of a response that arrives token by token.
 
     Each event is a JSON document of up to 64 KiB. Paths are `$`, names, indices and `[*]`, such as
     `$.choices[*].delta.content`. A path such as `response.output_text.delta:$.delta` applies to
     events of this type only.
     """
+
+    settings_type = response_settings.Stream
 
     format: Annotated[EventFormat, *types.choice(EventFormat)] = config_key(
         "sse",
@@ -230,7 +234,7 @@ class Stream(ConfigModel):
     skip: EventPaths = config_key(
         (), "Whether an event has no token in spite of its text, such as one of a special token."
     )
-    usage: StreamUsage = config_key({}, "Numbers of tokens.")
+    usage: StreamUsageModel = config_key({}, "Numbers of tokens.")
     error: EventPaths = config_key(
         (), "Errors, of any type. A stream with one that is not null, false or empty has failed."
     )
@@ -246,8 +250,10 @@ class Stream(ConfigModel):
     )
 
 
-class ServerTiming(ConfigModel):
+class ServerTimingModel(ConfigModel):
     """A time that the server reports in the response. The header Server-Timing needs no entry."""
+
+    settings_type = response_settings.ServerTiming
 
     from_: Annotated[ResponsePart, *types.choice(ResponsePart)] = Field(
         alias="from", description="Part of the response that contains the time."
@@ -262,8 +268,10 @@ class ServerTiming(ConfigModel):
 Threshold = Annotated[float, *types.duration("1us", "1d")]
 
 
-class Objective(ConfigModel):
+class ObjectiveModel(ConfigModel):
     """A service level objective: the share of probes that must be good."""
+
+    settings_type = settings.Objective
 
     name: types.Name = Field(description="Name of the objective, the label `slo`.")
     target: types.Percentage = Field(description="Share of probes that must be good, such as 99%.")
@@ -285,35 +293,6 @@ class Objective(ConfigModel):
     alert: Annotated[AlertLevel, *types.choice(AlertLevel)] = config_key(
         "page", "Most severe alert if the objective is missed."
     )
-
-    @property
-    def signal(self) -> Signal:
-        """The time that the objective is about. Without a threshold it is the latency."""
-        given = (signal for signal in Signal if getattr(self, signal) is not None)
-        return next(given, Signal.LATENCY)
-
-    @property
-    def threshold(self) -> float | None:
-        """The largest good value of the signal (seconds). Without one, every success is good."""
-        threshold: float | None = getattr(self, self.signal)
-        return threshold
-
-    @property
-    def event_key(self) -> tuple[str, Signal, float | None]:
-        """The name, and what decides which events are good. With another one, counts restart."""
-        return self.name, self.signal, self.threshold
-
-    def is_good(self, result: Measurement) -> bool | None:
-        """Return whether a result that counts against the SLO is good.
-
-        None for a success without a value of the signal: it is no event.
-        """
-        if result.reason is not None:
-            return False
-        if self.threshold is None:
-            return True
-        seconds = result.seconds(self.signal)
-        return None if seconds is None else seconds <= self.threshold
 
 
 def _require_increasing(buckets: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -341,8 +320,10 @@ def _default_down(data: Mapping[str, Any]) -> AlertLevel:
     return next((level for level in AlertLevel if level in levels), AlertLevel.PAGE)
 
 
-class Probe(ConfigModel):
+class ProbeModel(ConfigModel):
     """A request that is sent at regular intervals, and the conditions on its response."""
+
+    settings_type = settings.Probe
 
     name: types.Name = Field(description="Name of the probe, the label `probe`.")
     url: http_types.Url = Field(description="URL of the request, http or https.")
@@ -362,7 +343,7 @@ class Probe(ConfigModel):
         "Time that the model has for its start. Until its first success, failures within this time "
         "do not count against objectives.",
     )
-    tls: Tls = config_key({}, "TLS settings, for https.")
+    tls: TlsModel = config_key({}, "TLS settings, for https.")
     proxy: http_types.Proxy | None = config_key(
         None, "URL of a proxy. Proxies of the environment are ignored."
     )
@@ -383,21 +364,21 @@ class Probe(ConfigModel):
     json_body: http_types.JsonBody = config_key(None, "Body of the request, as JSON.", alias="json")
     body: http_types.Body | None = config_key(None, "Body of the request, as text.")
     body_file: types.BodyFile | None = config_key(None, "File with the body of the request.")
-    payloads: tuple[Payload, ...] = config_key(
+    payloads: tuple[PayloadModel, ...] = config_key(
         (), "Bodies that are sent in turn, instead of `json`, `body` and `body_file`."
     )
     method: http_types.Method = Field(
         default_factory=_default_method,
         description="Method of the request. By default POST if there is a body, else GET.",
     )
-    expect: Expect = config_key({}, "Conditions on the response.")
-    protocol: ProtocolChoice | None = config_key(
+    expect: ExpectModel = config_key({}, "Conditions on the response.")
+    protocol: ProtocolChoiceModel | None = config_key(
         None,
         "Protocol of the model server. It provides path, body, `stream`, `expect`,"
         " `server_timing`, `version`, `segment` and `cold`. These keys override it. See"
         " docs/protocols.md.",
     )
-    stream: Stream | None = config_key(
+    stream: StreamModel | None = config_key(
         None, "Read the response as a stream of tokens. Without it, latency is that of all bytes."
     )
     first_token_timeout: Annotated[float, *types.duration("1ms", "1h")] | None = config_key(
@@ -410,12 +391,12 @@ class Probe(ConfigModel):
         "Maximum time between two events with tokens of a stream. Comments and pings do not reset"
         " it. Shorter than `timeout`.",
     )
-    version: ResponseValue | None = config_key(
+    version: ResponseValueModel | None = config_key(
         None,
         "Version of the model, as each response names it. A change is marked on the page of the"
         " probe. See docs/versions.md.",
     )
-    segment: ResponseValue | None = config_key(
+    segment: ResponseValueModel | None = config_key(
         None, "Part of the endpoint that responded, such as a variant, replica or region."
     )
     histogram_by: Annotated[
@@ -424,16 +405,18 @@ class Probe(ConfigModel):
         (),
         "Also export histograms of the latency for each value of these.",
     )
-    cold: Cold | None = config_key(
+    cold: ColdModel | None = config_key(
         None,
         "How cold starts are recognised. They are in inference_probe_cold_start_seconds, and not in"
         " objectives. See docs/cold-starts.md.",
     )
-    price: Price | None = config_key(None, "Price of tokens, to count the cost of the requests.")
-    budget: Budget | None = config_key(
+    price: PriceModel | None = config_key(
+        None, "Price of tokens, to count the cost of the requests."
+    )
+    budget: BudgetModel | None = config_key(
         None, "Limits of the requests. Ticks over the budget are skipped."
     )
-    capacity: Capacity | None = config_key(
+    capacity: CapacityModel | None = config_key(
         None, "Capacity of the endpoint, for alerts about its headroom. See docs/capacity.md."
     )
     buckets: BucketBounds = config_key(
@@ -446,7 +429,7 @@ class Probe(ConfigModel):
         "Buckets of all phases and server times. By default `wait` and `receive` have those of the "
         "latency, and the others have 8.",
     )
-    server_timing: tuple[ServerTiming, ...] = config_key(
+    server_timing: tuple[ServerTimingModel, ...] = config_key(
         (), "Times that the server reports in the response."
     )
     labels: Mapping[http_types.LabelName, types.Text] = config_key(
@@ -457,7 +440,9 @@ class Probe(ConfigModel):
         "Names of `labels` that the alerts about this probe have, so that Alertmanager can route "
         "them, for example by team.",
     )
-    objectives: tuple[Objective, ...] = config_key((), "Service level objectives of the endpoint.")
+    objectives: tuple[ObjectiveModel, ...] = config_key(
+        (), "Service level objectives of the endpoint."
+    )
     down: Annotated[AlertLevel, *types.choice(AlertLevel)] = Field(
         default_factory=_default_down,
         description="Level of `ModelDown`, the alert that no request succeeds. `none` also "
@@ -490,7 +475,9 @@ class Probe(ConfigModel):
 
     @field_validator("cold")
     @classmethod
-    def _require_consistent_cold(cls, value: Cold | None, info: ValidationInfo) -> Cold | None:
+    def _require_consistent_cold(
+        cls, value: ColdModel | None, info: ValidationInfo
+    ) -> ColdModel | None:
         if value is None:
             return None
         interval = info.data.get("interval")
@@ -509,7 +496,7 @@ class Probe(ConfigModel):
 
     @field_validator("budget")
     @classmethod
-    def _require_price(cls, value: Budget | None, info: ValidationInfo) -> Budget | None:
+    def _require_price(cls, value: BudgetModel | None, info: ValidationInfo) -> BudgetModel | None:
         has_no_price = info.data.get("price", "unknown") is None
         if value and value.cost_per_day is not None and has_no_price:
             raise ValueError("`cost_per_day` needs the price of tokens; write `price`, too")
@@ -525,7 +512,7 @@ class Probe(ConfigModel):
 
     @field_validator("stream")
     @classmethod
-    def _require_paths_of_expect(cls, value: Stream | None, info: ValidationInfo) -> Any:
+    def _require_paths_of_expect(cls, value: StreamModel | None, info: ValidationInfo) -> Any:
         expect = info.data.get("expect")
         if value and expect and expect.tokens and not value.usage.output:
             raise ValueError("`expect.tokens` needs the path `usage.output`; add it")
@@ -533,50 +520,11 @@ class Probe(ConfigModel):
             raise ValueError("`expect.finish` needs the path `finish`; add it")
         return value
 
-    def payload_probes(self) -> tuple[Self, ...]:
-        """Return this probe with each of its payloads as the only body; itself without payloads."""
-        if not self.payloads:
-            return (self,)
-        return tuple(
-            self.model_copy(
-                update={"payloads": (), "json_body": payload.json_body, "body": payload.body}
-            )
-            for payload in self.payloads
-        )
 
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether the tokens of the requests count: they have a price, or a limit."""
-        return self.price is not None or (self.budget is not None and self.budget.limits_tokens)
-
-    @property
-    def may_need_tls(self) -> bool:
-        return http_types.may_need_tls(self.url.source, self.redirects)
-
-    def thresholds(self, signal: Signal) -> list[float]:
-        """Return the different thresholds of the objectives on `signal` (seconds, ascending)."""
-        return sorted(
-            {
-                objective.threshold
-                for objective in self.objectives
-                if objective.signal is signal and objective.threshold is not None
-            }
-        )
-
-    @property
-    def strictest_thresholds(self) -> Mapping[Signal, float]:
-        """The smallest threshold of the objectives (seconds), by signal."""
-        # Read for each result: one pass, and no sorting.
-        thresholds: dict[Signal, float] = {}
-        for objective in self.objectives:
-            if objective.threshold is not None:
-                strictest = thresholds.get(objective.signal, math.inf)
-                thresholds[objective.signal] = min(objective.threshold, strictest)
-        return thresholds
-
-
-class Networks(ConfigModel):
+class NetworksModel(ConfigModel):
     """Addresses that may be probed. `deny` takes precedence; an empty `allow` allows all others."""
+
+    settings_type = settings.Networks
 
     deny: Annotated[tuple[types.Network, ...], types.SCALAR_OR_LIST] = config_key(
         list(http_types.METADATA_NETWORKS),
@@ -588,11 +536,13 @@ class Networks(ConfigModel):
     )
 
 
-class Tracing(ConfigModel):
+class TracingModel(ConfigModel):
     """Traces of the requests. Each request has the header `traceparent` of W3C Trace Context.
 
     A configured header `traceparent` replaces it. See docs/tracing.md.
     """
+
+    settings_type = settings.Tracing
 
     sample: Annotated[TraceSampling, *types.choice(TraceSampling)] = config_key(
         "never",
@@ -605,32 +555,17 @@ class Tracing(ConfigModel):
         "URL of a trace, with the placeholder `{trace_id}`, for the pages and for `once`.",
     )
 
-    @property
-    def is_sampled(self) -> bool:
-        """Whether `traceparent` asks servers to record the trace."""
-        return self.sample is not TraceSampling.NEVER
 
-    def url(self, trace_id: str) -> str | None:
-        """Return the URL of a trace; None without `link`."""
-        return self.link and self.link.replace(http_types.TRACE_ID_PLACEHOLDER, trace_id)
-
-
-class Settings(ConfigModel):
+class SettingsModel(ConfigModel):
     """The whole config."""
 
-    probes: tuple[Probe, ...] = Field(description="Endpoints to probe.")
-    networks: Networks = config_key({}, "Addresses that may be probed.")
-    tracing: Tracing = config_key({}, "Traces of the requests.")
+    settings_type = settings.Settings
 
-    _likely_mistakes: tuple[ConfigProblem, ...] = PrivateAttr(())
+    probes: tuple[ProbeModel, ...] = Field(description="Endpoints to probe.")
+    networks: NetworksModel = config_key({}, "Addresses that may be probed.")
+    tracing: TracingModel = config_key({}, "Traces of the requests.")
 
     @property
     def likely_mistakes(self) -> tuple[ConfigProblem, ...]:
-        """Values that are valid, but probably not intended."""
-        return self._likely_mistakes
-
-    def with_likely_mistakes(self, problems: tuple[ConfigProblem, ...]) -> Self:
-        """Return a copy with these `likely_mistakes`."""
-        settings = self.model_copy()
-        settings._likely_mistakes = problems
-        return settings
+        """None: the loader finds them, because it knows where the values are written."""
+        return ()

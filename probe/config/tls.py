@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from probe.config.choices import TlsVersion
-from probe.config.schema import Tls
+from probe.config.settings import Tls
 
 SSL_VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,

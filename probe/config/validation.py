@@ -26,7 +26,7 @@ from probe.config.foreign_keys import MIGRATION, MODULE_KEYS, REPLACEMENTS
 from probe.config.http_types import ALERT_LABEL_PATTERN
 from probe.config.merge_defaults import STREAM_KEYS
 from probe.config.protocol_expansion import BODY_KEYS
-from probe.config.schema import Settings
+from probe.config.schema import SettingsModel
 from probe.config.secrets import ResolvedText
 from probe.config.types import NotTextError, describe_type, require_text
 from probe.result import STREAM_SIGNALS, Signal
@@ -222,7 +222,7 @@ def translate_errors(
     error: ValidationError,
     *,
     source_text: Callable[[ConfigPath], str | None],
-    model: type[BaseModel] = Settings,
+    model: type[BaseModel] = SettingsModel,
 ) -> Iterator[UnlocatedError]:
     """Yield the errors of a validation of `model`, with messages for users.
 
@@ -285,7 +285,7 @@ def _wrong_type(path: ConfigPath, expected: str, value: Any) -> str:
 def _unknown_key(key: str, parent: ConfigPath, model: type[BaseModel]) -> tuple[str, str]:
     """Return the message and the explanation of an error about `key` in the mapping `parent`."""
     known = known_keys(parent, model)
-    if model is Settings and (foreign := _foreign_key(key, parent)):
+    if model is SettingsModel and (foreign := _foreign_key(key, parent)):
         return foreign
     if re.fullmatch("[0-9]+ ?[%a-z]*", key):  # {target: 99,5%} has the key 5%
         return "unknown key; write a decimal point instead of a comma, if this ends a number", ""
@@ -311,7 +311,7 @@ def _foreign_key(key: str, parent: ConfigPath) -> tuple[str, str] | None:
     return None
 
 
-def known_keys(path: ConfigPath, model: type[BaseModel] = Settings) -> list[str]:
+def known_keys(path: ConfigPath, model: type[BaseModel] = SettingsModel) -> list[str]:
     """Return the keys that the mapping at `path` may have, from the top of `model`."""
     steps = iter(path)
     for step in steps:
@@ -322,7 +322,7 @@ def known_keys(path: ConfigPath, model: type[BaseModel] = Settings) -> list[str]
         if is_container:
             next(steps)
     names = [field.alias or name for name, field in model.model_fields.items()]
-    return [*names, "defaults"] if model is Settings else names
+    return [*names, "defaults"] if model is SettingsModel else names
 
 
 def _inner_model(annotation: Any) -> tuple[type[BaseModel], bool]:

@@ -13,7 +13,7 @@ from prometheus_client import (
 )
 
 from probe.clock import NS_PER_SECOND, Clock
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 from probe.daemon.probe_manager import ProbeManager, ProbeServices
 from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from probe.clock import Clock
-from probe.config.schema import Settings, Tracing
+from probe.config.settings import Settings, Tracing
 from probe.daemon.prober_factory import ProberFactory
 from probe.history.history import History
 from probe.history.state_log import StateChangeLog

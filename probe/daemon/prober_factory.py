@@ -4,17 +4,16 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult
 
-from pydantic import BaseModel
-
 from probe.clock import Clock
 from probe.config.choices import ConnectionMode, IpFamily
-from probe.config.schema import Condition, Probe, Settings, Tls
 from probe.config.secrets import Secrets
+from probe.config.settings import Probe, Settings, Tls
 from probe.config.tls import CA_BUNDLE_VARIABLES, client_ssl_context
 from probe.http.client import Transport
 from probe.http.connection import Dialer
@@ -172,10 +171,8 @@ def _comparable(value: Any) -> object:
 
     Settings compare equal only if their types are equal, too: in Python `1 == True`.
     """
-    if isinstance(value, Condition):
-        return _comparable(value.operators)
-    if isinstance(value, BaseModel):
-        return tuple(_comparable(item) for _, item in value)
+    if is_dataclass(value):
+        return tuple(_comparable(getattr(value, field.name)) for field in fields(value))
     if isinstance(value, Mapping):
         return tuple((key, _comparable(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from probe.config.schema import Objective, Probe
+from probe.config.settings import Objective, Probe
 from probe.history.half_hours import HalfHour, HalfHourCounter
 from probe.history.objectives import ObjectiveCounter, ObjectiveStatus, StatusWindow
 from probe.history.phase_comparison import PhaseComparison

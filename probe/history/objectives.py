@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from probe.clock import HOUR_SECONDS, MINUTE_SECONDS
-from probe.config.schema import Objective
+from probe.config.settings import Objective
 from probe.result import Result
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 

@@ -11,7 +11,6 @@ import requests
 
 from probe import __version__
 from probe.config.choices import ConnectionMode
-from probe.config.schema import Probe
 from probe.config.secrets import (
     RecordingSecretSource,
     SecretError,
@@ -19,6 +18,7 @@ from probe.config.secrets import (
     SecretSource,
     resolve_json,
 )
+from probe.config.settings import Probe
 from probe.http import request_secrets
 from probe.http.connection import proxy_authorization
 from probe.http.request_variables import RequestVariables, has_variables

@@ -8,8 +8,9 @@ from typing import Any
 
 from probe import __version__
 from probe.config.choices import ConnectionMode
-from probe.config.schema import Condition, Probe
+from probe.config.response_settings import Condition
 from probe.config.secrets import Reference, Template
+from probe.config.settings import Probe
 from probe.config.units import format_number
 from probe.load.arrivals import Arrivals
 from probe.load.objective import LoadObjective

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from probe.config.flags import parse_slo
-from probe.config.schema import Objective
+from probe.config.settings import Objective
 from probe.config.units import (
     format_duration,
     format_percentage,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.metrics.dimension_metrics import DimensionMetrics
 from probe.metrics.exemplar import Exemplar
 from probe.metrics.exposition import format_labels

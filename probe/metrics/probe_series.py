@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from probe.config.schema import Objective, Probe
+from probe.config.settings import Objective, Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import Exposition, format_labels, format_sample, format_value

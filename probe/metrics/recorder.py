@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.metrics import catalogue
 from probe.metrics.exemplar import Exemplar, find_exemplars
 from probe.metrics.exposition import Exposition

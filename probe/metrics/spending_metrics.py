@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.metrics import catalogue
 from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import format_sample

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from queue import Empty, Full, Queue
 
 from probe.config.choices import TraceSampling
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 from probe.metrics import catalogue
 from probe.metrics.exposition import Exposition, format_sample
 from probe.otlp.attributes import SCOPE, resource

@@ -23,7 +23,7 @@ from probe.redaction import (
 from probe.result import Failure, Reason
 
 if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
-    from probe.config.schema import Expect
+    from probe.config.response_settings import Expect
 
 # Characters of an actual value in a detail.
 MAX_VALUE_CHARS = 80

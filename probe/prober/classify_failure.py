@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 
-from probe.config.schema import Expect
+from probe.config.response_settings import Expect
 from probe.http.errors import (
     AddressDenied,
     BodyTooLarge,

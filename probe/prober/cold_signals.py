@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from probe.config.cold import Cold
+from probe.config.response_settings import Cold
 from probe.prober.response import json_number
 from probe.result import Failure, Reason
 

@@ -11,8 +11,8 @@ from requests import PreparedRequest, Response
 
 from probe.clock import Clock, nanoseconds
 from probe.config.choices import Dimension
-from probe.config.schema import Probe
 from probe.config.secrets import Secrets
+from probe.config.settings import Probe
 from probe.http.errors import BodyIncomplete, ProbeError
 from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder, describe_request

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probe.config.choices import RESPONSE_DIMENSIONS, ResponsePart
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.prober.cold_signals import COLD_VALUE
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.json_values import Values, first_scalar

@@ -25,7 +25,7 @@ from probe.prober.response import BodyDecodeError, ProbeResponse, json_number, p
 from probe.result import Component
 
 if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
-    from probe.config.schema import ServerTiming
+    from probe.config.response_settings import ServerTiming
 
 HEADER_NAME = "server-timing"
 

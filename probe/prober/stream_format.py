@@ -4,6 +4,7 @@ Events are read while the stream arrives, in the daemon and for every token. So 
 simpler than JSONPath, and take no library: names, indices and `[*]`.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from probe.http.aws_event_stream import AwsEventStreamParser, AwsSseParser
 from probe.http.stream import EventParser, NdjsonParser, SseParser
 
 if TYPE_CHECKING:
-    from probe.config.schema import Stream
+    from probe.config.response_settings import Stream
 
 _PARSERS: dict[str, type[EventParser]] = {
     "sse": SseParser,
@@ -102,7 +103,7 @@ class StreamFormat:
 
     @classmethod
     def compile(cls, stream: "Stream") -> "StreamFormat":
-        usage = {name: getattr(stream.usage, name) for name in type(stream.usage).model_fields}
+        usage = dataclasses.asdict(stream.usage)
         separate = frozenset(usage.pop("separate"))
         return cls(
             new_parser=_PARSERS[stream.format],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from probe.config.schema import Expect
+from probe.config.response_settings import Expect
 from probe.http.stream import SseParser
 from probe.prober.response import content_encoding
 from probe.prober.stream_errors import StreamFailure, is_error_finish, is_failed_finish

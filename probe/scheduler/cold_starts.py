@@ -9,7 +9,7 @@ from collections import deque
 from statistics import median
 
 from probe.clock import NS_PER_SECOND, Clock, nanoseconds
-from probe.config.cold import Cold
+from probe.config.response_settings import Cold
 from probe.config.units import format_duration
 from probe.result import Failure, Reason, Result
 

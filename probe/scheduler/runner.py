@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from probe.clock import HOUR_SECONDS, NS_PER_SECOND, Clock, nanoseconds
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.prober.classify_failure import classify
 from probe.prober.prober import Prober
 from probe.result import BudgetStatus, Result, SkipReason

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from probe.clock import DAY_SECONDS, HOUR_SECONDS, Clock
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.result import BudgetKind, BudgetUse, Phase, Result, Spending, TokenCounts
 from probe.scheduler.rolling_window import RollingWindow
 from probe.scheduler.token_estimate import TokenEstimate

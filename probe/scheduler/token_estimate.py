@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.config.protocol_expansion import estimate_text_tokens
-from probe.config.schema import Probe
 from probe.config.secrets import Template
+from probe.config.settings import Probe
 
 # Generated tokens of a request that does not limit them.
 DEFAULT_OUTPUT_TOKENS = 1024

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probe.clock import DAY_SECONDS, Clock, nanoseconds
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.result import Result
 
 # The value that replaces those beyond the limit.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.history.half_hours import HalfHour
 from probe.history.result_codec import ResultSummary
 from probe.result import RedirectHop, Result, ResultKind, Signal, classify_result

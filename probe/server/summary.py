@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.objectives import ObjectiveStatus, StatusWindow
 from probe.history.quantiles import PhaseQuantiles, phase_quantiles, quantiles

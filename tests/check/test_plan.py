@@ -16,10 +16,10 @@ import yaml
 from probe.check import output
 from probe.check.plan import plan
 from probe.config.loader import load
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 from probe.config.units import format_duration, parse_duration
 from probe.result import Component, Phase
-from tests.builders import lint_settings, make_probe, make_settings
+from tests.builders import lint_settings, make_settings
 from tests.commands import COMMAND, environment, invoke, running
 from tests.servers import Handler, respond_with, serve
 
@@ -349,8 +349,8 @@ def test_no_objectives(tmp_path: Path) -> None:
         ("page", f"m: no objectives, so only {alerts} raise alerts"),
         ("none", "m: no objectives and `down: none`, so no outage raises an alert"),
     ):
-        probe = make_probe(tmp_path, name="m", down=down)
-        assert lint_settings(Settings(probes=(probe,))) == [advice]
+        probe = {"name": "m", "url": "http://model/", "down": down}
+        assert lint_settings(make_settings(tmp_path, probe)) == [advice]
 
 
 def test_windows_that_cannot_page(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from probe.cli.waterfall import render_waterfall
-from probe.config.schema import Objective, Tracing
+from probe.config.settings import Objective, Tracing
 from probe.result import Component, Excerpt, Phase, Reason, RedirectHop, Result, TokenCounts
 from tests.builders import MEASURED_STREAM, make_probe, make_result
 
@@ -371,7 +371,7 @@ def test_the_trace() -> None:
     """The last line of a result has its trace id, or the link to it."""
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     result = success(trace_id=trace_id)
-    link = Tracing.model_validate({"link": "https://grafana.example/trace/{trace_id}"})
+    link = Tracing(link="https://grafana.example/trace/{trace_id}")
     assert rendered(result).splitlines()[-1] == f"    trace         {trace_id}"
     last_line = rendered(result, tracing=link).splitlines()[-1]
     assert last_line == f"    trace         https://grafana.example/trace/{trace_id}"

@@ -8,7 +8,7 @@ import yaml
 
 from probe.config.errors import ConfigError
 from probe.config.loader import load
-from probe.config.schema import Settings
+from probe.config.settings import Settings
 
 URL = "http://localhost:5000/predict"
 

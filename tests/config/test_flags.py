@@ -6,8 +6,8 @@ import pytest
 
 from probe.config.errors import ConfigError
 from probe.config.loader import from_flags
-from probe.config.schema import Objective
 from probe.config.secrets import Secrets
+from probe.config.settings import Objective
 
 URL = "http://model:5000/predict"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from probe.config.schema import Expect
+from probe.config.schema import ExpectModel
 from probe.config.secrets import Secrets, resolve_json
 from tests.config.loading import URL, load_config, load_problems
 
@@ -174,4 +174,4 @@ def test_expect_keeps_its_secrets(tmp_path: Path) -> None:
     (probe,) = load_config(tmp_path, config, A="a" * 9, B="b" * 9, C="c" * 9).probes
 
     assert probe.expect.secrets == {"a" * 9, "b" * 9, "c" * 9, "from-a-file"}
-    assert not Expect.model_validate({}).secrets
+    assert not ExpectModel.model_validate({}).secrets

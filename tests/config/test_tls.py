@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -11,7 +12,8 @@ from cryptography.hazmat.primitives import serialization
 
 from probe.config.errors import ConfigError
 from probe.config.loader import load
-from probe.config.schema import Tls
+from probe.config.schema import TlsModel
+from probe.config.settings import Tls
 from probe.config.tls import TlsError, client_ssl_context
 
 
@@ -62,9 +64,15 @@ def handshake(client: ssl.SSLContext, pki: Path) -> str | None:
         thread.join()
 
 
+def read_tls(**keys: Any) -> Tls:
+    """Return the settings of these keys of `tls`."""
+    tls: Tls = TlsModel.model_validate(keys).to_settings()
+    return tls
+
+
 def test_private_ca_and_client_certificate(pki: Path) -> None:
     """The context trusts the CA, sends the certificate and offers HTTP/1.1."""
-    tls = Tls(ca_file=pki / "ca.pem", cert_file=pki / "two.pem", key_file=pki / "two.key")
+    tls = read_tls(ca_file=pki / "ca.pem", cert_file=pki / "two.pem", key_file=pki / "two.key")
 
     assert handshake(client_ssl_context(tls, {}), pki) == "http/1.1"
 
@@ -72,14 +80,14 @@ def test_private_ca_and_client_certificate(pki: Path) -> None:
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 def test_ca_bundle_of_the_environment(pki: Path, variable: str) -> None:
     """The usual environment variables replace the default bundle."""
-    context = client_ssl_context(Tls(), {variable: str(pki / "ca.pem")})
+    context = client_ssl_context(read_tls(), {variable: str(pki / "ca.pem")})
 
     assert len(context.get_ca_certs()) == 1
 
 
 def test_public_cas_are_trusted_by_default() -> None:
     """Without settings, the bundle of certifi is trusted and hosts are verified."""
-    context = client_ssl_context(Tls(), {})
+    context = client_ssl_context(read_tls(), {})
 
     assert len(context.get_ca_certs()) > 50
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -87,7 +95,7 @@ def test_public_cas_are_trusted_by_default() -> None:
 
 def test_min_version_and_insecure_skip_verify() -> None:
     """min_version and insecure_skip_verify are applied."""
-    tls = Tls.model_validate({"min_version": "TLS13", "insecure_skip_verify": True})
+    tls = read_tls(min_version="TLS13", insecure_skip_verify=True)
 
     context = client_ssl_context(tls, {})
 
@@ -121,7 +129,7 @@ def test_min_version_and_insecure_skip_verify() -> None:
 )
 def test_invalid_files(pki: Path, files: dict[str, str], expected: tuple[str, str]) -> None:
     """The error has the key of the file at fault. OpenSSL does not prompt for a passphrase."""
-    tls = Tls.model_validate({key: str(pki / name) for key, name in files.items()})
+    tls = read_tls(**{key: pki / name for key, name in files.items()})
 
     with pytest.raises(TlsError) as caught:
         client_ssl_context(tls, {})
@@ -132,7 +140,7 @@ def test_invalid_files(pki: Path, files: dict[str, str], expected: tuple[str, st
 def test_invalid_ca_bundle_of_the_environment(pki: Path) -> None:
     """The error names the environment variable, and no key."""
     with pytest.raises(TlsError) as caught:
-        client_ssl_context(Tls(), {"SSL_CERT_FILE": str(pki / "empty.pem")})
+        client_ssl_context(read_tls(), {"SSL_CERT_FILE": str(pki / "empty.pem")})
 
     assert (caught.value.key, str(caught.value)) == (
         None,

@@ -15,7 +15,7 @@ import requests
 import yaml
 
 from probe.clock import NS_PER_SECOND, Clock
-from probe.config.schema import Probe, Settings
+from probe.config.settings import Probe, Settings
 from probe.daemon.daemon import Daemon
 from probe.prober.prober import Prober
 from probe.result import Result

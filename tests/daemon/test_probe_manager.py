@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from probe.config.loader import load
-from probe.config.schema import Probe, Settings
+from probe.config.settings import Networks, Probe, Settings, Tracing
 from probe.daemon.probe_manager import ProbeManager, ProbeServices
 from probe.daemon.prober_factory import ProberFactory
 from probe.daemon.reload import Reloader
@@ -110,7 +110,7 @@ class ReloadMachine(RuleBasedStateMachine):
         )
         self.reload = Reloader(
             lambda: load(self.path, environ={}),
-            Settings(probes=()),
+            Settings(probes=(), networks=Networks(deny=(), allow=()), tracing=Tracing()),
             manager=self.manager,
             info=self.info,
             clock=clock,

@@ -14,11 +14,11 @@ import yaml
 
 from probe.clock import Clock
 from probe.config.loader import load
-from probe.config.schema import Probe
+from probe.config.schema import ProbeModel
 from probe.resources import resource_path
 from probe.server.web_config_watch import WebConfig
 
-PROBE_KEYS = {field.alias or name for name, field in Probe.model_fields.items()}
+PROBE_KEYS = {field.alias or name for name, field in ProbeModel.model_fields.items()}
 BLACKBOX = ("blackbox_exporter", "prometheus-blackbox-exporter")
 ROUTE = {"matchers", "receiver"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from probe.config.http_types import METADATA_NETWORKS
-from probe.config.schema import Networks
+from probe.config.schema import NetworksModel
 from probe.http.network_policy import NetworkPolicy
 from probe.http.resolver import Getaddrinfo
 from probe.result import Reason
@@ -36,7 +36,7 @@ def resolve_to(*turns: list[Server]) -> Getaddrinfo:
 
 
 def default_policy() -> NetworkPolicy:
-    return NetworkPolicy(deny=Networks().deny)
+    return NetworkPolicy(deny=NetworksModel().to_settings().deny)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_tunnels_to_metadata_services_are_denied(address: str) -> None:
 def test_a_metadata_service_can_be_allowed() -> None:
     """`deny` replaces the default."""
     networks = [network for network in METADATA_NETWORKS if network != "168.63.129.16/32"]
-    policy = NetworkPolicy(deny=Networks.model_validate({"deny": networks}).deny)
+    policy = NetworkPolicy(deny=NetworksModel.model_validate({"deny": networks}).to_settings().deny)
 
     assert policy.allows("168.63.129.16")
     assert not policy.allows(METADATA)

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from probe.clock import Clock
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.metrics.exposition import Exposition
 from probe.metrics.recorder import Recorder
 from probe.result import Phase, SkipReason

@@ -13,7 +13,7 @@ import pytest
 
 from probe.clock import Clock
 from probe.config.choices import TraceSampling
-from probe.config.schema import Tracing
+from probe.config.settings import Tracing
 from probe.daemon.prober_factory import ProberFactory
 from probe.metrics.exposition import Exposition
 from probe.otlp import client, span_exporter
@@ -237,7 +237,7 @@ def test_a_reload_during_a_run(start: Start, collector: Collector, tmp_path: Pat
         executor=executor,
         clock=clock,
     )
-    after = after.model_copy(update={"tracing": Tracing(sample=TraceSampling.ALWAYS)})
+    after = replace(after, tracing=Tracing(sample=TraceSampling.ALWAYS))
     runner.on_due(clock.monotonic(), 0)
     executor.tasks.pop()()
     spans = collector.wait_for_spans(SPANS_OF_A_RESULT)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from probe.config.schema import Expect
+from probe.config.schema import ExpectModel
 from probe.prober.assertions import Assertions
 from probe.prober.classify_failure import find_status_failure
 from probe.prober.cpu_budget import CpuBudget
@@ -38,7 +38,7 @@ def evaluate(
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     lower_case = {name.lower(): value for name, value in (headers or {}).items()}
     response = ProbeResponse(headers=lower_case, body=sent, max_bytes=MAX_BYTES)
-    compiled = Expect.model_validate(expect)
+    compiled = ExpectModel.model_validate(expect).to_settings()
     return find_status_failure(compiled, status, None) or Assertions(compiled).evaluate(
         response, budget or CpuBudget()
     )

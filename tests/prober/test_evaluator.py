@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from probe.config.schema import Expect, ServerTiming
+from probe.config.schema import ExpectModel, ServerTimingModel
 from probe.prober import worker_process
 from probe.prober.assertions import Assertions
 from probe.prober.evaluation import Evaluation, EvaluationTask
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timing
 
 MAX_BYTES = 1024 * 1024
 SECRET = "s3cret-token"
-MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])
+MAPPINGS = TypeAdapter(tuple[ServerTimingModel, ...])
 TIMES = [{"from": "json", "key": "$.took", "unit": "ms", "component": "compute"}]
 
 # Hostile bodies of almost MAX_BYTES.
@@ -72,8 +72,10 @@ def make_task(
 ) -> EvaluationTask:
     return EvaluationTask(
         probe=probe,
-        assertions=Assertions(Expect.model_validate(expect or {})),
-        server_timing=ServerTimingParser(MAPPINGS.validate_python(server_timing)),
+        assertions=Assertions(ExpectModel.model_validate(expect or {}).to_settings()),
+        server_timing=ServerTimingParser(
+            model.to_settings() for model in MAPPINGS.validate_python(server_timing)
+        ),
         headers=headers or {},
         body=bytearray(body),
         max_bytes=MAX_BYTES,

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from probe.config.schema import ServerTiming
+from probe.config.schema import ServerTimingModel
 from probe.prober.cpu_budget import CpuBudget
 from probe.prober.response import ProbeResponse
 from probe.prober.server_timing import (
@@ -27,7 +27,7 @@ from tests.http.conftest import Serve
 from tests.probing import reason, run
 from tests.raw_servers import Peer, Script, always, http_response
 
-MAPPINGS = TypeAdapter(tuple[ServerTiming, ...])
+MAPPINGS = TypeAdapter(tuple[ServerTimingModel, ...])
 OLLAMA = [
     {"from": "json", "key": f"$.{key}", "unit": "ns", "component": component}
     for key, component in (
@@ -51,9 +51,9 @@ def parse_response(
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     lower_case = {name.lower(): value for name, value in (headers or {}).items()}
     response = ProbeResponse(headers=lower_case, body=sent, max_bytes=1_000_000)
-    return ServerTimingParser(MAPPINGS.validate_python(tuple(mapping))).parse(
-        response, budget or CpuBudget(), wall_seconds=wall
-    )
+    return ServerTimingParser(
+        model.to_settings() for model in MAPPINGS.validate_python(tuple(mapping))
+    ).parse(response, budget or CpuBudget(), wall_seconds=wall)
 
 
 def parse_milliseconds(header: str) -> tuple[dict[str, float], int]:

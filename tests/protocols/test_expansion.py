@@ -11,7 +11,7 @@ from probe.check.plan import plan
 from probe.check.request import request_json, request_lines
 from probe.config.errors import ConfigError
 from probe.config.loader import parse
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.protocols.registry import PROTOCOLS
 from tests.builders import make_settings
 from tests.http.conftest import Serve

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.result import Reason, Result
 from probe.scheduler.accounting import TickAccounting, TickCounts
 from probe.scheduler.run_state import RunState

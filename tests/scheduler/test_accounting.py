@@ -1,5 +1,6 @@
 """Every tick is accounted for, also under overload, stalls, clock jumps and shutdown."""
 
+import dataclasses
 import tempfile
 import threading
 from collections import Counter
@@ -14,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.result import Result, SkipReason
 from probe.scheduler.accounting import ProbeTicks, TickAccounting
 from probe.scheduler.grid import Grid
@@ -74,10 +75,14 @@ class TickMachine(RuleBasedStateMachine):
 
     def runner(self, name: str) -> ProbeRunner:
         schedule = self.schedules[name]
-        keys = {"name": name, "interval": schedule.interval, "timeout": schedule.timeout}
         return ProbeRunner(
             CompiledProbe(
-                probe=any_probe().model_copy(update=keys),
+                probe=dataclasses.replace(
+                    any_probe(),
+                    name=name,
+                    interval=schedule.interval,
+                    timeout=schedule.timeout,
+                ),
                 prober=FakeProber(lambda: self.run_until_released(name)),
                 close=lambda: None,
             ),

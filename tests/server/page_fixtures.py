@@ -13,7 +13,7 @@ import requests
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from probe.clock import Clock
-from probe.config.schema import Probe
+from probe.config.settings import Probe
 from probe.history.history import History
 from probe.metrics.daemon_info import ConfigState
 from probe.result import NO_BUDGET, Component, Excerpt, Phase, Reason

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from probe.config import http_types, types
+from probe.config import http_types, response_settings, types
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.units import format_duration
 
@@ -12,8 +12,10 @@ from probe.config.units import format_duration
 KEDA_HEADER = "X-KEDA-HTTP-Cold-Start"
 
 
-class ColdValue(ConfigModel):
+class ColdValueModel(ConfigModel):
     """Value in the JSON of a response that shows whether it waited for a cold start."""
+
+    settings_type = response_settings.ColdValue
 
     key: http_types.ResponsePath = Field(
         description="JSONPath. In a stream, a path in its events, whose first value counts."
@@ -23,16 +25,18 @@ class ColdValue(ConfigModel):
     )
 
 
-class Cold(ConfigModel):
+class ColdModel(ConfigModel):
     """How to recognise cold starts: requests to a model that was not running, or not loaded.
 
     One signal is sufficient. Without `after_idle`, only responses with a signal are cold starts.
     """
 
+    settings_type = response_settings.Cold
+
     header: http_types.HeaderName | None = config_key(
         KEDA_HEADER, "Header whose value `true` or `1` says that the response waited."
     )
-    json_value: ColdValue | None = config_key(
+    json_value: ColdValueModel | None = config_key(
         None, "Value in the response that shows that it waited.", alias="json"
     )
     status: Annotated[tuple[http_types.Status, ...], types.SCALAR_OR_LIST] = config_key(
@@ -61,11 +65,6 @@ class Cold(ConfigModel):
     interval: Annotated[float, *types.duration("2s", "7d")] = config_key(
         "1h", "Time between two cold starts that `probe` causes. At least two times `after_idle`."
     )
-
-    @property
-    def is_expected(self) -> bool:
-        """Whether the service scales to zero, so that cold starts are a part of its operation."""
-        return self.after_idle is not None
 
     @field_validator("slow_factor")
     @classmethod

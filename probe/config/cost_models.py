@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from probe.config import types, units
+from probe.config import cost_settings, types, units
 from probe.config.config_model import ConfigModel, config_key
 from probe.config.errors import quote
 
@@ -50,8 +50,10 @@ Amount = Annotated[Decimal, *types.scalar(_amount, _AMOUNT_SCHEMA)]
 Currency = Annotated[str, *types.scalar(_currency, types.pattern_schema(CURRENCY_PATTERN))]
 
 
-class Price(ConfigModel):
+class PriceModel(ConfigModel):
     """Price of tokens. The cost of a request is the sum of its tokens times their prices."""
+
+    settings_type = cost_settings.Price
 
     input: Amount = Field(description="Price of the tokens of the prompt.")
     output: Amount = config_key(0, "Price of the generated tokens, which include reasoning.")
@@ -63,19 +65,15 @@ class Price(ConfigModel):
     per: Count = config_key("1M", "Number of tokens that the prices are for, such as 1k or 1M.")
     currency: Currency = Field(description="ISO code of the currency, such as USD.")
 
-    def cost(self, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
-        """Return the cost of a request. `cached_tokens` are a part of `input_tokens`."""
-        cached_price = self.input if self.cached is None else self.cached
-        total = (
-            (input_tokens - cached_tokens) * self.input
-            + cached_tokens * cached_price
-            + output_tokens * self.output
-        )
-        return total / self.per
+    @property
+    def has_output(self) -> bool:
+        return "output" in self.model_fields_set
 
 
-class Budget(ConfigModel):
+class BudgetModel(ConfigModel):
     """Limits of the requests of one probe in one daemon. A tick over one of them is skipped."""
+
+    settings_type = cost_settings.Budget
 
     tokens_per_day: Count | None = config_key(
         None, "Tokens of prompts and responses in any 24 hours, such as 100k."
@@ -85,20 +83,18 @@ class Budget(ConfigModel):
     )
     requests_per_hour: Count | None = config_key(None, "Requests in any hour.")
 
-    @property
-    def limits_tokens(self) -> bool:
-        """Whether a limit is about tokens or their cost."""
-        return self.tokens_per_day is not None or self.cost_per_day is not None
-
     @model_validator(mode="after")
     def _require_limit(self) -> Self:
-        if not self.limits_tokens and self.requests_per_hour is None:
+        limits = (self.tokens_per_day, self.cost_per_day, self.requests_per_hour)
+        if all(limit is None for limit in limits):
             raise ValueError("no limit; write tokens_per_day, cost_per_day or requests_per_hour")
         return self
 
 
-class Capacity(ConfigModel):
+class CapacityModel(ConfigModel):
     """Capacity of the endpoint, from a load test. It is exported, and limits no requests."""
+
+    settings_type = cost_settings.Capacity
 
     safe_rate: types.Rate = Field(
         description="Highest request rate at which the endpoint keeps its objectives, such as"

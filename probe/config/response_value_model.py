@@ -4,13 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from probe.config import http_types, types
+from probe.config import http_types, response_settings, types
 from probe.config.choices import ResponsePart
 from probe.config.config_model import ConfigModel, config_key
 
 
-class ResponseValue(ConfigModel):
+class ResponseValueModel(ConfigModel):
     """Where each response names its origin, such as the version of the model."""
+
+    settings_type = response_settings.ResponseValue
 
     from_: Annotated[ResponsePart, *types.choice(ResponsePart)] = Field(
         alias="from", description="Part of the response that contains the value."

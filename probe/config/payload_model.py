@@ -4,12 +4,14 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from probe.config import http_types, types
+from probe.config import http_types, settings, types
 from probe.config.config_model import ConfigModel, config_key
 
 
-class Payload(ConfigModel):
+class PayloadModel(ConfigModel):
     """One of several bodies that a probe sends in turn: `json` or `body`."""
+
+    settings_type = settings.Payload
 
     name: types.Name = Field(
         description="Name of the payload, in results and as a value of `histogram_by`."

@@ -1,0 +1,229 @@
+"""Settings of the daemon and its probes, as all other packages use them.
+
+They are frozen; times are in seconds. `probe.config.loader` makes them from a config, with the
+models of `probe.config.schema`, which describe the keys. They are separate from those models so
+that a process can use settings without the memory of the validation.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, Self
+
+from probe.config.choices import (
+    AlertLevel,
+    ConnectionMode,
+    Dimension,
+    IpFamily,
+    TlsVersion,
+    TraceSampling,
+)
+from probe.config.cost_settings import Budget, Capacity, Price
+from probe.config.errors import ConfigProblem
+from probe.config.link_template import TRACE_ID_PLACEHOLDER
+from probe.config.response_settings import Cold, Expect, ResponseValue, ServerTiming, Stream
+from probe.config.secrets import Template
+from probe.result import Measurement, Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS settings of the connections to the endpoint."""
+
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+    server_name: str | None
+    insecure_skip_verify: bool
+    min_version: TlsVersion
+
+    @property
+    def other_host_tls(self) -> "Tls":
+        """Settings for other hosts, after redirects: without client certificate and server name."""
+        return replace(self, cert_file=None, key_file=None, server_name=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """A service level objective: the share of probes that must be good."""
+
+    name: str
+    target: float
+    latency: float | None
+    time_to_first_token: float | None
+    time_per_output_token: float | None
+    alert: AlertLevel
+
+    @property
+    def signal(self) -> Signal:
+        """The time that the objective is about. Without a threshold it is the latency."""
+        given = (signal for signal in Signal if getattr(self, signal) is not None)
+        return next(given, Signal.LATENCY)
+
+    @property
+    def threshold(self) -> float | None:
+        """The largest good value of the signal (seconds). Without one, every success is good."""
+        threshold: float | None = getattr(self, self.signal)
+        return threshold
+
+    @property
+    def event_key(self) -> tuple[str, Signal, float | None]:
+        """The name, and what decides which events are good. With another one, counts restart."""
+        return self.name, self.signal, self.threshold
+
+    def is_good(self, result: Measurement) -> bool | None:
+        """Return whether a result that counts against the SLO is good.
+
+        None for a success without a value of the signal: it is no event.
+        """
+        if result.reason is not None:
+            return False
+        if self.threshold is None:
+            return True
+        seconds = result.seconds(self.signal)
+        return None if seconds is None else seconds <= self.threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One of several bodies that a probe sends in turn."""
+
+    name: str
+    json_body: Any
+    body: Template | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolChoice:
+    """The protocol that provided a part of the settings of a probe."""
+
+    name: str
+    accepts_cached_prompts: bool
+    """Whether `nonce` is false explicitly: the prompt may be in the cache of the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A request that is sent at regular intervals, and the conditions on its response."""
+
+    name: str
+    url: Template
+    interval: float
+    timeout: float
+    connection: ConnectionMode
+    startup_grace: float
+    tls: Tls
+    proxy: Template | None
+    ip_family: IpFamily
+    redirects: int
+    max_bytes: int
+    headers: Mapping[str, Template]
+    json_body: Any
+    body: Template | None
+    body_file: Path | None
+    payloads: tuple[Payload, ...]
+    method: str
+    expect: Expect
+    protocol: ProtocolChoice | None
+    stream: Stream | None
+    first_token_timeout: float | None
+    stall_timeout: float | None
+    version: ResponseValue | None
+    segment: ResponseValue | None
+    histogram_by: tuple[Dimension, ...]
+    cold: Cold | None
+    price: Price | None
+    budget: Budget | None
+    capacity: Capacity | None
+    buckets: tuple[float, ...] | None
+    phase_buckets: tuple[float, ...] | None
+    server_timing: tuple[ServerTiming, ...]
+    labels: Mapping[str, str]
+    alert_labels: tuple[str, ...]
+    objectives: tuple[Objective, ...]
+    down: AlertLevel
+
+    def payload_probes(self) -> tuple[Self, ...]:
+        """Return this probe with each of its payloads as the only body; itself without payloads."""
+        if not self.payloads:
+            return (self,)
+        return tuple(
+            replace(self, payloads=(), json_body=payload.json_body, body=payload.body)
+            for payload in self.payloads
+        )
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the tokens of the requests count: they have a price, or a limit."""
+        return self.price is not None or (self.budget is not None and self.budget.limits_tokens)
+
+    @property
+    def may_need_tls(self) -> bool:
+        return may_need_tls(self.url.source, self.redirects)
+
+    def thresholds(self, signal: Signal) -> list[float]:
+        """Return the different thresholds of the objectives on `signal` (seconds, ascending)."""
+        return sorted(
+            {
+                objective.threshold
+                for objective in self.objectives
+                if objective.signal is signal and objective.threshold is not None
+            }
+        )
+
+    @property
+    def strictest_thresholds(self) -> Mapping[Signal, float]:
+        """The smallest threshold of the objectives (seconds), by signal."""
+        # Read for each result: one pass, and no sorting.
+        thresholds: dict[Signal, float] = {}
+        for objective in self.objectives:
+            if objective.threshold is not None:
+                strictest = thresholds.get(objective.signal, math.inf)
+                thresholds[objective.signal] = min(objective.threshold, strictest)
+        return thresholds
+
+
+def may_need_tls(url: str, redirects: object) -> bool:
+    """Return whether a request to `url`, as written in the config, may use TLS.
+
+    References in `url` may change the scheme, and redirects may lead to https.
+    """
+    return bool(redirects) or not url.lower().startswith("http://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Networks:
+    """Addresses that may be probed. `deny` takes precedence; an empty `allow` allows all others."""
+
+    deny: tuple[IPv4Network | IPv6Network, ...]
+    allow: tuple[IPv4Network | IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """Traces of the requests. By default, servers are not asked to record them."""
+
+    sample: TraceSampling = TraceSampling.NEVER
+    link: str | None = None
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether `traceparent` asks servers to record the trace."""
+        return self.sample is not TraceSampling.NEVER
+
+    def url(self, trace_id: str) -> str | None:
+        """Return the URL of a trace; None without `link`."""
+        return self.link and self.link.replace(TRACE_ID_PLACEHOLDER, trace_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole config."""
+
+    probes: tuple[Probe, ...]
+    networks: Networks
+    tracing: Tracing
+    likely_mistakes: tuple[ConfigProblem, ...] = ()
+    """Values that are valid, but probably not intended."""
