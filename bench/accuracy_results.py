@@ -10,6 +10,9 @@ from bench.workload import Run, TimingError, Workload
 
 DAEMON, BLACKBOX = "inference-probe", "blackbox_exporter"
 
+# The daemon of another revision.
+BEFORE = "inference-probe, before"
+
 
 def quantile(values: Iterable[float], ratio: float) -> float:
     """Return the smallest value that at least `ratio` (0 to 1) of them do not exceed, or NaN."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.daemon import run_daemon, write_config
-from bench.processes import cpu_seconds, memory
+from bench.processes import cpu_seconds, memory, proportional_memory
 from bench.reference_server import ReferenceServer, RequestLog
 from bench.workload import WARM_UP_SECONDS, TimingError, compare
-from tests.commands import Running, running
+from tests.commands import COMMAND, Running, running
 
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 SCRAPE_PAUSE_SECONDS = 0.5
@@ -21,10 +21,11 @@ SCRAPE_PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Resident memory in MB: at the end, and at its highest."""
+    """Memory of a daemon in MB: resident at the end and at its highest, and proportional."""
 
     resident: float
     highest: float
+    proportional: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +67,24 @@ def _run_command(
     config = directory / "probe.yml"
     with server.run(tls=tls) as endpoint:
         write_config(config, endpoint, server, probes=probes)
-        with running(f"--config.file={config}") as command:
+        # A forked daemon would have the modules of all commands.
+        with running(f"--config.file={config}", command=COMMAND) as command:
             yield command
 
 
 def measure_memory(
     server: ReferenceServer, directory: Path, seconds: float, *, tls: bool
 ) -> Memory:
-    """Measure the memory of the command with 100 probes, scraped every 2 s."""
+    """Measure the memory of the command with 100 probes, scraped every 2 s, and its page loaded."""
     with _run_command(server, directory, probes=100, tls=tls) as command:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(2)
             command.get("/metrics")
+            command.get("/")
         resident, highest = memory(command.process.pid)
-    return Memory(resident=resident, highest=highest)
+        proportional = proportional_memory(command.process.pid)
+    return Memory(resident=resident, highest=highest, proportional=proportional)
 
 
 def measure_schedule(server: ReferenceServer, directory: Path, seconds: float) -> TickCounts:

@@ -1,6 +1,7 @@
 """Run the daemon on a workload, and read the results that it recorded."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import yaml
 
 from bench.processes import cpu_seconds, run_process, terminate
 from bench.reference_server import Endpoint, ReferenceServer, RequestLog
+from bench.revision import ROOT
 from bench.workload import WARM_UP_SECONDS, ReportedTimes, Run, Workload, compare
 
 
@@ -61,13 +63,15 @@ class RecordingDaemon:
 
 
 @contextmanager
-def run_daemon(config: Path, *, spin: bool = False) -> Iterator[RecordingDaemon]:
-    """Run the daemon; with `spin`, one of its threads holds the GIL."""
+def run_daemon(config: Path, *, spin: bool = False, code: Path = ROOT) -> Iterator[RecordingDaemon]:
+    """Run the daemon in the directory `code`; with `spin`, one of its threads holds the GIL."""
     results = config.with_name("results.jsonl")
     results.unlink(missing_ok=True)
     module = (sys.executable, "-m", "bench.recording_daemon")
     options = ("--config", config, "--results", results, *(("--spin",) if spin else ()))
-    with run_process(*module, *options) as process:
+    # The working directory comes first in the path of imports, PYTHONPATH in that of its children.
+    env = {**os.environ, "PYTHONPATH": str(code)}
+    with run_process(*module, *options, cwd=code, env=env) as process:
         assert process.stdout
         yield RecordingDaemon(process, int(process.stdout.readline()), results)
 
@@ -83,13 +87,19 @@ def _reported_times(line: str) -> ReportedTimes:
     )
 
 
-def measure(workload: Workload, server: ReferenceServer, directory: Path, seconds: float) -> Run:
-    """Run the daemon for `seconds` after its warm-up."""
+def measure(
+    workload: Workload,
+    server: ReferenceServer,
+    directory: Path,
+    seconds: float,
+    code: Path = ROOT,
+) -> Run:
+    """Run the daemon in the directory `code` for `seconds` after its warm-up."""
     config = directory / "probe.yml"
     with server.run(tls=workload.tls) as endpoint:
         connection = "reuse" if workload.reuse else "new"
         write_config(config, endpoint, server, probes=workload.rate, connection=connection)
-        with run_daemon(config, spin=workload.gil) as daemon:
+        with run_daemon(config, spin=workload.gil, code=code) as daemon:
             time.sleep(WARM_UP_SECONDS)
             since, cpu_before = time.time(), cpu_seconds(daemon.process.pid)
             time.sleep(seconds)

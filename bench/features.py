@@ -7,7 +7,6 @@ benchmark cannot run.
 """
 
 import argparse
-import math
 import os
 import random
 import statistics
@@ -25,8 +24,9 @@ import yaml
 from bench.markdown import aligned_table, environment, publish
 from bench.processes import TERMINATION_TIMEOUT_SECONDS, terminate
 from bench.reference_server import ReferenceServer, ReferenceServerError, StreamShape
+from bench.revision import ROOT, extract
+from bench.rounds import median_interval
 
-ROOT = Path(__file__).parent.parent
 WORKER = Path(__file__).with_name("features_worker.py")
 
 # Runs of one process before the next one's turn, about 20 ms.
@@ -35,9 +35,6 @@ BLOCK_RUNS = 20
 WARM_UP_RUNS = 50
 
 ROUNDS, BLOCKS = 8, 40
-
-# On each side of an interval.
-MAX_TAIL = 0.025
 
 MAX_RATIO, MAX_TRACED_RATIO = 1.03, 1.05
 
@@ -69,7 +66,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Ratios of the CPU times of a comparison, one of each round, in ascending order."""
+    """Ratios of the CPU times of a comparison, one of each round."""
 
     comparison: Comparison
     rounds: Sequence[float]
@@ -80,15 +77,7 @@ class Ratio:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Order statistics between which the median is with a confidence of at least 95 %.
-
-        Each round is above the median with probability one half. With less than six rounds, the
-        smallest and the largest ratio, whose confidence is lower.
-        """
-        ranks = range(1, len(self.rounds) // 2 + 1)
-        below = (binomial_cdf(rank - 1, len(self.rounds)) for rank in ranks)
-        rank = max(1, sum(share <= MAX_TAIL for share in below))
-        return self.rounds[rank - 1], self.rounds[-rank]
+        return median_interval(self.rounds)
 
     @property
     def is_met(self) -> bool:
@@ -153,7 +142,7 @@ def main() -> int:
         directory = Path(name)
         try:
             server = ReferenceServer(directory)
-            code = _extract(args.before, directory / "before") if args.before else None
+            code = extract(args.before, directory / "before") if args.before else None
         except (ReferenceServerError, subprocess.CalledProcessError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -172,19 +161,6 @@ def main() -> int:
     if not args.quick:
         publish("features", text)
     return 0 if all(ratio.is_met for ratio in ratios) else 1
-
-
-def _extract(revision: str, directory: Path) -> Path:
-    """Write the package of a git revision to `directory`, and return that."""
-    directory.mkdir()
-    archive = subprocess.run(
-        ("git", "archive", revision, "probe", "config", "rules"),
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    subprocess.run(("tar", "-x"), cwd=directory, input=archive.stdout, check=True)
-    return directory
 
 
 def _measure_round(
@@ -261,13 +237,8 @@ def compare(rounds: Sequence[Mapping[str, Sequence[float]]]) -> list[Ratio]:
             if times.keys() >= {variant, baseline}
         ]
         if found:
-            ratios.append(Ratio(comparison=comparison, rounds=sorted(found)))
+            ratios.append(Ratio(comparison=comparison, rounds=found))
     return ratios
-
-
-def binomial_cdf(count: int, rounds: int) -> float:
-    """Return the probability of at most `count` heads in `rounds` tosses of a coin."""
-    return sum(math.comb(rounds, heads) for heads in range(count + 1)) * 0.5**rounds
 
 
 def _markdown(

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,10 +14,15 @@ TERMINATION_TIMEOUT_SECONDS = 20
 
 @contextmanager
 def run_process(
-    *command: str | Path, stderr: IO[str] | int | None = None
+    *command: str | Path,
+    stderr: IO[str] | int | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a process until the end of the block; the caller reads its standard output."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, cwd=cwd, env=env, text=True
+    )
     try:
         yield process
     finally:
@@ -54,6 +59,12 @@ def memory(pid: int) -> tuple[float, float]:
         raise ProcessLookupError(f"process {pid} has ended")
     current, highest = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
     return current, highest
+
+
+def proportional_memory(pid: int) -> float:
+    """Return the memory of a process in MB (10^6 bytes), with its share of pages of several."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(map(int, re.findall(r"^Pss: *(\d+)", text, re.MULTILINE))) * 1024 / 1e6
 
 
 def children_memory(pid: int) -> float:

@@ -89,16 +89,34 @@ def test_cpu_includes_scrapes() -> None:
     assert _verdicts(results)[CPU].compared == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize(
+    ("cpu", "workload", "met"),
+    [
+        (0.5e-3, WORKLOAD, True),
+        (0.51e-3, WORKLOAD, False),
+        (0.5e-3, Workload(rate=50, tls=False, reuse=True), True),
+        (0.51e-3, Workload(rate=50, tls=False, reuse=True), False),
+        (0.8e-3, Workload(rate=50, tls=True), True),
+        (0.81e-3, Workload(rate=50, tls=True), False),
+    ],
+)
+def test_cpu_is_compared_with_new_connections(cpu: float, workload: Workload, met: bool) -> None:
+    """blackbox_exporter reuses no connection."""
+    blackbox = _accuracy(BLACKBOX, 0.1, workload=Workload(rate=50, tls=workload.tls))
+    accuracies = [_accuracy(DAEMON, 0.1, cpu=cpu, workload=workload), blackbox]
+    assert _verdicts(Results(accuracies=accuracies))[CPU].met is met
+
+
 def test_costs() -> None:
     """Memory, duration of a scrape, errors during scrapes, and lost ticks have bounds."""
     good = Results(
-        memory={"plain": Memory(resident=64.0, highest=80.0)},
+        memory={"TLS": Memory(resident=52.0, highest=80.0, proportional=40.0)},
         scrapes=_scrapes(error_ms=0.15, seconds=1.0),
         schedule=TickCounts(ticks=10, runs=8, in_flight=2, skipped=0, failures=0),
     )
     assert all(verdict.met for verdict in evaluate(good))
     bad = Results(
-        memory={"plain": Memory(resident=64.1, highest=80.0)},
+        memory={"plain": Memory(resident=45.1, highest=80.0, proportional=40.0)},
         scrapes=_scrapes(error_ms=0.25, seconds=1.1),
         schedule=TickCounts(ticks=10, runs=7, in_flight=2, skipped=0, failures=0),
     )
