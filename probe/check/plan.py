@@ -1,6 +1,6 @@
 """What a valid config does: which probes run, what they export, when their alerts fire."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,9 +10,10 @@ from probe.clock import Clock
 from probe.config.settings import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, MetricSource
+from probe.metrics.possible_reasons import may_look_up_name
 from probe.metrics.probe_series import SUSPENSION_REASONS
 from probe.metrics.recorder import Recorder
-from probe.result import Component, Result
+from probe.result import STREAM_PHASES, Component, Phase, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import NO_TOKENS, estimate_counted_tokens
@@ -165,7 +166,7 @@ def _success(probe: Probe, components: Iterable[Component], payload: str | None)
     return Result(
         probe=probe.name,
         started=datetime.fromtimestamp(0, UTC),
-        phases={},
+        phases=dict.fromkeys(_phases(probe), 0.0),
         status=200,
         server=dict.fromkeys(components, 0.0),
         payload=payload,
@@ -173,3 +174,14 @@ def _success(probe: Probe, components: Iterable[Component], payload: str | None)
         segment="1" if probe.segment else None,
         certificate_not_after=0.0 if probe.may_need_tls else None,
     )
+
+
+def _phases(probe: Probe) -> Iterator[Phase]:
+    """Yield the phases that a success on a new connection has, or may have."""
+    if may_look_up_name(probe):
+        yield Phase.DNS
+    yield Phase.CONNECT
+    if probe.may_need_tls:
+        yield Phase.TLS
+    yield from (Phase.SEND, Phase.WAIT)
+    yield from STREAM_PHASES if probe.stream else (Phase.RECEIVE,)

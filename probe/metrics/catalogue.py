@@ -25,7 +25,8 @@ LATENCY = MetricSpec(
 PHASE = MetricSpec(
     "inference_probe_phase_seconds",
     "histogram",
-    "Duration of each phase of successful probes. A phase that did not happen is not observed.",
+    "Duration of each phase of successful probes. A phase that did not happen is not observed, and "
+    "exists from its first observation on.",
     ("probe", "phase"),
 )
 SERVER = MetricSpec(

@@ -31,9 +31,8 @@ LATENCY_BUCKETS = (
 # host, zone, region and continent, and retries: TCP repeats its SYN after 1 s, resolvers after 5 s.
 NETWORK_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0)
 
-# Seconds. For the latency of failures and for the times that servers report. Rules, runbook and
-# dashboard use the means of the latter, and six components with the bounds of the latency would
-# cost 210 series per probe.
+# Seconds. For the times that servers report. Rules, runbook and dashboard use their means, and six
+# components with the bounds of the latency would cost 210 series per probe.
 COARSE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
 # Seconds. For cold starts: from a loaded image to many gigabytes of weights.

@@ -1,6 +1,7 @@
 """Counts of one probe, from which its series are written."""
 
 import dataclasses
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from probe.metrics.histogram import (
     NETWORK_BUCKETS,
     Histogram,
 )
+from probe.metrics.possible_reasons import expects_cold_starts, possible_reasons
 from probe.metrics.stream_metrics import StreamMetrics
 from probe.result import (
     STREAM_PHASES,
@@ -43,11 +45,12 @@ class ProbeCounts:
     latency: Mapping[Outcome, Histogram]
     phases: dict[Phase, Histogram]
     server: dict[Component, Histogram]
-    # Bucket bounds of the times that the server reports, and of the latency of failures.
-    coarse_bounds: Sequence[float]
+    # Bucket bounds of the times that the server reports.
+    server_bounds: Sequence[float]
     suspended: Mapping[str, Callable[[], bool]]
     spending: SpendingMeter | None
-    failures: Counter[Reason] = field(default_factory=Counter)
+    # With all possible reasons from the start.
+    failures: Counter[Reason]
     server_ignored: int = 0
     merged_reads: int = 0
     last_run: float | None = None
@@ -65,10 +68,6 @@ class ProbeCounts:
     # None without `histogram_by`.
     dimensions: DimensionMetrics | None = None
 
-    @property
-    def expects_cold_starts(self) -> bool:
-        return _expects_cold_starts(self.probe)
-
     @classmethod
     def of(
         cls,
@@ -78,27 +77,32 @@ class ProbeCounts:
     ) -> "ProbeCounts":
         """Return the counts of a new probe, all of them 0; see `Recorder.add_probe`."""
         thresholds = {signal: probe.thresholds(signal) for signal in Signal}
-        coarse_bounds = probe.phase_buckets or COARSE_BUCKETS
+        # Rules, pages and reports read the number and the mean of failures, but no quantile.
+        failure_bounds = probe.phase_buckets or ()
+        server_bounds = probe.phase_buckets or COARSE_BUCKETS
         latency = {
             Outcome.SUCCESS: Histogram(
                 (*(probe.buckets or LATENCY_BUCKETS), *thresholds[Signal.LATENCY])
             ),
-            Outcome.FAILURE: Histogram(coarse_bounds),
+            Outcome.FAILURE: Histogram(failure_bounds),
         }
         return cls(
             probe=probe,
             labels=format_labels({"probe": probe.name}),
             latency=latency,
-            phases={phase: _phase_histogram(probe, phase) for phase in _preset_phases(probe)},
+            # Each phase is added by its first observation: presetting `dns` and `tls` to 0 would be
+            # 22 series for each probe without them.
+            phases={},
             # Only components that the config maps are known in advance. The others are added by the
             # first Server-Timing: six components preset to 0 would be 66 series per probe, mostly
             # unused.
-            server={timing.component: Histogram(coarse_bounds) for timing in probe.server_timing},
-            coarse_bounds=coarse_bounds,
+            server={timing.component: Histogram(server_bounds) for timing in probe.server_timing},
+            server_bounds=server_bounds,
             suspended=suspended,
             spending=spending,
-            stream=StreamMetrics(coarse_bounds, thresholds) if probe.stream else None,
-            cold_starts=Histogram(COLD_START_BUCKETS) if _expects_cold_starts(probe) else None,
+            failures=Counter(dict.fromkeys(possible_reasons(probe), 0)),
+            stream=StreamMetrics(failure_bounds, thresholds) if probe.stream else None,
+            cold_starts=Histogram(COLD_START_BUCKETS) if expects_cold_starts(probe) else None,
             dimensions=DimensionMetrics(
                 probe.histogram_by,
                 {outcome: histogram.bounds for outcome, histogram in latency.items()},
@@ -129,11 +133,11 @@ class ProbeCounts:
         if result.failure is None and counts:
             for phase, seconds in result.phases.items():
                 if phase not in self.phases:
-                    self.phases[phase] = _phase_histogram(self.probe, phase)
+                    self.phases[phase] = Histogram(_phase_bounds(self.probe, phase))
                 self.phases[phase].observe(seconds)
             for component, seconds in result.server.items():
                 if component not in self.server:
-                    self.server[component] = Histogram(self.coarse_bounds)
+                    self.server[component] = Histogram(self.server_bounds)
                 self.server[component].observe(seconds)
         if self.stream:
             self.stream.record(result, exemplars)
@@ -180,19 +184,22 @@ class ProbeCounts:
         same_buckets = _bounds(new.latency.values()) == _bounds(self.latency.values())
         if same_buckets and Signal.LATENCY in unchanged:
             new.latency = self.latency
-        usual = [self.phases[phase] for phase in new.phases if phase in self.phases]
-        if _bounds(new.phases.values()) == _bounds(usual):
+        if all(
+            histogram.bounds == _phase_bounds(probe, phase)
+            for phase, histogram in self.phases.items()
+        ):
             new.phases = self.phases
-        if new.coarse_bounds == self.coarse_bounds:
+        if new.server_bounds == self.server_bounds:
             new.server |= self.server
         if new.stream and self.stream:
             new.stream.take_over(self.stream, unchanged)
+        # A reason that has become impossible is kept if it has occurred: `+` drops the others.
+        new.failures.update(+self.failures)
         if new.dimensions and self.dimensions and same_buckets:
             new.dimensions.take_over(self.dimensions)
         same_url = probe.url == self.probe.url
         return dataclasses.replace(
             new,
-            failures=self.failures,
             cold_starts=self.cold_starts or new.cold_starts,
             server_ignored=self.server_ignored,
             merged_reads=self.merged_reads,
@@ -205,31 +212,21 @@ class ProbeCounts:
         )
 
 
-def _expects_cold_starts(probe: Probe) -> bool:
-    """Return whether the series of cold starts are preset to 0.
-
-    Each protocol has signals of cold starts, and most services have none.
-    """
-    return probe.cold is not None and probe.cold.is_expected
-
-
 def _event_keys(probe: Probe, signal: Signal) -> set[tuple[str, Signal, float | None]]:
     return {item.event_key for item in probe.objectives if item.signal is signal}
 
 
-def _preset_phases(probe: Probe) -> list[Phase]:
-    """Return the phases of a probe that are preset to 0.
+def _phase_bounds(probe: Probe, phase: Phase) -> tuple[float, ...]:
+    """Return the bucket bounds of a phase, by default fine ones if the model works in it.
 
-    A redirect in front of a stream adds `receive`.
+    Default bounds end with the first one that is not below the timeout. Larger buckets would always
+    have the same count, because successes do not take longer.
     """
-    absent = {Phase.RECEIVE} if probe.stream else {*STREAM_PHASES}
-    return [phase for phase in Phase if phase not in absent]
-
-
-def _phase_histogram(probe: Probe, phase: Phase) -> Histogram:
-    """Return the histogram of a phase, by default with fine bounds if the model works in it."""
+    if probe.phase_buckets:
+        return probe.phase_buckets
     model_works = phase in (Phase.WAIT, Phase.RECEIVE, *STREAM_PHASES)
-    return Histogram(probe.phase_buckets or (LATENCY_BUCKETS if model_works else NETWORK_BUCKETS))
+    bounds = LATENCY_BUCKETS if model_works else NETWORK_BUCKETS
+    return bounds[: bisect_left(bounds, probe.timeout) + 1]
 
 
 def _copies(histograms: Mapping[_Key, Histogram]) -> dict[_Key, Histogram]:

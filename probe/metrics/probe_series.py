@@ -12,7 +12,7 @@ from probe.metrics.probe_counts import ProbeCounts
 from probe.metrics.spending_metrics import SPENDING_METRICS, spending_lines
 from probe.metrics.stream_metrics import STREAM_METRICS
 from probe.redaction import redact_config_url
-from probe.result import Reason, SkipReason
+from probe.result import SkipReason
 from probe.scheduler.accounting import TickCounts
 
 # Values of the label `reason` of inference_probe_suspended.
@@ -151,16 +151,8 @@ def _spending_lines(spec: MetricSpec, counts: ProbeCounts) -> Iterable[str]:
 
 
 def _failure_lines(counts: ProbeCounts) -> Iterator[str]:
-    for reason in Reason:
-        is_possible = (
-            counts.expects_cold_starts
-            if reason is Reason.COLD
-            else counts.probe.stream or not reason.is_stream_only
-        )
-        if not is_possible and not counts.failures[reason]:
-            continue
-        labels = f'{counts.labels},reason="{reason}"'
-        yield format_sample(catalogue.FAILURES, labels, counts.failures[reason])
+    for reason, count in counts.failures.items():
+        yield format_sample(catalogue.FAILURES, f'{counts.labels},reason="{reason}"', count)
 
 
 def _suspended_lines(counts: ProbeCounts) -> Iterator[str]:

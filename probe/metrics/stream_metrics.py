@@ -41,17 +41,17 @@ class StreamMetrics:
     """Counts the streams of one probe. The caller holds a lock."""
 
     def __init__(
-        self, coarse_bounds: Sequence[float], thresholds: Mapping[Signal, Sequence[float]]
+        self, failure_bounds: Sequence[float], thresholds: Mapping[Signal, Sequence[float]]
     ) -> None:
         """Start at 0.
 
-        `coarse_bounds` are those of the latency of failures. `thresholds` are those of objectives
+        `failure_bounds` are those of the latency of failures. `thresholds` are those of objectives
         (seconds), by signal: they become bounds, so that the rules can count good requests.
         """
         self._histograms = {
             spec: {
                 Outcome.SUCCESS: Histogram((*bounds, *_thresholds(spec, thresholds))),
-                Outcome.FAILURE: Histogram(coarse_bounds),
+                Outcome.FAILURE: Histogram(failure_bounds),
             }
             for spec, bounds in _BOUNDS.items()
         }

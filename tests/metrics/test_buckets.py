@@ -9,6 +9,7 @@ from math import exp, log
 from pathlib import Path
 from statistics import NormalDist
 
+import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -131,7 +132,8 @@ def exported_bounds(tmp_path: Path, **keys: object) -> dict[str, tuple[float, ..
     accounting.add_probe("model")
     recorder = Recorder(accounting)
     recorder.add_probe(make_probe(tmp_path, **keys), {})
-    recorder.record(make_result(server={Component.TOTAL: 0.05}))
+    phases = dict.fromkeys(Phase, 0.01)
+    recorder.record(make_result(phases=phases, server={Component.TOTAL: 0.05}))
     exposition = Exposition(openmetrics=False)
     recorder.write_to(exposition)
     bounds: dict[str, tuple[float, ...]] = {}
@@ -146,19 +148,33 @@ def exported_bounds(tmp_path: Path, **keys: object) -> dict[str, tuple[float, ..
 
 def test_which_histogram_has_which_buckets(tmp_path: Path) -> None:
     """Fine buckets are those of the latency of successes, of `wait` and of `receive`."""
-    bounds = exported_bounds(tmp_path)
-    for name in ("success", "wait", "receive"):
+    bounds = exported_bounds(tmp_path, timeout="120s")
+    for name in ("success", "wait", "receive", *STREAM_PHASES):
         assert bounds.pop(name) == LATENCY_BUCKETS
     for name in ("dns", "connect", "tls", "send"):
         assert bounds.pop(name) == NETWORK_BUCKETS
-    for name in ("failure", "total"):
-        assert bounds.pop(name) == COARSE_BUCKETS
+    assert bounds.pop("total") == COARSE_BUCKETS
     assert set(bounds.values()) == {DELAY_BUCKETS}
+    assert "failure" not in bounds
+
+
+@pytest.mark.parametrize(
+    ("timeout", "last"),
+    [("5s", 6.8), ("6.8s", 6.8), ("7s", 10.0), ("1ms", 0.001), ("1h", 120.0)],
+)
+def test_buckets_of_phases_end_at_the_timeout(tmp_path: Path, timeout: str, last: float) -> None:
+    """No success takes longer. Those of the latency do not: probes are compared and added up."""
+    bounds = exported_bounds(tmp_path, timeout=timeout)
+    assert bounds["success"] == LATENCY_BUCKETS
+    for phase in ("wait", "receive"):
+        assert bounds[phase] == LATENCY_BUCKETS[: LATENCY_BUCKETS.index(last) + 1]
+    network = [bound for bound in NETWORK_BUCKETS if bound < last]
+    assert bounds["connect"][: len(network)] == tuple(network)
+    assert len(bounds["connect"]) <= len(network) + 1
 
 
 def test_phase_buckets_replace_all_but_those_of_the_latency(tmp_path: Path) -> None:
     """The key `phase_buckets` applies to every phase, to server times and to failures."""
     bounds = exported_bounds(tmp_path, phase_buckets=["1ms", "1s"])
     assert bounds["success"] == LATENCY_BUCKETS
-    phases = [phase for phase in Phase if phase not in STREAM_PHASES]
-    assert {bounds[name] for name in (*phases, "total", "failure")} == {(0.001, 1.0)}
+    assert {bounds[name] for name in (*Phase, "total", "failure")} == {(0.001, 1.0)}

@@ -57,7 +57,7 @@ def test_slow_and_failed_requests(exporter: Exporter) -> None:
     assert exemplars(exporter) == {
         (LATENCY, "success", "0.22"): (2, 0.21, NOW),
         (LATENCY, "success", "0.68"): (3, 0.6, NOW),
-        (LATENCY, "failure", "0.05"): (4, 0.02, NOW),
+        (LATENCY, "failure", "+Inf"): (4, 0.02, NOW),
     }
 
 

@@ -14,11 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from probe.clock import Clock
+from probe.config.secrets import Template
 from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import negotiate_content_type, render
+from probe.metrics.possible_reasons import possible_reasons
 from probe.metrics.recorder import Recorder
-from probe.result import STREAM_PHASES, Component, Outcome, Phase, Reason, SkipReason
+from probe.result import Component, Outcome, Phase, Reason, SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import estimate_tokens
@@ -69,9 +71,10 @@ class Exporter:
 
 
 def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
-    """Every reason, phase and outcome is exported as 0 before the first run."""
+    """Every reason and outcome is exported as 0 before the first run, but no phase."""
     cold = {"after_idle": "5m", "probe": True}
-    exporter = Exporter(tmp_path, budget={"requests_per_hour": 1}, cold=cold)
+    keys = {"url": "https://model/", "proxy": "http://proxy:3128", "cold": cold}
+    exporter = Exporter(tmp_path, budget={"requests_per_hour": 1}, **keys)
     for reason in Reason:
         if reason.is_stream_only:
             continue
@@ -79,23 +82,70 @@ def test_counters_and_histograms_start_at_zero(tmp_path: Path) -> None:
     for skip in SkipReason:
         assert exporter.value("inference_probe_skipped_total", reason=skip) == 0
     for phase in Phase:
-        count = exporter.value("inference_probe_phase_seconds_count", phase=phase)
-        assert count == (None if phase in STREAM_PHASES else 0)
+        assert exporter.value("inference_probe_phase_seconds_count", phase=phase) is None
     for outcome in Outcome:
         assert exporter.value("inference_probe_latency_seconds_count", outcome=outcome) == 0
     assert exporter.value("inference_probe_runs_total") == 0
 
 
+@pytest.mark.parametrize(
+    ("keys", "absent"),
+    [
+        ({"url": "http://127.0.0.1/"}, {"dns", "tls", "tls_timeout", "proxy"}),
+        ({"url": "http://[::1]:80/"}, {"dns", "tls", "tls_timeout", "proxy"}),
+        ({"url": "http://model/"}, {"tls", "tls_timeout", "proxy"}),
+        ({"url": "https://127.0.0.1/"}, {"dns", "proxy"}),
+        ({"url": "http://127.0.0.1/", "redirects": 1}, {"proxy"}),
+        ({"url": "http://127.0.0.1/", "proxy": "http://p:1"}, {"tls", "tls_timeout"}),
+        ({"url": "http://model/", "proxy": "http://127.0.0.1:1"}, {"dns", "tls", "tls_timeout"}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_reasons_that_cannot_occur_are_not_preset(
+    tmp_path: Path, keys: dict[str, Any], absent: set[str]
+) -> None:
+    """They are exported if they occur nevertheless, and a reload keeps them then."""
+    exporter = Exporter(tmp_path, **keys)
+    others = {reason for reason in Reason if reason.is_stream_only or reason is Reason.COLD}
+    exported = {
+        reason: exporter.value("inference_probe_failures_total", reason=reason) for reason in Reason
+    }
+    assert {reason for reason, value in exported.items() if value is None} - others == absent
+    assert set(exported.values()) == {0, None}
+    for reason in absent:
+        exporter.recorder.record(make_result(reason=Reason(reason)))
+    exporter.recorder.update_probe(make_probe(tmp_path, **keys, interval="9s"))
+    for reason in absent:
+        assert exporter.value("inference_probe_failures_total", reason=reason) == 1
+
+
+def test_reasons_of_a_reference(tmp_path: Path) -> None:
+    """A reference may be a name, and a scheme."""
+    probe = replace(make_probe(tmp_path), url=Template.parse("${env:MODEL_URL}"))
+    assert {Reason.DNS, Reason.TLS, Reason.TLS_TIMEOUT} < set(possible_reasons(probe))
+
+
+def test_reasons_that_a_reload_makes_impossible(tmp_path: Path) -> None:
+    """Those that have not occurred end, and the others are kept."""
+    exporter = Exporter(tmp_path, url="https://model/")
+    exporter.recorder.record(make_result(reason=Reason.TLS))
+    exporter.recorder.update_probe(make_probe(tmp_path, url="http://model/"))
+    assert exporter.value("inference_probe_failures_total", reason=Reason.TLS) == 1
+    assert exporter.value("inference_probe_failures_total", reason=Reason.TLS_TIMEOUT) is None
+    exporter.recorder.update_probe(make_probe(tmp_path, url="https://model/"))
+    assert exporter.value("inference_probe_failures_total", reason=Reason.TLS_TIMEOUT) == 0
+
+
 def test_streams_have_phases_and_reasons_of_their_own(tmp_path: Path) -> None:
-    """They replace `receive`, which only a redirect in front of the stream has."""
+    """Only a redirect in front of a stream has the phase `receive`."""
     exporter = Exporter(tmp_path, stream={"content": "$.text"})
-    for phase in STREAM_PHASES:
-        assert exporter.value("inference_probe_phase_seconds_count", phase=phase) == 0
+    assert exporter.value("inference_probe_failures_total", reason=Reason.STALL_TIMEOUT) == 0
+    exporter.recorder.record(make_result(phases={Phase.GENERATE: 0.2}))
     receive = {"name": "inference_probe_phase_seconds_count", "phase": Phase.RECEIVE}
     assert exporter.value(**receive) is None
-    assert exporter.value("inference_probe_failures_total", reason=Reason.STALL_TIMEOUT) == 0
     exporter.recorder.record(make_result(phases={Phase.RECEIVE: 0.1, Phase.GENERATE: 0.2}))
     assert exporter.value(**receive) == 1
+    assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.GENERATE) == 2
 
 
 @pytest.mark.parametrize("keys", [{}, {"stream": {"content": "$.text"}}], ids=["plain", "stream"])
@@ -112,12 +162,12 @@ def test_results_during_a_scrape_do_not_change_its_text(
     assert exporter.page() != unchanged
 
 
-def test_a_changed_stream_resets_the_phases(tmp_path: Path) -> None:
+def test_a_changed_stream_keeps_the_phases(tmp_path: Path) -> None:
     """A run of the config before may end after the change."""
     exporter = Exporter(tmp_path)
     exporter.recorder.record(make_result())
     exporter.recorder.update_probe(make_probe(tmp_path, stream={"content": "$.text"}))
-    assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.WAIT) == 0
+    assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.WAIT) == 1
     exporter.recorder.record(make_result(phases={Phase.RECEIVE: 0.1}))
     assert exporter.value("inference_probe_phase_seconds_count", phase=Phase.RECEIVE) == 1
 
@@ -251,10 +301,10 @@ def test_phases_of_successes_only(tmp_path: Path) -> None:
     """The phases of a failure are not observed."""
     exporter = Exporter(tmp_path)
     exporter.recorder.record(make_result(reason=Reason.FIRST_BYTE_TIMEOUT))
-    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") == 0
+    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") is None
     exporter.recorder.record(make_result(latency=0.25))
     assert exporter.value("inference_probe_phase_seconds_sum", phase="wait") == 0.25
-    assert exporter.value("inference_probe_phase_seconds_count", phase="connect") == 0
+    assert exporter.value("inference_probe_phase_seconds_count", phase="connect") is None
 
 
 def test_server_times_of_successes_only(tmp_path: Path) -> None:
@@ -444,7 +494,9 @@ def _counts(exporter: Exporter) -> tuple[float | None, ...]:
         ({"objectives": [{"name": "fast", "target": "99%", "latency": "100ms"}]}, (0, 0, 1, 1)),
         ({"objectives": [{"name": "fast", "target": "99%", "latency": "123ms"}]}, (0, 0, 1, 1)),
         ({"buckets": ["1s"]}, (0, 0, 1, 1)),
-        ({"phase_buckets": ["1s"]}, (0, 0, 0, 1)),
+        ({"timeout": "6s"}, (1, 1, 1, 1)),
+        ({"timeout": "60s"}, (1, 1, None, 1)),
+        ({"phase_buckets": ["1s"]}, (0, 0, None, 1)),
     ],
     ids=[
         "interval and URL",
@@ -453,11 +505,13 @@ def _counts(exporter: Exporter) -> tuple[float | None, ...]:
         "to a bucket",
         "to a new bucket",
         "buckets",
+        "timeout with the same bounds of phases",
+        "timeout with other bounds of phases",
         "phase buckets",
     ],
 )
 def test_settings_that_change(
-    tmp_path: Path, keys: dict[str, Any], counts: tuple[int, ...]
+    tmp_path: Path, keys: dict[str, Any], counts: tuple[int | None, ...]
 ) -> None:
     """A changed bucket or threshold resets a histogram in all its series; other counts are kept."""
     before = {"objectives": [{"name": "up", "target": "99%"}]}
@@ -580,7 +634,7 @@ def test_cold_starts_do_not_count(tmp_path: Path) -> None:
     assert exporter.value(COLD_STARTS) == 2
     assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 0
     assert exporter.value("inference_probe_latency_seconds_count", outcome="failure") == 0
-    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") == 0
+    assert exporter.value("inference_probe_phase_seconds_count", phase="wait") is None
     assert exporter.value("inference_probe_server_seconds_count", component="total") is None
     assert exporter.value("inference_probe_failures_total", reason="cold") == 1
     assert exporter.value("inference_probe_last_success_timestamp_seconds") == NOW

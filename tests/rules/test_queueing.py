@@ -212,8 +212,13 @@ def test_document_of_the_example() -> None:
     assert alert["annotations"]["runbook_url"].partition("#")[2] in anchors(DOCUMENT)
 
 
-def test_phase_that_grew(promtool: Path, tmp_path: Path) -> None:
-    """The text of a regression names the phase that grew most, with its usual mean."""
+@pytest.mark.parametrize("first", [0, 10], ids=["phases from 0 on", "phases after 20 minutes"])
+def test_phase_that_grew(promtool: Path, tmp_path: Path, first: int) -> None:
+    """The text of a regression names the phase that grew most, with its usual mean.
+
+    Phases begin with the sample `first`: their series are exported after their first observation,
+    and begin above 0.
+    """
     # Samples of 2 minutes with 12 requests: for a day, and for two slow hours.
     day, slow = 720, 60
     total = day + slow
@@ -229,9 +234,11 @@ def test_phase_that_grew(promtool: Path, tmp_path: Path) -> None:
     # The mean of `connect` stays at 60 ms, that of `wait` grows from 20 to 300 ms.
     for phase, usual, now in (("connect", 0.72, 0.72), ("wait", 0.24, 3.6)):
         labels = {**TARGET, "phase": phase}
-        values = f"0+{usual}x{day} {day * usual + now}+{now}x{slow - 1}"
-        inputs.append(series(f"{phases}_sum", labels, values))
-        inputs.append(series(f"{phases}_count", labels, f"0+12x{total}"))
+        absent = f"_x{first} " if first else ""
+        values = f"{first * usual}+{usual}x{day - first} {day * usual + now}+{now}x{slow - 1}"
+        inputs.append(series(f"{phases}_sum", labels, f"{absent}{values}"))
+        counts = f"{absent}{first * 12}+12x{total - first}"
+        inputs.append(series(f"{phases}_count", labels, counts))
     rules = bundled_groups(tmp_path, "inference-probe-labels", "inference-probe-regression")
     evaluate(promtool, tmp_path, rules, inputs, "2m", alert_rule_test=[regression(total * 2)])
 
