@@ -59,8 +59,12 @@ class Objective:
     @property
     def signal(self) -> Signal:
         """The time that the objective is about. Without a threshold it is the latency."""
-        given = (signal for signal in Signal if getattr(self, signal) is not None)
-        return next(given, Signal.LATENCY)
+        # Read for each result, hence no loop over all signals.
+        if self.time_to_first_token is not None:
+            return Signal.TIME_TO_FIRST_TOKEN
+        if self.time_per_output_token is not None:
+            return Signal.TIME_PER_OUTPUT_TOKEN
+        return Signal.LATENCY
 
     @property
     def threshold(self) -> float | None:
@@ -80,10 +84,11 @@ class Objective:
         """
         if result.reason is not None:
             return False
-        if self.threshold is None:
+        threshold = self.threshold
+        if threshold is None:
             return True
         seconds = result.seconds(self.signal)
-        return None if seconds is None else seconds <= self.threshold
+        return None if seconds is None else seconds <= threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Counts the results of a probe by kind and half hour, over 24 hours."""
 
-from collections import deque
 from typing import NamedTuple
 
 from probe.clock import HOUR_SECONDS
+from probe.history.slot_counts import SlotCounts
 from probe.result import ResultKind
 
 HALF_HOUR_SECONDS = HOUR_SECONDS // 2
@@ -27,36 +27,40 @@ class HalfHour(NamedTuple):
 
 
 class HalfHourCounter:
-    """Counts the results of one probe, 1 kB for each kind.
+    """Counts the results of one probe, 0.2 kB for each kind after 24 hours.
 
     `now` is in Unix seconds, and must not decrease.
     """
 
+    __slots__ = ("_counts", "_current")
+
     def __init__(self) -> None:
         self._counts = {
-            kind: deque([0] * MAX_HALF_HOURS, maxlen=MAX_HALF_HOURS)
+            kind: SlotCounts(MAX_HALF_HOURS)
             for kind in (ResultKind.GOOD, ResultKind.SLOW, ResultKind.FAILED)
         }
-        self._current = 0
+        # None before the first call.
+        self._current: int | None = None
 
     def record(self, kind: ResultKind, now: float) -> None:
         """Count a result that counts against the SLO."""
         self._advance(now)
-        self._counts[kind][-1] += 1
+        self._counts[kind].increment()
 
     def half_hours(self, now: float) -> list[HalfHour]:
         """Return the half hours of the last 24 hours, oldest first; the last is in progress."""
-        self._advance(now)
-        oldest = self._current - MAX_HALF_HOURS + 1
+        oldest = self._advance(now) - MAX_HALF_HOURS + 1
+        by_kind = (counts.last(MAX_HALF_HOURS) for counts in self._counts.values())
         return [
             HalfHour((oldest + index) * HALF_HOUR_SECONDS, *counts)
-            for index, counts in enumerate(zip(*self._counts.values(), strict=True))
+            for index, counts in enumerate(zip(*by_kind, strict=True))
         ]
 
-    def _advance(self, now: float) -> None:
-        """Begin the half hours since the last call."""
+    def _advance(self, now: float) -> int:
+        """Begin the half hours since the last call. Return the number of the current one."""
         current = int(now // HALF_HOUR_SECONDS)
-        for _ in range(min(current - self._current, MAX_HALF_HOURS)):
+        if self._current is not None and current > self._current:
             for counts in self._counts.values():
-                counts.append(0)
+                counts.begin(current - self._current)
         self._current = current
+        return current

@@ -1,6 +1,5 @@
 """Counts good and bad events of each objective over sliding windows."""
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 from probe.clock import HOUR_SECONDS, MINUTE_SECONDS
 from probe.config.settings import Objective
+from probe.history.slot_counts import SlotCounts
 from probe.result import Result
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 
@@ -37,44 +37,40 @@ class GoodBad(NamedTuple):
 
 
 class SlidingWindowCounter:
-    """Counts events in time slots and forgets the oldest slots. 8 bytes per slot at any rate."""
+    """Counts events in time slots and forgets the oldest slots.
+
+    A slot takes 4 bytes from its beginning on, and 8 at high rates: see `SlotCounts`.
+    """
+
+    __slots__ = ("_bad", "_current_slot", "_good", "_slot_seconds")
 
     def __init__(self, *, slot_seconds: float, slot_count: int) -> None:
         self._slot_seconds = slot_seconds
-        self._good = array("I", [0]) * slot_count
-        self._bad = array("I", [0]) * slot_count
-        self._current_slot = 0
+        self._good = SlotCounts(slot_count)
+        self._bad = SlotCounts(slot_count)
+        # None before the first call.
+        self._current_slot: int | None = None
 
     def add(self, now: float, *, good: bool) -> None:
         """Count one event at `now` (seconds of a monotonic clock)."""
         self._advance(now)
-        counts = self._good if good else self._bad
-        counts[self._current_slot % len(counts)] += 1
+        (self._good if good else self._bad).increment()
 
     def count(self, now: float, seconds: float) -> GoodBad:
         """Return the events of the last `seconds`. The slot in progress counts as a whole slot."""
         self._advance(now)
-        slot_count = len(self._good)
-        wanted = min(round(seconds / self._slot_seconds), slot_count)
-        end = self._current_slot % slot_count + 1
-        # The arrays are rings: the wanted slots may continue at the end of the array.
-        head = slice(max(0, end - wanted), end)
-        if wanted <= end:
-            return GoodBad(good=sum(self._good[head]), bad=sum(self._bad[head]))
-        tail = slice(slot_count - (wanted - end), slot_count)
-        return GoodBad(
-            good=sum(self._good[head]) + sum(self._good[tail]),
-            bad=sum(self._bad[head]) + sum(self._bad[tail]),
-        )
+        slots = round(seconds / self._slot_seconds)
+        return GoodBad(good=self._good.sum_of_last(slots), bad=self._bad.sum_of_last(slots))
 
     def _advance(self, now: float) -> None:
-        """Empty the slots that have begun since the last call."""
-        slot_count, slot = len(self._good), int(now / self._slot_seconds)
-        if slot <= self._current_slot:
-            return
-        for begun in range(max(self._current_slot + 1, slot - slot_count + 1), slot + 1):
-            self._good[begun % slot_count] = self._bad[begun % slot_count] = 0
-        self._current_slot = slot
+        """Begin the slots since the last call."""
+        slot = int(now / self._slot_seconds)
+        if self._current_slot is None:
+            self._current_slot = slot
+        if slot > self._current_slot:
+            self._good.begin(slot - self._current_slot)
+            self._bad.begin(slot - self._current_slot)
+            self._current_slot = slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ _UNCHANGED = _Codec(_same, _same)
 
 # Times for drawings, rounded to 7 digits: they take less than half of the bytes of exact ones.
 _FLOATS = _Codec(
-    lambda values: array("f", values).tobytes() if values else b"",
+    lambda values: array("f", values).tobytes(),
     lambda data: tuple(array("f", data)),
 )
 
@@ -146,12 +146,10 @@ def _dataclass(constructor: Any) -> _Codec:
 
 
 def _optional(codec: _Codec) -> _Codec:
+    """Return `codec` for values that can be None. None is never encoded."""
     if codec is _UNCHANGED:
         return codec
-    return _Codec(
-        lambda value: None if value is None else codec.encode(value),
-        lambda value: None if value is None else codec.decode(value),
-    )
+    return _Codec(codec.encode, lambda value: None if value is None else codec.decode(value))
 
 
 def _sequence(codec: _Codec) -> _Codec:
@@ -166,7 +164,7 @@ def _by_enum(keys: type[StrEnum]) -> _Codec:
     members = tuple(keys)
 
     def encode(mapping: Mapping[StrEnum, float]) -> tuple[float | None, ...]:
-        return tuple(map(mapping.get, members)) if mapping else ()
+        return tuple(map(mapping.get, members))
 
     def decode(row: tuple[float | None, ...]) -> dict[StrEnum, float]:
         pairs = zip(members, row, strict=False)
@@ -187,7 +185,9 @@ def _fields(dataclass: Any) -> _Codec:
     def encode(value: Any) -> list[Any]:
         row = list(values_of(value))
         for index, codec in converted:
-            row[index] = codec.encode(row[index])
+            # None and empty values are stored as they are. Most results have few others.
+            if row[index]:
+                row[index] = codec.encode(row[index])
         return row
 
     def decode(row: list[Any]) -> dict[str, Any]:

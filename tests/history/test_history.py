@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probe.history.history import (
@@ -22,6 +22,7 @@ from probe.history.history import (
 from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCounter, StatusWindow
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import pack, read_summary, unpack
+from probe.history.slot_counts import SlotCounts
 from probe.history.version_log import MAX_VERSIONS
 from probe.result import (
     MAX_TOKEN_TIMES,
@@ -425,6 +426,26 @@ def test_counter_after_a_gap(gap: int) -> None:
     counter = SlidingWindowCounter(slot_seconds=10, slot_count=4)
     counter.add(1000, good=False)
     assert counter.count(1000 + 10 * gap, 40) == GoodBad()
+
+
+@given(st.lists(st.integers(-9, 9), max_size=12), st.integers(1, 9))
+@example([65_535, 1, -1, 2], 2)
+def test_slots_count_like_a_list(steps: list[int], wanted: int) -> None:
+    """Counts of slots agree with a list, also above 65,535 events in one of them.
+
+    A step is a number of events, or of slots that begin if it is negative.
+    """
+    slots, expected = SlotCounts(4), [0] * 10
+    for step in steps:
+        if step < 0:
+            slots.begin(-step)
+            expected += [0] * -step
+        for _ in range(step):
+            slots.increment()
+        expected[-1] += max(step, 0)
+    expected = [0] * 9 + expected[-4:]
+    assert slots.last(wanted) == expected[-wanted:]
+    assert slots.sum_of_last(wanted) == sum(expected[-wanted:])
 
 
 def test_versions_are_limited(tmp_path: Path) -> None:
