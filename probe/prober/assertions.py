@@ -56,6 +56,11 @@ class Assertions:
         )
 
     @property
+    def needs_headers(self) -> bool:
+        """Whether an assertion is about a header."""
+        return bool(self._header_conditions)
+
+    @property
     def needs_body(self) -> bool:
         """Whether an assertion is about the body."""
         return bool(self._body_pattern or self._json_conditions)

@@ -30,6 +30,9 @@ class Evaluation:
     """Those in the JSON."""
 
 
+NO_EVALUATION = Evaluation(failure=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationTask:
     """A complete response and what is evaluated of it. It can be pickled."""

@@ -24,11 +24,12 @@ from probe.prober.assertions import Assertions
 from probe.prober.body import BodyConsumer, ResponseBody
 from probe.prober.classify_failure import classify, find_status_failure
 from probe.prober.cold_signals import COLD_VALUE, ColdSignals
-from probe.prober.evaluation import Evaluation, EvaluationTask
+from probe.prober.evaluation import NO_EVALUATION, Evaluation, EvaluationTask
 from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
 from probe.prober.json_values import NO_VALUES, Values
 from probe.prober.response_values import ResponseValues, public_text
+from probe.prober.server_timing import HEADER_NAME as SERVER_TIMING
 from probe.prober.server_timing import ServerTimingParser
 from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
@@ -132,6 +133,9 @@ class Prober:
             or self._server_timing.needs_body
             or self._reads_usage
             or bool(self._response_values.queries)
+        )
+        self._always_evaluates = (
+            needs_body or self._assertions.needs_headers or self._server_timing.has_mapping
         )
         self._evaluator = evaluator
         self._body_memory = evaluator.body_memory if needs_body else None
@@ -262,8 +266,9 @@ class Prober:
 
     def _is_stream(self, response: Response) -> bool:
         """Return whether the body is read as a stream. Responses with other statuses are short."""
-        allowed = self._probe.expect.allows(response.status_code)
-        return self._stream_format is not None and allowed and not response.is_redirect
+        if self._stream_format is None:
+            return False
+        return self._probe.expect.allows(response.status_code) and not response.is_redirect
 
     def _read_stream(
         self, client: HttpClient, response: Response, stopwatch: Stopwatch, exchange: _Exchange
@@ -297,28 +302,32 @@ class Prober:
         else:
             stream.close(body_is_complete=True)
 
-    def _evaluate(self, exchange: _Exchange, *, wall_seconds: float) -> Evaluation:
-        """Evaluate the complete response. `wall_seconds` is the duration of the run until now."""
+    def _evaluate(self, exchange: _Exchange, times: PhaseTimes) -> Evaluation:
+        """Evaluate the complete response. `times` are those of the run until now."""
         response, body = exchange.last_response, exchange.body
         assert response is not None, "the response is complete"
         assert body is not None, "the response is complete"
         status_failure = find_status_failure(
             self._probe.expect, response.status_code, response.request.method
         )
-        evaluation = self._evaluator.evaluate(
-            EvaluationTask(
-                probe=self._probe.name,
-                assertions=None if status_failure else self._assertions,
-                server_timing=self._server_timing,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                body=exchange.stream.text if exchange.stream else body.content,
-                max_bytes=self._probe.max_bytes,
-                redactor=exchange.redactor,
-                wall_seconds=wall_seconds,
-                reads_usage=self._reads_usage and not status_failure,
-                queries={} if status_failure else self._response_values.queries,
+        evaluation = NO_EVALUATION
+        # A response of which only the status counts needs no lock and no CPU budget, which has a
+        # system call for the clock of the thread: 13 us less of 280 us without the network.
+        if self._always_evaluates or SERVER_TIMING in response.headers:
+            evaluation = self._evaluator.evaluate(
+                EvaluationTask(
+                    probe=self._probe.name,
+                    assertions=None if status_failure else self._assertions,
+                    server_timing=self._server_timing,
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                    body=exchange.stream.text if exchange.stream else body.content,
+                    max_bytes=self._probe.max_bytes,
+                    redactor=exchange.redactor,
+                    wall_seconds=sum(times.total().values()) + times.correction,
+                    reads_usage=self._reads_usage and not status_failure,
+                    queries={} if status_failure else self._response_values.queries,
+                )
             )
-        )
         if status_failure:
             return replace(evaluation, failure=status_failure)
         if self._stream_format and not exchange.stream:
@@ -362,26 +371,25 @@ class Prober:
         started: int,
         due: int | None,
     ) -> Result:
-        phases = times.total()
-        evaluation = Evaluation(failure=failure)
         if exchange.is_complete:
-            wall_seconds = sum(phases.values()) + times.correction
-            evaluation = self._evaluate(exchange, wall_seconds=wall_seconds)
+            evaluation = self._evaluate(exchange, times)
+        else:
+            evaluation = Evaluation(failure=failure)
         values = self._read_values(exchange, evaluation)
-        hops = [
+        hops = tuple(
             RedirectHop(url=url, status=status, phases=hop_phases)
             for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
-        ]
+        )
         return Result(
             probe=self._probe.name,
             started=self._clock.to_datetime(started),
             due=None if due is None else self._clock.to_datetime(due),
-            phases=phases,
+            phases=times.total(),
             failure=evaluation.failure,
             status=exchange.status,
             server=evaluation.server.times,
             server_ignored=evaluation.server.ignored,
-            hops=tuple(hops),
+            hops=hops,
             final_hop=RedirectHop(
                 url=exchange.url, status=exchange.status, phases=times.by_request[-1]
             )

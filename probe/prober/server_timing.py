@@ -130,6 +130,11 @@ class ServerTimingParser:
         self._mapped_times = tuple(map(_MappedTime.of, mapping))
 
     @property
+    def has_mapping(self) -> bool:
+        """Whether the config maps values to times. Without it, only Server-Timing is read."""
+        return bool(self._mapped_times)
+
+    @property
     def needs_body(self) -> bool:
         """Whether a time is in the body."""
         return any(mapped.query for mapped in self._mapped_times)
