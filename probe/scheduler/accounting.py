@@ -28,9 +28,8 @@ class ProbeTicks:
     After `close` nothing is in flight, and runs that return later do not count.
     """
 
-    def __init__(self, lock: "threading.RLock") -> None:
-        """`lock` is shared by all probes and reentrant."""
-        self._lock = lock
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._ticks = 0
         self._runs = 0
         self._skipped: Counter[SkipReason] = Counter()
@@ -91,43 +90,53 @@ class ProbeTicks:
     def counts(self) -> TickCounts:
         """Return a consistent snapshot."""
         with self._lock:
-            return TickCounts(
-                ticks=self._ticks,
-                runs=self._runs,
-                skipped={reason: self._skipped[reason] for reason in SkipReason},
-                in_flight=self._in_flight,
-            )
+            ticks, runs, in_flight = self._ticks, self._runs, self._in_flight
+            skipped = dict(self._skipped)
+        return TickCounts(
+            ticks=ticks,
+            runs=runs,
+            skipped={reason: skipped.get(reason, 0) for reason in SkipReason},
+            in_flight=in_flight,
+        )
 
 
 class TickAccounting:
-    """Tick counts of all probes. They share one lock, so snapshots are consistent across probes."""
+    """Tick counts of all probes.
+
+    Each probe has its own lock: a snapshot of thousands of probes takes tens of milliseconds, and
+    must not delay the thread that starts their runs.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        # Guards the dict only.
+        self._lock = threading.Lock()
         self._probes: dict[str, ProbeTicks] = {}
 
     def add_probe(self, name: str) -> ProbeTicks:
         """Return new counts for a probe, all of them 0."""
         with self._lock:
-            ticks = self._probes[name] = ProbeTicks(self._lock)
+            ticks = self._probes[name] = ProbeTicks()
             return ticks
 
     def remove_probe(self, name: str) -> None:
         """Drop the counts of a probe. Its runs in flight do not count for a new probe `name`."""
         with self._lock:
-            self._probes.pop(name).close()
+            ticks = self._probes.pop(name)
+        ticks.close()
 
     def close(self) -> None:
         """Count all ticks in flight of all probes as skipped with the reason `shutdown`."""
-        with self._lock:
-            for ticks in self._probes.values():
-                ticks.close()
+        for _, ticks in self._items():
+            ticks.close()
 
     def in_flight(self) -> int:
         """Return the number of runs of all probes that have not returned."""
         return sum(counts.in_flight for counts in self.counts().values())
 
     def counts(self) -> dict[str, TickCounts]:
-        """Return a snapshot of all probes by name, taken at one moment."""
+        """Return a snapshot by name. The counts of each probe are consistent."""
+        return {name: ticks.counts() for name, ticks in self._items()}
+
+    def _items(self) -> list[tuple[str, ProbeTicks]]:
         with self._lock:
-            return {name: ticks.counts() for name, ticks in self._probes.items()}
+            return list(self._probes.items())

@@ -61,6 +61,8 @@ class ColdStarts:
         The next deliberate cold start may have to wait for requests that were in flight when this
         time began: the service needs `after_idle` without any.
         """
+        if self._cold is None:  # no lock for most probes
+            return False
         with self._lock:
             cold = self._cold
             if cold is None or not cold.probe or cold.after_idle is None:
@@ -95,6 +97,8 @@ class ColdStarts:
 
         `idle` is the time without requests before it, from `start_request`.
         """
+        if self._cold is None:  # no lock for most probes
+            return result
         with self._lock:
             cold = self._cold
             if cold is None or result.reason is Reason.INTERNAL:

@@ -77,7 +77,8 @@ class SpendingMeter:
         """Reserve the tokens of one request. Return None if they could exceed the budget."""
         with self._lock:
             predicted = self._predict()
-            if any(use.used > use.limit for use in self._uses(predicted)):
+            # Without a budget as well: a reload may add one while the request is in flight.
+            if self._probe.budget and any(use.used > use.limit for use in self._uses(predicted)):
                 return None
             self._reserved.append(predicted)
             return predicted
@@ -95,8 +96,9 @@ class SpendingMeter:
         with self._lock:
             if reservation:
                 self._reserved.remove(reservation)
-            if self._probe.budget or self._probe.price:
-                self._requests.add(Decimal(1))
+            if not self._probe.budget and not self._probe.price:
+                return None
+            self._requests.add(Decimal(1))
             return self._spend(result) if self._probe.counts_tokens else None
 
     def uses(self) -> tuple[BudgetUse, ...]:

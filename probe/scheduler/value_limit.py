@@ -42,6 +42,8 @@ class ValueLimit:
 
     def apply(self, result: Result) -> Result:
         """Return `result` with `other` instead of each value beyond its limit."""
+        if not self._max_values:
+            return result
         changed: dict[str, Any] = {
             name: OTHER
             for name, max_values in self._max_values.items()

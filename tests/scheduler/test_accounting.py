@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from probe.config.settings import Probe
 from probe.result import Result, SkipReason
-from probe.scheduler.accounting import ProbeTicks, TickAccounting
+from probe.scheduler.accounting import ProbeTicks, TickAccounting, TickCounts
 from probe.scheduler.grid import Grid
 from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe, ProbeRunner, Schedule
@@ -216,6 +216,33 @@ def test_skips_have_their_reason(change: Change, reason: SkipReason) -> None:
     change(accounting, ticks)
     skipped = accounting.counts()["p"].skipped
     assert {key: count for key, count in skipped.items() if count} == {reason: 1}
+
+
+def test_a_snapshot_delays_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a snapshot is taken, ticks of all probes start and finish."""
+    accounting = TickAccounting()
+    all_ticks = [accounting.add_probe(name) for name in "ab"]
+    counted, resume = threading.Event(), threading.Event()
+    counts = ProbeTicks.counts
+
+    def slow_counts(ticks: ProbeTicks) -> TickCounts:
+        counted.set()
+        assert resume.wait(5)
+        return counts(ticks)
+
+    monkeypatch.setattr(ProbeTicks, "counts", slow_counts)
+    snapshot = threading.Thread(target=accounting.counts)
+    snapshot.start()
+    assert counted.wait(5)
+    runs = threading.Thread(
+        target=lambda: [ticks.start(max_in_flight=1) and ticks.finish() for ticks in all_ticks]
+    )
+    runs.start()
+    runs.join(2)
+    is_delayed = runs.is_alive()
+    resume.set()
+    snapshot.join()
+    assert not is_delayed
 
 
 def test_an_abandoned_run_does_not_finish() -> None:
