@@ -162,7 +162,8 @@ def _decompress_member(
 
 def _parse_json(content: bytes | bytearray) -> Any:
     try:
-        return json.loads(content, parse_constant=_reject_constant, parse_float=_parse_float)
+        text = content.decode(json.detect_encoding(content), "surrogatepass")
+        return _DECODER.decode(text)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BodyDecodeError(f"the body is not JSON: {error}") from None
     except ValueError:  # of `int`, because its time is quadratic
@@ -179,3 +180,7 @@ def _parse_float(text: str) -> float:
     if math.isinf(number):
         raise BodyDecodeError(f"the body has a number that is too large: {text}")
     return number
+
+
+# `json.loads` would build one for each body.
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_parse_float)
