@@ -311,8 +311,8 @@ class Prober:
             self._probe.expect, response.status_code, response.request.method
         )
         evaluation = NO_EVALUATION
-        # A response of which only the status counts needs no lock and no CPU budget, which has a
-        # system call for the clock of the thread: 13 us less of 280 us without the network.
+        # A response of which only the status counts needs no lock and no CPU budget, whose clock is
+        # a system call: 20 of 180 µs of a run without the network.
         if self._always_evaluates or SERVER_TIMING in response.headers:
             evaluation = self._evaluator.evaluate(
                 EvaluationTask(
