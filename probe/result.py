@@ -454,7 +454,7 @@ class CertificateExpiry:
 
         A failure without one may have had no connection; a success without one had no TLS.
         """
-        if result.started.timestamp() < self.url_since:
+        if self.url_since and result.started.timestamp() < self.url_since:
             return
         if result.certificate_not_after is not None or result.failure is None:
             self.not_after = result.certificate_not_after

@@ -197,7 +197,8 @@ class _ProbeState:
     # The largest good values (seconds) of `probe`.
     thresholds: Mapping[Signal, float]
     certificate: CertificateExpiry = field(default_factory=CertificateExpiry)
-    recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
+    # A list: an empty deque takes ten times the memory.
+    recent: list[bytes] = field(default_factory=list)
     # Number of the period and packed result.
     slowest: list[tuple[int, bytes]] = field(default_factory=list)
     # That of the last one (seconds), to compare it without unpacking.
@@ -211,6 +212,7 @@ class _ProbeState:
     def record(self, result: Result, packed: bytes, now: float, unix_now: float) -> None:
         """Add a result at `now` (monotonic clock) and `unix_now` (Unix seconds)."""
         self.recent.append(packed)
+        del self.recent[:-MAX_RESULTS]
         self.certificate.record(result)
         if result.version:
             self.versions = self.versions or VersionLog()
