@@ -15,7 +15,8 @@ from bench.reference_server import ReferenceServer, RequestLog
 from bench.workload import WARM_UP_SECONDS, TimingError, compare
 from tests.commands import COMMAND, Running, running
 
-ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+METRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+PAGE = "text/html"
 SCRAPE_PAUSE_SECONDS = 0.5
 
 
@@ -119,7 +120,7 @@ def measure_scrapes(
             since, cpu = time.time(), 0.0
             while time.time() < since + seconds:
                 cpu_before, started = cpu_seconds(daemon.process.pid), time.time()
-                body = scrape(daemon.port)
+                body = fetch(daemon.port, "/metrics", METRICS)
                 spans.append((started, time.time()))
                 cpu += cpu_seconds(daemon.process.pid) - cpu_before
                 time.sleep(SCRAPE_PAUSE_SECONDS)
@@ -143,11 +144,11 @@ def overlaps(error: TimingError, spans: list[tuple[float, float]]) -> bool:
     return any(start < error.ended and error.started < end for start, end in spans)
 
 
-def scrape(port: int) -> bytes:
-    """Return the metrics as Prometheus requests them, still compressed."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
-    connection.request("GET", "/metrics", headers=headers)
+def fetch(port: int, path: str, accept: str) -> bytes:
+    """Return a response of the daemon as Prometheus and browsers get it, still compressed."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Accept": accept, "Accept-Encoding": "gzip"}
+    connection.request("GET", path, headers=headers)
     try:
         return connection.getresponse().read()
     finally:

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import partial
+from itertools import takewhile
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,8 @@ from statistics import median
 from bench.markdown import aligned_table, environment, publish
 from bench.processes import cpu_seconds
 from bench.reference_server import Endpoint, ReferenceServer
-from probe.clock import NS_PER_SECOND, Clock
+from bench.start_delays import BareTimer
+from probe.clock import Clock
 from probe.daemon.prober_factory import ProberFactory
 from probe.load.arrivals import Arrivals, due_times
 from probe.load.generator import ProcessGenerator, default_processes
@@ -116,18 +118,20 @@ def _measure(server: ReferenceServer, rate: float, processes: int, seconds: int)
         generator = stack.enter_context(_generator(endpoint, processes, pause))
         workers = [process.pid for process in multiprocessing.active_children() if process.pid]
         timers = [
-            stack.enter_context(BareTimer(rate, index, processes)) for index in range(processes)
+            stack.enter_context(BareTimer(partial(_due_times, rate, index, processes, seconds)))
+            for index in range(processes)
         ]
         cpu = sum(map(cpu_seconds, workers))
-        for timer in timers:
-            timer.start(seconds)
+        starts = [timer.start() for timer in timers]
         generator.start(rate)
         generator.measure(seconds)
         measurement = generator.stop()
         cpu = sum(map(cpu_seconds, workers)) - cpu
         bare_lags = LatencyHistogram()
-        for timer in timers:
-            bare_lags.add(timer.lags())
+        for start, timer in zip(starts, timers, strict=True):
+            for delay in timer.stop():
+                if delay.due >= start + WARM_UP_SECONDS:
+                    bare_lags.observe(delay.seconds)
     return Round(
         rate=rate,
         counts=total(measurement.seconds[WARM_UP_SECONDS:seconds]),
@@ -175,46 +179,11 @@ def _record_gc_pauses(pause: "Synchronized[float]") -> None:
     gc.callbacks.append(record)
 
 
-class BareTimer:
-    """A process that sleeps until due times, and records its delays."""
-
-    def __init__(self, rate: float, index: int, processes: int) -> None:
-        self._connection, remote = FORK.Pipe()
-        self._process = FORK.Process(
-            target=_sleep, args=(remote, rate, index, processes), daemon=True
-        )
-
-    def __enter__(self) -> "BareTimer":
-        self._process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._process.join()
-
-    def start(self, seconds: float) -> None:
-        """Begin to sleep, for `seconds`."""
-        self._connection.send(seconds)
-
-    def lags(self) -> LatencyHistogram:
-        """Wait for the end, and return the delays after the warm-up."""
-        lags: LatencyHistogram = self._connection.recv()
-        return lags
-
-
-def _sleep(connection: Connection, rate: float, index: int, processes: int) -> None:
-    seconds: float = connection.recv()
+def _due_times(rate: float, index: int, processes: int, seconds: float) -> Iterator[float]:
+    """Yield the due times (s) of a bare timer for `seconds`."""
     rng = random.Random(f"1 {index} 1")
-    epoch = time.monotonic_ns()
-    lags = LatencyHistogram()
-    for due in due_times(Arrivals.POISSON, rate, index=index, processes=processes, rng=rng):
-        if due > seconds:
-            break
-        while (left := due - (time.monotonic_ns() - epoch) / NS_PER_SECOND) > 0:
-            time.sleep(left)
-        if due >= WARM_UP_SECONDS:
-            lags.observe(-left)
-    connection.send(lags)
+    arrivals = due_times(Arrivals.POISSON, rate, index=index, processes=processes, rng=rng)
+    return takewhile(lambda due: due <= seconds, arrivals)
 
 
 def _by_rate(rounds: Sequence[Round]) -> Iterator[tuple[float, list[Round]]]:

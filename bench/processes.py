@@ -1,15 +1,28 @@
 """Child processes, their CPU time and their memory."""
 
+import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 # For the end of a process after SIGTERM.
 TERMINATION_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessMemory:
+    """Resident and proportional memory in MB (10^6 bytes)."""
+
+    resident: float
+    proportional: float
+
+    def __str__(self) -> str:
+        return f"{self.resident:.1f} / {self.proportional:.1f}"
 
 
 @contextmanager
@@ -48,6 +61,12 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
+def ended_children_cpu_seconds(pid: int) -> float:
+    """Return the CPU time of the child processes that have ended, with a resolution of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> tuple[float, float]:
     """Return the current and the highest resident memory of a process, in MB (10^6 bytes).
 
@@ -65,6 +84,22 @@ def proportional_memory(pid: int) -> float:
     """Return the memory of a process in MB (10^6 bytes), with its share of pages of several."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(map(int, re.findall(r"^Pss: *(\d+)", text, re.MULTILINE))) * 1024 / 1e6
+
+
+def total_memory(pids: Iterable[int]) -> ProcessMemory:
+    """Return the sum of the memory of processes."""
+    pids = list(pids)
+    return ProcessMemory(
+        resident=sum(memory(pid)[0] for pid in pids),
+        proportional=sum(map(proportional_memory, pids)),
+    )
+
+
+def child_pids(pid: int) -> list[int]:
+    command = ("ps", "--ppid", str(pid), "--format", "pid=")
+    # The exit code is 1 if there are none.
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return list(map(int, done.stdout.split()))
 
 
 def children_memory(pid: int) -> float:

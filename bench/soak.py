@@ -26,11 +26,12 @@ import requests
 from bench import soak_plot, soak_report
 from bench.markdown import publish
 from bench.memory_cgroup import MemoryCgroup, memory_cgroup
+from bench.metrics_text import increase, quantile
 from bench.processes import run_process
 from bench.reference_server import ReferenceServerError
 from bench.soak_clients import keep_silent_clients, request_pages
 from bench.soak_criteria import MAX_MEMORY_BYTES, Soak, evaluate
-from bench.soak_samples import Sample, count_ticks, increase, quantile, take_sample
+from bench.soak_samples import Sample, count_ticks, take_sample
 from bench.soak_targets import run_targets, true_latencies
 from tests.commands import COMMAND, Running, port_of
 

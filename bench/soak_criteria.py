@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.soak_samples import Sample, count_ticks, increase, quantile
+from bench.metrics_text import increase, quantile
+from bench.soak_samples import Sample, count_ticks
 from bench.soak_targets import HEALTHY_KINDS
 from bench.verdict import Verdict
 from bench.workload import HISTORY_SECONDS

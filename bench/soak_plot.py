@@ -7,8 +7,9 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+from bench.metrics_text import increase, quantile
 from bench.soak_criteria import Soak
-from bench.soak_samples import Sample, count_ticks, increase, quantile
+from bench.soak_samples import Sample, count_ticks
 from bench.soak_targets import HEALTHY_KINDS
 from tools.png import save_with_palette
 

@@ -1,23 +1,17 @@
 """Samples of the daemon during a soak test, taken from outside: metrics and /proc."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, nan
 from pathlib import Path
 
 from bench.memory_cgroup import MemoryCgroup
+from bench.metrics_text import Buckets, buckets, sums
 from bench.processes import children_memory, memory, socket_memory
 from bench.soak_targets import HEALTHY_KINDS, kind_of
 from tests.commands import Running
-
-# Cumulative counts by upper bound (seconds), as in the metrics.
-Buckets = Mapping[float, float]
-
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +79,20 @@ def take_sample(daemon: Running, cgroup: MemoryCgroup | None) -> Sample:
 
 def parse_metrics(text: str) -> Metrics:
     ticks, runs, in_flight = (
-        _sums(text, metric, "probe") for metric in ("ticks_total", "runs_total", "in_flight")
+        sums(text, metric, "probe") for metric in ("ticks_total", "runs_total", "in_flight")
     )
-    skipped = _sums(text, "skipped_total", "probe")
+    skipped = sums(text, "skipped_total", "probe")
     failures: Counter[tuple[str, str]] = Counter()
-    for (probe, reason), count in _sums(text, "failures_total", "probe", "reason").items():
+    for (probe, reason), count in sums(text, "failures_total", "probe", "reason").items():
         if count:
             failures[kind_of(probe), reason] += count
     latency: dict[str, Counter[float]] = {kind: Counter() for kind in HEALTHY_KINDS}
-    for (probe, outcome, le), count in _sums(
+    for (probe, outcome, le), count in sums(
         text, "latency_seconds_bucket", "probe", "outcome", "le"
     ).items():
         if outcome == "success" and kind_of(probe) in latency:
             latency[kind_of(probe)][float(le)] += count
-    intervals = _sums(text, "interval_seconds", "probe")
+    intervals = sums(text, "interval_seconds", "probe")
     return Metrics(
         ticks={probe: count for (probe,), count in ticks.items()},
         intervals={probe: seconds for (probe,), seconds in intervals.items()},
@@ -108,45 +102,12 @@ def parse_metrics(text: str) -> Metrics:
             if count != runs[probe] + skipped[probe] + in_flight[probe]
         ),
         in_flight=in_flight.total(),
-        skipped={reason: n for (reason,), n in _sums(text, "skipped_total", "reason").items()},
+        skipped={reason: n for (reason,), n in sums(text, "skipped_total", "reason").items()},
         failures=failures,
         latency=latency,
-        lag=_buckets(text, "schedule_lag_seconds"),
-        correction=_buckets(text, "clock_correction_seconds"),
+        lag=buckets(text, "schedule_lag_seconds"),
+        correction=buckets(text, "clock_correction_seconds"),
     )
-
-
-def _sums(text: str, metric: str, *names: str) -> Counter[tuple[str, ...]]:
-    """Return the values of a metric, summed by the labels `names`.
-
-    The parser of prometheus_client takes more than a second for a text of this size.
-    """
-    sums: Counter[tuple[str, ...]] = Counter()
-    lines = re.findall(rf"^inference_probe_{metric}{{(.*)}} (\S+)$", text, re.MULTILINE)
-    for pairs, value in lines:
-        labels = dict(_LABEL.findall(pairs))
-        sums[tuple(labels[name] for name in names)] += round(float(value))
-    return sums
-
-
-def _buckets(text: str, histogram: str) -> Buckets:
-    return {float(le): n for (le,), n in _sums(text, f"{histogram}_bucket", "le").items()}
-
-
-def increase(earlier: Buckets, later: Buckets) -> Buckets:
-    """Return what was added to a histogram between two samples."""
-    return {le: count - earlier.get(le, 0) for le, count in later.items()}
-
-
-def quantile(buckets: Buckets, ratio: float) -> float:
-    """Return a quantile (seconds), interpolated within its bucket; NaN without observations."""
-    rank = ratio * buckets.get(inf, 0)
-    start, below = 0.0, 0.0
-    for end, count in sorted(buckets.items()):
-        if count >= rank and count > below:
-            return start if end == inf else start + (end - start) * (rank - below) / (count - below)
-        start, below = end, count
-    return nan
 
 
 def count_ticks(samples: Sequence[Sample]) -> int:

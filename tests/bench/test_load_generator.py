@@ -1,10 +1,10 @@
-"""Bounds of the benchmark of the load generator, and its bare timer."""
+"""Bounds of the benchmark of the load generator."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from bench.load_generator import BareTimer, Round, _is_met, quantile
+from bench.load_generator import Round, _is_met
 from probe.load.measurement import Counts, LatencyHistogram
 
 
@@ -39,16 +39,3 @@ def test_most_rounds_decide() -> None:
     good, bad = _round(0.001, 0.001), _round(0.1, 0.001)
     assert _is_met([good, bad, good])
     assert not _is_met([good, bad])
-
-
-@pytest.mark.timing
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_the_bare_timer_records_its_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has one delay for each due time after the warm-up."""
-    monkeypatch.setattr("bench.load_generator.WARM_UP_SECONDS", 0)
-    with BareTimer(200.0, 0, 1) as timer:
-        timer.start(0.5)
-        lags = timer.lags()
-
-    assert 60 < lags.count < 140
-    assert quantile(lags, 0.5) < 0.05

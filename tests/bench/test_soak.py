@@ -9,9 +9,10 @@ from math import inf, isnan
 import pytest
 
 from bench import soak
+from bench.metrics_text import Buckets, quantile
 from bench.soak_criteria import Soak, evaluate, growth, lost_ticks
 from bench.soak_report import render_markdown
-from bench.soak_samples import Buckets, Metrics, Sample, count_ticks, parse_metrics, quantile
+from bench.soak_samples import Metrics, Sample, count_ticks, parse_metrics
 from bench.soak_targets import HEALTHY_KINDS
 from bench.workload import HISTORY_SECONDS
 
