@@ -38,7 +38,7 @@ from probe.result import RunProbe
 from tests.builders import make_settings
 
 RATES = (200.0, 500.0, 1000.0, 1250.0, 1500.0, 2000.0)
-REQUIRED_RATE = 1000.0
+REQUIRED_RATE = 2000.0
 
 # The bound of the 99th percentile of the delays: one of these.
 MAX_LAG_SECONDS = 0.002
