@@ -102,5 +102,5 @@ def _lag(result: ScaleResult, when: str, *spans: Span) -> Verdict:
         where=f"{result.workload}, {when}; bare timer {bare * 1e3:.2f} ms",
         value=result.p99(*spans) * 1e3,
         unit="ms",
-        bound=max(MAX_LAG_SECONDS, MAX_LAG_RATIO * bare) * 1e3,
+        bound=round(max(MAX_LAG_SECONDS, MAX_LAG_RATIO * bare) * 1e3, 1),
     )
