@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -34,10 +34,15 @@ class StartDelay(NamedTuple):
 
 def read(path: Path) -> list[StartDelay]:
     """Return the delays that the command has written, in the order of its runs."""
-    values = array("d", path.read_bytes())
+    return _start_delays(path.read_bytes())
+
+
+def _start_delays(data: bytes) -> list[StartDelay]:
+    """Return the delays from pairs of a start (monotonic, s) and its delay (s)."""
+    values = array("d", data)
     return [
-        StartDelay(started - delay, delay)
-        for started, delay in zip(values[::2], values[1::2], strict=True)
+        StartDelay(start - delay, delay)
+        for start, delay in zip(values[::2], values[1::2], strict=True)
     ]
 
 
@@ -70,24 +75,24 @@ class BareTimer:
     def stop(self) -> list[StartDelay]:
         """End the timer, and return its delays."""
         self._connection.send(None)
-        delays: Sequence[tuple[float, float]] = self._connection.recv()
-        return [StartDelay(*delay) for delay in delays]
+        return _start_delays(self._connection.recv_bytes())
 
 
 def _sleep(connection: Connection, due_times: Callable[[], Iterable[float]]) -> None:
     connection.recv()
     start = time.monotonic()
     connection.send(start)
-    delays = []
+    # Numbers in an array cause no garbage collections, which would delay the timer.
+    delays = array("d")
     for seconds in due_times():
         due = start + seconds
-        while (left := due - time.monotonic()) > 0:
-            time.sleep(left)
-        delays.append((due, -left))
+        while (now := time.monotonic()) < due:
+            time.sleep(due - now)
+        delays.extend((now, now - due))
         if connection.poll():
             break
     connection.recv()
-    connection.send(delays)
+    connection.send_bytes(delays.tobytes())
 
 
 def main() -> None:
