@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 
 from probe.metrics import catalogue
 from probe.prometheus.client import OnProgress, PrometheusClient
@@ -14,7 +15,7 @@ from probe.report.attainment import (
     error_budget,
     status,
 )
-from probe.report.coverage import END_SECONDS, Coverage
+from probe.report.coverage import END_SECONDS, Coverage, Interval
 from probe.report.labels import ProbeGroup
 from probe.report.measurement import Measurement, measure
 from probe.report.objective_counts import Objective, ObjectiveCounts
@@ -34,8 +35,6 @@ from probe.report.report import (
     ProbeReport,
     SlaReport,
 )
-from probe.report.scrapes import DIMENSION_METRIC
-from probe.result import Outcome, Signal
 
 OnProbeProgress = Callable[[ProbeGroup, Period, float], None]
 """Called with the probe, the period and the time (Unix seconds) until which it has been read."""
@@ -129,18 +128,18 @@ def _objective_report(
     objective: Objective, counts: ObjectiveCounts, context: _Context
 ) -> ObjectiveReport:
     events, target, coverage = counts.events, objective.target, context.coverage
-    is_current = coverage.end - counts.end <= END_SECONDS
-    start = max(counts.start, coverage.start)
+    is_current = counts.is_current
     end = coverage.end if is_current else counts.end
+    in_effect = _clipped([*counts.in_effect[:-1], (counts.in_effect[-1][0], end)], coverage.start)
+    seconds = sum(stop - start for start, stop in in_effect)
     # The time before the first data counts as not measured.
     begins_with_data = counts.start - coverage.start <= END_SECONDS
-    expected = _events_per_second(coverage) * (
-        end - (context.period.start if begins_with_data else start)
-    )
+    unknown_seconds = coverage.start - context.period.start if begins_with_data else 0.0
+    expected = _events_per_second(coverage) * (seconds + unknown_seconds)
     measured_share = 1 - coverage.absent_seconds / coverage.seconds if coverage.seconds else 0.0
     verdict = status(events, target, expected=expected, unknown=max(0.0, expected - events.total))
     # The excluded runs are known for the whole coverage only.
-    is_complete = begins_with_data and is_current
+    is_complete = begins_with_data and is_current and len(in_effect) == 1
     if_bad = {
         item.cause: attainment_if_bad(events, item.runs)
         for item in coverage.excluded
@@ -150,12 +149,11 @@ def _objective_report(
         group=context.group,
         key=objective.key,
         target=target,
-        start=start,
-        end=end,
+        in_effect=in_effect,
         is_current=is_current,
         events=events,
         interval=attainment_interval(counts.hours),
-        budget=error_budget(events, target, (end - start) * measured_share),
+        budget=error_budget(events, target, seconds * measured_share),
         status=verdict.status,
         status_reason=verdict.reason,
         reasons=dict(counts.reasons.most_common()),
@@ -170,6 +168,13 @@ def _objective_report(
     )
 
 
+def _clipped(intervals: Sequence[Interval], start: float) -> tuple[Interval, ...]:
+    """Return the parts of `intervals` after `start` (Unix seconds); the last interval always."""
+    *earlier, last = intervals
+    kept = [(max(first, start), end) for first, end in earlier if end > start]
+    return (*kept, (max(last[0], start), last[1]))
+
+
 def _events_per_second(coverage: Coverage) -> float:
     """Return the rate of the runs of all replicas, without those that were not wanted."""
     wanted = max(0.0, coverage.expected - coverage.deliberate)
@@ -181,41 +186,20 @@ def _dimensions(
 ) -> tuple[DimensionReport, ...]:
     """Return the events of each version, segment and payload, if the daemon exports them."""
     counts = measurement.dimensions
-    keys = sorted({(counter.dimension, counter.value) for counter in counts})
-    if not keys:
+    if not counts.events:
         return ()
     times = read_dimension_quantiles(client, group, period.start, period.end)
-    thresholds = sorted(
-        {
-            objective.key.threshold
-            for objective in measurement.objectives
-            if objective.key.signal is Signal.LATENCY
-        }
-    )
-    reports = []
-    for dimension, value in keys:
-        total = {
-            (counter.kind, counter.le): count
-            for counter, count in counts.items()
-            if (counter.metric, counter.dimension, counter.value)
-            == (DIMENSION_METRIC, dimension, value)
-        }
-        infinite = float("inf")
-        failed = total.get((Outcome.FAILURE, infinite), 0)
-        reports.append(
-            DimensionReport(
-                dimension=dimension,
-                value=value,
-                events=total.get((Outcome.SUCCESS, infinite), 0) + failed,
-                failed=failed,
-                within={
-                    threshold: total.get((Outcome.SUCCESS, threshold), 0)
-                    for threshold in thresholds
-                },
-                times=times.get((dimension, value)),
-            )
+    return tuple(
+        DimensionReport(
+            dimension=key.dimension,
+            value=key.value,
+            events=events.total,
+            failed=events.bad,
+            within=dict(sorted(counts.within[key].items())),
+            times=times.get(key),
         )
-    return tuple(reports)
+        for key, events in sorted(counts.events.items(), key=itemgetter(0))
+    )
 
 
 def _compared(report: ProbeReport, before: ProbeReport) -> ProbeReport:

@@ -34,9 +34,9 @@ from probe.report.wording import (
     format_interval,
     format_percentage,
     gap_sentences,
+    objective_name,
     period_text,
     phase_sentences,
-    probe_name,
     provenance_sentences,
     status_sentences,
     title,
@@ -100,7 +100,7 @@ def _section(
 ) -> _ObjectiveSection:
     coverage, attainment, target = probe.coverage, objective.attainment, objective.target
     return _ObjectiveSection(
-        name=f"{probe_name(objective.group, report)}: {objective.key.slo}",
+        name=objective_name(objective, report),
         requirement=describe_objective(objective.key, target),
         status=STATUS_TEXTS[objective.status],
         status_reason=objective.status_reason,

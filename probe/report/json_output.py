@@ -99,6 +99,9 @@ def _objective(objective: ObjectiveReport) -> dict[str, Any]:
         "target": objective.target,
         "from": rfc3339(objective.start),
         "to": rfc3339(objective.end),
+        "in_effect": [
+            {"from": rfc3339(start), "to": rfc3339(end)} for start, end in objective.in_effect
+        ],
         "current": objective.is_current,
         "good": objective.events.good,
         "bad": objective.events.bad,
@@ -235,8 +238,8 @@ def _earlier_mean(recent: float, earlier: float | None) -> dict[str, Any] | None
 
 def _dimension(report: DimensionReport) -> dict[str, Any]:
     within: Sequence[dict[str, Any]] = [
-        {"threshold_seconds": finite_threshold(threshold), "events": count}
-        for threshold, count in report.within.items()
+        {"threshold_seconds": threshold, "events": events.good, "total": events.total}
+        for threshold, events in report.within.items()
     ]
     return {
         "dimension": report.dimension,

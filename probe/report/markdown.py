@@ -23,9 +23,9 @@ from probe.report.wording import (
     STATUS_TEXTS,
     format_counts,
     gap_sentences,
+    objective_name,
     period_text,
     phase_sentences,
-    probe_name,
     provenance_sentences,
     status_sentences,
     title,
@@ -57,7 +57,7 @@ def _lines(report: SlaReport) -> Iterator[str]:
 
 
 def _objective(objective: ObjectiveReport, report: SlaReport) -> Iterator[str]:
-    name = f"{probe_name(objective.group, report)}: {objective.key.slo}"
+    name = objective_name(objective, report)
     if objective.status_reason:
         yield from ("", f"## {_escape(name)}", "")
         yield f"Not enough data: {objective.status_reason}."

@@ -1,20 +1,19 @@
 """The measurement of one probe in a period: its events and coverage, from all scrapes."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient
 from probe.prometheus.increases import LOOKBACK_SECONDS
-from probe.report import scrapes
 from probe.report.coverage import Coverage, CoverageCounter
+from probe.report.dimension_counts import DimensionCounts
 from probe.report.increases import Increase, ReplicaCounters
 from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
 from probe.report.period import Period
-from probe.report.scrapes import DIMENSION_METRIC, Scrape, ScrapeReader
+from probe.report.scrapes import Scrape, ScrapeReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,7 @@ class Measurement:
 
     objectives: dict[Objective, ObjectiveCounts]
     coverage: Coverage | None
-    dimensions: Counter[scrapes.CounterKey] = field(default_factory=Counter)
-    """Events by dimension and value."""
+    dimensions: DimensionCounts
 
 
 def measure(
@@ -71,7 +69,7 @@ class _Counter:
         self._replicas: dict[Replica, ReplicaCounters] = {}
         self._objectives = ObjectiveCounter()
         self._coverage = CoverageCounter(start)
-        self._dimensions: Counter[scrapes.CounterKey] = Counter()
+        self._dimensions = DimensionCounts()
 
     def add(self, part: Sequence[Scrape]) -> None:
         """Add scrapes by ascending time."""
@@ -87,12 +85,10 @@ class _Counter:
 
     def _add(self, replica: Replica, increase: Increase) -> None:
         self._coverage.add(replica, increase)
-        self._objectives.add(increase)
-        for counter, count in increase.counts.items():
-            if counter.metric == DIMENSION_METRIC:
-                self._dimensions[counter] += round(count)
+        self._objectives.add(replica, increase)
+        self._dimensions.add(increase)
 
     def measurement(self, end: float) -> Measurement:
-        for counts in self._objectives.counts.values():
-            counts.detector.finish()
-        return Measurement(self._objectives.counts, self._coverage.coverage(end), self._dimensions)
+        return Measurement(
+            self._objectives.finish(), self._coverage.coverage(end), self._dimensions
+        )

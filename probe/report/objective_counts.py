@@ -1,13 +1,15 @@
 """Good and bad events of the objectives of one probe, in total, by hour and in incidents."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from probe.clock import HOUR_SECONDS
 from probe.metrics import catalogue
+from probe.metrics.target_labels import Replica
 from probe.report import scrapes
+from probe.report.coverage import END_SECONDS, Interval
 from probe.report.incident import IncidentDetector
 from probe.report.increases import Increase
 from probe.report.scrapes import ObjectiveKey, all_counters, success_counter
@@ -42,37 +44,78 @@ class Events:
 
 @dataclass(slots=True)
 class ObjectiveCounts:
-    """The events of one objective. `start` and `end` are when it was in effect (Unix seconds)."""
+    """The events of one objective."""
 
-    start: float
-    end: float
     detector: IncidentDetector
+    in_effect: list[Interval] = field(default_factory=list)
+    """Times in which it was in effect, ascending. A reload that restores it begins another one."""
+    is_current: bool = False
+    """Whether the last scrapes have it."""
     events: Events = field(default_factory=Events)
     hours: dict[float, Events] = field(default_factory=lambda: defaultdict(Events))
     """By the start of the hour (Unix seconds)."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Numbers of bad events."""
+    # Whether there are scrapes without it after `end`.
+    _is_replaced: bool = False
+
+    @property
+    def start(self) -> float:
+        return self.in_effect[0][0]
+
+    @property
+    def end(self) -> float:
+        return self.in_effect[-1][1]
+
+    def extend(self, since: float, time: float) -> None:
+        """Note that the objective was in effect between two scrapes of a replica."""
+        if not self.in_effect or (self._is_replaced and since > self.end):
+            self.detector.finish()
+            self.in_effect.append((since, time))
+        else:
+            # Without scrapes in between, a restart of the prober does not end the time in effect.
+            start, end = self.in_effect[-1]
+            self.in_effect[-1] = (min(start, since), max(end, time))
+        self._is_replaced = False
+
+    def note_absence(self, time: float) -> None:
+        """Note that a scrape at `time` does not have the objective."""
+        self._is_replaced |= time > self.end
 
 
 class ObjectiveCounter:
     """Counts the events of all objectives of one probe."""
 
     def __init__(self) -> None:
-        self.counts: dict[Objective, ObjectiveCounts] = {}
+        self._counts: dict[Objective, ObjectiveCounts] = {}
+        # The time and the objectives of the last scrape of each replica.
+        self._last: dict[Replica, tuple[float, Collection[Objective]]] = {}
 
-    def add(self, increase: Increase) -> None:
+    def add(self, replica: Replica, increase: Increase) -> None:
         """Add the increases of one replica. Those of all replicas come by ascending time."""
         failures = _failures(increase.counts)
-        for key, target in increase.targets.items():
-            objective = Objective(key, target)
-            counts = self.counts.get(objective)
-            if counts is None:
-                counts = ObjectiveCounts(
-                    increase.since, increase.time, IncidentDetector(1 - target)
-                )
-                self.counts[objective] = counts
-            counts.end = increase.time
-            _count(counts, key, increase, failures)
+        objectives = [Objective(key, target) for key, target in increase.targets.items()]
+        self._last[replica] = increase.time, objectives
+        for objective in objectives:
+            counts = self._counts.setdefault(
+                objective, ObjectiveCounts(IncidentDetector(1 - objective.target))
+            )
+            counts.extend(increase.since, increase.time)
+            _count(counts, objective.key, increase, failures)
+        for objective, counts in self._counts.items():
+            if objective not in objectives:
+                counts.note_absence(increase.time)
+
+    def finish(self) -> dict[Objective, ObjectiveCounts]:
+        """Return the counts, after the last increase."""
+        latest = max((time for time, _ in self._last.values()), default=0.0)
+        for time, objectives in self._last.values():
+            if latest - time <= END_SECONDS:
+                for objective in objectives:
+                    self._counts[objective].is_current = True
+        for counts in self._counts.values():
+            counts.detector.finish()
+        return self._counts
 
 
 def _count(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from probe.report.alerts import Page
 from probe.report.attainment import AttainmentInterval, ErrorBudget, Status
-from probe.report.coverage import Coverage
+from probe.report.coverage import Coverage, Interval
 from probe.report.incident import Incident
 from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Events
@@ -36,13 +36,13 @@ class PreviousObjective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveReport:
-    """An objective of one probe. `start` and `end` are when it was in effect (Unix seconds)."""
+    """An objective of one probe."""
 
     group: ProbeGroup
     key: ObjectiveKey
     target: float
-    start: float
-    end: float
+    in_effect: tuple[Interval, ...]
+    """Times in which it was in effect, ascending."""
     is_current: bool
     """Whether it was in effect at the end."""
     events: Events
@@ -61,6 +61,16 @@ class ObjectiveReport:
     previous: PreviousObjective | None = None
 
     @property
+    def start(self) -> float:
+        """When it came into effect (Unix seconds)."""
+        return self.in_effect[0][0]
+
+    @property
+    def end(self) -> float:
+        """When it was in effect for the last time (Unix seconds)."""
+        return self.in_effect[-1][1]
+
+    @property
     def attainment(self) -> float | None:
         return self.events.good / self.events.total if self.events.total else None
 
@@ -73,8 +83,9 @@ class DimensionReport:
     value: str
     events: int
     failed: int
-    within: Mapping[float, int]
-    """Numbers of successes within the thresholds (seconds) of the objectives of the latency."""
+    within: Mapping[float, Events]
+    """By the thresholds (seconds) of the objectives of the latency, while they were in effect: good
+    events are successes within the threshold."""
     times: TimeQuantiles | None
 
 

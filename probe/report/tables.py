@@ -55,8 +55,7 @@ def _objective_row(objective: ObjectiveReport, report: SlaReport) -> Iterator[st
     budget, target = objective.budget, objective.target
     yield probe_name(objective.group, report)
     yield objective.key.slo
-    requirement = describe_objective(objective.key, target)
-    yield requirement if objective.is_current else f"{requirement} until {_day(objective.end)}"
+    yield describe_objective(objective.key, target) + _times_in_effect(objective)
     yield STATUS_TEXTS[objective.status]
     attainment = objective.attainment
     yield NONE if attainment is None else format_percentage(attainment, target=target)
@@ -237,13 +236,13 @@ def dimensions_table(report: SlaReport) -> Table:
     for probe in report.probes:
         for item in probe.dimensions:
             within = (
-                f"{format_threshold(threshold)}: {count / item.events * 100:.2f} %"
-                for threshold, count in item.within.items()
-                if item.events and threshold != float("inf")
+                f"{format_threshold(threshold)}: {events.good / events.total * 100:.2f} %"
+                for threshold, events in item.within.items()
+                if events.total
             )
             name = probe_name(probe.group, report)
-            events = (f"{item.events:,}", f"{item.failed:,}", ", ".join(within) or NONE)
-            rows.append((name, item.dimension, item.value, *events, *_quantiles(item.times)))
+            numbers = (f"{item.events:,}", f"{item.failed:,}", ", ".join(within) or NONE)
+            rows.append((name, item.dimension, item.value, *numbers, *_quantiles(item.times)))
     columns = ("Probe", "Dimension", "Value", "Events", "Failed", "Good within", "Successes")
     return Table((*columns, *(f"p{rank * 100:g}" for rank in RANKS)), rows, first_number=3)
 
@@ -264,5 +263,12 @@ def pages_table(report: SlaReport) -> Table:
     return Table(("Probe", "Alert", "Objective", "From", "To"), rows, first_number=5)
 
 
-def _day(time: float) -> str:
-    return format_time(time)[:10]
+def _times_in_effect(objective: ObjectiveReport) -> str:
+    """Return when the objective was in effect, for the end of a text; empty for all the time."""
+    if len(objective.in_effect) == 1:
+        return "" if objective.is_current else f" until {format_time(objective.end)[:10]}"
+    times = [
+        f"{format_time(start)[:16]} to {format_time(end)[:16]}"
+        for start, end in objective.in_effect
+    ]
+    return f", {' and '.join(times)}"

@@ -110,6 +110,19 @@ def probe_name(group: ProbeGroup, report: SlaReport) -> str:
     return f"{group.probe} ({', '.join(group.labels.values())})"
 
 
+def objective_name(objective: ObjectiveReport, report: SlaReport) -> str:
+    """Return the probe and the objective, with what it requires if it was changed."""
+    name = f"{probe_name(objective.group, report)}: {objective.key.slo}"
+    same = [
+        item
+        for item in report.objectives
+        if (item.group, item.key.slo) == (objective.group, objective.key.slo)
+    ]
+    if len(same) == 1:
+        return name
+    return f"{name}, {describe_objective(objective.key, objective.target)}"
+
+
 def title(report: SlaReport) -> str:
     return f"SLA report, {report.period.name}"
 

@@ -127,6 +127,7 @@ def test_versions(history: History, probe: ProbeReport) -> None:
         assert (report.dimension, report.value) == ("version", version)
         assert report.events == history.scraped(*period, *names)
         assert report.failed == history.scraped(*period, names[2]) > 0
-        assert report.within[0.5] == history.scraped(*period, names[0])
+        assert report.within[0.5].good == history.scraped(*period, names[0])
+        assert report.within[0.5].total == report.events
         assert report.times
         assert 0 < report.times.quantiles[0.5] <= 0.1
