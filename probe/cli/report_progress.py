@@ -42,7 +42,7 @@ class ReportProgress:
         if now < self._next:
             return
         share = min(1.0, max(0.0, (until - period.start) / period.seconds))
-        text = f"{group.probe}: {period.name} read until {format_time(until)[:10]} ({share:.0%})"
+        text = f"{group.probe}: {period.name} read until {format_time(until)[:16]} ({share:.0%})"
         if self._line.is_terminal:
             self._line.show(text)
         else:

@@ -92,6 +92,8 @@ class OtlpClient:
             raise OtlpError(
                 f"{self.server.url}: {partial.text}", is_retryable=False, rejected=partial.rejected
             )
+        if response.headers.get_content_type() == "text/html":
+            return f"{self.server.url}: the response is a page, so this is no OTLP receiver"
         return f"{self.server.url}: {partial.text}" if partial.text else None
 
     def _connection(self, host: str, port: int | None) -> HTTPConnection:

@@ -204,7 +204,11 @@ def _labels(replica: Replica) -> Mapping[str, str]:
 
 def _times(times: TimeQuantiles) -> dict[str, Any]:
     quantiles = {f"p{rank * 100:g}": seconds for rank, seconds in times.quantiles.items()}
-    return {"successes": times.successes, **quantiles}
+    return {
+        "successes": times.successes,
+        **quantiles,
+        "first_bucket_seconds": times.first_bound,
+    }
 
 
 def _previous_times(probe: ProbeReport, name: str) -> dict[str, Any] | None:

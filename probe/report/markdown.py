@@ -21,6 +21,7 @@ from probe.report.wording import (
     METHOD,
     PHASES_NOTE,
     STATUS_TEXTS,
+    TIMES_NOTE,
     format_counts,
     gap_sentences,
     objective_name,
@@ -47,7 +48,7 @@ def _lines(report: SlaReport) -> Iterator[str]:
         yield from _objective(objective, report)
     yield from _section("Coverage", coverage_table(report), COVERAGE_NOTE, gap_sentences(report))
     yield from _section("Not counted", excluded_table(report))
-    yield from _section("Times of successes", times_table(report))
+    yield from _section("Times of successes", times_table(report), TIMES_NOTE)
     yield from _section(
         "Phases compared with earlier", phases_table(report), PHASES_NOTE, phase_sentences(report)
     )

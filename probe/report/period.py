@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from probe.clock import HOUR_SECONDS
+from probe.config.errors import quote
 from probe.config.units import parse_duration
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -36,7 +37,12 @@ class Period:
     @classmethod
     def last(cls, text: str, now: float) -> Self:
         """Return the time `text`, such as "30d", before `now`. Raises ValueError."""
-        seconds = parse_duration(text)
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            raise ValueError(
+                f"not a duration: {quote(text)}; write one such as 12h or 30d"
+            ) from None
         if seconds < HOUR_SECONDS:
             raise ValueError(f"{text} is too short for a report; write at least 1h")
         if seconds >= now:

@@ -52,6 +52,8 @@ class TimeQuantiles:
 
     successes: int
     quantiles: Mapping[float, float]
+    first_bound: float
+    """Upper bound of the first bucket (seconds). Of smaller quantiles, no more is known."""
 
 
 def read_quantiles(
@@ -85,7 +87,7 @@ def _quantiles(found: Mapping[_Key, BucketCounts]) -> dict[_Key, TimeQuantiles]:
         values = {rank: counts.quantile(rank) for rank in RANKS}
         known = {rank: seconds for rank, seconds in values.items() if seconds is not None}
         if known:
-            quantiles[key] = TimeQuantiles(round(counts.count), known)
+            quantiles[key] = TimeQuantiles(round(counts.count), known, min(counts.cumulative))
     return quantiles
 
 

@@ -196,7 +196,7 @@ def times_table(report: SlaReport) -> Table:
             row = [probe_name(probe.group, report), name.replace("_", " "), *_quantiles(times)]
             if report.previous_period:
                 previous = probe.previous_times.get(name)
-                row.append(format_seconds(previous.quantiles[0.95]) if previous else NONE)
+                row.append(_quantile(previous, 0.95) if previous else NONE)
             rows.append(row)
     return Table(columns, rows, first_number=2)
 
@@ -206,7 +206,14 @@ def _quantiles(times: TimeQuantiles | None) -> Iterator[str]:
         yield from [NONE] * (len(RANKS) + 1)
         return
     yield f"{times.successes:,}"
-    yield from (format_seconds(times.quantiles[rank]) for rank in RANKS)
+    yield from (_quantile(times, rank) for rank in RANKS)
+
+
+def _quantile(times: TimeQuantiles, rank: float) -> str:
+    seconds = times.quantiles[rank]
+    if seconds < times.first_bound:
+        return f"< {format_seconds(times.first_bound)}"
+    return format_seconds(seconds)
 
 
 def phases_table(report: SlaReport) -> Table:

@@ -43,6 +43,11 @@ COVERAGE_NOTE = (
     f" {MIN_COVERAGE * 100:g} % of the expected events."
 )
 
+TIMES_NOTE = (
+    "Percentiles are estimates from the buckets of histograms. They are those of the successes"
+    " since the first scrape, so their number can be smaller than that of the good requests."
+)
+
 PHASES_NOTE = (
     f"Means of the successes in the last hour of the period with at least {MIN_RESULTS} of them,"
     f" {EARLIER_HOURS}. {SLOWER_NOTE}"

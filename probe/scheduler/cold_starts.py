@@ -12,7 +12,8 @@ from probe.config.response_settings import Cold
 from probe.config.units import format_duration
 from probe.result import Failure, Reason, Result
 
-# Cold starts that fail in a row for longer than this are an outage, and count in objectives.
+# Cold starts that fail for longer than this, without another result, are an outage. They count in
+# objectives. The time begins at the end of the first one: a single cold start may take longer.
 MAX_COLD_SECONDS = 300.0
 
 # Number of the last warm successes whose median latency is compared, and the smallest number that
@@ -37,7 +38,7 @@ class ColdStarts:
         # When the last request ended (monotonic ns).
         self._last_end: int | None = None
         self._last_is_inferred = False
-        # When the first cold start of the current row of failed ones began (monotonic ns).
+        # When the first of consecutive failed cold starts ended (monotonic ns).
         self._failing_since: int | None = None
         # When the next deliberate cold start is due (monotonic ns).
         self._next_deliberate = 0
@@ -76,8 +77,8 @@ class ColdStarts:
     def start_request(self) -> int | None:
         """Note that a request starts now. Return the time without requests before it (ns).
 
-        It is 0 if another request is in flight, and None before the first one. If a deliberate cold
-        start is due, this request is it.
+        It is 0 if another request is in flight, and None before the first one. This request becomes
+        the deliberate cold start if one is due.
         """
         with self._lock:
             now = self._now()
@@ -104,28 +105,26 @@ class ColdStarts:
             if cold is None or result.reason is Reason.INTERNAL:
                 return result
             now = self._now()
-            start = now - nanoseconds(result.latency)
             is_inferred = not result.cold and self._is_slow_after_idle(cold, result, idle)
             is_cold = bool(result.cold) or is_inferred
-            row_start = self._row_start(start)
+            failing_since = self._first_failure(now, now - nanoseconds(result.latency))
             self._last_end = now
             self._last_is_inferred = is_inferred
-            self._failing_since = row_start if is_cold and result.failure else None
+            self._failing_since = failing_since if is_cold and result.failure else None
             if not is_cold:
                 if result.failure is None:
                     self._warm_latencies.append(result.latency)
                     del self._warm_latencies[:-MEDIAN_RESULTS]
                 return result
-        if cold.counts_in_objectives or (now - row_start) / NS_PER_SECOND > MAX_COLD_SECONDS:
+        if cold.counts_in_objectives or (now - failing_since) / NS_PER_SECOND > MAX_COLD_SECONDS:
             return dataclasses.replace(result, cold=True)
         return _excluded(result)
 
     def _idle_time(self, now: int) -> int | None:
-        """Return the time since the last request ended (ns): 0 with requests in flight, or None.
+        """Return the time since the last request ended (ns).
 
-        None: there was no request.
-
-        The caller holds the lock.
+        It is 0 with requests in flight, and None before the first request. The caller holds the
+        lock.
         """
         if self._in_flight:
             return 0
@@ -142,16 +141,17 @@ class ColdStarts:
             return False
         return result.latency >= cold.slow_factor * median(self._warm_latencies)
 
-    def _row_start(self, start: int) -> int:
-        """Return when the row of failed cold starts began (monotonic ns) for one at `start`.
+    def _first_failure(self, now: int, start: int) -> int:
+        """Return when the first of consecutive failed cold starts ended (monotonic ns).
 
-        A gap of more than MAX_COLD_SECONDS begins a new row, because the service may have worked
-        meanwhile.
+        It is `now`, the end of this request, if there is none before it. After more than
+        MAX_COLD_SECONDS without a request until its `start`, this one is the first: the service may
+        have worked meanwhile.
         """
         if self._failing_since is None or self._last_end is None:
-            return start
+            return now
         has_gap = start - self._last_end > nanoseconds(MAX_COLD_SECONDS)
-        return start if has_gap else self._failing_since
+        return now if has_gap else self._failing_since
 
 
 def _excluded(result: Result) -> Result:

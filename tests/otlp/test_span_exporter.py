@@ -356,3 +356,15 @@ def test_tls(
             exporter.close(5)
             (record,) = caplog.records
             assert "its certificate is not accepted" in vars(record)["fields"]["reason"]
+
+
+def test_a_page_instead_of_a_receiver(collector: Collector) -> None:
+    """A proxy that shows a login page accepts nothing, although its status is 200."""
+    collector.body, collector.headers = b"<html>Log in</html>", {"Content-Type": "text/html"}
+    client = OtlpClient(RemoteServer(url=f"{collector.url}/v1/traces"))
+
+    warning = client.send([b"{}"])
+
+    assert warning == (
+        f"{collector.url}/v1/traces: the response is a page, so this is no OTLP receiver"
+    )
