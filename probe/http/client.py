@@ -11,7 +11,8 @@ from requests.adapters import BaseAdapter
 from probe.http.connection import Connection, Dialer
 from probe.http.pool import ConnectionPool
 from probe.http.response import ProbeResponse
-from probe.http.response_reader import ResponseHead, ResponseReader
+from probe.http.response_head import ResponseHead
+from probe.http.response_reader import ResponseReader
 from probe.http.shared_request import serialize_request
 from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.result import Phase

@@ -5,12 +5,12 @@ import ssl
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import SplitResult, unquote
 
 from urllib3.util.ssltransport import SSL_BLOCKSIZE, SSLTransport
 
+from probe.http.certificate_expiry import CertificateExpiries
 from probe.http.errors import (
     AddressDenied,
     ProxyError,
@@ -27,7 +27,7 @@ from probe.http.response_reader import (
     early_response_error,
 )
 from probe.http.stopwatch import Stopwatch, Timestamp
-from probe.http.timed_socket import TimedSocket
+from probe.http.timed_socket import NON_BLOCKING_STREAM, TimedSocket
 from probe.result import Phase
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -111,6 +111,7 @@ class Dialer:
         self._ssl_context = ssl_context
         self._server_name = server_name
         self._family = family
+        self._expiries = CertificateExpiries()
 
     def dial(
         self,
@@ -194,20 +195,8 @@ class Dialer:
         if sock.first_sent:
             stopwatch.start_later(sock.first_sent.kernel)
         stopwatch.end_phase(sock.last_received)
-        certificate = stream.getpeercert() or {}
-        not_after = certificate.get("notAfter")
-        expiry = _parse_expiry(not_after) if isinstance(not_after, str) else None
+        expiry = self._expiries.find(stream, same_host=same_host)
         return Connection(stream, sock, expiry)  # type: ignore[arg-type]  # urllib3's unions
-
-
-@lru_cache(maxsize=256)
-def _parse_expiry(not_after: str) -> float:
-    """Return the expiry of a certificate (Unix seconds).
-
-    The same few texts come back with each handshake. Parsing them takes a lock of the standard
-    library (`_strptime`), for which the threads of all probes would queue.
-    """
-    return ssl.cert_time_to_seconds(not_after)
 
 
 def host_port(url: SplitResult) -> tuple[str, int]:
@@ -260,7 +249,7 @@ def _connect_address(
 ) -> tuple[TimedSocket, Timestamp]:
     """Connect within a `share` (0 to 1) of the time that is left."""
     stopwatch.start_phase(Phase.CONNECT)
-    sock = TimedSocket(address.family, socket.SOCK_STREAM)
+    sock = TimedSocket(address.family, NON_BLOCKING_STREAM)
     sock.stopwatch = stopwatch
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,7 +7,7 @@ without a body, and chunk sizes before a space or a bare LF.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Protocol
 
 from probe.http.chunk_limits import (
@@ -17,6 +17,13 @@ from probe.http.chunk_limits import (
     ChunkLimits,
 )
 from probe.http.errors import BodyIncomplete, EarlyResponse, NotHttp, ResponseError
+from probe.http.response_head import (
+    CONTENT_LENGTH,
+    MAX_HEADER_LINES,
+    STATUSES_WITHOUT_BODY,
+    ResponseHead,
+    parse_ordinary_head,
+)
 from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
@@ -24,7 +31,6 @@ from probe.result import Phase
 # All headers of a response, including those of informational responses before it. Parsers and
 # assertions process headers at once and hold the interpreter lock.
 MAX_RESPONSE_HEADER_BYTES = 256 * 1024
-MAX_HEADER_LINES = 100
 
 # A status line, a header, or the line with the size of a chunk.
 MAX_LINE_BYTES = 64 * 1024
@@ -33,8 +39,7 @@ MAX_LINE_BYTES = 64 * 1024
 # one per second, which is as often as servers send it.
 MAX_INFORMATIONAL_RESPONSES = 100
 
-# Size of the receive buffer. Each run in flight has one, and most responses fit into the initial
-# size. A read that fills it is followed by larger ones.
+# Size of a read. Most responses fit into the initial size. A full read is followed by larger ones.
 INITIAL_RECEIVE_BYTES = 8 * 1024
 RECEIVE_BYTES = 64 * 1024
 
@@ -47,9 +52,6 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;.*)?")
 # more spaces is parsed like one with extensions: line by line, which takes longer.
 _NEXT_CHUNK = re.compile(rb"\r?\n([0-9A-Fa-f]{1,16}[ \t]{0,64})\r?\n")
 
-# 18 digits, less than 1 EB. int() raises ValueError for more than 4300 digits.
-_CONTENT_LENGTH = re.compile("[0-9]{1,18}")
-
 # Values by name in lower case.
 _Headers = dict[str, list[str]]
 
@@ -59,17 +61,8 @@ class Stream(Protocol):
 
     def sendall(self, data: bytes) -> None: ...
 
-    def recv_into(self, buffer: memoryview) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseHead:
-    """Status line and headers of the final response."""
-
-    status: int
-    reason: str
-    headers: dict[str, str]
-    """By name in lower case. Repeated headers are joined to one list (RFC 9110, 5.3)."""
+    def recv(self, size: int, /) -> bytes:
+        """Return up to `size` bytes as soon as some arrive, and nothing at the end."""
 
 
 class ResponseReader:
@@ -86,7 +79,7 @@ class ResponseReader:
         self._sock = sock
         self._stopwatch = stopwatch
         self._awaiting_first_byte = False
-        self._receive_buffer = memoryview(bytearray(INITIAL_RECEIVE_BYTES))
+        self._receive_bytes = INITIAL_RECEIVE_BYTES
         # `_buffer` from `_position` on is received and not yet consumed.
         self._buffer = b""
         self._position = 0
@@ -121,7 +114,9 @@ class ResponseReader:
         """
         self._header_bytes_left = MAX_RESPONSE_HEADER_BYTES
         for _ in range(MAX_INFORMATIONAL_RESPONSES + 1):
-            self._expect_first_byte()
+            self._await_first_byte()
+            if head := self._take_ordinary_head(method):
+                return head
             minor_version, status, reason = self._read_status_line()
             headers = self._read_headers()
             if 100 <= status < 200 and status != 101:
@@ -129,10 +124,10 @@ class ResponseReader:
                 continue
             self._header_bytes_left = None
             self._set_body_length(method, status, headers)
-            self._will_close = self._body_bytes_left is None or not _is_keep_alive(
-                minor_version, headers
-            )
             joined = {name: ", ".join(values) for name, values in headers.items()}
+            self._will_close = self._body_bytes_left is None or not _is_keep_alive(
+                minor_version, joined
+            )
             return ResponseHead(status=status, reason=reason, headers=joined)
         raise ResponseError(
             f"more than {MAX_INFORMATIONAL_RESPONSES} informational responses (1xx)"
@@ -187,11 +182,31 @@ class ResponseReader:
         self._chunk_limits.framing_bytes = framing_bytes
         return b"".join(pieces)
 
-    def _expect_first_byte(self) -> None:
+    def _await_first_byte(self) -> None:
         """Begin the phase `receive` with the next byte, which may be received already."""
         self._awaiting_first_byte = True
         if self._position < len(self._buffer):
             self._begin_receive_phase()
+        else:
+            self._receive()
+
+    def _take_ordinary_head(self, method: str) -> ResponseHead | None:
+        """Return the head of the final response if it is received and ordinary.
+
+        Otherwise its bytes are not consumed. No line can exceed MAX_LINE_BYTES: what is received
+        here is the rest of one read.
+        """
+        if method == "HEAD":
+            return None
+        ordinary = parse_ordinary_head(self._buffer, self._position)
+        if ordinary is None:
+            return None
+        self._position = ordinary.end
+        self._header_bytes_left = None
+        self._chunked = ordinary.body_bytes is None
+        self._body_bytes_left = ordinary.body_bytes or 0
+        self._will_close = not _is_keep_alive(1, ordinary.head.headers)
+        return ordinary.head
 
     def _begin_receive_phase(self) -> None:
         """Begin the phase `receive`. Raises ResponseError if the byte precedes the request."""
@@ -243,14 +258,14 @@ class ResponseReader:
     def _set_body_length(self, method: str, status: int, headers: _Headers) -> None:
         """Find out where the body ends (RFC 9112, 6.3)."""
         lengths = set(headers.get("content-length", ()))
-        if len(lengths) > 1 or not all(map(_CONTENT_LENGTH.fullmatch, lengths)):
+        if len(lengths) > 1 or not all(map(CONTENT_LENGTH.fullmatch, lengths)):
             raise ResponseError(f"Content-Length is {' and '.join(sorted(lengths))}")
         codings = [
             coding
             for coding in headers.get("transfer-encoding", ())
             if coding.lower() != "identity"  # RFC 2616: no coding
         ]
-        if method == "HEAD" or status < 200 or status in (204, 304):
+        if method == "HEAD" or status < 200 or status in STATUSES_WITHOUT_BODY:
             return
         if any(coding.lower() != "chunked" for coding in codings):
             # As sent: if it repeats a secret of the request, its case must be the same.
@@ -295,7 +310,7 @@ class ResponseReader:
             if search_from > MAX_LINE_BYTES:
                 end = len(self._buffer)
                 break
-            if not self._receive():
+            if self._ended or not self._receive():
                 line = self._buffer[self._position :]
                 self._position = len(self._buffer)
                 return line
@@ -307,23 +322,23 @@ class ResponseReader:
 
     def _receive(self) -> bool:
         """Receive more bytes. Return False at the end of the connection."""
-        buffer = self._receive_buffer
+        size = self._receive_bytes
         if self._header_bytes_left is not None:
             if self._header_bytes_left == 0:
                 raise ResponseError(
                     f"the headers are larger than {MAX_RESPONSE_HEADER_BYTES // 1024} KiB"
                 )
-            buffer = buffer[: self._header_bytes_left]
-        count = self._stream.recv_into(buffer)
-        if self._header_bytes_left is not None:
-            self._header_bytes_left -= count
-        if count == 0:
+            size = min(size, self._header_bytes_left)
+        data = self._stream.recv(size)
+        if not data:
             self._ended = True
             return False
-        self._buffer = self._buffer[self._position :] + buffer[:count]
+        if self._header_bytes_left is not None:
+            self._header_bytes_left -= len(data)
+        self._buffer = self._buffer[self._position :] + data
         self._position = 0
-        if count == INITIAL_RECEIVE_BYTES == len(self._receive_buffer):
-            self._receive_buffer = memoryview(bytearray(RECEIVE_BYTES))
+        if len(data) == INITIAL_RECEIVE_BYTES:
+            self._receive_bytes = RECEIVE_BYTES
         if self._awaiting_first_byte:
             self._begin_receive_phase()
         return True
@@ -339,12 +354,12 @@ def early_response_error(data: bytes) -> ResponseError:
     return NotHttp(data.split(b"\n", 1)[0].removesuffix(b"\r"))
 
 
-def _is_keep_alive(minor_version: int, headers: _Headers) -> bool:
+def _is_keep_alive(minor_version: int, headers: Mapping[str, str]) -> bool:
     """Return True if the server keeps the connection open after the response."""
-    connection = ", ".join(headers.get("connection", ())).lower()
+    connection = headers.get("connection", "").lower()
     if minor_version > 0:
         return "close" not in map(str.strip, connection.split(","))
-    proxy_connection = ", ".join(headers.get("proxy-connection", ())).lower()
+    proxy_connection = headers.get("proxy-connection", "").lower()
     return "keep-alive" in headers or "keep-alive" in f"{connection}, {proxy_connection}"
 
 

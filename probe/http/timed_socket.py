@@ -6,6 +6,8 @@ has returned. Its stamp comes through the error queue of the socket (see
 https://docs.kernel.org/networking/timestamping.html).
 """
 
+import errno
+import os
 import select
 import socket
 import struct
@@ -32,8 +34,11 @@ _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 _REQUEST_TX_STAMP = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
 _CONTROL_BYTES = 256
 
-# Offsets and size of <linux/tcp.h>, struct tcp_info (bytes).
-_RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET, _TCP_INFO_BYTES = 68, 100, 152, 160
+# <linux/tcp.h>, struct tcp_info: rtt at the offset 68, total_retrans at 100, data_segs_in at 152.
+_TCP_INFO = struct.Struct("@68xI28xI48xI4x")
+
+# The type of a socket that needs no system call to become non-blocking.
+NON_BLOCKING_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 
 # Bytes that a new connection sends before the first acknowledgement: ten segments (RFC 6928).
 INITIAL_WINDOW_BYTES = 10 * 1400
@@ -52,19 +57,16 @@ class TcpInfo(NamedTuple):
 
     @classmethod
     def parse(cls, info: bytes) -> "TcpInfo":
-        """Parse a struct tcp_info."""
-        rtt_us, retransmissions, segments = (
-            int.from_bytes(info[offset : offset + 4], sys.byteorder)
-            for offset in (_RTT_OFFSET, _TOTAL_RETRANS_OFFSET, _DATA_SEGS_IN_OFFSET)
-        )
+        """Parse a struct tcp_info. What an older kernel does not report is 0."""
+        rtt_us, retransmissions, segments = _TCP_INFO.unpack(info.ljust(_TCP_INFO.size, b"\0"))
         return cls(rtt_us * 1000, retransmissions, segments)
 
 
 class TimedSocket(socket.socket):
     """A socket whose operations all end before the deadline of its stopwatch.
 
-    It is non-blocking once connected, and waits in `_wait`: a timeout of `socket.socket` would
-    restart with every operation, and its wait would spin on transmit stamps.
+    It is non-blocking, and waits in `_wait`: a timeout of `socket.socket` would restart with every
+    operation, and its wait would spin on transmit stamps.
     """
 
     stopwatch: Stopwatch
@@ -97,15 +99,32 @@ class TimedSocket(socket.socket):
         """Connect within a `share` (0 to 1) of the time that is left; return when it succeeded."""
         if HAS_KERNEL_TIMESTAMPS:
             _keep_receive_stamps_enabled()
-        self.settimeout(self.stopwatch.deadline.require_seconds_left() * share)
+        if self.gettimeout() != 0:
+            self.setblocking(False)
+        seconds = self.stopwatch.deadline.require_seconds_left() * share
         started = self.stopwatch.now()
         self.stopwatch.start_later(started)
-        self.connect(address)
+        code = self.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            code = self._wait_for_connection(seconds)
+        if code:
+            raise OSError(code, os.strerror(code))
         connected = self.stopwatch.timestamp()
-        self.setblocking(False)
         if HAS_KERNEL_TIMESTAMPS:
             connected = self._enable_stamps(connected, started)
         return connected
+
+    def _wait_for_connection(self, seconds: float) -> int:
+        """Return the error code of the attempt to connect, 0 if it has succeeded."""
+        self._poll.modify(self, select.POLLOUT)
+        ready = self._poll.poll(seconds * 1000)
+        self._poll.modify(self, select.POLLIN)
+        if not ready:
+            raise TimeoutError("the connection was not established in time")
+        # A socket that is only writable is connected. Others report an error or a hang-up, too.
+        if ready[0][1] == select.POLLOUT:
+            return 0
+        return self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     @cached_property
     def _poll(self) -> select.poll:
@@ -152,7 +171,7 @@ class TimedSocket(socket.socket):
         return connected._replace(kernel=min(connected.user, started + info.rtt))
 
     def _tcp_info(self) -> TcpInfo:
-        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES))
+        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
 
     def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # bytes do
         """Send all of `data` and set `last_sent`, from the transmit stamp if there is one already.
@@ -193,42 +212,35 @@ class TimedSocket(socket.socket):
         self.client_turn = False
 
     def recv(self, size: int, _flags: int = 0) -> bytes:
-        buffer = memoryview(bytearray(size))
-        return bytes(buffer[: self.recv_into(buffer)])
-
-    def recv_into(  # type: ignore[override]  # typeshed has a default that no caller uses
-        self, buffer: memoryview, _size: int = 0, _flags: int = 0
-    ) -> int:
-        """Wait for data, read it into `buffer` and return its length, 0 at the end.
+        """Wait for data and return up to `size` bytes of it, nothing at the end.
 
         Raises TimeoutError at the deadline, and for data that arrived after it.
         """
         if self._batch_receiver or self._parts:
-            return self._take_part(buffer)
+            return self._take_part(size)
         while True:
             self._wait(select.POLLIN)
             try:
-                count, ancillary, _, _ = self.recvmsg_into((buffer,), _CONTROL_BYTES)
+                data, ancillary, _, _ = self.recvmsg(size, _CONTROL_BYTES)
             except BlockingIOError:
                 continue
-            if count:
+            if data:
                 self._on_received(ancillary)
-            return count
+            return data
 
-    def _take_part(self, buffer: memoryview) -> int:
-        """Read from the current batch, or from the next one, as `recv_into` does."""
+    def _take_part(self, size: int) -> bytes:
+        """Read from the current batch, or from the next one, as `recv` does."""
         while not self._parts:
             self._receive_batch()
         *self._parts, (data, received) = self._parts
-        count = min(len(data), len(buffer))
-        buffer[:count] = data[:count]
-        if count < len(data):
-            self._parts.append((data[count:], received))
-        if count:
+        if len(data) > size:
+            self._parts.append((data[size:], received))
+            data = data[:size]
+        if data:
             self.last_received = received
             self.stopwatch.deadline.check_arrival(received.kernel)
             self.client_turn = True
-        return count
+        return data
 
     def _receive_batch(self) -> None:
         """Receive the next batch, which may be empty. Raises TimeoutError at the deadline.

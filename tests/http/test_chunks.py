@@ -23,11 +23,10 @@ class FakeStream:
     def sendall(self, data: bytes) -> None:
         raise NotImplementedError
 
-    def recv_into(self, buffer: memoryview) -> int:
-        segment = self.content[: min(self.segment_bytes, len(buffer))]
+    def recv(self, size: int, /) -> bytes:
+        segment = self.content[: min(self.segment_bytes, size)]
         self.content = self.content[len(segment) :]
-        buffer[: len(segment)] = segment
-        return len(segment)
+        return segment
 
 
 def read_pieces(stream: FakeStream) -> tuple[list[bytes], str | None]:
