@@ -55,8 +55,7 @@ class ResponseStream:
         stopwatch.start_phase(Phase.SEND)
         started = sock.last_sent = stopwatch.timestamp()
         self._connection.require_no_response()
-        sock.first_sent = None
-        sock.client_turn = True
+        sock.start_request()
         # A server may respond before it has read the whole request, and then close. Its response
         # says more about the failure than the broken pipe does.
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -70,7 +69,9 @@ class ResponseStream:
         stopwatch.start_phase(Phase.WAIT, at=sock.last_sent)
         if self._in_batches:
             sock.start_batches()
-        return self._reader.read_head(method)
+        head = self._reader.read_head(method)
+        sock.counts_segments = False
+        return head
 
     def read(self, amount: int) -> bytes:
         """Return up to `amount` bytes of the encoded body as they arrive, and b"" at its end.

@@ -189,7 +189,9 @@ class Dialer:
         stopwatch.start_phase(Phase.TLS)
         sock.first_sent = None
         # TLS over memory buffers, not over the file descriptor: its bytes pass the timed socket.
+        sock.stamps_all_sends = False
         stream = SSLTransport(sock, context, name)
+        sock.stamps_all_sends = True
         # From the first byte sent to the last one received: the phase excludes the client's own
         # computation before and after.
         if sock.first_sent:

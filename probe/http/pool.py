@@ -71,10 +71,10 @@ class ConnectionPool:
         with self._lock:
             if not redirected:
                 self._configured_origin = origin
-            self._close_unusable()
+            checked = self._close_unusable()
             for idle in self._idle[::-1]:
                 if idle.origin == origin:
-                    if idle.connection.is_usable():
+                    if idle in checked or idle.connection.is_usable():
                         self._idle.remove(idle)
                         idle.connection.sock.stopwatch = stopwatch
                         return idle.connection
@@ -103,11 +103,16 @@ class ConnectionPool:
             for idle in self._idle.copy():
                 self._close(idle)
 
-    def _close_unusable(self) -> None:
+    def _close_unusable(self) -> list[_IdleConnection]:
+        """Check the connections that have been idle for longest, and return the usable ones."""
         oldest = self._now() - self._idle_timeout
+        usable = []
         for idle in self._idle[:MAX_CHECKED]:
             if idle.since < oldest or not idle.connection.is_usable():
                 self._close(idle)
+            else:
+                usable.append(idle)
+        return usable
 
     def _enforce_limits(self) -> None:
         """Close the least recently used connections beyond the limits."""

@@ -32,7 +32,8 @@ class Timestamp(NamedTuple):
         return (end.user - self.user) / NS_PER_SECOND
 
 
-class _Elapsed(NamedTuple):
+@dataclass(slots=True)
+class _Elapsed:
     """Time spent in a phase (ns), between the user timestamps and between those of the kernel."""
 
     user: int = 0
@@ -101,7 +102,7 @@ class Stopwatch:
         at = at or self.timestamp()
         # A response may arrive before the request is completely sent.
         if self._phase_start and at.kernel < self._phase_start.kernel:
-            at = at._replace(kernel=self._phase_start.kernel)
+            at = Timestamp(at.user, self._phase_start.kernel)
         self.end_phase(at)
         self.phase, self._phase_start = phase, at
         if self._first_start is None:
@@ -114,16 +115,23 @@ class Stopwatch:
 
     def end_phase(self, at: Timestamp | None = None) -> None:
         """End the current phase, if any, now or at `at`, but no later than the deadline."""
-        if self.phase is None or self._phase_start is None:
+        start = self._phase_start
+        if self.phase is None or start is None:
             return
         at = at or self.timestamp()
-        user = min(at.user, self.deadline.instant) - self._phase_start.user
-        kernel = min(at.kernel, self.deadline.instant) - self._phase_start.kernel
-        phases = self._requests[-1]
-        before = phases.get(self.phase, _Elapsed())
-        phases[self.phase] = _Elapsed(before.user + max(0, user), before.kernel + max(0, kernel))
+        elapsed, deadline = self._elapsed(self.phase), self.deadline.instant
+        elapsed.user += max(0, min(at.user, deadline) - start.user)
+        elapsed.kernel += max(0, min(at.kernel, deadline) - start.kernel)
         self._last_end = at.user
         self._phase_start = None
+
+    def _elapsed(self, phase: Phase) -> _Elapsed:
+        """Return the time spent in `phase` of the current request, to which the caller adds."""
+        phases = self._requests[-1]
+        elapsed = phases.get(phase)
+        if elapsed is None:
+            elapsed = phases[phase] = _Elapsed()
+        return elapsed
 
     def start_later(self, instant: int) -> None:
         """Move the start of the current phase forward to `instant` (monotonic, ns).
@@ -132,7 +140,7 @@ class Stopwatch:
         recorded start is ignored.
         """
         if self._phase_start and instant > self._phase_start.kernel:
-            self._phase_start = self._phase_start._replace(kernel=instant)
+            self._phase_start = Timestamp(self._phase_start.user, instant)
 
     def is_before(self, event: Timestamp, other: Timestamp) -> bool:
         """Return whether `event` happened before `other`.
@@ -150,10 +158,9 @@ class Stopwatch:
         """
         if self.phase is Phase.WAIT and self._phase_start:
             shift = timestamp.kernel - self._phase_start.kernel
-            phases = self._requests[-1]
-            send = phases.get(Phase.SEND, _Elapsed())
-            phases[Phase.SEND] = send._replace(kernel=max(0, send.kernel + shift))
-            self._phase_start = self._phase_start._replace(kernel=timestamp.kernel)
+            send = self._elapsed(Phase.SEND)
+            send.kernel = max(0, send.kernel + shift)
+            self._phase_start = Timestamp(self._phase_start.user, timestamp.kernel)
 
     def relabel_phase(self, phase: Phase) -> None:
         """Count the current phase, from its start, as `phase`."""

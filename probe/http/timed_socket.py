@@ -15,11 +15,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from probe.clock import NS_PER_SECOND
 from probe.http.batch_receiver import IS_AVAILABLE, AncillaryData, BatchReceiver
 from probe.http.stopwatch import Stopwatch, Timestamp
+from probe.http.tcp_info import TcpInfo
 
 # Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
 SO_TIMESTAMPNS = 35
@@ -34,9 +35,6 @@ _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 _REQUEST_TX_STAMP = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
 _CONTROL_BYTES = 256
 
-# <linux/tcp.h>, struct tcp_info: rtt at the offset 68, total_retrans at 100, data_segs_in at 152.
-_TCP_INFO = struct.Struct("@68xI28xI48xI4x")
-
 # The type of a socket that needs no system call to become non-blocking.
 NON_BLOCKING_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 
@@ -44,22 +42,6 @@ NON_BLOCKING_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 INITIAL_WINDOW_BYTES = 10 * 1400
 
 HAS_KERNEL_TIMESTAMPS = sys.platform == "linux"
-
-
-class TcpInfo(NamedTuple):
-    """State of a connection in the kernel."""
-
-    rtt: int
-    """Smoothed round-trip time (ns); of a new connection, that of the handshake."""
-    retransmissions: int
-    segments: int
-    """Segments with data that were received."""
-
-    @classmethod
-    def parse(cls, info: bytes) -> "TcpInfo":
-        """Parse a struct tcp_info. What an older kernel does not report is 0."""
-        rtt_us, retransmissions, segments = _TCP_INFO.unpack(info.ljust(_TCP_INFO.size, b"\0"))
-        return cls(rtt_us * 1000, retransmissions, segments)
 
 
 class TimedSocket(socket.socket):
@@ -84,13 +66,23 @@ class TimedSocket(socket.socket):
     """Whether the client has to act next. If not, a delay is the server's."""
 
     merged = False
-    """Whether the last read found several segments: the kernel keeps the stamp of the last one."""
+    """Whether the last read found several segments: the kernel keeps the stamp of the last one.
+
+    It is only known while `counts_segments`.
+    """
+
+    counts_segments = False
+    """Whether each read sets `merged`, which takes a system call."""
+
+    stamps_all_sends = True
+    """Whether the kernel stamps all bytes that are sent, or only the first ones."""
 
     _has_stamps = False
     _batch_receiver: BatchReceiver | None = None
     _parts: Sequence[tuple[bytes, Timestamp]] = ()
     """Data of the last batch that was not read yet, and when it arrived; the last part first."""
-    _segments = 0
+    _segments: int | None = 0
+    """Number of segments at the last read; None if it was not counted."""
     _bytes_sent = 0
     _pending_tx_stamp: int | None = None
     """Number of the last byte sent, until its transmit stamp comes."""
@@ -138,6 +130,14 @@ class TimedSocket(socket.socket):
         ready = self._poll.poll(0)
         return bool(self._parts or (ready and ready[0][1] & select.POLLIN))
 
+    def start_request(self) -> None:
+        """Prepare for a request, before its first byte is sent."""
+        self.first_sent = None
+        self.client_turn = True
+        self.counts_segments = True
+        if self._has_stamps and self._segments is None:
+            self._segments = TcpInfo.read(self).segments
+
     def start_batches(self) -> None:
         """Receive in batches, which keep the timestamps of data that arrives in quick succession.
 
@@ -158,7 +158,7 @@ class TimedSocket(socket.socket):
         emulated may have no timestamps (gVisor, QEMU).
         """
         try:
-            info = self._tcp_info()
+            info = TcpInfo.read(self)
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOFTWARE | OPT_ID | OPT_TSONLY)
             # Enabled last: it enables receive stamps, and phases between a receive stamp and a send
             # time without stamp would be wrong.
@@ -168,10 +168,7 @@ class TimedSocket(socket.socket):
         self._has_stamps = True
         if info.retransmissions or not info.rtt:
             return connected
-        return connected._replace(kernel=min(connected.user, started + info.rtt))
-
-    def _tcp_info(self) -> TcpInfo:
-        return TcpInfo.parse(self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+        return Timestamp(connected.user, min(connected.user, started + info.rtt))
 
     def sendall(self, data: bytes, _flags: int = 0) -> None:  # type: ignore[override]  # bytes do
         """Send all of `data` and set `last_sent`, from the transmit stamp if there is one already.
@@ -179,7 +176,8 @@ class TimedSocket(socket.socket):
         A transmit stamp often is in the error queue before `sendmsg` returns. One that comes later
         is taken by `_wait`, which corrects the end of the phase `send`.
         """
-        ancillary = _REQUEST_TX_STAMP if self._has_stamps else ()
+        needs_stamp = self._has_stamps and (self.stamps_all_sends or self.first_sent is None)
+        ancillary = _REQUEST_TX_STAMP if needs_stamp else ()
         rest = memoryview(data)  # may be empty: a TLS layer flushes even without data
         while rest:
             self._begin_client_action()
@@ -192,7 +190,7 @@ class TimedSocket(socket.socket):
             self._bytes_sent += count
             rest = rest[count:]
             self.last_sent = self.stopwatch.timestamp()
-            if self._has_stamps:
+            if needs_stamp:
                 self._pending_tx_stamp = (self._bytes_sent - 1) & 0xFFFFFFFF
                 while self._pending_tx_stamp is not None and self._take_tx_stamp():
                     pass
@@ -265,7 +263,10 @@ class TimedSocket(socket.socket):
 
     def _count_segments(self, reads: int) -> None:
         """Set `merged` after a number of `reads`."""
-        before, self._segments = self._segments, self._tcp_info().segments
+        if not self.counts_segments or self._segments is None:
+            self._segments = None
+            return
+        before, self._segments = self._segments, TcpInfo.read(self).segments
         self.merged = self._segments - before > reads
 
     def _on_received(self, ancillary: AncillaryData) -> None:

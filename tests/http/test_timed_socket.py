@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from probe.clock import Clock
 from probe.http import timed_socket
+from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
 from tests.http.conftest import Authority, Serve
@@ -121,3 +123,31 @@ def test_a_kernel_without_tcp_info(serve: Serve, monkeypatch: pytest.MonkeyPatch
     result = run_median(serve(always(http_response())).url())
 
     assert (reason(result), result.clock) == (None, "user")
+
+
+def test_segments_that_are_read_together() -> None:
+    """The kernel keeps the stamp of the last one. Only reads of a head are checked.
+
+    Reads between two responses are not counted, and do not count as parts of the next one.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener, TimedSocket() as sock:
+        sock.stopwatch = Stopwatch(Clock(), 5)
+        sock.connect_within(listener.getsockname(), 1)
+        server, _ = listener.accept()
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def receive(*segments: bytes) -> bool:
+            for segment in segments:
+                server.sendall(segment)
+                time.sleep(0.01)
+            assert sock.recv(100) == b"".join(segments)
+            return sock.merged
+
+        with server:
+            sock.start_request()
+            assert [receive(b"a", b"b"), receive(b"c")] == [True, False]
+            sock.counts_segments = False
+            receive(b"d", b"e")
+            receive(b"f")
+            sock.start_request()
+            assert [receive(b"g"), receive(b"h", b"i"), receive(b"j")] == [False, True, False]
