@@ -116,7 +116,7 @@ class ProbeCounts:
 
         `exemplars` are those of its buckets, for the signals that have one.
         """
-        counts = result.counts
+        counts, latency = result.counts, result.latency
         self.last_run = now
         self.succeeded = result.failure is None
         self.status = result.status
@@ -125,16 +125,18 @@ class ProbeCounts:
         self.certificate.record(result)
         if result.cold:
             self.cold_starts = self.cold_starts or Histogram(COLD_START_BUCKETS)
-            self.cold_starts.observe(result.latency)
+            self.cold_starts.observe(latency)
         if result.failure:
             self.failures[result.failure.reason] += 1
         else:
             self.last_success = now
         if result.failure is None and counts:
             for phase, seconds in result.phases.items():
-                if phase not in self.phases:
-                    self.phases[phase] = Histogram(_phase_bounds(self.probe, phase))
-                self.phases[phase].observe(seconds)
+                histogram = self.phases.get(phase)
+                if histogram is None:
+                    bounds = _phase_bounds(self.probe, phase)
+                    histogram = self.phases[phase] = Histogram(bounds)
+                histogram.observe(seconds)
             for component, seconds in result.server.items():
                 if component not in self.server:
                     self.server[component] = Histogram(self.server_bounds)
@@ -143,7 +145,7 @@ class ProbeCounts:
             self.stream.record(result, exemplars)
         if counts:
             exemplar = exemplars.get(Signal.LATENCY)
-            self.latency[result.outcome].observe(result.latency, exemplar)
+            self.latency[result.outcome].observe(latency, exemplar)
             if self.dimensions:
                 self.dimensions.record(result, now)
         self.version = result.version or self.version
