@@ -8,6 +8,7 @@ from probe.cli.command import UsageError, quote_argument
 from probe.cli.compare_sides import SideArgument
 from probe.cli.flag_values import flag_name, optional, positive
 from probe.cli.flags import FlagAdder, add_config_file_flag, add_output_flag
+from probe.cli.group_selector import add_selector_flag, read_selector
 from probe.cli.prometheus_flags import add_prometheus_flags
 from probe.clock import DAY_SECONDS
 from probe.compare.comparison import PERCENTILES, Margins
@@ -42,6 +43,8 @@ class CompareOptions:
     """Requests per second of both sides together. None: derived from their latency."""
     last_seconds: float
     """Duration of the recorded period of a side without one."""
+    target_labels: Mapping[str, str]
+    """Labels of the scrape targets whose recorded requests are compared."""
 
 
 def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -84,6 +87,7 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
         help="period of a side without a month, until now, such as 2h; default"
         f" {format_duration(DEFAULT_LAST_SECONDS)}",
     )
+    add_selector_flag(recorded)
     add_prometheus_flags(parser, environ)
 
 
@@ -118,14 +122,18 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
         requests=optional(args, "requests", parse_count) or DEFAULT_REQUESTS,
         rate=rate,
         last_seconds=last_seconds,
+        target_labels=read_selector(args),
     )
 
 
 def _check_source(args: argparse.Namespace) -> None:
     """Raise UsageError unless the flags are those of one source of data."""
     if args.now:
-        if args.last:
-            raise UsageError("--last is about recorded requests; omit it, or omit --now")
+        for name in ("last", "selector"):
+            if getattr(args, name):
+                raise UsageError(
+                    f"{flag_name(name)} is about recorded requests; omit it, or omit --now"
+                )
         return
     if not args.prometheus_url:
         raise UsageError(

@@ -8,7 +8,7 @@ from probe.cli.compare_options import CompareOptions
 from probe.cli.progress_line import ProgressLine, bar
 from probe.compare.comparison import Comparison
 from probe.compare.histograms import compare_histograms
-from probe.compare.prometheus_source import UnknownName, read_side
+from probe.compare.prometheus_source import UnsuitableSide, read_side
 from probe.compare.selection import Selection
 from probe.prometheus.client import PrometheusClient
 from probe.remote_server import RemoteServer
@@ -17,7 +17,7 @@ from probe.remote_server import RemoteServer
 def compare_recorded(server: RemoteServer, options: CompareOptions, *, now: float) -> Comparison:
     """Return the comparison of recorded requests. `now` is in Unix seconds.
 
-    Raises PrometheusError, and UsageError for a wrong period and for unknown names.
+    Raises PrometheusError, and UsageError for a wrong period, and for unknown or ambiguous names.
     """
     if options.last_seconds >= now:
         raise UsageError("--last begins before 1970; write less, such as 2h")
@@ -33,9 +33,10 @@ def compare_recorded(server: RemoteServer, options: CompareOptions, *, now: floa
     with PrometheusClient(server) as client:
         try:
             a, b = (
-                read_side(client, selection, partial(show, selection)) for selection in selections
+                read_side(client, selection, options.target_labels, partial(show, selection))
+                for selection in selections
             )
-        except UnknownName as error:
+        except UnsuitableSide as error:
             raise UsageError(str(error)) from None
         finally:
             progress.show("")

@@ -15,14 +15,15 @@ from probe.cli.command import (
     usage_error,
 )
 from probe.cli.flags import FlagAdder
+from probe.cli.group_selector import add_selector_flag, read_selector
 from probe.cli.prometheus_flags import add_prometheus_flags, read_prometheus_server
 from probe.cli.report_progress import ReportProgress
 from probe.prometheus.client import PrometheusClient, PrometheusError
+from probe.prometheus.probe_group import ProbeGroup, selector_flags
 from probe.report.attainment import Status
 from probe.report.build import build_report, find_probes
 from probe.report.html_report import render_html
 from probe.report.json_output import render_json
-from probe.report.labels import ProbeGroup
 from probe.report.markdown import render_markdown
 from probe.report.period import Period
 from probe.report.report import SlaReport
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
         metavar="NAME",
         help="only this probe; may be given several times; default: all",
     )
+    add_selector_flag(parser)
     parser.add_argument(
         "--previous", action="store_true", help="compare with the period before, which takes longer"
     )
@@ -75,9 +77,10 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     now = time.time()
     try:
         period = _period(args, now)
+        labels = read_selector(args)
         server = read_prometheus_server(args, environ)
         with PrometheusClient(server) as client, ReportProgress(sys.stderr) as progress:
-            groups = _select(find_probes(client, period), args.probe)
+            groups = _select(find_probes(client, period), args.probe, labels)
             report = build_report(
                 client,
                 groups,
@@ -108,8 +111,13 @@ def _period(args: argparse.Namespace, now: float) -> Period:
         raise UsageError(f"{'--last' if args.period is None else '--period'}: {error}") from None
 
 
-def _select(groups: Sequence[ProbeGroup], names: Sequence[str] | None) -> list[ProbeGroup]:
-    """Return the probes with these names. Raises PrometheusError without data, and UsageError."""
+def _select(
+    groups: Sequence[ProbeGroup], names: Sequence[str] | None, labels: Mapping[str, str]
+) -> list[ProbeGroup]:
+    """Return the probes with these names and labels of the scrape target.
+
+    Raises PrometheusError without data, and UsageError.
+    """
     if not groups:
         raise PrometheusError("the server has no data of inference-probe in this period")
     known = sorted({group.probe for group in groups})
@@ -119,4 +127,11 @@ def _select(groups: Sequence[ProbeGroup], names: Sequence[str] | None) -> list[P
                 f"--probe: no data of a probe {quote_argument(name)} in this period; there are:"
                 f" {', '.join(known)}"
             )
-    return [group for group in groups if not names or group.probe in names]
+    named = [group for group in groups if not names or group.probe in names]
+    selected = [group for group in named if group.has_labels(labels)]
+    if not selected:
+        raise UsageError(
+            "--selector: no data of a probe with these labels in this period; there are:"
+            f" {selector_flags(named)}"
+        )
+    return selected

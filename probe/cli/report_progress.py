@@ -7,7 +7,7 @@ from typing import Self, TextIO
 
 from probe.cli.progress_line import ProgressLine
 from probe.formatting import format_time
-from probe.report.labels import ProbeGroup
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.period import Period
 
 # A report that takes less time shows no progress.

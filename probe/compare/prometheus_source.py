@@ -12,6 +12,7 @@ from probe.config.choices import Dimension
 from probe.metrics import catalogue
 from probe.metrics.target_labels import split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, PrometheusError
+from probe.prometheus.probe_group import ProbeGroup, find_groups, selector_flags
 from probe.prometheus.promql import selector
 from probe.result import Signal
 
@@ -19,31 +20,60 @@ from probe.result import Signal
 MIN_PART_SECONDS = 300.0
 
 
-class UnknownName(Exception):
-    """No probe or payload has this name, but there are others. The message has their names."""
+class UnsuitableSide(Exception):
+    """No probe or payload has this name, or several probes have it. The message has the others."""
 
 
 def read_side(
-    client: PrometheusClient, selection: Selection, on_progress: OnProgress
+    client: PrometheusClient,
+    selection: Selection,
+    target_labels: Mapping[str, str],
+    on_progress: OnProgress,
 ) -> RecordedSide:
     """Return the requests of `selection` in up to BATCHES parts of its period.
 
-    They are those of all instances. Raises PrometheusError, also if there are no requests, and
-    UnknownName.
+    They are those of all replicas whose scrape target has `target_labels`. Raises PrometheusError,
+    also if there are no requests, and UnsuitableSide.
     """
+    group = _find_group(client, selection, target_labels)
     count = min(BATCHES, max(1, math.floor(selection.seconds / MIN_PART_SECONDS)))
-    counts = count_requests(client, selection, count, on_progress)
+    counts = count_requests(client, group, selection, count, on_progress)
     side = RecordedSide(
         name=selection.name,
         histograms={signal: RecordedHistogram(parts) for signal, parts in counts.items()},
-        thresholds=read_thresholds(client, selection),
+        thresholds=read_thresholds(client, group, selection),
     )
     if not side.requests:
         raise _no_requests(client, selection)
     return side
 
 
-def _no_requests(client: PrometheusClient, selection: Selection) -> PrometheusError | UnknownName:
+def _find_group(
+    client: PrometheusClient, selection: Selection, target_labels: Mapping[str, str]
+) -> ProbeGroup:
+    """Return the one group that has the probe. Raises PrometheusError and UnsuitableSide."""
+    labels = {"probe": selection.probe, **selection.dimension_labels, "le": "+Inf"}
+    histogram = selector(f"{selection.histograms[Signal.LATENCY]}_bucket", labels)
+    groups = find_groups(client, histogram, selection.start, selection.end)
+    if not groups:
+        raise _no_requests(client, selection)
+    selected = [group for group in groups if group.has_labels(target_labels)]
+    if not selected:
+        raise UnsuitableSide(
+            f"--selector: {client.url} has no requests of {selection.name} with these labels; there"
+            f" are: {selector_flags(groups)}"
+        )
+    if len(selected) > 1:
+        raise UnsuitableSide(
+            f"{client.url} has several probes with the name of {selection.name}; select one of"
+            f" them: {selector_flags(selected)}"
+        )
+    return selected[0]
+
+
+def _no_requests(
+    client: PrometheusClient, selection: Selection
+) -> PrometheusError | UnsuitableSide:
     """Return the error for a side without requests, with the names that there are.
 
     A version or segment without requests may be new, so it is no unknown name.
@@ -53,15 +83,16 @@ def _no_requests(client: PrometheusClient, selection: Selection) -> PrometheusEr
     if not probes:
         return PrometheusError(f"{message}, and no other probe; does it scrape inference-probe?")
     if selection.probe not in probes:
-        return UnknownName(f"{message}; there are: {', '.join(probes)}")
+        return UnsuitableSide(f"{message}; there are: {', '.join(probes)}")
     if selection.dimension is None:
         return PrometheusError(message)
     histogram = selection.histograms[Signal.LATENCY]
-    values = _recorded_names(client, selection, histogram, {**selection.labels, "value": None})
+    labels = {"probe": selection.probe, **selection.dimension_labels, "value": None}
+    values = _recorded_names(client, selection, histogram, labels)
     if not values:
         advice = f"does the probe have `histogram_by: [{selection.dimension}]`?"
         return PrometheusError(f"{message}; {advice}")
-    error = UnknownName if selection.dimension == Dimension.PAYLOAD else PrometheusError
+    error = UnsuitableSide if selection.dimension == Dimension.PAYLOAD else PrometheusError
     return error(f"{message}; there are: {', '.join(values)}")
 
 
@@ -78,9 +109,11 @@ def _recorded_names(
     return sorted(item.labels[label] for item in found)
 
 
-def read_thresholds(client: PrometheusClient, selection: Selection) -> Mapping[Signal, Set[float]]:
+def read_thresholds(
+    client: PrometheusClient, group: ProbeGroup, selection: Selection
+) -> Mapping[Signal, Set[float]]:
     """Return the thresholds (seconds) of the objectives that the probe had in the period."""
-    objectives = selector(catalogue.OBJECTIVE.name, {"probe": selection.probe})
+    objectives = group.selector(catalogue.OBJECTIVE.name)
     series = client.instant(f"last_over_time({objectives}{_window(selection)})", selection.end)
     thresholds: dict[Signal, set[float]] = defaultdict(set)
     for item in series:

@@ -16,7 +16,8 @@ from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, chunks
 from probe.prometheus.increases import LOOKBACK_SECONDS, PROCESS_START, TargetCounters
-from probe.prometheus.promql import quote, selector
+from probe.prometheus.probe_group import ProbeGroup
+from probe.prometheus.promql import matchers, quote
 from probe.prometheus.series import Series
 from probe.result import Outcome, Signal
 
@@ -61,16 +62,22 @@ class _Scrape:
 
 
 def count_requests(
-    client: PrometheusClient, selection: Selection, part_count: int, on_progress: OnProgress
+    client: PrometheusClient,
+    group: ProbeGroup,
+    selection: Selection,
+    part_count: int,
+    on_progress: OnProgress,
 ) -> dict[Signal, list[Counts]]:
-    """Return the requests of `selection` in equal parts of its period, by each signal.
+    """Return the requests of `selection` to `group` in equal parts of its period, by each signal.
 
     Raises PrometheusError.
     """
     horizon = max(0.0, selection.start - LOOKBACK_SECONDS)
     counter = _RequestCounter(selection, part_count, horizon)
     for first, last in chunks(horizon, selection.end, QUERY_SECONDS):
-        for scrape in _read_scrapes(client, selection, counter.replicas, first, last):
+        for scrape in _read_scrapes(
+            client, group, selection, counter.replicas, start=first, end=last
+        ):
             counter.add(scrape)
         on_progress(last)
     return counter.counts()
@@ -78,8 +85,10 @@ def count_requests(
 
 def _read_scrapes(
     client: PrometheusClient,
+    group: ProbeGroup,
     selection: Selection,
     replicas: Iterable[Replica],
+    *,
     start: float,
     end: float,
 ) -> list[_Scrape]:
@@ -88,28 +97,30 @@ def _read_scrapes(
     `replicas` are those of earlier scrapes. A scrape without the probe shows that it was removed.
     """
     scrapes: dict[tuple[Replica, float], _Scrape] = {}
-    for text in _selectors(selection):
+    for text in _selectors(group, selection):
         for series in client.samples_of_chunk(text, start, end):
             _add(scrapes, series)
     known = {*replicas, *(replica for replica, _ in scrapes)}
     if known:
-        for series in client.samples_of_chunk(_process_starts(known), start, end):
+        for series in client.samples_of_chunk(_process_starts(group, known), start, end):
             _add_starts(scrapes, series, known)
     return sorted(scrapes.values(), key=lambda scrape: scrape.time)
 
 
-def _selectors(selection: Selection) -> Iterator[str]:
-    yield selector(catalogue.TICKS.name, {"probe": selection.probe})
-    yield selector(catalogue.OBJECTIVE.name, {"probe": selection.probe})
+def _selectors(group: ProbeGroup, selection: Selection) -> Iterator[str]:
+    yield group.selector(f"{catalogue.TICKS.name}|{catalogue.OBJECTIVE.name}")
+    labels = matchers(selection.dimension_labels)
     for metric in selection.histograms.values():
-        name, success = f"{metric}_bucket", {**selection.labels, "outcome": Outcome.SUCCESS}
-        yield selector(name, success)
-        yield selector(name, {**success, "outcome": Outcome.FAILURE, "le": "+Inf"})
+        name = f"{metric}_bucket"
+        yield group.selector(name, *labels, *matchers({"outcome": Outcome.SUCCESS}))
+        failures = matchers({"outcome": Outcome.FAILURE, "le": "+Inf"})
+        yield group.selector(name, *labels, *failures)
 
 
-def _process_starts(replicas: Iterable[Replica]) -> str:
+def _process_starts(group: ProbeGroup, replicas: Iterable[Replica]) -> str:
     instances = sorted({dict(replica).get("instance", "") for replica in replicas})
-    return f"{PROCESS_START}{{instance=~{quote('|'.join(map(re.escape, instances)))}}}"
+    pattern = "|".join(map(re.escape, instances))
+    return group.target_selector(PROCESS_START, f"instance=~{quote(pattern)}")
 
 
 def _add(scrapes: dict[tuple[Replica, float], _Scrape], series: Series) -> None:

@@ -26,11 +26,11 @@ class Selection:
         return self.end - self.start
 
     @property
-    def labels(self) -> Mapping[str, str | None]:
-        """The labels of the histograms. None: any value."""
+    def dimension_labels(self) -> Mapping[str, str | None]:
+        """The labels of the dimension in the histograms."""
         if self.dimension is None:
-            return {"probe": self.probe}
-        return {"probe": self.probe, "dimension": self.dimension, "value": self.value}
+            return {}
+        return {"dimension": self.dimension, "value": self.value}
 
     @property
     def histograms(self) -> Mapping[Signal, str]:

@@ -11,5 +11,9 @@ def quote(text: str) -> str:
 
 def selector(name: str, labels: Mapping[str, str | None]) -> str:
     """Return the selector of the series `name` with these labels; None: any value."""
-    matchers = [f"{label}={quote(value)}" for label, value in labels.items() if value is not None]
-    return f"{name}{{{', '.join(matchers)}}}"
+    return f"{name}{{{', '.join(matchers(labels))}}}"
+
+
+def matchers(labels: Mapping[str, str | None]) -> list[str]:
+    """Return the matchers of these labels; None: any value."""
+    return [f"{label}={quote(value)}" for label, value in labels.items() if value is not None]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from probe.prometheus.client import PrometheusClient
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.incident import Incident
-from probe.report.labels import ProbeGroup
 
 # If there is a longer time between two samples of an alert, it has fired twice. Rules are evaluated
 # at least every 2 min.

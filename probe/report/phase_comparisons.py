@@ -14,7 +14,7 @@ from probe.history.phase_comparison import (
 )
 from probe.metrics import catalogue
 from probe.prometheus.client import PrometheusClient
-from probe.report.labels import ProbeGroup
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.period import Period
 from probe.result import Phase
 

@@ -8,7 +8,7 @@ from typing import Any
 from probe.metrics import catalogue
 from probe.metrics.target_labels import split_labels
 from probe.prometheus.client import PrometheusClient, PrometheusError
-from probe.report.labels import ProbeGroup
+from probe.prometheus.probe_group import ProbeGroup
 
 # Metrics that export the config of a probe.
 _CONFIG = (catalogue.INFO, catalogue.INTERVAL, catalogue.TIMEOUT, catalogue.OBJECTIVE)

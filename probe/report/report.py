@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.alerts import Page
 from probe.report.attainment import AttainmentInterval, ErrorBudget, Status
 from probe.report.coverage import Coverage, Interval
 from probe.report.incident import Incident
-from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Events
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons

@@ -11,9 +11,9 @@ from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, chunks
 from probe.prometheus.increases import PROCESS_START
+from probe.prometheus.probe_group import ProbeGroup
 from probe.prometheus.promql import quote
 from probe.prometheus.series import Series
-from probe.report.labels import ProbeGroup
 from probe.result import Outcome, Signal
 
 SIGNAL_METRICS = {signal: spec.name for signal, spec in catalogue.SIGNALS.items()}

@@ -49,6 +49,15 @@ def write_config(directory: Path, urls: Mapping[str, str], **keys: Any) -> str:
         (("a", "b@model=1", "--now"), "not a side of a comparison: 'b@model=1'"),
         (("a", "b@2026-10", "--now"), "b@2026-10 needs recorded requests"),
         (("a", "b", "--now", "--last=1h"), "--last is about recorded requests; omit it"),
+        (("a", "b", "--now", "--selector=job=x"), "--selector is about recorded requests; omit it"),
+        (
+            ("a", "b", PROMETHEUS, "--selector=pod=x"),
+            "'pod=x'; write LABEL=VALUE, such as job=probes",
+        ),
+        (
+            ("a", "b", PROMETHEUS, "--selector=job=x", "--selector=job=y"),
+            "--selector has two values of job",
+        ),
         (("a", "b", PROMETHEUS, "--rate=5"), "--rate is about requests that are sent; add --now"),
         (("a", "b", PROMETHEUS, "--last=x"), "--last: not a duration"),
         (("a", "b@2999-01", PROMETHEUS), "b@2999-01: 2999-01 has not begun (UTC)"),

@@ -42,6 +42,16 @@ def recorded(
             buckets[index] += latency <= bound
 
 
+def counted(labels: str, start: float, *, per_scrape: int) -> Iterator[str]:
+    """Yield the scraped histograms of a day in which two versions have the same requests."""
+    for version in (1, 2):
+        series = f'{labels},dimension="version",value="{version}",outcome="success"'
+        for number in range(86400 // SCRAPE_SECONDS + 1):
+            sample = f"{number * per_scrape} {start + number * SCRAPE_SECONDS:.0f}"
+            yield f"{DIMENSION}_count{{{series}}} {sample}"
+            yield f'{DIMENSION}_bucket{{{series},le="+Inf"}} {sample}'
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a Prometheus with a day of two versions, and one day in each of two months."""
@@ -57,6 +67,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             *recorded(DIMENSION, chat.format(1), yesterday),
             *recorded(DIMENSION, chat.format(2), yesterday, factor=1.15),
             *recorded(DIMENSION, chat.format(3), yesterday),
+            *counted('probe="twice",namespace="ml",job="a"', yesterday, per_scrape=1),
+            *counted('probe="twice",namespace="ml",job="b"', yesterday, per_scrape=2),
             *recorded(LATENCY, 'probe="month"', october),
             *recorded(LATENCY, 'probe="month"', november, failures=0.03),
             *(f'{LATENCY}_count{{probe="chat"}} {count} {now - 7200 + count}' for count in (0, 9)),
@@ -93,6 +105,21 @@ def test_versions(capsys: pytest.CaptureFixture[str], url: str) -> None:
     assert code == 0
     assert "Verdict: no difference is larger than its margin" in out
     assert "p95 by the buckets of the histogram: A " in out
+
+
+def test_equal_names(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    """Requests of two jobs are not added up: the error has the flags that select one of them."""
+    arguments = ("compare", "twice@version=1", "twice@version=2", f"--prometheus.url={url}")
+    code, out, err = run_in_process(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert "select one of them: --selector=job=a, or --selector=job=b" in err
+    code, out, err = run_in_process(capsys, *arguments, "--selector=job=c")
+    assert (code, out) == (2, "")
+    assert "with these labels; there are: --selector=job=a, or --selector=job=b" in err
+    for job, requests in (("a", 720), ("b", 1440)):
+        flags = (f"--selector=job={job}", "--selector=namespace=ml", "--output=json")
+        _, out, err = run_in_process(capsys, *arguments, *flags)
+        assert json.loads(out)["a"]["requests"] == requests, err
 
 
 def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:

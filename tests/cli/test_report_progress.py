@@ -5,7 +5,7 @@ import io
 import pytest
 
 from probe.cli.report_progress import ReportProgress
-from probe.report.labels import ProbeGroup
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.period import Period
 
 GROUP = ProbeGroup.of({"probe": "chat"})

@@ -68,7 +68,7 @@ def selection(history: History) -> Selection:
 def test_counts(history: History, client: PrometheusClient, selection: Selection) -> None:
     """Each part has the increases of the counters, over restarts, gaps and replicas."""
     progress: list[float] = []
-    side = read_side(client, selection, progress.append)
+    side = read_side(client, selection, {}, progress.append)
     parts = side.latency.parts
     seconds = (PERIOD[1] - PERIOD[0]) / len(parts)
     assert len(parts) == 20
@@ -87,7 +87,7 @@ def test_counts_of_a_version(
 ) -> None:
     """A version counts from 0 when it is seen first, and has no time to first token."""
     version = replace(selection, dimension=Dimension.VERSION, value="2")
-    side = read_side(client, version, lambda *_: None)
+    side = read_side(client, version, {}, lambda *_: None)
     names = [f"version 2 {name}" for name in ("fast", "slow", "failure")]
     assert side.requests == history.scraped(*PERIOD, *names) > 500
     assert list(side.histograms) == [Signal.LATENCY]

@@ -102,6 +102,8 @@ def test_not_enough_data(history: History) -> None:
         (("--last=",), '--last: not a duration: ""'),
         (("--period=2026-01", "--last=1d"), "not allowed with argument"),
         (("--last=32h", "--probe=chet"), "no data of a probe 'chet' in this period; there are: ch"),
+        (("--last=32h", "--selector=job=x"), "with these labels in this period; there are: --sel"),
+        (("--last=32h", "--selector=job"), "--selector: not a label with a value: 'job'"),
         (("--last=32h", "--format=html5"), "expected one of"),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from probe.clock import DAY_SECONDS, HOUR_SECONDS
+from probe.prometheus.probe_group import ProbeGroup
 from probe.report.html_report import render_html
-from probe.report.labels import ProbeGroup
 from probe.report.objective_charts import bad_share_chart, budget_chart
 from probe.report.objective_counts import Events
 from probe.report.period import Period

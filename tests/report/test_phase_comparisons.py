@@ -9,9 +9,9 @@ import pytest
 
 from probe.history.phase_comparison import PhaseComparison
 from probe.prometheus.client import PrometheusClient
+from probe.prometheus.probe_group import ProbeGroup
 from probe.remote_server import RemoteServer
 from probe.report.html_report import render_html
-from probe.report.labels import ProbeGroup
 from probe.report.markdown import render_markdown
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons, read_phase_comparisons
