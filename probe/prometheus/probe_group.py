@@ -60,17 +60,9 @@ def find_groups(
 
 
 def selector_flags(groups: Sequence[ProbeGroup]) -> str:
-    """Return the flags `--selector` that select each of `groups`, for an error message.
-
-    Labels that all of several groups have in common are omitted.
-    """
-    names = [
-        name
-        for name in GROUP_LABELS
-        if len({getattr(group, name) for group in groups}) > 1
-        or (len(groups) == 1 and groups[0].labels.get(name))
-    ]
+    """Return the flags `--selector` that select each of `groups`, for an error message."""
+    names = [name for name in GROUP_LABELS if any(group.labels.get(name) for group in groups)]
+    labels = sorted({tuple(f"{name}={getattr(group, name)}" for name in names) for group in groups})
     return ", or ".join(
-        " ".join(f"--selector={shlex.quote(f'{name}={getattr(group, name)}')}" for name in names)
-        for group in groups
+        " ".join(f"--selector={shlex.quote(label)}" for label in group) for group in labels
     )
