@@ -8,6 +8,7 @@ from apscheduler.schedulers.base import BaseScheduler
 from probe.clock import NS_PER_SECOND, Clock
 from probe.prober.prober import Prober
 from probe.result import Result
+from probe.scheduler.tick_scheduler import TickScheduler
 from probe.threads import Task
 
 
@@ -43,17 +44,27 @@ class ManualExecutor:
         self.tasks.append(task)
 
 
-class ManualScheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler ships no types
-    """APScheduler without its thread: it processes due jobs when the test calls `run_due_jobs`."""
+class ManualScheduler(TickScheduler):
+    """Scheduler without its thread: it processes due jobs when the test calls `run_due_jobs`."""
+
+    def start(self, paused: bool = False) -> None:
+        BaseScheduler.start(self, paused)
 
     def shutdown(self, wait: bool = True) -> None:
-        super().shutdown(wait)
+        BaseScheduler.shutdown(self, wait)
 
     def wakeup(self) -> None:
         pass
 
     def run_due_jobs(self) -> None:
         self._process_jobs()
+
+
+class ManualPlainScheduler(ManualScheduler):
+    """Processes jobs with the code of APScheduler instead of that of `TickScheduler`."""
+
+    def run_due_jobs(self) -> None:
+        BaseScheduler._process_jobs(self)
 
 
 class FakeProber(Prober):

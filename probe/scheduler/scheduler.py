@@ -1,77 +1,63 @@
 """Calls each probe's runner at its due times. APScheduler does the waiting."""
 
-from collections.abc import Callable
-from datetime import datetime
-
-from apscheduler.executors.base import BaseExecutor
-from apscheduler.job import Job
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.schedulers.base import BaseScheduler
+import threading
 
 from probe.clock import NS_PER_SECOND, Clock
-from probe.scheduler.grid import Grid, GridTrigger, MonotonicZone
+from probe.scheduler.grid import Grid
+from probe.scheduler.merged_grid import GridEntry, MergedGrid
 from probe.scheduler.runner import ProbeRunner
+from probe.scheduler.tick_scheduler import TickScheduler
 
 HEARTBEAT_INTERVAL_NS = NS_PER_SECOND
 
 # Without a heartbeat for this long the scheduler counts as hung.
 MAX_HEARTBEAT_AGE_NS = 10 * NS_PER_SECOND
 
-# `ProbeRunner.on_due`: takes a due time (monotonic, ns) and the number of missed ones before it.
-OnDue = Callable[[int, int], None]
-
-
-class TickExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler ships no types
-    """Calls a job's function with its due time, on the scheduler's own thread.
-
-    The executors of APScheduler do not pass the due time to a job, and they drop missed due times
-    and overlapping runs without counting them. Here `ProbeRunner.on_due` accounts for all of them.
-    """
-
-    def submit_job(self, job: Job, run_times: list[datetime]) -> None:
-        on_due: OnDue = job.func
-        on_due(*job.trigger.last_and_missed(run_times))
-
-    def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
-        raise NotImplementedError("submit_job is overridden")
-
 
 class ProbeScheduler:
-    """Calls the runners on their grids, from `start` until `stop`.
+    """Calls the runners on their grids, from `start` until `stop`. Thread-safe.
 
     All grids have the same anchor, the creation of the scheduler. A probe that is added later gets
     the same due times as if it had been added at the start.
     """
 
-    def __init__(
-        self, clock: Clock, scheduler_type: type[BaseScheduler] = BackgroundScheduler
-    ) -> None:
+    def __init__(self, clock: Clock, scheduler_type: type[TickScheduler] = TickScheduler) -> None:
         self._clock = clock
-        self._zone = MonotonicZone(clock.monotonic)
         self._anchor = clock.monotonic()
-        self._jobs: dict[str, Job] = {}
+        # A grid of its own, because the intervals of the probes may be hours.
+        heartbeat = Grid(self._anchor, HEARTBEAT_INTERVAL_NS)
+        self._grids = MergedGrid(heartbeat, self._heartbeat, now=self._anchor)
+        self._entries: dict[str, GridEntry] = {}
+        # Of two additions, the later one must not delay the job that the earlier one advanced.
+        self._additions = threading.Lock()
         self._last_heartbeat = self._anchor
         self._running = False
-        self.apscheduler = scheduler_type(
-            timezone=self._zone, executors={"default": TickExecutor()}
-        )
-        heartbeat = Grid(self._anchor, HEARTBEAT_INTERVAL_NS)
-        self._add(self._heartbeat, GridTrigger(heartbeat, self._zone))
+        self.apscheduler = scheduler_type(self._grids, clock.monotonic)
 
     def add(self, runner: ProbeRunner) -> None:
         """Call the runner at its due times from now on."""
-        self._jobs[runner.probe.name] = self._add(runner.on_due, self._trigger(runner))
+        probe = runner.probe
+        grid = Grid.for_probe(probe.name, probe.interval, anchor=self._anchor)
+        with self._additions:
+            self._entries[probe.name], is_next = self._grids.add(
+                grid, runner.on_due, now=self._clock.monotonic()
+            )
+            if is_next:
+                self.apscheduler.advance_job()
 
     def reschedule(self, runner: ProbeRunner) -> None:
         """Use the changed interval of the runner's probe from now on."""
-        self._jobs[runner.probe.name].reschedule(self._trigger(runner))
+        self.remove(runner.probe.name)
+        self.add(runner)
 
     def remove(self, name: str) -> None:
         """Stop calling the runner of the probe `name`."""
-        self._jobs.pop(name).remove()
+        self._grids.remove(self._entries.pop(name))
 
     def start(self) -> None:
-        self._last_heartbeat = self._clock.monotonic()
+        now = self._last_heartbeat = self._clock.monotonic()
+        # Due times before the start are no ticks.
+        self._grids.skip_until(now)
         self._running = True
         self.apscheduler.start()
 
@@ -89,19 +75,4 @@ class ProbeScheduler:
         return self._clock.monotonic() - self._last_heartbeat < MAX_HEARTBEAT_AGE_NS
 
     def _heartbeat(self, _due: int, _missed: int) -> None:
-        # A separate job, because the intervals of the probes may be hours.
         self._last_heartbeat = self._clock.monotonic()
-
-    def _trigger(self, runner: ProbeRunner) -> GridTrigger:
-        probe = runner.probe
-        grid = Grid.for_probe(probe.name, probe.interval, anchor=self._anchor)
-        return GridTrigger(grid, self._zone)
-
-    def _add(self, on_due: OnDue, trigger: GridTrigger) -> Job:
-        return self.apscheduler.add_job(
-            on_due,
-            trigger,
-            # APScheduler checks arguments against the signature; the executor passes the real ones.
-            args=(None, None),
-            coalesce=False,
-        )
