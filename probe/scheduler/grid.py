@@ -29,11 +29,3 @@ class Grid:
         `instant` must not be before the anchor.
         """
         return instant + self.interval - (instant - self.first) % self.interval
-
-    def index(self, instant: int) -> int:
-        """Return the number `n` of the last due time at or before `instant` (ns)."""
-        return (instant - self.first) // self.interval
-
-    def due_time(self, index: int) -> int:
-        """Return due time number `index` (ns)."""
-        return self.first + index * self.interval

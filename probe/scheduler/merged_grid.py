@@ -92,13 +92,14 @@ class MergedGrid:
         with self._lock:
             while (item := self._heap[0])[0] <= now:
                 due, number, entry = item
-                grid, on_due = entry.grid, entry.on_due
-                last = grid.due_time(grid.index(now))
-                heapq.heapreplace(self._heap, (last + grid.interval, number, entry))
+                interval, on_due = entry.grid.interval, entry.on_due
+                missed = (now - due) // interval
+                last = due + missed * interval
+                heapq.heapreplace(self._heap, (last + interval, number, entry))
                 self._drop_removed()
-                assert on_due  # the entry was the first one
+                assert on_due, "the first entry is not a removed one"
                 try:
-                    on_due(last, (last - due) // grid.interval)
+                    on_due(last, missed)
                 except Exception:
                     logger.exception("bug: a tick raised an exception")
             return item[0]

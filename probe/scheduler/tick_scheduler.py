@@ -59,7 +59,10 @@ class MergedGridTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships
 
 
 class WakeUpEvent:
-    """Event that only one thread waits for. `wait` takes 15 µs less CPU than `threading.Event`."""
+    """Event that one thread waits for, without the lock and queue of waiters of `threading.Event`.
+
+    A tick takes 8 of 40 µs less CPU with it.
+    """
 
     def __init__(self) -> None:
         self._unset = threading.Lock()
@@ -110,7 +113,7 @@ class TickScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler s
         """Run the job if it is due. Return the time until it is due again (seconds).
 
         The base class does the same for any jobs, with dates, events and lines of the log. That
-        takes 100 µs of CPU more per tick, which is more than the rest of the tick.
+        takes 70 to 140 µs more CPU per tick, and a tick takes 40 to 70 µs without the runner.
         """
         if self.state != STATE_RUNNING:
             wait_seconds: float | None = super()._process_jobs()

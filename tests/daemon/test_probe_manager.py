@@ -285,7 +285,7 @@ def _thresholds(keys: dict[str, Any]) -> set[tuple[str, str | None]]:
 
 def _due_times_until(grid: Grid, instant: int) -> int:
     """Return the number of due times from the first one until `instant` (ns)."""
-    return max(0, grid.index(instant) + 1)
+    return max(0, (instant - grid.first) // grid.interval + 1)
 
 
 @pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.full)])
