@@ -24,7 +24,7 @@ class ProbeScheduler:
     def __init__(self, clock: Clock, scheduler_type: type[TickScheduler] = TickScheduler) -> None:
         self._clock = clock
         self._anchor = clock.monotonic()
-        # A grid of its own, because the intervals of the probes may be hours.
+        # A separate grid, because the intervals of the probes may be hours.
         heartbeat = Grid(self._anchor, HEARTBEAT_INTERVAL_NS)
         self._grids = MergedGrid(heartbeat, self._heartbeat, now=self._anchor)
         self._entries: dict[str, GridEntry] = {}
