@@ -1,4 +1,4 @@
-"""Reused daemon threads without a queue.
+"""Reused daemon threads without a queue, and fairness between threads.
 
 `concurrent.futures` joins its threads when the interpreter exits: one name lookup that hangs would
 keep a stopped daemon alive for minutes. These threads are daemonic and do not delay the exit.
@@ -6,15 +6,25 @@ keep a stopped daemon alive for minutes. These threads are daemonic and do not d
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
+T = TypeVar("T")
 Task = Callable[[], None]
 
 logger = logging.getLogger(__name__)
 
 # Idle threads are kept this long. It covers the usual intervals of probes.
 MAX_IDLE_SECONDS = 60.0
+
+# Pause in long work for scrapes and pages. Without it, probes that run meanwhile wait 5 ms for the
+# GIL each time they need it, and start 25 to 45 ms late at the 99th percentile instead of 5 ms (200
+# probes per second).
+GIL_YIELD_SECONDS = 0.0001
+# Time between two pauses, unless the work on one item takes longer.
+MAX_GIL_SECONDS = 0.001
 
 
 class ThreadCache:
@@ -58,3 +68,13 @@ class ThreadCache:
                 # `submit` took the queue at this moment and is about to put a task.
                 return queue.get()
             return None
+
+
+def yield_gil(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, and release the GIL for a moment after each MAX_GIL_SECONDS."""
+    start = time.monotonic()
+    for item in items:
+        if time.monotonic() - start > MAX_GIL_SECONDS:
+            time.sleep(GIL_YIELD_SECONDS)
+            start = time.monotonic()
+        yield item

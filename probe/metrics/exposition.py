@@ -24,6 +24,9 @@ _LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 def format_value(value: float) -> str:
     """Return `value` as Prometheus and Go write it: `0.5`, `+Inf`, `1e+06`."""
+    if 0 <= value < 1_000_000:
+        # The same text as below in a third of the time, for the values that most samples have.
+        return repr(float(value))
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 

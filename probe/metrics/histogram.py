@@ -62,12 +62,12 @@ DELAY_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class Histogram:
     """Counts observations (seconds) in buckets. The caller holds a lock."""
 
-    __slots__ = ("_counts", "_exemplars", "_le_labels", "_sum", "bounds")
+    __slots__ = ("_counts", "_exemplars", "_sum", "_template", "bounds")
 
     def __init__(self, buckets: Iterable[float]) -> None:
         """`buckets` are upper bounds in any order; +Inf is added."""
-        self.bounds, self._le_labels = _shared_bounds(tuple(sorted(set(buckets))))
-        self._counts = [0] * len(self._le_labels)
+        self.bounds, self._template = _shared_bounds(tuple(sorted(set(buckets))))
+        self._counts = [0] * (len(self.bounds) + 1)
         self._sum = 0.0
         # The latest exemplar of each bucket, with its value, by the bucket's index. None as long as
         # there is none: most histograms never have one.
@@ -85,7 +85,7 @@ class Histogram:
     def copy(self) -> "Histogram":
         """Return a copy, which is faster than `copy.copy`."""
         copy = object.__new__(Histogram)
-        copy.bounds, copy._le_labels = self.bounds, self._le_labels
+        copy.bounds, copy._template = self.bounds, self._template
         copy._counts, copy._sum = self._counts.copy(), self._sum
         copy._exemplars = self._exemplars and self._exemplars.copy()
         return copy
@@ -96,24 +96,29 @@ class Histogram:
         Only OpenMetrics has exemplars.
         """
         comma = "," if labels else ""
-        head = f"{spec.name}_bucket{{{labels}{comma}"
-        cumulative = list(accumulate(self._counts))
-        lines = [
-            f"{head}{label}{count}\n"
-            for label, count in zip(self._le_labels, cumulative, strict=True)
-        ]
+        head = f"{spec.name}_bucket{{{labels}{comma}".replace("%", "%%")
+        cumulative = tuple(accumulate(self._counts))
+        # One text for all buckets takes two thirds of the time of a text for each bucket.
+        buckets = self._template.replace(_HEAD, head) % cumulative
         if with_exemplars and self._exemplars:
+            lines = buckets.split("\n")
             for index, (exemplar, value) in self._exemplars.items():
-                lines[index] = f"{lines[index][:-1]}{exemplar.text(value)}\n"
-        lines.append(f"{format_series(f'{spec.name}_count', labels)} {cumulative[-1]}\n")
-        lines.append(f"{format_series(f'{spec.name}_sum', labels)} {format_value(self._sum)}\n")
-        return "".join(lines)
+                lines[index] += exemplar.text(value)
+            buckets = "\n".join(lines)
+        count = f"{format_series(f'{spec.name}_count', labels)} {cumulative[-1]}\n"
+        total = f"{format_series(f'{spec.name}_sum', labels)} {format_value(self._sum)}\n"
+        return buckets + count + total
+
+
+# Stands for the name and the other labels in a template. No template has it elsewhere.
+_HEAD = "\0"
 
 
 @cache
-def _shared_bounds(bounds: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Return `bounds`, and the text between labels and value of each bucket line.
+def _shared_bounds(bounds: tuple[float, ...]) -> tuple[tuple[float, ...], str]:
+    """Return `bounds`, and the lines of all buckets with `%d` for their counts.
 
     Equal histograms share both, which takes 1 kB less for each probe.
     """
-    return bounds, tuple(f'le="{format_value(bound)}"}} ' for bound in (*bounds, float("inf")))
+    lines = (f'{_HEAD}le="{format_value(bound)}"}} %d\n' for bound in (*bounds, float("inf")))
+    return bounds, "".join(lines)

@@ -15,6 +15,7 @@ from probe.metrics.probe_series import write_probe_series
 from probe.result import Result, Signal
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
+from probe.threads import yield_gil
 
 
 class Recorder:
@@ -118,7 +119,7 @@ class Recorder:
         """Yield a copy of the counts of each probe. The lock is free between two probes."""
         with self._lock:
             names = list(self._probes)
-        for name in names:
+        for name in yield_gil(names):
             with self._lock:
                 counts = self._probes.get(name)
                 if counts is None:

@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from probe import __version__, formatting
@@ -39,23 +39,17 @@ from probe.server.summary import (
 )
 from probe.server.versions import version_marks, version_rows
 from probe.statistics.intervals import min_results
+from probe.threads import GIL_YIELD_SECONDS, yield_gil
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-T = TypeVar("T")
 # From the name of a probe to its state and the HTML of its row; None after its removal.
 RenderRow = Callable[[str], tuple[ListedProbe, str] | None]
 
 PACKAGE_DIR = Path(__file__).parent
 # The page of all probes has a filter from this number of probes on.
 MIN_FILTERED_PROBES = 10
-# Pause between two probes while a page is rendered. Without it, probes that run meanwhile wait 5 ms
-# for the GIL each time they need it, and start 25 to 45 ms late at the 99th percentile instead of
-# 5 ms (200 probes per second).
-GIL_YIELD_SECONDS = 0.0001
-# Time between two pauses, unless the work on one probe takes longer.
-MAX_GIL_SECONDS = 0.001
 
 
 class ProbeListing:
@@ -77,7 +71,7 @@ class ProbeListing:
         while True:
             with self._lock:
                 probes, rows = list(self._probes.values()), dict(self._rows)
-            page = select_page(probes, query)
+            page = select_page(yield_gil(probes), query)
             shown = [probe.name for group in page.groups for probe in group.probes]
             missing = [name for name in shown if name not in rows]
             if not missing:
@@ -149,10 +143,10 @@ class Pages:
             "home.html",
             probes=probes,
             rows=rows,
-            counts=count_states(probes),
+            counts=count_states(yield_gil(probes)),
             page=page,
             query=query,
-            labels=label_names(probes),
+            labels=label_names(yield_gil(probes)),
             links={link.title: link.template for link in self._links if not link.needs_probe},
             has_filter=len(probes) >= MIN_FILTERED_PROBES or query != ListQuery(),
         )
@@ -191,16 +185,6 @@ class Pages:
         template = self._templates.get_template(name)
         config = self._lifecycle.config_state()
         return template.render(variables, now=self._now(), not_running_reason=reason, config=config)
-
-
-def yield_gil(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items, and release the GIL for a moment after each MAX_GIL_SECONDS."""
-    start = time.monotonic()
-    for item in items:
-        if time.monotonic() - start > MAX_GIL_SECONDS:
-            time.sleep(GIL_YIELD_SECONDS)
-            start = time.monotonic()
-        yield item
 
 
 def _environment() -> "Environment":

@@ -21,9 +21,10 @@ from probe.server.lifecycle import Lifecycle
 from probe.server.limits import unknown_probe_message
 from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.local_client import may_see_responses
-from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing, yield_gil
+from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
+from probe.threads import yield_gil
 
 # A page is rendered at most once in this time, however many clients request it.
 MAX_PAGE_AGE_SECONDS = 1.0
@@ -181,7 +182,29 @@ def _html(page: str) -> CachedResponse:
 
 
 def _json(document: Mapping[str, Any]) -> CachedResponse:
-    # As Starlette's JSONResponse.
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-    return CachedResponse(compress([text]), headers)
+    return CachedResponse(compress(_json_parts(document)), headers)
+
+
+def _json_parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text of a document in parts, one for each item of its lists.
+
+    `json.dumps` of a whole document holds the GIL from start to end: 30 ms for 5,000 probes.
+    """
+    separator = "{"
+    for key, value in document.items():
+        yield f"{separator}{_json_text(key)}:"
+        separator = ","
+        if isinstance(value, list):
+            yield "["
+            for index, item in enumerate(value):
+                yield f"{',' if index else ''}{_json_text(item)}"
+            yield "]"
+        else:
+            yield _json_text(value)
+    yield "}"
+
+
+def _json_text(value: object) -> str:
+    # As Starlette's JSONResponse.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
