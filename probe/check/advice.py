@@ -23,6 +23,7 @@ from probe.scheduler.token_estimate import TokenEstimate, find_output_limit
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS, MODEL_DOWN, OBJECTIVE_MISSED, PAGE_BURNS
 from probe.slo.evidence import longest_interval
 from probe.slo.forecast import AlertTiming
+from probe.threads import yield_gil
 
 # Bad probes that the error budget of 30 days should allow: with fewer, each one is an event.
 MIN_BUDGET_PROBES = 20
@@ -46,7 +47,7 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
     `estimates` has the tokens of one request of each probe by its name.
     """
     yield from map(str, settings.likely_mistakes)
-    for probe in settings.probes:
+    for probe in yield_gil(settings.probes):
         if probe.stream:
             yield from _stream_advice(probe)
         if not probe.objectives and probe.down == "none":

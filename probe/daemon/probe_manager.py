@@ -17,6 +17,7 @@ from probe.scheduler.runner import CompiledProbe, ProbeRunner, ResultSink, TaskE
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.scheduler.token_estimate import TokenEstimate
 from probe.server.on_demand import OnDemandRefused, OnDemandTarget
+from probe.threads import yield_gil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +82,20 @@ class ProbeManager:
         """Apply `settings` and return the difference to the previous config.
 
         Raises OSError and TlsError for files that cannot be read. In this case nothing changes.
+        Runs of other probes proceed meanwhile.
         """
         fingerprints = self._factory.fingerprints(settings)
         diff = _compare(self._fingerprints, fingerprints)
         # The last step that can fail.
         compiled = self._factory.build(settings, {*diff.added, *diff.changed})
-        for name in diff.removed:
+        for name in yield_gil(diff.removed):
             self._remove(name)
         # Before a run of an added probe can end.
         if self._services.traces:
             self._services.traces.apply_config(settings)
-        for name in diff.changed:
+        for name in yield_gil(diff.changed):
             self._update(name, compiled[name])
-        for name in diff.added:
+        for name in yield_gil(diff.added):
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
@@ -176,9 +178,10 @@ class ProbeManager:
 
 def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> ConfigDiff:
     common = [name for name in new if name in old]
+    changed = {name for name in yield_gil(common) if new[name] != old[name]}
     return ConfigDiff(
         added=tuple(name for name in new if name not in old),
-        changed=tuple(name for name in common if new[name] != old[name]),
+        changed=tuple(name for name in common if name in changed),
         removed=tuple(name for name in old if name not in new),
-        unchanged=tuple(name for name in common if new[name] == old[name]),
+        unchanged=tuple(name for name in common if name not in changed),
     )

@@ -25,7 +25,7 @@ from probe.prober.evaluator import Evaluator
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.token_estimate import estimate_counted_tokens
-from probe.threads import ThreadCache
+from probe.threads import ThreadCache, yield_gil
 
 _FAMILIES = {
     IpFamily.ANY: socket.AF_UNSPEC,
@@ -82,7 +82,7 @@ class ProberFactory:
                 settings.tracing.is_sampled,
                 tuple(map(content, self._files(probe))),
             )
-            for probe in settings.probes
+            for probe in yield_gil(settings.probes)
         }
 
     def _files(self, probe: Probe) -> Iterator[Path]:
@@ -144,7 +144,9 @@ class ProberFactory:
             )
 
         return {
-            probe.name: compile_probe(probe) for probe in settings.probes if probe.name in names
+            probe.name: compile_probe(probe)
+            for probe in yield_gil(settings.probes)
+            if probe.name in names
         }
 
 

@@ -176,49 +176,44 @@ class ProbeCounts:
         new.dimensions = self.dimensions and self.dimensions.copy()
         return new
 
-    def updated(self, probe: Probe, now: float) -> "ProbeCounts":
-        """Return the counts for the new settings `probe`, with all that keep their meaning.
+    def take_over(self, old: "ProbeCounts", now: float) -> None:
+        """Continue the counts of `old`, for other settings, that keep their meaning.
 
         A histogram is reset in all of its series if one of its bounds changes. A new objective or
         threshold also resets the histogram of its signal: Prometheus may still have old samples of
         this threshold's bucket, and would count the requests in between twice. After a change of
         the URL the certificate is unknown until the next run.
         """
-        new = ProbeCounts.of(probe, self.suspended, self.spending)
         unchanged = {
             signal
             for signal in Signal
-            if _event_keys(probe, signal) <= _event_keys(self.probe, signal)
+            if _event_keys(self.probe, signal) <= _event_keys(old.probe, signal)
         }
-        same_buckets = _bounds(new.latency.values()) == _bounds(self.latency.values())
+        same_buckets = _bounds(self.latency.values()) == _bounds(old.latency.values())
         if same_buckets and Signal.LATENCY in unchanged:
-            new.latency = self.latency
+            self.latency = old.latency
         if all(
-            histogram.bounds == _phase_bounds(probe, phase)
-            for phase, histogram in self.phases.items()
+            histogram.bounds == _phase_bounds(self.probe, phase)
+            for phase, histogram in old.phases.items()
         ):
-            new.phases = self.phases
-        if new.server_bounds == self.server_bounds:
-            new.server |= self.server
-        if new.stream and self.stream:
-            new.stream.take_over(self.stream, unchanged)
+            self.phases = old.phases
+        if self.server_bounds == old.server_bounds:
+            self.server |= old.server
+        if self.stream and old.stream:
+            self.stream.take_over(old.stream, unchanged)
         # A reason that has become impossible is kept if it has occurred: `+` drops the others.
-        new.failures.update(+self.failures)
-        if new.dimensions and self.dimensions and same_buckets:
-            new.dimensions.take_over(self.dimensions)
-        same_url = probe.url == self.probe.url
-        return dataclasses.replace(
-            new,
-            cold_starts=self.cold_starts or new.cold_starts,
-            server_ignored=self.server_ignored,
-            merged_reads=self.merged_reads,
-            last_run=self.last_run,
-            last_success=self.last_success,
-            succeeded=self.succeeded,
-            status=self.status,
-            version=self.version if same_url and probe.version == self.probe.version else None,
-            certificate=self.certificate if same_url else CertificateExpiry(url_since=now),
-        )
+        self.failures.update(+old.failures)
+        if self.dimensions and old.dimensions and same_buckets:
+            self.dimensions.take_over(old.dimensions)
+        self.cold_starts = old.cold_starts or self.cold_starts
+        self.server_ignored = old.server_ignored
+        self.merged_reads = old.merged_reads
+        self.last_run, self.last_success = old.last_run, old.last_success
+        self.succeeded, self.status = old.succeeded, old.status
+        same_url = self.probe.url == old.probe.url
+        if same_url and self.probe.version == old.probe.version:
+            self.version = old.version
+        self.certificate = old.certificate if same_url else CertificateExpiry(url_since=now)
 
 
 # Returns the values of all fields in their order.

@@ -58,14 +58,19 @@ class Recorder:
         `suspended` has a function for each reason of inference_probe_suspended: it returns whether
         the probe is suspended for this reason. `spending` counts the cost of its requests.
         """
+        counts = ProbeCounts.of(probe, suspended, spending)
         with self._lock:
-            self._probes[probe.name] = ProbeCounts.of(probe, suspended, spending)
+            self._probes[probe.name] = counts
 
     def update_probe(self, probe: Probe) -> None:
         """Continue a probe with other settings. Counts that keep their meaning are kept."""
         with self._lock:
-            counts = self._probes[probe.name]
-            self._probes[probe.name] = counts.updated(probe, self._now())
+            old = self._probes[probe.name]
+        # Most of the time is needed for this, and other threads need the lock.
+        counts = ProbeCounts.of(probe, old.suspended, old.spending)
+        with self._lock:
+            counts.take_over(old, self._now())
+            self._probes[probe.name] = counts
 
     def remove_probe(self, name: str) -> None:
         """Stop exporting the series of a probe."""
