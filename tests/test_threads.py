@@ -1,5 +1,6 @@
 """Daemon threads that are used again."""
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from probe.threads import ThreadCache
+from probe.threads import ThreadCache, yield_gil
 
 
 def test_tasks_never_wait_for_each_other() -> None:
@@ -99,3 +100,20 @@ def test_a_hanging_task_does_not_delay_the_exit() -> None:
         [sys.executable, "-c", code], timeout=20, capture_output=True, text=True, check=False
     )
     assert (process.returncode, process.stdout) == (0, "end\n")
+
+
+def test_long_work_yields_the_gil() -> None:
+    """Another thread runs during long work, although nothing forces the work to stop."""
+    begin, ran = threading.Event(), threading.Event()
+    threading.Thread(target=lambda: begin.wait() and ran.set(), daemon=True).start()
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        end = time.monotonic() + 2
+        begin.set()
+        for _ in yield_gil(itertools.count()):
+            if ran.is_set() or time.monotonic() > end:
+                break
+        assert ran.is_set()
+    finally:
+        sys.setswitchinterval(switch_interval)
