@@ -105,7 +105,12 @@ def test_a_hanging_task_does_not_delay_the_exit() -> None:
 def test_long_work_yields_the_gil() -> None:
     """Another thread runs during long work, although nothing forces the work to stop."""
     begin, ran = threading.Event(), threading.Event()
-    threading.Thread(target=lambda: begin.wait() and ran.set(), daemon=True).start()
+
+    def run() -> None:
+        begin.wait()
+        ran.set()
+
+    threading.Thread(target=run, daemon=True).start()
     switch_interval = sys.getswitchinterval()
     sys.setswitchinterval(60)
     try:
