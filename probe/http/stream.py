@@ -4,9 +4,9 @@ They process bytes as they arrive, remember the read that completed each event, 
 for an event. The content of the events is left to the caller.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from probe.http.errors import ProbeError
 from probe.http.stopwatch import Timestamp
@@ -15,6 +15,10 @@ from probe.http.stopwatch import Timestamp
 # some hundred KiB if they contain an image or log probabilities.
 MAX_EVENT_BYTES = 1024 * 1024
 
+# A complete server-sent event as model servers send it: maybe a type, and one line of data. It is
+# parsed line by line if it begins differently, or if the line has a CR that is not in its end.
+_ORDINARY_EVENT = re.compile(rb"(?:event: ?+([^\r\n]*+)\r?\n)?data: ?+(.*+)\n\r?\n")
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -22,8 +26,7 @@ class StreamError(ProbeError):
     """The stream is invalid, or one of its events is too large."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(NamedTuple):
     """One event of a stream."""
 
     data: bytes
@@ -159,9 +162,27 @@ class SseParser:
         if not data:
             return
         self._events.received = received
-        for line in self._lines.feed(data):
-            if event := self._parse_line(line):
-                yield event
+        position = 0
+        # Nearly all events are ordinary. Line by line, they took four times as long. If the last
+        # line ended with a CR, its LF may follow: between events, it makes no difference.
+        if self._is_between_events and len(data) <= MAX_EVENT_BYTES:
+            while match := _ORDINARY_EVENT.match(data, position):
+                event_type, line = match.groups(b"")
+                payload = line.removesuffix(b"\r")
+                if b"\r" in payload:
+                    break
+                position = match.end()
+                self._is_first_line = False
+                yield self._events.build(payload, _decode_type(event_type))
+        if position < len(data):
+            for line in self._lines.feed(data[position:]):
+                if event := self._parse_line(line):
+                    yield event
+
+    @property
+    def _is_between_events(self) -> bool:
+        """Whether no event has begun, and no line either."""
+        return not (self._data or self._type or self._json or self._lines.partial)
 
     def close(self) -> list[StreamEvent]:
         """Return an error as JSON whose last line has no end; discard all other fields."""
@@ -216,7 +237,11 @@ class SseParser:
         if not data:
             return None
         self._data = bytearray()
-        return self._events.build(bytes(data[:-1]), event_type.decode(errors="replace"))
+        return self._events.build(bytes(data[:-1]), _decode_type(event_type))
+
+
+def _decode_type(event_type: bytes) -> str:
+    return event_type.decode(errors="replace")
 
 
 class NdjsonParser:

@@ -11,7 +11,7 @@ from probe.config.settings import Probe
 from probe.prober.cold_signals import COLD_VALUE
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.json_values import Values, first_scalar
-from probe.prober.stream_format import EventDocument, EventPath
+from probe.prober.stream_paths import EventDocument, EventPath
 from probe.redaction import Redactor, to_one_line
 
 # Length of a version or segment: enough for the digest of an image.

@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,8 @@ from probe.prober.stream_errors import (
     is_failed_finish,
     reported_error,
 )
-from probe.prober.stream_format import EventDocument, EventPath, StreamFormat
+from probe.prober.stream_format import StreamFormat
+from probe.prober.stream_paths import EventDocument
 from probe.prober.token_times import TokenTimes
 from probe.prober.usage import is_plausible_count, token_counts
 from probe.redaction import Redactor, to_one_line
@@ -36,6 +36,9 @@ MAX_FINISH_REASON_CHARS = 64
 
 # Finish reasons of a response that the model has ended, with a token without text.
 _ENDED_BY_MODEL = re.compile("stop|end_turn|eos|eos_token|completed", re.IGNORECASE)
+
+# Values in an event by the key in `stream`.
+_Found = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class StreamReader:
         """
         self._format = stream_format
         self._deadlines = deadlines
+        self._stall_ns = None if deadlines.stall is None else nanoseconds(deadlines.stall)
         self._stopwatch = stopwatch
         self._values = values
         self._parser = stream_format.new_parser()
@@ -133,11 +137,13 @@ class StreamReader:
         """Process the next bytes. Raises StreamFailure for an event that fails the probe."""
         if self._ignores_rest:
             return
-        with _stream_failures():
+        try:
             for event in self._parser.feed(data, received):
                 self._process(event)
-            # Comments and empty lines are no events.
+            # Also for comments and empty lines, which are no events.
             self._budget.remaining()
+        except (TimeoutError, StreamError) as error:
+            raise _invalid_stream(error) from None
 
     def close(self, *, body_is_complete: bool) -> None:
         """Process the end of the body. Raises StreamFailure if the stream is not complete.
@@ -145,9 +151,11 @@ class StreamReader:
         If the format has no event that ends a stream, the body must be complete.
         """
         if not self._ignores_rest:
-            with _stream_failures():
+            try:
                 for event in self._parser.close():
                     self._process(event)
+            except (TimeoutError, StreamError) as error:
+                raise _invalid_stream(error) from None
         has_ended = self.is_complete or self.finish_reason
         if not has_ended and (self._format.has_end or not body_is_complete):
             raise self._truncated()
@@ -201,7 +209,7 @@ class StreamReader:
     def _truncated(self) -> StreamFailure:
         end = "the end of the body"
         if self._format.has_end:
-            end = "a finish reason" if self._format.finish else "its last event"
+            end = "a finish reason" if self._format.has_finish else "its last event"
         where = "in the middle of an event" if self._parser.has_partial_event else f"before {end}"
         detail = f"the stream ended {where}, after {self._progress()}"
         return StreamFailure(Reason.TRUNCATED, detail)
@@ -226,13 +234,15 @@ class StreamReader:
         return self._first_token.seconds_until(self._last_token, clock) / (tokens - 1)
 
     def _process(self, event: StreamEvent) -> None:
-        self._budget.remaining()
-        self._merged_events += event.is_merged
+        if event.is_merged:
+            # Before the first event of a read, `feed` has checked it.
+            self._budget.remaining()
+            self._merged_events += 1
         if self._ignores_rest or not event.data:  # without data, it is no more than a comment
             return
         if self._format.end is not None and event.data.strip() == self._format.end:
             # Gateways also send it after a stream that was cut.
-            if self.finish_reason or not self._format.finish:
+            if self.finish_reason or not self._format.has_finish:
                 self._end_phase(event.received)
                 self._ignores_rest = True
             return
@@ -243,11 +253,12 @@ class StreamReader:
         self._first_chunk = self._first_chunk or event.received
         document = _document(event)
         self._values.read(document)
-        self._check_error(event, document)
-        self._count_tokens(document)
-        self._process_tokens(event.received, document)
-        if reason := _first_text(self._format.finish, document):
-            self._finish(reason)
+        found = self._format.paths.find(document)
+        self._check_error(event, document, found)
+        self._count_tokens(found)
+        self._process_tokens(event.received, found)
+        if reasons := _texts(found, "finish"):
+            self._finish(reasons[0])
             self._end_phase(event.received)
 
     def _finish(self, reason: str) -> None:
@@ -257,16 +268,13 @@ class StreamReader:
         if self.finish_reason is None or is_failed_finish(reason):
             self.finish_reason = reason
 
-    def _check_error(self, event: StreamEvent, document: EventDocument) -> None:
+    def _check_error(self, event: StreamEvent, document: EventDocument, found: _Found) -> None:
         """Raise StreamFailure if the event reports an error, or is no event of the format."""
-        for path in self._format.error:
-            for error in path.find(document):
-                if error:
-                    # Beside the text of an error, some servers have its type.
-                    details = (
-                        {**document.value, "message": error} if isinstance(error, str) else error
-                    )
-                    raise reported_error(details, event.type if event.is_error else "")
+        for error in found.get("error", ()):
+            if error:
+                # Beside the text of an error, some servers have its type.
+                details = {**document.value, "message": error} if isinstance(error, str) else error
+                raise reported_error(details, event.type if event.is_error else "")
         if document.type == "error" or (event.is_error and event.type):
             raise reported_error(document.value, document.type)
         if event.is_error:
@@ -275,24 +283,25 @@ class StreamReader:
                 " for one in `json`, usually with stream: true"
             )
 
-    def _count_tokens(self, document: EventDocument) -> None:
-        for name, path in self._format.usage:
-            for value in path.find(document):
+    def _count_tokens(self, found: _Found) -> None:
+        for name, key in self._format.usage:
+            for value in found.get(key, ()):
                 if is_plausible_count(value):
                     self._counts[name] = value
 
-    def _process_tokens(self, received: Timestamp, document: EventDocument) -> None:
+    def _process_tokens(self, received: Timestamp, found: _Found) -> None:
         """Note the tokens of an event.
 
         Empty text is no token: it announces the role, or stands for an incomplete character.
         """
-        if _has_value(self._format.skip, document):
+        if any(found.get("skip", ())):
             return
-        refusal = _texts(self._format.refusal, document)
+        refusal = _texts(found, "refusal")
         self._is_refused |= bool(refusal)
-        content = "".join([*_texts(self._format.content, document), *refusal])
-        has_reasoning = any(_texts(self._format.reasoning, document))
-        is_output = bool(content) or _has_value(self._format.tool_call, document)
+        content = "".join([*_texts(found, "content"), *refusal])
+        has_reasoning = bool(_texts(found, "reasoning"))
+        # Calls of tools may be of any type. An empty text, list or object is none.
+        is_output = bool(content) or any(found.get("tool_call", ()))
         if not is_output and not has_reasoning:
             return
         self._token_events += 1
@@ -316,17 +325,20 @@ class StreamReader:
         self._token_times.add(received)
         if self._last_token is None:
             return
-        self._longest_gap = Timestamp(
-            max(self._longest_gap.user, received.user - self._last_token.user),
-            max(self._longest_gap.kernel, received.kernel - self._last_token.kernel),
+        gap = Timestamp(
+            received.user - self._last_token.user, received.kernel - self._last_token.kernel
         )
+        if gap.user > self._longest_gap.user or gap.kernel > self._longest_gap.kernel:
+            self._longest_gap = Timestamp(
+                max(self._longest_gap.user, gap.user), max(self._longest_gap.kernel, gap.kernel)
+            )
 
     def _set_stall_deadline(self, received: Timestamp) -> None:
         deadline = self._stopwatch.deadline
-        if self._deadlines.stall is None:
+        if self._stall_ns is None:
             deadline.clear_interim()
         else:
-            deadline.set_interim(received.user + nanoseconds(self._deadlines.stall))
+            deadline.set_interim(received.user + self._stall_ns)
 
     def _end_phase(self, received: Timestamp | None) -> None:
         """End the last phase with the last token. What follows may take the grace period.
@@ -350,17 +362,11 @@ class StreamReader:
         return f"{self._chunks} chunk{'' if self._chunks == 1 else 's'}"
 
 
-@contextmanager
-def _stream_failures() -> Iterator[None]:
-    """Turn the errors of the parser and of the budget into StreamFailure."""
-    try:
-        yield
-    except TimeoutError:
-        raise _invalid(
-            f"reading the events takes more than {MAX_CPU_SECONDS:g} s of CPU time"
-        ) from None
-    except StreamError as error:
-        raise _invalid(str(error)) from None
+def _invalid_stream(error: TimeoutError | StreamError) -> StreamFailure:
+    """Return the failure for an error of the CPU budget or of the parser."""
+    if isinstance(error, TimeoutError):
+        return _invalid(f"reading the events takes more than {MAX_CPU_SECONDS:g} s of CPU time")
+    return _invalid(str(error))
 
 
 def _invalid(detail: str) -> StreamFailure:
@@ -392,16 +398,8 @@ def _parse(data: bytes) -> Any:
         raise _invalid("an event of the stream is not JSON") from None
 
 
-def _texts(paths: tuple[EventPath, ...], document: EventDocument) -> list[str]:
-    """Return the text at all paths, without empty text and values of other types."""
-    values = (value for path in paths for value in path.find(document))
-    return [value for value in values if isinstance(value, str) and value]
-
-
-def _first_text(paths: tuple[EventPath, ...], document: EventDocument) -> str | None:
-    return next(iter(_texts(paths, document)), None)
-
-
-def _has_value(paths: tuple[EventPath, ...], document: EventDocument) -> bool:
-    """Return whether there is a value other than null, empty text and an empty list or object."""
-    return any(value for path in paths for value in path.find(document))
+def _texts(found: _Found, key: str) -> list[str]:
+    """Return the text at the paths of `key`, without empty text and values of other types."""
+    if key not in found:
+        return []
+    return [value for value in found[key] if isinstance(value, str) and value]

@@ -413,6 +413,7 @@ def test_cpu_for_single_bytes(parser: Callable[[], EventParser], stream: bytes) 
 SSE_PARTS = [
     *(b"data", b"event", b"id", b":", b" ", b"x", b"{}", b"[", b"\xef\xbb\xbf", b"\xc3", b"\xbc"),
     *(b"\n", b"\r", b"\r\n", b"\n\n", b"data: a\n\n", b"event: b\r\n", b": ping\n\n"),
+    *(b"event: b\ndata: a\n\n", b"event:b\r\ndata:a\r\n\r\n", b"data: a\rb\n\n", b"data:\r\n\n"),
 ]
 AWS_PARTS = st.builds(frame, st.binary(max_size=20), st.binary(max_size=20)) | st.builds(
     lambda name, value: frame(value.encode(), string_header(name, value)),
@@ -439,6 +440,8 @@ def content(parser: EventParser, feeds: Iterable[bytes]) -> list[object]:
 
 @given(stream=STREAM_BYTES, cuts=st.lists(st.integers(0, 200)))
 @example(stream=b"data: a\r\n\r\ndata: b\r\n\r\n", cuts=[8, 10])
+@example(stream=b"data: a\rdata: b\n\n", cuts=[])
+@example(stream=b"event: a\ndata: b\n\ndata: c\n\n", cuts=[9])
 @pytest.mark.parametrize("parser", PARSERS)
 def test_events_do_not_depend_on_reads(
     parser: Callable[[], EventParser], stream: bytes, cuts: list[int]
