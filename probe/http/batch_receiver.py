@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from probe.clock import NS_PER_SECOND, nanoseconds
 
@@ -28,12 +28,14 @@ READ_BYTES = 2048
 
 CONTROL_BYTES = 256
 
-# Linux, <sys/socket.h>: struct timeval, and struct cmsghdr without its data.
+# Linux, <asm-generic/socket.h>; not in Python's socket.
+SO_TIMESTAMPNS = 35
+
+# Linux, <sys/socket.h>: struct timeval, struct timespec, and struct cmsghdr without its data.
 _TIMEVAL = struct.Struct("@ll")
+_TIMESPEC = struct.Struct("@ll")
 _CONTROL_HEADER = struct.Struct("@Nii")
 _CONTROL_ALIGNMENT = ctypes.sizeof(ctypes.c_size_t)
-
-AncillaryData = list[tuple[int, int, bytes]]
 
 
 class _IoVector(ctypes.Structure):
@@ -54,6 +56,15 @@ class _MessageHeader(ctypes.Structure):
 
 class _Message(ctypes.Structure):
     _fields_ = (("header", _MessageHeader), ("length", ctypes.c_uint))
+
+
+_MESSAGE_BYTES = ctypes.sizeof(_Message)
+
+# What a read sets in its message: the lengths of the control messages and of the data.
+_CONTROL_LENGTH_END = _MessageHeader.control_length.offset + _MessageHeader.control_length.size
+_LENGTHS = struct.Struct(
+    f"@{_MessageHeader.control_length.offset}xN{_Message.length.offset - _CONTROL_LENGTH_END}xI"
+)
 
 
 class _Timespec(ctypes.Structure):
@@ -78,12 +89,12 @@ _recvmmsg = _find_recvmmsg()
 IS_AVAILABLE = _recvmmsg is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPart:
+class ReceivedPart(NamedTuple):
     """What one read returned. `data` is empty at the end of the connection."""
 
     data: bytes
-    ancillary: AncillaryData
+    stamp: int | None
+    """When it arrived by the kernel (wall clock, ns)."""
 
 
 class BatchReceiver:
@@ -98,12 +109,16 @@ class BatchReceiver:
         self._data = bytearray(BATCH_READS * READ_BYTES)
         self._control = bytearray(BATCH_READS * CONTROL_BYTES)
         self._vectors = (_IoVector * BATCH_READS)()
-        self._messages = (_Message * BATCH_READS)()
+        self._headers = bytearray(BATCH_READS * _MESSAGE_BYTES)
+        self._messages = (_Message * BATCH_READS).from_buffer(self._headers)
         data, control = _address(self._data), _address(self._control)
         for index, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
             vector.base, vector.length = data + index * READ_BYTES, READ_BYTES
             message.header.vectors, message.header.vector_count = ctypes.addressof(vector), 1
             message.header.control = control + index * CONTROL_BYTES
+            message.header.control_length = CONTROL_BYTES
+        # Each call changes the headers. To copy all of them takes less time than to set one field.
+        self._initial_headers = bytes(self._headers)
 
     def receive(self, max_seconds: float) -> list[ReceivedPart]:
         """Return the next data, or nothing if none arrives within `max_seconds`.
@@ -127,8 +142,7 @@ class BatchReceiver:
         The kernel compares `max_seconds` with the time after each read only.
         """
         self._set_max_wait(max_wait_seconds)
-        for message in self._messages[:max_reads]:
-            message.header.control_length = CONTROL_BYTES
+        self._headers[:] = self._initial_headers
         timeout = _Timespec(*divmod(nanoseconds(max_seconds), NS_PER_SECOND))
         assert _recvmmsg, "the function is available"
         fd = self._sock.fileno()
@@ -156,12 +170,11 @@ class BatchReceiver:
     def _parts(self, count: int) -> Iterator[ReceivedPart]:
         """Yield what the first `count` reads returned, up to the end of the connection."""
         for index in range(count):
-            message = self._messages[index]
+            control_length, length = _LENGTHS.unpack_from(self._headers, index * _MESSAGE_BYTES)
             start = index * READ_BYTES
-            data = bytes(self._data[start : start + message.length])
-            start = index * CONTROL_BYTES
-            control = self._control[start : start + message.header.control_length]
-            yield ReceivedPart(data, _parse_control(control))
+            data = bytes(self._data[start : start + length])
+            control = index * CONTROL_BYTES
+            yield ReceivedPart(data, _find_stamp(self._control, control, control + control_length))
             if not data:
                 return
 
@@ -171,13 +184,12 @@ def _address(buffer: bytearray) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
-def _parse_control(control: bytes | bytearray) -> AncillaryData:
-    """Return the control messages (level, type, data), as `socket.recvmsg` does."""
-    ancillary = []
-    position = 0
-    while position + _CONTROL_HEADER.size <= len(control):
+def _find_stamp(control: bytearray, position: int, end: int) -> int | None:
+    """Return the stamp (ns) in the control messages from `position` to `end`."""
+    while position + _CONTROL_HEADER.size <= end:
         length, level, kind = _CONTROL_HEADER.unpack_from(control, position)
-        data = bytes(control[position + _CONTROL_HEADER.size : position + length])
-        ancillary.append((level, kind, data))
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, ns = _TIMESPEC.unpack_from(control, position + _CONTROL_HEADER.size)
+            return int(seconds) * NS_PER_SECOND + int(ns)
         position += -(-length // _CONTROL_ALIGNMENT) * _CONTROL_ALIGNMENT
-    return ancillary
+    return None

@@ -18,12 +18,11 @@ from functools import cache, cached_property
 from typing import Any
 
 from probe.clock import NS_PER_SECOND
-from probe.http.batch_receiver import IS_AVAILABLE, AncillaryData, BatchReceiver
+from probe.http.batch_receiver import IS_AVAILABLE, SO_TIMESTAMPNS, BatchReceiver
 from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.http.tcp_info import TcpInfo
 
 # Linux, <asm-generic/socket.h>, <linux/net_tstamp.h>, <linux/errqueue.h>; not in Python's socket.
-SO_TIMESTAMPNS = 35
 SO_TIMESTAMPING = 37
 MSG_ERRQUEUE = 0x2000
 TX_SOFTWARE = 1 << 1  # stamp a segment when it is handed to the device
@@ -42,6 +41,9 @@ NON_BLOCKING_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 INITIAL_WINDOW_BYTES = 10 * 1400
 
 HAS_KERNEL_TIMESTAMPS = sys.platform == "linux"
+
+# Level, type and data of each control message, as `recvmsg` returns them.
+AncillaryData = list[tuple[int, int, bytes]]
 
 
 class TimedSocket(socket.socket):
@@ -253,9 +255,8 @@ class TimedSocket(socket.socket):
         started = self.stopwatch.now()
         parts = []
         for part in self._batch_receiver.receive(seconds_left):
-            received = self.stopwatch.timestamp(_find_stamp(part.ancillary, SO_TIMESTAMPNS))
-            received = received._replace(user=max(started, received.kernel))
-            parts.append((part.data, received))
+            arrived = self.stopwatch.timestamp(part.stamp).kernel
+            parts.append((part.data, Timestamp(max(started, arrived), arrived)))
         self._parts = parts[::-1]
         if self._pending_tx_stamp is not None:
             self._take_tx_stamp()

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import socket
+import struct
 from typing import Any
 from unittest.mock import Mock
 
@@ -76,6 +77,30 @@ def test_a_sandbox_may_forbid_recvmmsg(
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
 
     assert (batch_receiver._find_recvmmsg() is not None) is found
+
+
+def control_message(kind: int, data: bytes) -> bytes:
+    """Return a control message, with its length as the kernel sets it and aligned."""
+    message = struct.pack("@Nii", 16 + len(data), socket.SOL_SOCKET, kind) + data
+    return message.ljust(-(-len(message) // 8) * 8, b"\0")
+
+
+STAMP = control_message(batch_receiver.SO_TIMESTAMPNS, struct.pack("@ll", 3, 7))
+# Linux, <asm-generic/socket.h>: SO_RXQ_OVFL, the number of dropped packets.
+OTHER = control_message(40, b"\1\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("control", "stamp"),
+    [(STAMP, 3_000_000_007), (OTHER + STAMP, 3_000_000_007), (OTHER, None), (b"", None)],
+)
+def test_stamps_in_control_messages(control: bytes, stamp: int | None) -> None:
+    """Other control messages may precede the stamp, or come without one."""
+    before = b"\xff" * batch_receiver.CONTROL_BYTES
+    buffer = bytearray(before + control + STAMP)
+    end = len(before) + len(control)
+
+    assert batch_receiver._find_stamp(buffer, len(before), end) == stamp
 
 
 def test_the_wait_for_the_end_of_a_batch_is_no_correction(serve: Serve) -> None:

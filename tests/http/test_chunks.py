@@ -66,6 +66,7 @@ BODIES = {
     "two sizes": b"1\r\na\r\n002\r\nbc\r\n0\r\n\r\n",
     "spaces and bare line ends": b"1 \t\r\na\r\n2\nbc\n3 \ndef\r\n0\r\n\r\n",
     "many spaces": b"1\r\na\r\n1" + b" " * 100 + b"\r\nb\r\n0\r\n\r\n",
+    "line end before the first chunk": b"\r\n1\r\na\r\n0\r\n\r\n",
     "extensions": b"1;x\r\na\r\n1;y=z\r\nb\r\n1\r\nc\r\n0\r\n\r\n",
     "line ends in the data": b"4\r\n\r\n1\r\r\n3\r\n\n\r\n\r\n1\r\n\n\r\n0\r\n\r\n",
     "trailers": b"1\r\na\r\n1\r\nb\r\n0\r\nX: y\r\n\r\n",
@@ -93,3 +94,14 @@ def test_chunks_together_are_parsed_like_single_chunks(body: bytes) -> None:
 
     assert error == single_error
     assert b"".join(pieces) == b"".join(single_pieces)
+
+
+@pytest.mark.parametrize("body", [body for body in BODIES.values() if len(body) < 200])
+def test_chunks_do_not_depend_on_reads(body: bytes) -> None:
+    """The reads end at all places, also after a chunk, so that the next one begins with a chunk."""
+    single_pieces, single_error = read_pieces(FakeStream(HEAD + body, segment_bytes=1))
+
+    for segment_bytes in range(2, len(HEAD) + len(body)):
+        pieces, error = read_pieces(FakeStream(HEAD + body, segment_bytes))
+        assert error == single_error
+        assert b"".join(pieces) == b"".join(single_pieces)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from probe.clock import Clock
-from probe.http import timed_socket
+from probe.http import batch_receiver, timed_socket
 from probe.http.stopwatch import Stopwatch
 from probe.http.timed_socket import TimedSocket
 from probe.result import Phase
@@ -93,7 +93,7 @@ def refuse_options(monkeypatch: pytest.MonkeyPatch, *options: int) -> Iterator[N
         yield
 
 
-@pytest.mark.parametrize("option", [timed_socket.SO_TIMESTAMPNS, timed_socket.SO_TIMESTAMPING])
+@pytest.mark.parametrize("option", [batch_receiver.SO_TIMESTAMPNS, timed_socket.SO_TIMESTAMPING])
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_a_kernel_without_timestamps(
     serve: Serve, authority: Authority, monkeypatch: pytest.MonkeyPatch, option: int, tls: bool
