@@ -11,7 +11,7 @@ from bench.accuracy_results import quantile
 from probe.compare.comparison import Margins, result_differences
 from probe.compare.difference import Verdict, evaluate, overall
 from probe.compare.histograms import Counts, RecordedHistogram, RecordedSide, compare_histograms
-from probe.compare.shares import BATCHES
+from probe.compare.shares import MAX_PARTS
 from probe.compare.side_results import SideResults
 from probe.metrics.histogram import LATENCY_BUCKETS
 from probe.result import Reason, Signal
@@ -114,11 +114,11 @@ def compare_buckets(a: SideResults, b: SideResults) -> Verdict:
 def _histogram(side: SideResults) -> RecordedSide:
     """Return the requests as Prometheus records them, with failures that are evenly spread."""
     latencies = side.times[Signal.LATENCY]
-    ends = [len(latencies) * number // BATCHES for number in range(BATCHES + 1)]
-    failures = [side.bad * number // BATCHES for number in range(BATCHES + 1)]
+    ends = [len(latencies) * number // MAX_PARTS for number in range(MAX_PARTS + 1)]
+    failures = [side.bad * number // MAX_PARTS for number in range(MAX_PARTS + 1)]
     bounds = (*LATENCY_BUCKETS, math.inf)
     parts = []
-    for number in range(BATCHES):
+    for number in range(MAX_PARTS):
         ordered = sorted(latencies[ends[number] : ends[number + 1]])
         parts.append(
             Counts(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from probe.compare.difference import Difference, Finding, Verdict, evaluate, overall
 from probe.compare.percentiles import percentile_difference
 from probe.compare.shares import (
-    BATCHES,
-    MIN_BATCH_REQUESTS,
+    MAX_PARTS,
+    MIN_PART_REQUESTS,
     bad_share_difference,
     split_shares,
 )
@@ -57,6 +57,8 @@ class Comparison:
 
     a: Side
     b: Side
+    thresholds: Mapping[Signal, float]
+    """The largest good value (seconds) of each signal. Without any, only failures are bad."""
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = field(default=())
     """Sentences about the measurement, such as its interruption."""
@@ -82,6 +84,7 @@ def compare_results(
     return Comparison(
         a=_side(a),
         b=_side(b),
+        thresholds=a.thresholds,
         findings=evaluate(result_differences(a, b, margins)),
         notes=(*notes, *missing),
     )
@@ -108,7 +111,7 @@ def _side(results: SideResults) -> Side:
 
 def _part_count(a: SideResults, b: SideResults) -> int:
     """Return the number of parts of the measurement. Each has enough requests for a variance."""
-    return max(1, min(BATCHES, min(a.requests, b.requests) // MIN_BATCH_REQUESTS))
+    return max(1, min(MAX_PARTS, min(a.requests, b.requests) // MIN_PART_REQUESTS))
 
 
 def result_differences(a: SideResults, b: SideResults, margins: Margins) -> list[Difference]:

@@ -84,7 +84,7 @@ class RecordedSide:
     histograms: Mapping[Signal, RecordedHistogram]
     """By signal. There is one of the latency."""
     thresholds: Mapping[Signal, Set[float]]
-    """The thresholds (seconds) of the objectives in the period, by signal."""
+    """The thresholds (seconds) of the objectives at the end of the period, by signal."""
 
     @property
     def latency(self) -> RecordedHistogram:
@@ -105,11 +105,14 @@ class RecordedSide:
 
 
 def compare_histograms(a: RecordedSide, b: RecordedSide, *, margins: Margins) -> Comparison:
-    """Return the comparison. Successes slower than the strictest objective of A are bad."""
+    """Return the comparison. Successes slower than the strictest objective of A are bad.
+
+    If the histograms do not have its bucket all the time, only failures are bad.
+    """
     known = [side.latency for side in (a, b) if side.has(Signal.LATENCY)]
     common = set.intersection(*(histogram.bounds for histogram in known)) if known else set()
-    threshold = _bad_bound(a.strictest_latency, common)
-    notes = [*_objective_notes(a, b), *_latency_notes(a, b, common, threshold)]
+    threshold = a.strictest_latency if a.strictest_latency in common else None
+    notes = [*_objective_notes(a, b), *_latency_notes(a, b, common)]
     bad_a, bad_b = a.latency.bad(threshold), b.latency.bad(threshold)
     differences = [bad_share_difference(bad_a, bad_b, margin=margins.bad_share)]
     percentile_bounds: list[PercentileBounds] = []
@@ -123,6 +126,7 @@ def compare_histograms(a: RecordedSide, b: RecordedSide, *, margins: Margins) ->
     return Comparison(
         a=_side(a, bad_a),
         b=_side(b, bad_b),
+        thresholds={} if threshold is None else {Signal.LATENCY: threshold},
         findings=evaluate(differences),
         notes=tuple(notes),
         percentile_bounds=tuple(percentile_bounds),
@@ -134,13 +138,6 @@ def _side(side: RecordedSide, bad: Sequence[Share]) -> Side:
     return Side(name=side.name, requests=total.requests, bad=total.count, reasons={})
 
 
-def _bad_bound(threshold: float | None, common: Set[float]) -> float | None:
-    """Return the bound above which successes are bad: the first one of at least `threshold`."""
-    if threshold is None:
-        return None
-    return min((bound for bound in common if bound >= threshold), default=None)
-
-
 def _objective_notes(a: RecordedSide, b: RecordedSide) -> Iterator[str]:
     """Yield the objectives that A and B do not have in common."""
     for signal in Signal:
@@ -150,25 +147,18 @@ def _objective_notes(a: RecordedSide, b: RecordedSide) -> Iterator[str]:
             yield f"The objectives of the {signal.words} differ: {texts[0]} (A), {texts[1]} (B)."
 
 
-def _latency_notes(
-    a: RecordedSide, b: RecordedSide, common: Set[float], threshold: float | None
-) -> Iterator[str]:
+def _latency_notes(a: RecordedSide, b: RecordedSide, common: Set[float]) -> Iterator[str]:
     """Yield what is missing in the comparison of the latency."""
     sides = (a, b)
     unknown = [side for side in sides if not side.has(Signal.LATENCY)]
     for side in unknown:
         yield f"{side.name} has no successes, so its latency is unknown."
-    wanted = a.strictest_latency
-    if len(unknown) < 2 and wanted != threshold:
-        assert wanted is not None, "the bound is that of an objective"
-        text = format_duration(wanted)
-        bad = (
-            f"Only failures are bad: no common bucket has the bound {text} or a larger one"
-            if threshold is None
-            else f"Requests slower than {format_duration(threshold)} are bad: no common bucket has"
-            f" the bound {text}"
+    threshold = a.strictest_latency
+    if len(unknown) < 2 and threshold is not None and threshold not in common:
+        yield (
+            "Slow requests do not count as bad: the histograms of A and B do not have a bucket of"
+            f" {format_duration(threshold)}, the objective of A, all the time."
         )
-        yield f"{bad}, and {text} is the strictest objective of A."
     if not unknown and not common:
         yield "The histograms of A and B have no common bucket of successes."
 

@@ -21,9 +21,12 @@ _COLUMNS = ("", "A", "B", "difference", "95 % interval", "margin", "p", "verdict
 # If more requests than this are needed, the advice to send more is omitted.
 MAX_ADVISED_REQUESTS = 1_000_000
 
+# Fewer requests are too few to estimate how many are needed.
+MIN_ADVICE_REQUESTS = 50
+
 
 def render_text(comparison: Comparison) -> str:
-    """Return the two sides, the table of differences and the verdict."""
+    """Return the two sides, which requests are bad, the table of differences and the verdict."""
     sides = [
         ("A", comparison.a.name, _counts(comparison.a)),
         ("B", comparison.b.name, _counts(comparison.b)),
@@ -31,7 +34,16 @@ def render_text(comparison: Comparison) -> str:
     table = align([_COLUMNS, *map(_row, comparison.findings)])
     bounds = map(_percentile_sentence, comparison.percentile_bounds)
     sentences = [*comparison.notes, *bounds, *_sentences(comparison)]
-    return "\n".join([*align(sides), "", *table, "", *sentences])
+    return "\n".join([*align(sides), _bad_meaning(comparison), "", *table, "", *sentences])
+
+
+def _bad_meaning(comparison: Comparison) -> str:
+    """Return which requests are bad, such as "bad: failed or slower than 100ms"."""
+    limits = [
+        f"{label('slower than', signal)} {format_duration(seconds)}"
+        for signal, seconds in comparison.thresholds.items()
+    ]
+    return f"bad: {' or '.join(['failed', *limits])}"
 
 
 def _counts(side: Side) -> str:
@@ -132,7 +144,7 @@ def _reason(finding: Finding) -> str:
     difference = finding.difference
     assert difference.value is not None, "the verdict is about a difference"
     return (
-        f"{difference.label}: {_change(difference, difference.value)}"
+        f"{difference.label} is {finding.verdict}: {_change(difference, difference.value)}"
         f" (95 % interval {_interval(difference)}), and the margin is"
         f" {_size(difference, difference.margin)}."
     )
@@ -153,7 +165,8 @@ def _missing_data(comparison: Comparison) -> Iterator[str]:
     requests = min(comparison.a.requests, comparison.b.requests)
     needed = [requests_needed(difference, requests) for difference in undecided]
     known = [count for count in needed if count is not None]
-    if known and requests < max(known) <= MAX_ADVISED_REQUESTS:
+    is_known = bool(known) and requests >= MIN_ADVICE_REQUESTS
+    if is_known and requests < max(known) <= MAX_ADVISED_REQUESTS:
         yield (
             f"If there is no difference, about {_two_digits(max(known))} requests per side show it;"
             " a larger margin needs fewer."
@@ -172,6 +185,7 @@ def render_json(comparison: Comparison) -> dict[str, Any]:
         "verdict": str(comparison.verdict),
         "a": _side_json(comparison.a),
         "b": _side_json(comparison.b),
+        "thresholds": dict(comparison.thresholds),
         "differences": [_finding_json(finding) for finding in comparison.findings],
         "resolution": [
             {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from probe.compare.difference import INTERVAL_TAIL, Difference, Scale
-from probe.compare.shares import BATCHES, effect_of_parts, split_shares
+from probe.compare.shares import MAX_PARTS, effect_of_parts, split_shares
 from probe.result import Signal
 from probe.statistics.binomial import binomial_pmf
 from probe.statistics.design_effect import Share
@@ -115,9 +115,9 @@ def percentile_difference(
 
 
 def _slow_shares(latencies: Sequence[float], ratio: float) -> list[Share]:
-    """Return the share of the latencies above their percentile `ratio` in each of BATCHES parts."""
+    """Return the share of `latencies` above their percentile `ratio` in each of MAX_PARTS parts."""
     threshold = _percentile(sorted(latencies), ratio) or 0.0
-    return split_shares([latency > threshold for latency in latencies], BATCHES)
+    return split_shares([latency > threshold for latency in latencies], MAX_PARTS)
 
 
 def _percentile(latencies: Sequence[float], ratio: float) -> float | None:

@@ -1,16 +1,14 @@
-"""Requests and objectives of the daemon, as Prometheus has recorded them."""
+"""The requests of one side of a comparison, as Prometheus has recorded them."""
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
-from probe.compare.histograms import RecordedHistogram, RecordedSide
+from probe.compare.histograms import RecordedSide
 from probe.compare.scraped_histograms import count_requests
 from probe.compare.selection import Selection
-from probe.compare.shares import BATCHES
+from probe.compare.shares import MAX_PARTS
 from probe.config.choices import Dimension
 from probe.metrics import catalogue
-from probe.metrics.target_labels import split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient, PrometheusError
 from probe.prometheus.probe_group import ProbeGroup, find_groups, selector_flags
 from probe.prometheus.promql import selector
@@ -30,19 +28,14 @@ def read_side(
     target_labels: Mapping[str, str],
     on_progress: OnProgress,
 ) -> RecordedSide:
-    """Return the requests of `selection` in up to BATCHES parts of its period.
+    """Return the requests of `selection` in up to MAX_PARTS parts of its period.
 
     They are those of all replicas whose scrape target has `target_labels`. Raises PrometheusError,
     also if there are no requests, and UnsuitableSide.
     """
     group = _find_group(client, selection, target_labels)
-    count = min(BATCHES, max(1, math.floor(selection.seconds / MIN_PART_SECONDS)))
-    counts = count_requests(client, group, selection, count, on_progress)
-    side = RecordedSide(
-        name=selection.name,
-        histograms={signal: RecordedHistogram(parts) for signal, parts in counts.items()},
-        thresholds=read_thresholds(client, group, selection),
-    )
+    count = min(MAX_PARTS, max(1, math.floor(selection.seconds / MIN_PART_SECONDS)))
+    side = count_requests(client, group, selection, count, on_progress)
     if not side.requests:
         raise _no_requests(client, selection)
     return side
@@ -107,21 +100,6 @@ def _recorded_names(
     series = f"{selector(f'{histogram}_count', labels)}{_window(selection)}"
     found = client.instant(f"count by ({label}) (last_over_time({series}))", selection.end)
     return sorted(item.labels[label] for item in found)
-
-
-def read_thresholds(
-    client: PrometheusClient, group: ProbeGroup, selection: Selection
-) -> Mapping[Signal, Set[float]]:
-    """Return the thresholds (seconds) of the objectives that the probe had in the period."""
-    objectives = group.selector(catalogue.OBJECTIVE.name)
-    series = client.instant(f"last_over_time({objectives}{_window(selection)})", selection.end)
-    thresholds: dict[Signal, set[float]] = defaultdict(set)
-    for item in series:
-        labels = split_labels(item.labels).metric
-        seconds = float(labels["threshold"])
-        if math.isfinite(seconds):
-            thresholds[Signal(labels["signal"])].add(seconds)
-    return thresholds
 
 
 def _window(selection: Selection) -> str:

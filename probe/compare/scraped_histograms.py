@@ -5,12 +5,12 @@ The numbers are sums of the increases between scrapes, as in an SLA report.
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from probe.compare.histograms import Counts
+from probe.compare.histograms import Counts, RecordedHistogram, RecordedSide
 from probe.compare.selection import Selection
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
@@ -67,8 +67,8 @@ def count_requests(
     selection: Selection,
     part_count: int,
     on_progress: OnProgress,
-) -> dict[Signal, list[Counts]]:
-    """Return the requests of `selection` to `group` in equal parts of its period, by each signal.
+) -> RecordedSide:
+    """Return the requests of `selection` to `group` in equal parts of its period.
 
     Raises PrometheusError.
     """
@@ -80,7 +80,7 @@ def count_requests(
         ):
             counter.add(scrape)
         on_progress(last)
-    return counter.counts()
+    return counter.side()
 
 
 def _read_scrapes(
@@ -170,6 +170,8 @@ class _RequestCounter:
             for signal, metric in selection.histograms.items()
         }
         self._part_seconds = selection.seconds / part_count
+        # Those of the last scrape with the probe.
+        self._objectives: Set[_ObjectiveKey] = frozenset()
 
     @property
     def replicas(self) -> Iterable[Replica]:
@@ -179,6 +181,8 @@ class _RequestCounter:
         """Add a scrape. Those of all replicas come by ascending time."""
         if scrape.replica not in self._replicas:
             self._replicas[scrape.replica] = _ReplicaCounters(self._horizon)
+        if scrape.counters:
+            self._objectives = scrape.objectives
         counts = self._replicas[scrape.replica].advance(scrape)
         elapsed = scrape.time - self._selection.start
         if not counts or elapsed <= 0:
@@ -187,10 +191,25 @@ class _RequestCounter:
             number = math.ceil(elapsed / self._part_seconds) - 1
             counters[min(number, len(counters) - 1)].add(scrape, counts)
 
-    def counts(self) -> dict[Signal, list[Counts]]:
-        return {
-            signal: [part.counts() for part in counters] for signal, counters in self._parts.items()
-        }
+    def side(self) -> RecordedSide:
+        return RecordedSide(
+            name=self._selection.name,
+            histograms={
+                signal: RecordedHistogram([part.counts() for part in counters])
+                for signal, counters in self._parts.items()
+            },
+            thresholds=_thresholds(self._objectives),
+        )
+
+
+def _thresholds(objectives: Iterable[_ObjectiveKey]) -> dict[Signal, set[float]]:
+    """Return the finite thresholds (seconds) of `objectives` by signal."""
+    thresholds: dict[Signal, set[float]] = defaultdict(set)
+    for objective in objectives:
+        seconds = float(objective.threshold)
+        if math.isfinite(seconds):
+            thresholds[Signal(objective.signal)].add(seconds)
+    return dict(thresholds)
 
 
 class _ReplicaCounters:

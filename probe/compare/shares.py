@@ -1,8 +1,8 @@
 """Differences of two shares of requests: Fisher's exact test, and Newcombe's interval.
 
 Slow and failed requests often come together, and are then less evidence than independent ones. If
-the difference of two sides varies more between parts of the measurement than chance explains, they
-count as fewer requests.
+the difference of two sides varies more between parts of the measurement than chance explains, the
+requests count as fewer independent ones.
 """
 
 import math
@@ -21,10 +21,14 @@ from probe.statistics.design_effect import (
 )
 from probe.statistics.intervals import TWO_SIDED_NORMAL_QUANTILE, wilson_bounds
 
-# Parts of a measurement, the least number of them, and the least requests of a side in one.
-BATCHES = 20
-MIN_BATCHES = 10
-MIN_BATCH_REQUESTS = 5
+# Parts into which a measurement is divided.
+MAX_PARTS = 20
+
+# A variance between fewer parts is not known.
+MIN_PARTS = 10
+
+# A part counts if each side has this number of requests in it.
+MIN_PART_REQUESTS = 5
 
 # Bad requests in at most this number of parts count as one independent event per part, if there are
 # parts without any.
@@ -153,18 +157,18 @@ def fisher_p_value(a: Share, b: Share) -> float:
 
 
 def effect_of_parts(a: Sequence[Share], b: Sequence[Share]) -> float:
-    """Return how many times fewer independent requests would say as much about the difference.
+    """Return the design effect of the difference, at least 1.
 
-    `a` and `b` are the shares of both sides in the same parts of the measurement. The result is the
-    design effect of their difference, and at least 1. If the sides have no requests at the same
-    time, it is that of the shares of each side. It is 1 for few requests.
+    `a` and `b` are the shares of both sides in the same parts of the measurement. If the sides have
+    no requests at the same time, the result is the design effect of the shares of each side. It is
+    1 for few requests.
     """
     pairs = [(x, y) for x, y in zip(a, b, strict=False) if _is_enough(x) and _is_enough(y)]
-    if len(pairs) >= MIN_BATCHES:
+    if len(pairs) >= MIN_PARTS:
         return max(1.0, difference_design_effect(*zip(*pairs, strict=True)))
     sides = [list(filter(_is_enough, side)) for side in (a, b)]
     weights = [max(0, len(side) - 1) for side in sides]
-    if sum(weights) < MIN_BATCHES - 1:
+    if sum(weights) < MIN_PARTS - 1:
         return 1.0
     return max(1.0, fmean(map(design_effect, sides), weights))
 
@@ -182,7 +186,7 @@ def _cluster_effect(parts: Sequence[Share]) -> float:
 
 
 def _is_enough(share: Share) -> bool:
-    return share.requests >= MIN_BATCH_REQUESTS
+    return share.requests >= MIN_PART_REQUESTS
 
 
 def split_shares(flags: Sequence[bool], parts: int) -> list[Share]:

@@ -17,8 +17,8 @@ _METRIC_LABELS: dict[str, frozenset[str]] = {
     },
 }
 
+# The labels of a scrape target, which identify a replica of the daemon.
 Replica = frozenset[tuple[str, str]]
-"""The labels of a scrape target, which identify a replica of the daemon."""
 
 
 class SplitLabels(NamedTuple):

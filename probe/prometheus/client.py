@@ -28,8 +28,8 @@ MAX_MESSAGE_CHARS = 300
 # ignore these parameters.
 _COMPLETE_DATA = {"partial_response": "false", "max_source_resolution": "0s"}
 
+# Called with the time (Unix seconds) until which a long period has been read.
 OnProgress = Callable[[float], None]
-"""Called with the time (Unix seconds) until which a long period has been read."""
 
 
 class PrometheusError(Exception):

@@ -128,18 +128,18 @@ def test_slow_hours_of_one_side() -> None:
 
 
 def test_other_buckets() -> None:
-    """Only common bounds are compared, and the objective is replaced by the next one."""
+    """Only common bounds are compared. Without the bucket of the objective, failures are bad."""
     a, other = side("a"), side("b", bounds=(0.1, 0.3, 0.5))
     comparison = compare(a, other)
     thresholds = [finding.difference.threshold_seconds for finding in comparison.findings]
     assert thresholds == [None, 0.1, 0.5]
     (note,) = comparison.notes
-    assert note.startswith("Requests slower than 500ms are bad: no common bucket has the bound 200")
-    assert comparison.a.bad == a.latency.slower(0.5).count
-    (note,) = compare(a, other, threshold=0.7).notes
-    assert note.startswith(
-        "Only failures are bad: no common bucket has the bound 700ms or a larger"
-    )
+    assert note.startswith("Slow requests do not count as bad: the histograms of A and B do not")
+    assert note.endswith("have a bucket of 200ms, the objective of A, all the time.")
+    assert comparison.a.bad == comparison.b.bad == 0
+    text = render_text(comparison)
+    assert "\nbad: failed\n" in text
+    assert "\nbad: failed or slower than 500ms\n" in render_text(compare(a, other, threshold=0.5))
 
 
 def test_no_common_bucket() -> None:
@@ -229,7 +229,7 @@ def test_streams() -> None:
     assert comparison.notes == ("b has no time per output token, so it is not compared.",)
     text = render_text(comparison)
     assert "TTFT > 100ms  " in text
-    assert "TTFT > 100ms: +" in text
+    assert "TTFT > 100ms is worse: +" in text
     assert "TTFT p95 by the buckets of the histogram: A 150ms to 200ms, B 200ms to 500ms." in text
     worse = [item for item in comparison.findings if item.verdict is Verdict.WORSE]
     assert {item.difference.signal for item in worse} == {first}

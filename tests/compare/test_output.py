@@ -3,9 +3,9 @@
 import random
 
 from probe.compare.comparison import Comparison, Margins, compare_results
-from probe.compare.output import render_text
+from probe.compare.output import render_json, render_text
 from probe.compare.side_results import SideResults
-from probe.result import Reason
+from probe.result import Reason, Signal
 from tests.builders import make_result
 
 MARGINS = Margins(latency=0.05, bad_share=0.01)
@@ -32,13 +32,14 @@ def test_worse() -> None:
     lines = text.splitlines()
     assert lines[0].split() == ["A", "model", "2000", "requests,", "0", "bad"]
     assert lines[1] == "B  canary  2000 requests, 100 bad (100 http_5xx)"
-    assert [line.split()[0] for line in lines[4:8]] == ["bad", "p50", "p95", "p99"]
-    assert lines[4].split()[:5] == ["bad", "0%", "5%", "+5.00", "pp"]
-    assert lines[4].split()[-3:] == ["<", "0.0001", "worse"]
-    assert lines[9] == "Verdict: B is worse."
-    assert lines[10].startswith("bad: +5.00 pp (95 % interval +4.")
-    assert lines[10].endswith(", and the margin is 1 pp.")
-    assert any(line.startswith("p50: +") and "the margin is 5%" in line for line in lines)
+    assert lines[2] == "bad: failed"
+    assert [line.split()[0] for line in lines[5:9]] == ["bad", "p50", "p95", "p99"]
+    assert lines[5].split()[:5] == ["bad", "0%", "5%", "+5.00", "pp"]
+    assert lines[5].split()[-3:] == ["<", "0.0001", "worse"]
+    assert lines[10] == "Verdict: B is worse."
+    assert lines[11].startswith("bad is worse: +5.00 pp (95 % interval +4.")
+    assert lines[11].endswith(", and the margin is 1 pp.")
+    assert any(line.startswith("p50 is worse: +") and "margin is 5%" in line for line in lines)
 
 
 def test_better() -> None:
@@ -64,6 +65,25 @@ def test_not_enough_data() -> None:
     requests = int(advice.split()[6])
     assert 400 < requests < 3000
     assert "no difference is larger" in render_text(comparison(3 * requests))
+
+
+def test_faster_with_too_few_requests() -> None:
+    """The line about a faster median says so, and few requests are not extrapolated."""
+    text = render_text(comparison(13, factor=0.3))
+    assert "Verdict: not enough data." in text
+    assert "p50 is better: -" in text
+    assert "requests per side show it" not in text
+
+
+def test_bad_requests() -> None:
+    """The text and the JSON have the limits above which successes are bad."""
+    a, b = sample("model", 200), sample("canary", 200)
+    a.thresholds = {Signal.LATENCY: 0.1, Signal.TIME_TO_FIRST_TOKEN: 0.05}
+    compared = compare_results(a, b, margins=MARGINS)
+    text = render_text(compared)
+    assert text.splitlines()[2] == "bad: failed or slower than 100ms or TTFT slower than 50ms"
+    thresholds = render_json(compared)["thresholds"]
+    assert thresholds == {"latency": 0.1, "time_to_first_token": 0.05}
 
 
 def test_side_without_requests() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from probe.compare.difference import Difference, Verdict, evaluate
 from probe.compare.shares import (
-    BATCHES,
+    MAX_PARTS,
     bad_share_difference,
     effect_of_parts,
     fisher_p_value,
@@ -98,9 +98,9 @@ def parts(rng: random.Random, ratios: list[float], requests: int = 100) -> list[
     return [Share(sum(rng.random() < ratio for _ in range(requests)), requests) for ratio in ratios]
 
 
-STEADY = [0.1] * BATCHES
-BURST = [0.1] * (BATCHES - 2) + [0.8] * 2
-NO_REQUESTS = [Share(0, 0)] * (BATCHES // 2)
+STEADY = [0.1] * MAX_PARTS
+BURST = [0.1] * (MAX_PARTS - 2) + [0.8] * 2
+NO_REQUESTS = [Share(0, 0)] * (MAX_PARTS // 2)
 
 
 def test_effect() -> None:
@@ -114,16 +114,16 @@ def test_effect() -> None:
 def test_effect_of_sides_at_different_times() -> None:
     """A version that replaces another one has no requests at the same time."""
     rng = random.Random(1)
-    first = [*parts(rng, STEADY[: BATCHES // 2]), *NO_REQUESTS]
-    assert 1 <= effect_of_parts(first, [*NO_REQUESTS, *parts(rng, STEADY[: BATCHES // 2])]) < 2
-    assert effect_of_parts(first, [*NO_REQUESTS, *parts(rng, BURST[BATCHES // 2 :])]) > 5
+    first = [*parts(rng, STEADY[: MAX_PARTS // 2]), *NO_REQUESTS]
+    assert 1 <= effect_of_parts(first, [*NO_REQUESTS, *parts(rng, STEADY[: MAX_PARTS // 2])]) < 2
+    assert effect_of_parts(first, [*NO_REQUESTS, *parts(rng, BURST[MAX_PARTS // 2 :])]) > 5
 
 
 def test_effect_of_few_requests() -> None:
     rng = random.Random(1)
     assert effect_of_parts(parts(rng, STEADY, 4), parts(rng, BURST, 4)) == 1.0
     assert effect_of_parts(parts(rng, STEADY[:3]), parts(rng, BURST[-3:])) == 1.0
-    assert effect_of_parts([Share(0, 100)] * BATCHES, [Share(0, 100)] * BATCHES) == 1.0
+    assert effect_of_parts([Share(0, 100)] * MAX_PARTS, [Share(0, 100)] * MAX_PARTS) == 1.0
 
 
 def day_with_outages(rng: random.Random, outages: float) -> list[Share]:
@@ -132,7 +132,7 @@ def day_with_outages(rng: random.Random, outages: float) -> list[Share]:
     for _ in range(sum(rng.random() < outages / 50 for _ in range(50))):
         start, end = rng.randrange(8640), rng.randint(12, 180)
         is_bad[start : start + end] = [True] * len(is_bad[start : start + end])
-    return split_shares(is_bad, BATCHES)
+    return split_shares(is_bad, MAX_PARTS)
 
 
 @pytest.mark.parametrize("outages", [1, 3, 8, 20])
