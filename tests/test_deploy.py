@@ -141,7 +141,7 @@ def test_argo_compares_canary_and_stable(tmp_path: Path) -> None:
     pod = job["template"]["spec"]
     (container,) = pod["containers"]
     args = build_parser({}).parse_args(container["args"])
-    options = read_options(args)
+    options = read_options(args, {})
     assert args.now
     assert args.yes
     assert options.rate

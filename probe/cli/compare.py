@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Compare the two sides that `args` name, and print the result."""
     try:
-        options = read_options(args)
+        options = read_options(args, environ)
         if args.now:
             target = find_target(args, environ, options)
             comparison = compare_now(target, options, environ, is_allowed=args.yes)

@@ -9,7 +9,7 @@ from probe.cli.compare_sides import SideArgument
 from probe.cli.flag_values import flag_name, optional, positive
 from probe.cli.flags import FlagAdder, add_config_file_flag, add_output_flag
 from probe.cli.group_selector import add_selector_flag, read_selector
-from probe.cli.prometheus_flags import add_prometheus_flags
+from probe.cli.prometheus_flags import PROMETHEUS_URL_VARIABLE, add_prometheus_flags
 from probe.clock import DAY_SECONDS
 from probe.compare.comparison import PERCENTILES, Margins
 from probe.compare.prometheus_source import MIN_PART_SECONDS
@@ -91,8 +91,11 @@ def add_compare_flags(parser: argparse.ArgumentParser, environ: Mapping[str, str
     add_prometheus_flags(parser, environ)
 
 
-def read_options(args: argparse.Namespace) -> CompareOptions:
-    """Return the options in `args`. Raises UsageError."""
+def read_options(args: argparse.Namespace, environ: Mapping[str, str]) -> CompareOptions:
+    """Return the options in `args`. Raises UsageError.
+
+    `--now` ignores the URL of Prometheus in `environ`.
+    """
     margin = positive(args, "margin", parse_percentage, percentage_example="5%")
     bad_margin = positive(args, "bad_margin", parse_percentage, percentage_example="1%")
     if margin >= MAX_MARGIN:
@@ -105,7 +108,7 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
     sides = SideArgument.parse(args.a), SideArgument.parse(args.b)
     if args.a == args.b:
         raise UsageError(f"A and B are both {quote_argument(args.a)}; name two sides")
-    _check_source(args)
+    _check_source(args, environ)
     last_seconds = optional(args, "last", parse_duration) or DEFAULT_LAST_SECONDS
     if last_seconds < MIN_PART_SECONDS:
         shortest = format_duration(MIN_PART_SECONDS)
@@ -126,7 +129,7 @@ def read_options(args: argparse.Namespace) -> CompareOptions:
     )
 
 
-def _check_source(args: argparse.Namespace) -> None:
+def _check_source(args: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Raise UsageError unless the flags are those of one source of data."""
     if args.now:
         for name in ("last", "selector"):
@@ -134,6 +137,8 @@ def _check_source(args: argparse.Namespace) -> None:
                 raise UsageError(
                     f"{flag_name(name)} is about recorded requests; omit it, or omit --now"
                 )
+        if args.prometheus_url != environ.get(PROMETHEUS_URL_VARIABLE):
+            raise UsageError("--prometheus.url is about recorded requests; omit it, or omit --now")
         return
     if not args.prometheus_url:
         raise UsageError(

@@ -13,6 +13,9 @@ PROMETHEUS_FLAGS = ServerFlags(
     prefix="prometheus", server="Prometheus", default_url="http://prometheus:9090"
 )
 
+# The variable with the default of `--prometheus.url`.
+PROMETHEUS_URL_VARIABLE = f"{ENVIRONMENT_PREFIX}PROMETHEUS_URL"
+
 # The variable with the bearer token. There is no flag for it: all users of a machine see arguments.
 TOKEN_VARIABLE = f"{ENVIRONMENT_PREFIX}PROMETHEUS_BEARER_TOKEN"
 

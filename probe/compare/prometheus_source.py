@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from probe.compare.histograms import RecordedSide
 from probe.compare.scraped_histograms import count_requests
@@ -13,6 +14,9 @@ from probe.prometheus.client import OnProgress, PrometheusClient, PrometheusErro
 from probe.prometheus.probe_group import ProbeGroup, find_groups, selector_flags
 from probe.prometheus.promql import selector
 from probe.result import Signal
+
+# Data is looked for in this time before now, if there is none in the period.
+SEARCH_DAYS = 1095
 
 # Shorter parts of a period could have less than two scrapes.
 MIN_PART_SECONDS = 300.0
@@ -74,7 +78,7 @@ def _no_requests(
     message = f"{client.url} has no requests of {selection.name}"
     probes = _recorded_names(client, selection, catalogue.LATENCY.name, {"probe": None})
     if not probes:
-        return PrometheusError(f"{message}, and no other probe; does it scrape inference-probe?")
+        return PrometheusError(f"{message}{_when_recorded(client)}")
     if selection.probe not in probes:
         return UnsuitableSide(f"{message}; there are: {', '.join(probes)}")
     if selection.dimension is None:
@@ -87,6 +91,21 @@ def _no_requests(
         return PrometheusError(f"{message}; {advice}")
     error = UnsuitableSide if selection.dimension == Dimension.PAYLOAD else PrometheusError
     return error(f"{message}; there are: {', '.join(values)}")
+
+
+def _when_recorded(client: PrometheusClient) -> str:
+    """Return when the server has recorded requests, if it has none of a period."""
+    counts = f"{catalogue.LATENCY.name}_count"
+    window = f"{SEARCH_DAYS}d:1h"
+    times = [f"{name}_over_time({name}(timestamp({counts}))[{window}])" for name in ("min", "max")]
+    found = [series.value for expression in times for series in client.instant(expression)]
+    if not found:
+        return ", and no other probe; does it scrape inference-probe?"
+    first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d}" for time in found)
+    return (
+        f", but it has data of inference-probe from {first} to {last} (UTC). Prometheus deletes data"
+        " after --storage.tsdb.retention.time, by default 15 days"
+    )
 
 
 def _recorded_names(

@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 # series. Servers limit the samples of one query, by default to 50 million.
 CHUNK_SECONDS: float = DAY_SECONDS
 
+_API_PATH = "/api/v1"
+
 # Characters of a response that is no JSON, in an error message.
 MAX_MESSAGE_CHARS = 300
 
@@ -129,17 +131,17 @@ class PrometheusClient:
         try:
             response = self._session.request(
                 method,
-                f"{self.url.rstrip('/')}/api/v1/{endpoint}",
+                f"{self.url.rstrip('/')}{_API_PATH}/{endpoint}",
                 data=parameters,
                 auth=_Authorization(self._server.authorization),
                 timeout=(CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS),
                 allow_redirects=False,  # to another host without the headers of this one
             )
         except (requests.RequestException, OSError) as error:
-            raise self._error(f"cannot be reached: {_reason(error)}") from None
+            raise self._error(_failure(error)) from None
         document = _json(response)
         if document is None or document.get("status") != "success":
-            raise self._error(_refusal(response, document))
+            raise self._error(_refusal(response, document, self.url))
         return document
 
     def _error(self, message: str) -> PrometheusError:
@@ -211,8 +213,8 @@ def _json(response: requests.Response) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _refusal(response: requests.Response, document: Mapping[str, Any] | None) -> str:
-    """Return what a response without a result says, and what to do."""
+def _refusal(response: requests.Response, document: Mapping[str, Any] | None, url: str) -> str:
+    """Return what a response without a result from `url` says, and what to do."""
     if document and "error" in document:
         message = str(document["error"])
     else:
@@ -220,23 +222,38 @@ def _refusal(response: requests.Response, document: Mapping[str, Any] | None) ->
     match response.status_code:
         case 401 | 403:
             advice = "check --prometheus.username, the bearer token and --prometheus.header"
-            return f"refuses (status {response.status_code}): {message or 'no reason'}; {advice}"
+            refusal = f"refuses (status {response.status_code}): {message or 'no reason'}; {advice}"
+        case 404 if url.rstrip("/").endswith(_API_PATH):
+            refusal = f"has no query API at this path (status 404); omit {_API_PATH} in its URL"
         case 404:
             advice = "correct its URL; Mimir has the API under the path /prometheus"
-            return f"has no query API at this path (status 404); {advice}"
+            refusal = f"has no query API at this path (status 404); {advice}"
+        case 413:
+            # The daemon accepts no request with a body.
+            advice = "is this the URL of inference-probe? Write that of Prometheus"
+            refusal = f"rejects the query as too large (status 413); {advice}"
+        case 422 if "too many samples" in message:
+            advice = "write a shorter period, or raise --query.max-samples of the server"
+            refusal = f"cannot run the query (status 422): {message}; {advice}"
         case status if 300 <= status < 400:
-            return f"redirects to {response.headers.get('Location', 'nowhere')}; write that URL"
+            refusal = f"redirects to {response.headers.get('Location', 'nowhere')}; write that URL"
         case 200 if document and document.get("status") == "error":
-            return f"reports an error: {message}"
+            refusal = f"reports an error: {message}"
         case 200:
-            return f"does not respond as Prometheus does: {message}; is it Prometheus?"
+            refusal = f"does not respond as Prometheus does: {message}; is it Prometheus?"
         case status:
-            return f"cannot run the query (status {status}): {message or 'no reason'}"
+            refusal = f"cannot run the query (status {status}): {message or 'no reason'}"
+    return refusal
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception) -> str:
+    """Return why there is no complete response."""
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "has closed the connection before the end of its response"
     if isinstance(error, requests.ConnectTimeout):
-        return f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s"
-    if isinstance(error, requests.Timeout):
-        return f"no response within {TIMEOUT_SECONDS:g} s"
-    return failure_reason(error)
+        reason = f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s"
+    elif isinstance(error, requests.Timeout):
+        reason = f"no response within {TIMEOUT_SECONDS:g} s"
+    else:
+        reason = failure_reason(error)
+    return f"cannot be reached: {reason}"

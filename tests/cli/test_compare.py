@@ -49,6 +49,7 @@ def write_config(directory: Path, urls: Mapping[str, str], **keys: Any) -> str:
         (("a", "b@model=1", "--now"), "not a side of a comparison: 'b@model=1'"),
         (("a", "b@2026-10", "--now"), "b@2026-10 needs recorded requests"),
         (("a", "b", "--now", "--last=1h"), "--last is about recorded requests; omit it"),
+        (("a", "b", "--now", PROMETHEUS), "--prometheus.url is about recorded requests; omit it"),
         (("a", "b", "--now", "--selector=job=x"), "--selector is about recorded requests; omit it"),
         (
             ("a", "b", PROMETHEUS, "--selector=pod=x"),

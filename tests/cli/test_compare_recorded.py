@@ -11,6 +11,7 @@ import pytest
 from probe.metrics.histogram import LATENCY_BUCKETS
 from tests.commands import run_in_process
 from tests.prometheus.processes import backfill, running_prometheus
+from tests.raw_servers import Server, always, http_response
 
 SCRAPE_SECONDS, INTERVAL_SECONDS = 120, 10
 OBJECTIVE_SECONDS = 0.5
@@ -146,7 +147,7 @@ def test_months(capsys: pytest.CaptureFixture[str], url: str) -> None:
     [
         ("chat@version=9", "chat@version=9, last 1d; there are: 1, 2, 3"),
         ("chat@segment=x", "; does the probe have `histogram_by: [segment]`?"),
-        ("other@2020-01", "and no other probe; does it scrape inference-probe?"),
+        ("other@2020-01", ", but it has data of inference-probe from 2025-10-05 to 20"),
     ],
 )
 def test_no_data(capsys: pytest.CaptureFixture[str], url: str, a: str, message: str) -> None:
@@ -186,6 +187,16 @@ def test_impossible_periods(capsys: pytest.CaptureFixture[str], flag: str, messa
     )
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_prometheus_without_probes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that has never scraped a probe is another one than intended."""
+    empty = b'{"status": "success", "data": {"resultType": "vector", "result": []}}'
+    with Server(always(http_response(empty))) as server:
+        url = server.url("")
+        code, out, err = run_in_process(capsys, "compare", "a", "b", f"--prometheus.url={url}")
+    assert (code, out) == (3, "")
+    assert "no requests of a, last 1d, and no other probe; does it scrape inference-probe?" in err
 
 
 def test_no_prometheus(capsys: pytest.CaptureFixture[str]) -> None:

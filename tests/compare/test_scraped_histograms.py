@@ -1,7 +1,7 @@
 """Counts of a simulated history in a real Prometheus, which are known."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -31,6 +31,17 @@ SCRIPT = Script(
 )
 
 
+def replaced_objective(replicas: Sequence[Replica], origin: float) -> Iterator[str]:
+    """Yield an objective that is stricter than the others, and is in effect for three hours."""
+    for replica in replicas:
+        labels = f'job="probes",instance="{replica.instance}",probe="chat",slo="old"'
+        for life in replica.lives:
+            for scrape, _ in life.scraped:
+                if scrape < origin + 3 * HOUR:
+                    objective = f'{labels},signal="latency",threshold="0.1",alert="page"'
+                    yield f"inference_probe_slo_objective_ratio{{{objective}}} 0.99 {scrape:.3f}"
+
+
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Run a Prometheus that has scraped two replicas with restarts."""
@@ -42,7 +53,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     ]
     for replica in replicas:
         replica.run(SCRIPT, origin)
-    backfill(directory, list(lines(replicas, SCRIPT, origin)))
+    backfill(directory, [*lines(replicas, SCRIPT, origin), *replaced_objective(replicas, origin)])
     with running_prometheus("prometheus", directory, {}) as url:
         yield History(url=url, origin=origin, script=SCRIPT, replicas=replicas)
 
@@ -66,7 +77,10 @@ def selection(history: History) -> Selection:
 
 
 def test_counts(history: History, client: PrometheusClient, selection: Selection) -> None:
-    """Each part has the increases of the counters, over restarts, gaps and replicas."""
+    """Each part has the increases of the counters, over restarts, gaps and replicas.
+
+    An objective that was replaced in the period is not in effect at its end.
+    """
     progress: list[float] = []
     side = read_side(client, selection, {}, progress.append)
     parts = side.latency.parts

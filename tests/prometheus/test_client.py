@@ -18,7 +18,7 @@ from probe.prometheus.promql import selector
 from probe.prometheus.series import Sample
 from probe.remote_server import RemoteServer
 from tests.prometheus.processes import backfill, running_prometheus
-from tests.raw_servers import Server, always, http_response
+from tests.raw_servers import Server, always, http_response, once
 
 START = 1_793_491_200  # 2026-11-01
 SCRAPE_INTERVAL = 30
@@ -99,6 +99,16 @@ def test_invalid_query(client: PrometheusClient) -> None:
     [
         ("401 Unauthorized", "no", r"refuses \(status 401\): no; check --prometheus.username"),
         ("404 Not Found", "", "Mimir has the API under the path /prometheus"),
+        (
+            "413 Too Large",
+            "requests must not have a body",
+            "URL of inference-probe. Write that of Pro",
+        ),
+        (
+            "422 Unprocessable",
+            '{"error": "query processing would load too many samples into memory"}',
+            "into memory; write a shorter period, or raise --query.max-samples",
+        ),
         ("302 Found\r\nLocation: https://p/", "", "redirects to https://p/; write that URL"),
         ("200 OK", '{"result": "ok"}', 'as Prometheus does: {"result": "ok"}; is it Prometheus'),
         ("200 OK", "<html>", "does not respond as Prometheus does: <html>; is it Prometheus"),
@@ -112,6 +122,23 @@ def test_other_servers(status: str, body: str, message: str) -> None:
     with Server(always(http_response(body.encode(), status=status))) as server:
         client = PrometheusClient(RemoteServer(url=server.url("")))
         with client, pytest.raises(PrometheusError, match=message):
+            client.instant("up")
+
+
+def test_url_with_api_path() -> None:
+    """The client adds the path of the API itself."""
+    with Server(always(http_response(b"", status="404 Not Found"))) as server:
+        client = PrometheusClient(RemoteServer(url=server.url("/api/v1")))
+        with client, pytest.raises(PrometheusError, match=r"404\); omit /api/v1 in its URL$"):
+            client.instant("up")
+
+
+def test_truncated_response() -> None:
+    """The server was reached, so the message is about its response."""
+    response = http_response(EMPTY.encode()).replace(b"Content-Length: ", b"Content-Length: 9")
+    with Server(once(response)) as server:
+        client = PrometheusClient(RemoteServer(url=server.url("")))
+        with client, pytest.raises(PrometheusError, match=r"before the end of its response$"):
             client.instant("up")
 
 
