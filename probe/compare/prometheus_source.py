@@ -103,8 +103,8 @@ def _when_recorded(client: PrometheusClient) -> str:
         return ", and no other probe; does it scrape inference-probe?"
     first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d}" for time in found)
     return (
-        f", but it has data of inference-probe from {first} to {last} (UTC). Prometheus deletes data"
-        " after --storage.tsdb.retention.time, by default 15 days"
+        f", but it has data of inference-probe from {first} to {last} (UTC). Prometheus deletes"
+        " older data: --storage.tsdb.retention.time is 15 days by default"
     )
 
 
