@@ -682,6 +682,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "compare.difference:MAX_ERROR_PROBABILITY": "condition of a verdict",
     "compare.output:MAX_ADVISED_REQUESTS": "wording of a report",
     "compare.shares:MAX_CLUSTERED_PARTS": "condition of a verdict",
+    "compare.shares:MAX_PARTS": "precision of a calculation",
     "history.phase_means:MAX_HOURS": "comparison with earlier weeks",
     "report.time_axis:MAX_TICKS": "layout of a chart",
     "scheduler.cold_starts:MAX_COLD_SECONDS": "condition of an outage",
