@@ -461,10 +461,13 @@ def test_server_times_never_fail_a_probe(evaluator: Evaluator) -> None:
     assert reason(evaluator.evaluate(task({"body_matches": "0"}))) is Reason.INTERNAL
 
 
-def modules_after_import(modules: str) -> set[str]:
-    """Return the names of all modules in a new process that has imported `modules`."""
+def modules_after_import(modules: str, statement: str = "pass") -> set[str]:
+    """Return the names of all modules in a new process that has imported `modules`.
+
+    Then it has executed `statement`.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
+        [sys.executable, "-c", f"import sys, {modules}; {statement}; print(*sys.modules)"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -474,8 +477,11 @@ def modules_after_import(modules: str) -> set[str]:
 
 
 def test_the_daemon_does_not_import_the_jsonpath_library() -> None:
-    """Only probes with a JSONPath or a pattern need its memory."""
-    modules = modules_after_import("probe.prober.evaluator, probe.prober.prober")
+    """Only probes with a pattern, or a JSONPath that is not simple, need its memory."""
+    modules = modules_after_import(
+        "probe.prober.evaluator, probe.prober.prober, probe.prober.json_query",
+        "probe.prober.json_query.compile_query('$.choices[0].text')",
+    )
     assert modules & {"jsonpath", "regex"} == set()
 
 
