@@ -29,9 +29,10 @@ paths = st.lists(steps, max_size=4).map(lambda parts: "$" + "".join(parts))
 documents = st.recursive(
     st.sampled_from((None, True, 0, 1.5, "a", "")),
     lambda values: st.one_of(
-        st.lists(values, max_size=3), st.dictionaries(st.sampled_from(QUOTED_NAMES), values)
+        st.lists(values, max_size=3),
+        st.dictionaries(st.sampled_from(QUOTED_NAMES), values, max_size=3),
     ),
-    max_leaves=20,
+    max_leaves=6,
 )
 
 
