@@ -1,7 +1,7 @@
 """Head of a response, and a parser for ordinary heads."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_HEADER_LINES = 100
 
@@ -19,8 +19,7 @@ CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 STATUSES_WITHOUT_BODY = (204, 304)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """Status line and headers of the final response."""
 
     status: int
@@ -29,8 +28,7 @@ class ResponseHead:
     """By name in lower case. Repeated headers are joined to one list (RFC 9110, 5.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrdinaryHead:
+class OrdinaryHead(NamedTuple):
     """A head whose end is at the index `end`, and the length of its body."""
 
     head: ResponseHead

@@ -55,8 +55,9 @@ class PhaseTimes:
 
     def total(self) -> dict[Phase, float]:
         """Return the seconds by phase, summed over all requests."""
-        total: dict[Phase, float] = {}
-        for phases in self.by_request:
+        first, *others = self.by_request
+        total = dict(first)
+        for phases in others:
             for phase, seconds in phases.items():
                 total[phase] = total.get(phase, 0.0) + seconds
         return total
@@ -100,10 +101,12 @@ class Stopwatch:
     def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
         """Start `phase` now, or at `at`, and end the current one."""
         at = at or self.timestamp()
-        # A response may arrive before the request is completely sent.
-        if self._phase_start and at.kernel < self._phase_start.kernel:
-            at = Timestamp(at.user, self._phase_start.kernel)
-        self.end_phase(at)
+        current = self._phase_start
+        if current:
+            # A response may arrive before the request is completely sent.
+            if at.kernel < current.kernel:
+                at = Timestamp(at.user, current.kernel)
+            self.end_phase(at)
         self.phase, self._phase_start = phase, at
         if self._first_start is None:
             self._first_start = at.user
@@ -118,10 +121,15 @@ class Stopwatch:
         start = self._phase_start
         if self.phase is None or start is None:
             return
-        at = at or self.timestamp()
-        elapsed, deadline = self._elapsed(self.phase), self.deadline.instant
-        elapsed.user += max(0, min(at.user, deadline) - start.user)
-        elapsed.kernel += max(0, min(at.kernel, deadline) - start.kernel)
+        end = at = at or self.timestamp()
+        deadline = self.deadline.instant
+        if at.user > deadline or at.kernel > deadline:
+            end = Timestamp(min(at.user, deadline), min(at.kernel, deadline))
+        elapsed = self._elapsed(self.phase)
+        if end.user > start.user:
+            elapsed.user += end.user - start.user
+        if end.kernel > start.kernel:
+            elapsed.kernel += end.kernel - start.kernel
         self._last_end = at.user
         self._phase_start = None
 
@@ -186,17 +194,18 @@ class Stopwatch:
         """
         self.end_phase()
         by_kernel = self._has_kernel_stamps and not self._wall_clock_was_set()
-        by_request = tuple(
-            {
+        by_request = []
+        latency = 0.0
+        for phases in self._requests:
+            seconds = {
                 phase: (elapsed.kernel if by_kernel else elapsed.user) / NS_PER_SECOND
                 for phase, elapsed in phases.items()
             }
-            for phases in self._requests
-        )
-        latency = sum(sum(phases.values()) for phases in by_request)
+            by_request.append(seconds)
+            latency += sum(seconds.values())
         wall_ns = 0 if self._first_start is None else self._last_end - self._first_start
         return PhaseTimes(
-            by_request=by_request,
+            by_request=tuple(by_request),
             clock=ClockSource.KERNEL if by_kernel else ClockSource.USER,
             correction=max(0.0, wall_ns / NS_PER_SECOND - latency),
             merged_reads=self.merged_reads,

@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from probe.clock import NS_PER_SECOND
@@ -89,6 +89,13 @@ class TimedSocket(socket.socket):
     _pending_tx_stamp: int | None = None
     """Number of the last byte sent, until its transmit stamp comes."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Create a socket as `socket.socket` does."""
+        super().__init__(*args, **kwargs)
+        # Registered for data, which is what nearly every wait is for.
+        self._poll = select.poll()
+        self._poll.register(self, select.POLLIN)
+
     def connect_within(self, address: tuple[Any, ...], share: float) -> Timestamp:
         """Connect within a `share` (0 to 1) of the time that is left; return when it succeeded."""
         if HAS_KERNEL_TIMESTAMPS:
@@ -119,13 +126,6 @@ class TimedSocket(socket.socket):
         if ready[0][1] == select.POLLOUT:
             return 0
         return self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-    @cached_property
-    def _poll(self) -> select.poll:
-        """Registered for data, which is what nearly every wait is for."""
-        poll = select.poll()
-        poll.register(self, select.POLLIN)
-        return poll
 
     def has_input(self) -> bool:
         """Return whether data or the end of the connection was received and not read."""
