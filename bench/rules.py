@@ -1,4 +1,4 @@
-"""Measure what the rules cost Prometheus with 1,000 probes: python -m bench.rule_cost [--quick].
+"""Measure what the rules cost Prometheus with 1,000 probes: python -m bench.rules [--quick].
 
 Writes 30 days of recorded half hours and hours of recorded counters into a Prometheus database,
 starts Prometheus with the bundled rules, lets it scrape a daemon's metrics for some minutes, and
@@ -78,7 +78,7 @@ def main() -> int:
     args = _parser().parse_args()
     programs = [shutil.which(name) for name in ("prometheus", "promtool")]
     if None in programs:
-        print("bench.rule_cost: prometheus and promtool are not on the PATH", file=sys.stderr)
+        print("bench.rules: prometheus and promtool are not on the PATH", file=sys.stderr)
         return 2
     probes = PROBES // 20 if args.quick else PROBES
     with tempfile.TemporaryDirectory() as name:
@@ -324,7 +324,7 @@ def _log(message: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m bench.rule_cost", description=__doc__)
+    parser = argparse.ArgumentParser("python -m bench.rules", description=__doc__)
     parser.add_argument(
         "--minutes", type=float, default=6, help="time for which Prometheus runs (6)"
     )
