@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from probe.result import SkipReason
+from probe.threads import yield_gil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class TickAccounting:
 
     def counts(self) -> dict[str, TickCounts]:
         """Return a snapshot by name. The counts of each probe are consistent."""
-        return {name: ticks.counts() for name, ticks in self._items()}
+        return {name: ticks.counts() for name, ticks in yield_gil(self._items())}
 
     def _items(self) -> list[tuple[str, ProbeTicks]]:
         with self._lock:

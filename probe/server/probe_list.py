@@ -6,14 +6,16 @@ The parameters are `q` (words that occur in the name, the URL, a label or the fa
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from probe.redaction import redact_config_url
 from probe.server.summary import ListedProbe, ProbeState
+from probe.threads import yield_gil
 
 # Each probe is compared with each word of the text.
 MAX_WORDS = 32
@@ -148,10 +150,14 @@ def _group_probes(probes: Iterable[ListedProbe], query: ListQuery) -> list[Probe
 
     Without `group_by` they are one group. Probes without the label are the last group.
     """
-    selected = sorted(filter(query.matches, probes), key=_severity)
+    # `sorted` would not let other threads run.
+    by_severity: defaultdict[tuple[int, bool], list[ListedProbe]] = defaultdict(list)
+    for listed in yield_gil(filter(query.matches, probes)):
+        by_severity[_severity(listed)].append(listed)
+    selected = chain.from_iterable(by_severity[severity] for severity in sorted(by_severity))
     groups: dict[str | None, list[ListedProbe]] = {}
     # Inserted in the order of severity, so the order of the groups is that of their worst probes.
-    for listed in selected:
+    for listed in yield_gil(selected):
         # As in Prometheus, an empty label is the same as none.
         value = listed.probe.labels.get(query.group_by) or None if query.group_by else None
         groups.setdefault(value, []).append(listed)
@@ -159,7 +165,7 @@ def _group_probes(probes: Iterable[ListedProbe], query: ListQuery) -> list[Probe
     if without_label:
         groups[None] = without_label
     return [
-        ProbeGroup(value=value, probes=members, counts=count_states(members))
+        ProbeGroup(value=value, probes=members, counts=count_states(yield_gil(members)))
         for value, members in groups.items()
     ]
 
