@@ -66,7 +66,7 @@ EDGES: dict[str, set[str]] = {
     "protocols": set(),
     "load": {"charts", "config", "formatting", "prometheus", "statistics"},
     "charts": set(),
-    "prometheus": {"remote_server"},
+    "prometheus": {"metrics", "remote_server"},
     "remote_server": set(),
     "compare": {"config", "formatting", "metrics", "prometheus", "statistics"},
     "report": {
@@ -89,14 +89,13 @@ EDGES: dict[str, set[str]] = {
 TIERS = {
     "composition": {"cli", "daemon"},
     "adapters": {"server", "check", "load", "compare", "report", "demo"},
-    "core": {"scheduler", "prober", "http", "metrics", "history", "otlp"},
+    "core": {"scheduler", "prober", "http", "metrics", "history", "otlp", "prometheus"},
     "base": {
         "serialization",
         "formatting",
         "config",
         "protocols",
         "slo",
-        "prometheus",
         "remote_server",
         "charts",
         "statistics",

@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from probe.metrics import catalogue
 from probe.prometheus.client import OnProgress, PrometheusClient
+from probe.prometheus.probe_group import ProbeGroup, find_groups
 from probe.report.alerts import Page, pages_of, read_pages
 from probe.report.attainment import (
     Status,
@@ -16,7 +17,6 @@ from probe.report.attainment import (
     status,
 )
 from probe.report.coverage import END_SECONDS, Coverage, Interval
-from probe.report.labels import ProbeGroup
 from probe.report.measurement import Measurement, measure
 from probe.report.objective_counts import Objective, ObjectiveCounts
 from probe.report.period import Period
@@ -42,13 +42,7 @@ OnProbeProgress = Callable[[ProbeGroup, Period, float], None]
 
 def find_probes(client: PrometheusClient, period: Period) -> list[ProbeGroup]:
     """Return the probes with data in the period. Raises PrometheusError."""
-    window = f"{round(period.seconds * 1000)}ms"
-    found = client.instant(
-        "group by (cluster, namespace, job, probe)"
-        f" (last_over_time({catalogue.INTERVAL.name}[{window}]))",
-        period.end,
-    )
-    return sorted(ProbeGroup.of(series.labels) for series in found)
+    return find_groups(client, catalogue.INTERVAL.name, period.start, period.end)
 
 
 def build_report(

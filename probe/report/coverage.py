@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica
-from probe.report import scrapes
-from probe.report.increases import Increase
+from probe.prometheus import scrapes
+from probe.prometheus.increases import Increase
 from probe.result import Reason, Signal, SkipReason
 
 # Longest interval of scrapes for which the rules work. After a longer time between two scrapes

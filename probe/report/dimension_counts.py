@@ -4,9 +4,9 @@ import math
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from probe.report.increases import Increase
+from probe.prometheus.increases import Increase
+from probe.prometheus.scrapes import DIMENSION_METRIC, CounterKey
 from probe.report.objective_counts import Events
-from probe.report.scrapes import DIMENSION_METRIC, CounterKey
 from probe.result import Outcome, Signal
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
 from probe.prometheus.client import OnProgress, PrometheusClient
-from probe.prometheus.increases import LOOKBACK_SECONDS
+from probe.prometheus.increases import LOOKBACK_SECONDS, Increase, ReplicaCounters
+from probe.prometheus.probe_group import ProbeGroup
+from probe.prometheus.scrapes import Scrape, ScrapeReader
 from probe.report.coverage import Coverage, CoverageCounter
 from probe.report.dimension_counts import DimensionCounts
-from probe.report.increases import Increase, ReplicaCounters
-from probe.report.labels import ProbeGroup
 from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
 from probe.report.period import Period
-from probe.report.scrapes import Scrape, ScrapeReader
+from probe.report.selectors import report_selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,10 @@ def _reader(client: PrometheusClient, group: ProbeGroup, start: float, end: floa
     # max_over_time removes the name.
     labels = [{**series.labels, "__name__": catalogue.FAILURES.name} for series in failures]
     is_renamed = any("exported_reason" in item for item in labels)
-    reasons = frozenset(split_labels(item).metric["reason"] for item in labels)
-    return ScrapeReader(
-        client,
-        group,
-        thresholds=frozenset(
-            split_labels(series.labels).metric["threshold"] for series in objectives
-        ),
-        reasons=None if is_renamed else reasons,
-    )
+    reasons = {split_labels(item).metric["reason"] for item in labels}
+    thresholds = {split_labels(series.labels).metric["threshold"] for series in objectives}
+    selectors = report_selectors(group, thresholds, None if is_renamed else reasons)
+    return ScrapeReader(client, group, selectors)
 
 
 class _Counter:

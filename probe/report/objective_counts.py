@@ -8,11 +8,11 @@ from typing import NamedTuple
 from probe.clock import HOUR_SECONDS
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica
-from probe.report import scrapes
+from probe.prometheus import scrapes
+from probe.prometheus.increases import Increase
+from probe.prometheus.scrapes import ObjectiveKey, all_counters, success_counter
 from probe.report.coverage import END_SECONDS, Interval
 from probe.report.incident import IncidentDetector
-from probe.report.increases import Increase
-from probe.report.scrapes import ObjectiveKey, all_counters, success_counter
 from probe.result import Reason
 
 # Reason of a success that is above the threshold.

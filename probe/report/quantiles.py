@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from probe.metrics import catalogue
 from probe.prometheus.client import PrometheusClient, chunks
-from probe.report.labels import ProbeGroup
-from probe.report.scrapes import DIMENSION_METRIC, SIGNAL_METRICS
+from probe.prometheus.probe_group import ProbeGroup
+from probe.prometheus.scrapes import DIMENSION_METRIC, SIGNAL_METRICS
 from probe.result import Phase
 
 _Key = TypeVar("_Key")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from probe.prometheus.probe_group import ProbeGroup
+from probe.prometheus.scrapes import ObjectiveKey
 from probe.report.alerts import Page
 from probe.report.attainment import AttainmentInterval, ErrorBudget, Status
 from probe.report.coverage import Coverage, Interval
@@ -12,7 +13,6 @@ from probe.report.objective_counts import Events
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons
 from probe.report.quantiles import TimeQuantiles
-from probe.report.scrapes import ObjectiveKey
 
 
 @dataclass(frozen=True, slots=True)

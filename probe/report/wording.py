@@ -8,14 +8,14 @@ from probe.clock import DAY_SECONDS, HOUR_SECONDS
 from probe.formatting import format_elapsed, format_target, format_threshold, format_time
 from probe.history.phase_comparison import FOUR_WEEKS_DAYS, MIN_RESULTS
 from probe.history.phase_wording import EARLIER_HOURS, SLOWER_NOTE, slower_sentences
+from probe.prometheus.probe_group import ProbeGroup
+from probe.prometheus.scrapes import ObjectiveKey
 from probe.report.alerts import Page
 from probe.report.attainment import MIN_COVERAGE, Status
 from probe.report.coverage import MAX_SCRAPE_SECONDS, Coverage
-from probe.report.labels import ProbeGroup
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons
 from probe.report.report import ObjectiveReport, SlaReport
-from probe.report.scrapes import ObjectiveKey
 from probe.result import Signal
 
 # Number of hours in the list of the worst ones.

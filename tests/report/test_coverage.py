@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from probe.metrics import catalogue
+from probe.prometheus.increases import Increase
+from probe.prometheus.scrapes import COLD_STARTS, CounterKey
 from probe.report.coverage import Coverage, CoverageCounter
-from probe.report.increases import Increase
 from probe.report.period import Period
-from probe.report.scrapes import COLD_STARTS, CounterKey
 from probe.report.wording import first_data_sentence
 from probe.result import Outcome, Reason
 

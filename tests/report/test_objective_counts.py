@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from probe.metrics import catalogue
+from probe.prometheus.increases import Increase
+from probe.prometheus.scrapes import DIMENSION_METRIC, CounterKey, ObjectiveKey
 from probe.report.dimension_counts import DimensionCounts, DimensionValue
-from probe.report.increases import Increase
 from probe.report.objective_counts import Objective, ObjectiveCounter, ObjectiveCounts
-from probe.report.scrapes import DIMENSION_METRIC, CounterKey, ObjectiveKey
 from probe.result import Outcome, Signal
 
 REPLICAS = tuple(frozenset({("instance", f"{name}:10115")}) for name in "ab")

@@ -2,15 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
 from probe.metrics import catalogue
 from probe.metrics.target_labels import Replica, split_labels
-from probe.prometheus.client import OnProgress, PrometheusClient, chunks
-from probe.prometheus.increases import PROCESS_START
+from probe.prometheus.client import CHUNK_SECONDS, OnProgress, PrometheusClient, chunks
 from probe.prometheus.probe_group import ProbeGroup
 from probe.prometheus.promql import quote
 from probe.prometheus.series import Series
@@ -22,13 +21,7 @@ DIMENSION_METRIC = catalogue.DIMENSION_DURATION.name
 # The number of cold starts, successful or failed.
 COLD_STARTS = f"{catalogue.COLD_START.name}_count"
 
-_COUNTERS = (
-    catalogue.TICKS.name,
-    catalogue.RUNS.name,
-    catalogue.SKIPPED.name,
-    COLD_STARTS,
-)
-_GAUGES = (catalogue.INTERVAL.name, catalogue.OBJECTIVE.name)
+PROCESS_START = "process_start_time_seconds"
 
 
 class CounterKey(NamedTuple):
@@ -67,16 +60,13 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class ScrapeReader:
-    """Reads the scrapes of one probe.
-
-    `thresholds` are those of all objectives, and `reasons` those of all failures, in the period.
-    """
+    """Reads the scrapes of one probe: the series of `selectors`, and the start of the process."""
 
     client: PrometheusClient
     group: ProbeGroup
-    thresholds: frozenset[str]
-    reasons: frozenset[str] | None
-    """None: all."""
+    selectors: Sequence[str]
+    part_seconds: float = CHUNK_SECONDS
+    """Time that one query reads. All values in it are in memory at once."""
 
     def scrapes(self, start: float, end: float, on_progress: OnProgress) -> Iterator[list[Scrape]]:
         """Yield the scrapes after `start` until `end` by ascending time, part by part.
@@ -84,9 +74,9 @@ class ScrapeReader:
         Raises PrometheusError.
         """
         replicas: set[Replica] = set()
-        for first, last in chunks(start, end):
+        for first, last in chunks(start, end, self.part_seconds):
             scrapes: dict[tuple[Replica, float], Scrape] = {}
-            for selector in (self._counters(), self._failures(), self._buckets()):
+            for selector in self.selectors:
                 for series in self.client.samples_of_chunk(selector, first, last):
                     _add(scrapes, series)
             replicas.update(replica for replica, _ in scrapes)
@@ -98,35 +88,11 @@ class ScrapeReader:
             yield sorted(scrapes.values(), key=lambda scrape: scrape.time)
             on_progress(last)
 
-    def _counters(self) -> str:
-        return self.group.selector("|".join((*_COUNTERS, *_GAUGES)))
-
-    def _failures(self) -> str:
-        name = catalogue.FAILURES.name
-        if self.reasons is None:
-            return self.group.selector(name)
-        return self.group.selector(name, f"reason=~{quote('|'.join(sorted(self.reasons)))}")
-
-    def _buckets(self) -> str:
-        names = "|".join(f"{name}_bucket" for name in (*SIGNAL_METRICS.values(), DIMENSION_METRIC))
-        texts = (text for threshold in sorted(self.thresholds) for text in _bound_texts(threshold))
-        return self.group.selector(names, f"le=~{quote('|'.join((*texts, '[+]Inf')))}")
-
 
 def _process_starts(group: ProbeGroup, replicas: Iterable[Replica]) -> str:
     instances = {dict(replica).get("instance", "") for replica in replicas}
     pattern = "|".join(re.escape(instance) for instance in sorted(instances))
     return group.target_selector(PROCESS_START, f"instance=~{quote(pattern)}")
-
-
-def _bound_texts(threshold: str) -> Iterator[str]:
-    """Yield the texts of a bound in a regular expression, such as `2.0` and `2`."""
-    if math.isfinite(float(threshold)):
-        yield re.escape(threshold)
-        if threshold.endswith(".0"):
-            yield threshold.removesuffix(".0")
-        elif "." not in threshold and "e" not in threshold:
-            yield rf"{threshold}\.0"
 
 
 def _add(scrapes: dict[tuple[Replica, float], Scrape], series: Series) -> None:

@@ -1,8 +1,8 @@
 """Increases of counters from scrape to scrape."""
 
 from probe.metrics import catalogue
-from probe.report.increases import Increase, ReplicaCounters
-from probe.report.scrapes import (
+from probe.prometheus.increases import Increase, ReplicaCounters
+from probe.prometheus.scrapes import (
     CounterKey,
     ObjectiveKey,
     Scrape,
