@@ -457,7 +457,7 @@ LIMITS = (
         "config file, and web config",
         "{}",
         "it is rejected",
-        ("config.loader:MAX_CONFIG_BYTES",),
+        ("config.config_bytes:MAX_CONFIG_BYTES",),
     ),
     Limit(
         "config",
@@ -641,7 +641,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "config.errors:MAX_KEY_CHARS": "wording of a message",
     "config.errors:MAX_QUOTED_CHARS": "wording of a message",
     "config.flags:MAX_JSON_DEPTH": "equals the nesting of YAML",
-    "config.likely_mistakes:MAX_BUDGET_AS_TARGET": "threshold of advice",
+    "config.settings:MAX_BUDGET_AS_TARGET": "threshold of advice",
     "server.versions:MAX_CHANGES": "layout of a chart",
     "daemon.malloc:MAX_ARENAS": "option of the allocator",
     "daemon.reload:MAX_NAMES_SHOWN": "layout of a message",

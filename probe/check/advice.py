@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 from probe.check.spending import spending_advice
 from probe.clock import MINUTE_SECONDS
-from probe.config.likely_mistakes import MAX_BUDGET_AS_TARGET
 from probe.config.protocol_expansion import (
     MIN_NONCE_TOKENS,
     NONCE,
     estimate_text_tokens,
     prompt_text,
 )
-from probe.config.settings import Objective, Probe, Settings
+from probe.config.settings import MAX_BUDGET_AS_TARGET, Objective, Probe, Settings
 from probe.config.units import format_duration
 from probe.result import Signal
 from probe.scheduler.token_estimate import TokenEstimate, find_output_limit

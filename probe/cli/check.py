@@ -12,6 +12,7 @@ from probe.check.plan import plan
 from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import load_config_argument
 from probe.cli.flags import add_config_flags, add_output_flag
+from probe.config import loader
 from probe.config.errors import ConfigError
 
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the plan of a valid config, or the problems of an invalid one."""
     try:
-        config = load_config_argument(args, environ)
+        config = load_config_argument(args, environ, loader)
         config_plan = plan(config.settings, replicas=args.replicas)
     except UsageError as error:
         return usage_error(error)

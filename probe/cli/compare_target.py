@@ -8,6 +8,7 @@ from probe.cli.command import UsageError, quote_argument
 from probe.cli.compare_options import CompareOptions
 from probe.cli.compare_sides import SideArgument
 from probe.cli.config_file import LoadedConfig, load_config
+from probe.config import loader
 from probe.config.choices import Dimension
 from probe.config.settings import Probe
 from probe.config.validation import DIMENSION_EXAMPLES
@@ -32,7 +33,7 @@ def find_target(
 ) -> CompareTarget:
     """Return the probes to send requests to. Raises ConfigError and UsageError."""
     flags_of_one_endpoint = dict.fromkeys(("url", "name", "slo", "interval", "json"))
-    config = load_config(argparse.Namespace(**vars(args), **flags_of_one_endpoint), environ)
+    config = load_config(argparse.Namespace(**vars(args), **flags_of_one_endpoint), environ, loader)
     a, b = options.sides
     target = CompareTarget(config=config, a=_find_probe(config, a), b=_find_probe(config, b))
     if len(target.probes) == 1 and (a.dimension is None or a.dimension is not b.dimension):

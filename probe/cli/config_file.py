@@ -6,11 +6,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX
+from probe.config.config_bytes import MAX_CONFIG_BYTES
 from probe.config.errors import is_file_name
-from probe.config.loader import MAX_CONFIG_BYTES, from_flags, load, parse
 from probe.config.settings import Settings
 from probe.resources import resource_path
 
@@ -23,6 +24,30 @@ SEARCH_PATHS = (
 
 # Name of standard input on the command line, and in the positions of problems.
 STDIN_ARGUMENT, STDIN_NAME = "-", "<stdin>"
+
+
+class ConfigLoader(Protocol):
+    """Validation of a config, in this process (`probe.config.loader`) or in a child process."""
+
+    def load(self, path: Path, *, environ: Mapping[str, str], name: str | None = None) -> Settings:
+        """Return the settings of a YAML file; raise ConfigError."""
+
+    def parse(
+        self, content: bytes, *, name: str, base: Path, environ: Mapping[str, str]
+    ) -> Settings:
+        """Return the settings of a YAML text; raise ConfigError."""
+
+    def from_flags(
+        self,
+        *,
+        url: str,
+        slo: str | None = None,
+        interval: str | None = None,
+        json: str | None = None,
+        name: str | None = None,
+        environ: Mapping[str, str],
+    ) -> Settings:
+        """Return settings with one probe; raise ConfigError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +64,9 @@ class LoadedConfig:
     base: Path = Path()
 
 
-def load_config(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(
+    args: argparse.Namespace, environ: Mapping[str, str], loader: ConfigLoader
+) -> LoadedConfig:
     """Return the config that `args` names, or the first file of SEARCH_PATHS.
 
     Raises ConfigError for an invalid config, and UsageError if there is none.
@@ -48,27 +75,29 @@ def load_config(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedC
         _check_file_name(args.config_file, "--config.file")
     _check_combination(args, environ)
     if args.url:
-        return _config_of_flags(args, environ)
+        return _config_of_flags(args, environ, loader)
     path = Path(args.config_file) if args.config_file else _find_config_file()
-    return _config_of_file(path, environ)
+    return _config_of_file(path, environ, loader)
 
 
-def load_config_argument(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config_argument(
+    args: argparse.Namespace, environ: Mapping[str, str], loader: ConfigLoader
+) -> LoadedConfig:
     """Return the config of the positional argument `args.file`, `-` for standard input.
 
     It has priority over variables. Without the argument, this is `load_config`. Raises ConfigError
     and UsageError.
     """
     if args.file is None:
-        return load_config(args, environ)
+        return load_config(args, environ, loader)
     if not args.file:
         message = "the argument FILE is empty; name a config file, or - for stdin"
         raise UsageError(message)
     _check_file_name(args.file, "the argument FILE")
     _check_combination(args, environ, argument=args.file)
     if args.file == STDIN_ARGUMENT:
-        return _config_of_stdin(environ)
-    return _config_of_file(Path(args.file), environ)
+        return _config_of_stdin(environ, loader)
+    return _config_of_file(Path(args.file), environ, loader)
 
 
 def _check_file_name(name: str, source: str) -> None:
@@ -108,11 +137,11 @@ def _check_combination(
             raise UsageError(f"--{name} needs --url; in a config file, set it in the probe")
 
 
-def _config_of_file(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+def _config_of_file(path: Path, environ: Mapping[str, str], loader: ConfigLoader) -> LoadedConfig:
     file = path.absolute()
     if _is_missing(file):
         raise UsageError(f"{path}: cannot read the config: no such file or directory")
-    settings = load(file, environ=environ, name=str(path))
+    settings = loader.load(file, environ=environ, name=str(path))
     return LoadedConfig(settings=settings, name=str(path), file=file, base=file.parent)
 
 
@@ -127,16 +156,18 @@ def _is_missing(file: Path) -> bool:
     return False
 
 
-def _config_of_stdin(environ: Mapping[str, str]) -> LoadedConfig:
+def _config_of_stdin(environ: Mapping[str, str], loader: ConfigLoader) -> LoadedConfig:
     content = sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
     if len(content) > MAX_CONFIG_BYTES:
         raise UsageError(f"{STDIN_NAME} is larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
-    settings = parse(content, name=STDIN_NAME, base=Path(), environ=environ)
+    settings = loader.parse(content, name=STDIN_NAME, base=Path(), environ=environ)
     return LoadedConfig(settings=settings, name=STDIN_NAME)
 
 
-def _config_of_flags(args: argparse.Namespace, environ: Mapping[str, str]) -> LoadedConfig:
-    settings = from_flags(
+def _config_of_flags(
+    args: argparse.Namespace, environ: Mapping[str, str], loader: ConfigLoader
+) -> LoadedConfig:
+    settings = loader.from_flags(
         url=args.url,
         slo=args.slo,
         interval=args.interval,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from probe.cli.command import UsageError, quote_argument
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.load_options import LoadOptions
+from probe.config import loader
 from probe.config.settings import Probe
 from probe.load.objective import LoadObjective
 from probe.result import STREAM_SIGNALS
@@ -35,7 +36,7 @@ def find_target(
         raise UsageError("NAME is the name of a probe in a config; write --url=URL for an endpoint")
     # --slo is not the objective of a config here: it also applies to the probes of a file.
     config_args = argparse.Namespace(**{**vars(args), "slo": None, "interval": None})
-    config = load_config(config_args, environ)
+    config = load_config(config_args, environ, loader)
     probe = _find_probe(config, args.probe_name)
     objectives = options.objectives or tuple(map(LoadObjective.of, probe.objectives))
     if not objectives:

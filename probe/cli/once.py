@@ -19,6 +19,7 @@ from probe.cli.command import EXIT_FAILED, EXIT_OK, UsageError, quote_argument, 
 from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags, add_output_flag
 from probe.clock import Clock
+from probe.config import loader
 from probe.config.errors import ConfigError
 from probe.config.settings import Settings
 from probe.config.tls import TlsError
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the probes that `args` names, or all, and print their results."""
     try:
-        config = load_config(args, environ)
+        config = load_config(args, environ, loader)
         probes = _build_probes(config, args.names, environ)
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)

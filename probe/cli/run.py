@@ -1,33 +1,18 @@
 """`inference-probe run`: the daemon."""
 
 import argparse
-import errno
 import gc
-import logging
-import os
-import signal
-import socket
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from importlib import import_module
 
-from probe import __version__
-from probe.cli.command import EXIT_OK, UsageError, usage_error
-from probe.cli.config_file import LoadedConfig, load_config
+from probe.cli.command import UsageError, usage_error
+from probe.cli.config_file import load_config
 from probe.cli.flags import add_config_flags
-from probe.cli.otlp_flags import add_otlp_flags, read_otlp_options
-from probe.clock import Clock
+from probe.cli.otlp_flags import add_otlp_flags
+from probe.config.child_loader import ChildProcessLoader
 from probe.config.errors import ConfigError
-from probe.config.loader import load
 from probe.config.tls import TlsError
 from probe.daemon import log, malloc
-from probe.daemon.daemon import Daemon
-from probe.daemon.reload import start_reload_thread
-from probe.daemon.signals import STOP_SIGNALS, Signals
-from probe.server.links import PageLink, page_links
-from probe.server.server import bind
-from probe.server.web_config_watch import WebConfig
-
-logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -61,8 +46,12 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     # would take 8 s of CPU with 10,000 probes, 40 % of the start.
     gc.disable()
     try:
-        config = load_config(args, environ)
-        daemon, listener = _build_daemon(args, environ, config)
+        # The imports of the daemon take as long as those of the child process.
+        loader = ChildProcessLoader(meanwhile=lambda: import_module("probe.cli.serve"))
+        config = load_config(args, environ, loader)
+        from probe.cli.serve import build_daemon, serve  # noqa: PLC0415
+
+        daemon, listener = build_daemon(args, environ, config)
     # TlsError: the file could be read while the config was validated.
     except (ConfigError, UsageError, TlsError, OSError) as error:
         return usage_error(error)
@@ -70,88 +59,4 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         # Later collections do not search them either: all runs would wait 0.1 s with 1,000 probes.
         gc.freeze()
         gc.enable()
-    signals = Signals()
-    try:
-        daemon.start()
-    except OSError as error:  # another process has begun to listen meanwhile
-        return usage_error(_listen_error(args.web_listen_address, error))
-    _log_start(config, listener, daemon.reload.start_advice)
-    reload = start_reload_thread(daemon.reload)
-    while not (received := signals.wait()) & STOP_SIGNALS:
-        if signal.SIGHUP in received:
-            reload()
-    logger.info("stopping: waiting for the probes in flight")
-    daemon.stop()
-    logger.info("stopped")
-    return EXIT_OK
-
-
-def _build_daemon(
-    args: argparse.Namespace, environ: Mapping[str, str], config: LoadedConfig
-) -> tuple[Daemon, socket.socket]:
-    """Return the daemon and the socket on which it will serve."""
-    clock = Clock()
-    file = config.file
-    web = WebConfig(clock, Path(args.web_config_file) if args.web_config_file else None)
-    links = _links(args)
-    otlp = read_otlp_options(args, environ)
-    listener = _bind(args.web_listen_address)
-    daemon = Daemon(
-        config.settings,
-        listener,
-        environ=environ,
-        base=config.base,
-        clock=clock,
-        load_config=None if file is None else lambda: load(file, environ=environ),
-        enable_lifecycle=args.web_enable_lifecycle == "true",
-        web=web,
-        links=links,
-        otlp=otlp,
-    )
-    return daemon, listener
-
-
-def _links(args: argparse.Namespace) -> tuple[PageLink, ...]:
-    urls = {
-        "runbook": args.web_runbook_url,
-        "dashboard": args.web_dashboard_url,
-        "prometheus": args.web_prometheus_url,
-    }
-    try:
-        return page_links(urls)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _bind(address: str) -> socket.socket:
-    try:
-        return bind(address)
-    except ValueError as error:
-        raise UsageError(f"--web.listen-address: {error}") from None
-    except OSError as error:
-        raise _listen_error(address, error) from None
-
-
-def _listen_error(address: str, error: OSError) -> UsageError:
-    """Return the error for users. The text of `error` itself repeats the address."""
-    advice = "; choose another one with --web.listen-address"
-    if error.errno == errno.EADDRINUSE:
-        reason = f"another program uses this address{advice}"
-    elif error.errno and error.errno > 0:
-        reason = os.strerror(error.errno)
-    else:  # a code of getaddrinfo
-        reason = f"the host is unknown{advice}"
-    return UsageError(f"cannot listen on {address}: {reason}")
-
-
-def _log_start(config: LoadedConfig, listener: socket.socket, advice: Iterable[str]) -> None:
-    host, port = listener.getsockname()[:2]
-    fields = {
-        "version": __version__,
-        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "config": config.file or "flags",
-        "probes": len(config.settings.probes),
-    }
-    logger.info("inference-probe is running", extra={"fields": fields})
-    for text in advice:
-        logger.warning(text)
+    return serve(args, config, daemon, listener)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from probe.config.secrets import ResolvedText
 
@@ -67,6 +67,9 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
         self.likely_mistakes = likely_mistakes
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), (self.problems, self.likely_mistakes)
 
 
 class UnlocatedError(NamedTuple):

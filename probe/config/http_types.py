@@ -10,7 +10,7 @@ from pydantic import ValidationInfo
 
 from probe.config.errors import quote, quote_url, source_of
 from probe.config.link_template import TRACE_ID_PLACEHOLDER, find_link_problem
-from probe.config.response_settings import StatusPattern
+from probe.config.response_settings import EVENT_PATH_STEP_PATTERN, StatusPattern
 from probe.config.secrets import ResolvedText, Template
 from probe.config.types import (
     SCALAR_OR_LIST,
@@ -23,7 +23,6 @@ from probe.config.types import (
 )
 
 TOKEN_PATTERN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-EVENT_PATH_STEP_PATTERN = r"\.[A-Za-z_][A-Za-z0-9_-]*|\[(?:[0-9]{1,6}|\*)\]"
 EVENT_PATH_PATTERN = rf"(?:[A-Za-z0-9_.-]+:)?\$(?:{EVENT_PATH_STEP_PATTERN})*"
 STATUS_PATTERN = r"[1-5](?:[0-9][0-9]|[xX][xX])"
 

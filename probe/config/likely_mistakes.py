@@ -14,15 +14,14 @@ from probe.config.errors import ConfigPath, UnlocatedError, quote, source_of
 from probe.config.merge_defaults import MergedConfig
 from probe.config.schema import NetworksModel
 from probe.config.secrets import ResolvedText
+from probe.config.settings import MAX_BUDGET_AS_TARGET
 from probe.config.types import require_text
 from probe.config.units import parse_percentage
 
 # The methods of RFC 9110, and PATCH.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
-# A target up to this one is probably the error budget: 0.5% instead of 99.5%.
-MAX_BUDGET_AS_TARGET = 0.1
-# From this one up to 1% it is probably a ratio with a percent sign: 0.99% instead of 99%.
+# A target from this one up to 1% is probably a ratio with a percent sign: 0.99% instead of 99%.
 MIN_RATIO_AS_TARGET = 0.9
 
 # The name of an environment variable after `$`, as a word of a header or as a part of a URL.

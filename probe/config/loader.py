@@ -1,6 +1,5 @@
 """Loading of a config from a file or from flags. All problems are reported at once."""
 
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from probe.config.config_bytes import read_config_file
 from probe.config.errors import (
     ConfigError,
     ConfigPath,
@@ -36,8 +36,6 @@ from probe.config.validation import (
 )
 from probe.config.yaml import YamlDocument
 
-MAX_CONFIG_BYTES = 4 * 1024 * 1024
-
 
 def load(path: Path, *, environ: Mapping[str, str], name: str | None = None) -> Settings:
     """Return the settings of a YAML file; raise ConfigError with all problems.
@@ -55,27 +53,6 @@ def parse(content: bytes, *, name: str, base: Path, environ: Mapping[str, str]) 
     `name` is the file in the positions of problems, `base` the directory of relative paths.
     """
     return _settings(YamlDocument(content, file=name), environ=environ, base=base)
-
-
-def read_config_file(path: Path, name: str | None = None) -> bytes:
-    """Return the content of a config; raise ConfigError if it cannot be read.
-
-    Pipes and devices are refused, because reading them may block.
-    """
-    try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # open() reports a directory
-            raise OSError(None, "not a regular file")
-        with path.open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
-        if len(content) > MAX_CONFIG_BYTES:
-            raise OSError(None, f"larger than {MAX_CONFIG_BYTES // 1024**2} MiB")
-        return content
-    except OSError as error:
-        reason = error.strerror or str(error)
-        message = f"cannot read the config: {reason[0].lower()}{reason[1:]}"
-        problem = ConfigProblem(file=name or str(path), path="", message=message)
-        raise ConfigError((problem,)) from None
 
 
 def from_flags(

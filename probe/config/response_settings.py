@@ -11,6 +11,9 @@ from probe.config.choices import EventFormat, ResponsePart, TimingUnit, TokenPar
 from probe.config.regex import TimedRegex
 from probe.result import Component
 
+# One step of a path to a value in the events of a stream.
+EVENT_PATH_STEP_PATTERN = r"\.[A-Za-z_][A-Za-z0-9_-]*|\[(?:[0-9]{1,6}|\*)\]"
+
 
 @dataclass(frozen=True, slots=True)
 class StatusPattern:

@@ -27,6 +27,9 @@ from probe.config.response_settings import Cold, Expect, ResponseValue, ServerTi
 from probe.config.secrets import Template
 from probe.result import Measurement, Signal
 
+# A target up to this one is probably the error budget: 0.5% instead of 99.5%.
+MAX_BUDGET_AS_TARGET = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from probe.config.choices import TlsVersion
 from probe.config.settings import Tls
@@ -22,6 +23,9 @@ class TlsError(Exception):
     def __init__(self, key: str | None, message: str) -> None:
         super().__init__(message)
         self.key = key
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None, str]]:
+        return type(self), (self.key, str(self))
 
 
 def client_ssl_context(tls: Tls, environ: Mapping[str, str]) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from probe.config.choices import EventFormat, IpFamily, TlsVersion
-from probe.config.http_types import EVENT_PATH_STEP_PATTERN
+from probe.config.response_settings import EVENT_PATH_STEP_PATTERN
 from probe.config.secrets import Reference
 from probe.load.arrivals import Arrivals
 from probe.load.export_plan import ExportPlan

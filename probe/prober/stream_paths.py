@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from probe.config.http_types import EVENT_PATH_STEP_PATTERN
+from probe.config.response_settings import EVENT_PATH_STEP_PATTERN
 
 # A name, an index, or None for all items.
 _Steps = tuple[str | int | None, ...]

@@ -60,5 +60,4 @@ def security_headers() -> Mapping[str, str]:
 
 def configured_headers(config: WebConfig) -> Mapping[str, str]:
     """Return the headers that the current web config sets."""
-    headers = config.settings.http_server_config.headers
-    return headers.model_dump(by_alias=True, exclude_none=True)
+    return config.settings.http_server_config.headers

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from probe.config.tls import SSL_VERSIONS, load_ca_certificates, load_cert_chain
-from probe.server.web_config import CipherSuite, ClientAuth, TlsServer
+from probe.server.web_settings import CipherSuite, ClientAuth, TlsServer
 
 _VERIFY_MODES = {
     ClientAuth.NONE: ssl.CERT_NONE,

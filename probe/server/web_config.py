@@ -1,4 +1,4 @@
-"""The web config: the supported part of the format of exporter-toolkit."""
+"""Models of the web config: the supported part of the format of exporter-toolkit."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,13 @@ from pydantic import ValidationInfo, field_validator
 from probe.config import types
 from probe.config.choices import TlsVersion
 from probe.config.config_model import ConfigModel, config_key
+from probe.server.web_settings import (
+    CipherSuite,
+    ClientAuth,
+    HttpServer,
+    TlsServer,
+    WebSettings,
+)
 
 # Each step doubles the time of a bcrypt hash; a cost of 12 takes a quarter of a second.
 MAX_BCRYPT_COST = 16
@@ -23,25 +30,6 @@ NOT_HONOURED: Mapping[tuple[str, ...], str] = {
     ("tls_server_config", "curve_preferences"): "not honoured; OpenSSL's own are used, remove it",
     ("rate_limit",): "not honoured; failed passwords and /probe are limited already, remove it",
 }
-
-
-class ClientAuth(StrEnum):
-    """Whether clients must have a certificate. Modes without verification are not supported."""
-
-    NONE = "NoClientCert"
-    IF_GIVEN = "VerifyClientCertIfGiven"
-    REQUIRED = "RequireAndVerifyClientCert"
-
-
-class CipherSuite(StrEnum):
-    """Cipher suites of TLS 1.2 by their IANA names. Those of TLS 1.3 are not configurable."""
-
-    ECDSA_AES_128 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
-    ECDSA_AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
-    ECDSA_CHACHA = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
-    RSA_AES_128 = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
-    RSA_AES_256 = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
-    RSA_CHACHA = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
 
 class FrameOptions(StrEnum):
@@ -86,8 +74,10 @@ User = Annotated[str, *types.scalar(_user, {"type": "string"}, allow_reference=F
 Hash = Annotated[str, *types.scalar(_hash, {"type": "string"}, allow_reference=False)]
 
 
-class TlsServer(ConfigModel):
+class TlsServerModel(ConfigModel):
     """Certificates and TLS options of the server."""
+
+    settings_type = TlsServer
 
     cert_file: types.PemFile
     key_file: types.PemFile
@@ -139,7 +129,7 @@ class TlsServer(ConfigModel):
         return value
 
 
-class Headers(ConfigModel):
+class HeadersModel(ConfigModel):
     """Headers of each response that does not set them itself."""
 
     csp: Header | None = config_key(None, "What a page may load.", alias="Content-Security-Policy")
@@ -158,12 +148,19 @@ class Headers(ConfigModel):
         None, "Use HTTPS from now on.", alias="Strict-Transport-Security"
     )
 
+    def to_settings(self) -> dict[str, str]:
+        """Return the headers that the config sets, by their names."""
+        headers = self.model_dump(by_alias=True, exclude_none=True)
+        return {name: str(value) for name, value in headers.items()}
 
-class HttpServer(ConfigModel):
+
+class HttpServerModel(ConfigModel):
     """Options of HTTP."""
 
+    settings_type = HttpServer
+
     http2: types.Boolean = config_key(False, "Only false: HTTP/2 is not supported.")
-    headers: Headers = config_key({}, "Headers of each response.")
+    headers: HeadersModel = config_key({}, "Headers of each response.")
 
     @field_validator("http2")
     @classmethod
@@ -173,13 +170,15 @@ class HttpServer(ConfigModel):
         return value
 
 
-class WebSettings(ConfigModel):
+class WebSettingsModel(ConfigModel):
     """A whole web config; an empty one means HTTP without TLS and users."""
 
-    tls_server_config: TlsServer | None = config_key(
+    settings_type = WebSettings
+
+    tls_server_config: TlsServerModel | None = config_key(
         None, "Options of TLS; without them the server does not use TLS."
     )
-    http_server_config: HttpServer = config_key({}, "Options of HTTP.")
+    http_server_config: HttpServerModel = config_key({}, "Options of HTTP.")
     basic_auth_users: Mapping[User, Hash] = config_key(
         {},
         "Users and the bcrypt hashes of their passwords; without any, no password is needed.",

@@ -1,29 +1,38 @@
-"""Loading the web config, and reloading it when one of its files has changed."""
+"""The web config in effect, which is loaded again when one of its files has changed."""
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from probe.clock import Clock
-from probe.config.errors import ConfigError, ConfigProblem, UnlocatedError, quote
-from probe.config.loader import read_config_file, sorted_problems
+from probe.config.child_process import ChildProcess
+from probe.config.config_bytes import read_config_file
+from probe.config.errors import ConfigError, ConfigProblem
 from probe.config.tls import TlsError
-from probe.config.types import describe_type
-from probe.config.validation import translate_errors
-from probe.config.yaml import YamlDocument
 from probe.server.tls import server_ssl_context
-from probe.server.web_config import NOT_HONOURED, ClientAuth, WebSettings
+from probe.server.web_settings import ClientAuth, WebSettings
+from probe.threads import Task, ThreadCache
 
-# The files are checked at most once in this time: `stat` and a reload block the event loop.
+# The files are checked at most once in this time, because `stat` blocks the event loop.
 CHECK_INTERVAL_SECONDS = 1.0
 
 FileVersion = tuple[int, int, int] | None
 
 logger = logging.getLogger(__name__)
+
+
+def load_in_child_process(path: Path) -> WebSettings:
+    """Return the settings of a file, validated in a child process. Raises ConfigError, OSError."""
+    content = read_config_file(path)
+    with ChildProcess(
+        "probe.server.web_config_loader:parse_web_config",
+        content=content,
+        name=str(path),
+        base=path.parent,
+    ) as process:
+        settings: WebSettings = process.result()
+        return settings
 
 
 class WebConfig:
@@ -39,15 +48,25 @@ class WebConfig:
         path: Path | None = None,
         *,
         check_interval_seconds: float = CHECK_INTERVAL_SECONDS,
+        load: Callable[[Path], WebSettings] = load_in_child_process,
+        submit: Callable[[Task], None] | None = None,
     ) -> None:
-        """Load `path`; raises ConfigError. Without a file there are no TLS and no users."""
+        """Load `path`; raises ConfigError, TlsError and OSError.
+
+        Without a file there are no TLS and no users. `load` returns the settings of a file.
+        `submit` runs a load of a changed file: on another thread, because it takes a part of a
+        second. Requests meanwhile use the previous settings.
+        """
         self._now = clock.monotonic_seconds
         self._path = path
         self._check_interval_seconds = check_interval_seconds
+        self._load = load
+        self._submit = submit or ThreadCache("web-config").submit
         self._settings, self._context = WebSettings(), None
+        self._is_loading = False
         versions = self._versions()
         if path:
-            self._settings, self._context = load_web_config(path)
+            self._settings, self._context = self._load_with_context(path)
         self._loaded_versions = self._versions() | versions
         self._next_check = self._now() + check_interval_seconds
         self._last_problem = ""
@@ -64,17 +83,29 @@ class WebConfig:
         return self._context
 
     def _refresh(self) -> None:
-        if self._path is None or self._now() < self._next_check:
+        """Begin to load the files again if they have changed."""
+        if self._path is None or self._is_loading or self._now() < self._next_check:
             return
         self._next_check = self._now() + self._check_interval_seconds
-        versions = self._versions()
+        path, versions = self._path, self._versions()
         # An invalid file is loaded again: the problem may be in a file that it references.
         if versions == self._loaded_versions and not self._last_problem:
             return
+        self._is_loading = True
         try:
-            self._settings, self._context = self._load(self._path)
-        except ConfigError as error:
+            self._submit(lambda: self._reload(path, versions))
+        except RuntimeError:  # the system has no thread left: try again with the next check
+            self._is_loading = False
+
+    def _reload(self, path: Path, versions: dict[Path, FileVersion]) -> None:
+        """Load the files, whose `versions` were read before."""
+        try:
+            self._settings, self._context = self._load_not_weaker(path)
+        except (ConfigError, TlsError, OSError) as error:
             self._report(str(error))
+        except Exception as bug:
+            logger.exception("web config not reloaded: this is a bug of inference-probe")
+            self._last_problem = str(bug)
         else:
             logger.info("web config reloaded", extra={"fields": {"file": self._path}})
             self._last_problem = ""
@@ -83,15 +114,22 @@ class WebConfig:
             versions = {
                 file: versions.get(file, version) for file, version in self._versions().items()
             }
-        self._loaded_versions = versions
+        finally:
+            self._loaded_versions = versions
+            self._is_loading = False
 
-    def _load(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
+    def _load_with_context(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
+        settings = self._load(path)
+        tls = settings.tls_server_config
+        return settings, server_ssl_context(tls) if tls else None
+
+    def _load_not_weaker(self, path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
         """Return the new settings; raises ConfigError if they would weaken access control.
 
         An editor that writes in place may leave half of a file for a moment, and that half may be
         a valid config without users.
         """
-        settings, context = load_web_config(path)
+        settings, context = self._load_with_context(path)
         if (context is None) != (self._context is None):
             message = "restart to begin or to end speaking TLS"
             raise ConfigError(
@@ -143,67 +181,3 @@ def _file_version(path: Path) -> FileVersion:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def load_web_config(path: Path) -> tuple[WebSettings, ssl.SSLContext | None]:
-    """Return the settings of a file and the TLS context for them; raises ConfigError.
-
-    File names in the config are relative to its directory.
-    """
-    content = read_config_file(path)
-    if _is_blank(content):
-        return WebSettings(), None
-    document = YamlDocument(content, file=str(path))
-    if document.value is None and document.problems:
-        raise ConfigError(document.problems)
-    errors = list(_take_unsupported(document.value))
-    settings = _validate(document, path.parent, errors)
-    problems = sorted_problems(document, errors, ())
-    if problems or settings is None:
-        raise ConfigError(problems)
-    return settings, _ssl_context(document, settings)
-
-
-def _is_blank(content: bytes) -> bool:
-    """Return whether a file contains only comments and document markers."""
-    return all(line.split(b"#")[0].strip() in (b"", b"---") for line in content.splitlines())
-
-
-def _take_unsupported(value: Any) -> Iterator[UnlocatedError]:
-    """Remove the keys in NOT_HONOURED from `value`, and yield an error for each."""
-    for keys, message in NOT_HONOURED.items():
-        parent = value
-        for key in keys[:-1]:
-            parent = parent.get(key) if isinstance(parent, dict) else None
-        if isinstance(parent, dict) and keys[-1] in parent:
-            del parent[keys[-1]]
-            yield UnlocatedError(keys, message, at_key=True)
-
-
-def _validate(
-    document: YamlDocument, base: Path, errors: list[UnlocatedError]
-) -> WebSettings | None:
-    """Return the settings, or None after appending to `errors`."""
-    if not isinstance(document.value, dict):
-        message = (
-            f"expected a mapping such as `basic_auth_users`, not {describe_type(document.value)}"
-        )
-        errors.append(UnlocatedError((), message))
-        return None
-    try:
-        return WebSettings.model_validate(document.value, context={"base": base})
-    except ValidationError as error:
-        errors += translate_errors(error, source_text=document.source_text, model=WebSettings)
-        return None
-
-
-def _ssl_context(document: YamlDocument, settings: WebSettings) -> ssl.SSLContext | None:
-    tls = settings.tls_server_config
-    if tls is None:
-        return None
-    try:
-        return server_ssl_context(tls)
-    except TlsError as error:
-        keys = ("tls_server_config", error.key or "cert_file")
-        message = f"{error}: {quote(document.source_text(keys) or '')}"
-        raise ConfigError((document.locate(UnlocatedError(keys, message)),)) from None

@@ -10,6 +10,7 @@ import requests
 from probe.cli import config_file
 from probe.cli.command import UsageError
 from probe.cli.main import build_parser
+from probe.config import loader
 from tests.commands import COMMAND, environment, invoke, running
 
 REFUSING = "http://127.0.0.1:1/"
@@ -79,7 +80,7 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def found(*flags: str, environ: dict[str, str] | None = None) -> str:
         args = build_parser(environ or {}).parse_args(["check", *flags])
-        config = config_file.load_config(args, {})
+        config = config_file.load_config(args, {}, loader)
         assert config.file is None or config.file.is_absolute()
         return config.settings.probes[0].name
 
@@ -142,7 +143,7 @@ def test_unreadable_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "lstat", lstat)
     args = build_parser({}).parse_args(["run"])
     with pytest.raises(UsageError, match=r"/probe.yml: Permission denied; .*--config.file=FILE"):
-        config_file.load_config(args, {})
+        config_file.load_config(args, {}, loader)
 
 
 def test_the_path_of_a_daemon_is_fixed(tmp_path: Path) -> None:

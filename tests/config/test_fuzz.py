@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from probe.config.errors import ConfigError, ConfigProblem
 from probe.config.json_schema import json_schema
 from probe.config.loader import load
-from probe.server.web_config import WebSettings
-from probe.server.web_config_watch import load_web_config
+from probe.server.web_config import WebSettingsModel
+from probe.server.web_config_loader import load_web_config
 
 KEYS = sorted(
     {key for part in json_schema()["$defs"].values() for key in part.get("properties", {})}
 )
-WEB = WebSettings.model_json_schema()
+WEB = WebSettingsModel.model_json_schema()
 WEB_KEYS = sorted(
     {key for part in (WEB, *WEB["$defs"].values()) for key in part.get("properties", {})}
 )

@@ -2,14 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from probe.clock import Clock
 from probe.config.errors import ConfigError
-from probe.server import web_config_watch
-from probe.server.web_config import WebSettings
-from probe.server.web_config_watch import WebConfig, load_web_config
+from probe.server.tls import server_ssl_context
+from probe.server.web_config_loader import load_web_config
+from probe.server.web_config_watch import WebConfig, load_in_child_process
+from probe.server.web_settings import WebSettings
+from probe.threads import Task
 from tests.fakes import FakeTime
 
 HASH = "$2y$10$" + "." * 53
@@ -30,6 +34,16 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def web_config(path: Path, clock: Clock | None = None, **options: Any) -> WebConfig:
+    """Return a WebConfig that loads changed files in this process and at once."""
+    defaults: Any = {
+        "check_interval_seconds": 0,
+        "load": load_web_config,
+        "submit": lambda task: task(),
+    }
+    return WebConfig(clock or FakeTime().clock(), path, **(defaults | options))
+
+
 def load_problems(directory: Path, content: str) -> list[str]:
     """Return the problems of a web config, without the name of the file."""
     path = directory / "web.yml"
@@ -43,7 +57,7 @@ def load_problems(directory: Path, content: str) -> list[str]:
 def test_an_empty_file_is_valid(directory: Path, content: str) -> None:
     """It means HTTP without TLS and without users."""
     (directory / "web.yml").write_text(content)
-    assert load_web_config(directory / "web.yml") == (WebSettings(), None)
+    assert load_web_config(directory / "web.yml") == WebSettings()
 
 
 def test_supported_keys(directory: Path) -> None:
@@ -67,8 +81,10 @@ def test_supported_keys(directory: Path) -> None:
         "    Strict-Transport-Security: max-age=60\n"
         f"basic_auth_users:\n  alice: {HASH}\n"
     )
-    settings, context = load_web_config(directory / "web.yml")
-    assert context
+    settings = load_web_config(directory / "web.yml")
+    assert settings.tls_server_config
+    assert server_ssl_context(settings.tls_server_config)
+    assert settings == load_in_child_process(directory / "web.yml")
     assert settings.basic_auth_users == {"alice": HASH}
     assert HASH not in repr(settings)
 
@@ -163,33 +179,84 @@ def test_files_are_checked_once_per_interval(tmp_path: Path) -> None:
     """A change is seen with the first access after the interval, and not before."""
     path, time = tmp_path / "web.yml", FakeTime()
     path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
-    config = WebConfig(time.clock(), path, check_interval_seconds=1)
+    config = web_config(path, time.clock(), check_interval_seconds=1)
     path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
     time.advance(0.9)
-    assert config.settings.http_server_config.headers.frame == "deny"
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
     time.advance(0.1)
-    assert config.settings.http_server_config.headers.frame == "sameorigin"
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}
 
 
 @pytest.mark.parametrize("at_start", [True, False])
-def test_a_change_during_a_load_is_loaded_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_start: bool
-) -> None:
+def test_a_change_during_a_load_is_loaded_later(tmp_path: Path, *, at_start: bool) -> None:
     """A file that changes after it was read, and before the load ends, is loaded again."""
     path = tmp_path / "web.yml"
     path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
-    config = None if at_start else WebConfig(FakeTime().clock(), path, check_interval_seconds=0)
-    if config:
-        path.write_text("# changed\n" + path.read_text())
+    should_change = at_start
 
-    def load_and_change(path: Path) -> object:
+    def load_and_change(path: Path) -> WebSettings:
+        nonlocal should_change
         loaded = load_web_config(path)
-        path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+        if should_change:
+            path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+        should_change = False
         return loaded
 
-    with monkeypatch.context() as patch:
-        patch.setattr(web_config_watch, "load_web_config", load_and_change)
-        config = config or WebConfig(FakeTime().clock(), path, check_interval_seconds=0)
-        if not at_start:
-            assert config.settings.http_server_config.headers.frame == "deny"
-    assert config.settings.http_server_config.headers.frame == "sameorigin"
+    config = web_config(path, load=load_and_change)
+    if not at_start:
+        path.write_text("# changed\n" + path.read_text())
+        should_change = True
+        assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}
+
+
+def test_a_changed_file_is_loaded_on_another_thread(tmp_path: Path) -> None:
+    """Requests meanwhile use the previous settings. No second load begins before the end."""
+    path, tasks = tmp_path / "web.yml", list[Task]()
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+    config = web_config(path, submit=tasks.append)
+    path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+    for _ in range(2):
+        assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
+    (load,) = tasks
+    load()
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}
+    assert tasks == [load]
+
+
+@pytest.mark.parametrize("error", [ChildProcessError("was killed"), RuntimeError("bug")])
+def test_a_load_that_fails_is_repeated(
+    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The previous settings stay in effect, and the log has the error."""
+    path, errors = tmp_path / "web.yml", list[Exception]()
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+
+    def load(path: Path) -> WebSettings:
+        if errors:
+            raise errors.pop()
+        return load_web_config(path)
+
+    config = web_config(path, load=load)
+    path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+    errors.append(error)
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}
+
+
+def test_without_a_thread_the_load_is_repeated(tmp_path: Path) -> None:
+    """The next access after the interval tries again."""
+    path, tasks = tmp_path / "web.yml", list[Task]()
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+
+    def submit(task: Task) -> None:
+        tasks.append(task)
+        if len(tasks) == 1:
+            raise RuntimeError("can't start new thread")
+        task()
+
+    config = web_config(path, submit=submit)
+    path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
+    assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}

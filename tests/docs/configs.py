@@ -12,11 +12,10 @@ import pytest
 import trustme
 import yaml
 
-from probe.clock import Clock
 from probe.config.loader import load
 from probe.config.schema import ProbeModel
 from probe.resources import resource_path
-from probe.server.web_config_watch import WebConfig
+from probe.server.web_config_loader import load_web_config
 
 PROBE_KEYS = {field.alias or name for name, field in ProbeModel.model_fields.items()}
 BLACKBOX = ("blackbox_exporter", "prometheus-blackbox-exporter")
@@ -64,7 +63,7 @@ def _web(path: Path) -> None:
     certificate = trustme.CA().issue_cert("localhost")
     certificate.private_key_pem.write_to_path(path.with_name("web.key"))
     certificate.cert_chain_pems[0].write_to_path(path.with_name("web.crt"))
-    WebConfig(Clock(), path)
+    load_web_config(path)
 
 
 def _alertmanager(routes: list[Any], path: Path) -> None:

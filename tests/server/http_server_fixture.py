@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from probe.clock import Clock
 from probe.server.server import Server, bind
+from probe.server.web_config_loader import load_web_config
 from probe.server.web_config_watch import WebConfig
 
 LARGE_BYTES = 30_000_000
@@ -35,7 +36,13 @@ class HttpServer:
         listener = listener or bind("127.0.0.1:0")
         self.port = int(listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
-        web = WebConfig(Clock(), config, check_interval_seconds=0)
+        web = WebConfig(
+            Clock(),
+            config,
+            check_interval_seconds=0,
+            load=load_web_config,
+            submit=lambda task: task(),
+        )
         self._server = Server(self._app(), listener, Clock(), web)
         self._server.start()
 
