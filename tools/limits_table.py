@@ -481,7 +481,7 @@ LIMITS = (
         "nesting of YAML and of `--json`",
         "{} levels",
         "it is rejected",
-        ("config.yaml:MAX_DEPTH",),
+        ("config.yaml_composer:MAX_DEPTH",),
     ),
     Limit(
         "config",

@@ -9,12 +9,10 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 import yaml
-from yaml.composer import ComposerError
 
 from probe.config.errors import ConfigPath, ConfigProblem, UnlocatedError, format_path
-from probe.config.yaml_syntax import YamlSyntaxError, to_syntax_error
-
-MAX_DEPTH = 50
+from probe.config.yaml_composer import MAX_DEPTH, TEXT_TAG, compose
+from probe.config.yaml_syntax import YamlSyntaxError, end_of
 
 # Values that aliases repeat. More are refused: a few lines can expand to billions of values.
 MAX_ALIAS_COPIES = 100_000
@@ -42,7 +40,7 @@ class YamlDocument:
             self.problems = (self._problem(error.line, error.column, "", error.message),)
 
     def _read(self, text: str) -> None:
-        self._root, tagged = _compose(text)
+        self._root, tagged = compose(text)
         reader = _NodeReader(tagged)
         self.value = reader.read(self._root, ())
         self.problems = tuple(
@@ -105,76 +103,7 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", errors="replace")
         message = "not UTF-8 text; save the file with that encoding"
-        raise YamlSyntaxError(*_end(before), message) from None
-
-
-def _end(text: str) -> tuple[int, int]:
-    """Return the line and column at the end of `text`, from 0."""
-    *lines, last = _split_lines(text)
-    return len(lines), len(last)
-
-
-def _split_lines(text: str) -> list[str]:
-    """Return the lines of `text` as PyYAML counts them."""
-    return re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
-
-
-class _Composer(yaml.BaseLoader):
-    """PyYAML's composer with the core schema of YAML 1.2 and a limit of nesting.
-
-    `tagged` are the ids of nodes with a tag in the text.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.depth = 0
-        self.tagged: set[int] = set()
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML has none
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            message = f"nested more than {MAX_DEPTH} levels deep"
-            raise ComposerError(None, None, message, event.start_mark)
-        node = super().compose_node(parent, index)
-        if getattr(event, "tag", None) is not None:
-            self.tagged.add(id(node))
-        self.depth -= 1
-        return node
-
-
-_TEXT_TAG = _Composer.DEFAULT_SCALAR_TAG
-
-# Forms of scalars that are not text, and their first characters: section 10.3.2 of YAML 1.2.2.
-_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-_NOT_FINITE = r"[-+]?(?:\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"
-for _tag, _form, _first_characters in (
-    ("null", "null|Null|NULL|~|", ["~", "n", "N", ""]),
-    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", f"{_FLOAT}|{_NOT_FINITE}", list("-+.0123456789")),
-):
-    _Composer.add_implicit_resolver(_tag, re.compile(f"(?:{_form})\\Z"), _first_characters)
-
-
-def _compose(text: str) -> tuple[yaml.Node, set[int]]:
-    composer: _Composer | None = None
-    try:
-        composer = _Composer(text)
-        node = composer.get_single_node()
-    except yaml.reader.ReaderError as error:
-        end = _end(text[: error.position])
-        raise YamlSyntaxError(*end, "a character that YAML does not allow; remove it") from None
-    except yaml.MarkedYAMLError as error:
-        raise to_syntax_error(error, text) from None
-    except (ValueError, OverflowError):
-        # PyYAML calls chr() with an escape such as "\UFFFFFFFF", which is no character.
-        assert composer is not None
-        mark = composer.get_mark()
-        raise YamlSyntaxError(mark.line, mark.column, "this escape is not a character") from None
-    if node is None:
-        raise YamlSyntaxError(0, 0, "the file is empty; write at least one probe under `probes`")
-    return node, composer.tagged
+        raise YamlSyntaxError(*end_of(before), message) from None
 
 
 class _NodeReader:
@@ -253,7 +182,7 @@ class _NodeReader:
 def _scalar_value(node: yaml.ScalarNode) -> Any:
     """Return the value of a scalar; raise ValueError with a message that does not quote it."""
     text: str = node.value
-    if node.tag == _TEXT_TAG:
+    if node.tag == TEXT_TAG:
         if problem := _surrogate_problem(text):
             raise ValueError(problem)
         return text
@@ -290,7 +219,7 @@ def _key_problem(key: yaml.Node, value: yaml.Node) -> str | None:
         return "merge keys are not supported; put what probes share under `defaults`"
     if key.tag == "null":
         return "a key must be text; there is none before the colon"
-    if key.tag != _TEXT_TAG:
+    if key.tag != TEXT_TAG:
         # {target: 99,5} has the key 5 without a value.
         comma = _DECIMAL_COMMA if key.tag == "int" and value.value == "" else ""
         return f"a key must be text; put it into quotes{comma}"

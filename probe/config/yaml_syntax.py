@@ -127,3 +127,14 @@ def _innermost_bracket(text: str, end: int) -> yaml.Mark | None:
 
 def _at(mark: yaml.Mark, message: str) -> YamlSyntaxError:
     return YamlSyntaxError(mark.line, mark.column, message)
+
+
+def end_of(text: str) -> tuple[int, int]:
+    """Return the line and column at the end of `text`, from 0."""
+    *lines, last = _split_lines(text)
+    return len(lines), len(last)
+
+
+def _split_lines(text: str) -> list[str]:
+    """Return the lines of `text` as PyYAML counts them."""
+    return re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
