@@ -631,7 +631,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "cli.daemon_client:MAX_MESSAGE_CHARS": "layout of a message",
     "cli.load_test:MAX_FIRST_RATE_SHARE": "first rate of a search",
     "cli.prometheus_rule:_MAX_DOMAIN_CHARS": "of Kubernetes",
-    "cli.otlp_flags:MAX_INTERVAL_SECONDS": "argument of a command",
+    "cli.otlp_options:MAX_INTERVAL_SECONDS": "argument of a command",
     "cli.size:MAX_VALUE": "argument of a command",
     "cli.status:MAX_FAILURES": "layout of the output",
     "cli.status:MAX_PROBES_WITH_FAILURES": "layout of the output",

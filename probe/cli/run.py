@@ -3,11 +3,11 @@
 import argparse
 import gc
 from collections.abc import Mapping
-from importlib import import_module
 
 from probe.cli.command import UsageError, usage_error
 from probe.cli.config_file import load_config
 from probe.cli.flags import add_config_flags
+from probe.cli.lean_import import import_daemon
 from probe.cli.otlp_flags import add_otlp_flags
 from probe.config.child_loader import ChildProcessLoader
 from probe.config.errors import ConfigError
@@ -47,8 +47,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     gc.disable()
     try:
         # The imports of the daemon take as long as those of the child process.
-        loader = ChildProcessLoader(meanwhile=lambda: import_module("probe.cli.serve"))
-        config = load_config(args, environ, loader)
+        config = load_config(args, environ, ChildProcessLoader(meanwhile=import_daemon))
         from probe.cli.serve import build_daemon, serve  # noqa: PLC0415
 
         daemon, listener = build_daemon(args, environ, config)

@@ -15,7 +15,7 @@ from pathlib import Path
 from probe import __version__
 from probe.cli.command import EXIT_OK, UsageError, usage_error
 from probe.cli.config_file import LoadedConfig
-from probe.cli.otlp_flags import read_otlp_options
+from probe.cli.otlp_options import read_otlp_options
 from probe.clock import Clock
 from probe.config.child_loader import ChildProcessLoader
 from probe.daemon.daemon import Daemon

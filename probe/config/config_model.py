@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,8 +31,13 @@ class ConfigModel(BaseModel):
 
     def to_settings(self) -> Any:
         """Return the settings: an instance of `settings_type`, also for the models in it."""
-        names = (field.name for field in dataclasses.fields(self.settings_type))
+        names = _field_names(self.settings_type)
         return self.settings_type(**{name: _to_settings(getattr(self, name)) for name in names})
+
+
+@cache
+def _field_names(settings_type: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(settings_type))
 
 
 def _to_settings(value: Any) -> Any:

@@ -21,6 +21,8 @@ MAX_ALIAS_COPIES = 100_000
 MAX_NUMBER_CHARS = 3000
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 # The end of a message about a key that may be the end of a number.
 _DECIMAL_COMMA = "; write a decimal point instead of a comma, if it is the end of a number"
 
@@ -206,10 +208,9 @@ def _number(text: str, *, is_float: bool) -> int | float:
 
 
 def _surrogate_problem(text: str) -> str | None:
-    has_surrogate = any("\ud800" <= character <= "\udfff" for character in text)
-    return (
-        "a lone surrogate is not a character; write the character itself" if has_surrogate else None
-    )
+    if _SURROGATE.search(text):
+        return "a lone surrogate is not a character; write the character itself"
+    return None
 
 
 def _key_problem(key: yaml.Node, value: yaml.Node) -> str | None:

@@ -1,13 +1,13 @@
 """Builds the probers of a config, and computes fingerprints by which changes are detected."""
 
 import hashlib
+import io
+import pickle
 import socket
 import ssl
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import SplitResult
 
 from probe.clock import Clock
@@ -72,13 +72,10 @@ class ProberFactory:
             # OpenSSL reads a directory of certificates whenever it needs one.
             return None if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
 
-        # Most values of a probe are those of the others: shared, they take 3 kB less for each.
-        shared: dict[object, object] = {}
-        networks = _comparable(settings.networks, shared)
         return {
             probe.name: (
-                _comparable(probe, shared),
-                networks,
+                _digest(probe),
+                settings.networks,
                 settings.tracing.is_sampled,
                 tuple(map(content, self._files(probe))),
             )
@@ -171,15 +168,15 @@ def _no_connections() -> None:
     """Do nothing: without a pool each run closes its connections."""
 
 
-def _comparable(value: Any, shared: dict[object, object]) -> object:
-    """Return `value` with its types. Equal simple values are one object, which is in `shared`.
+def _digest(value: object) -> bytes:
+    """Return a hash of the values in `value` and of their types.
 
-    Settings compare equal only if their types are equal, too: in Python `1 == True`.
+    With `==`, settings of other types may be equal: in Python `1 == True`. A structure of types and
+    values takes twice the CPU time, and kilobytes for each probe.
     """
-    if is_dataclass(value):
-        return tuple(_comparable(getattr(value, field.name), shared) for field in fields(value))
-    if isinstance(value, Mapping):
-        return tuple((key, _comparable(item, shared)) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(_comparable(item, shared) for item in value)
-    return shared.setdefault((type(value), value), (type(value), value))
+    content = io.BytesIO()
+    pickler = pickle.Pickler(content, pickle.HIGHEST_PROTOCOL)
+    # The content must not depend on which of the equal values are the same object.
+    pickler.fast = True
+    pickler.dump(value)
+    return hashlib.sha256(content.getbuffer()).digest()

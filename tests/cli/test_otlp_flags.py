@@ -5,7 +5,8 @@ import argparse
 import pytest
 
 from probe.cli.command import UsageError
-from probe.cli.otlp_flags import add_otlp_flags, read_otlp_options
+from probe.cli.otlp_flags import add_otlp_flags
+from probe.cli.otlp_options import read_otlp_options
 from probe.otlp.exporters import OtlpOptions
 
 

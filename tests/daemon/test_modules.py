@@ -22,6 +22,8 @@ main()
 """
 
 FORBIDDEN = {
+    "chardet",
+    "charset_normalizer",
     "pydantic",
     "pydantic_core",
     "yaml",
@@ -44,8 +46,11 @@ probes:
 """
 
 
-def test_modules_of_the_validation(tmp_path: Path) -> None:
-    """They are loaded neither by the start, nor by requests, reloads and changed web configs."""
+def test_unused_modules(tmp_path: Path) -> None:
+    """Neither the start, nor requests, reloads and changed web configs load them.
+
+    They are those of the validation, and those that requests imports if it can.
+    """
     config, web, modules = tmp_path / "probe.yml", tmp_path / "web.yml", tmp_path / "modules"
     config.write_text(CONFIG)
     web.write_text("http_server_config: {headers: {Strict-Transport-Security: max-age=1}}\n")
@@ -70,6 +75,7 @@ def test_modules_of_the_validation(tmp_path: Path) -> None:
         while not modules.exists():
             assert time.monotonic() < end
             time.sleep(0.02)
+        assert "Warning" not in daemon.log()
     loaded = set(modules.read_text().splitlines())
     assert "probe.config.settings" in loaded
     assert loaded & FORBIDDEN == set()
