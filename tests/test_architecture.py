@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "probe"
 SHARED = {
     "__version__",
     "clock",
+    "malloc",
     "rate_limiter",
     "redaction",
     "resources",

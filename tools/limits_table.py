@@ -643,7 +643,7 @@ NOT_LIMITS: Mapping[str, str] = {
     "config.flags:MAX_JSON_DEPTH": "equals the nesting of YAML",
     "config.settings:MAX_BUDGET_AS_TARGET": "threshold of advice",
     "server.versions:MAX_CHANGES": "layout of a chart",
-    "daemon.malloc:MAX_ARENAS": "option of the allocator",
+    "malloc:MAX_ARENAS": "option of the allocator",
     "daemon.reload:MAX_NAMES_SHOWN": "layout of a message",
     "daemon.signals:MAX_READ_BYTES": "size of a buffer",
     "http.certificate_expiry:MAX_CERTIFICATES": "size of a cache",

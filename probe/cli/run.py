@@ -12,7 +12,8 @@ from probe.cli.otlp_flags import add_otlp_flags
 from probe.config.child_loader import ChildProcessLoader
 from probe.config.errors import ConfigError
 from probe.config.tls import TlsError
-from probe.daemon import log, malloc
+from probe.daemon import log
+from probe.malloc import configure_malloc
 
 
 def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the daemon until SIGTERM or SIGINT and return the exit code."""
-    malloc.configure_malloc()
+    configure_malloc()
     log.configure(args.log_level, args.log_format)
     # All objects of the config and the daemon stay. To search them for garbage again and again
     # would take 8 s of CPU with 10,000 probes, 40 % of the start.

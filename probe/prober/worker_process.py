@@ -33,7 +33,7 @@ _COMMAND = (
 )
 
 # Variables that the interpreter may need. All others may contain secrets. The threshold lets the C
-# library return large blocks to the system, as in `probe.daemon.malloc`.
+# library return large blocks to the system, as in `probe.malloc`.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
 
