@@ -499,6 +499,13 @@ LIMITS = (
     ),
     Limit(
         "config",
+        "time of the process that validates a config",
+        "{}",
+        "it is killed, and the start or the reload fails",
+        ("config.child_process:MAX_CALL_SECONDS",),
+    ),
+    Limit(
+        "config",
         "cost of a bcrypt hash",
         "{}",
         "the web config is rejected",
