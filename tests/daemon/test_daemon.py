@@ -70,13 +70,13 @@ def test_environment_variables_only() -> None:
 
 
 FAILING_START = """
-from probe.cli import run
 from probe.cli.main import main
+from probe.daemon.daemon import Daemon
 
 def start(self):
     raise RuntimeError("no thread left")
 
-run.Daemon.start = start
+Daemon.start = start
 main()
 """
 

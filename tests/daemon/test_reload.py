@@ -156,14 +156,19 @@ def test_a_pipe_is_rejected(tmp_path: Path) -> None:
 
 HANGING = """
 import sys, threading
-from probe.cli import run
 from probe.cli.main import main
+from probe.config.child_loader import ChildProcessLoader
 
-def hang(*args, **kwargs):
+load, calls = ChildProcessLoader.load, []
+
+def hang_at_a_reload(*args, **kwargs):
+    calls.append(args)
+    if len(calls) == 1:  # the start
+        return load(*args, **kwargs)
     print("a reload hangs", file=sys.stderr, flush=True)
     threading.Event().wait()
 
-run.load = hang
+ChildProcessLoader.load = hang_at_a_reload
 main()
 """
 
