@@ -20,6 +20,7 @@ from probe.prober.stream_errors import (
 )
 from probe.prober.stream_format import StreamFormat
 from probe.prober.stream_paths import EventDocument
+from probe.prober.stream_template import EventTemplate, find_template
 from probe.prober.token_times import TokenTimes
 from probe.prober.usage import is_plausible_count, token_counts
 from probe.redaction import Redactor, to_one_line
@@ -75,6 +76,7 @@ class StreamReader:
         self._stopwatch = stopwatch
         self._values = values
         self._parser = stream_format.new_parser()
+        self._template: EventTemplate | None = None
         self._budget = CpuBudget()
         # UTF-16, in which both halves of an emoji that two events divide are joined again.
         self._text = bytearray() if keeps_text else None
@@ -251,15 +253,28 @@ class StreamReader:
             raise _invalid(f"an event of the stream is longer than {kib} KiB")
         self._chunks += 1
         self._first_chunk = self._first_chunk or event.received
+        found = self._find_values(event)
+        self._process_tokens(event.received, found)
+        if reasons := _texts(found, "finish"):
+            self._finish(reasons[0])
+            self._end_phase(event.received)
+
+    def _find_values(self, event: StreamEvent) -> _Found:
+        """Return the values in an event, and note those that are no tokens.
+
+        Raises StreamFailure if the event is invalid or reports an error.
+        """
+        if self._template:
+            text = self._template.find_text(event)
+            if text is not None:
+                return {"content": [text]}
         document = _document(event)
         self._values.read(document)
         found = self._format.paths.find(document)
         self._check_error(event, document, found)
         self._count_tokens(found)
-        self._process_tokens(event.received, found)
-        if reasons := _texts(found, "finish"):
-            self._finish(reasons[0])
-            self._end_phase(event.received)
+        self._template = find_template(event, document, found)
+        return found
 
     def _finish(self, reason: str) -> None:
         """Note a finish reason. Of several, a refusal or an error counts, or else the first one."""
