@@ -1,22 +1,32 @@
-"""Imports without optional libraries of other libraries, which take memory."""
+"""Imports without those parts of other libraries that the daemon does not use, to save memory."""
 
 import sys
 import warnings
 from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from types import SimpleNamespace
 
 # requests guesses the encoding of `Response.text` with one of these. The daemon never reads it: it
 # decodes bodies itself. requests imports them if it can, which takes 3 MB.
-UNUSED_BY_DAEMON = ("charset_normalizer", "chardet")
+GUESSING_LIBRARIES = ("charset_normalizer", "chardet")
 
 
 def import_daemon() -> None:
-    """Import the modules of the daemon without UNUSED_BY_DAEMON.
+    """Import the modules of the daemon without the unused parts of other libraries.
 
-    If another command has imported requests before, as in tests, this has no effect on it.
+    If another command has imported one of them before, as in tests, this has no effect on it.
     """
-    missing = [name for name in UNUSED_BY_DAEMON if name not in sys.modules]
     # None lets `import` raise ModuleNotFoundError, as if the library was not installed.
-    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]
+    substitutes: dict[str, object] = dict.fromkeys(GUESSING_LIBRARIES)
+    # uvicorn's package imports its command line, and with it click and multiprocessing: 1.2 MB.
+    substitutes["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)
+    # The default executor, which TickScheduler replaces, imports concurrent.futures.process and
+    # multiprocessing.
+    substitutes["apscheduler.executors.pool"] = SimpleNamespace(ThreadPoolExecutor=None)
+    # The package imports servers and clients for scrapes: 1 MB. The daemon has its own.
+    substitutes["prometheus_client"] = _without_init("prometheus_client")
+    missing = {name: value for name, value in substitutes.items() if name not in sys.modules}
+    sys.modules.update(missing)  # type: ignore[arg-type]  # any object will do
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
@@ -24,3 +34,11 @@ def import_daemon() -> None:
     finally:
         for name in missing:
             del sys.modules[name]
+
+
+def _without_init(name: str) -> object:
+    """Return a package whose `__init__` has not run, from which modules can be imported."""
+    spec = find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(name)
+    return module_from_spec(spec)

@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prometheus_client import (
-    GC_COLLECTOR,
-    PLATFORM_COLLECTOR,
-    PROCESS_COLLECTOR,
-    CollectorRegistry,
-)
+from prometheus_client.gc_collector import GC_COLLECTOR
+from prometheus_client.platform_collector import PLATFORM_COLLECTOR
+from prometheus_client.process_collector import PROCESS_COLLECTOR
+from prometheus_client.registry import CollectorRegistry
 
 from probe.clock import NS_PER_SECOND, Clock
 from probe.config.settings import Settings

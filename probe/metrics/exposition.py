@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Protocol
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CONTENT_TYPE_PLAIN_1_0_0, generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from probe.metrics.catalogue import MetricSpec
 
 _OPENMETRICS = "application/openmetrics-text"
+_PLAIN_0_0_4 = "text/plain; version=0.0.4; charset=utf-8"
+_PLAIN_1_0_0 = "text/plain; version=1.0.0; charset=utf-8"
 _ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values")
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -104,8 +104,8 @@ def negotiate_content_type(accept: str) -> str:
         if media_type == _OPENMETRICS and (not version or _is_1_0_or_later(version)):
             return f"{_OPENMETRICS}; version=1.0.0; charset=utf-8; escaping={escaping}"
         if media_type == "text/plain" and _is_1_0_or_later(version):
-            return f"{CONTENT_TYPE_PLAIN_1_0_0}; escaping={escaping}"
-    return CONTENT_TYPE_PLAIN_0_0_4
+            return f"{_PLAIN_1_0_0}; escaping={escaping}"
+    return _PLAIN_0_0_4
 
 
 def _is_1_0_or_later(version: str) -> bool:
@@ -121,13 +121,25 @@ def render(
 ) -> tuple[Iterable[str], str]:
     """Return the body, in parts, and the content type of a scrape that accepts `accept`.
 
-    `others` are the metrics that prometheus_client collects itself. They come last because in
-    OpenMetrics they end with `# EOF`.
+    `others` are the metrics of the process, which prometheus_client collects.
     """
     content_type = negotiate_content_type(accept)
     is_openmetrics = content_type.startswith(_OPENMETRICS)
     exposition = Exposition(openmetrics=is_openmetrics)
     for source in sources:
         source.write_to(exposition)
-    rest = openmetrics.generate_latest(others) if is_openmetrics else generate_latest(others)  # type: ignore[no-untyped-call]
-    return chain(exposition.parts(), [rest.decode()]), content_type
+    _add_collected(exposition, others)
+    return chain(exposition.parts(), ["# EOF\n"] if is_openmetrics else []), content_type
+
+
+def _add_collected(exposition: Exposition, collector: Collector) -> None:
+    """Add metrics of prometheus_client: counters and gauges."""
+    for metric in collector.collect():
+        suffix = "_total" if metric.type == "counter" else ""
+        spec = MetricSpec(metric.name + suffix, metric.type, metric.documentation)
+        samples = [
+            f"{format_series(sample.name, format_labels(dict(sorted(sample.labels.items()))))} "
+            f"{format_value(sample.value)}\n"
+            for sample in metric.samples
+        ]
+        exposition.add_family(spec, samples)

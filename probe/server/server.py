@@ -8,9 +8,10 @@ import socket
 import threading
 from concurrent.futures import Future
 
-import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import Server as UvicornServer
 
 from probe.clock import Clock
 from probe.config.flags import parse_listen_address
@@ -84,8 +85,8 @@ class Server:
         # Limits come first: they cost less than a password.
         self._limits = Limits(BasicAuthMiddleware(app, web, failures), clock.monotonic_seconds)
         with_headers = DefaultHeaders(self._limits, lambda: configured_headers(web))
-        self._uvicorn = uvicorn.Server(
-            uvicorn.Config(
+        self._uvicorn = UvicornServer(
+            Config(
                 report_end_of_request(with_headers),
                 ws="none",
                 loop="asyncio",

@@ -24,6 +24,11 @@ main()
 FORBIDDEN = {
     "chardet",
     "charset_normalizer",
+    "click",
+    "concurrent.futures.process",
+    "http.server",
+    "multiprocessing",
+    "prometheus_client.exposition",
     "pydantic",
     "pydantic_core",
     "yaml",
@@ -49,7 +54,8 @@ probes:
 def test_unused_modules(tmp_path: Path) -> None:
     """Neither the start, nor requests, reloads and changed web configs load them.
 
-    They are those of the validation, and those that requests imports if it can.
+    They are those of the validation, and those that libraries import for what the daemon does not
+    use.
     """
     config, web, modules = tmp_path / "probe.yml", tmp_path / "web.yml", tmp_path / "modules"
     config.write_text(CONFIG)
