@@ -4,7 +4,7 @@ import sys
 import warnings
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 
 # requests guesses the encoding of `Response.text` with one of these. The daemon never reads it: it
 # decodes bodies itself. requests imports them if it can, which takes 3 MB.
@@ -16,15 +16,27 @@ def import_daemon() -> None:
 
     If another command has imported one of them before, as in tests, this has no effect on it.
     """
-    # None lets `import` raise ModuleNotFoundError, as if the library was not installed.
-    substitutes: dict[str, object] = dict.fromkeys(GUESSING_LIBRARIES)
-    # uvicorn's package imports its command line, and with it click and multiprocessing: 1.2 MB.
-    substitutes["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)
-    # The default executor, which TickScheduler replaces, imports concurrent.futures.process and
-    # multiprocessing.
-    substitutes["apscheduler.executors.pool"] = SimpleNamespace(ThreadPoolExecutor=None)
-    # The package imports servers and clients for scrapes: 1 MB. The daemon has its own.
-    substitutes["prometheus_client"] = _without_init("prometheus_client")
+    substitutes = {
+        # None lets `import` raise ModuleNotFoundError, as if the library was not installed.
+        **dict.fromkeys(GUESSING_LIBRARIES),
+        # uvicorn's package imports its command line, and with it click and multiprocessing: 1.2 MB.
+        "uvicorn.main": SimpleNamespace(Server=None, main=None, run=None),
+        # The package imports servers and clients for scrapes: 1 MB. The daemon has its own.
+        "prometheus_client": _without_init("prometheus_client"),
+        # The default executor, which TickScheduler replaces, imports concurrent.futures.process and
+        # multiprocessing.
+        "apscheduler.executors.pool": SimpleNamespace(ThreadPoolExecutor=None),
+        # TickScheduler passes another time zone, which APScheduler compares with this type.
+        "tzlocal": SimpleNamespace(get_localzone=None),
+        "zoneinfo": SimpleNamespace(ZoneInfo=NoneType),
+        # APScheduler reads its version and its plugins, of which the daemon uses none. urllib3
+        # reads the version of h2 if HTTP/2 is turned on. This imports email and zipfile.
+        "importlib.metadata": SimpleNamespace(
+            PackageNotFoundError=ImportError, entry_points=lambda **_: (), version=lambda _: "0"
+        ),
+        # Starlette escapes the lines of tracebacks, which it shows in debug mode only.
+        "html": SimpleNamespace(escape=None),
+    }
     missing = {name: value for name, value in substitutes.items() if name not in sys.modules}
     sys.modules.update(missing)  # type: ignore[arg-type]  # any object will do
     try:
