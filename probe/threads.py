@@ -25,6 +25,9 @@ MAX_IDLE_SECONDS = 60.0
 GIL_YIELD_SECONDS = 0.0001
 # Time between two pauses, unless the work on one item takes longer.
 MAX_GIL_SECONDS = 0.001
+# Sum of the pauses in one piece of work. If many threads need the CPU, each pause takes longer, and
+# a scrape with a pause in each millisecond would not end before its timeout.
+MAX_PAUSES_SECONDS = 1.0
 
 
 class ThreadCache:
@@ -71,10 +74,15 @@ class ThreadCache:
 
 
 def yield_gil(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items, and release the GIL for a moment after each MAX_GIL_SECONDS."""
-    start = time.monotonic()
+    """Yield the items, and release the GIL for a moment after each MAX_GIL_SECONDS.
+
+    After MAX_PAUSES_SECONDS of such pauses, it is released by the interpreter only.
+    """
+    start, pauses = time.monotonic(), 0.0
     for item in items:
-        if time.monotonic() - start > MAX_GIL_SECONDS:
+        now = time.monotonic()
+        if now - start > MAX_GIL_SECONDS and pauses < MAX_PAUSES_SECONDS:
             time.sleep(GIL_YIELD_SECONDS)
             start = time.monotonic()
+            pauses += start - now
         yield item

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from probe.threads import ThreadCache, yield_gil
+from probe.threads import MAX_GIL_SECONDS, MAX_PAUSES_SECONDS, ThreadCache, yield_gil
 
 
 def test_tasks_never_wait_for_each_other() -> None:
@@ -122,3 +123,25 @@ def test_long_work_yields_the_gil() -> None:
         assert ran.is_set()
     finally:
         sys.setswitchinterval(switch_interval)
+
+
+def test_pauses_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If each pause takes long, because many threads need the CPU, the work goes on without."""
+    now, pauses = 0.0, 0
+
+    def pause(_: float) -> None:
+        nonlocal pauses, now
+        pauses += 1
+        now += MAX_PAUSES_SECONDS / 10
+
+    def work() -> Iterator[int]:
+        nonlocal now
+        for item in range(1000):
+            now += 2 * MAX_GIL_SECONDS
+            yield item
+
+    monkeypatch.setattr("probe.threads.time.sleep", pause)
+    monkeypatch.setattr("probe.threads.time.monotonic", lambda: now)
+
+    assert len(list(yield_gil(work()))) == 1000
+    assert 9 <= pauses <= 11

@@ -40,8 +40,9 @@ HEAD = """\
 
 These are the metrics of `/metrics`, in Prometheus' text format or in OpenMetrics, as the scrape
 requests. Times are in seconds. Counters and histograms exist from the start, with the value 0,
-except phases and server times, which are exported after their first observation. `increase` and
-`rate` of them therefore lack the first one. Timestamps are absent until the first event. In
+except phases, server times, the series of `histogram_by`, cold starts without `after_idle`, and
+reasons that the config rules out. These are exported after their first event, which `increase` and
+`rate` of them therefore lack. Timestamps are absent until the first event. In
 addition there are the usual `process_*` and `python_*` metrics. [measurement.md](measurement.md)
 explains the measurement. In OpenMetrics, buckets can have [exemplars](tracing.md#exemplars).
 """

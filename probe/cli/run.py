@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import signal
 from collections.abc import Mapping
 
 from probe.cli.command import UsageError, usage_error
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the daemon until SIGTERM or SIGINT and return the exit code."""
+    # Until the daemon runs there is nothing to reload. By default, the signal ends the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_malloc()
     log.configure(args.log_level, args.log_format)
     # All objects of the config and the daemon stay. To search them for garbage again and again

@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -13,8 +14,12 @@ from probe.config.errors import ConfigError
 from probe.config.tls import TlsError
 
 
-def main() -> NoReturn:
-    """Call the function of the request, and reply with its value or its exception."""
+def main(max_seconds: int) -> NoReturn:
+    """Call the function of the request, and reply with its value or its exception.
+
+    The process ends after `max_seconds`, also if the process that started it has ended.
+    """
+    signal.alarm(max_seconds)
     # The process ends before garbage matters. To search all nodes of a large config for it takes
     # half of the time.
     gc.disable()

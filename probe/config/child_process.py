@@ -23,7 +23,7 @@ MAX_CALL_SECONDS = 120.0
 # The import path is the argument. The current directory (-P) and `site` (-S) add nothing to it.
 _COMMAND = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
-    " from probe.config.child_main import main; main()"
+    " from probe.config.child_main import main; main(int(sys.argv[2]))"
 )
 
 
@@ -111,10 +111,15 @@ def _failure(what: str) -> ChildProcessError:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    # The import path of this process may contain the empty string: the current directory.
-    path = [str(Path(probe.__file__).parent.parent), *filter(None, sys.path)]
+    # The import path of this process may contain the empty string: the current directory. That of
+    # the package is last, because it may also have modules with names of the standard library.
+    path = list(filter(None, sys.path))
+    package_path = str(Path(probe.__file__).parent.parent)
+    if package_path not in path:
+        path.append(package_path)
+    command = [sys.executable, "-P", "-S", "-c", _COMMAND]
     return subprocess.Popen(
-        [sys.executable, "-P", "-S", "-c", _COMMAND, json.dumps(path)],
+        [*command, json.dumps(path), str(int(MAX_CALL_SECONDS))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Ctrl+C in a terminal is for this process, which then ends the child.

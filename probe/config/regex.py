@@ -32,6 +32,10 @@ class TimedRegex:
         except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the text only: the compiled code differs between processes for the same text."""
+        return TimedRegex.parse, (self.text,)
+
     def search(self, text: str, *, timeout: float | None = None) -> bool:
         """Return whether the expression matches somewhere in `text`.
 

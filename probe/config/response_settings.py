@@ -51,8 +51,8 @@ class Expect:
     json_paths: Mapping[str, Condition]
     tokens: ExpectedTokens | None
     finish: tuple[str, ...]
-    secrets: frozenset[str]
-    """Values of the references at load time."""
+    secrets: tuple[str, ...]
+    """Values of the references at load time, sorted."""
 
     def allows(self, status: int) -> bool:
         return any(pattern.allows(status) for pattern in self.status)

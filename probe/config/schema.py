@@ -165,10 +165,10 @@ class ExpectModel(ConfigModel):
         " of a refusal or a content filter.",
     )
 
-    _secrets: frozenset[str] = PrivateAttr(frozenset())
+    _secrets: tuple[str, ...] = PrivateAttr(())
 
     @property
-    def secrets(self) -> frozenset[str]:
+    def secrets(self) -> tuple[str, ...]:
         """Values of the references at load time."""
         return self._secrets
 
@@ -177,7 +177,7 @@ class ExpectModel(ConfigModel):
     def _keep_secrets(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
         expect = validate(value)
         if expect is not value:
-            expect._secrets = frozenset(find_secret_values(value))
+            expect._secrets = tuple(sorted(set(find_secret_values(value))))
         return expect
 
 

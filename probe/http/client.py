@@ -10,7 +10,7 @@ from requests.adapters import BaseAdapter
 
 from probe.http.connection import Connection, Dialer
 from probe.http.pool import ConnectionPool
-from probe.http.response import ProbeResponse
+from probe.http.response import UnbufferedResponse
 from probe.http.response_head import ResponseHead
 from probe.http.response_reader import ResponseReader
 from probe.http.shared_request import serialize_request
@@ -147,7 +147,7 @@ class Transport(BaseAdapter):
         self.certificate_not_after = connection.certificate_not_after
         self._stream = ResponseStream(url, connection, pool, in_batches=self._receives_in_batches)
         head = self._stream.send_request(pieces, request.method or "GET")
-        return ProbeResponse(
+        return UnbufferedResponse(
             status=head.status,
             reason=head.reason,
             headers=head.headers,

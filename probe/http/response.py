@@ -25,7 +25,7 @@ class ResponseHeaders(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-class ProbeResponse(Response):
+class UnbufferedResponse(Response):
     """A response whose body is read once, as it arrives, without decoding.
 
     It has no cookies, no history and no time: `requests` prepares them for each response.

@@ -1,7 +1,7 @@
 """JSON queries of a config. Their library is imported when the first one that needs it is compiled.
 
-A path of names and indexes, such as `$.choices[0].message.content`, needs no library, which takes
-8 to 28 µs instead of 1 to 3, and 3 MB of memory.
+A path of names and indexes, such as `$.choices[0].message.content`, is evaluated here in 1 to 3 µs.
+The library takes 8 to 28 µs for it, and 3 MB of memory.
 """
 
 import re

@@ -162,6 +162,7 @@ def _decompress_member(
 
 def _parse_json(content: bytes | bytearray) -> Any:
     try:
+        # As in `json.loads`: UTF-8, UTF-16 or UTF-32, also with a byte order mark.
         text = content.decode(json.detect_encoding(content), "surrogatepass")
         return _DECODER.decode(text)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

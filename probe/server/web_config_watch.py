@@ -17,6 +17,10 @@ from probe.threads import Task, ThreadCache
 # The files are checked at most once in this time, because `stat` blocks the event loop.
 CHECK_INTERVAL_SECONDS = 1.0
 
+# An invalid web config whose files are unchanged is loaded again at each check with this number: a
+# file that it newly references may have changed. A load takes a process, so not at each check.
+RETRY_CHECKS = 30
+
 FileVersion = tuple[int, int, int] | None
 
 logger = logging.getLogger(__name__)
@@ -36,7 +40,7 @@ def load_in_child_process(path: Path) -> WebSettings:
 
 
 class WebConfig:
-    """The web config in effect: settings and TLS context. Belongs to one event loop.
+    """The web config in effect: settings and TLS context. One event loop uses it.
 
     A file that becomes invalid changes nothing. Whether the server uses TLS is decided at the
     start.
@@ -70,6 +74,8 @@ class WebConfig:
         self._loaded_versions = self._versions() | versions
         self._next_check = self._now() + check_interval_seconds
         self._last_problem = ""
+        # Checks until an invalid config is loaded again.
+        self._checks_left = RETRY_CHECKS
 
     @property
     def settings(self) -> WebSettings:
@@ -88,24 +94,35 @@ class WebConfig:
             return
         self._next_check = self._now() + self._check_interval_seconds
         path, versions = self._path, self._versions()
-        # An invalid file is loaded again: the problem may be in a file that it references.
-        if versions == self._loaded_versions and not self._last_problem:
+        if versions == self._loaded_versions and not self._is_retry_due():
             return
+        self._checks_left = RETRY_CHECKS
         self._is_loading = True
         try:
             self._submit(lambda: self._reload(path, versions))
         except RuntimeError:  # the system has no thread left: try again with the next check
             self._is_loading = False
 
+    def _is_retry_due(self) -> bool:
+        """Return whether an invalid config is to be loaded again, with unchanged files."""
+        self._checks_left -= 1
+        return bool(self._last_problem) and self._checks_left <= 0
+
     def _reload(self, path: Path, versions: dict[Path, FileVersion]) -> None:
         """Load the files, whose `versions` were read before."""
         try:
             self._settings, self._context = self._load_not_weaker(path)
-        except (ConfigError, TlsError, OSError) as error:
+        except (ConfigError, TlsError) as error:
             self._report(str(error))
+        except OSError as error:  # perhaps of the process, so the next check tries again
+            self._report(str(error))
+            self._checks_left = 0
         except Exception as bug:
-            logger.exception("web config not reloaded: this is a bug of inference-probe")
-            self._last_problem = str(bug)
+            self._checks_left = 0
+            problem = f"bug, {type(bug).__name__}"
+            if problem != self._last_problem:
+                logger.exception("web config not reloaded: this is a bug of inference-probe")
+            self._last_problem = problem
         else:
             logger.info("web config reloaded", extra={"fields": {"file": self._path}})
             self._last_problem = ""

@@ -45,8 +45,8 @@ def test_terminal() -> None:
     stream = Stream(is_terminal=True)
     progress_of(stream, 60.0)
     lines = stream.getvalue().split("\r")
-    assert lines[1] == "chat: 2026-11 read until 2026-11-02 (3%)"
-    assert lines[-3] == "chat: 2026-11 read until 2026-12-01 (100%)"
+    assert lines[1] == "chat: 2026-11 read until 2026-11-02 00:00 (3%)"
+    assert lines[-3] == "chat: 2026-11 read until 2026-12-01 00:00 (100%)"
     assert (lines[-2].strip(), lines[-1]) == ("", "")
     assert "\n" not in stream.getvalue()
 
@@ -56,7 +56,7 @@ def test_file() -> None:
     stream = Stream(is_terminal=False)
     progress_of(stream, 30.0)
     assert stream.getvalue().splitlines() == [
-        "chat: 2026-11 read until 2026-11-03 (7%)",
-        "chat: 2026-11 read until 2026-11-13 (40%)",
-        "chat: 2026-11 read until 2026-11-23 (73%)",
+        "chat: 2026-11 read until 2026-11-03 00:00 (7%)",
+        "chat: 2026-11 read until 2026-11-13 00:00 (40%)",
+        "chat: 2026-11 read until 2026-11-23 00:00 (73%)",
     ]

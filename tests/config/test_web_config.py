@@ -11,7 +11,7 @@ from probe.clock import Clock
 from probe.config.errors import ConfigError
 from probe.server.tls import server_ssl_context
 from probe.server.web_config_loader import load_web_config
-from probe.server.web_config_watch import WebConfig, load_in_child_process
+from probe.server.web_config_watch import RETRY_CHECKS, WebConfig, load_in_child_process
 from probe.server.web_settings import WebSettings
 from probe.threads import Task
 from tests.fakes import FakeTime
@@ -260,3 +260,25 @@ def test_without_a_thread_the_load_is_repeated(tmp_path: Path) -> None:
     path.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
     assert config.settings.http_server_config.headers == {"X-Frame-Options": "deny"}
     assert config.settings.http_server_config.headers == {"X-Frame-Options": "sameorigin"}
+
+
+def test_an_invalid_file_is_rarely_loaded_again(directory: Path) -> None:
+    """Each load takes a process. A change of the file is noticed at once."""
+    path = directory / "web.yml"
+    path.write_text("")
+    loads = []
+
+    def load(file: Path) -> WebSettings:
+        loads.append(file)
+        return load_web_config(file)
+
+    config = web_config(path, load=load)
+    path.write_text("unknown: 1\n")
+    for _ in range(RETRY_CHECKS):
+        assert not config.settings.basic_auth_users
+    assert len(loads) == 2
+    assert not config.settings.basic_auth_users
+    assert len(loads) == 3
+    path.write_text("{}\n")
+    assert not config.settings.basic_auth_users
+    assert len(loads) == 4

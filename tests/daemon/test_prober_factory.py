@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from probe.clock import Clock
+from probe.config.child_loader import ChildProcessLoader
 from probe.daemon.prober_factory import ProberFactory
 from probe.http.pool import MAX_IDLE_PER_ORIGIN
 from tests.builders import make_settings
@@ -29,6 +31,18 @@ def test_an_equal_config_is_no_change(tmp_path: Path) -> None:
     """Reading the same config twice gives the same fingerprint."""
     probe = HTTP | {"json": {"a": [1, True, None]}}
     assert fingerprint(tmp_path, probe) == fingerprint(tmp_path, probe)
+
+
+def test_an_equal_config_of_another_process(tmp_path: Path) -> None:
+    """Each reload validates the config in another process. Equal values have equal fingerprints."""
+    secrets = {f"SECRET_{number}": f"secret-{number}" * 2 for number in range(6)}
+    pattern = "|".join(f"${{env:{name}}}" for name in secrets)
+    path = tmp_path / "probe.yml"
+    probe = HTTP | {"expect": {"body_matches": f"ok|fine|{pattern}"}}
+    path.write_text(yaml.safe_dump({"probes": [probe]}))
+    factory = ProberFactory(environ=secrets, base=tmp_path, clock=Clock())
+    loads = [ChildProcessLoader().load(path, environ=secrets) for _ in range(3)]
+    assert len({str(factory.fingerprints(load)) for load in loads}) == 1
 
 
 def test_networks_change_each_probe(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ import pytest
 from requests import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
 
-from probe.http.response import ProbeResponse, ResponseHeaders
+from probe.http.response import ResponseHeaders, UnbufferedResponse
 
 HEADERS = {"content-type": "application/json", "location": "/next", "x-empty": ""}
 
 
-def response(status: int = 200, body: bytes = b'{"result": "\xc3\xa4"}') -> ProbeResponse:
+def response(status: int = 200, body: bytes = b'{"result": "\xc3\xa4"}') -> UnbufferedResponse:
     request = PreparedRequest()
     request.prepare(method="GET", url="http://model/")
-    return ProbeResponse(
+    return UnbufferedResponse(
         status=status, reason="OK", headers=HEADERS, request=request, raw=io.BytesIO(body)
     )
 

@@ -203,7 +203,10 @@ def test_a_bug_is_raised_without_secrets(serve: Serve, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ServerTimingParser, "parse", parse)
     prober = make_prober(
-        serve(always(http_response())).url(), headers={"Authorization": "Bearer hush-hush"}
+        serve(always(http_response())).url(),
+        headers={"Authorization": "Bearer hush-hush"},
+        # Without a condition, the response is not evaluated.
+        expect={"body_matches": ""},
     )
 
     with pytest.raises(KeyError) as raised:

@@ -52,7 +52,7 @@ def test_invalid_month(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("30", "write a number with a unit"), ("5m", "at least 1h"), ("99999d", "too long")],
+    [("30", "write one such as 12h or 30d"), ("5m", "at least 1h"), ("99999d", "too long")],
 )
 def test_invalid_duration(text: str, message: str) -> None:
     """The message says what to write."""
