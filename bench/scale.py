@@ -46,11 +46,14 @@ def main() -> int:
             return 2
         exporter = Blackbox(program, server, directory) if program else None
         bench = ScaleBench(server, directory, exporter, QUICK_PLAN if args.quick else Plan())
-        results = []
+        results, failures = [], []
         for workload in args.workloads:
             print(workload, file=sys.stderr, flush=True)
-            results.append(bench.measure(workload))
-    return _report(results, _conditions(program), args)
+            try:
+                results.append(bench.measure(workload))
+            except OSError as error:  # such as a scrape that times out
+                failures.append(f"**Not measured**: {workload}: {error}.")
+    return _report(results, failures, _conditions(program), args)
 
 
 def _conditions(program: Path | None) -> str:
@@ -58,16 +61,21 @@ def _conditions(program: Path | None) -> str:
     return f"{environment()}; {BLACKBOX}: {version}; load average: {os.getloadavg()[1]:.1f}."
 
 
-def _report(results: Sequence[ScaleResult], conditions: str, args: argparse.Namespace) -> int:
+def _report(
+    results: Sequence[ScaleResult],
+    failures: Sequence[str],
+    conditions: str,
+    args: argparse.Namespace,
+) -> int:
     verdicts = evaluate(results)
-    text = render_markdown(results, verdicts, conditions)
+    text = "\n\n".join([render_markdown(results, verdicts, conditions), *failures])
     print(text)
     RESULTS.mkdir(parents=True, exist_ok=True)
     document = json.dumps(render_json(results, verdicts, conditions), indent=1)
     (RESULTS / "scale.json").write_text(f"{document}\n")
     if args.workloads == WORKLOADS:
         publish("scale", text)
-    return 0 if all(verdict.met for verdict in verdicts) else 1
+    return 0 if not failures and all(verdict.met for verdict in verdicts) else 1
 
 
 def _arguments() -> argparse.Namespace:
