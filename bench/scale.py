@@ -52,7 +52,9 @@ def main() -> int:
             try:
                 results.append(bench.measure(workload))
             except OSError as error:  # such as a scrape that times out
-                failures.append(f"**Not measured**: {workload}: {error}.")
+                # Without the log of the daemon, which may follow.
+                reason = str(error).partition("\n")[0].rstrip(":.")
+                failures.append(f"**Not measured**: {workload}: {reason}.")
     return _report(results, failures, _conditions(program), args)
 
 
