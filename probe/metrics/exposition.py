@@ -62,7 +62,11 @@ class Exposition:
         The text of a scrape can have many megabytes. In parts it need not be in memory at once.
         Can be called once.
         """
-        for spec, samples in self._families:
+        # Each family is dropped once its text is complete. Its samples refer to copies of all
+        # counts and to this object. The cycle would keep them until a full garbage collection.
+        self._families.reverse()
+        while self._families:
+            spec, samples = self._families.pop()
             header = self._header(spec)
             for sample in samples:
                 yield header + sample

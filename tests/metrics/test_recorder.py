@@ -1,5 +1,6 @@
 """From results to the text of a scrape."""
 
+import gc
 import shutil
 import subprocess
 from dataclasses import replace
@@ -17,7 +18,7 @@ from probe.clock import Clock
 from probe.config.secrets import Template
 from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
-from probe.metrics.exposition import negotiate_content_type, render
+from probe.metrics.exposition import Exposition, negotiate_content_type, render
 from probe.metrics.possible_reasons import possible_reasons
 from probe.metrics.recorder import Recorder
 from probe.result import Component, Outcome, Phase, Reason, SkipReason
@@ -659,3 +660,22 @@ def test_series_of_cold_starts(tmp_path: Path) -> None:
     assert protocol.value("inference_probe_skipped_total", reason="cold") is None
     probing = Exporter(tmp_path, cold={"after_idle": "5m", "probe": True})
     assert probing.value("inference_probe_skipped_total", reason="cold") == 0
+
+
+def test_a_scrape_leaves_no_garbage(tmp_path: Path) -> None:
+    """Copies of the counts are freed with the text, and not by a full garbage collection."""
+    recorder = Exporter(tmp_path).recorder
+
+    def scrape() -> None:
+        exposition = Exposition(openmetrics=False)
+        recorder.write_to(exposition)
+        assert list(exposition.parts())
+
+    scrape()
+    gc.collect()
+    gc.disable()
+    try:
+        scrape()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
