@@ -184,12 +184,17 @@ def _address(buffer: bytearray) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
+def read_timespec(data: bytes | bytearray, position: int = 0) -> int:
+    """Return the time (ns) of the struct timespec at `position`."""
+    seconds, nanoseconds = _TIMESPEC.unpack_from(data, position)
+    return int(seconds) * NS_PER_SECOND + int(nanoseconds)
+
+
 def _find_stamp(control: bytearray, position: int, end: int) -> int | None:
     """Return the stamp (ns) in the control messages from `position` to `end`."""
     while position + _CONTROL_HEADER.size <= end:
         length, level, kind = _CONTROL_HEADER.unpack_from(control, position)
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-            seconds, ns = _TIMESPEC.unpack_from(control, position + _CONTROL_HEADER.size)
-            return int(seconds) * NS_PER_SECOND + int(ns)
+            return read_timespec(control, position + _CONTROL_HEADER.size)
         position += -(-length // _CONTROL_ALIGNMENT) * _CONTROL_ALIGNMENT
     return None

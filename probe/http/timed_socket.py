@@ -17,8 +17,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from probe.clock import NS_PER_SECOND
-from probe.http.batch_receiver import IS_AVAILABLE, SO_TIMESTAMPNS, BatchReceiver
+from probe.http.batch_receiver import IS_AVAILABLE, SO_TIMESTAMPNS, BatchReceiver, read_timespec
 from probe.http.stopwatch import Stopwatch, Timestamp
 from probe.http.tcp_info import TcpInfo
 
@@ -29,7 +28,6 @@ TX_SOFTWARE = 1 << 1  # stamp a segment when it is handed to the device
 SOFTWARE = 1 << 4  # report software stamps
 OPT_ID = 1 << 7  # number the stamps by the bytes sent
 OPT_TSONLY = 1 << 11  # without a copy of the segment
-_TIMESPEC = struct.Struct("@ll")
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 _REQUEST_TX_STAMP = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("@I", TX_SOFTWARE))]
 _CONTROL_BYTES = 256
@@ -348,8 +346,7 @@ def _find_stamp(ancillary: AncillaryData, kind: int) -> int | None:
     """Return the first stamp of a kind (wall clock, ns)."""
     for _, data_kind, data in ancillary:
         if data_kind == kind:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * NS_PER_SECOND + int(nanoseconds)
+            return read_timespec(data)
     return None
 
 
