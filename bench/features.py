@@ -202,11 +202,11 @@ def write_config(directory: Path, variant: Variant, url: str) -> Path:
 
 
 @contextmanager
-def run_worker(config: Path, code: Path) -> Iterator[Worker]:
-    """Run a worker with the package `probe` in the directory `code`."""
+def run_worker(config: Path, code: Path, python: str = sys.executable) -> Iterator[Worker]:
+    """Run a worker in the interpreter `python`, with the package `probe` in `code`."""
     process = subprocess.Popen(
         # Without -P, the modules of the benchmarks would hide others with the same names.
-        (sys.executable, "-P", WORKER, config),
+        (python, "-P", WORKER, config),
         env={**os.environ, "PYTHONPATH": str(code)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -22,11 +22,6 @@ from probe.report.objective_counts import Objective, ObjectiveCounts
 from probe.report.period import Period
 from probe.report.phase_comparisons import read_phase_comparisons
 from probe.report.provenance import read_config_hash, read_rules_hash, read_versions
-from probe.report.quantiles import (
-    TimeQuantiles,
-    read_dimension_quantiles,
-    read_quantiles,
-)
 from probe.report.report import (
     DimensionReport,
     IncidentReport,
@@ -34,6 +29,11 @@ from probe.report.report import (
     PreviousObjective,
     ProbeReport,
     SlaReport,
+)
+from probe.report.time_quantiles import (
+    TimeQuantiles,
+    read_dimension_quantiles,
+    read_quantiles,
 )
 
 OnProbeProgress = Callable[[ProbeGroup, Period, float], None]

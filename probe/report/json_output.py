@@ -13,7 +13,6 @@ from probe.report.coverage import Coverage
 from probe.report.objective_counts import Events
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons
-from probe.report.quantiles import TimeQuantiles
 from probe.report.report import (
     DimensionReport,
     IncidentReport,
@@ -22,6 +21,7 @@ from probe.report.report import (
     ProbeReport,
     SlaReport,
 )
+from probe.report.time_quantiles import TimeQuantiles
 from probe.report.wording import METHOD, WORST_HOURS, finite_threshold
 
 

@@ -12,7 +12,7 @@ from probe.report.incident import Incident
 from probe.report.objective_counts import Events
 from probe.report.period import Period
 from probe.report.phase_comparisons import PhaseComparisons
-from probe.report.quantiles import TimeQuantiles
+from probe.report.time_quantiles import TimeQuantiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from probe.formatting import (
 )
 from probe.report.attainment import worst_hours
 from probe.report.coverage import Coverage
-from probe.report.quantiles import RANKS, TimeQuantiles
 from probe.report.report import ObjectiveReport, ProbeReport, SlaReport
+from probe.report.time_quantiles import RANKS, TimeQuantiles
 from probe.report.wording import (
     STATUS_TEXTS,
     WORST_HOURS,
