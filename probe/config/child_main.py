@@ -40,6 +40,6 @@ def _call(function: str, arguments: dict[str, Any]) -> tuple[Any, Exception | No
         return None, error
     except Exception as bug:  # noqa: BLE001  (the caller raises it)
         # Some exceptions cannot be pickled, and none is with its traceback.
-        failure = RuntimeError(f"{type(bug).__name__} while the config was validated")
+        failure = RuntimeError(f"{type(bug).__name__} in {function}")
         failure.add_note(traceback.format_exc())
         return None, failure

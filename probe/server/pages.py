@@ -3,52 +3,25 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
-from probe import __version__, formatting
-from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
-from probe.history.history import MAX_EXCERPTS, ProbeHistory, ProbeOverview
-from probe.history.objectives import StatusWindow
+from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.phase_comparison import PhaseComparison
-from probe.history.phase_wording import EARLIER_HOURS, SLOWER_NOTE, slower_sentences
-from probe.malloc import return_free_memory
-from probe.redaction import redact_config_url
-from probe.resources import template_environment
-from probe.serialization import spending_summary, stream_summary, variant_summary
-from probe.server.charts import (
-    MAX_STATUS_BARS,
-    first_token_chart,
-    half_hour_bars,
-    latency_chart,
-    request_bars,
-    status_bars,
-)
+from probe.history.phase_wording import slower_sentences
+from probe.server.charts import first_token_chart, half_hour_bars, latency_chart, status_bars
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, TraceUrl, no_trace_url
+from probe.server.page_templates import page_templates
 from probe.server.probe_list import ListPage, ListQuery, count_states, label_names, select_page
 from probe.server.stream_charts import stream_timelines
-from probe.server.summary import (
-    ListedProbe,
-    ProbeState,
-    listed_probe,
-    read_details,
-    summarise,
-)
+from probe.server.summary import ListedProbe, listed_probe, read_details, summarise
 from probe.server.versions import version_marks, version_rows
-from probe.statistics.intervals import min_results
 from probe.threads import GIL_YIELD_SECONDS, yield_gil
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 # From the name of a probe to its state and the HTML of its row; None after its removal.
 RenderRow = Callable[[str], tuple[ListedProbe, str] | None]
 
-PACKAGE_DIR = Path(__file__).parent
 # The page of all probes has a filter from this number of probes on.
 MIN_FILTERED_PROBES = 10
 
@@ -108,16 +81,6 @@ class Pages:
         self._links = links
         self._trace_url = trace_url
 
-    @cached_property
-    def _templates(self) -> "Environment":
-        # Loaded with the first page: a daemon that serves metrics only saves 4 MB.
-        environment = _environment()
-        for name in environment.list_templates():
-            environment.get_template(name)
-        # The compilation of the templates leaves 3 MB of free memory.
-        return_free_memory()
-        return environment
-
     def listing(
         self,
         overviews: Iterable[ProbeOverview],
@@ -129,7 +92,7 @@ class Pages:
         probes that a page shows.
         """
         paused, now = self._lifecycle.paused(), self._now()
-        macros: Any = self._templates.get_template("parts.html").module
+        macros: Any = page_templates().get_template("parts.html").module
 
         def render_row(name: str) -> tuple[ListedProbe, str] | None:
             history = snapshot(name)
@@ -188,40 +151,6 @@ class Pages:
 
     def _render(self, name: str, **variables: object) -> str:
         reason = self._lifecycle.not_running_reason()
-        template = self._templates.get_template(name)
+        template = page_templates().get_template(name)
         config = self._lifecycle.config_state()
         return template.render(variables, now=self._now(), not_running_reason=reason, config=config)
-
-
-def _environment() -> "Environment":
-    environment = template_environment([PACKAGE_DIR / "templates"], is_html=True)
-    filters = (
-        formatting.format_budget,
-        formatting.format_budget_use,
-        formatting.format_elapsed,
-        formatting.format_expiry,
-        formatting.format_latency,
-        formatting.format_ratio,
-        formatting.format_target,
-        formatting.format_threshold,
-        formatting.format_time,
-        variant_summary,
-        redact_config_url,
-        request_bars,
-        rfc3339,
-        spending_summary,
-        stream_summary,
-    )
-    environment.filters |= {function.__name__: function for function in filters}
-    environment.filters.update(in_path=lambda name: quote(name, safe=""))
-    environment.globals |= {
-        "version": __version__,
-        "windows": tuple(StatusWindow),
-        "states": tuple(ProbeState),
-        "min_results": min_results,
-        "max_status_bars": MAX_STATUS_BARS,
-        "max_excerpts": MAX_EXCERPTS,
-        "earlier_hours": EARLIER_HOURS,
-        "slower_note": SLOWER_NOTE,
-    }
-    return environment

@@ -21,7 +21,8 @@ from probe.server.lifecycle import Lifecycle
 from probe.server.limits import unknown_probe_message
 from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.local_client import may_see_responses
-from probe.server.pages import PACKAGE_DIR, Pages, ProbeListing
+from probe.server.page_templates import PACKAGE_DIR
+from probe.server.pages import Pages, ProbeListing
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
 from probe.threads import yield_gil

@@ -82,7 +82,7 @@ def test_other_expected_errors() -> None:
 
 def test_a_bug() -> None:
     """An unexpected exception has the traceback of the child process as a note."""
-    with pytest.raises(RuntimeError, match="LocalError while the config was validated") as caught:
+    with pytest.raises(RuntimeError, match=f"LocalError in {CALLS}:raise_bug") as caught:
         call("raise_bug")
     (note,) = caught.value.__notes__
     assert "child_calls.py" in note
