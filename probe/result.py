@@ -10,6 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, Self
 
+from probe.value_class import value_class
+
 
 class _DescribedEnum(StrEnum):
     """Enum whose members carry a `description`, from which docs/metrics.md is generated."""
@@ -351,7 +353,7 @@ class StreamResult:
     others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Result:
     """Result of one probe run, successful or failed. All times are in seconds."""
 

@@ -18,6 +18,7 @@ SHARED = {
     "resources",
     "result",
     "threads",
+    "value_class",
 }
 
 # The allowed edges: a package (or a module directly in `probe/`) and the packages it may import

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from probe.clock import NS_PER_SECOND, Clock
 from probe.http.deadline import Deadline
 from probe.result import ClockSource, Phase
+from probe.value_class import value_class
 
 # If the offset between wall clock and monotonic clock changes by more than this during a run, the
 # wall clock was set. The sum of the error of reading both clocks and the fastest slew of NTP (500
@@ -40,7 +41,7 @@ class _Elapsed:
     kernel: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class PhaseTimes:
     """Measurements of one run."""
 

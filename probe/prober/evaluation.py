@@ -5,7 +5,7 @@ nor the HTTP client, which would triple the memory of the worker.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from probe.prober.assertions import Assertions
 from probe.prober.cpu_budget import CpuBudget
@@ -16,9 +16,10 @@ from probe.prober.server_timing import NO_SERVER_TIMES, ServerTimes, ServerTimin
 from probe.prober.usage import read_usage
 from probe.redaction import Redactor
 from probe.result import Failure, TokenCounts
+from probe.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """Outcome of the evaluation of one response."""
 
@@ -33,7 +34,7 @@ class Evaluation:
 NO_EVALUATION = Evaluation(failure=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class EvaluationTask:
     """A complete response and what is evaluated of it. It can be pickled."""
 

@@ -23,6 +23,7 @@ from probe.prober.cpu_budget import CpuBudget
 from probe.prober.json_query import JsonQuery, compile_query
 from probe.prober.response import BodyDecodeError, ProbeResponse, json_number, parse_number
 from probe.result import Component
+from probe.value_class import value_class
 
 if TYPE_CHECKING:  # the worker process does not have the memory for the config's models
     from probe.config.response_settings import ServerTiming
@@ -74,7 +75,7 @@ _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
 ServerTime = tuple[Component, float | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ServerTimes:
     """Seconds by component, and the number of invalid times."""
 
