@@ -1,5 +1,4 @@
-"""Values of `value_class` behave like those of a frozen dataclass, except that nothing stops a
-change at run time."""
+"""Values of `value_class` are like those of a frozen dataclass, but can be changed at run time."""
 
 import pickle
 from dataclasses import fields, replace
@@ -28,7 +27,7 @@ def test_is_a_dataclass() -> None:
 
 def test_has_the_options_of_the_dataclass() -> None:
     with pytest.raises(TypeError):
-        Point(1)  # type: ignore[misc]
+        Point(1)  # type: ignore[call-arg]
     assert not hasattr(Point(x=1), "__dict__")
 
 
@@ -37,7 +36,7 @@ def test_can_be_pickled() -> None:
 
 
 def test_mypy_reports_a_change() -> None:
-    """mypy reports an unused `ignore`, so the change is an error for it."""
+    """An unused `ignore` would be an error of mypy."""
     point = Point(x=1)
     point.x = 2  # type: ignore[misc]
     assert point.x == 2
