@@ -22,8 +22,10 @@ class StatusPattern:
     text: str
 
     def allows(self, status: int) -> bool:
-        prefix = self.text[0] if self.text.endswith("x") else self.text
-        return str(status).startswith(prefix) and len(str(status)) == 3
+        code = str(status)
+        if self.text.endswith("x"):
+            return len(code) == 3 and code[0] == self.text[0]
+        return code == self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,8 +52,8 @@ class ResponseStream:
         """
         sock = self._connection.sock
         stopwatch = sock.stopwatch
-        stopwatch.start_phase(Phase.SEND)
         started = sock.last_sent = stopwatch.timestamp()
+        stopwatch.start_phase(Phase.SEND, at=started)
         self._connection.require_no_response()
         sock.start_request()
         # A server may respond before it has read the whole request, and then close. Its response

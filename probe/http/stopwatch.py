@@ -6,7 +6,6 @@ timestamps of the process count.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from probe.clock import NS_PER_SECOND, Clock
 from probe.http.deadline import Deadline
@@ -20,7 +19,8 @@ MAX_OFFSET_ERROR_NS = 200_000
 MAX_CLOCK_SLEW_RATIO = 500e-6
 
 
-class Timestamp(NamedTuple):
+@value_class(frozen=True, slots=True)
+class Timestamp:
     """One instant (monotonic, ns): as the process noticed it, and as the kernel stamped it."""
 
     user: int

@@ -31,7 +31,7 @@ from probe.prober.excerpt import make_excerpt
 from probe.prober.json_values import NO_VALUES, Values
 from probe.prober.response_values import ResponseValues, public_text
 from probe.prober.server_timing import HEADER_NAME as SERVER_TIMING
-from probe.prober.server_timing import ServerTimingParser
+from probe.prober.server_timing import ServerTimingParser, read_server_timing
 from probe.prober.stream_errors import StreamFailure
 from probe.prober.stream_format import StreamFormat
 from probe.prober.stream_reader import StreamDeadlines, StreamReader, first_token_timeout_failure
@@ -296,8 +296,8 @@ class Prober:
         else:
             stream.close(body_is_complete=True)
 
-    def _evaluate(self, exchange: _Exchange, times: PhaseTimes) -> Evaluation:
-        """Evaluate the complete response. `times` are those of the run until now."""
+    def _evaluate(self, exchange: _Exchange, wall_seconds: float) -> Evaluation:
+        """Evaluate the complete response. `wall_seconds` is the duration of the run until now."""
         response, body = exchange.last_response, exchange.body
         assert response is not None, "the response is complete"
         assert body is not None, "the response is complete"
@@ -305,9 +305,7 @@ class Prober:
             self._probe.expect, response.status_code, response.request.method
         )
         evaluation = NO_EVALUATION
-        # A response of which only the status counts needs no lock and no CPU budget, whose clock is
-        # a system call: 20 of 180 µs of a run without the network.
-        if self._always_evaluates or SERVER_TIMING in response.headers:
+        if self._always_evaluates:
             evaluation = self._evaluator.evaluate(
                 EvaluationTask(
                     probe=self._probe.name,
@@ -317,11 +315,16 @@ class Prober:
                     body=exchange.stream.text if exchange.stream else body.content,
                     max_bytes=self._probe.max_bytes,
                     redactor=exchange.redactor,
-                    wall_seconds=sum(times.total().values()) + times.correction,
+                    wall_seconds=wall_seconds,
                     reads_usage=self._reads_usage and not status_failure,
                     queries={} if status_failure else self._response_values.queries,
                 )
             )
+        # A response of which only the status and this header count needs no lock and no CPU budget,
+        # whose clock is a system call. A run takes 20 µs less.
+        elif header := response.headers.get(SERVER_TIMING):
+            server = read_server_timing(header, wall_seconds=wall_seconds)
+            evaluation = Evaluation(failure=None, server=server)
         if status_failure:
             return replace(evaluation, failure=status_failure)
         if self._stream_format and not exchange.stream:
@@ -365,8 +368,9 @@ class Prober:
         started: int,
         due: int | None,
     ) -> Result:
+        phases = times.total()
         if exchange.is_complete:
-            evaluation = self._evaluate(exchange, times)
+            evaluation = self._evaluate(exchange, sum(phases.values()) + times.correction)
         else:
             evaluation = Evaluation(failure=failure)
         values = self._read_values(exchange, evaluation)
@@ -378,7 +382,7 @@ class Prober:
             probe=self._probe.name,
             started=self._clock.to_datetime(started),
             due=None if due is None else self._clock.to_datetime(due),
-            phases=times.total(),
+            phases=phases,
             failure=evaluation.failure,
             status=exchange.status,
             server=evaluation.server.times,

@@ -71,6 +71,8 @@ _QUOTED = r'"(?:[^"\\]|\\.)*+"?'
 _METRIC = re.compile(rf'(?:[^",]|{_QUOTED})+', re.DOTALL)
 _PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
 
+_ORDINARY_DURATION = re.compile(r"dur=([0-9]{1,15}(?:\.[0-9]{1,15})?)")
+
 # A time in seconds that a server reports; None if it is not a number.
 ServerTime = tuple[Component, float | None]
 
@@ -150,10 +152,9 @@ class ServerTimingParser:
         header = response.headers.get(HEADER_NAME)
         if header is None and not self._mapped_times:
             return NO_SERVER_TIMES
-        max_seconds = wall_seconds + ROUNDING_SECONDS
-        mapped, mapped_ignored = _add_up(self._read_mapped(response, budget), max_seconds)
-        standard, standard_ignored = _add_up(parse_header(header or ""), max_seconds)
-        return ServerTimes(times={**standard, **mapped}, ignored=mapped_ignored + standard_ignored)
+        standard = read_server_timing(header or "", wall_seconds=wall_seconds)
+        mapped, ignored = _add_up(self._read_mapped(response, budget), wall_seconds)
+        return ServerTimes(times={**standard.times, **mapped}, ignored=standard.ignored + ignored)
 
     def _read_mapped(
         self, response: ProbeResponse, budget: CpuBudget | None
@@ -164,13 +165,22 @@ class ServerTimingParser:
                 yield mapped.component, seconds
 
 
+def read_server_timing(header: str, *, wall_seconds: float) -> ServerTimes:
+    """Return the times in a Server-Timing header.
+
+    `wall_seconds` is the duration of the whole probe.
+    """
+    times, ignored = _add_up(parse_header(header), wall_seconds)
+    return ServerTimes(times=times, ignored=ignored)
+
+
 def parse_header(header: str) -> Iterator[ServerTime]:
     """Yield the known metrics of a Server-Timing header. The first `dur` of a metric counts."""
     for metric in _split_metrics(header):
         name, _, parameters = metric.partition(";")
         component = COMPONENT_NAMES.get(name.strip().lower())
         if component:
-            milliseconds = parse_number(_find_duration(_PARAMETER.findall(parameters)))
+            milliseconds = _read_duration(parameters)
             yield component, None if milliseconds is None else milliseconds / 1000
 
 
@@ -178,6 +188,14 @@ def _split_metrics(header: str) -> list[str]:
     """Return the metrics that end within `MAX_PARSED_HEADER_CHARS`."""
     metrics: list[str] = _METRIC.findall(header[:MAX_PARSED_HEADER_CHARS])
     return metrics if len(header) <= MAX_PARSED_HEADER_CHARS else metrics[:-1]
+
+
+def _read_duration(parameters: str) -> float | None:
+    """Return the duration (ms) of a metric; None if it is not a number."""
+    # Nearly all metrics have this form. To parse it like any other takes 2 µs more.
+    if match := _ORDINARY_DURATION.fullmatch(parameters):
+        return float(match[1])
+    return parse_number(_find_duration(_PARAMETER.findall(parameters)))
 
 
 def _find_duration(parameters: Iterable[str]) -> str:
@@ -193,8 +211,9 @@ def _unquote(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:].removesuffix('"')) if value[:1] == '"' else value
 
 
-def _add_up(times: Iterable[ServerTime], max_seconds: float) -> tuple[dict[Component, float], int]:
+def _add_up(times: Iterable[ServerTime], wall_seconds: float) -> tuple[dict[Component, float], int]:
     """Return the seconds by component and the number of invalid times."""
+    max_seconds = wall_seconds + ROUNDING_SECONDS
     valid: dict[Component, list[float]] = defaultdict(list)
     ignored = 0
     for component, seconds in times:

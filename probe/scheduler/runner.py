@@ -121,7 +121,7 @@ class ProbeRunner:
         self._run_state = run_state
         self._executor = executor
         self._clock = clock
-        self._schedule = Schedule.of(compiled.probe)
+        self._set_limits(compiled.probe)
         self._startup_grace = StartupGrace(clock, compiled.probe.startup_grace)
         self._value_limit = ValueLimit(compiled.probe, clock)
         self._cold_starts = ColdStarts(compiled.probe.cold, clock)
@@ -164,13 +164,19 @@ class ProbeRunner:
         """Use another config from now on. A run in flight ends with the config it started with."""
         previous, self._compiled = self._compiled, compiled
         self._startup_grace.update(compiled.probe.startup_grace)
-        self._schedule = Schedule.of(compiled.probe)
+        self._set_limits(compiled.probe)
         self._value_limit.update(compiled.probe)
         self._cold_starts.update(compiled.probe.cold)
         self.spending.update(compiled.probe, compiled.estimate)
         # With another budget, the next tick decides.
         self._is_over_budget &= compiled.probe.budget == previous.probe.budget
         previous.close()
+
+    def _set_limits(self, probe: Probe) -> None:
+        """Compute the limits of the schedule once: each tick needs them."""
+        schedule = Schedule.of(probe)
+        self._max_start_delay_seconds = schedule.max_start_delay_seconds
+        self._max_in_flight = schedule.max_in_flight
 
     def stop(self) -> None:
         """Start no further runs, not even one that is due now, and close idle connections."""
@@ -190,7 +196,7 @@ class ProbeRunner:
             self._ticks.skip(reason)
         elif self._cold_starts.is_suspended_at(due):
             self._ticks.skip(SkipReason.COLD)
-        elif self._ticks.start(max_in_flight=self._schedule.max_in_flight):
+        elif self._ticks.start(max_in_flight=self._max_in_flight):
             self._start(due)
 
     def _log_exhausted_budget(self) -> None:
@@ -330,7 +336,7 @@ class ProbeRunner:
     def _skip_reason(self, lag: float) -> SkipReason | None:
         if reason := self._halt_reason():
             return reason
-        return SkipReason.LATE if lag > self._schedule.max_start_delay_seconds else None
+        return SkipReason.LATE if lag > self._max_start_delay_seconds else None
 
     def _halt_reason(self) -> SkipReason | None:
         """Return why no run may start now: paused or stopped. None if runs may start."""
