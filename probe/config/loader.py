@@ -25,6 +25,7 @@ from probe.config.merge_defaults import MergedConfig, defaults_only_config, merg
 from probe.config.schema import SettingsModel, TlsModel
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
 from probe.config.settings import Settings, Tls, may_need_tls
+from probe.config.similar_probes import SimilarProbes
 from probe.config.tls import TlsError, client_ssl_context
 from probe.config.types import describe_type
 from probe.config.validation import (
@@ -136,6 +137,23 @@ class _Validator:
         if other_config := other_config_error(config):
             self.errors.append(other_config)
             return None
+        return self._validate_similar(config) or self._validate_all(config)
+
+    def _validate_similar(self, config: dict[str, Any]) -> Settings | None:
+        """Return the settings of a config without problems and likely mistakes.
+
+        None for all others, and if most of the probes differ.
+        """
+        similar = SimilarProbes.find(config)
+        if similar is None:
+            return None
+        validator = _Validator(self._source, environ=self._environ, base=self._context["base"])
+        settings = validator._validate_all(similar.representatives)
+        if settings is None or validator.errors or validator.likely_mistakes:
+            return None
+        return similar.complete(settings)
+
+    def _validate_all(self, config: dict[str, Any]) -> Settings | None:
         self.errors += find_defaults_conflicts(config)
         self._validate(defaults_only_config(config))
         merged = merge_defaults(config)

@@ -1,0 +1,157 @@
+"""Probes that differ in few keys are validated as if each was validated by itself."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import yaml
+
+from probe.config import loader
+from probe.config.errors import ConfigError
+from probe.config.settings import Probe, Settings
+from probe.config.similar_probes import SimilarProbes
+
+ENVIRON = {"HOST": "model", "TOKEN": "hunter2", "TEAM": "search", "SCHEME": "https"}
+
+NAMES = ["a", "model-1", "", "a b", None, "${env:TEAM}", "${env:MISSING}"]
+URLS = [
+    "http://127.0.0.1/",
+    "http://a:1/p?q=1",
+    "HTTP://a/",
+    "https://a/",
+    "http://${env:HOST}/",
+    "${env:SCHEME}://a/",
+    "http://169.254.169.254/",  # denied
+    "http://a/?key=$TOKEN",  # a likely mistake
+    "http://a/#fragment",
+    "a",
+    4,
+]
+LABELS = [
+    {},
+    None,
+    {"team": "search"},
+    {"team": "${env:TEAM}"},
+    {"team": 4},
+    {"team": "ads", "model": "llama"},
+    {"model": "llama", "team": "ads"},
+    {"le": "1"},
+]
+# Keys whose validity or meaning depends on an own key.
+RELATED_KEYS: list[dict[str, Any]] = [
+    {},
+    {"alert_labels": ["team"]},
+    {"tls": {"ca_file": __file__}},  # without a certificate
+    {"protocol": {"openai-chat": {"model": "llama", "prompt": "ping"}}},
+]
+OTHER_KEYS: list[dict[str, Any]] = [
+    {"interval": "1s"},
+    {"interval": "1"},
+    {"redirects": 1},
+    {"redirects": True},
+    {"insecure": "${env:TOKEN}"},
+    {"headers": {"Authorization": "Bearer ${env:TOKEN}"}},
+    {"objectives": [{"name": "fast", "target": "99%", "latency": "1s"}]},
+    {"objectives": [{"name": "fast", "target": "1%"}]},  # a likely mistake
+    {"json": {"a": "${env:TOKEN}"}},
+]
+OWN_KEYS: list[dict[str, Any]] = [
+    *({"name": name} for name in NAMES),
+    *({"url": url} for url in URLS),
+    *({"labels": labels} for labels in LABELS),
+]
+
+
+def similar(*, last: dict[str, Any], **keys: Any) -> list[dict[str, Any]]:
+    """Return probes with `keys`, of which the last one also has those of `last`."""
+    probes = [{"name": f"model-{n}", "url": f"http://a:{n}", **keys} for n in range(1, 4)]
+    return [*probes, {"name": "last", "url": "http://a:9", **keys, **last}]
+
+
+def parse(config: Any) -> Settings | ConfigError:
+    # Of JSON with a `?`, libyaml leaves the parsing to PyYAML, which is slower.
+    content = yaml.safe_dump(config).encode()
+    try:
+        return loader.parse(content, name="probe.yml", base=Path("/"), environ=ENVIRON)
+    except ConfigError as error:
+        return error
+
+
+def parse_each_probe(config: Any) -> Settings | ConfigError:
+    """Return the settings of a config, each probe of which is validated by itself."""
+    with patch.object(SimilarProbes, "find", return_value=None):
+        return parse(config)
+
+
+def test_own_keys() -> None:
+    """Settings, problems, their positions and likely mistakes are the same."""
+    for keys in RELATED_KEYS:
+        for own_keys in OWN_KEYS:
+            check(similar(last=own_keys, **keys))
+        for labels in LABELS:
+            check(similar(last={"labels": labels}, labels={"team": "x", "model": "y"}, **keys))
+
+
+def test_other_keys() -> None:
+    """They may differ in some probes, and be in the defaults."""
+    for keys in [*RELATED_KEYS, *OTHER_KEYS]:
+        check(similar(last={}, **keys))
+        check(similar(last=keys))
+        check(similar(last={}), defaults=keys)
+        check(similar(last=keys), defaults={"labels": {"team": "x"}, **keys})
+
+
+def test_probes_of_wrong_types() -> None:
+    """They are reported as without the groups."""
+    wrong: list[Any] = [None, "a", [], {}, {"name": "a"}, {"url": "http://a/"}]
+    for probe in wrong:
+        check([probe] * 3)
+        check([*similar(last={}), probe])
+    for probes in wrong:
+        check(probes)
+
+
+def check(probes: Any, **top: Any) -> None:
+    """Assert that the result is the one without the groups of similar probes."""
+    config = {"probes": probes, **top}
+    result, expected = parse(config), parse_each_probe(config)
+    if isinstance(result, Settings):
+        assert result == expected
+        assert isinstance(expected, Settings)
+        assert list(map(_orders, result.probes)) == list(map(_orders, expected.probes))
+    else:
+        assert isinstance(expected, ConfigError)
+        assert result.problems == expected.problems
+        assert result.likely_mistakes == expected.likely_mistakes
+
+
+def _orders(probe: Probe) -> tuple[list[str], list[str]]:
+    """Return the order of the keys of mappings, which `==` ignores."""
+    return list(probe.labels), list(probe.headers)
+
+
+@pytest.mark.parametrize("keys", [*RELATED_KEYS[:2], *OTHER_KEYS[:1]])
+def test_similar_probes_share_their_values(keys: dict[str, Any]) -> None:
+    """They are validated once, so that equal values are one object."""
+    probes = [
+        {**keys, "name": f"model-{n}", "url": f"http://a/{n}", "labels": {"team": f"team-{n}"}}
+        for n in range(4)
+    ]
+    result = parse({"defaults": {"headers": {"A": "${env:TOKEN}"}}, "probes": probes})
+
+    assert isinstance(result, Settings)
+    assert [probe.name for probe in result.probes] == [f"model-{n}" for n in range(4)]
+    assert [probe.url.source for probe in result.probes] == [f"http://a/{n}" for n in range(4)]
+    assert len({id(probe.headers) for probe in result.probes}) == 1
+
+
+def test_own_labels() -> None:
+    """The values of labels are those of the probe, next to the ones that it inherits."""
+    probes = [{"name": f"m{n}", "url": "http://a/", "labels": {"n": f"{n}"}} for n in range(4)]
+    result = parse({"defaults": {"labels": {"n": "x", "team": "ads"}}, "probes": probes})
+
+    assert isinstance(result, Settings)
+    labels = [probe.labels for probe in result.probes]
+    assert labels == [{"team": "ads", "n": f"{n}"} for n in range(4)]
+    assert len({id(probe.headers) for probe in result.probes}) == 1
