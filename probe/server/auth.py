@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
-import anyio.to_thread
 from starlette.authentication import BaseUser, SimpleUser, UnauthenticatedUser
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from probe.rate_limiter import RateLimiter
 from probe.server.limits import client_key, error_response, too_many_requests
 from probe.server.web_config_watch import WebConfig
+from probe.server.worker_threads import WorkerThreads
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="inference-probe", charset="UTF-8"'}
 # Requests that wait for a password to be verified. A queue of this length takes a few seconds at
@@ -122,6 +123,7 @@ class PasswordVerifier:
         self._secret = secrets.token_bytes(32)
         self._valid: dict[str, bytes] = {}
         self._lock = asyncio.Lock()
+        self._threads = WorkerThreads(1)
 
     def is_cached(self, hashes: Mapping[str, str], user: str, password: str) -> bool:
         """Return whether the password was valid before for the current hash; computes no bcrypt."""
@@ -135,7 +137,7 @@ class PasswordVerifier:
                 return True
             max_cost = max(map(_cost, hashes.values()))
             hashed = hashes.get(user) or _dummy_hash(max_cost)
-            matches = await anyio.to_thread.run_sync(_verify, password, hashed, max_cost)
+            matches = await self._threads.run(partial(_verify, password, hashed, max_cost))
             valid = matches and user in hashes
             if valid:
                 self._valid[user] = self._mac(hashed, password)

@@ -6,10 +6,10 @@ the daemon holds one piece for each client, and one compressed body for all that
 the same time. `Acceptor` limits the memory of all bodies together.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import anyio.lowlevel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -65,7 +65,7 @@ class BodyInPieces(Response):
                 await send(_body_message(b""))
                 if connection.is_lost:
                     return
-                await anyio.lowlevel.checkpoint()
+                await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

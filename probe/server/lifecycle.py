@@ -1,12 +1,11 @@
 """Endpoints for operators and orchestrators: state, health, reload, pause and resume."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from probe import __version__
 from probe.clock import rfc3339
 from probe.metrics.daemon_info import ConfigState
+from probe.server.worker_threads import WorkerThreads
 
 # After SIGCONT the health check may run before the scheduler's first heartbeat.
 HEARTBEAT_WAIT_SECONDS = 1.0
@@ -53,7 +53,7 @@ class Lifecycle:
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
     """Return the routes under `/-/`, and the one with the state of the daemon."""
-    reload_limiter = anyio.CapacityLimiter(1)
+    reload_threads = WorkerThreads(1)
 
     async def status(_: Request) -> Response:
         return JSONResponse(status_json(lifecycle), headers={"Cache-Control": "no-store"})
@@ -61,7 +61,7 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
     async def healthy(_: Request) -> Response:
         """Report whether the scheduler runs. Failing probes do not make the daemon unhealthy."""
         if not lifecycle.scheduler_alive():
-            await anyio.sleep(HEARTBEAT_WAIT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_WAIT_SECONDS)
         if lifecycle.scheduler_alive():
             return _text("inference-probe is healthy")
         message = "the scheduler has stopped: no probes run; restart it, and report its log"
@@ -69,7 +69,8 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
 
     async def reload() -> Response:
         try:
-            return _text(await anyio.to_thread.run_sync(lifecycle.reload, limiter=reload_limiter))
+            # Shielded: the next reload waits for this one, also if its client is cancelled.
+            return _text(await asyncio.shield(reload_threads.run(lifecycle.reload)))
         except ReloadRejected as error:
             return _text(
                 f"reload failed, the previous config stays in effect:\n{error}",

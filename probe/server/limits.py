@@ -3,11 +3,11 @@
 Without them one client could exhaust memory or connections, and Prometheus could not scrape.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
-import anyio
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,12 +39,12 @@ class Limits:
         self._on_demand = RateLimiter(
             size=MAX_ON_DEMAND_BURST, per_second=ON_DEMAND_PER_SECOND, now=now
         )
-        self._pending: set[anyio.CancelScope] = set()
+        self._pending: set[asyncio.Timeout] = set()
 
     def close(self) -> None:
         """End pending requests to `/probe` with 503: a probe may take longer than a shutdown."""
         for pending in self._pending:
-            pending.cancel()
+            pending.reschedule(0.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if violation := _violation(scope):
@@ -61,12 +61,16 @@ class Limits:
         if retry_seconds:
             response = too_many_requests(scope, "too many probes are requested", retry_seconds)
             return await response(scope, receive, send)
-        with anyio.CancelScope() as pending:
-            self._pending.add(pending)
-            try:
-                return await self._app(scope, receive, send)
-            finally:
-                self._pending.remove(pending)
+        try:
+            async with asyncio.timeout(None) as pending:
+                self._pending.add(pending)
+                try:
+                    return await self._app(scope, receive, send)
+                finally:
+                    self._pending.remove(pending)
+        except TimeoutError:
+            if not pending.expired():
+                raise
         return await _STOPPING(scope, receive, send)
 
 

@@ -8,10 +8,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import anyio
-import anyio.to_thread
-
 from probe.result import Result
+from probe.server.worker_threads import WorkerThreads
 
 
 class OnDemandRefused(Exception):
@@ -34,12 +32,12 @@ class OnDemandProbe:
     """
 
     def __init__(
-        self, target: OnDemandTarget, now: Callable[[], float], limiter: anyio.CapacityLimiter
+        self, target: OnDemandTarget, now: Callable[[], float], threads: WorkerThreads
     ) -> None:
-        """`now` is a monotonic clock in seconds. `limiter` is shared by all on-demand probes."""
+        """`now` is a monotonic clock in seconds. `threads` are shared by all on-demand probes."""
         self._target = target
         self._now = now
-        self._limiter = limiter
+        self._threads = threads
         self._lock = asyncio.Lock()
         self._last: tuple[float, Result] | None = None
 
@@ -51,9 +49,7 @@ class OnDemandProbe:
         async with self._lock:
             if self._last and self._now() < self._last[0] + self._target.interval:
                 return self._last[1], True
-            self._last = await anyio.to_thread.run_sync(
-                self._run, abandon_on_cancel=True, limiter=self._limiter
-            )
+            self._last = await self._threads.run(self._run)
             return self._last[1], False
 
     def _run(self) -> tuple[float, Result]:
@@ -73,7 +69,7 @@ class OnDemandProbes:
         """`now` is a monotonic clock in seconds; at most `max_concurrent` probes run at a time."""
         self._targets = targets
         self._now = now
-        self._limiter = anyio.CapacityLimiter(max_concurrent)
+        self._threads = WorkerThreads(max_concurrent)
         self._probes: dict[str, tuple[OnDemandTarget, OnDemandProbe]] = {}
 
     def names(self) -> list[str]:
@@ -89,6 +85,6 @@ class OnDemandProbes:
             return None
         known_target, probe = self._probes.get(name, (None, None))
         if probe is None or known_target != target:
-            probe = OnDemandProbe(target, self._now, self._limiter)
+            probe = OnDemandProbe(target, self._now, self._threads)
             self._probes[name] = target, probe
         return probe

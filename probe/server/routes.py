@@ -8,8 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
 from probe.clock import Clock
 from probe.history.half_hours import HalfHour
@@ -25,6 +24,7 @@ from probe.server.page_templates import PACKAGE_DIR
 from probe.server.pages import Pages, ProbeListing
 from probe.server.probe_list import ListQuery
 from probe.server.single_flight import SingleFlight
+from probe.server.static_files import static_routes
 from probe.threads import yield_gil
 
 # A page is rendered at most once in this time, however many clients request it.
@@ -55,7 +55,7 @@ def page_routes(
     return [
         *_html_routes(pages, histories, renders),
         *_api_routes(lifecycle, histories, renders),
-        Mount("/static", StaticFiles(directory=PACKAGE_DIR / "static")),
+        *static_routes(PACKAGE_DIR / "static"),
     ]
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-import anyio
-import anyio.to_thread
+from probe.server.worker_threads import WorkerThreads
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class SingleFlight(Generic[T]):
 
         An execution waits until `waits_for` has no calls, for MAX_PRECEDENCE_SECONDS at most.
         """
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._threads = WorkerThreads(threads)
         self._max_age_seconds = max_age_seconds
         self._now = now
         self._waits_for = waits_for
@@ -77,9 +77,7 @@ class SingleFlight(Generic[T]):
         remaining_seconds = 0.0
         await asyncio.sleep(self._paused_until - self._now())
         try:
-            result = await anyio.to_thread.run_sync(
-                self._execute, call, abandon_on_cancel=True, limiter=self._limiter
-            )
+            result = await self._threads.run(partial(self._execute, call))
             remaining_seconds = self._remaining_seconds(call)
         finally:
             asyncio.get_running_loop().call_later(remaining_seconds, self._forget, key, call)

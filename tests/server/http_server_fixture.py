@@ -1,12 +1,12 @@
 """A small application behind the real HTTP server, and helpers for raw clients."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import anyio
 import bcrypt
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -55,7 +55,7 @@ class HttpServer:
 
         async def probe(request: Request) -> Response:
             while "wait" in request.query_params and not self.release.is_set():
-                await anyio.sleep(0.05)
+                await asyncio.sleep(0.05)
             return PlainTextResponse("probed")
 
         return Starlette(

@@ -14,6 +14,7 @@ import requests
 
 from probe.result import Component, Phase, Reason, RedirectHop, Spending
 from probe.server.api import all_probes_json
+from probe.server.page_templates import PACKAGE_DIR
 from probe.server.pages import Pages
 from probe.server.probe_list import MAX_PROBES_PER_PAGE, ListQuery
 from probe.server.stream_charts import MAX_TIMELINES
@@ -149,8 +150,26 @@ def test_headers_for_browsers(site: Site, path: str, cache_control: str) -> None
 def test_static_files_are_cached(site: Site) -> None:
     """An unchanged file is not sent again."""
     first = site.get("/static/page.css")
-    again = site.get("/static/page.css", headers={"If-None-Match": first.headers["ETag"]})
-    assert (first.status_code, again.status_code, again.text) == (200, 304, "")
+    tag = first.headers["ETag"]
+    for known in (tag, f'"another", W/{tag}'):
+        again = site.get("/static/page.css", headers={"If-None-Match": known})
+        assert (first.status_code, again.status_code, again.text) == (200, 304, "")
+    assert site.get("/static/page.css", headers={"If-None-Match": '"another"'}).text == first.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("page.css", "text/css; charset=utf-8"),
+        ("update.js", "text/javascript; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ],
+)
+def test_types_of_static_files(site: Site, name: str, content_type: str) -> None:
+    """Browsers do not guess them."""
+    response = site.get(f"/static/{name}")
+    assert response.headers["Content-Type"] == content_type
+    assert response.content == (PACKAGE_DIR / "static" / name).read_bytes()
 
 
 def test_a_stream_is_summarised(site: Site) -> None:
