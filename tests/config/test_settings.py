@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from probe.config.config_model import ConfigModel
 from probe.config.loader import load
@@ -43,6 +44,25 @@ def test_settings_can_be_sent_to_another_process(monkeypatch: pytest.MonkeyPatch
     settings = load(Path(path.name), environ={})
 
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_similar_probes_share_values_in_another_process(tmp_path: Path) -> None:
+    """They are sent once, with the own values of each probe."""
+    own = [
+        {"name": f"model-{n}", "url": f"http://${{env:HOST}}:{n}/", "labels": {"n": f"{n}"}}
+        for n in range(1, 5)
+    ]
+    others = [{"name": "a", "url": "https://a/"}, {"name": "b", "url": "http://b/", "redirects": 1}]
+    path = tmp_path / "probe.yml"
+    path.write_text(yaml.safe_dump({"probes": [*own, *others]}))
+    settings = load(path, environ={"HOST": "model"})
+
+    received = pickle.loads(pickle.dumps(settings))
+
+    assert received == settings
+    assert len({id(probe.expect) for probe in received.probes[:4]}) == 1
+    assert len({id(probe.interval) for probe in received.probes[:4]}) == 1
+    assert len({id(probe.expect) for probe in received.probes}) == 3
 
 
 def test_settings_need_no_validation_library() -> None:

@@ -45,6 +45,29 @@ def test_an_equal_config_of_another_process(tmp_path: Path) -> None:
     assert len({str(factory.fingerprints(load)) for load in loads}) == 1
 
 
+def test_similar_probes(tmp_path: Path) -> None:
+    """A fingerprint does not depend on the other probes, which may share values with the probe."""
+    factory = ProberFactory(environ={}, base=tmp_path, clock=Clock())
+    probes = [HTTP | {"name": f"{n}", "labels": {"n": f"{n}"}} for n in range(4)]
+    together = factory.fingerprints(make_settings(tmp_path, *probes))
+
+    assert len(set(map(str, together.values()))) == 4
+    for probe in probes:
+        alone = factory.fingerprints(make_settings(tmp_path, probe))
+        assert alone.items() <= together.items()
+
+
+def test_own_values_change_the_fingerprint(tmp_path: Path) -> None:
+    """URL and labels are a part of it, and the values of other keys as well."""
+    changes: list[dict[str, Any]] = [
+        {},
+        {"url": "http://127.0.0.1:2/"},
+        {"labels": {"a": "b"}},
+        {"timeout": "1s"},
+    ]
+    assert len({str(fingerprint(tmp_path, HTTP | keys)) for keys in changes}) == len(changes)
+
+
 def test_networks_change_each_probe(tmp_path: Path) -> None:
     """The network policy is part of the prober."""
     networks = {"deny": ["10.0.0.0/8"]}
