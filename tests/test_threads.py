@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from probe.threads import MAX_GIL_SECONDS, MAX_PAUSES_SECONDS, ThreadCache, yield_gil
+from probe.threads import (
+    MAX_GIL_SECONDS,
+    MAX_PAUSES_SECONDS,
+    MAX_WAKE_UPS_PER_SECOND,
+    MIN_SWITCH_INTERVAL_SECONDS,
+    ThreadCache,
+    yield_gil,
+)
 
 
 def test_tasks_never_wait_for_each_other() -> None:
@@ -101,6 +108,36 @@ def test_a_hanging_task_does_not_delay_the_exit() -> None:
         [sys.executable, "-c", code], timeout=20, capture_output=True, text=True, check=False
     )
     assert (process.returncode, process.stdout) == (0, "end\n")
+
+
+def wait_for(event: threading.Event) -> None:
+    """Wait for `event`."""
+    assert event.wait(5)
+
+
+@pytest.mark.usefixtures("same_switch_interval")
+def test_many_threads_wake_up_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch interval grows with the number of threads, and shrinks when they have ended."""
+    monkeypatch.setattr("probe.threads.MAX_IDLE_SECONDS", 0.01)
+    threads, end = ThreadCache("test"), threading.Event()
+    for _ in range(60):
+        threads.submit(lambda: wait_for(end))
+    assert sys.getswitchinterval() >= 60 / MAX_WAKE_UPS_PER_SECOND > MIN_SWITCH_INTERVAL_SECONDS
+
+    end.set()
+
+    deadline = time.monotonic() + 5
+    while sys.getswitchinterval() > MIN_SWITCH_INTERVAL_SECONDS:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def same_switch_interval() -> Iterator[None]:
+    """Restore the switch interval after a test."""
+    interval = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(interval)
 
 
 def test_long_work_yields_the_gil() -> None:
