@@ -11,8 +11,6 @@ _ORDINARY_HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([^\r\n\0]*+))?\r\n"
     rb"((?:[\x21-\x39\x3b-\x7e]++:[^\r\n\0]*+\r\n)*+)\r\n"
 )
-_HEADER = re.compile(r"([^:]++):([^\r]*+)\r\n")
-
 # 18 digits, less than 1 EB. int() raises ValueError for more than 4300 digits.
 CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 
@@ -48,11 +46,13 @@ def parse_ordinary_head(data: bytes, start: int) -> OrdinaryHead | None:
     if match is None:
         return None
     status = int(match[1])
-    lines = _HEADER.findall(match[3].decode("latin-1"))
-    if status in STATUSES_WITHOUT_BODY or len(lines) > MAX_HEADER_LINES:
+    # The last one is empty.
+    lines = match[3].decode("latin-1").split("\r\n")
+    if status in STATUSES_WITHOUT_BODY or len(lines) > MAX_HEADER_LINES + 1:
         return None
     headers: dict[str, str] = {}
-    for name, value in lines:
+    for line in lines[:-1]:
+        name, _, value = line.partition(":")
         key, text = name.lower(), value.strip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     length, coding = headers.get("content-length"), headers.get("transfer-encoding")

@@ -374,10 +374,12 @@ class Prober:
         else:
             evaluation = Evaluation(failure=failure)
         values = self._read_values(exchange, evaluation)
-        hops = tuple(
-            RedirectHop(url=url, status=status, phases=hop_phases)
-            for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
-        )
+        hops: tuple[RedirectHop, ...] = ()
+        if exchange.hops:
+            hops = tuple(
+                RedirectHop(url=url, status=status, phases=hop_phases)
+                for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
+            )
         return Result(
             probe=self._probe.name,
             started=self._clock.to_datetime(started),

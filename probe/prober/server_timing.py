@@ -186,7 +186,8 @@ def parse_header(header: str) -> Iterator[ServerTime]:
 
 def _split_metrics(header: str) -> list[str]:
     """Return the metrics that end within `MAX_PARSED_HEADER_CHARS`."""
-    metrics: list[str] = _METRIC.findall(header[:MAX_PARSED_HEADER_CHARS])
+    parsed = header[:MAX_PARSED_HEADER_CHARS]
+    metrics: list[str] = _METRIC.findall(parsed) if '"' in parsed else parsed.split(",")
     return metrics if len(header) <= MAX_PARSED_HEADER_CHARS else metrics[:-1]
 
 
