@@ -33,10 +33,10 @@ MAX_PAUSES_SECONDS = 1.0
 # A thread that waits for the GIL wakes up once in each switch interval. At 1,000 probes/s with the
 # CPU time of 1.5 cores, an interval of 5 ms took so much of it that the queue for the GIL grew
 # without end, to 2,200 threads. So the interval grows with the number of threads, which then wake
-# up this often in total, and 180 threads are enough.
-MAX_WAKE_UPS_PER_SECOND = 6_000
+# up this often in total, and 300 threads are enough.
+MAX_WAKE_UPS_PER_SECOND = 8_000
 
-# Python's default. It is in effect with up to 30 threads.
+# Python's default. It is in effect with up to 40 threads.
 MIN_SWITCH_INTERVAL_SECONDS = 0.005
 
 # Maximum time for which a thread that computes without a pause delays the others.

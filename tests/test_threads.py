@@ -120,9 +120,9 @@ def test_many_threads_wake_up_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """The switch interval grows with the number of threads, and shrinks when they have ended."""
     monkeypatch.setattr("probe.threads.MAX_IDLE_SECONDS", 0.01)
     threads, end = ThreadCache("test"), threading.Event()
-    for _ in range(60):
+    for _ in range(80):
         threads.submit(lambda: wait_for(end))
-    assert sys.getswitchinterval() >= 60 / MAX_WAKE_UPS_PER_SECOND > MIN_SWITCH_INTERVAL_SECONDS
+    assert sys.getswitchinterval() >= 80 / MAX_WAKE_UPS_PER_SECOND > MIN_SWITCH_INTERVAL_SECONDS
 
     end.set()
 

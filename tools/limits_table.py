@@ -704,6 +704,8 @@ NOT_LIMITS: Mapping[str, str] = {
     "server.limits:MAX_NAMES_SHOWN": "layout of a message",
     "threads:MAX_GIL_SECONDS": "fairness between threads",
     "threads:MAX_PAUSES_SECONDS": "fairness between threads",
+    "threads:MAX_WAKE_UPS_PER_SECOND": "fairness between threads",
+    "threads:MAX_SWITCH_INTERVAL_SECONDS": "fairness between threads",
     "server.probe_list:_MAX_PAGE_DIGITS": "syntax of a parameter",
     "server.stream_charts:MAX_TIMELINES": "layout of a page",
     "server.server:MAX_BACKLOG": "queue of the kernel",
