@@ -216,7 +216,7 @@ def _surrogate_problem(text: str) -> str | None:
 def _key_problem(key: yaml.Node, value: yaml.Node) -> str | None:
     if not isinstance(key, yaml.ScalarNode):
         return "a key must be text"
-    if key.style is None and key.value == "<<":
+    if not key.style and key.value == "<<":
         return "merge keys are not supported; put what probes share under `defaults`"
     if key.tag == "null":
         return "a key must be text; there is none before the colon"

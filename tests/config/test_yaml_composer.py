@@ -37,7 +37,7 @@ def describe(node: yaml.Node, tagged: set[int], seen: dict[int, int]) -> Any:
     mark = node.start_mark
     common = (type(node), node.tag, mark.line, mark.column, id(node) in tagged)
     if isinstance(node, yaml.ScalarNode):
-        return *common, node.value, node.style
+        return *common, node.value, node.style or None
     is_list = isinstance(node, yaml.SequenceNode)
     items = node.value if is_list else [item for pair in node.value for item in pair]
     return *common, [describe(item, tagged, seen) for item in items]
@@ -58,6 +58,10 @@ def assert_equal_nodes(text: str) -> bool:
 @example(text="{a?b: c}", edits=[])
 @example(text="? a", edits=[])
 @example(text="a: ! b", edits=[])
+@example(text="{'a':!!str b}", edits=[])
+@example(text="a?b: {c: [d?e]}", edits=[])
+@example(text="&a [*a, b?c]", edits=[])
+@example(text="[&a a, " + "[" * 49 + "*a" + "]" * 50, edits=[])
 @example(text="a: |#", edits=[])
 @example(text="a:\tb", edits=[])
 @example(text="&a [*a, {b: 'c''d', \"e\\x41\": >-\n f}]", edits=[])
