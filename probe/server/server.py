@@ -7,6 +7,7 @@ import asyncio
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -64,6 +65,29 @@ def bind(address: str) -> socket.socket:
     return listener
 
 
+class _UvicornServer(UvicornServer):
+    """uvicorn that wakes up once per second, for the header `Date`.
+
+    It would wake up ten times, which takes 1.6 ms of CPU time per second: an eighth of what a
+    daemon with 10 probes per second takes.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._exit_requested = asyncio.Event()
+
+    def exit(self) -> None:
+        """Let `serve` end. Call it on the thread of the event loop."""
+        self.should_exit = True
+        self._exit_requested.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._exit_requested.wait()
+
+
 class Server:
     """Serves an ASGI application on `listener`, a bound socket, from `start` until `stop`."""
 
@@ -85,7 +109,7 @@ class Server:
         # Limits come first: they cost less than a password.
         self._limits = Limits(BasicAuthMiddleware(app, web, failures), clock.monotonic_seconds)
         with_headers = DefaultHeaders(self._limits, lambda: configured_headers(web))
-        self._uvicorn = UvicornServer(
+        self._uvicorn = _UvicornServer(
             Config(
                 report_end_of_request(with_headers),
                 ws="none",
@@ -131,7 +155,7 @@ class Server:
         await asyncio.wrap_future(self._stop_requested)
         accepting.cancel()
         self._limits.close()
-        self._uvicorn.should_exit = True
+        self._uvicorn.exit()
         # uvicorn would log an error for each client that does not read its response.
         asyncio.get_running_loop().call_later(GRACEFUL_STOP_SECONDS, acceptor.close)
         await serving
