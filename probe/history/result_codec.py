@@ -36,8 +36,8 @@ _STREAM_SUMMARY = struct.Struct("<ddB" + len(STREAM_SIGNALS) * "d")
 _IS_STREAM = 128
 
 # Stored elsewhere: the history knows the name of the probe and keeps few excerpts. Only traces have
-# the request.
-_NOT_PACKED = ("probe", "excerpt", "request")
+# the request. The start is in the summary.
+_NOT_PACKED = ("probe", "started", "excerpt", "request")
 
 
 class ResultSummary(NamedTuple):
@@ -85,8 +85,9 @@ def pack(result: Result) -> bytes:
 def unpack(probe: str, packed: bytes) -> Result:
     """Return the result of `probe` that was packed, with no excerpt and no request."""
     summary = _STREAM_SUMMARY if _is_stream(packed) else _SUMMARY
+    started = datetime.fromtimestamp(summary.unpack_from(packed)[0], UTC)
     fields = _RESULT.decode(marshal.loads(memoryview(packed)[summary.size :]))
-    return Result(probe=probe, **fields)
+    return Result(probe=probe, started=started, **fields)
 
 
 def _is_stream(packed: bytes) -> bool:

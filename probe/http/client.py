@@ -1,7 +1,6 @@
 """HTTP client of one run: a transport adapter for `requests` on sockets that measure time."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -39,7 +38,7 @@ class ResponseStream:
         self._connection = connection
         self._pool = pool
         self._in_batches = in_batches
-        self._released = False
+        self._owns_connection = True
         self._last_received: Timestamp | None = None
         sock = connection.sock
         self._reader = ResponseReader(connection.stream, sock, sock.stopwatch)
@@ -58,9 +57,11 @@ class ResponseStream:
         sock.start_request()
         # A server may respond before it has read the whole request, and then close. Its response
         # says more about the failure than the broken pipe does.
-        with suppress(BrokenPipeError, ConnectionResetError):
+        try:
             for piece in pieces:
                 self._connection.stream.sendall(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         sock.first_sent = sock.first_sent or started
         # A request in one piece is sent at one instant: the time until then is the client's, and
         # `send` is 0. A larger request has a `send` phase until its last byte.
@@ -93,14 +94,15 @@ class ResponseStream:
         self._last_received = self._connection.sock.last_received
         self._connection.sock.stop_batches()
         if self._pool and self._reader.is_connection_reusable:
-            self._released = True
+            self._owns_connection = False
             self._pool.release(self._url, self._connection)
         else:
             self.close()
 
     def close(self) -> None:
         """Close the connection, unless the pool has it: another run may use it already."""
-        if not self._released:
+        if self._owns_connection:
+            self._owns_connection = False
             self._connection.close()
 
 

@@ -2,13 +2,15 @@
 
 import socket
 import struct
-from typing import NamedTuple
+
+from probe.value_class import value_class
 
 # <linux/tcp.h>, struct tcp_info: rtt at the offset 68, total_retrans at 100, data_segs_in at 152.
 _STRUCT = struct.Struct("@68xI28xI48xI4x")
 
 
-class TcpInfo(NamedTuple):
+@value_class(frozen=True, slots=True)
+class TcpInfo:
     """State of a connection in the kernel."""
 
     rtt: int

@@ -176,9 +176,11 @@ class TimedSocket(socket.socket):
         A transmit stamp often is in the error queue before `sendmsg` returns. One that comes later
         is taken by `_wait`, which corrects the end of the phase `send`.
         """
+        if not data:  # a TLS layer flushes even without data
+            return
         needs_stamp = self._has_stamps and (self.stamps_all_sends or self.first_sent is None)
         ancillary = _REQUEST_TX_STAMP if needs_stamp else ()
-        rest = memoryview(data)  # may be empty: a TLS layer flushes even without data
+        rest: bytes | memoryview = data
         while rest:
             self._begin_client_action()
             before = self.stopwatch.timestamp()
@@ -188,7 +190,7 @@ class TimedSocket(socket.socket):
                 self._wait(select.POLLOUT)
                 continue
             self._bytes_sent += count
-            rest = rest[count:]
+            rest = memoryview(rest)[count:] if count < len(rest) else b""
             self.last_sent = self.stopwatch.timestamp()
             if needs_stamp:
                 self._pending_tx_stamp = (self._bytes_sent - 1) & 0xFFFFFFFF
@@ -320,7 +322,8 @@ class TimedSocket(socket.socket):
         except BlockingIOError:
             return False
         # Only the first stamp of the last byte counts: a retransmission is the network's time.
-        if self._pending_tx_stamp is not None and self._pending_tx_stamp == _byte_number(ancillary):
+        pending = self._pending_tx_stamp
+        if pending is not None and pending == _byte_number(ancillary):
             self._pending_tx_stamp = None
             self.last_sent = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPING))
             self.stopwatch.correct_send_end(self.last_sent)

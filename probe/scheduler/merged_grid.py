@@ -96,7 +96,8 @@ class MergedGrid:
                 missed = (now - due) // interval
                 last = due + missed * interval
                 heapq.heapreplace(self._heap, (last + interval, number, entry))
-                self._drop_removed()
+                if self._removed:
+                    self._drop_removed()
                 assert on_due, "the first entry is not a removed one"
                 try:
                     on_due(last, missed)
