@@ -22,19 +22,23 @@ main()
 """
 
 FORBIDDEN = {
+    "anyio._backends._asyncio",
     "chardet",
     "charset_normalizer",
     "click",
     "concurrent.futures.process",
+    "configparser",
     "html",
     "http.server",
     "importlib.metadata",
+    "logging.config",
     "multiprocessing",
     "prometheus_client.exposition",
     "pydantic",
     "pydantic_core",
     "tzlocal",
     "yaml",
+    "zipfile",
     "zoneinfo",
     "probe.config.config_model",
     "probe.config.loader",
@@ -78,7 +82,7 @@ def test_unused_modules(tmp_path: Path) -> None:
         response = requests.post(f"{daemon.url}/-/reload", timeout=30)
         assert response.status_code == 500
         assert f"{config}:1:9: probes: expected a list" in response.text
-        for path in ("/", "/probes/b", "/metrics"):
+        for path in ("/", "/probes/b", "/static/page.css", "/metrics"):
             daemon.get(path)
         daemon.process.send_signal(signal.SIGUSR1)
         end = time.monotonic() + 10
