@@ -8,6 +8,7 @@ explains the results.
 """
 
 import argparse
+import compileall
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from bench.accuracy_results import BLACKBOX
 from bench.blackbox import PROGRAMS, Blackbox
 from bench.markdown import environment, publish
 from bench.reference_server import ReferenceServer, ReferenceServerError
+from bench.revision import ROOT
 from bench.scale_criteria import evaluate
 from bench.scale_daemon import Plan, ScaleBench
 from bench.scale_report import render_json, render_markdown
@@ -45,6 +47,9 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 2
         exporter = Blackbox(program, server, directory) if program else None
+        # As pip does: to compile them takes 0.3 s, a third of the start. Python does not store the
+        # result with PYTHONDONTWRITEBYTECODE.
+        compileall.compile_dir(ROOT / "probe", quiet=1)
         bench = ScaleBench(server, directory, exporter, QUICK_PLAN if args.quick else Plan())
         results, failures = [], []
         for workload in args.workloads:

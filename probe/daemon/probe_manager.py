@@ -84,10 +84,12 @@ class ProbeManager:
         Raises OSError and TlsError for files that cannot be read. In this case nothing changes.
         Runs of other probes proceed meanwhile.
         """
-        fingerprints = self._factory.fingerprints(settings)
+        # At the start there are no runs, and the pauses for them would take a fifth of the time.
+        in_slices = bool(self._runners)
+        fingerprints = self._factory.fingerprints(settings, in_slices=in_slices)
         diff = _compare(self._fingerprints, fingerprints)
         # The last step that can fail.
-        compiled = self._factory.build(settings, {*diff.added, *diff.changed})
+        compiled = self._factory.build(settings, {*diff.added, *diff.changed}, in_slices=in_slices)
         for name in yield_gil(diff.removed):
             self._remove(name)
         # Before a run of an added probe can end.
@@ -95,7 +97,7 @@ class ProbeManager:
             self._services.traces.apply_config(settings)
         for name in yield_gil(diff.changed):
             self._update(name, compiled[name])
-        for name in yield_gil(diff.added):
+        for name in yield_gil(diff.added) if in_slices else diff.added:
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
         self._tracing = settings.tracing

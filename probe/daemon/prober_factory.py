@@ -60,11 +60,12 @@ class ProberFactory:
         """End the worker process of the evaluator, if there is one."""
         self._evaluator.close()
 
-    def fingerprints(self, settings: Settings) -> dict[str, object]:
+    def fingerprints(self, settings: Settings, *, in_slices: bool = False) -> dict[str, object]:
         """Return a fingerprint for each probe by name.
 
         If it is unchanged, the prober need not be rebuilt. It covers the config of the probe and
         the contents of the files that are read once. Raises OSError if a file cannot be read.
+        `in_slices` releases the GIL now and then, for runs that proceed meanwhile.
         """
 
         @cache
@@ -86,7 +87,7 @@ class ProberFactory:
 
         return {
             probe.name: (digest(probe), tuple(map(content, self._files(probe))))
-            for probe in yield_gil(settings.probes)
+            for probe in (yield_gil(settings.probes) if in_slices else settings.probes)
         }
 
     def _files(self, probe: Probe) -> Iterator[Path]:
@@ -98,8 +99,13 @@ class ProberFactory:
                 Path(self._environ[name]) for name in CA_BUNDLE_VARIABLES if self._environ.get(name)
             )
 
-    def build(self, settings: Settings, names: Collection[str]) -> dict[str, CompiledProbe]:
-        """Build the probes `names`. Raises OSError and TlsError for files."""
+    def build(
+        self, settings: Settings, names: Collection[str], *, in_slices: bool = False
+    ) -> dict[str, CompiledProbe]:
+        """Build the probes `names`. Raises OSError and TlsError for files.
+
+        `in_slices` releases the GIL now and then, for runs that proceed meanwhile.
+        """
         secrets = Secrets(self._environ, self._base)
         policy = NetworkPolicy(deny=settings.networks.deny, allow=settings.networks.allow)
 
@@ -149,7 +155,7 @@ class ProberFactory:
 
         return {
             probe.name: compile_probe(probe)
-            for probe in yield_gil(settings.probes)
+            for probe in (yield_gil(settings.probes) if in_slices else settings.probes)
             if probe.name in names
         }
 

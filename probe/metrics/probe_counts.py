@@ -184,11 +184,13 @@ class ProbeCounts:
         this threshold's bucket, and would count the requests in between twice. After a change of
         the URL the certificate is unknown until the next run.
         """
-        unchanged = {
-            signal
-            for signal in Signal
-            if _event_keys(self.probe, signal) <= _event_keys(old.probe, signal)
-        }
+        unchanged = set(Signal)
+        if self.probe.objectives != old.probe.objectives:
+            unchanged = {
+                signal
+                for signal in Signal
+                if _event_keys(self.probe, signal) <= _event_keys(old.probe, signal)
+            }
         same_buckets = _bounds(self.latency.values()) == _bounds(old.latency.values())
         if same_buckets and Signal.LATENCY in unchanged:
             self.latency = old.latency

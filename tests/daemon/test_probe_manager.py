@@ -262,7 +262,9 @@ class MachineFactory(ProberFactory):
         super().__init__(environ={}, base=Path(), clock=machine.time.clock())
         self._machine = machine
 
-    def build(self, settings: Settings, names: Collection[str]) -> dict[str, CompiledProbe]:
+    def build(
+        self, settings: Settings, names: Collection[str], **_: object
+    ) -> dict[str, CompiledProbe]:
         def compile_probe(probe: Probe) -> CompiledProbe:
             prober = FakeProber(lambda: self._machine.run(probe))
             return CompiledProbe(probe=probe, prober=prober, close=lambda: None)
