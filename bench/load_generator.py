@@ -65,7 +65,7 @@ class Round:
     cpu_seconds: float
     """CPU time of the load generator for each request."""
     gc_pause_seconds: float
-    """The longest garbage collection in a process."""
+    """CPU time of the longest garbage collection in a process."""
 
     @property
     def lag_seconds(self) -> float:
@@ -165,16 +165,21 @@ def _generator(
 
 
 def _record_gc_pauses(pause: "Synchronized[float]") -> None:
-    """Keep the duration of the longest garbage collection from now on in `pause`."""
+    """Keep the CPU time of the longest garbage collection from now on in `pause`.
+
+    Its wall time would mostly be the time for which the process had no CPU.
+    """
     started = 0.0
 
     def record(phase: str, info: dict[str, int]) -> None:
         nonlocal started
         if phase == "start":
-            started = time.perf_counter()
+            started = time.thread_time()
+            return
+        seconds = time.thread_time() - started
         # The last collection of `run_worker` before the first request is a full one.
-        elif info["generation"] < 2 or gc.get_freeze_count():
-            pause.value = max(pause.value, time.perf_counter() - started)
+        if info["generation"] < 2 or gc.get_freeze_count():
+            pause.value = max(pause.value, seconds)
 
     gc.callbacks.append(record)
 

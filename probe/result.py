@@ -282,6 +282,9 @@ class TokenCounts:
     """The part of `output` that is reasoning."""
 
 
+_NO_TOKENS = TokenCounts()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """Tokens of one run, as they count towards its budget, and their cost."""
@@ -416,7 +419,7 @@ class Result:
     @property
     def reported_tokens(self) -> TokenCounts:
         """The tokens that the server reported, in events or in JSON."""
-        return self.stream.tokens if self.stream else self.usage or TokenCounts()
+        return self.stream.tokens if self.stream else self.usage or _NO_TOKENS
 
     @property
     def reason(self) -> Reason | None:

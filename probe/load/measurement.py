@@ -34,8 +34,9 @@ class LatencyHistogram:
 
     def observe(self, seconds: float, count: int = 1) -> None:
         """Count a duration `count` times."""
-        ratio = max(seconds, MIN_BUCKET_SECONDS) / MIN_BUCKET_SECONDS
-        self._buckets[math.ceil(math.log(ratio) / _LOG_RATIO - 1e-9)] += count
+        ratio = seconds / MIN_BUCKET_SECONDS
+        bucket = math.ceil(math.log(ratio) / _LOG_RATIO - 1e-9) if ratio > 1.0 else 0
+        self._buckets[bucket] += count
 
     def add(self, other: "LatencyHistogram") -> None:
         """Add the counts of `other`."""
@@ -115,8 +116,8 @@ class Counts:
         self.bad = _add_each(self.bad, other.bad)
         self.latencies.add(other.latencies)
         self.latency_seconds += other.latency_seconds
-        _add_values(self.phases, other.phases)
-        _add_values(self.components, other.components)
+        add_values(self.phases, other.phases)
+        add_values(self.components, other.components)
         self.tokens += other.tokens
         self.in_flight_seconds += other.in_flight_seconds
         self.lags.add(other.lags)
@@ -133,6 +134,12 @@ def total(counts: Iterable[Counts]) -> Counts:
     for part in counts:
         result.add(part)
     return result
+
+
+def add_values(totals: dict[_Key, float], values: Mapping[_Key, float]) -> None:
+    """Add each of `values` to the total with the same key."""
+    for key, value in values.items():
+        totals[key] = totals.get(key, 0.0) + value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +174,3 @@ def _add_each(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
     if not left or not right:
         return left or right
     return tuple(map(sum, zip(left, right, strict=True)))
-
-
-def _add_values(totals: dict[_Key, float], values: Mapping[_Key, float]) -> None:
-    for key, value in values.items():
-        totals[key] = totals.get(key, 0.0) + value

@@ -80,7 +80,11 @@ class StepSender:
         self._clock = clock
         self._next_due = next(due_times)
         self._recorder = StepRecorder(objectives, self._next_due)
-        self._stopped = threading.Event()
+        self._is_stopped = False
+        # Held until the step is stopped. An Event would run Python code before and after each wait:
+        # 7 µs of CPU time, and requests start 10 to 20 µs later.
+        self._running = threading.Lock()
+        self._running.acquire()
         self._end = math.inf
         self._sends_no_more = False
         self._is_limit_reached = False
@@ -97,7 +101,9 @@ class StepSender:
         neither sent nor counted.
         """
         self._end = end
-        self._stopped.set()
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._running.release()
 
     def state(self) -> StepState:
         """Return the state of the step now."""
@@ -138,9 +144,10 @@ class StepSender:
     def _wait_until_due(self) -> bool:
         """Return True once the next request is due, and False if the step has been stopped."""
         while (left := self._next_due - self._now()) > 0:
-            if self._stopped.wait(left):
-                break
-        return not self._stopped.is_set()
+            if self._running.acquire(timeout=left):
+                self._running.release()  # another thread may be about to wait
+                return False
+        return not self._is_stopped
 
     def _may_send(self) -> bool:
         """Return whether the number of requests permits one more."""

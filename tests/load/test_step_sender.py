@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -168,6 +169,19 @@ def test_a_stopped_step_sends_no_more_requests() -> None:
     assert not step.executor.tasks
     assert sum(second.offered for second in state.report.seconds.values()) == 2
     assert state.report.complete_until == 1.0
+
+
+def test_the_end_of_a_step_ends_the_wait_for_the_next_request() -> None:
+    """Ctrl-C while a step ends stops it once more."""
+    step = SenderOnFakeTime(itertools.count(3600.0, 1.0), lambda _: make_result())
+    thread = threading.Thread(target=step.run_task, daemon=True)
+    thread.start()
+    step.sender.stop(1.0)
+    step.sender.stop(1.0)
+    thread.join(timeout=5)
+
+    assert not thread.is_alive()
+    assert step.sender.state().sends_no_more
 
 
 def test_an_exception_is_reported(caplog: pytest.LogCaptureFixture) -> None:
