@@ -39,12 +39,12 @@ class Deadline:
 
         Raises MissedOwnDeadline if it has passed: the server did not cause the delay.
         """
-        left = self.seconds_left()
-        if not left:
+        left = self.instant - self._now()
+        if left <= 0:
             raise MissedOwnDeadline(
                 "the deadline passed while the daemon had to act, not the server"
             )
-        return left
+        return left / NS_PER_SECOND
 
     def check_arrival(self, instant: int) -> None:
         """Raise TimeoutError if data arrived after the deadline (monotonic, ns).

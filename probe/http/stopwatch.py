@@ -5,7 +5,7 @@ to the kernel. The kernel's stamps are on the wall clock. If the wall clock is s
 timestamps of the process count.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probe.clock import NS_PER_SECOND, Clock
 from probe.http.deadline import Deadline
@@ -34,11 +34,19 @@ class Timestamp:
 
 
 @dataclass(slots=True)
-class _Elapsed:
-    """Time spent in a phase (ns), between the user timestamps and between those of the kernel."""
+class _Request:
+    """Time spent in the phases of a request (ns), by each of the timestamps.
 
-    user: int = 0
-    kernel: int = 0
+    Both have the same phases.
+    """
+
+    user: dict[Phase, int] = field(default_factory=dict)
+    kernel: dict[Phase, int] = field(default_factory=dict)
+
+    def add(self, phase: Phase, user: int, kernel: int) -> None:
+        """Add time to `phase`. Negative times do not count."""
+        self.user[phase] = self.user.get(phase, 0) + max(0, user)
+        self.kernel[phase] = self.kernel.get(phase, 0) + max(0, kernel)
 
 
 @value_class(frozen=True, slots=True, kw_only=True)
@@ -80,8 +88,10 @@ class Stopwatch:
         self._offset = self._clock_offset()
         self._first_start: int | None = None
         self._last_end = 0
-        self._phase_start: Timestamp | None = None
-        self._requests: list[dict[Phase, _Elapsed]] = [{}]
+        # When the current phase began, by each of the timestamps. None if it has ended.
+        self._user_start: int | None = None
+        self._kernel_start = 0
+        self._requests = [_Request()]
         self._has_kernel_stamps = False
         self.phase: Phase | None = None
         """The current phase, or the last one; for the reason of a failure."""
@@ -102,45 +112,39 @@ class Stopwatch:
     def start_phase(self, phase: Phase, at: Timestamp | None = None) -> None:
         """Start `phase` now, or at `at`, and end the current one."""
         at = at or self.timestamp()
-        current = self._phase_start
-        if current:
+        user, kernel = at.user, at.kernel
+        if self._user_start is not None:
             # A response may arrive before the request is completely sent.
-            if at.kernel < current.kernel:
-                at = Timestamp(at.user, current.kernel)
-            self.end_phase(at)
-        self.phase, self._phase_start = phase, at
+            kernel = max(kernel, self._kernel_start)
+            self._end_phase(user, kernel)
+        self.phase, self._user_start, self._kernel_start = phase, user, kernel
         if self._first_start is None:
-            self._first_start = at.user
+            self._first_start = user
 
     @property
     def phase_start(self) -> Timestamp | None:
         """When the current phase began; None if it has ended."""
-        return self._phase_start
+        if self._user_start is None:
+            return None
+        return Timestamp(self._user_start, self._kernel_start)
 
     def end_phase(self, at: Timestamp | None = None) -> None:
         """End the current phase, if any, now or at `at`, but no later than the deadline."""
-        start = self._phase_start
-        if self.phase is None or start is None:
-            return
-        end = at = at or self.timestamp()
-        deadline = self.deadline.instant
-        if at.user > deadline or at.kernel > deadline:
-            end = Timestamp(min(at.user, deadline), min(at.kernel, deadline))
-        elapsed = self._elapsed(self.phase)
-        if end.user > start.user:
-            elapsed.user += end.user - start.user
-        if end.kernel > start.kernel:
-            elapsed.kernel += end.kernel - start.kernel
-        self._last_end = at.user
-        self._phase_start = None
+        if self._user_start is not None:
+            at = at or self.timestamp()
+            self._end_phase(at.user, at.kernel)
 
-    def _elapsed(self, phase: Phase) -> _Elapsed:
-        """Return the time spent in `phase` of the current request, to which the caller adds."""
-        phases = self._requests[-1]
-        elapsed = phases.get(phase)
-        if elapsed is None:
-            elapsed = phases[phase] = _Elapsed()
-        return elapsed
+    def _end_phase(self, user: int, kernel: int) -> None:
+        assert self.phase is not None, "a phase has started"
+        assert self._user_start is not None, "it has not ended"
+        deadline = self.deadline.instant
+        self._requests[-1].add(
+            self.phase,
+            user=min(user, deadline) - self._user_start,
+            kernel=min(kernel, deadline) - self._kernel_start,
+        )
+        self._last_end = user
+        self._user_start = None
 
     def start_later(self, instant: int) -> None:
         """Move the start of the current phase forward to `instant` (monotonic, ns).
@@ -148,8 +152,8 @@ class Stopwatch:
         The time before was the client's, e.g. until the first byte left. An `instant` before the
         recorded start is ignored.
         """
-        if self._phase_start and instant > self._phase_start.kernel:
-            self._phase_start = Timestamp(self._phase_start.user, instant)
+        if self._user_start is not None and instant > self._kernel_start:
+            self._kernel_start = instant
 
     def is_before(self, event: Timestamp, other: Timestamp) -> bool:
         """Return whether `event` happened before `other`.
@@ -165,11 +169,11 @@ class Stopwatch:
 
         The stamp of the last byte of a request can arrive when `wait` has already started.
         """
-        if self.phase is Phase.WAIT and self._phase_start:
-            shift = timestamp.kernel - self._phase_start.kernel
-            send = self._elapsed(Phase.SEND)
-            send.kernel = max(0, send.kernel + shift)
-            self._phase_start = Timestamp(self._phase_start.user, timestamp.kernel)
+        if self.phase is Phase.WAIT and self._user_start is not None:
+            kernel = self._requests[-1].kernel
+            send = kernel[Phase.SEND] + timestamp.kernel - self._kernel_start
+            kernel[Phase.SEND] = max(0, send)
+            self._kernel_start = timestamp.kernel
 
     def relabel_phase(self, phase: Phase) -> None:
         """Count the current phase, from its start, as `phase`."""
@@ -179,7 +183,7 @@ class Stopwatch:
         """Measure the next request of a chain of redirects separately."""
         self.end_phase()
         self.phase = None  # an error before its first phase belongs to no phase
-        self._requests.append({})
+        self._requests.append(_Request())
 
     def times(self) -> PhaseTimes:
         """End the current phase and return what was measured.
@@ -197,11 +201,9 @@ class Stopwatch:
         by_kernel = self._has_kernel_stamps and not self._wall_clock_was_set()
         by_request = []
         latency = 0.0
-        for phases in self._requests:
-            seconds = {
-                phase: (elapsed.kernel if by_kernel else elapsed.user) / NS_PER_SECOND
-                for phase, elapsed in phases.items()
-            }
+        for request in self._requests:
+            phases = request.kernel if by_kernel else request.user
+            seconds = {phase: elapsed / NS_PER_SECOND for phase, elapsed in phases.items()}
             by_request.append(seconds)
             latency += sum(seconds.values())
         wall_ns = 0 if self._first_start is None else self._last_end - self._first_start

@@ -271,7 +271,7 @@ class TimedSocket(socket.socket):
         self.merged = self._segments - before > reads
 
     def _on_received(self, ancillary: AncillaryData) -> None:
-        self.last_received = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPNS))
+        self.last_received = self.stopwatch.timestamp(_find_receive_stamp(ancillary))
         self.stopwatch.deadline.check_arrival(self.last_received.kernel)
         self.client_turn = True
         if self._has_stamps:
@@ -295,7 +295,7 @@ class TimedSocket(socket.socket):
         try:
             while True:
                 ready = self._poll.poll(self.stopwatch.deadline.seconds_left() * 1000)
-                if ready and not self._drain_tx_stamps(ready[0][1]):
+                if ready and (ready[0][1] == event or not self._drain_tx_stamps(ready[0][1])):
                     return
                 if not self.stopwatch.deadline.seconds_left():
                     raise TimeoutError("the deadline has passed")
@@ -321,11 +321,11 @@ class TimedSocket(socket.socket):
             _, ancillary, _, _ = self.recvmsg(0, _CONTROL_BYTES, MSG_ERRQUEUE)
         except BlockingIOError:
             return False
+        number, stamp = _read_tx_stamp(ancillary)
         # Only the first stamp of the last byte counts: a retransmission is the network's time.
-        pending = self._pending_tx_stamp
-        if pending is not None and pending == _byte_number(ancillary):
+        if number is not None and number == self._pending_tx_stamp:
             self._pending_tx_stamp = None
-            self.last_sent = self.stopwatch.timestamp(_find_stamp(ancillary, SO_TIMESTAMPING))
+            self.last_sent = self.stopwatch.timestamp(stamp)
             self.stopwatch.correct_send_end(self.last_sent)
         return True
 
@@ -345,17 +345,20 @@ def _keep_receive_stamps_enabled() -> int | None:
     return None
 
 
-def _find_stamp(ancillary: AncillaryData, kind: int) -> int | None:
-    """Return the first stamp of a kind (wall clock, ns)."""
-    for _, data_kind, data in ancillary:
-        if data_kind == kind:
+def _find_receive_stamp(ancillary: AncillaryData) -> int | None:
+    """Return the stamp of received data (wall clock, ns)."""
+    for _, kind, data in ancillary:
+        if kind == SO_TIMESTAMPNS:
             return read_timespec(data)
     return None
 
 
-def _byte_number(ancillary: AncillaryData) -> int | None:
-    """Return the number of the byte that a transmit stamp belongs to (OPT_ID)."""
-    for level, _, data in ancillary:
+def _read_tx_stamp(ancillary: AncillaryData) -> tuple[int | None, int | None]:
+    """Return the number of the byte that a transmit stamp belongs to (OPT_ID), and the stamp."""
+    number = stamp = None
+    for level, kind, data in ancillary:
         if level != socket.SOL_SOCKET:
-            return int(_EXTENDED_ERROR.unpack_from(data)[6])
-    return None
+            number = int(_EXTENDED_ERROR.unpack_from(data)[6])
+        elif kind == SO_TIMESTAMPING:
+            stamp = read_timespec(data)
+    return number, stamp

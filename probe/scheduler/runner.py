@@ -334,7 +334,9 @@ class ProbeRunner:
         return dataclasses.replace(result, spending=spending) if spending else result
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
-        if reason := self._halt_reason():
+        if self._stopped:
+            return SkipReason.SHUTDOWN
+        if reason := self._run_state.skip_reason:
             return reason
         return SkipReason.LATE if lag > self._max_start_delay_seconds else None
 

@@ -51,6 +51,7 @@ class SpendingMeter:
     def __init__(self, probe: Probe, estimate: TokenEstimate, clock: Clock) -> None:
         self._lock = threading.Lock()
         self._probe = probe
+        self._counts_tokens = probe.counts_tokens
         self._estimate = estimate
         self._tokens = RollingWindow(clock.monotonic, DAY_SECONDS, DAY_SLICES)
         self._cost = RollingWindow(clock.monotonic, DAY_SECONDS, DAY_SLICES)
@@ -72,11 +73,13 @@ class SpendingMeter:
                 )
             self._forget_changed_payloads(estimate)
             self._probe, self._estimate = probe, estimate
+            self._counts_tokens = probe.counts_tokens
 
     def reserve(self) -> Reservation | None:
         """Reserve the tokens of one request. Return None if they could exceed the budget."""
         with self._lock:
-            predicted = self._predict()
+            # In most probes, tokens do not count.
+            predicted = self._predict() if self._counts_tokens else _NO_TOKENS
             # Without a budget as well: a reload may add one while the request is in flight.
             if self._probe.budget and any(use.used > use.limit for use in self._uses(predicted)):
                 return None
@@ -99,7 +102,7 @@ class SpendingMeter:
             if not self._probe.budget and not self._probe.price:
                 return None
             self._requests.add(Decimal(1))
-            return self._spend(result) if self._probe.counts_tokens else None
+            return self._spend(result) if self._counts_tokens else None
 
     def uses(self) -> tuple[BudgetUse, ...]:
         """Return how much of each limit is used; nothing without a budget."""
@@ -178,8 +181,6 @@ class SpendingMeter:
         return input_tokens, output_tokens
 
     def _predict(self) -> Reservation:
-        if not self._probe.counts_tokens:
-            return _NO_TOKENS
         input_tokens, output_tokens = self._predicted_tokens()
         price = self._probe.price
         return Reservation(
