@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from requests import PreparedRequest, Response
@@ -28,7 +28,7 @@ from probe.prober.cold_signals import COLD_VALUE, ColdSignals
 from probe.prober.evaluation import NO_EVALUATION, Evaluation, EvaluationTask
 from probe.prober.evaluator import Evaluator
 from probe.prober.excerpt import make_excerpt
-from probe.prober.json_values import NO_VALUES, Values
+from probe.prober.json_values import NO_VALUES
 from probe.prober.response_values import ResponseValues, public_text
 from probe.prober.server_timing import HEADER_NAME as SERVER_TIMING
 from probe.prober.server_timing import ServerTimingParser, read_server_timing
@@ -90,6 +90,18 @@ class _Exchange:
     certificate_not_after: float | None = None
 
 
+class _Origin(NamedTuple):
+    """What a response says about its origin; None for what the probe does not read."""
+
+    version: str | None = None
+    segment: str | None = None
+    cold: bool | None = None
+    """Whether it waited for a cold start."""
+
+
+_UNKNOWN_ORIGIN = _Origin()
+
+
 class Prober:
     """One probe, ready to run any number of times, also concurrently."""
 
@@ -127,6 +139,7 @@ class Prober:
         )
         self._response_values = ResponseValues(probe)
         self._cold_signals = ColdSignals(probe.cold) if probe.cold else None
+        self._reads_origin = self._response_values.is_used or self._cold_signals is not None
         # The numbers of tokens of a stream are in its events.
         self._reads_usage = probe.counts_tokens and probe.stream is None
         needs_body = (
@@ -336,28 +349,28 @@ class Prober:
             return replace(evaluation, failure=failure)
         return evaluation
 
-    def _is_cold(self, exchange: _Exchange, value: Any, failure: Failure | None) -> bool | None:
-        """Return whether the response has a signal of a cold start; None without `cold`."""
-        if self._cold_signals is None:
-            return None
+    def _origin(self, exchange: _Exchange, evaluation: Evaluation) -> "_Origin":
+        """Return what the response says about its origin, also an incomplete one."""
         response = exchange.last_response
         if response is None:
-            return False
-        return self._cold_signals.detect(
-            response.headers,
-            value,
-            failure,
-            status=response.status_code,
-            body_start=exchange.body.start if exchange.body else b"",
-        )
-
-    def _read_values(self, exchange: _Exchange, evaluation: Evaluation) -> Values:
-        """Return the values that name the origin of the response, also of an incomplete one."""
-        if exchange.last_response is None or not self._response_values.is_used:
-            return NO_VALUES
-        headers = self._response_values.read_headers(exchange.last_response.headers)
+            return _Origin(cold=False if self._cold_signals else None)
+        headers = self._response_values.read_headers(response.headers)
         events = exchange.stream.values if exchange.stream else NO_VALUES
-        return {**headers, **evaluation.values, **events}
+        values = {**headers, **evaluation.values, **events}
+        cold = None
+        if self._cold_signals:
+            cold = self._cold_signals.detect(
+                response.headers,
+                values.get(COLD_VALUE),
+                evaluation.failure,
+                status=response.status_code,
+                body_start=exchange.body.start if exchange.body else b"",
+            )
+        return _Origin(
+            version=public_text(values.get(Dimension.VERSION), exchange.redactor),
+            segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
+            cold=cold,
+        )
 
     def _result(
         self,
@@ -373,7 +386,8 @@ class Prober:
             evaluation = self._evaluate(exchange, sum(phases.values()) + times.correction)
         else:
             evaluation = Evaluation(failure=failure)
-        values = self._read_values(exchange, evaluation)
+        # Most probes read none of it.
+        origin = self._origin(exchange, evaluation) if self._reads_origin else _UNKNOWN_ORIGIN
         hops: tuple[RedirectHop, ...] = ()
         if exchange.hops:
             hops = tuple(
@@ -402,9 +416,9 @@ class Prober:
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             usage=evaluation.usage,
             payload=exchange.payload,
-            version=public_text(values.get(Dimension.VERSION), exchange.redactor),
-            cold=self._is_cold(exchange, values.get(COLD_VALUE), evaluation.failure),
-            segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
+            version=origin.version,
+            cold=origin.cold,
+            segment=origin.segment,
             certificate_not_after=exchange.certificate_not_after,
             request=self._request,
             trace_id=exchange.trace_id,
