@@ -63,16 +63,16 @@ def patch_clock() -> None:
     time.time_ns = lambda: original() + offset
     _on_signals(change)
 
-    from probe.http import timed_socket
+    from probe.http import batch_receiver, timed_socket
 
-    original_find_stamp = timed_socket._find_stamp
+    original_read_timespec = batch_receiver.read_timespec
 
-    def find_stamp(*control: Any) -> int | None:
-        stamp = original_find_stamp(*control)
+    def read_timespec(data: bytes) -> int:
+        stamp = original_read_timespec(data)
         # The kernel would have used the offset at the time of the stamp.
-        return stamp and stamp + next(since for at, since in reversed(changes) if at <= stamp)
+        return stamp + next(since for at, since in reversed(changes) if at <= stamp)
 
-    timed_socket._find_stamp = find_stamp  # type: ignore[assignment]
+    vars(timed_socket)["read_timespec"] = read_timespec
 
 
 def patch_threads() -> None:
