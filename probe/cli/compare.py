@@ -20,8 +20,7 @@ from probe.cli.prometheus_flags import read_prometheus_server
 from probe.clock import Clock
 from probe.compare.difference import NOT_WORSE_VERDICTS, Verdict
 from probe.compare.output import render_json, render_text
-from probe.config.errors import ConfigError
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, TlsError
 from probe.prometheus.client import PrometheusError
 
 _EPILOG = """\

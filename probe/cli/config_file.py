@@ -6,14 +6,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from probe.cli.command import UsageError
 from probe.cli.flags import ENVIRONMENT_PREFIX
 from probe.config.config_bytes import MAX_CONFIG_BYTES
 from probe.config.errors import is_file_name
-from probe.config.settings import Settings
 from probe.resources import resource_path
+
+if TYPE_CHECKING:  # `run` imports this module before it starts the child process
+    from probe.config.settings import Settings
 
 # Where a config is looked for if no flag or variable names one. The first path that exists counts.
 SEARCH_PATHS = (
@@ -29,12 +31,14 @@ STDIN_ARGUMENT, STDIN_NAME = "-", "<stdin>"
 class ConfigLoader(Protocol):
     """Validation of a config, in this process (`probe.config.loader`) or in a child process."""
 
-    def load(self, path: Path, *, environ: Mapping[str, str], name: str | None = None) -> Settings:
+    def load(
+        self, path: Path, *, environ: Mapping[str, str], name: str | None = None
+    ) -> "Settings":
         """Return the settings of a YAML file; raise ConfigError."""
 
     def parse(
         self, content: bytes, *, name: str, base: Path, environ: Mapping[str, str]
-    ) -> Settings:
+    ) -> "Settings":
         """Return the settings of a YAML text; raise ConfigError."""
 
     def from_flags(
@@ -46,7 +50,7 @@ class ConfigLoader(Protocol):
         json: str | None = None,
         name: str | None = None,
         environ: Mapping[str, str],
-    ) -> Settings:
+    ) -> "Settings":
         """Return settings with one probe; raise ConfigError."""
 
 
@@ -58,7 +62,7 @@ class LoadedConfig:
     for flags and for standard input. `base` is the directory of relative paths in the config.
     """
 
-    settings: Settings
+    settings: "Settings"
     name: str
     file: Path | None = None
     base: Path = Path()

@@ -16,8 +16,7 @@ from probe.cli.load_test import LoadTest
 from probe.cli.permission import require_permission
 from probe.cli.prometheus_flags import read_prometheus_server
 from probe.clock import rfc3339
-from probe.config.errors import ConfigError
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, TlsError
 from probe.load.export_plan import ExportPlan
 from probe.load.html_report import ReportNotWritten, render_html, write_report
 from probe.load.k6_script import render_k6

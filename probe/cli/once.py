@@ -20,9 +20,8 @@ from probe.cli.config_file import LoadedConfig, load_config
 from probe.cli.flags import add_config_flags, add_output_flag
 from probe.clock import Clock
 from probe.config import loader
-from probe.config.errors import ConfigError
+from probe.config.errors import ConfigError, TlsError
 from probe.config.settings import Settings
-from probe.config.tls import TlsError
 from probe.daemon.prober_factory import ProberFactory
 from probe.result import Result
 from probe.serialization import result_json

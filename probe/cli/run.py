@@ -11,8 +11,7 @@ from probe.cli.flags import add_config_flags
 from probe.cli.lean_import import import_daemon
 from probe.cli.otlp_flags import add_otlp_flags
 from probe.config.child_loader import ChildProcessLoader
-from probe.config.errors import ConfigError
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, TlsError
 from probe.daemon import log
 from probe.malloc import configure_malloc
 

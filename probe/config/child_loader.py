@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe.config.child_process import ChildProcess
 from probe.config.config_bytes import read_config_file
-from probe.config.settings import Settings
+
+if TYPE_CHECKING:  # imported while the child process works
+    from probe.config.settings import Settings
 
 
 class ChildProcessLoader:
@@ -19,7 +21,9 @@ class ChildProcessLoader:
         """`meanwhile` is called while a child process works, e.g. to import modules."""
         self._meanwhile = meanwhile
 
-    def load(self, path: Path, *, environ: Mapping[str, str], name: str | None = None) -> Settings:
+    def load(
+        self, path: Path, *, environ: Mapping[str, str], name: str | None = None
+    ) -> "Settings":
         # The file is read in this process: `/dev/stdin` and `/dev/fd/3` are others in the child.
         name = name or str(path)
         content = read_config_file(path, name)
@@ -27,7 +31,7 @@ class ChildProcessLoader:
 
     def parse(
         self, content: bytes, *, name: str, base: Path, environ: Mapping[str, str]
-    ) -> Settings:
+    ) -> "Settings":
         return self._call("parse", content=content, name=name, base=base, environ=dict(environ))
 
     def from_flags(
@@ -39,7 +43,7 @@ class ChildProcessLoader:
         json: str | None = None,
         name: str | None = None,
         environ: Mapping[str, str],
-    ) -> Settings:
+    ) -> "Settings":
         return self._call(
             "from_flags",
             url=url,
@@ -50,7 +54,7 @@ class ChildProcessLoader:
             environ=dict(environ),
         )
 
-    def _call(self, function: str, **arguments: Any) -> Settings:
+    def _call(self, function: str, **arguments: Any) -> "Settings":
         with ChildProcess(f"probe.config.loader:{function}", **arguments) as process:
             if self._meanwhile:
                 self._meanwhile()

@@ -10,8 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from probe.config.errors import ConfigError
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, TlsError
 
 
 def main(max_seconds: int) -> NoReturn:

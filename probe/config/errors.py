@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from probe.config.secrets import ResolvedText
+if TYPE_CHECKING:  # `run` imports this module before it starts the child process
+    from probe.config.secrets import ResolvedText
 
 # Keys and indexes that lead from the top of a config to one of its values.
 ConfigPath = tuple[str | int, ...]
@@ -72,6 +73,17 @@ class ConfigError(Exception):
         return type(self), (self.problems, self.likely_mistakes)
 
 
+class TlsError(Exception):
+    """No TLS context can be created. `key` is the config key of the invalid file, if known."""
+
+    def __init__(self, key: str | None, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None, str]]:
+        return type(self), (self.key, str(self))
+
+
 class UnlocatedError(NamedTuple):
     """A problem of the value at `path` (or of its key, with `at_key`), without line and column.
 
@@ -126,12 +138,12 @@ def _format_step(step: str | int, parent: ConfigPath) -> str:
     return f".{key}" if re.fullmatch(r"[\w-]+", key) else f"[{quote(key)}]"
 
 
-def source_of(text: str | ResolvedText) -> str:
+def source_of(text: "str | ResolvedText") -> str:
     """Return `text` as written in the config, with its references unresolved."""
-    return text.template.source if isinstance(text, ResolvedText) else text
+    return text if isinstance(text, str) else text.template.source
 
 
-def quote(text: str | ResolvedText) -> str:
+def quote(text: "str | ResolvedText") -> str:
     """Return `text` as written in the config, shortened, in double quotes and on one line."""
     source = source_of(text)
     if len(source) > MAX_QUOTED_CHARS:
@@ -139,7 +151,7 @@ def quote(text: str | ResolvedText) -> str:
     return json.dumps(source, ensure_ascii=not source.isprintable())
 
 
-def quote_url(text: str | ResolvedText) -> str:
+def quote_url(text: "str | ResolvedText") -> str:
     """Return the scheme and the host of `text`, a URL that may be invalid, in quotes.
 
     All other parts may be secret: user and password, the query, and the path of a webhook.
@@ -150,7 +162,7 @@ def quote_url(text: str | ResolvedText) -> str:
     )
 
 
-def quote_name(text: str | ResolvedText) -> str:
+def quote_name(text: "str | ResolvedText") -> str:
     """Return `text`, which should be a name, in quotes. Of a URL, the secret parts are masked."""
     return quote_url(text) if "://" in source_of(text) else quote(text)
 

@@ -14,6 +14,7 @@ from probe.config.errors import (
     ConfigPath,
     ConfigProblem,
     ConfigSource,
+    TlsError,
     UnlocatedError,
     quote,
     source_of,
@@ -26,7 +27,7 @@ from probe.config.schema import SettingsModel, TlsModel
 from probe.config.secrets import ResolvedText, SecretError, Secrets, Template
 from probe.config.settings import Settings, Tls, may_need_tls
 from probe.config.similar_probes import SimilarProbes
-from probe.config.tls import TlsError, client_ssl_context
+from probe.config.tls import client_ssl_context
 from probe.config.types import describe_type
 from probe.config.validation import (
     find_alert_label_errors,

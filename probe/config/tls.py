@@ -3,9 +3,9 @@
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 from probe.config.choices import TlsVersion
+from probe.config.errors import TlsError
 from probe.config.settings import Tls
 
 SSL_VERSIONS = {
@@ -15,17 +15,6 @@ SSL_VERSIONS = {
 
 # Environment variables that name the default CA bundle. The first one that is set counts.
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-
-
-class TlsError(Exception):
-    """No TLS context can be created. `key` is the config key of the invalid file, if known."""
-
-    def __init__(self, key: str | None, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-    def __reduce__(self) -> tuple[type[Self], tuple[str | None, str]]:
-        return type(self), (self.key, str(self))
 
 
 def client_ssl_context(tls: Tls, environ: Mapping[str, str]) -> ssl.SSLContext:

@@ -7,9 +7,8 @@ from contextlib import suppress
 
 from probe.check.advice import lint
 from probe.clock import Clock
-from probe.config.errors import ConfigError
+from probe.config.errors import ConfigError, TlsError
 from probe.config.settings import Settings
-from probe.config.tls import TlsError
 from probe.daemon.probe_manager import ConfigDiff, ProbeManager
 from probe.metrics.daemon_info import DaemonInfo
 from probe.server.lifecycle import ReloadRejected

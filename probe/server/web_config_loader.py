@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from probe.config.config_bytes import read_config_file
-from probe.config.errors import ConfigError, UnlocatedError, quote
+from probe.config.errors import ConfigError, TlsError, UnlocatedError, quote
 from probe.config.loader import sorted_problems
-from probe.config.tls import TlsError
 from probe.config.types import describe_type
 from probe.config.validation import translate_errors
 from probe.config.yaml import YamlDocument

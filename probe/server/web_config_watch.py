@@ -8,8 +8,7 @@ from pathlib import Path
 from probe.clock import Clock
 from probe.config.child_process import ChildProcess
 from probe.config.config_bytes import read_config_file
-from probe.config.errors import ConfigError, ConfigProblem
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, ConfigProblem, TlsError
 from probe.server.tls import server_ssl_context
 from probe.server.web_settings import ClientAuth, WebSettings
 from probe.threads import Task, ThreadCache

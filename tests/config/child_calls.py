@@ -5,7 +5,7 @@ import signal
 import time
 from typing import NoReturn
 
-from probe.config.tls import TlsError
+from probe.config.errors import TlsError
 
 
 def environment() -> dict[str, str]:

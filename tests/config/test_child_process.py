@@ -12,8 +12,7 @@ import pytest
 from probe.config import child_process, loader
 from probe.config.child_loader import ChildProcessLoader
 from probe.config.child_process import ChildProcess
-from probe.config.errors import ConfigError
-from probe.config.tls import TlsError
+from probe.config.errors import ConfigError, TlsError
 
 CALLS = "tests.config.child_calls"
 

@@ -10,11 +10,11 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from probe.config.errors import ConfigError
+from probe.config.errors import ConfigError, TlsError
 from probe.config.loader import load
 from probe.config.schema import TlsModel
 from probe.config.settings import Tls
-from probe.config.tls import TlsError, client_ssl_context
+from probe.config.tls import client_ssl_context
 
 
 @pytest.fixture(scope="module")

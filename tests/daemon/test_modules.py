@@ -1,6 +1,7 @@
 """Modules that a running daemon never loads, because they take memory."""
 
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,3 +101,12 @@ def wait_for_header(url: str, value: str) -> None:
     while requests.get(f"{url}/", timeout=10).headers["Strict-Transport-Security"] != value:
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_modules_before_the_child_process() -> None:
+    """The child process starts at once: the settings and TLS are imported while it works."""
+    code = "import sys, probe.cli.run; print({'probe.config.settings', 'ssl'} & sys.modules.keys())"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "set()"
