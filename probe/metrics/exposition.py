@@ -19,12 +19,14 @@ _OPENMETRICS = "application/openmetrics-text"
 _PLAIN_0_0_4 = "text/plain; version=0.0.4; charset=utf-8"
 _PLAIN_1_0_0 = "text/plain; version=1.0.0; charset=utf-8"
 _ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values")
+# Larger values are written with an exponent.
+MIN_EXPONENT_VALUE = 1_000_000
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def format_value(value: float) -> str:
     """Return `value` as Prometheus and Go write it: `0.5`, `+Inf`, `1e+06`."""
-    if 0 <= value < 1_000_000:
+    if 0 <= value < MIN_EXPONENT_VALUE:
         # The same text as below in a third of the time, for the values that most samples have.
         return repr(float(value))
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]

@@ -1,9 +1,7 @@
 """Counts of one probe, from which its series are written."""
 
-import copy
 import dataclasses
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -55,7 +53,7 @@ class ProbeCounts:
     suspended: Mapping[str, Callable[[], bool]]
     spending: SpendingMeter | None
     # With all possible reasons from the start.
-    failures: Counter[Reason]
+    failures: dict[Reason, int]
     server_ignored: int = 0
     merged_reads: int = 0
     last_run: float | None = None
@@ -107,7 +105,7 @@ class ProbeCounts:
             server_bounds=server_bounds,
             suspended=suspended,
             spending=spending,
-            failures=Counter(dict.fromkeys(possible_reasons(probe), 0)),
+            failures=dict.fromkeys(possible_reasons(probe), 0),
             stream=StreamMetrics(failure_bounds, thresholds) if probe.stream else None,
             cold_starts=Histogram(COLD_START_BUCKETS) if expects_cold_starts(probe) else None,
             dimensions=DimensionMetrics(
@@ -134,7 +132,8 @@ class ProbeCounts:
             self.cold_starts = self.cold_starts or Histogram(COLD_START_BUCKETS)
             self.cold_starts.observe(latency)
         if result.failure:
-            self.failures[result.failure.reason] += 1
+            reason = result.failure.reason
+            self.failures[reason] = self.failures.get(reason, 0) + 1
         else:
             self.last_success = now
         if result.failure is None and counts:
@@ -170,7 +169,8 @@ class ProbeCounts:
         new.phases = _copies(self.phases)
         new.server = _copies(self.server)
         new.failures = self.failures.copy()
-        new.certificate = copy.copy(self.certificate)
+        certificate = self.certificate
+        new.certificate = CertificateExpiry(certificate.url_since, certificate.not_after)
         new.stream = self.stream and self.stream.copy()
         new.cold_starts = self.cold_starts and self.cold_starts.copy()
         new.dimensions = self.dimensions and self.dimensions.copy()
@@ -203,8 +203,8 @@ class ProbeCounts:
             self.server |= old.server
         if self.stream and old.stream:
             self.stream.take_over(old.stream, unchanged)
-        # A reason that has become impossible is kept if it has occurred: `+` drops the others.
-        self.failures.update(+old.failures)
+        # A reason that has become impossible is kept if it has occurred.
+        self.failures |= {reason: count for reason, count in old.failures.items() if count}
         if self.dimensions and old.dimensions and same_buckets:
             self.dimensions.take_over(old.dimensions)
         self.cold_starts = old.cold_starts or self.cold_starts
