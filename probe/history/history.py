@@ -7,6 +7,7 @@ responses, 5 kB per objective after 30 days (9 kB above 18 requests per second),
 """
 
 import dataclasses
+import logging
 import threading
 import time
 from collections import deque
@@ -33,7 +34,12 @@ from probe.result import (
     classify_result,
 )
 
+logger = logging.getLogger(__name__)
+
 MAX_RESULTS = 128
+
+# Results that are added together, also before each read; see `probe.metrics.recorder`.
+BATCH_RESULTS = 16
 
 # At least MAX_RESULTS, so that no failure is dropped before an older success.
 MAX_FAILURES = 128
@@ -281,6 +287,10 @@ class History:
         self._unix_offset = unix_seconds() - now()
         self._lock = threading.Lock()
         self._probes: dict[str, _ProbeState] = {}
+        # Results that are not added yet, and when their runs ended (monotonic clock).
+        self._new_results = deque[tuple[Result, float]]()
+        # When the last one ended.
+        self._last_end = now()
 
     def add_probe(
         self,
@@ -294,6 +304,7 @@ class History:
         of the probe's budget.
         """
         with self._lock:
+            self._add_new()  # those of a removed probe with this name are dropped
             objectives = [ObjectiveCounter(item, self._now()) for item in probe.objectives]
             self._probes[probe.name] = _ProbeState(
                 probe=probe,
@@ -309,6 +320,7 @@ class History:
         An objective whose threshold changed is reset, as is its histogram.
         """
         with self._lock:
+            self._add_new()
             state = self._probes[probe.name]
             if probe.url != state.probe.url:
                 state.certificate = CertificateExpiry(url_since=self._unix_seconds())
@@ -324,27 +336,41 @@ class History:
 
     def record(self, result: Result) -> None:
         """Keep the result of a scheduled probe."""
-        packed = pack(result)
-        with self._lock:
-            if state := self._probes.get(result.probe):
-                now = self._now()
-                state.record(result, packed, now, now + self._unix_offset)
+        self._new_results.append((result, self._now()))
+        if len(self._new_results) >= BATCH_RESULTS:
+            with self._lock:
+                self._add_new()
+
+    def _add_new(self) -> None:
+        """Add new results to their probes, if they are known. The caller holds the lock."""
+        while self._new_results:
+            result, now = self._new_results.popleft()
+            # Two threads may have read the clock in the other order.
+            now = self._last_end = max(now, self._last_end)
+            try:
+                if state := self._probes.get(result.probe):
+                    state.record(result, pack(result), now, now + self._unix_offset)
+            except Exception:  # it may belong to another probe than that of the caller
+                logger.exception("bug: keeping a result of the probe %s failed", result.probe)
 
     def snapshot(self, name: str) -> ProbeHistory | None:
         """Return what is kept about probe `name`; None if it is not known."""
         with self._lock:
+            self._add_new()
             state = self._probes.get(name)
             return state.snapshot(self._now()) if state else None
 
     def overview(self, name: str) -> ProbeOverview | None:
         """Return what a list of all probes needs about probe `name`; None if it is not known."""
         with self._lock:
+            self._add_new()
             state = self._probes.get(name)
             return state.overview(self._now()) if state else None
 
     def half_hours(self, name: str) -> list[HalfHour]:
         """Return the results of probe `name` by half hour, oldest first; empty if unknown."""
         with self._lock:
+            self._add_new()
             state = self._probes.get(name)
             now = self._now() + self._unix_offset
             return state.half_hours.half_hours(now) if state else []
@@ -355,6 +381,7 @@ class History:
         Empty if the probe is unknown, or has no recent mean.
         """
         with self._lock:
+            self._add_new()
             state = self._probes.get(name)
             now = self._now() + self._unix_offset
             return state.phase_means.comparisons(now) if state else ()

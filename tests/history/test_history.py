@@ -1,6 +1,7 @@
 """What is remembered of probes, and for how long."""
 
 import gc
+import sys
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probe.history.history import (
+    BATCH_RESULTS,
     MAX_EXCERPTS,
     MAX_FAILURES,
     MAX_OUTAGES,
@@ -458,3 +460,51 @@ def test_versions_are_limited(tmp_path: Path) -> None:
         harness.history.record(replace(result, started=start + timedelta(minutes=index)))
     versions = [period.version for period in harness.snapshot().versions]
     assert versions == ["new", *reversed(names[2:]), "v0"]
+
+
+def test_results_are_added_in_batches(harness: HistoryHarness) -> None:
+    """Without reads, they do not pile up."""
+    result = make_result()
+    references = sys.getrefcount(result)
+    for _ in range(BATCH_RESULTS - 1):
+        harness.history.record(result)
+    assert sys.getrefcount(result) == references + BATCH_RESULTS - 1
+    harness.history.record(result)
+    assert sys.getrefcount(result) == references
+    assert len(harness.snapshot().recent()) == 16
+
+
+def test_results_of_a_removed_probe_are_not_those_of_a_new_one(harness: HistoryHarness) -> None:
+    harness.history.record(make_result())
+    harness.history.remove_probe("model")
+    harness.history.add_probe(make_probe(harness.directory), lambda: 0.0)
+    assert harness.snapshot().recent() == []
+
+
+def test_a_result_belongs_to_the_time_of_its_end(harness: HistoryHarness) -> None:
+    """It is not that of the read. Half hours do not go back if threads read the clock in turn."""
+    harness.now += 1800.0 - (harness.now + UNIX_OFFSET) % 1800.0
+    harness.history.record(make_result())
+    harness.now -= 0.1
+    harness.history.record(make_result())
+    harness.now += 0.1 + 1800.0
+    half_hours = harness.history.half_hours("model")
+    assert [half_hour.total for half_hour in half_hours[-3:]] == [0, 2, 0]
+
+
+def test_a_bug_loses_no_other_result(
+    harness: HistoryHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the exception."""
+
+    def fail_for_dns(result: Result) -> bytes:
+        if result.reason is Reason.DNS:
+            raise RuntimeError("failed on purpose")
+        return pack(result)
+
+    monkeypatch.setattr("probe.history.history.pack", fail_for_dns)
+    for reason in (None, Reason.DNS, None):
+        harness.history.record(make_result(reason=reason))
+    assert [result.reason for result in harness.snapshot().recent()] == [None, None]
+    assert "keeping a result of the probe model failed" in caplog.text
+    assert "failed on purpose" in caplog.text

@@ -3,6 +3,7 @@
 import gc
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +21,9 @@ from probe.metrics import catalogue
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, negotiate_content_type, render
 from probe.metrics.possible_reasons import possible_reasons
-from probe.metrics.recorder import Recorder
-from probe.result import Component, Outcome, Phase, Reason, SkipReason
+from probe.metrics.probe_counts import ProbeCounts
+from probe.metrics.recorder import BATCH_RESULTS, Recorder
+from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import estimate_tokens
@@ -679,3 +681,58 @@ def test_a_scrape_leaves_no_garbage(tmp_path: Path) -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_results_are_counted_in_batches(tmp_path: Path) -> None:
+    """Without scrapes, they do not pile up."""
+    exporter, result = Exporter(tmp_path), make_result()
+    references = sys.getrefcount(result)
+    for _ in range(BATCH_RESULTS - 1):
+        exporter.recorder.record(result)
+    assert sys.getrefcount(result) == references + BATCH_RESULTS - 1
+    exporter.recorder.record(result)
+    assert sys.getrefcount(result) == references
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 16
+
+
+def test_results_of_a_removed_probe_do_not_count_for_a_new_one(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result())
+    exporter.recorder.remove_probe("model")
+    exporter.recorder.add_probe(make_probe(tmp_path), {})
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 0
+
+
+def test_a_result_counts_with_the_config_of_its_run(tmp_path: Path) -> None:
+    """An update resets a histogram whose buckets change, with the results until then."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result())
+    exporter.recorder.update_probe(make_probe(tmp_path, buckets=["1s"]))
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 0
+
+
+def test_the_last_run_is_the_time_of_its_end(tmp_path: Path) -> None:
+    """It is not the time of the scrape."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result())
+    exporter.now += 5
+    assert exporter.value("inference_probe_last_run_timestamp_seconds") == NOW
+
+
+def test_a_bug_loses_no_other_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the exception. The scrape succeeds."""
+    exporter, original = Exporter(tmp_path), ProbeCounts.record
+
+    def record(counts: ProbeCounts, result: Result, *args: Any) -> None:
+        if result.reason is Reason.DNS:
+            raise RuntimeError("failed on purpose")
+        original(counts, result, *args)
+
+    monkeypatch.setattr(ProbeCounts, "record", record)
+    for reason in (None, Reason.DNS, None):
+        exporter.recorder.record(make_result(reason=reason))
+    assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 2
+    assert "counting a result of the probe model failed" in caplog.text
+    assert "failed on purpose" in caplog.text
