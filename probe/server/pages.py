@@ -15,7 +15,7 @@ from probe.server.links import PageLink, TraceUrl, no_trace_url
 from probe.server.page_templates import page_templates
 from probe.server.probe_list import ListPage, ListQuery, count_states, label_names, select_page
 from probe.server.stream_charts import stream_timelines
-from probe.server.summary import ListedProbe, listed_probe, read_details, summarise
+from probe.server.summary import ListedProbe, ProbeState, listed_probe, read_details, summarise
 from probe.server.versions import version_marks, version_rows
 from probe.threads import GIL_YIELD_SECONDS, yield_gil
 
@@ -113,6 +113,17 @@ class Pages:
             probes=probes,
             rows=rows,
             counts=count_states(yield_gil(probes)),
+            missed=[probe for probe in yield_gil(probes) if probe.missed],
+            has_recent_results=any(probe.has_recent_results for probe in yield_gil(probes)),
+            has_objectives=any(probe.probe.objectives for probe in yield_gil(probes)),
+            startup_seconds_left=min(
+                (
+                    probe.overview.startup_seconds_left
+                    for probe in yield_gil(probes)
+                    if probe.state is ProbeState.NEVER_ANSWERED
+                ),
+                default=0.0,
+            ),
             page=page,
             query=query,
             labels=label_names(yield_gil(probes)),
@@ -153,4 +164,7 @@ class Pages:
         reason = self._lifecycle.not_running_reason()
         template = page_templates().get_template(name)
         config = self._lifecycle.config_state()
-        return template.render(variables, now=self._now(), not_running_reason=reason, config=config)
+        texts = template.generate(
+            variables, now=self._now(), not_running_reason=reason, config=config
+        )
+        return "".join(yield_gil(texts))

@@ -188,14 +188,14 @@ def _json(document: Mapping[str, Any]) -> CachedResponse:
 
 
 def _json_parts(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the text of a document in parts, one for each item of its lists.
+    """Yield the text of a document in parts, one for each item of its lists and iterators.
 
     `json.dumps` of a whole document holds the GIL from start to end, however many probes it has.
     """
     yield "{"
     for number, (key, value) in enumerate(document.items()):
         yield f"{',' if number else ''}{_json_text(key)}:"
-        if isinstance(value, list):
+        if isinstance(value, list | Iterator):
             yield "["
             for index, item in enumerate(value):
                 yield f"{',' if index else ''}{_json_text(item)}"

@@ -401,7 +401,7 @@ def test_the_work_per_probe_is_limited(tmp_path: Path) -> None:
 
     calls(1)  # loads the templates
     assert (calls(20) - calls(10)) / 10 < 3000
-    document = json.dumps(all_probes_json(histories, lifecycle_of()))
+    document = json.dumps(list(all_probes_json(histories, lifecycle_of())["probes"]))
     assert len(document) < 1500 * len(names)
 
 
@@ -424,7 +424,7 @@ def test_the_work_grows_with_the_number_of_probes(tmp_path: Path) -> None:
 
     def json_calls(number: int) -> int:
         histories = [item for name in names[:number] if (item := site.history.snapshot(name))]
-        return count_calls(lambda: all_probes_json(histories, lifecycle_of()))
+        return count_calls(lambda: list(all_probes_json(histories, lifecycle_of())["probes"]))
 
     list_calls(1)  # loads the templates
     first = MAX_PROBES_PER_PAGE
