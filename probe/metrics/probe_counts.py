@@ -176,6 +176,31 @@ class ProbeCounts:
         new.dimensions = self.dimensions and self.dimensions.copy()
         return new
 
+    def has_series_of(self, probe: Probe) -> bool:
+        """Return whether the counts continue with `probe`, apart from its `settings_texts`.
+
+        `use_settings` is sufficient then. A reload of many probes changes such settings most often,
+        and the general way, `of` and `take_over`, takes 80 instead of 35 us of CPU for each probe.
+        """
+        return _series_values(probe) == _series_values(self.probe)
+
+    def use_settings(self, probe: Probe, texts: tuple[str, ...]) -> None:
+        """Continue all counts with the settings of `probe`, whose `settings_texts` are `texts`.
+
+        The phases are reset if their buckets depend on the timeout, as in `take_over`.
+        """
+        self.probe = probe
+        self.settings_texts = texts
+        if not self._keeps_phases(probe):
+            self.phases = {}
+
+    def _keeps_phases(self, probe: Probe) -> bool:
+        """Return whether all phases have the buckets that `probe` needs."""
+        return all(
+            histogram.bounds == _phase_bounds(probe, phase)
+            for phase, histogram in self.phases.items()
+        )
+
     def take_over(self, old: "ProbeCounts", now: float) -> None:
         """Continue the counts of `old`, for other settings, that keep their meaning.
 
@@ -194,10 +219,7 @@ class ProbeCounts:
         same_buckets = _bounds(self.latency.values()) == _bounds(old.latency.values())
         if same_buckets and Signal.LATENCY in unchanged:
             self.latency = old.latency
-        if all(
-            histogram.bounds == _phase_bounds(self.probe, phase)
-            for phase, histogram in old.phases.items()
-        ):
+        if old._keeps_phases(self.probe):
             self.phases = old.phases
         if self.server_bounds == old.server_bounds:
             self.server |= old.server
@@ -217,6 +239,20 @@ class ProbeCounts:
             self.version = old.version
         self.certificate = old.certificate if same_url else CertificateExpiry(url_since=now)
 
+
+# Settings that are in `settings_texts`, or in no series.
+_OTHER_SETTINGS = frozenset(
+    {
+        *("interval", "timeout", "labels", "alert_labels", "capacity", "down"),
+        *("connection", "startup_grace", "tls", "ip_family", "max_bytes", "headers"),
+        *("json_body", "body", "body_file", "method", "expect"),
+    }
+)
+
+# Returns the values of the other settings.
+_series_values = attrgetter(
+    *(item.name for item in dataclasses.fields(Probe) if item.name not in _OTHER_SETTINGS)
+)
 
 # Returns the values of all fields in their order.
 _all_fields = attrgetter(*(field.name for field in dataclasses.fields(ProbeCounts)))

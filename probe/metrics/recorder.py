@@ -13,6 +13,7 @@ from probe.metrics.exposition import Exposition
 from probe.metrics.histogram import DELAY_BUCKETS, Histogram
 from probe.metrics.probe_counts import ProbeCounts
 from probe.metrics.probe_series import write_probe_series
+from probe.metrics.settings_series import settings_texts
 from probe.result import Result, Signal
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
@@ -79,6 +80,12 @@ class Recorder:
         """Continue a probe with other settings. Counts that keep their meaning are kept."""
         with self._lock:
             old = self._probes[probe.name]
+        if old.has_series_of(probe):
+            texts = settings_texts(probe, old.labels)
+            with self._lock:
+                self._count_new()
+                old.use_settings(probe, texts)
+            return
         # Most of the time is needed for this, and other threads need the lock.
         counts = ProbeCounts.of(probe, old.suspended, old.spending)
         with self._lock:
