@@ -6,7 +6,8 @@ be sent to another process, because they share equal values.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from probe.config import http_types, types
 from probe.config.errors import source_of
 from probe.config.likely_mistakes import find_likely_mistakes
 from probe.config.merge_defaults import MergedConfig
+from probe.config.protocol_expansion import expand_protocol
 from probe.config.secrets import ResolvedText, Template
 from probe.config.settings import OWN_FIELDS, Probe, Settings
 
@@ -38,8 +40,8 @@ class SimilarProbes:
     @classmethod
     def find(cls, config: dict[str, Any]) -> Self | None:
         """Return the groups of `config`, which may be invalid; None if most probes differ."""
-        probes, defaults = config.get("probes"), config.get("defaults")
-        if not isinstance(probes, list) or (isinstance(defaults, dict) and "protocol" in defaults):
+        probes = config.get("probes")
+        if not isinstance(probes, list):
             return None
         numbers: dict[object, int] = {}
         groups = [
@@ -65,34 +67,36 @@ class SimilarProbes:
         None if one of the other probes is invalid, or has likely mistakes.
         """
         settings: list[Probe] = []
-        others: list[dict[str, Any]] = []
+        urls: list[Any] = []
         try:
             for index, group in enumerate(self._groups):
-                similar = representatives.probes[group]
+                similar, probe = representatives.probes[group], self._config["probes"][index]
                 if index != self._first[group]:
-                    others.append(probe := self._config["probes"][index])
-                    similar = _with_own_keys(similar, probe)
+                    urls.append(url := self._complete_url(probe))
+                    similar = _with_own_keys(similar, probe, url)
                 settings.append(similar)
         except ValidationError:
             return None
         has_duplicates = len({probe.name for probe in settings}) < len(settings)
-        if has_duplicates or self._has_mistakes(others):
+        if has_duplicates or self._has_mistakes(urls):
             return None
         return replace(representatives, probes=tuple(settings))
 
-    def _has_mistakes(self, probes: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether one of the `probes` has likely mistakes in its own keys."""
-        urls = [{"url": probe["url"]} for probe in probes]
-        merged = MergedConfig(value={**self._config, "probes": urls}, inherited=frozenset())
-        return any(find_likely_mistakes(merged))
+    def _complete_url(self, probe: Mapping[str, Any]) -> Any:
+        """Return the URL of a probe, with the path of its protocol."""
+        defaults = self._config.get("defaults") or {}
+        protocol = probe["protocol"] if "protocol" in probe else defaults.get("protocol")
+        return expand_protocol({"url": probe["url"], "protocol": protocol})["url"]
+
+    def _has_mistakes(self, urls: Iterable[Any]) -> bool:
+        """Return whether one of the `urls` has likely mistakes."""
+        value = {**self._config, "probes": [{"url": url} for url in urls]}
+        return any(find_likely_mistakes(MergedConfig(value=value, inherited=frozenset())))
 
 
-def _shape(probe: Any) -> str | None:
-    """Return a text that similar probes have in common; None for a probe without similar ones.
-
-    Those have references in other keys, or a protocol, which completes the URL.
-    """
-    if not isinstance(probe, dict) or "protocol" in probe:
+def _shape(probe: Any) -> object:
+    """Return a value that similar probes have in common; None for a probe without similar ones."""
+    if not isinstance(probe, dict):
         return None
     # No other key depends on the own ones, except on the names of labels and the scheme of the URL.
     url, labels = probe.get("url"), probe.get("labels")
@@ -101,20 +105,23 @@ def _shape(probe: Any) -> str | None:
     is_http = source_of(url).lower().startswith("http://")
     names = list(labels) if isinstance(labels, dict) else labels
     other_keys = {key: value for key, value in probe.items() if key not in OWN_FIELDS}
-    try:
-        return json.dumps([other_keys, is_http, "labels" in probe, names])
-    except TypeError:  # ResolvedText is no JSON
-        return None
+    references: list[ResolvedText] = []
+
+    def mark(text: ResolvedText) -> float:
+        references.append(text)
+        return math.nan  # no config has it
+
+    # Text, because it distinguishes `1`, `1.0` and `true`.
+    text = json.dumps([other_keys, is_http, "labels" in probe, names], default=mark)
+    return text, tuple(references)
 
 
-def _with_own_keys(similar: Probe, probe: Mapping[str, Any]) -> Probe:
+def _with_own_keys(similar: Probe, probe: Mapping[str, Any], url: Any) -> Probe:
     """Return the settings of `similar` with the own keys of `probe`. Raises ValidationError."""
     labels = similar.labels
     if probe.get("labels"):
         own = {name: _LABEL_VALUE.validate_python(text) for name, text in probe["labels"].items()}
         labels = {**labels, **own}
     return similar.with_own_values(
-        name=_NAME.validate_python(probe["name"]),
-        url=_URL.validate_python(probe["url"]),
-        labels=labels,
+        name=_NAME.validate_python(probe["name"]), url=_URL.validate_python(url), labels=labels
     )

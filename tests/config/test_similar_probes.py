@@ -1,5 +1,6 @@
 """Probes that differ in few keys are validated as if each was validated by itself."""
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -55,6 +56,14 @@ OTHER_KEYS: list[dict[str, Any]] = [
     {"objectives": [{"name": "fast", "target": "99%", "latency": "1s"}]},
     {"objectives": [{"name": "fast", "target": "1%"}]},  # a likely mistake
     {"json": {"a": "${env:TOKEN}"}},
+    {"json": {"a": "${env:TEAM}"}},
+    {"json": {"a": None, "b": "${env:TOKEN}"}},
+    {"json": {"a": "${env:TOKEN}", "b": None}},
+    {"json": {"a": 1}},
+    {"json": {"a": True}},
+    {"json": {"a": 1.0}},
+    {"protocol": {"ollama-chat": {"model": "llama", "prompt": "ping"}}},
+    {"protocol": None},
 ]
 OWN_KEYS: list[dict[str, Any]] = [
     *({"name": name} for name in NAMES),
@@ -100,6 +109,10 @@ def test_other_keys() -> None:
         check(similar(last=keys))
         check(similar(last={}), defaults=keys)
         check(similar(last=keys), defaults={"labels": {"team": "x"}, **keys})
+    for keys, last in permutations([*RELATED_KEYS, *OTHER_KEYS], 2):
+        if keys.keys() == last.keys():
+            check(similar(last=last, **keys))
+            check(similar(last=last), defaults=keys)
 
 
 def test_probes_of_wrong_types() -> None:
@@ -119,19 +132,19 @@ def check(probes: Any, **top: Any) -> None:
     if isinstance(result, Settings):
         assert result == expected
         assert isinstance(expected, Settings)
-        assert list(map(_orders, result.probes)) == list(map(_orders, expected.probes))
+        assert list(map(_details, result.probes)) == list(map(_details, expected.probes))
     else:
         assert isinstance(expected, ConfigError)
         assert result.problems == expected.problems
         assert result.likely_mistakes == expected.likely_mistakes
 
 
-def _orders(probe: Probe) -> tuple[list[str], list[str]]:
-    """Return the order of the keys of mappings, which `==` ignores."""
-    return list(probe.labels), list(probe.headers)
+def _details(probe: Probe) -> tuple[object, ...]:
+    """Return what `==` ignores: the order of keys, and types of equal values of JSON."""
+    return list(probe.labels), list(probe.headers), repr(probe.json_body)
 
 
-@pytest.mark.parametrize("keys", [*RELATED_KEYS[:2], *OTHER_KEYS[:1]])
+@pytest.mark.parametrize("keys", [*RELATED_KEYS, *OTHER_KEYS[:1], OTHER_KEYS[-3]])
 def test_similar_probes_share_their_values(keys: dict[str, Any]) -> None:
     """They are validated once, so that equal values are one object."""
     probes = [
