@@ -25,10 +25,14 @@ COPY rules rules
 COPY probe probe
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
  && python3 -m pip --python /opt/inference-probe/bin/python install --no-index --no-deps /dist/*.whl
-# Compile here, because the file system is read-only at run time.
-RUN /opt/inference-probe/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/inference-probe/lib
+# Compile here, because the file system is read-only at run time. PYTHONOPTIMIZE below selects this level.
+RUN /opt/inference-probe/bin/python -m compileall -q -o 2 --invalidation-mode unchecked-hash /opt/inference-probe/lib
 
 FROM ${PYTHON_IMAGE}
+# The base image has no byte code of the standard library: each start would compile it, which takes 1 s of CPU time.
+RUN python3 -m compileall -q -o 2 --invalidation-mode unchecked-hash \
+      -x '/(site-packages|tests?|idlelib|turtledemo|lib2to3)/' \
+      "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 ARG VERSION=development
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="inference-probe" \
@@ -38,8 +42,10 @@ LABEL org.opencontainers.image.title="inference-probe" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/inference-probe /opt/inference-probe
+# PYTHONOPTIMIZE: without docstrings and assertions, the daemon takes 2 MB less memory.
 ENV PATH=/opt/inference-probe/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONOPTIMIZE=2 \
     PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /etc/inference-probe
