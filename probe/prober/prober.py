@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from requests import PreparedRequest, Response
 
@@ -230,7 +230,8 @@ class Prober:
     ) -> None:
         """Send `request`, follow its redirects, and receive the final response."""
         while True:
-            exchange.scheme = urlsplit(request.url or "").scheme
+            # With more URLs than it caches, `urlsplit` takes 17 µs, 3 % of a run.
+            exchange.scheme = (request.url or "").partition(":")[0].lower()
             if exchange.trace_id:
                 request = add_traceparent(
                     request,
