@@ -1,6 +1,7 @@
 """Counts of one step in one process, and the sum of several processes."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -49,6 +50,23 @@ def test_a_success() -> None:
     assert counts.components == {Component.QUEUE: 0.05}
     assert counts.tokens == 11
     assert sum(report.seconds[second].offered for second in (0, 1, 3)) == 0
+
+
+def test_results_are_counted_in_batches() -> None:
+    """Each report has all results, and results do not pile up between two reports."""
+    recorder = StepRecorder([FAST], 0.0)
+    result = make_result(latency=0.01)
+    references = sys.getrefcount(result)
+    for _ in range(1000):
+        _run(recorder, 0.5, result)
+
+    assert sys.getrefcount(result) - references < 100
+
+    for completed in range(1001, 1005):
+        _run(recorder, 0.5, result)
+        report = recorder.report(2.0)
+        assert report.seconds[0].completed == report.seconds[0].latencies.count == completed
+        assert report.in_flight == 0
 
 
 def test_latency_counts_from_the_due_time() -> None:
