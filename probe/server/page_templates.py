@@ -18,6 +18,7 @@ from probe.redaction import redact_config_url
 from probe.resources import template_environment
 from probe.serialization import spending_summary, stream_summary, variant_summary
 from probe.server.charts import MAX_STATUS_BARS, request_bars
+from probe.server.lean_jinja import import_jinja
 from probe.server.summary import ProbeState
 from probe.statistics.intervals import min_results
 
@@ -35,6 +36,7 @@ def page_templates() -> "Environment":
     """
     function = "probe.server.page_templates:compile_templates"
     with ChildProcess(function, purpose="compiles the templates of the pages") as process:
+        import_jinja()
         codes: dict[str, bytes] = process.result()
     environment = _environment(codes)
     _load(environment)

@@ -35,7 +35,7 @@ class ProbeListing:
     """
 
     def __init__(self, probes: Iterable[ListedProbe], render_row: RenderRow) -> None:
-        self._probes = {probe.name: probe for probe in probes}
+        self._probes = {probe.name: probe for probe in yield_gil(probes)}
         self._render_row = render_row
         self._rows: dict[str, str] = {}
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """Templates of the pages that a child process compiles."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -35,3 +36,21 @@ def test_a_process_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ChildProcessError, match="compiles the templates of the pages cannot"):
             page_templates()
     assert page_templates() is page_templates()
+
+
+def test_jinja_without_its_compiler() -> None:
+    """The compiler is imported when a template is compiled, such as by another command."""
+    script = """
+import sys
+from probe.server.lean_jinja import import_jinja
+import_jinja()
+import jinja2
+before = "jinja2.compiler" in sys.modules
+text = jinja2.Environment().from_string("{% for x in y %}{{ x + 1 }}{% endfor %}").render(y=[1, 2])
+import_jinja()
+print(before, text, "jinja2.compiler" in sys.modules)
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert process.stdout == "False 23 True\n", process.stderr
