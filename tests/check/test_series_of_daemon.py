@@ -13,7 +13,7 @@ from tests.builders import make_settings
 def test_the_series_of_the_daemon_are_counted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A config with more probes does not count them again, which takes most of the time."""
+    """More probes do not count them again, and similar probes are counted once."""
     counted: list[int] = []
     write_to = DaemonInfo.write_to
 
@@ -22,14 +22,14 @@ def test_the_series_of_the_daemon_are_counted_once(
         write_to(info, exposition)
 
     monkeypatch.setattr(DaemonInfo, "write_to", count)
-    names = "abc"
-    settings = make_settings(
-        tmp_path, *({"name": name, "url": "http://127.0.0.1:9/"} for name in names)
-    )
+    url = "http://127.0.0.1:9/"
+    similar = [{"name": name, "url": url} for name in "abcf"]
+    others = [{"name": "d", "url": url, "interval": "1s"}, {"name": "e", "url": "https://host/"}]
+    settings = make_settings(tmp_path, *similar, *others)
     config_plan = plan(settings)
     of_daemon = config_plan.series.with_server_times - sum(
         planned.series.with_server_times for planned in config_plan.probes
     )
     assert of_daemon > 10
-    # Without and with server times, for each probe and for the daemon alone.
-    assert len(counted) == 2 * (len(names) + 1)
+    # Without and with server times, for the daemon alone, once for similar probes, and for others.
+    assert len(counted) == 2 * (1 + 1 + len(others))
