@@ -110,6 +110,27 @@ def test_a_hanging_task_does_not_delay_the_exit() -> None:
     assert (process.returncode, process.stdout) == (0, "end\n")
 
 
+@pytest.mark.usefixtures("same_switch_interval")
+def test_a_new_thread_is_not_awaited() -> None:
+    """Its start takes no time even if another thread holds the GIL for long."""
+    begin, ran, end = threading.Event(), threading.Event(), 0.0
+
+    def compute() -> None:
+        wait_for(begin)
+        while time.monotonic() < end:
+            pass
+
+    threading.Thread(target=compute, daemon=True).start()
+    # Until it waits, this thread keeps the GIL.
+    sys.setswitchinterval(60)
+    threads = ThreadCache("test")
+    end = time.monotonic() + 1
+    begin.set()
+    threads.submit(ran.set)
+    assert time.monotonic() < end - 0.5
+    wait_for(ran)
+
+
 def wait_for(event: threading.Event) -> None:
     """Wait for `event`."""
     assert event.wait(5)
