@@ -90,7 +90,8 @@ class SimilarProbes:
 
     def _has_mistakes(self, urls: Iterable[Any]) -> bool:
         """Return whether one of the `urls` has likely mistakes."""
-        value = {**self._config, "probes": [{"url": url} for url in urls]}
+        networks = self._config.get("networks") or {}  # an empty section is null
+        value = {"networks": networks, "probes": [{"url": url} for url in urls]}
         return any(find_likely_mistakes(MergedConfig(value=value, inherited=frozenset())))
 
 

@@ -115,6 +115,14 @@ def test_other_keys() -> None:
             check(similar(last=last), defaults=keys)
 
 
+def test_networks() -> None:
+    """Addresses that are denied by default, or by the config, are likely mistakes."""
+    sections: list[Any] = [None, {}, {"deny": []}, {"deny": "127.0.0.0/8"}, {"allow": "10.0.0.0/8"}]
+    for networks in sections:
+        for url in ("http://169.254.169.254/", "http://127.0.0.1/", "http://10.0.0.1/"):
+            check(similar(last={"url": url}), networks=networks)
+
+
 def test_probes_of_wrong_types() -> None:
     """They are reported as without the groups."""
     wrong: list[Any] = [None, "a", [], {}, {"name": "a"}, {"url": "http://a/"}]
@@ -132,6 +140,7 @@ def check(probes: Any, **top: Any) -> None:
     if isinstance(result, Settings):
         assert result == expected
         assert isinstance(expected, Settings)
+        assert result.likely_mistakes == expected.likely_mistakes
         assert list(map(_details, result.probes)) == list(map(_details, expected.probes))
     else:
         assert isinstance(expected, ConfigError)
