@@ -165,7 +165,9 @@ def _by_enum(keys: type[StrEnum]) -> _Codec:
     members = tuple(keys)
 
     def encode(mapping: Mapping[StrEnum, float]) -> tuple[float | None, ...]:
-        return tuple(map(mapping.get, members))
+        # Not `tuple(map(...))`, which never reuses the 2,000 freed tuples of each size that the
+        # interpreter keeps: 0.3 MB.
+        return (*map(mapping.get, members),)
 
     def decode(row: tuple[float | None, ...]) -> dict[StrEnum, float]:
         pairs = zip(members, row, strict=False)

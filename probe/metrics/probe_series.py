@@ -66,7 +66,7 @@ def _add(
 def _skipped_lines(counts: ProbeCounts, tick_counts: TickCounts) -> str:
     skipped = tick_counts.skipped
     reasons = [reason for reason in skipped if skipped[reason] or _can_skip(counts.probe, reason)]
-    values = tuple(skipped[reason] for reason in reasons)
+    values = (*map(skipped.__getitem__, reasons),)
     return _lines_by_reason(catalogue.SKIPPED, counts, reasons, values)
 
 
@@ -221,7 +221,7 @@ def _failure_lines(counts: ProbeCounts) -> str:
 
 def _suspended_lines(counts: ProbeCounts) -> str:
     reasons = [reason for reason in counts.suspended if _can_skip(counts.probe, reason)]
-    values = tuple(counts.suspended[reason]() for reason in reasons)
+    values = (*[counts.suspended[reason]() for reason in reasons],)
     return _lines_by_reason(catalogue.SUSPENDED, counts, reasons, values)
 
 
