@@ -1,11 +1,13 @@
 """One process of the load generator: sends its part of the requests of each step."""
 
+import ctypes
 import gc
 import logging
 import random
 import resource
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -17,6 +19,9 @@ from probe.result import RunProbe
 from probe.threads import ThreadCache
 
 logger = logging.getLogger(__name__)
+
+# Linux, <linux/prctl.h>; not in Python's modules.
+PR_SET_TIMERSLACK = 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,7 @@ def run_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _raise_file_limit()
+    _disable_timer_slack()
     try:
         run = build_runner()
     except Exception as error:
@@ -112,6 +118,16 @@ def _raise_file_limit() -> None:
     """Allow as many open files as this process may have: each request in flight needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _disable_timer_slack() -> None:
+    """Let the timers of this thread, and of all threads that it starts, expire when they are due.
+
+    Linux delays them by up to 50 µs, to wake up less often. Half of the requests would start 0.15
+    instead of 0.08 ms late.
+    """
+    with suppress(AttributeError, OSError):  # another system
+        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1))
 
 
 class _Worker:

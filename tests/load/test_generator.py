@@ -1,5 +1,6 @@
 """The load generator with real processes, clocks and sockets."""
 
+import ctypes
 import math
 import os
 import resource
@@ -24,6 +25,9 @@ from probe.result import Reason, Result, RunProbe, TokenCounts
 from tests.builders import make_result
 from tests.probing import make_prober
 from tests.servers import never_respond, respond_with, serve
+
+# <linux/prctl.h>
+PR_GET_TIMERSLACK = 30
 
 OBJECTIVE = LoadObjective(target=0.95, threshold_seconds=0.2)
 
@@ -221,6 +225,23 @@ def test_requests_in_flight_are_waited_for_until_their_timeout() -> None:
 
         assert 1.0 < time.monotonic() - started < 3.0
         assert measurement.in_flight > 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2)")
+def test_timers_have_no_slack(tmp_path: Path) -> None:
+    """By default, Linux would delay the start of each request by up to 50 µs."""
+    log = tmp_path / "slack"
+
+    def run(due: int) -> Result:
+        log.write_text(str(ctypes.CDLL(None).prctl(PR_GET_TIMERSLACK)))
+        return _succeed(due)
+
+    with make_generator(run, processes=1) as generator:
+        generator.start(40)
+        generator.measure(0.2)
+        generator.stop()
+
+    assert log.read_text() == "1"
 
 
 def _children() -> list[int]:
