@@ -6,7 +6,6 @@ would not have the variable either.
 """
 
 import ctypes
-from contextlib import suppress
 
 # From glibc's malloc.h.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
@@ -32,13 +31,3 @@ def configure_malloc() -> None:
         return
     mallopt(M_ARENA_MAX, MAX_ARENAS)
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
-
-
-def return_free_memory() -> None:
-    """Return the free memory of the arenas to the system.
-
-    This takes less than 1 ms, in which no thread can allocate memory. Call it after work that took
-    much memory once.
-    """
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
