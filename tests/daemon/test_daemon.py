@@ -22,7 +22,7 @@ from probe.result import Result
 from probe.scheduler import token_estimate
 from probe.scheduler.token_estimate import TokenEstimate
 from probe.server.server import bind
-from probe.threads import ThreadCache
+from probe.threads import Task, ThreadCache
 from tests.builders import make_result, make_settings
 from tests.commands import environment, running
 from tests.servers import OK, never_respond, respond_with, serve
@@ -221,10 +221,14 @@ def test_the_drain_is_no_longer_than_the_longest_timeout(
 def test_a_hung_scheduler_is_not_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`/-/healthy` and the pages report a hung scheduler. A paused daemon is healthy."""
     hung, released, ahead = threading.Event(), threading.Event(), 0
+    original = ThreadCache.submit
 
-    def submit(*_: object) -> None:
-        hung.set()
-        released.wait(30)
+    def submit(threads: ThreadCache, task: Task) -> None:
+        if threads._name == "probe":  # not the threads of the server
+            hung.set()
+            released.wait(30)
+        else:
+            original(threads, task)
 
     monkeypatch.setattr(ThreadCache, "submit", submit)
     listener = bind("127.0.0.1:0")
