@@ -78,29 +78,24 @@ def compress(parts: Iterable[str]) -> CompressedBody:
 
 
 def _pieces(parts: Iterable[str]) -> Iterator[bytes]:
-    """Yield the texts in UTF-8, in pieces of PIECE_BYTES."""
-    pending = bytearray()
+    """Yield the texts in UTF-8, in pieces of PIECE_BYTES at most."""
     for text in _joined(parts):
-        for start in range(0, len(text), PIECE_BYTES):
-            pending += text[start : start + PIECE_BYTES].encode()
-            while len(pending) >= PIECE_BYTES:
-                yield bytes(pending[:PIECE_BYTES])
-                del pending[:PIECE_BYTES]
-    if pending:
-        yield bytes(pending)
+        data = text.encode()
+        for start in range(0, len(data), PIECE_BYTES):
+            yield data[start : start + PIECE_BYTES]
 
 
 def _joined(parts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts, joined to about PIECE_BYTES: most parts of a scrape are one line."""
+    """Yield the texts, joined to PIECE_BYTES at most: most parts of a scrape are one line."""
     lines: list[str] = []
     size = 0
     for part in parts:
-        lines.append(part)
         size += len(part)
-        if size >= PIECE_BYTES:
+        if size > PIECE_BYTES:
             yield "".join(lines)
             lines.clear()
-            size = 0
+            size = len(part)
+        lines.append(part)
     yield "".join(lines)
 
 

@@ -93,6 +93,20 @@ def test_a_body_in_pieces_is_complete(encoding: str) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [PIECE_BYTES], [1, PIECE_BYTES, 1], [9000] * 5, [50_000]]
+)
+@pytest.mark.parametrize("character", ["a", "é"])
+def test_pieces_are_limited(sizes: list[int], character: str) -> None:
+    """Texts of any size, and of more bytes than characters, are joined or divided."""
+    parts = [character * size for size in sizes]
+    body = compress(parts)
+    pieces = list(body.plain_pieces())
+    assert b"".join(pieces).decode() == "".join(parts)
+    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert gzip.decompress(b"".join(body.gzip_pieces())).decode() == "".join(parts)
+
+
 def test_a_compressed_body_has_few_pieces() -> None:
     """The event loop sends one piece at a time, and is slow while a scrape is rendered."""
     text = "".join(f"value_{line} {line}\n" for line in range(LINES))
