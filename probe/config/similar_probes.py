@@ -23,7 +23,8 @@ from probe.config.settings import OWN_FIELDS, Probe, Settings
 
 _NAME: TypeAdapter[str] = TypeAdapter(types.Name)
 _URL: TypeAdapter[Template] = TypeAdapter(http_types.Url)
-_LABEL_VALUE: TypeAdapter[str] = TypeAdapter(types.Text)
+# The names are those of the representative, which is validated itself.
+_LABELS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, types.Text])
 
 
 class SimilarProbes:
@@ -112,8 +113,10 @@ def _shape(probe: Any) -> object:
         references.append(text)
         return math.nan  # no config has it
 
+    # The type distinguishes {team: x} and the list [team], which is invalid.
+    label_names = "labels" in probe, type(labels).__name__, names
     # Text, because it distinguishes `1`, `1.0` and `true`.
-    text = json.dumps([other_keys, is_http, "labels" in probe, names], default=mark)
+    text = json.dumps([other_keys, is_http, label_names], default=mark)
     return text, tuple(references)
 
 
@@ -121,8 +124,7 @@ def _with_own_keys(similar: Probe, probe: Mapping[str, Any], url: Any) -> Probe:
     """Return the settings of `similar` with the own keys of `probe`. Raises ValidationError."""
     labels = similar.labels
     if probe.get("labels"):
-        own = {name: _LABEL_VALUE.validate_python(text) for name, text in probe["labels"].items()}
-        labels = {**labels, **own}
+        labels = {**labels, **_LABELS.validate_python(probe["labels"])}
     return similar.with_own_values(
         name=_NAME.validate_python(probe["name"]), url=_URL.validate_python(url), labels=labels
     )

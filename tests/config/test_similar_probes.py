@@ -1,6 +1,6 @@
 """Probes that differ in few keys are validated as if each was validated by itself."""
 
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -38,7 +38,14 @@ LABELS = [
     {"team": "ads", "model": "llama"},
     {"model": "llama", "team": "ads"},
     {"le": "1"},
+    ["team"],
+    ["team", "model"],
+    "team",
+    5,
 ]
+# The labels of the first probes, if the last one has one of the above.
+LABELS_OF_OTHERS: list[dict[str, str]] = [{"team": "x"}, {"team": "x", "model": "y"}]
+
 # Keys whose validity or meaning depends on an own key.
 RELATED_KEYS: list[dict[str, Any]] = [
     {},
@@ -98,8 +105,8 @@ def test_own_keys() -> None:
     for keys in RELATED_KEYS:
         for own_keys in OWN_KEYS:
             check(similar(last=own_keys, **keys))
-        for labels in LABELS:
-            check(similar(last={"labels": labels}, labels={"team": "x", "model": "y"}, **keys))
+        for labels, others in product(LABELS, LABELS_OF_OTHERS):
+            check(similar(last={"labels": labels}, labels=others, **keys))
 
 
 def test_other_keys() -> None:
