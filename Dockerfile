@@ -25,7 +25,8 @@ COPY rules rules
 COPY probe probe
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
  && python3 -m pip --python /opt/inference-probe/bin/python install --no-index --no-deps /dist/*.whl
-# Compile here, because the file system is read-only at run time. PYTHONOPTIMIZE below selects this level.
+# Compile here, because the file system is read-only at run time. PYTHONOPTIMIZE below selects this level, which the
+# daemon passes on to its worker process.
 RUN /opt/inference-probe/bin/python -m compileall -q -o 2 --invalidation-mode unchecked-hash /opt/inference-probe/lib
 
 FROM ${PYTHON_IMAGE}

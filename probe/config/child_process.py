@@ -121,7 +121,8 @@ def _start() -> "subprocess.Popen[bytes]":
     package_path = str(Path(probe.__file__).parent.parent)
     if package_path not in path:
         path.append(package_path)
-    command = [sys.executable, "-P", "-S", "-c", _COMMAND]
+    # There may be no byte code of other optimization levels.
+    command = [sys.executable, *["-O"] * sys.flags.optimize, "-P", "-S", "-c", _COMMAND]
     return subprocess.Popen(
         [*command, json.dumps(path), str(int(MAX_CALL_SECONDS))],
         stdin=subprocess.PIPE,
