@@ -30,27 +30,28 @@ MAX_GIL_SECONDS = 0.001
 # a scrape with a pause in each millisecond would not end before its timeout.
 MAX_PAUSES_SECONDS = 1.0
 
-# A thread that waits for the GIL wakes up once in each switch interval. At 1,000 probes/s with the
-# CPU time of 1.5 cores, an interval of 5 ms took so much of it that the queue for the GIL grew
-# without end, to 2,200 threads. So the interval grows with the number of threads, which then wake
-# up this often in total, and 300 threads are enough.
+# Threads that wait for the GIL wake up once per switch interval. The interval is proportional to
+# the number of threads, so that all together wake up at most MAX_WAKE_UPS_PER_SECOND times, up to
+# MAX_SWITCH_INTERVAL_SECONDS. With 5 ms and the CPU time of 1.5 cores, the queue for
+# the GIL grew to 2,200 threads at 1,000 probes/s.
 MAX_WAKE_UPS_PER_SECOND = 8_000
 
-# Python's default. It is in effect with up to 40 threads.
+# Python's default. It is in effect with up to 40 busy threads.
 MIN_SWITCH_INTERVAL_SECONDS = 0.005
 
-# Maximum time for which a thread that computes without a pause delays the others.
-MAX_SWITCH_INTERVAL_SECONDS = 0.05
+# Maximum time for which a thread that computes without a pause delays the others. The limit holds
+# above 120 busy threads: most of them may wait for responses, and not for the GIL.
+MAX_SWITCH_INTERVAL_SECONDS = 0.015
 
 
-class _Unawaited(threading.Event):
+class _NoWaitEvent(threading.Event):
     """Event whose `wait` returns at once."""
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (the interface)
         return True
 
 
-class _UnawaitedThread(threading.Thread):
+class _NoWaitThread(threading.Thread):
     """Thread whose `start` does not wait until it runs.
 
     It would wait for the GIL: while 25 other threads needed it, 100 starts took 0.4 s instead of
@@ -59,7 +60,7 @@ class _UnawaitedThread(threading.Thread):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._started = _Unawaited()
+        self._started = _NoWaitEvent()
 
 
 class ThreadCache:
@@ -78,21 +79,30 @@ class ThreadCache:
     def submit(self, task: Task) -> None:
         """Run `task` on another thread. Raises RuntimeError if the system has no thread left."""
         try:
-            self._idle.pop().put(task)
+            queue = self._idle.pop()
         except IndexError:
-            _UnawaitedThread(target=self._work, args=(task,), name=self._name, daemon=True).start()
-            _adapt_switch_interval()
+            queue = self._start_thread()
+        _busy_threads.add(queue)
+        _adapt_switch_interval()
+        queue.put(task)
 
-    def _work(self, task: Task | None) -> None:
+    def _start_thread(self) -> SimpleQueue[Task]:
+        """Start a thread, and return its queue."""
         queue: SimpleQueue[Task] = SimpleQueue()
+        _NoWaitThread(target=self._work, args=(queue,), name=self._name, daemon=True).start()
+        return queue
+
+    def _work(self, queue: SimpleQueue[Task]) -> None:
+        task: Task | None = queue.get()
         while task is not None:
             try:
                 task()
             except Exception:
                 logger.exception("a task on a %s thread failed", self._name)
+            _busy_threads.remove(queue)
+            _adapt_switch_interval()
             self._idle.append(queue)
             task = self._next_task(queue)
-        _adapt_switch_interval()
 
     def _next_task(self, queue: SimpleQueue[Task]) -> Task | None:
         """Return the next task, or None if the thread has been idle for too long."""
@@ -107,9 +117,14 @@ class ThreadCache:
             return None
 
 
+# Queues of the threads of all caches that run a task. Set methods are atomic, too. Idle threads do
+# not count for the switch interval: after a burst, they are kept for MAX_IDLE_SECONDS.
+_busy_threads = set[SimpleQueue[Task]]()
+
+
 def _adapt_switch_interval() -> None:
-    """Set the switch interval for the current number of threads, after it has changed."""
-    interval = threading.active_count() / MAX_WAKE_UPS_PER_SECOND
+    """Set the switch interval for the number of busy threads, after it has changed."""
+    interval = len(_busy_threads) / MAX_WAKE_UPS_PER_SECOND
     interval = min(max(interval, MIN_SWITCH_INTERVAL_SECONDS), MAX_SWITCH_INTERVAL_SECONDS)
     sys.setswitchinterval(interval)
 

@@ -17,6 +17,7 @@ SHARED = {
     "redaction",
     "resources",
     "result",
+    "result_batch",
     "threads",
     "value_class",
 }

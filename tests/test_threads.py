@@ -12,6 +12,7 @@ import pytest
 from probe.threads import (
     MAX_GIL_SECONDS,
     MAX_PAUSES_SECONDS,
+    MAX_SWITCH_INTERVAL_SECONDS,
     MAX_WAKE_UPS_PER_SECOND,
     MIN_SWITCH_INTERVAL_SECONDS,
     ThreadCache,
@@ -137,26 +138,24 @@ def wait_for(event: threading.Event) -> None:
 
 
 @pytest.mark.usefixtures("same_switch_interval")
-def test_many_threads_wake_up_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The switch interval grows with the number of threads, and shrinks when they have ended."""
-    monkeypatch.setattr("probe.threads.MAX_IDLE_SECONDS", 0.01)
-    threads, end = ThreadCache("test"), threading.Event()
-    others = threading.active_count()  # other tests leave idle threads
+def test_many_threads_wake_up_rarely() -> None:
+    """The switch interval grows with the number of busy threads, up to a limit."""
+    threads, end = ThreadCache("many"), threading.Event()
     for _ in range(80):
         threads.submit(lambda: wait_for(end))
-    assert sys.getswitchinterval() >= 80 / MAX_WAKE_UPS_PER_SECOND > MIN_SWITCH_INTERVAL_SECONDS
+    assert sys.getswitchinterval() == pytest.approx(80 / MAX_WAKE_UPS_PER_SECOND)
+    for _ in range(80):
+        threads.submit(lambda: wait_for(end))
+    assert sys.getswitchinterval() == pytest.approx(MAX_SWITCH_INTERVAL_SECONDS)
 
     end.set()
 
+    # The idle threads are kept, but they do not wait for the GIL.
     deadline = time.monotonic() + 5
-    while threading.active_count() > others:
+    while sys.getswitchinterval() > MIN_SWITCH_INTERVAL_SECONDS:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    # Threads that end at the same time count each other, so only the next one sees the difference.
-    threads.submit(lambda: None)
-    assert sys.getswitchinterval() <= max(
-        (others + 1) / MAX_WAKE_UPS_PER_SECOND, MIN_SWITCH_INTERVAL_SECONDS
-    )
+    assert sum(thread.name == "many" for thread in threading.enumerate()) == 160
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import math
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,7 @@ from probe.load.concurrency import ConcurrencyIntegral
 from probe.load.measurement import Counts, add_values, no_requests
 from probe.load.objective import LoadObjective, latest_good_seconds
 from probe.result import Reason, Result
-
-# Results that are counted together, also before each report. After a pause of the process, the
-# first result takes three times as long as those that follow at once, because the code is no longer
-# in the caches of the CPU: 2 % of the CPU time of a request.
-BATCH_RESULTS = 16
+from probe.result_batch import ResultBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +39,7 @@ class StepRecorder:
         # Due times of the requests whose result is not counted, by their numbers, ascending.
         self._in_flight: dict[int, float] = {}
         # Results that are not counted yet: number of the request, delay of its start, result.
-        self._new_results = deque[tuple[int, float, Result]]()
+        self._pending = ResultBatch[tuple[int, float, Result]]()
         self._requests = 0
         self._seconds: dict[int, Counts] = {}
         self._changed: set[int] = set()
@@ -86,10 +81,9 @@ class StepRecorder:
 
     def finish(self, number: int, lag_seconds: float, result: Result) -> None:
         """Count the result of a request that started `lag_seconds` after it was due."""
-        self._new_results.append((number, lag_seconds, result))
-        if len(self._new_results) >= BATCH_RESULTS:
+        if self._pending.append((number, lag_seconds, result)):
             with self._lock:
-                self._count_new_results()
+                self._count_pending()
 
     def report(self, now: float, *, end: float = math.inf) -> Report:
         """Return the state of the step at the time `now`.
@@ -97,7 +91,7 @@ class StepRecorder:
         Counts of seconds after `end`, the time of the last request, are not in the report.
         """
         with self._lock:
-            self._count_new_results()
+            self._count_pending()
             overdue = self._overdue(now)
             integrals = self._concurrency.take(now)
             self._integrals |= integrals
@@ -114,10 +108,10 @@ class StepRecorder:
                 in_flight=len(self._in_flight),
             )
 
-    def _count_new_results(self) -> None:
-        """Count the results that are not counted yet. The caller holds the lock."""
-        while self._new_results:
-            self._count(*self._new_results.popleft())
+    def _count_pending(self) -> None:
+        """Count pending results. The caller holds the lock. An exception ends the load test."""
+        for result in self._pending.drain():
+            self._count(*result)
 
     def _count(self, number: int, lag_seconds: float, result: Result) -> None:
         verdicts = self._verdicts(result, lag_seconds)

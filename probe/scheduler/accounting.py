@@ -62,17 +62,16 @@ class ProbeTicks:
             return SkipReason.SHUTDOWN
         return SkipReason.OVERLAP if self._in_flight >= max_in_flight else None
 
-    def finish(self) -> bool:
-        """Count one run as finished and return True.
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
-        After `close`, return False: the run was counted as skipped.
-        """
+    def finish(self) -> None:
+        """Count one run as finished, except after `close`: then it was counted as skipped."""
         with self._lock:
-            if self._closed:
-                return False
-            self._in_flight -= 1
-            self._runs += 1
-            return True
+            if not self._closed:
+                self._in_flight -= 1
+                self._runs += 1
 
     def abandon(self, reason: SkipReason) -> None:
         """Count one tick in flight as skipped, because its run will not send a request."""

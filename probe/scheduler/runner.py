@@ -291,14 +291,17 @@ class ProbeRunner:
     ) -> None:
         """Pass `result` to the sinks. `idle` is the time without requests before it (ns)."""
         settled = self._settled(result, reservation)
-        if self._ticks.finish():
-            counted = self._counted(settled, idle)
-            for sink in self._sinks:
-                try:
-                    sink.record(counted)
-                except Exception:  # the other sinks count this run, too
-                    name = self.probe.name
-                    logger.exception("bug: a sink failed to record a result of the probe %s", name)
+        if self._ticks.closed:
+            return
+        counted = self._counted(settled, idle)
+        for sink in self._sinks:
+            try:
+                sink.record(counted)
+            except Exception:  # the other sinks count this run, too
+                name = self.probe.name
+                logger.exception("bug: a sink failed to record a result of the probe %s", name)
+        # Last: the daemon stops the sinks when nothing is in flight.
+        self._ticks.finish()
 
     def _counted(self, result: Result, idle: int | None) -> Result:
         """Return `result` with its limited labels, and with whether it counts.
@@ -334,9 +337,7 @@ class ProbeRunner:
         return dataclasses.replace(result, spending=spending) if spending else result
 
     def _skip_reason(self, lag: float) -> SkipReason | None:
-        if self._stopped:
-            return SkipReason.SHUTDOWN
-        if reason := self._run_state.skip_reason:
+        if reason := self._halt_reason():
             return reason
         return SkipReason.LATE if lag > self._max_start_delay_seconds else None
 

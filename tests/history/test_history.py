@@ -13,7 +13,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probe.history.history import (
-    BATCH_RESULTS,
     MAX_EXCERPTS,
     MAX_FAILURES,
     MAX_OUTAGES,
@@ -38,6 +37,7 @@ from probe.result import (
     ResultKind,
     classify_result,
 )
+from probe.result_batch import BATCH_RESULTS
 from tests.builders import MEASURED_STREAM, make_probe, make_result
 
 # Unix time at which the monotonic clock of the harness is 0: 10 minutes after a half hour.

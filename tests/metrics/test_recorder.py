@@ -22,8 +22,9 @@ from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, negotiate_content_type, render
 from probe.metrics.possible_reasons import possible_reasons
 from probe.metrics.probe_counts import ProbeCounts
-from probe.metrics.recorder import BATCH_RESULTS, Recorder
+from probe.metrics.recorder import Recorder
 from probe.result import Component, Outcome, Phase, Reason, Result, SkipReason
+from probe.result_batch import BATCH_RESULTS
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
 from probe.scheduler.token_estimate import estimate_tokens
@@ -701,6 +702,15 @@ def test_results_of_a_removed_probe_do_not_count_for_a_new_one(tmp_path: Path) -
     exporter.recorder.remove_probe("model")
     exporter.recorder.add_probe(make_probe(tmp_path), {})
     assert exporter.value("inference_probe_latency_seconds_count", outcome="success") == 0
+
+
+def test_results_of_a_removed_probe_count_for_the_daemon(tmp_path: Path) -> None:
+    """The metrics of the daemon have no label `probe`."""
+    exporter = Exporter(tmp_path)
+    exporter.recorder.record(make_result())
+    exporter.recorder.remove_probe("model")
+    exporter.recorder.add_probe(make_probe(tmp_path), {})
+    assert _total(exporter, "inference_probe_clock_correction_seconds_count") == 1
 
 
 def test_a_result_counts_with_the_config_of_its_run(tmp_path: Path) -> None:

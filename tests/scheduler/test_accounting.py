@@ -249,9 +249,13 @@ def test_a_snapshot_delays_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = threading.Thread(target=accounting.counts)
     snapshot.start()
     assert counted.wait(5)
-    runs = threading.Thread(
-        target=lambda: [ticks.start(max_in_flight=1) and ticks.finish() for ticks in all_ticks]
-    )
+
+    def run_all() -> None:
+        for ticks in all_ticks:
+            ticks.start(max_in_flight=1)
+            ticks.finish()
+
+    runs = threading.Thread(target=run_all)
     runs.start()
     runs.join(2)
     is_delayed = runs.is_alive()
@@ -266,7 +270,8 @@ def test_an_abandoned_run_does_not_finish() -> None:
     ticks = accounting.add_probe("p")
     ticks.start(max_in_flight=1)
     accounting.close()
-    assert ticks.finish() is False
+    assert ticks.closed
+    ticks.finish()
     assert accounting.counts()["p"].runs == 0
 
 
@@ -278,5 +283,6 @@ def test_a_name_that_is_used_again_starts_at_zero() -> None:
     accounting.remove_probe("p")
     after = accounting.add_probe("p")
     after.start(max_in_flight=1)
-    assert before.finish() is False
+    assert before.closed
+    before.finish()
     assert (accounting.in_flight(), accounting.counts()["p"].runs) == (1, 0)

@@ -65,6 +65,19 @@ def test_a_sink_that_raises(
     assert "KeyError: 'missing'" in caplog.text
 
 
+def test_a_tick_is_in_flight_until_its_result_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon stops the sinks when nothing is in flight."""
+    harness, in_flight = RunnerHarness(tmp_path), list[int]()
+    monkeypatch.setattr(
+        harness.sink, "record", lambda _result: in_flight.append(harness.counts.in_flight)
+    )
+    harness.tick()
+    assert in_flight == [1]
+    assert (harness.counts.runs, harness.counts.in_flight) == (1, 0)
+
+
 @pytest.mark.parametrize("name", ["_value_limit", "_cold_starts", "_startup_grace"])
 def test_a_bug_before_the_sinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
