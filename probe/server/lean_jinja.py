@@ -22,21 +22,22 @@ def import_jinja() -> None:
 
     If Jinja2 has been imported before, this has no effect.
     """
-    missing: dict[str, Any] = {
+    if "jinja2" in sys.modules:  # another thread may import the compiler now
+        return
+    substitutes: dict[str, Any] = {
         module: SimpleNamespace(**{name: _Deferred(module, name) for name in names})
         for module, names in _COMPILER.items()
-        if module not in sys.modules
     }
-    sys.modules.update(missing)
+    sys.modules.update(substitutes)
     try:
         import_module("jinja2")
     finally:
-        for name in missing:
-            sys.modules.pop(name, None)
+        for name in substitutes:
+            del sys.modules[name]
 
 
 class _Deferred:
-    """A class or function of a module that is imported when it is called."""
+    """Callable that imports its module on the first call."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module = module

@@ -3,6 +3,8 @@
 Jinja2 needs 0.1 s for it, in which no probe could run, and leaves 2 MB of fragmented memory.
 """
 
+import logging
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,17 +29,27 @@ if TYPE_CHECKING:  # loaded with the first page: a daemon that serves metrics on
 
 PACKAGE_DIR = Path(__file__).parent
 
+logger = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+
+
+def page_templates() -> "Environment":
+    """Return the environment with all templates of the pages."""
+    with _lock:  # threads that need it at the same time would otherwise each compile it
+        return _compiled_environment()
+
 
 @cache
-def page_templates() -> "Environment":
-    """Return the environment with all templates of the pages.
-
-    Raises ChildProcessError if they cannot be compiled.
-    """
+def _compiled_environment() -> "Environment":
+    codes: dict[str, bytes] = {}
     function = "probe.server.page_templates:compile_templates"
-    with ChildProcess(function, purpose="compiles the templates of the pages") as process:
-        import_jinja()
-        codes: dict[str, bytes] = process.result()
+    try:
+        with ChildProcess(function, purpose="compiles the templates of the pages") as process:
+            import_jinja()
+            codes = process.result()
+    except ChildProcessError as error:  # e.g. a limit on processes
+        logger.warning("%s; this process compiles them", error)
     environment = _environment(codes)
     _load(environment)
     codes.clear()  # 0.2 MB that are not needed any more
@@ -45,7 +57,7 @@ def page_templates() -> "Environment":
 
 
 def compile_templates() -> dict[str, bytes]:
-    """Return the byte code of all templates, by the keys of Jinja2's caches."""
+    """Return the bytecode of all templates, by the keys of Jinja2's caches."""
     codes: dict[str, bytes] = {}
     _load(_environment(codes))
     return codes
@@ -58,10 +70,10 @@ def _load(environment: "Environment") -> None:
 
 def _environment(codes: dict[str, bytes]) -> "Environment":
     """Return the environment of the pages. Templates that are not in `codes` are added to it."""
-    from probe.server.byte_code import ByteCode  # noqa: PLC0415  (imports Jinja2)
+    from probe.server.bytecode_cache import MappingBytecodeCache  # noqa: PLC0415  (imports Jinja2)
 
     environment = template_environment([PACKAGE_DIR / "templates"], is_html=True)
-    environment.bytecode_cache = ByteCode(codes)
+    environment.bytecode_cache = MappingBytecodeCache(codes)
     filters = (
         formatting.format_budget,
         formatting.format_budget_use,

@@ -1,14 +1,14 @@
-"""Byte code of templates in memory. Imports Jinja2."""
+"""Bytecode of templates in memory. Imports Jinja2."""
 
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
 
-class ByteCode(BytecodeCache):
-    """Byte code of templates, in a mapping that can be passed to another process."""
+class MappingBytecodeCache(BytecodeCache):
+    """Bytecode of templates, in a mapping that can be passed to another process."""
 
     def __init__(self, codes: dict[str, bytes]) -> None:
-        """`codes` are by the key of each template. New ones are added to it."""
+        """`codes` maps template keys to bytecode; compiled templates are added."""
         self._codes = codes
 
     def load_bytecode(self, bucket: Bucket) -> None:
