@@ -1,4 +1,4 @@
-"""Calls of blocking functions on threads, for coroutines."""
+"""Runs blocking functions on daemon threads, for coroutines."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class WorkerThreads:
 
     def __init__(self, limit: int) -> None:
         """At most `limit` functions run at a time, unless callers are cancelled."""
-        self._free = asyncio.Semaphore(limit)
+        self._slots = asyncio.Semaphore(limit)
         self._threads = ThreadCache("web-worker")
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -27,22 +27,35 @@ class WorkerThreads:
 
         If the caller is cancelled, the function runs on, and its value is dropped.
         """
-        async with self._free:
+        async with self._slots:
             loop = asyncio.get_running_loop()
             future: asyncio.Future[T] = loop.create_future()
 
             def call() -> None:
-                try:
-                    settle: tuple[Callable[[Any], None], Any] = future.set_result, function()
-                except Exception as error:  # noqa: BLE001  (the caller raises it)
-                    settle = future.set_exception, error
+                value, error = _call(function)
                 with suppress(RuntimeError):  # the loop has been closed
-                    loop.call_soon_threadsafe(_settle, future, *settle)
+                    loop.call_soon_threadsafe(_resolve, future, value, error)
 
             self._threads.submit(call)
             return await future
 
 
-def _settle(future: "asyncio.Future[Any]", settle: Callable[[Any], None], value: object) -> None:
-    if not future.cancelled():
-        settle(value)
+def _call(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    """Return the value of `function`, or the exception for its caller."""
+    try:
+        return function(), None
+    except StopIteration as error:  # coroutines cannot raise it
+        replacement = RuntimeError("the function raised StopIteration")
+        replacement.__cause__ = error
+        return None, replacement
+    except BaseException as error:  # noqa: BLE001  (the caller raises it)
+        return None, error
+
+
+def _resolve(future: "asyncio.Future[Any]", value: object, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,35 @@ def test_values_and_exceptions() -> None:
         with pytest.raises(ZeroDivisionError):
             await threads.run(lambda: 1 / 0)
         assert await threads.run(lambda: threading.current_thread() is not threading.main_thread())
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_exceptions_that_end_programs(kind: type[BaseException]) -> None:
+    """They reach the caller, too, and the next function can run."""
+
+    def fail() -> None:
+        raise kind("by the function")
+
+    async def scenario() -> None:
+        threads = WorkerThreads(1)
+        with pytest.raises(kind, match="by the function"):
+            await threads.run(fail)
+        assert await threads.run(lambda: "free") == "free"
+
+    run(scenario)
+
+
+def test_stop_iteration() -> None:
+    """It becomes a RuntimeError: a coroutine that raises it would return instead."""
+
+    async def scenario() -> None:
+        threads = WorkerThreads(1)
+        with pytest.raises(RuntimeError, match="the function raised StopIteration") as raised:
+            await threads.run(partial(next, iter(())))
+        assert isinstance(raised.value.__cause__, StopIteration)
+        assert await threads.run(lambda: "free") == "free"
 
     run(scenario)
 
