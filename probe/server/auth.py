@@ -132,7 +132,14 @@ class PasswordVerifier:
 
     async def verify(self, hashes: Mapping[str, str], user: str, password: str) -> bool:
         """Return whether the password is valid. Takes equally long for all users, known or not."""
-        async with self._lock:
+        await self._lock.acquire()
+        # Shielded: the next request waits for this hash, even if this request is cancelled.
+        return await asyncio.shield(self._verify_and_release(hashes, user, password))
+
+    async def _verify_and_release(
+        self, hashes: Mapping[str, str], user: str, password: str
+    ) -> bool:
+        try:
             if self.is_cached(hashes, user, password):
                 return True
             max_cost = max(map(_cost, hashes.values()))
@@ -142,6 +149,8 @@ class PasswordVerifier:
             if valid:
                 self._valid[user] = self._mac(hashed, password)
             return valid
+        finally:
+            self._lock.release()
 
     def _mac(self, hashed: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{hashed}{password}".encode(), hashlib.sha256)
