@@ -44,7 +44,8 @@ class Limits:
     def close(self) -> None:
         """End pending requests to `/probe` with 503: a probe may take longer than a shutdown."""
         for pending in self._pending:
-            pending.reschedule(0.0)
+            if not pending.expired():
+                pending.reschedule(0.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if violation := _violation(scope):

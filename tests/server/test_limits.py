@@ -1,5 +1,6 @@
 """Limits for clients: slow or greedy ones must not keep others from being served."""
 
+import asyncio
 import resource
 import socket
 import threading
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from starlette.types import Message, Receive, Scope, Send
 
-from probe.server.limits import client_key
+from probe.server.limits import Limits, client_key
 from tests.commands import running
 from tests.server.http_server_fixture import HttpServer, http_server, read_until_closed
 
@@ -214,6 +216,50 @@ def test_stop_does_not_wait_for_probes(caplog: pytest.LogCaptureFixture) -> None
             assert response.startswith(b"HTTP/1.1 503 ")
             assert response.endswith(b"stopping\n")
     assert not caplog.records
+
+
+def test_a_second_close() -> None:
+    """It has no effect while a request that the first one ends is still in progress."""
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/probe",
+        "raw_path": b"/probe",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+    }
+    statuses = []
+
+    async def send(message: Message) -> None:
+        statuses.append(message.get("status"))
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def scenario() -> None:
+        started, ending, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            try:
+                started.set()
+                await asyncio.sleep(60)
+            finally:
+                ending.set()
+                await go.wait()
+
+        limits = Limits(app, time.monotonic)
+        request = asyncio.create_task(limits(scope, receive, send))
+        await started.wait()
+        limits.close()
+        await ending.wait()
+        limits.close()
+        go.set()
+        await request
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+    assert statuses[0] == 503
 
 
 def test_addresses_of_one_client_have_one_key() -> None:
