@@ -16,13 +16,14 @@ def static_routes(directory: Path) -> list[Route]:
 
     Starlette's StaticFiles reads files on threads of anyio, which needs 1 MB for them.
     """
-    return [_route(file) for file in sorted(directory.iterdir())]
+    return [_route(file) for file in sorted(directory.iterdir()) if file.is_file()]
 
 
 def _route(file: Path) -> Route:
     content = file.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers, media_type = {"ETag": tag}, _MEDIA_TYPES[file.suffix]
+    headers = {"ETag": tag}
+    media_type = _MEDIA_TYPES.get(file.suffix, "application/octet-stream")
 
     async def respond(request: Request) -> Response:
         known = ",".join(request.headers.getlist("if-none-match")).split(",")
