@@ -21,6 +21,8 @@ HEARTBEAT_WAIT_SECONDS = 1.0
 
 _METHODS = ["POST", "PUT"]  # as in Prometheus
 
+_Action = Callable[[], Awaitable[Response]]
+
 
 class ReloadRejected(Exception):
     """A reload changed nothing. The message says why, for users."""
@@ -53,7 +55,6 @@ class Lifecycle:
 
 def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
     """Return the routes under `/-/`, and the one with the state of the daemon."""
-    reload_threads = WorkerThreads(1)
 
     async def status(_: Request) -> Response:
         return JSONResponse(status_json(lifecycle), headers={"Cache-Control": "no-store"})
@@ -67,9 +68,24 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         message = "the scheduler has stopped: no probes run; restart it, and report its log"
         return _text(message, HTTPStatus.SERVICE_UNAVAILABLE)
 
+    return [
+        Route("/api/v1/status", status),
+        Route("/-/healthy", healthy),
+        Route("/-/ready", _ready),
+        *(
+            Route(f"/-/{name}", _guarded(lifecycle, action), methods=_METHODS)
+            for name, action in _actions(lifecycle).items()
+        ),
+    ]
+
+
+def _actions(lifecycle: Lifecycle) -> dict[str, _Action]:
+    """Return the actions of operators by name."""
+    reload_threads = WorkerThreads(1)
+
     async def reload() -> Response:
         try:
-            # Shielded: the next reload waits for this one, also if its client is cancelled.
+            # Shielded: the next reload waits for this one, even if its request is cancelled.
             return _text(await asyncio.shield(reload_threads.run(lifecycle.reload)))
         except ReloadRejected as error:
             return _text(
@@ -85,29 +101,22 @@ def lifecycle_routes(lifecycle: Lifecycle) -> list[Route]:
         lifecycle.resume()
         return _text("resumed")
 
-    def guarded(
-        action: Callable[[], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def handle(request: Request) -> Response:
-            if not lifecycle.enabled:
-                message = "not enabled: run with --web.enable-lifecycle"
-                raise HTTPException(HTTPStatus.FORBIDDEN, message)
-            _reject_browsers(request)
-            if lifecycle.stopping():
-                return _text("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
-            return await action()
+    return {"reload": reload, "pause": pause, "resume": resume}
 
-        return handle
 
-    return [
-        Route("/api/v1/status", status),
-        Route("/-/healthy", healthy),
-        Route("/-/ready", _ready),
-        *(
-            Route(f"/-/{action.__name__}", guarded(action), methods=_METHODS)
-            for action in (reload, pause, resume)
-        ),
-    ]
+def _guarded(lifecycle: Lifecycle, action: _Action) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of `action`, which rejects requests that may not cause it."""
+
+    async def handle(request: Request) -> Response:
+        if not lifecycle.enabled:
+            message = "not enabled: run with --web.enable-lifecycle"
+            raise HTTPException(HTTPStatus.FORBIDDEN, message)
+        _reject_browsers(request)
+        if lifecycle.stopping():
+            return _text("inference-probe is stopping", HTTPStatus.SERVICE_UNAVAILABLE)
+        return await action()
+
+    return handle
 
 
 def status_json(lifecycle: Lifecycle) -> dict[str, Any]:
