@@ -34,10 +34,10 @@ def import_daemon() -> None:
         "importlib.metadata": SimpleNamespace(
             PackageNotFoundError=ImportError, entry_points=lambda **_: (), version=lambda _: "0"
         ),
-        # uvicorn reads configs of logs, of which it gets none.
+        # uvicorn imports both for `log_config`, which is None.
         "logging.config": SimpleNamespace(),
         "configparser": SimpleNamespace(RawConfigParser=NoneType),
-        # requests extracts certificate authorities from zip files in its own adapter for HTTP.
+        # Used by requests' HTTPAdapter, which the daemon replaces.
         "zipfile": SimpleNamespace(),
         # Starlette escapes the lines of tracebacks, which it shows in debug mode only.
         "html": SimpleNamespace(escape=None),
