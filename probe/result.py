@@ -282,7 +282,7 @@ class TokenCounts:
     """The part of `output` that is reasoning."""
 
 
-_NO_TOKENS = TokenCounts()
+_NO_COUNTS = TokenCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,7 +419,7 @@ class Result:
     @property
     def reported_tokens(self) -> TokenCounts:
         """The tokens that the server reported, in events or in JSON."""
-        return self.stream.tokens if self.stream else self.usage or _NO_TOKENS
+        return self.stream.tokens if self.stream else self.usage or _NO_COUNTS
 
     @property
     def reason(self) -> Reason | None:

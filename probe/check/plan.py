@@ -17,7 +17,7 @@ from probe.metrics.recorder import Recorder
 from probe.result import STREAM_PHASES, Component, Phase, Result
 from probe.scheduler.accounting import TickAccounting
 from probe.scheduler.spending import SpendingMeter
-from probe.scheduler.token_estimate import NO_TOKENS, estimate_counted_tokens
+from probe.scheduler.token_estimate import NO_ESTIMATE, estimate_counted_tokens
 from probe.slo.alerts import BUDGET_PERIOD_SECONDS
 from probe.slo.forecast import (
     HEALTHY_BUDGET_SHARE,
@@ -158,7 +158,7 @@ def _count_series(*probes: Probe) -> SeriesCount:
     recorder = Recorder(accounting)
     for probe in probes:
         accounting.add_probe(probe.name)
-        spending = SpendingMeter(probe, NO_TOKENS, Clock())
+        spending = SpendingMeter(probe, NO_ESTIMATE, Clock())
         recorder.add_probe(probe, dict.fromkeys(SUSPENSION_REASONS, lambda: True), spending)
     counts = []
     for components in ((), Component):

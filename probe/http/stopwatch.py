@@ -34,11 +34,8 @@ class Timestamp:
 
 
 @dataclass(slots=True)
-class _Request:
-    """Time spent in the phases of a request (ns), by each of the timestamps.
-
-    Both have the same phases.
-    """
+class _RequestTimes:
+    """Time spent in the phases of a request (ns). `user` and `kernel` have the same keys."""
 
     user: dict[Phase, int] = field(default_factory=dict)
     kernel: dict[Phase, int] = field(default_factory=dict)
@@ -91,7 +88,7 @@ class Stopwatch:
         # When the current phase began, by each of the timestamps. None if it has ended.
         self._user_start: int | None = None
         self._kernel_start = 0
-        self._requests = [_Request()]
+        self._requests = [_RequestTimes()]
         self._has_kernel_stamps = False
         self.phase: Phase | None = None
         """The current phase, or the last one; for the reason of a failure."""
@@ -183,7 +180,7 @@ class Stopwatch:
         """Measure the next request of a chain of redirects separately."""
         self.end_phase()
         self.phase = None  # an error before its first phase belongs to no phase
-        self._requests.append(_Request())
+        self._requests.append(_RequestTimes())
 
     def times(self) -> PhaseTimes:
         """End the current phase and return what was measured.

@@ -21,7 +21,7 @@ from probe.result import RunProbe
 # A step starts this long after the command, when all processes have it.
 START_DELAY_SECONDS = 0.05
 
-# The processes report this often during a step, and more often if requests or tokens are limited.
+# Interval of reports during a step (seconds), without and with a limit of requests or tokens.
 # Reports of all processes at once take 6 ms of CPU time, and delay the requests that are due then.
 REPORT_INTERVAL_SECONDS = 1.0
 LIMIT_CHECK_INTERVAL_SECONDS = 0.25

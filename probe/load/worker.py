@@ -121,9 +121,9 @@ def _raise_file_limit() -> None:
 
 
 def _disable_timer_slack() -> None:
-    """Let the timers of this thread, and of all threads that it starts, expire when they are due.
+    """Set the timer slack of this thread and its future threads to 1 ns.
 
-    Linux delays them by up to 50 µs, to wake up less often. Half of the requests would start 0.15
+    Linux delays timers by up to 50 µs, to wake up less often. Half of the requests would start 0.15
     instead of 0.08 ms late.
     """
     with suppress(AttributeError, OSError):  # another system

@@ -47,6 +47,24 @@ def format_sample(spec: MetricSpec, labels: str, value: float) -> str:
     return f"{format_series(spec.name, labels)} {format_value(value)}\n"
 
 
+# Between two lines of a template, where the next one begins with the name and the other labels.
+_NEXT_LINE = "\0"
+
+
+def lines_template(ends: Iterable[str]) -> str:
+    """Return a template for `fill_lines`: the ends of the lines, with `%d` for the values."""
+    return _NEXT_LINE.join(ends)
+
+
+def fill_lines(template: str, head: str, values: tuple[int, ...]) -> str:
+    """Return the lines of `template` with `values`. Each begins with `head`: name and labels.
+
+    One text for all takes a third to half of the time of a text for each line. It is short while
+    the values are inserted.
+    """
+    return head + (template % values).replace(_NEXT_LINE, f"\n{head}") + "\n"
+
+
 class Exposition:
     """Collects metric families, whose text is written when it is read."""
 

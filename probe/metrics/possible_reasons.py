@@ -19,7 +19,7 @@ def possible_reasons(probe: Probe) -> tuple[Reason, ...]:
     )
 
 
-# Most probes of a config have the same reasons, and to find them takes 20 us of CPU.
+# Most probes of a config have the same reasons, and to find them takes 20 µs of CPU.
 @cache
 def _reasons(
     *, has_stream: bool, has_dns: bool, has_tls: bool, has_proxy: bool, has_cold: bool

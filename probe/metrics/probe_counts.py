@@ -180,7 +180,7 @@ class ProbeCounts:
         """Return whether the counts continue with `probe`, apart from its `settings_texts`.
 
         `use_settings` is sufficient then. A reload of many probes changes such settings most often,
-        and the general way, `of` and `take_over`, takes 80 instead of 35 us of CPU for each probe.
+        and the general way, `of` and `take_over`, takes 80 instead of 35 µs of CPU for each probe.
         """
         return _series_values(probe) == _series_values(self.probe)
 

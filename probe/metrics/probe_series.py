@@ -10,9 +10,11 @@ from probe.metrics.catalogue import MetricSpec
 from probe.metrics.exposition import (
     MIN_EXPONENT_VALUE,
     Exposition,
+    fill_lines,
     format_labels,
     format_sample,
     format_value,
+    lines_template,
 )
 from probe.metrics.histogram import Histogram
 from probe.metrics.probe_counts import ProbeCounts
@@ -82,19 +84,14 @@ def _lines_by_reason(
             f'{head}{reason}"}} {format_value(value)}\n'
             for reason, value in zip(reasons, values, strict=True)
         )
-    # A fifth of all samples. One text for all takes a third of the time of one for each.
-    lines: str = _reasons_template(",".join(reasons)) % values
-    return head + lines.replace(_NEXT_LINE, f"\n{head}") + "\n"
-
-
-# Between two lines of a template, where the next one begins with the name and the other labels.
-_NEXT_LINE = "\0"
+    # A fifth of all samples, so their text is built in one go.
+    return fill_lines(_reasons_template(",".join(reasons)), head, values)
 
 
 @cache
 def _reasons_template(reasons: str) -> str:
-    """Return the ends of the lines of `reasons` (separated by commas), with `%d` for the values."""
-    return _NEXT_LINE.join(f'{reason}"}} %d.0' for reason in reasons.split(","))
+    """Return the template of the lines of `reasons` (separated by commas)."""
+    return lines_template(f'{reason}"}} %d.0' for reason in reasons.split(","))
 
 
 def _can_skip(probe: Probe, reason: str) -> bool:

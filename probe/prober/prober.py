@@ -90,8 +90,8 @@ class _Exchange:
     certificate_not_after: float | None = None
 
 
-class _Origin(NamedTuple):
-    """What a response says about its origin; None for what the probe does not read."""
+class _ResponseTraits(NamedTuple):
+    """Version, segment and cold start of a response; None for what the probe does not read."""
 
     version: str | None = None
     segment: str | None = None
@@ -99,7 +99,7 @@ class _Origin(NamedTuple):
     """Whether it waited for a cold start."""
 
 
-_UNKNOWN_ORIGIN = _Origin()
+_NO_TRAITS = _ResponseTraits()
 
 
 class Prober:
@@ -139,7 +139,7 @@ class Prober:
         )
         self._response_values = ResponseValues(probe)
         self._cold_signals = ColdSignals(probe.cold) if probe.cold else None
-        self._reads_origin = self._response_values.is_used or self._cold_signals is not None
+        self._reads_traits = self._response_values.is_used or self._cold_signals is not None
         # The numbers of tokens of a stream are in its events.
         self._reads_usage = probe.counts_tokens and probe.stream is None
         needs_body = (
@@ -350,11 +350,11 @@ class Prober:
             return replace(evaluation, failure=failure)
         return evaluation
 
-    def _origin(self, exchange: _Exchange, evaluation: Evaluation) -> "_Origin":
-        """Return what the response says about its origin, also an incomplete one."""
+    def _traits(self, exchange: _Exchange, evaluation: Evaluation) -> _ResponseTraits:
+        """Return the traits of the response, also of an incomplete one."""
         response = exchange.last_response
         if response is None:
-            return _Origin(cold=False if self._cold_signals else None)
+            return _ResponseTraits(cold=False if self._cold_signals else None)
         headers = self._response_values.read_headers(response.headers)
         events = exchange.stream.values if exchange.stream else NO_VALUES
         values = {**headers, **evaluation.values, **events}
@@ -367,7 +367,7 @@ class Prober:
                 status=response.status_code,
                 body_start=exchange.body.start if exchange.body else b"",
             )
-        return _Origin(
+        return _ResponseTraits(
             version=public_text(values.get(Dimension.VERSION), exchange.redactor),
             segment=public_text(values.get(Dimension.SEGMENT), exchange.redactor),
             cold=cold,
@@ -387,8 +387,8 @@ class Prober:
             evaluation = self._evaluate(exchange, sum(phases.values()) + times.correction)
         else:
             evaluation = Evaluation(failure=failure)
-        # Most probes read none of it.
-        origin = self._origin(exchange, evaluation) if self._reads_origin else _UNKNOWN_ORIGIN
+        # Most probes configure neither version, segment nor cold.
+        traits = self._traits(exchange, evaluation) if self._reads_traits else _NO_TRAITS
         hops: tuple[RedirectHop, ...] = ()
         if exchange.hops:
             hops = tuple(
@@ -417,9 +417,9 @@ class Prober:
             stream=exchange.stream.result(times, exchange.redactor) if exchange.stream else None,
             usage=evaluation.usage,
             payload=exchange.payload,
-            version=origin.version,
-            cold=origin.cold,
-            segment=origin.segment,
+            version=traits.version,
+            cold=traits.cold,
+            segment=traits.segment,
             certificate_not_after=exchange.certificate_not_after,
             request=self._request,
             trace_id=exchange.trace_id,

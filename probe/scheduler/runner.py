@@ -21,7 +21,7 @@ from probe.scheduler.cold_starts import ColdStarts
 from probe.scheduler.run_state import RunState
 from probe.scheduler.spending import Reservation, SpendingMeter
 from probe.scheduler.startup_grace import StartupGrace
-from probe.scheduler.token_estimate import NO_TOKENS, TokenEstimate
+from probe.scheduler.token_estimate import NO_ESTIMATE, TokenEstimate
 from probe.scheduler.value_limit import ValueLimit
 from probe.threads import Task
 
@@ -42,7 +42,7 @@ class CompiledProbe:
     prober: Prober
     close: Callable[[], None]
     """Closes idle connections; runs in flight are not disturbed."""
-    estimate: TokenEstimate = NO_TOKENS
+    estimate: TokenEstimate = NO_ESTIMATE
     """Tokens of a request, for a probe with `price` or `budget`."""
 
     def run_payloads(self, clock: Clock) -> list[Result]:

@@ -30,7 +30,7 @@ class Reservation:
     cost: Decimal
 
 
-_NO_TOKENS = Reservation(tokens=0, cost=Decimal(0))
+_EMPTY_RESERVATION = Reservation(tokens=0, cost=Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class SpendingMeter:
         """Reserve the tokens of one request. Return None if they could exceed the budget."""
         with self._lock:
             # In most probes, tokens do not count.
-            predicted = self._predict() if self._counts_tokens else _NO_TOKENS
+            predicted = self._predict() if self._counts_tokens else _EMPTY_RESERVATION
             # Without a budget as well: a reload may add one while the request is in flight.
             if self._probe.budget and any(use.used > use.limit for use in self._uses(predicted)):
                 return None

@@ -54,7 +54,7 @@ class TokenEstimate:
         return self.by_payload or {None: self}
 
 
-NO_TOKENS = TokenEstimate(input=0, output=0, has_limit=True)
+NO_ESTIMATE = TokenEstimate(input=0, output=0, has_limit=True)
 
 
 def estimate_tokens(probe: Probe) -> TokenEstimate:
@@ -88,8 +88,8 @@ def _estimate(probe: Probe) -> TokenEstimate:
 
 
 def estimate_counted_tokens(probe: Probe) -> TokenEstimate:
-    """Return `estimate_tokens`, or NO_TOKENS for a probe without `price` and `budget`."""
-    return estimate_tokens(probe) if probe.price or probe.budget else NO_TOKENS
+    """Return `estimate_tokens`, or NO_ESTIMATE for a probe without `price` and `budget`."""
+    return estimate_tokens(probe) if probe.price or probe.budget else NO_ESTIMATE
 
 
 def find_output_limit(document: Any) -> int | None:

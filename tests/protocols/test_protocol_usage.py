@@ -10,7 +10,7 @@ from probe.metrics import catalogue
 from probe.metrics.stream_metrics import StreamMetrics
 from probe.result import STREAM_SIGNALS, Result, TokenCounts
 from probe.scheduler.spending import SpendingMeter
-from probe.scheduler.token_estimate import NO_TOKENS
+from probe.scheduler.token_estimate import NO_ESTIMATE
 from tests.http.conftest import Serve
 from tests.prober.test_streams import HEAD, stream
 from tests.probing import run
@@ -209,7 +209,7 @@ def test_usage(serve: Serve, case: str) -> None:
     counters = "".join(lines)
     for kind in ("input", "output", "cached", "reasoning"):
         assert f'{{probe="m",kind="{kind}"}} {float(getattr(expected, kind) or 0)}\n' in counters
-    meter = SpendingMeter(read(name, price=PRICE), NO_TOKENS, Clock())
+    meter = SpendingMeter(read(name, price=PRICE), NO_ESTIMATE, Clock())
     spending = meter.settle(None, result)
     assert spending
     assert (spending.input, spending.output) == (80, 9)
