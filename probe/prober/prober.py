@@ -1,6 +1,6 @@
 """Runs one probe: builds and sends the request, and evaluates the response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
@@ -389,12 +389,7 @@ class Prober:
             evaluation = Evaluation(failure=failure)
         # Most probes configure neither version, segment nor cold.
         traits = self._traits(exchange, evaluation) if self._reads_traits else _NO_TRAITS
-        hops: tuple[RedirectHop, ...] = ()
-        if exchange.hops:
-            hops = tuple(
-                RedirectHop(url=url, status=status, phases=hop_phases)
-                for (url, status), hop_phases in zip(exchange.hops, times.by_request, strict=False)
-            )
+        hops, final_hop = _hops(exchange, times.by_request)
         return Result(
             probe=self._probe.name,
             started=self._clock.to_datetime(started),
@@ -405,11 +400,7 @@ class Prober:
             server=evaluation.server.times,
             server_ignored=evaluation.server.ignored,
             hops=hops,
-            final_hop=RedirectHop(
-                url=exchange.url, status=exchange.status, phases=times.by_request[-1]
-            )
-            if hops
-            else None,
+            final_hop=final_hop,
             clock=times.clock,
             correction=times.correction,
             merged_reads=times.merged_reads,
@@ -432,6 +423,22 @@ def _read_body(client: HttpClient, response: Response, *consumers: BodyConsumer)
     for data in response.iter_content(READ_CHUNK_BYTES):
         for consumer in consumers:
             consumer.feed(data, client.last_received)
+
+
+def _hops(
+    exchange: _Exchange, phases: Sequence[dict[Phase, float]]
+) -> tuple[tuple[RedirectHop, ...], RedirectHop | None]:
+    """Return the redirects, and the hop after them, if there are any.
+
+    `phases` has the phases of each request (seconds).
+    """
+    if not exchange.hops:
+        return (), None
+    hops = tuple(
+        RedirectHop(url=url, status=status, phases=hop_phases)
+        for (url, status), hop_phases in zip(exchange.hops, phases, strict=False)
+    )
+    return hops, RedirectHop(url=exchange.url, status=exchange.status, phases=phases[-1])
 
 
 def _excerpt(exchange: _Exchange) -> Excerpt | None:

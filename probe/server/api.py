@@ -8,8 +8,8 @@ from typing import Any
 
 from probe.clock import rfc3339
 from probe.history.half_hours import HalfHour
-from probe.history.history import ProbeHistory
 from probe.history.objectives import ObjectiveStatus
+from probe.history.snapshots import ProbeHistory
 from probe.history.version_log import VersionPeriod
 from probe.redaction import redact_config_url
 from probe.result import BudgetStatus, Result

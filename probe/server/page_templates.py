@@ -13,9 +13,9 @@ from urllib.parse import quote
 from probe import __version__, formatting
 from probe.clock import rfc3339
 from probe.config.child_process import ChildProcess
-from probe.history.history import MAX_EXCERPTS
 from probe.history.objectives import StatusWindow
 from probe.history.phase_wording import EARLIER_HOURS, SLOWER_NOTE
+from probe.history.snapshots import MAX_EXCERPTS
 from probe.redaction import redact_config_url
 from probe.resources import template_environment
 from probe.serialization import spending_summary, stream_summary, variant_summary

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from probe.history.half_hours import HalfHour
-from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.phase_comparison import PhaseComparison
 from probe.history.phase_wording import slower_sentences
+from probe.history.snapshots import ProbeHistory, ProbeOverview
 from probe.server.charts import first_token_chart, half_hour_bars, latency_chart, status_bars
 from probe.server.lifecycle import Lifecycle
 from probe.server.links import PageLink, TraceUrl, no_trace_url

@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from probe.clock import Clock
 from probe.history.half_hours import HalfHour
-from probe.history.history import History, ProbeHistory, ProbeOverview
+from probe.history.history import History
+from probe.history.snapshots import ProbeHistory, ProbeOverview
 from probe.server.api import all_probes_json, one_probe_json
 from probe.server.cached_response import CachedResponse
 from probe.server.compression import compress

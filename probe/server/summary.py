@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from probe.config.settings import Probe
-from probe.history.history import ProbeHistory, ProbeOverview
 from probe.history.objectives import ObjectiveStatus, StatusWindow
 from probe.history.quantiles import PhaseQuantiles, phase_quantiles, quantiles
 from probe.history.result_codec import ResultSummary
+from probe.history.snapshots import ProbeHistory, ProbeOverview
 from probe.result import Phase, Reason, Result, ResultKind, classify_result
 
 

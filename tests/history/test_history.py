@@ -12,18 +12,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from probe.history.history import (
-    MAX_EXCERPTS,
-    MAX_FAILURES,
-    MAX_OUTAGES,
-    MAX_RESULTS,
-    History,
-    ProbeHistory,
-)
+from probe.history.history import History
 from probe.history.objectives import GoodBad, ObjectiveStatus, SlidingWindowCounter, StatusWindow
 from probe.history.quantiles import phase_quantiles, quantiles
 from probe.history.result_codec import pack, read_summary, unpack
 from probe.history.slot_counts import SlotCounts
+from probe.history.snapshots import (
+    MAX_EXCERPTS,
+    MAX_FAILURES,
+    MAX_OUTAGES,
+    MAX_RESULTS,
+    ProbeHistory,
+)
 from probe.history.version_log import MAX_VERSIONS
 from probe.result import (
     MAX_TOKEN_TIMES,

@@ -15,7 +15,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from probe.history.history import MAX_FAILURES
+from probe.history.snapshots import MAX_FAILURES
 from probe.result import Excerpt, Reason
 from tests.server import chromium
 from tests.server.page_fixtures import FAST, Site, overloaded, site_of, success, wait_until

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from probe.history.history import ProbeOverview
+from probe.history.snapshots import ProbeOverview
 from probe.result import BudgetKind, BudgetStatus, BudgetUse, Failure, Reason
 from probe.server.probe_list import MAX_WORDS, ListQuery
 from tests.builders import make_result
