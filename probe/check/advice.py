@@ -4,7 +4,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from math import ceil, inf
 from typing import Any, NamedTuple
 
@@ -46,6 +46,9 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
 
     `estimates` has the tokens of one request of each probe by its name.
     """
+    # Many probes have the same interval and objective, and the forecast takes 30 µs of CPU. The
+    # cache ends with the call, because the daemon would keep it for good.
+    objective_advice = cache(_objective_advice)
     yield from map(str, settings.likely_mistakes)
     for probe in yield_gil(settings.probes):
         if probe.stream:
@@ -62,7 +65,7 @@ def lint(settings: Settings, estimates: Mapping[str, TokenEstimate]) -> Iterator
             if objective.target <= MAX_BUDGET_AS_TARGET:
                 continue  # one of the likely mistakes
             deadline, timing = signal_deadline(objective, probe), alert_timing(objective, probe)
-            for advice in _objective_advice(objective, deadline, timing):
+            for advice in objective_advice(objective, deadline, timing):
                 yield f"{probe.name}, {objective.name}: {advice}"
 
 
@@ -182,8 +185,6 @@ def signal_deadline(objective: Objective, probe: Probe) -> SignalDeadline:
     return min(deadlines)
 
 
-# Many probes of a config have the same interval and objective, and the forecast takes 30 us of CPU.
-@lru_cache(maxsize=1024)
 def _objective_advice(
     objective: Objective, deadline: SignalDeadline, timing: AlertTiming
 ) -> tuple[str, ...]:

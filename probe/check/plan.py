@@ -8,7 +8,7 @@ from functools import lru_cache
 from probe.check.advice import SignalDeadline, alert_timing, lint, signal_deadline
 from probe.check.spending import SpendingForecast, forecast_spending
 from probe.clock import Clock
-from probe.config.settings import Objective, Probe, Settings, shared_values
+from probe.config.settings import Objective, Probe, Settings
 from probe.metrics.daemon_info import DaemonInfo
 from probe.metrics.exposition import Exposition, MetricSource
 from probe.metrics.possible_reasons import may_look_up_name
@@ -102,8 +102,7 @@ def plan(settings: Settings, *, replicas: int = 1) -> Plan:
 
     def count_series(probe: Probe) -> SeriesCount:
         # Similar probes have the same series. To count them takes 1 ms of CPU.
-        shared = tuple(map(id, shared_values(probe)))
-        key = shared, may_look_up_name(probe), probe.may_need_tls
+        key = probe.shared_value_ids(), may_look_up_name(probe), probe.may_need_tls
         if key not in known_series:
             known_series[key] = _count_series(probe) - series_of_daemon
         return known_series[key]

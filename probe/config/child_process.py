@@ -39,8 +39,8 @@ class ChildProcess:
     ) -> None:
         """Start the call of `function`, such as `probe.config.loader:parse`.
 
-        `purpose` is for messages of ChildProcessError. It is raised here if there is no process or
-        thread left.
+        `purpose` completes "the process that ..." in error messages. Raises ChildProcessError if no
+        process or thread can be started.
         """
         self._purpose = purpose
         self._is_too_late = False

@@ -82,7 +82,7 @@ def _invalid_url(value: str | ResolvedText, advice: str) -> ValueError:
     return ValueError(f"not a URL{shown}; {advice}")
 
 
-# Many probes of a config have the same host, and to check one takes 8 us of CPU.
+# Many probes of a config have the same host, and to check one takes 8 µs of CPU.
 @lru_cache(maxsize=1024)
 def _is_host(host: str) -> bool:
     try:

@@ -106,7 +106,7 @@ def _literal_address(url: Any) -> IPv4Address | IPv6Address | None:
     return _address(host or "")
 
 
-# Many probes of a config have the same host, and to parse an address takes 5 us of CPU.
+# Many probes of a config have the same host, and to parse an address takes 5 µs of CPU.
 @lru_cache(maxsize=1024)
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:

@@ -148,11 +148,12 @@ class _Validator:
         similar = SimilarProbes.find(config)
         if similar is None:
             return None
-        validator = _Validator(self._source, environ=self._environ, base=self._context["base"])
-        settings = validator._validate_all(similar.representatives)
-        if settings is None or validator.errors or validator.likely_mistakes:
-            return None
-        return similar.complete(settings)
+        settings = self._validate_all(similar.representatives)
+        if settings and not self.errors and not self.likely_mistakes:
+            return similar.complete(settings)
+        # Their paths are those of the representatives. All probes are validated instead.
+        self.errors, self.likely_mistakes = [], []
+        return None
 
     def _validate_all(self, config: dict[str, Any]) -> Settings | None:
         self.errors += find_defaults_conflicts(config)

@@ -54,7 +54,11 @@ _MESSAGES = {"missing": "this key is missing", "too_short": "expected at least o
 
 
 def find_conflicts(config: dict[str, Any]) -> Iterator[UnlocatedError]:
-    """Yield the conflicts in a config whose defaults are merged."""
+    """Yield the conflicts in a config whose defaults are merged.
+
+    Of similar probes only one is checked. If a rule compares the name, the URL or the labels with
+    another key, `similar_probes` must distinguish the probes for which it has other results.
+    """
     probes = config.get("probes")
     if probes == []:
         yield UnlocatedError(("probes",), "no probes; write at least one")

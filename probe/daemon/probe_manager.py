@@ -1,7 +1,8 @@
 """Applies a config to the running probes without losing a tick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from probe.clock import Clock
 from probe.config.settings import Settings, Tracing
@@ -85,11 +86,11 @@ class ProbeManager:
         Runs of other probes proceed meanwhile.
         """
         # At the start there are no runs, and the pauses for them would take a fifth of the time.
-        in_slices = bool(self._runners)
-        fingerprints = self._factory.fingerprints(settings, in_slices=in_slices)
+        iterate: Callable[[Iterable[Any]], Iterator[Any]] = yield_gil if self._runners else iter
+        fingerprints = self._factory.fingerprints(settings, iterate=iterate)
         diff = _compare(self._fingerprints, fingerprints)
         # The last step that can fail.
-        compiled = self._factory.build(settings, {*diff.added, *diff.changed}, in_slices=in_slices)
+        compiled = self._factory.build(settings, {*diff.added, *diff.changed}, iterate=iterate)
         for name in yield_gil(diff.removed):
             self._remove(name)
         # Before a run of an added probe can end.
@@ -97,7 +98,7 @@ class ProbeManager:
             self._services.traces.apply_config(settings)
         for name in yield_gil(diff.changed):
             self._update(name, compiled[name])
-        for name in yield_gil(diff.added) if in_slices else diff.added:
+        for name in iterate(diff.added):
             self._add(name, compiled[name])
         self._fingerprints = fingerprints
         self._tracing = settings.tracing

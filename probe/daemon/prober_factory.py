@@ -5,7 +5,7 @@ import io
 import pickle
 import socket
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult
@@ -25,13 +25,16 @@ from probe.prober.evaluator import Evaluator
 from probe.prober.prober import ClientFactory, Prober
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.token_estimate import estimate_counted_tokens
-from probe.threads import ThreadCache, yield_gil
+from probe.threads import ThreadCache
 
 _FAMILIES = {
     IpFamily.ANY: socket.AF_UNSPEC,
     IpFamily.V4: socket.AF_INET,
     IpFamily.V6: socket.AF_INET6,
 }
+
+# `iter`, or `yield_gil` if runs proceed meanwhile.
+IterateProbes = Callable[[Iterable[Probe]], Iterable[Probe]]
 
 
 class ProberFactory:
@@ -60,12 +63,13 @@ class ProberFactory:
         """End the worker process of the evaluator, if there is one."""
         self._evaluator.close()
 
-    def fingerprints(self, settings: Settings, *, in_slices: bool = False) -> dict[str, object]:
+    def fingerprints(
+        self, settings: Settings, *, iterate: IterateProbes = iter
+    ) -> dict[str, object]:
         """Return a fingerprint for each probe by name.
 
         If it is unchanged, the prober need not be rebuilt. It covers the config of the probe and
         the contents of the files that are read once. Raises OSError if a file cannot be read.
-        `in_slices` releases the GIL now and then, for runs that proceed meanwhile.
         """
 
         @cache
@@ -74,20 +78,21 @@ class ProberFactory:
             return None if path.is_dir() else hashlib.sha256(path.read_bytes()).digest()
 
         # Similar probes share the values of most fields. These are pickled once, so that a
-        # fingerprint takes 7 instead of 57 us of CPU. It does not depend on the ids: in the next
+        # fingerprint takes 7 instead of 57 µs of CPU. It does not depend on the ids: in the next
         # config, other probes may share the values.
         digests: dict[tuple[int, ...], bytes] = {}
         others = settings.networks, settings.tracing.is_sampled
 
         def digest(probe: Probe) -> bytes:
-            values = shared_values(probe)
-            ids = tuple(map(id, values))
-            shared = digests.get(ids) or digests.setdefault(ids, _digest((values, *others)))
+            ids = probe.shared_value_ids()
+            shared = digests.get(ids)
+            if shared is None:
+                shared = digests[ids] = _digest((shared_values(probe), *others))
             return _digest((probe.name, probe.url.source, probe.labels, shared))
 
         return {
             probe.name: (digest(probe), tuple(map(content, self._files(probe))))
-            for probe in (yield_gil(settings.probes) if in_slices else settings.probes)
+            for probe in iterate(settings.probes)
         }
 
     def _files(self, probe: Probe) -> Iterator[Path]:
@@ -100,12 +105,9 @@ class ProberFactory:
             )
 
     def build(
-        self, settings: Settings, names: Collection[str], *, in_slices: bool = False
+        self, settings: Settings, names: Collection[str], *, iterate: IterateProbes = iter
     ) -> dict[str, CompiledProbe]:
-        """Build the probes `names`. Raises OSError and TlsError for files.
-
-        `in_slices` releases the GIL now and then, for runs that proceed meanwhile.
-        """
+        """Build the probes `names`. Raises OSError and TlsError for files."""
         secrets = Secrets(self._environ, self._base)
         policy = NetworkPolicy(deny=settings.networks.deny, allow=settings.networks.allow)
 
@@ -155,7 +157,7 @@ class ProberFactory:
 
         return {
             probe.name: compile_probe(probe)
-            for probe in (yield_gil(settings.probes) if in_slices else settings.probes)
+            for probe in iterate(settings.probes)
             if probe.name in names
         }
 

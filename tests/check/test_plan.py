@@ -5,6 +5,7 @@ import re
 import resource
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def settings(tmp_path: Path, objective: str, **probe: str) -> Settings:
         + f"\n    objectives:\n      - {{name: o, {objective}}}\n"
     )
     return load(path, environ={})
+
+
+def test_advice_keeps_no_objectives(tmp_path: Path) -> None:
+    """The daemon would keep those of each config that it has reloaded."""
+    found = settings(tmp_path, "target: 99%, latency: 1s")
+    (objective,) = found.probes[0].objectives
+    references = sys.getrefcount(objective)
+    lint_settings(found)
+    assert sys.getrefcount(objective) == references
 
 
 @pytest.mark.parametrize(

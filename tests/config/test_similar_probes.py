@@ -7,6 +7,8 @@ from unittest.mock import patch
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from probe.config import loader
 from probe.config.errors import ConfigError
@@ -138,6 +140,20 @@ def test_probes_of_wrong_types() -> None:
         check([*similar(last={}), probe])
     for probes in wrong:
         check(probes)
+
+
+changes = st.sampled_from([{}, *OWN_KEYS, *RELATED_KEYS, *OTHER_KEYS])
+
+
+@settings(max_examples=100, deadline=None)
+@given(changes=st.lists(st.tuples(changes, changes), min_size=2, max_size=4), defaults=changes)
+def test_any_keys(changes: list[tuple[dict[str, Any], ...]], defaults: dict[str, Any]) -> None:
+    """Each probe has up to two other keys than the first ones."""
+    probes = similar(last={})
+    for first, second in changes:
+        index = len(probes)
+        probes.append({"name": f"more-{index}", "url": f"http://a:{index}", **first, **second})
+    check(probes, defaults=defaults)
 
 
 def check(probes: Any, **top: Any) -> None:
