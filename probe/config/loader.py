@@ -150,7 +150,7 @@ class _Validator:
             return None
         settings = self._validate_all(similar.representatives)
         if settings and not self.errors and not self.likely_mistakes:
-            return similar.complete(settings)
+            return similar.settings_of_all(settings)
         # Their paths are those of the representatives. All probes are validated instead.
         self.errors, self.likely_mistakes = [], []
         return None

@@ -47,14 +47,14 @@ def test_settings_can_be_sent_to_another_process(monkeypatch: pytest.MonkeyPatch
 
 
 def test_similar_probes_share_values_in_another_process(tmp_path: Path) -> None:
-    """They are sent once, with the own values of each probe."""
-    own = [
+    """They are sent once, with the individual values of each probe."""
+    individual = [
         {"name": f"model-{n}", "url": f"http://${{env:HOST}}:{n}/", "labels": {"n": f"{n}"}}
         for n in range(1, 5)
     ]
     others = [{"name": "a", "url": "https://a/"}, {"name": "b", "url": "http://b/", "redirects": 1}]
     path = tmp_path / "probe.yml"
-    path.write_text(yaml.safe_dump({"probes": [*own, *others]}))
+    path.write_text(yaml.safe_dump({"probes": [*individual, *others]}))
     settings = load(path, environ={"HOST": "model"})
 
     received = pickle.loads(pickle.dumps(settings))

@@ -48,7 +48,7 @@ LABELS = [
 # The labels of the first probes, if the last one has one of the above.
 LABELS_OF_OTHERS: list[dict[str, str]] = [{"team": "x"}, {"team": "x", "model": "y"}]
 
-# Keys whose validity or meaning depends on an own key.
+# Keys whose validity or meaning depends on the name, the URL or the labels.
 RELATED_KEYS: list[dict[str, Any]] = [
     {},
     {"alert_labels": ["team"]},
@@ -74,7 +74,7 @@ OTHER_KEYS: list[dict[str, Any]] = [
     {"protocol": {"ollama-chat": {"model": "llama", "prompt": "ping"}}},
     {"protocol": None},
 ]
-OWN_KEYS: list[dict[str, Any]] = [
+INDIVIDUAL_KEYS: list[dict[str, Any]] = [
     *({"name": name} for name in NAMES),
     *({"url": url} for url in URLS),
     *({"labels": labels} for labels in LABELS),
@@ -102,11 +102,11 @@ def parse_each_probe(config: Any) -> Settings | ConfigError:
         return parse(config)
 
 
-def test_own_keys() -> None:
+def test_individual_keys() -> None:
     """Settings, problems, their positions and likely mistakes are the same."""
     for keys in RELATED_KEYS:
-        for own_keys in OWN_KEYS:
-            check(similar(last=own_keys, **keys))
+        for individual_keys in INDIVIDUAL_KEYS:
+            check(similar(last=individual_keys, **keys))
         for labels, others in product(LABELS, LABELS_OF_OTHERS):
             check(similar(last={"labels": labels}, labels=others, **keys))
 
@@ -142,7 +142,7 @@ def test_probes_of_wrong_types() -> None:
         check(probes)
 
 
-changes = st.sampled_from([{}, *OWN_KEYS, *RELATED_KEYS, *OTHER_KEYS])
+changes = st.sampled_from([{}, *INDIVIDUAL_KEYS, *RELATED_KEYS, *OTHER_KEYS])
 
 
 @settings(max_examples=100, deadline=None)
