@@ -13,6 +13,7 @@ from probe.cli.otlp_flags import add_otlp_flags
 from probe.config.child_loader import ChildProcessLoader
 from probe.config.errors import ConfigError, TlsError
 from probe.daemon import log
+from probe.daemon.collection_pause import collection_pause
 from probe.malloc import configure_malloc
 
 # Thresholds of the garbage collector: the default ones of both young generations, and a higher one
@@ -50,21 +51,17 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_malloc()
     log.configure(args.log_level, args.log_format)
-    # All objects of the config and the daemon stay. To search them for garbage again and again
-    # would take 8 s of CPU with 10,000 probes, 40 % of the start.
-    gc.disable()
-    try:
-        # The imports of the daemon take as long as those of the child process.
-        config = load_config(args, environ, ChildProcessLoader(meanwhile=import_daemon))
-        from probe.cli.serve import build_daemon, serve  # noqa: PLC0415
+    # To search the objects of the config and the daemon for garbage again and again would take 8 s
+    # of CPU with 10,000 probes, 40 % of the start.
+    with collection_pause():
+        try:
+            # The imports of the daemon take as long as those of the child process.
+            config = load_config(args, environ, ChildProcessLoader(meanwhile=import_daemon))
+            from probe.cli.serve import build_daemon, serve  # noqa: PLC0415
 
-        daemon, listener = build_daemon(args, environ, config)
-    # TlsError: the file could be read while the config was validated.
-    except (ConfigError, UsageError, TlsError, OSError) as error:
-        return usage_error(error)
-    finally:
-        # Later collections do not search them either: all runs would wait 0.1 s with 1,000 probes.
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        gc.enable()
+            daemon, listener = build_daemon(args, environ, config)
+        # TlsError: the file could be read while the config was validated.
+        except (ConfigError, UsageError, TlsError, OSError) as error:
+            return usage_error(error)
+    gc.set_threshold(*GC_THRESHOLDS)
     return serve(args, config, daemon, listener)

@@ -103,14 +103,19 @@ class ProbeManager:
         self._fingerprints = fingerprints
         self._tracing = settings.tracing
         # An unchanged probe keeps its target, and with it its last on-demand result.
+        old_targets = list(self.targets.values())
         self.targets = {
             name: self._target(name, compiled[name]) if name in compiled else self.targets[name]
-            for name in fingerprints
+            for name in iterate(fingerprints)
         }
         self.estimates = {
             name: compiled[name].estimate if name in compiled else self.estimates[name]
-            for name in fingerprints
+            for name in iterate(fingerprints)
         }
+        # They have the last references to the changed probes. All at once, these would be freed
+        # without a pause.
+        for _ in iterate(range(len(old_targets))):
+            old_targets.pop()
         return diff
 
     # A scrape may run at any moment, and the recorder reads the tick counts of all probes that it

@@ -9,6 +9,7 @@ from probe.check.advice import lint
 from probe.clock import Clock
 from probe.config.errors import ConfigError, TlsError
 from probe.config.settings import Settings
+from probe.daemon.collection_pause import collection_pause
 from probe.daemon.probe_manager import ConfigDiff, ProbeManager
 from probe.metrics.daemon_info import DaemonInfo
 from probe.server.lifecycle import ReloadRejected
@@ -55,7 +56,8 @@ class Reloader:
                 raise ReloadRejected(
                     "there is no config file: the config comes from flags; restart"
                 )
-            return self._reload(self._load_config)
+            with collection_pause():
+                return self._reload(self._load_config)
 
     def close(self, timeout_seconds: float) -> None:
         """Reject further reloads, and wait for a running one, but not longer than the timeout.

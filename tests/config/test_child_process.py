@@ -1,6 +1,7 @@
 """Configs that a child process validates: the same results as in this process, and failures."""
 
 import os
+import pickle
 import signal
 import sys
 import time
@@ -120,6 +121,15 @@ def test_requests_and_replies_are_larger_than_pipes() -> None:
     """Neither process waits for the other one for ever."""
     value = os.urandom(3_000_000)
     assert call("echo", value=value) == value
+
+
+def test_a_large_reply_is_loaded_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads run meanwhile."""
+    value, pauses = list(range(300_000)), list[float]()
+    with ChildProcess(f"{CALLS}:echo", value=value) as process:
+        monkeypatch.setattr("time.sleep", pauses.append)
+        assert process.result() == value
+    assert len(pauses) > len(pickle.dumps(value)) / 65_536 - 1
 
 
 def test_leaving_the_context_ends_the_process() -> None:

@@ -1,5 +1,6 @@
 """Config changes at any moment: no tick is lost, and counters never fall."""
 
+import gc
 import re
 import tempfile
 from collections.abc import Collection, Iterator
@@ -39,7 +40,7 @@ from probe.scheduler.run_state import RunState
 from probe.scheduler.runner import CompiledProbe
 from probe.scheduler.scheduler import ProbeScheduler
 from probe.server.lifecycle import ReloadRejected
-from tests.builders import make_result
+from tests.builders import make_result, make_settings
 from tests.fakes import FakeProber, FakeTime, ManualExecutor, ManualScheduler
 
 PROBES = st.fixed_dictionaries(
@@ -389,3 +390,22 @@ def test_an_unchanged_probe_keeps_its_target(machine: ReloadMachine) -> None:
     after = machine.manager.targets
     assert after["a"] == before["a"]
     assert after["b"] != before["b"]
+
+
+def test_a_reload_leaves_little_garbage(machine: ReloadMachine) -> None:
+    """Objects that exist after a reload are never searched for garbage."""
+
+    def settings(timeout: str) -> Settings:
+        keys = {"url": "http://127.0.0.1:1/", "timeout": timeout, "expect": {"body_matches": "a+"}}
+        probes = [{"name": f"model-{number}", **keys} for number in range(50)]
+        return make_settings(Path(machine.directory.name), *probes)
+
+    machine.manager.apply_config(settings("1s"))
+    changed = settings("2s")
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(machine.manager.apply_config(changed).changed) == 50
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
