@@ -134,7 +134,8 @@ class PageSession:
 
 
 def _without_values(text: str) -> str:
-    lines = re.sub(r"[\d.]+ ms", "# ms", text).replace("█", "").splitlines()
+    text = re.sub(r"[\d.]+ ms", "# ms", text).replace("█", "")
+    lines = re.sub(r"\b[0-9a-f]{32}\b", "<trace id>", text).splitlines()
     return "\n".join(re.sub(" +", " ", line).strip() for line in lines)
 
 
