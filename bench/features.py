@@ -178,16 +178,21 @@ def _measure_round(
             if code:
                 config = write_config(directory, variant, url)
                 workers[name] = stack.enter_context(run_worker(config, code))
-        times: dict[str, list[float]] = {name: [] for name in workers}
-        for worker in workers.values():  # the first response comes after the warm-up
-            worker.cpu_seconds(WARM_UP_RUNS)
-        order = list(workers)
-        for _ in range(blocks):
-            # A fixed or reversed order would give some variants always the same predecessor, or a
-            # warm cache.
-            random.shuffle(order)
-            for name in order:
-                times[name].append(workers[name].cpu_seconds(BLOCK_RUNS) / BLOCK_RUNS)
+        return measure_blocks(workers, blocks)
+
+
+def measure_blocks(workers: Mapping[str, Worker], blocks: int) -> dict[str, list[float]]:
+    """Return the CPU time of a run (seconds) in each block of each worker."""
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for worker in workers.values():  # the first response comes after the warm-up
+        worker.cpu_seconds(WARM_UP_RUNS)
+    order = list(workers)
+    for _ in range(blocks):
+        # A fixed or reversed order would give some workers always the same predecessor, or a warm
+        # cache.
+        random.shuffle(order)
+        for name in order:
+            times[name].append(workers[name].cpu_seconds(BLOCK_RUNS) / BLOCK_RUNS)
     return times
 
 

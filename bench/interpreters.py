@@ -8,7 +8,6 @@ benchmark. Publishes the table in bench/README.md. Exit code 2 if the benchmark 
 
 import argparse
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.features import BLOCK_RUNS, WARM_UP_RUNS, Variant, run_worker, write_config
+from bench.features import Variant, measure_blocks, run_worker, write_config
 from bench.markdown import aligned_table, environment, publish
 from bench.reference_server import ReferenceServer, ReferenceServerError, StreamShape
 from bench.revision import ROOT
@@ -95,15 +94,7 @@ def _measure_round(interpreters: Mapping[str, str], config: Path, blocks: int) -
             name: stack.enter_context(run_worker(config, ROOT, python))
             for name, python in interpreters.items()
         }
-        times: dict[str, list[float]] = {name: [] for name in workers}
-        for worker in workers.values():  # the first response comes after the warm-up
-            worker.cpu_seconds(WARM_UP_RUNS)
-        order = list(workers)
-        for _ in range(blocks):
-            random.shuffle(order)
-            for name in order:
-                times[name].append(workers[name].cpu_seconds(BLOCK_RUNS) / BLOCK_RUNS)
-    return times
+        return measure_blocks(workers, blocks)
 
 
 def _cell(rounds: Sequence[Times], name: str) -> str:
