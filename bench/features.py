@@ -281,8 +281,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--before", metavar="REVISION", help="git revision of the code before the features"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of each variant in a round")
+    return parse_block_arguments(parser, rounds=ROUNDS, blocks=BLOCKS)
+
+
+def parse_block_arguments(
+    parser: argparse.ArgumentParser, *, rounds: int, blocks: int
+) -> argparse.Namespace:
+    """Add the flags of a benchmark that measures in blocks, with these defaults, and parse all."""
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--blocks", type=int, default=blocks, help="of each worker in a round")
     parser.add_argument(
         "--quick",
         action="store_true",

@@ -16,7 +16,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.features import Variant, measure_blocks, run_worker, write_config
+from bench.features import (
+    Variant,
+    measure_blocks,
+    parse_block_arguments,
+    run_worker,
+    write_config,
+)
 from bench.markdown import aligned_table, environment, publish
 from bench.reference_server import ReferenceServer, ReferenceServerError, StreamShape
 from bench.revision import ROOT
@@ -128,17 +134,7 @@ def _arguments() -> argparse.Namespace:
         type=_interpreter,
         help="name in the table, and path of an interpreter",
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of each interpreter in a round")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="check that the benchmark works: one round of two blocks; publish nothing",
-    )
-    args = parser.parse_args()
-    if args.quick:
-        args.rounds, args.blocks = 1, 2
-    return args
+    return parse_block_arguments(parser, rounds=ROUNDS, blocks=BLOCKS)
 
 
 if __name__ == "__main__":
