@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 
 from probe.check.advice import SignalDeadline, alert_timing, lint, signal_deadline
 from probe.check.spending import SpendingForecast, forecast_spending
@@ -98,6 +98,8 @@ def plan(settings: Settings, *, replicas: int = 1) -> Plan:
     """
     series_of_daemon = _count_series()
     estimates = {probe.name: estimate_counted_tokens(probe) for probe in settings.probes}
+    # Many probes have the same interval and objective, and a forecast takes 1 ms of CPU.
+    forecast = cache(_forecast)
     known_series: dict[object, SeriesCount] = {}
 
     def count_series(probe: Probe) -> SeriesCount:
@@ -113,7 +115,7 @@ def plan(settings: Settings, *, replicas: int = 1) -> Plan:
             series=count_series(probe),
             spending=forecast_spending(probe, estimates[probe.name], replicas),
             forecasts=tuple(
-                _forecast(
+                forecast(
                     objective, alert_timing(objective, probe), signal_deadline(objective, probe)
                 )
                 for objective in probe.objectives
@@ -128,8 +130,6 @@ def plan(settings: Settings, *, replicas: int = 1) -> Plan:
     )
 
 
-# Many probes of a config have the same interval and objective, and a forecast takes 1 ms of CPU.
-@lru_cache(maxsize=1024)
 def _forecast(objective: Objective, timing: AlertTiming, deadline: SignalDeadline) -> AlertForecast:
     alerts = objective.alert != "none"
     threshold = objective.threshold

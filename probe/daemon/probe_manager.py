@@ -91,12 +91,12 @@ class ProbeManager:
         diff = _compare(self._fingerprints, fingerprints)
         # The last step that can fail.
         compiled = self._factory.build(settings, {*diff.added, *diff.changed}, iterate=iterate)
-        for name in yield_gil(diff.removed):
+        for name in iterate(diff.removed):
             self._remove(name)
         # Before a run of an added probe can end.
         if self._services.traces:
             self._services.traces.apply_config(settings)
-        for name in yield_gil(diff.changed):
+        for name in iterate(diff.changed):
             self._update(name, compiled[name])
         for name in iterate(diff.added):
             self._add(name, compiled[name])
